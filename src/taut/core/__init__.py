@@ -1,0 +1,58 @@
+"""The currency of the library: data, draws, numbers with errors, and the mint that makes log-weights."""
+
+from taut.core.datum import Datum, num_rows
+from taut.core.errors import InputError, RunError, TautError, nearest
+from taut.core.estimate import Estimate, Side, paired_difference
+from taut.core.mint import particles
+from taut.core.particles import (
+    LOG_LIKELIHOOD,
+    LOG_PRIOR,
+    LOG_VOLUME,
+    NEG_LOG_Q,
+    Particles,
+    Terms,
+    total,
+    weighted_sum,
+)
+from taut.core.proposals import (
+    AbstractProposal,
+    Dirac,
+    DistributionProposal,
+    Draws,
+    Enumerated,
+    as_proposal,
+    equal_mass,
+)
+from taut.core.protocols import AbstractModel, AbstractPair, Pair, frozen
+
+__all__ = [
+    "LOG_LIKELIHOOD",
+    "LOG_PRIOR",
+    "LOG_VOLUME",
+    "NEG_LOG_Q",
+    "AbstractModel",
+    "AbstractPair",
+    "AbstractProposal",
+    "Datum",
+    "Dirac",
+    "DistributionProposal",
+    "Draws",
+    "Enumerated",
+    "Estimate",
+    "InputError",
+    "Pair",
+    "Particles",
+    "RunError",
+    "Side",
+    "TautError",
+    "Terms",
+    "as_proposal",
+    "equal_mass",
+    "frozen",
+    "nearest",
+    "num_rows",
+    "paired_difference",
+    "particles",
+    "total",
+    "weighted_sum",
+]

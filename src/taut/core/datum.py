@@ -1,0 +1,35 @@
+"""`Datum`: one row of data, the unit that every model, guide and bound works on.
+
+Methods throughout the library are written for one datum; `jax.vmap` batches them. A batch is the same
+tuple with a leading axis on every part that is present.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import Array, Bool, Float, Int
+
+__all__ = ["Datum", "num_rows"]
+
+
+class Datum(NamedTuple):
+    """One row.
+
+    Attributes:
+        x: the observation, of the data's shape (a pytree for programs over several arrays).
+        mask: True where a cell of `x` is observed, of the shape of `x`; None when all are.
+        label: what a supervised part predicts; None when there is none.
+        index: the row's number in its data set, which keys per-datum guides.
+        weight: the row's factor in a sum over data (N/B for a minibatch of a plate); None is 1.
+    """
+
+    x: Any
+    mask: Bool[Array, "..."] | None = None
+    label: Any = None
+    index: Int[Array, "..."] | None = None
+    weight: Float[Array, "..."] | None = None
+
+
+def num_rows(batch: Datum) -> int:
+    """The length of the leading axis of a batch."""
+    return jax.tree.leaves(batch.x)[0].shape[0]

@@ -1,0 +1,232 @@
+"""`Estimate`: a number in nats with its side and two standard errors.
+
+For per-row values v_i with Monte Carlo standard errors s_i, i = 1..N, the mean over rows has
+
+    mc_error^2   = sum_i s_i^2 / N^2                       (other draws, same rows)
+    data_error^2 = max(var(v) - mean(s^2), 0) / N          (other rows, infinitely many draws)
+
+by the law of total variance; the error of the number under both is the root of the sum of squares.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from taut.core.errors import InputError
+
+__all__ = ["Estimate", "Side", "paired_difference"]
+
+Side = Literal["exact", "unbiased", "lower", "upper", "none"]
+_SIDE_NAMES = {
+    "exact": "exact",
+    "unbiased": "unbiased",
+    "lower": "lower bound",
+    "upper": "upper bound",
+    "none": "neither bound",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A number with its unit, its side and its two errors.
+
+    Attributes:
+        value: the number.
+        side: `exact`; `unbiased` in expectation over draws; `lower` or `upper` bound in expectation
+            over draws; `none` where it bounds nothing.
+        mc_error: standard error over other draws; 0 where nothing was drawn, NaN where unknown.
+        data_error: standard error over other rows; NaN where there is one row only.
+        count: number of rows that were averaged.
+        unit: the unit, in words.
+        flags: what a reader must know before using the number: `support not covered`, `subsampled`,
+            `unreliable`.
+        values: the per-row values, (count,), or None.
+        index: the rows' numbers in their data set, (count,), or None.
+    """
+
+    value: float
+    side: Side
+    mc_error: float = 0.0
+    data_error: float = math.nan
+    count: int = 1
+    unit: str = "nats per row"
+    flags: frozenset[str] = frozenset()
+    values: np.ndarray | None = field(default=None, repr=False)
+    index: np.ndarray | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        if self.side not in get_args(Side):
+            raise InputError(f"a side in {get_args(Side)}", repr(self.side), "one of these", where="side")
+
+    @classmethod
+    def from_rows(
+        cls,
+        values: Any,
+        *,
+        side: Side,
+        mc_errors: Any = 0.0,
+        index: Any = None,
+        unit: str = "nats per row",
+        flags: Iterable[str] = (),
+    ) -> "Estimate":
+        """The mean over rows.
+
+        Arguments:
+            values: per-row values, (N,); -inf allowed, and then the mean is -inf with NaN errors.
+            side: what each value is for its row.
+            mc_errors: per-row Monte Carlo standard errors, (N,) or scalar; NaN where unknown.
+            index: row numbers, (N,).
+            unit: unit of the mean.
+            flags: see the class.
+        """
+        values = np.asarray(values, dtype=np.float64).reshape(-1)
+        if values.size == 0:
+            raise InputError("at least one row", "none", "a split that is not empty", where="values")
+        variances = np.broadcast_to(np.asarray(mc_errors, dtype=np.float64), values.shape) ** 2
+        count = values.size
+        mc_error = float(np.sqrt(variances.sum()) / count)
+        if count > 1 and np.isfinite(values).all():
+            noise = variances.mean() if np.isfinite(variances).all() else 0.0
+            data_error = math.sqrt(max(values.var(ddof=1) - noise, 0.0) / count)
+        else:
+            data_error = math.nan
+        return cls(
+            value=float(values.mean()),
+            side=side,
+            mc_error=mc_error,
+            data_error=data_error,
+            count=count,
+            unit=unit,
+            flags=frozenset(flags),
+            values=values,
+            index=None if index is None else np.asarray(index).reshape(-1),
+        )
+
+    def scaled(self, factor: float, *, unit: str) -> "Estimate":
+        """The same estimate in another unit; a negative factor turns a lower bound into an upper."""
+        swapped: dict[Side, Side] = {"lower": "upper", "upper": "lower"}
+        side = swapped.get(self.side, self.side) if factor < 0 else self.side
+        return Estimate(
+            value=self.value * factor,
+            side=side,
+            mc_error=self.mc_error * abs(factor),
+            data_error=self.data_error * abs(factor),
+            count=self.count,
+            unit=unit,
+            flags=self.flags,
+            values=None if self.values is None else self.values * factor,
+            index=self.index,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON holds of it; per-row values are kept beside, as arrays."""
+        return {
+            "value": _number(self.value),
+            "side": self.side,
+            "mc_error": _number(self.mc_error),
+            "data_error": _number(self.data_error),
+            "count": self.count,
+            "unit": self.unit,
+            "flags": sorted(self.flags),
+        }
+
+    @classmethod
+    def from_dict(
+        cls, content: dict[str, Any], *, values: Any = None, index: Any = None
+    ) -> "Estimate":
+        """The inverse of `to_dict`."""
+        return cls(
+            value=_from_number(content["value"]),
+            side=content["side"],
+            mc_error=_from_number(content["mc_error"]),
+            data_error=_from_number(content["data_error"]),
+            count=content["count"],
+            unit=content["unit"],
+            flags=frozenset(content["flags"]),
+            values=values,
+            index=index,
+        )
+
+    def __str__(self) -> str:
+        digits = _decimals(self.value, self.mc_error, self.data_error)
+        parts = [f"{self.value:.{digits}f}"]
+        if self.mc_error != 0.0:
+            parts.append(f"± {_error(self.mc_error, digits)} (draws)")
+        if not (math.isnan(self.data_error) and self.count == 1):
+            parts.append(f"± {_error(self.data_error, digits)} (rows)")
+        text = f"{' '.join(parts)} {self.unit}, {_SIDE_NAMES[self.side]}"
+        return text + "".join(f", {flag}" for flag in sorted(self.flags))
+
+
+def paired_difference(first: Estimate, second: Estimate) -> Estimate:
+    """The mean of `first - second` over the rows that both hold, with the error of the difference.
+
+    The draws of the two estimates are independent, so their Monte Carlo errors add in squares; the
+    error over rows is that of the per-row differences, which is smaller than either's own when easy
+    rows are easy for both.
+
+    Returns:
+        an Estimate whose side is `exact` or `unbiased` when both sides allow it, else `none`: the
+        difference of two bounds bounds nothing.
+    """
+    if first.values is None or second.values is None or first.unit != second.unit:
+        raise InputError(
+            "two estimates with per-row values in one unit",
+            f"{first.unit} and {second.unit}, values "
+            + " and ".join("kept" if e.values is not None else "missing" for e in (first, second)),
+            "estimates of the same quantity, made by taut",
+            where="compare",
+        )
+    same_rows = first.count == second.count and (
+        first.index is None or second.index is None or np.array_equal(first.index, second.index)
+    )
+    if not same_rows:
+        raise InputError(
+            "the same rows on both sides",
+            f"{first.count} and {second.count} rows that differ",
+            "evaluating both on one split of one data set",
+            where="compare",
+        )
+    sides = {first.side, second.side}
+    side: Side = "exact" if sides == {"exact"} else "unbiased" if sides <= {"exact", "unbiased"} else "none"
+    difference = first.values - second.values
+    mc_error = math.hypot(first.mc_error, second.mc_error)
+    data_error = math.nan
+    if first.count > 1 and np.isfinite(difference).all():
+        noise = 0.0 if math.isnan(mc_error) else mc_error**2
+        data_error = math.sqrt(max(difference.var(ddof=1) / first.count - noise, 0.0))
+    return Estimate(
+        value=float(difference.mean()),
+        side=side,
+        mc_error=mc_error,
+        data_error=data_error,
+        count=first.count,
+        unit=first.unit,
+        flags=first.flags | second.flags,
+        values=difference,
+        index=first.index,
+    )
+
+
+def _decimals(value: float, *errors: float) -> int:
+    """Digits after the point: two of the smallest error, so that it is never printed as zero."""
+    finite = [e for e in errors if math.isfinite(e) and e > 0]
+    if not finite:
+        return 4 if math.isfinite(value) else 0
+    return min(max(1 - math.floor(math.log10(min(finite))), 0), 8)
+
+
+def _error(error: float, digits: int) -> str:
+    return "unknown" if math.isnan(error) else f"{error:.{digits}f}"
+
+
+def _number(value: float) -> float | str:
+    """JSON has no infinities: they are written as words."""
+    return value if math.isfinite(value) else str(value)
+
+
+def _from_number(value: float | str) -> float:
+    return float(value)

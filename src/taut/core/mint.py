@@ -1,0 +1,86 @@
+"""The mint: the one place where log-weights are made.
+
+Three slots, one for each way in which a parameter enters log w = log p(x, z) - log q(z | x):
+
+    model          the density p(x, z)
+    draw_guide     the path of the draws z ~ q
+    density_guide  the density q(z | x) at those draws
+
+All three are the live objects for a value or a reparameterized gradient; a gradient estimator is a
+choice of which slot to hand over as `frozen(...)`.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from taut.core.datum import Datum
+from taut.core.errors import InputError
+from taut.core.particles import Particles, Terms
+from taut.core.proposals import as_proposal
+from taut.core.protocols import AbstractModel
+
+__all__ = ["particles"]
+
+
+def particles(
+    model: AbstractModel,
+    draw_guide: Any,
+    density_guide: Any,
+    datum: Datum,
+    key: PRNGKeyArray,
+    num_particles: int,
+) -> Particles:
+    """Weighted draws of z for one datum.
+
+    Arguments:
+        model: p(x, z).
+        draw_guide: guide whose draws, and masses where they depend on parameters, are used.
+        density_guide: guide whose density is evaluated at the draws; the same object as
+            `draw_guide` unless a slot is frozen.
+        datum: one row.
+        key: random key of this datum.
+        num_particles: K; enumerated and Dirac guides fix their own number.
+
+    Returns:
+        `Particles`, whose terms add up to log p(x, z) - log q(z | x) in nats.
+
+    Raises:
+        InputError: a Dirac guide with only one of its slots frozen; terms named twice.
+    """
+    same = density_guide is draw_guide
+    draw_q = as_proposal(draw_guide(datum))
+    draws = draw_q.draw(key, num_particles)
+    density_q = draw_q if same else as_proposal(density_guide(datum))
+    if draw_q.dirac and not same:
+        raise InputError(
+            "one Dirac guide in both guide slots",
+            "two, though its volume belongs to its path",
+            "the reparameterized estimator",
+            where="density_guide",
+        )
+    q_terms = draws.terms if same and draws.terms is not None else jax.vmap(density_q.terms)(draws.z)
+    p_terms = jax.vmap(lambda z: model.terms(datum, z))(draws.z)
+    kl = jax.vmap(lambda z: model.kl(datum, density_q, z))(draws.z)
+    return Particles(
+        z=draws.z,
+        log_mass=draws.log_mass,
+        terms=_joined(p_terms, q_terms),
+        kl=kl,
+        subsampled=model.subsampled,
+        dirac=draw_q.dirac,
+    )
+
+
+def _joined(p_terms: Terms, q_terms: Terms) -> Terms:
+    twice = p_terms.keys() & q_terms.keys()
+    if twice:
+        raise InputError(
+            "each term from the model or from the guide",
+            f"{sorted(twice)} from both",
+            "giving one of them another name",
+            where="terms",
+        )
+    return {name: jnp.asarray(value) for name, value in {**p_terms, **q_terms}.items()}

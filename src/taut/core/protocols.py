@@ -1,0 +1,85 @@
+"""What the mint needs of a model p(x, z) and of a guide q(z | x).
+
+A user's own object need not inherit from the classes here to be a guide: any callable pytree that
+maps a datum to a proposal or a NumPyro distribution is one. A model needs `terms`.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+from taut.core.datum import Datum
+from taut.core.errors import InputError
+from taut.core.particles import Terms, total
+from taut.core.proposals import AbstractProposal
+
+__all__ = ["AbstractModel", "AbstractPair", "Pair", "frozen"]
+
+
+class AbstractModel(eqx.Module):
+    """p(x, z), unbatched."""
+
+    @property
+    def subsampled(self) -> bool:
+        """True when `terms` holds minibatch sums over a plate, scaled up by N/B."""
+        return False
+
+    @abstractmethod
+    def terms(self, datum: Datum, z: Any) -> Terms:
+        """The signed terms of log p(x, z) at one z, each () or (G,) over layers or groups; nats.
+
+        Usually `log_likelihood` and `log_prior`. -inf where x or z lies outside the support.
+        """
+
+    def log_joint(self, datum: Datum, z: Any) -> Float[Array, ""]:
+        """log p(x, z) in nats, constants included; also at soft z where the density extends."""
+        return total(self.terms(datum, z))
+
+    def kl(self, datum: Datum, q: AbstractProposal, z: Any) -> Float[Array, " G"] | None:
+        """KL(q to p(z)) in closed form at one draw z, (G,) over groups in nats; None without a rule.
+
+        It must stand for all the prior and -log q terms together. A hierarchical model conditions
+        its lower groups on the draw of the upper ones.
+        """
+        return None
+
+    def prior(self) -> Any:
+        """p(z) as a proposal or NumPyro distribution, for ancestral draws and naive Monte Carlo."""
+        raise InputError(
+            "a model that can draw from its prior",
+            type(self).__name__,
+            "importance sampling from the guide, or defining `prior`",
+            where="prior",
+        )
+
+
+class AbstractPair(eqx.Module):
+    """All parameters of a model and its guide, each array in one place.
+
+    `bind` hands the parameters out to the two sides. What both sides use (a VampPrior's encoder, the
+    shared top-down path of a ladder, the map of a flow) is one leaf here and appears on both sides
+    there; estimators freeze the sides after binding, so they freeze slots, not owners.
+    """
+
+    @abstractmethod
+    def bind(self) -> tuple[AbstractModel, Any]:
+        """The model p(x, z) and the guide q(z | x), sharing this object's arrays."""
+
+
+class Pair(AbstractPair):
+    """A model and a guide without shared parameters."""
+
+    model: AbstractModel
+    guide: Any
+
+    def bind(self) -> tuple[AbstractModel, Any]:
+        return self.model, self.guide
+
+
+def frozen(tree: Any) -> Any:
+    """The same pytree with no gradient through any of its floating-point arrays."""
+    arrays, rest = eqx.partition(tree, eqx.is_inexact_array)
+    return eqx.combine(jax.tree.map(jax.lax.stop_gradient, arrays), rest)
