@@ -1,18 +1,20 @@
 """`Datum`: one row of data, the unit that every model, guide and bound works on.
 
 Methods throughout the library are written for one datum; `jax.vmap` batches them. A batch is the same
-tuple with a leading axis on every part that is present.
+object with a leading axis on every part that is present.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
+import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 __all__ = ["Datum", "num_rows"]
 
 
-class Datum(NamedTuple):
+class Datum(eqx.Module):
     """One row.
 
     Attributes:
@@ -24,10 +26,10 @@ class Datum(NamedTuple):
     """
 
     x: Any
-    mask: Bool[Array, "..."] | None = None
+    mask: Bool[Array | np.ndarray, "..."] | None = None
     label: Any = None
-    index: Int[Array, "..."] | None = None
-    weight: Float[Array, "..."] | None = None
+    index: Int[Array | np.ndarray, "..."] | None = None
+    weight: Float[Array | np.ndarray, "..."] | None = None
 
 
 def num_rows(batch: Datum) -> int:

@@ -59,7 +59,9 @@ class Estimate:
 
     def __post_init__(self):
         if self.side not in get_args(Side):
-            raise InputError(f"a side in {get_args(Side)}", repr(self.side), "one of these", where="side")
+            raise InputError(
+                f"a side in {get_args(Side)}", repr(self.side), "one of these", where="side"
+            )
 
     @classmethod
     def from_rows(
@@ -84,7 +86,9 @@ class Estimate:
         """
         values = np.asarray(values, dtype=np.float64).reshape(-1)
         if values.size == 0:
-            raise InputError("at least one row", "none", "a split that is not empty", where="values")
+            raise InputError(
+                "at least one row", "none", "a split that is not empty", where="values"
+            )
         variances = np.broadcast_to(np.asarray(mc_errors, dtype=np.float64), values.shape) ** 2
         count = values.size
         mc_error = float(np.sqrt(variances.sum()) / count)
@@ -191,7 +195,9 @@ def paired_difference(first: Estimate, second: Estimate) -> Estimate:
             where="compare",
         )
     sides = {first.side, second.side}
-    side: Side = "exact" if sides == {"exact"} else "unbiased" if sides <= {"exact", "unbiased"} else "none"
+    side: Side = (
+        "exact" if sides == {"exact"} else "unbiased" if sides <= {"exact", "unbiased"} else "none"
+    )
     difference = first.values - second.values
     mc_error = math.hypot(first.mc_error, second.mc_error)
     data_error = math.nan

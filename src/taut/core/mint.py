@@ -61,7 +61,9 @@ def particles(
             "the reparameterized estimator",
             where="density_guide",
         )
-    q_terms = draws.terms if same and draws.terms is not None else jax.vmap(density_q.terms)(draws.z)
+    q_terms = (
+        draws.terms if same and draws.terms is not None else jax.vmap(density_q.terms)(draws.z)
+    )
     p_terms = jax.vmap(lambda z: model.terms(datum, z))(draws.z)
     kl = jax.vmap(lambda z: model.kl(datum, density_q, z))(draws.z)
     return Particles(

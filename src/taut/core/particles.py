@@ -99,9 +99,7 @@ def total(terms: Terms, *, batch_ndim: int = 0) -> Float[Array, "..."]:
     return sum((_over_groups(t, batch_ndim) for t in terms.values()), start=jnp.zeros(()))
 
 
-def weighted_sum(
-    log_mass: Float[Array, " K"], values: Float[Array, " K"]
-) -> Float[Array, ""]:
+def weighted_sum(log_mass: Float[Array, " K"], values: Float[Array, " K"]) -> Float[Array, ""]:
     """sum_k exp(log_mass_k) values_k, where zero mass counts zero, also against -inf."""
     massive = log_mass > -jnp.inf
     mass = jnp.exp(jnp.where(massive, log_mass, 0.0))

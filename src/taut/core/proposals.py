@@ -94,7 +94,7 @@ class DistributionProposal(AbstractProposal):
         return Draws(z, equal_mass(num_particles))
 
     def terms(self, z: Any) -> Terms:
-        return {NEG_LOG_Q: -self.distribution.log_prob(z)}
+        return {NEG_LOG_Q: -jnp.asarray(self.distribution.log_prob(z))}
 
     def entropy(self) -> Float[Array, ""]:
         return self.distribution.entropy()

@@ -1,0 +1,86 @@
+"""`AbstractEstimator`: how the average behind a bound is differentiated.
+
+An estimator mints particles with some slots frozen and returns two things: the value that is reported
+and a surrogate of which only the gradient has a meaning. In expectation over the draws the gradient of
+the surrogate is that of the bound's objective, as far as the estimator's `Claim`s say.
+
+An estimator may carry parameters of its own (a baseline network, a temperature) and statistics (a
+moving average); they travel as `aux`, which the training state keeps. `aux_surrogate` is minimised in
+the parameters of `aux`, `statistics` are averaged over the batch and handed to `update`.
+"""
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import equinox as eqx
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from taut.bounds import AbstractBound
+from taut.core import AbstractModel, Datum
+
+__all__ = ["AbstractEstimator", "Claim", "Surrogate"]
+
+
+class Claim(NamedTuple):
+    """What an estimator claims of its gradient for one bound.
+
+    Attributes:
+        bound: name of the bound.
+        model: whether the gradient in the model's parameters is `unbiased` or `biased`.
+        guide: the same for the guide's.
+        shown_by: how exactness is shown: `enumeration`, `quadrature` or `piecewise`.
+    """
+
+    bound: str
+    model: Literal["unbiased", "biased"]
+    guide: Literal["unbiased", "biased"]
+    shown_by: Literal["enumeration", "quadrature", "piecewise"]
+
+
+class Surrogate(NamedTuple):
+    """Two outputs for one datum.
+
+    Attributes:
+        value: the bound's value, reported; nats.
+        surrogate: differentiated and maximised; its own value has no meaning.
+        aux_surrogate: minimised in the estimator's own parameters.
+        statistics: what `update` needs of this datum.
+    """
+
+    value: Float[Array, ""]
+    surrogate: Float[Array, ""]
+    aux_surrogate: Float[Array, ""] | float = 0.0
+    statistics: Any = None
+
+
+class AbstractEstimator(eqx.Module):
+    """A way to differentiate a bound."""
+
+    name: ClassVar[str]
+    claims: ClassVar[tuple[Claim, ...]]
+
+    @abstractmethod
+    def __call__(
+        self,
+        bound: AbstractBound,
+        model: AbstractModel,
+        guide: Any,
+        datum: Datum,
+        key: PRNGKeyArray,
+        *,
+        step: Int[Array, ""] | int = 0,
+        aux: Any = None,
+    ) -> Surrogate:
+        """Value and surrogate for one datum.
+
+        Raises:
+            InputError: the guide or the bound is not served, naming what would do.
+        """
+
+    def init(self, key: PRNGKeyArray, batch: Datum) -> Any:
+        """The estimator's own parameters and statistics before the first step; None when it has none."""
+        return None
+
+    def update(self, aux: Any, statistics: Any, step: Int[Array, ""]) -> Any:
+        """`aux` after a step, from statistics averaged over the batch; unchanged by default."""
+        return aux
