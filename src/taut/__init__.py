@@ -1,3 +1,61 @@
-"""taut: latent-variable models, fitted by maximising the ELBO, with a measure of how tight it is."""
+"""taut: latent-variable models, fitted by maximising the ELBO, with a measure of how tight it is.
+
+Importing it allocates no array and opens no device: names are loaded when they are first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from taut.api import Fit, fit, load
+    from taut.architectures import VAE
+    from taut.bounds import ELBO, IWAE, Renyi
+    from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
+    from taut.data import Data, Dataset, load_data
+    from taut.distributions import kl
+    from taut.gradients import Reparameterized
+
+_HOMES = {
+    "api": ("Fit", "fit", "load"),
+    "architectures": ("VAE",),
+    "bounds": ("ELBO", "IWAE", "Renyi"),
+    "core": ("Datum", "Estimate", "InputError", "Particles", "RunError", "TautError", "particles"),
+    "data": ("Data", "Dataset", "load_data"),
+    "distributions": ("kl",),
+    "gradients": ("Reparameterized",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ELBO",
+    "IWAE",
+    "VAE",
+    "Data",
+    "Dataset",
+    "Datum",
+    "Estimate",
+    "Fit",
+    "InputError",
+    "Particles",
+    "Renyi",
+    "Reparameterized",
+    "RunError",
+    "TautError",
+    "fit",
+    "kl",
+    "load",
+    "load_data",
+    "particles",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'taut' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"taut.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,8 +1,8 @@
 """The currency of the library: data, draws, numbers with errors, and the mint that makes log-weights."""
 
 from taut.core.datum import Datum, num_rows
-from taut.core.errors import InputError, RunError, TautError, nearest
 from taut.core.estimate import Estimate, Side, paired_difference
+from taut.core.files import write_atomically, write_json
 from taut.core.mint import particles
 from taut.core.particles import (
     LOG_LIKELIHOOD,
@@ -24,6 +24,7 @@ from taut.core.proposals import (
     equal_mass,
 )
 from taut.core.protocols import AbstractModel, AbstractPair, Pair, frozen
+from taut.errors import InputError, RunError, TautError, nearest
 
 __all__ = [
     "LOG_LIKELIHOOD",
@@ -55,4 +56,6 @@ __all__ = [
     "particles",
     "total",
     "weighted_sum",
+    "write_atomically",
+    "write_json",
 ]

@@ -8,8 +8,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 __all__ = ["Datum", "num_rows"]
 
@@ -26,10 +25,10 @@ class Datum(eqx.Module):
     """
 
     x: Any
-    mask: Bool[Array | np.ndarray, "..."] | None = None
+    mask: Bool[Any, "..."] | None = None
     label: Any = None
-    index: Int[Array | np.ndarray, "..."] | None = None
-    weight: Float[Array | np.ndarray, "..."] | None = None
+    index: Int[Any, "..."] | None = None
+    weight: Float[Any, "..."] | None = None
 
 
 def num_rows(batch: Datum) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from taut.core.errors import InputError
+from taut.errors import InputError
 
 __all__ = ["Estimate", "Side", "paired_difference"]
 

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from taut.core.datum import Datum
-from taut.core.errors import InputError
 from taut.core.particles import Particles, Terms
 from taut.core.proposals import as_proposal
 from taut.core.protocols import AbstractModel
+from taut.errors import InputError
 
 __all__ = ["particles"]
 
@@ -73,6 +73,7 @@ def particles(
         kl=kl,
         subsampled=model.subsampled,
         dirac=draw_q.dirac,
+        exhaustive=draw_q.exhaustive,
     )
 
 

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from taut.core.errors import InputError
+from taut.errors import InputError
 
 __all__ = [
     "LOG_LIKELIHOOD",
@@ -49,6 +49,7 @@ class Particles(eqx.Module):
         subsampled: True for minibatch log-weights over plates, which are unbiased inside linear
             bounds only.
         dirac: True when the guide has no density: its log-volume stands in the terms instead.
+        exhaustive: True when the draws are the guide's whole support, so that sums over them are exact.
     """
 
     z: Any
@@ -57,6 +58,7 @@ class Particles(eqx.Module):
     kl: Float[Array, "K G"] | None = None
     subsampled: bool = eqx.field(static=True, default=False)
     dirac: bool = eqx.field(static=True, default=False)
+    exhaustive: bool = eqx.field(static=True, default=False)
 
     @property
     def num_particles(self) -> int:

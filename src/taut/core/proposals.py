@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core.errors import InputError
 from taut.core.particles import LOG_VOLUME, NEG_LOG_Q, Terms
+from taut.errors import InputError
 
 __all__ = [
     "AbstractProposal",
@@ -58,6 +58,11 @@ class AbstractProposal(eqx.Module):
         """True when z is a function of x, so that q has no density."""
         return False
 
+    @property
+    def exhaustive(self) -> bool:
+        """True when `draw` returns the whole support, so that nothing is left to chance."""
+        return False
+
     @abstractmethod
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
         """Draws with their mass. Enumerated and Dirac proposals fix their own number."""
@@ -65,6 +70,19 @@ class AbstractProposal(eqx.Module):
     @abstractmethod
     def terms(self, z: Any) -> Terms:
         """The proposal's signed terms of the log-weight at one z, each () or (G,); nats."""
+
+    def mean(self) -> Any:
+        """E_q[z], exact.
+
+        Raises:
+            InputError: there is no closed form.
+        """
+        raise InputError(
+            "a proposal with a mean in closed form",
+            type(self).__name__,
+            "averaging draws",
+            where="mean",
+        )
 
     def entropy(self) -> Float[Array, ""]:
         """H[q] = -E_q log q in nats, exact.
@@ -96,6 +114,9 @@ class DistributionProposal(AbstractProposal):
     def terms(self, z: Any) -> Terms:
         return {NEG_LOG_Q: -jnp.asarray(self.distribution.log_prob(z))}
 
+    def mean(self) -> Any:
+        return self.distribution.mean
+
     def entropy(self) -> Float[Array, ""]:
         return self.distribution.entropy()
 
@@ -120,12 +141,19 @@ class Dirac(AbstractProposal):
     def dirac(self) -> bool:
         return True
 
+    @property
+    def exhaustive(self) -> bool:
+        return True
+
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
         z = jax.tree.map(lambda leaf: leaf[None], self.z)
         return Draws(z, jnp.zeros(1))
 
     def terms(self, z: Any) -> Terms:
         return {LOG_VOLUME: self.log_volume}
+
+    def mean(self) -> Any:
+        return self.z
 
 
 class Enumerated(AbstractProposal):
@@ -143,6 +171,10 @@ class Enumerated(AbstractProposal):
     def reparameterized(self) -> bool:
         return True  # nothing is drawn: the masses carry the gradient
 
+    @property
+    def exhaustive(self) -> bool:
+        return True
+
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
         return Draws(self.support, self.log_q, self._terms_at_support())
 
@@ -153,6 +185,10 @@ class Enumerated(AbstractProposal):
         hit = jnp.all(jnp.stack(jax.tree.leaves(equal)), axis=0)
         found = -jax.nn.logsumexp(jnp.where(hit, self.log_q, -jnp.inf))
         return {NEG_LOG_Q: jnp.where(jnp.any(hit), found, jnp.inf)}
+
+    def mean(self) -> Any:
+        q = jnp.exp(self.log_q)
+        return jax.tree.map(lambda s: jnp.tensordot(q, s, axes=1), self.support)
 
     def entropy(self) -> Float[Array, ""]:
         covered = self.log_q > -jnp.inf

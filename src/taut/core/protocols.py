@@ -9,12 +9,12 @@ from typing import Any
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core.datum import Datum
-from taut.core.errors import InputError
 from taut.core.particles import Terms, total
 from taut.core.proposals import AbstractProposal
+from taut.errors import InputError
 
 __all__ = ["AbstractModel", "AbstractPair", "Pair", "frozen"]
 
@@ -53,6 +53,22 @@ class AbstractModel(eqx.Module):
             type(self).__name__,
             "importance sampling from the guide, or defining `prior`",
             where="prior",
+        )
+
+    def mean(self, z: Any) -> Any:
+        """E[x | z] in the data's shape and units, differentiable in z."""
+        raise self._no_decoder("mean")
+
+    def sample(self, z: Any, key: PRNGKeyArray) -> Any:
+        """One draw x ~ p(x | z) in the data's shape and units."""
+        raise self._no_decoder("sample")
+
+    def _no_decoder(self, where: str) -> InputError:
+        return InputError(
+            "a model that makes rows from latents",
+            type(self).__name__,
+            f"defining `{where}(z)` in it",
+            where=where,
         )
 
 

@@ -4,9 +4,9 @@ An estimator mints particles with some slots frozen and returns two things: the 
 and a surrogate of which only the gradient has a meaning. In expectation over the draws the gradient of
 the surrogate is that of the bound's objective, as far as the estimator's `Claim`s say.
 
-An estimator may carry parameters of its own (a baseline network, a temperature) and statistics (a
-moving average); they travel as `aux`, which the training state keeps. `aux_surrogate` is minimised in
-the parameters of `aux`, `statistics` are averaged over the batch and handed to `update`.
+An estimator may carry a state of its own (a baseline network and its optimizer, a moving average, a
+temperature). It travels as `aux`: the estimator reads it frozen in its surrogate, live in its
+`aux_surrogate`, and moves it in `update`.
 """
 
 from abc import abstractmethod
@@ -43,8 +43,8 @@ class Surrogate(NamedTuple):
     Attributes:
         value: the bound's value, reported; nats.
         surrogate: differentiated and maximised; its own value has no meaning.
-        aux_surrogate: minimised in the estimator's own parameters.
-        statistics: what `update` needs of this datum.
+        aux_surrogate: differentiated in `aux` alone, for `update`.
+        statistics: a pytree of arrays that is averaged over the batch, for `update`.
     """
 
     value: Float[Array, ""]
@@ -77,10 +77,18 @@ class AbstractEstimator(eqx.Module):
             InputError: the guide or the bound is not served, naming what would do.
         """
 
-    def init(self, key: PRNGKeyArray, batch: Datum) -> Any:
-        """The estimator's own parameters and statistics before the first step; None when it has none."""
+    def init(self, key: PRNGKeyArray, example: Datum) -> Any:
+        """The estimator's own state before the first step, from one row; None when it has none."""
         return None
 
-    def update(self, aux: Any, statistics: Any, step: Int[Array, ""]) -> Any:
-        """`aux` after a step, from statistics averaged over the batch; unchanged by default."""
+    def update(self, aux: Any, gradients: Any, statistics: Any, step: Int[Array, ""]) -> Any:
+        """The estimator's state after a step; unchanged by default.
+
+        Arguments:
+            aux: its state.
+            gradients: gradient of the batch mean of `aux_surrogate`, in the shape of `aux`; None
+                for what is not a floating-point array.
+            statistics: batch mean of `statistics`.
+            step: number of the step.
+        """
         return aux

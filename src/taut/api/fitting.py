@@ -1,0 +1,275 @@
+"""`taut.fit`: data in, fitted model and its honest numbers out."""
+
+import math
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import numpy as np
+import optax
+from jaxtyping import PRNGKeyArray
+
+import taut
+from taut.api.fitted import Fit, as_key
+from taut.architectures import VAE, AbstractArchitecture
+from taut.bounds import ELBO, AbstractBound
+from taut.core import AbstractPair, Datum, Estimate, InputError
+from taut.data import Data, load_data, steps_per_epoch
+from taut.evidence import expected_bound, importance_sampling, independent_columns
+from taut.gradients import AbstractEstimator, Reparameterized
+from taut.inference import joint
+from taut.models import LatentVariableModel
+from taut.training import Loop, Progress, Recorder, RunFolder, train
+
+__all__ = ["fit"]
+
+_DEFAULT_STEPS = 6000  # enough for the bundled data to stop by itself
+_DEFAULT_BATCH = 128
+_VALIDATION_STEPS = 50  # at least, between two validations
+
+
+def fit(
+    data: Any,
+    *,
+    model: AbstractArchitecture | None = None,
+    bound: AbstractBound | None = None,
+    gradient: AbstractEstimator | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    learning_rate: float = 1e-3,
+    clip_norm: float | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    validate_every: int | None = None,
+    patience: int = 20,
+    num_particles: int = 1000,
+    precision: Literal["float32", "float64"] = "float32",
+    key: int | PRNGKeyArray = 0,
+    out: Path | str | None = None,
+    force: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Fit:
+    """Maximise a bound on the training rows and measure it on the test rows.
+
+    Arguments:
+        data: a `Data`, or whatever `load_data` takes: a source by name, an array, a data frame.
+        model: architecture; a VAE with defaults when None.
+        bound: what is maximised; the ELBO when None.
+        gradient: how it is differentiated; reparameterized when None.
+        optimizer: any Optax transformation that minimises; Adam at `learning_rate` when None.
+        learning_rate: step size of Adam.
+        clip_norm: largest global norm of a gradient; None does not clip.
+        epochs: passes over the training rows; None for about 6000 steps.
+        batch_size: rows a step; None for 128 or all rows, if fewer.
+        validate_every: steps between validations; None for the whole passes over the training rows
+            that make at least 50.
+        patience: validations without a better value before stopping, 0 never; the parameters with
+            the best validation value are kept.
+        num_particles: draws per test row for the final importance-sampled log-evidence.
+        precision: of all arithmetic.
+        key: whole number or random key; everything random follows from it.
+        out: run folder to write while fitting; None writes nothing.
+        force: replace a run that is there.
+        settings: what to write as config.toml instead of the arguments here.
+        progress: called about twice a second.
+
+    Returns:
+        a `Fit`, whose `estimates` hold the held-out ELBO, reconstruction, KL, log-evidence, the
+        independent-columns baseline and, for probabilities of images, bits per dimension.
+
+    Raises:
+        InputError: an option, the data, or a combination of parts cannot be used.
+        RunError: the bound stopped being finite.
+    """
+    bound = ELBO() if bound is None else bound
+    gradient = Reparameterized() if gradient is None else gradient
+    data = data if isinstance(data, Data) else load_data(data)
+    _check_options(learning_rate, clip_norm, epochs, patience, precision)
+    with jax.enable_x64(precision == "float64"):
+        architecture, reasons = (model or VAE()).resolved(data.schema)
+        name = data.schema.name
+        parts = {"training": data.train, "validation": data.validation, "test": data.test}
+        for part, rows in parts.items():
+            architecture.check(data.schema, rows.x, where=f"{name}, {part} rows")
+        train_rows, validation_rows, test_rows = (
+            _datum(d.datum(), precision) for d in parts.values()
+        )
+        batch_size = min(_DEFAULT_BATCH, len(data.train)) if batch_size is None else batch_size
+        per_epoch = steps_per_epoch(len(data.train), batch_size)
+        epochs = max(1, math.ceil(_DEFAULT_STEPS / per_epoch)) if epochs is None else epochs
+
+        init_key, train_key, validation_key, test_key = jax.random.split(as_key(key), 4)
+        pair = architecture.init(data.schema, init_key)
+        algorithm = joint(
+            pair,
+            bound,
+            gradient,
+            _optimizer(optimizer, learning_rate, clip_norm),
+            example=jax.tree.map(lambda leaf: leaf[0], train_rows),
+            key=train_key,
+        )
+        loop = Loop(
+            num_steps=epochs * per_epoch,
+            batch_size=batch_size,
+            seed=int(jax.random.bits(train_key, dtype=np.uint32)),
+            validate_every=validate_every or per_epoch * math.ceil(_VALIDATION_STEPS / per_epoch),
+            patience=patience,
+        )
+        chosen = dict(settings) if settings is not None else {
+            "data": data.source, **_plain_settings(architecture, bound, gradient),
+            "learning_rate": learning_rate, "epochs": epochs, "batch_size": batch_size,
+            "patience": patience, "precision": precision,
+            "seed": key if isinstance(key, int) else None,
+        }  # fmt: skip
+        run = None if out is None else RunFolder.create(out, force=force)
+        history: list[dict[str, Any]] = []
+
+        def record(first: int, metrics: dict[str, np.ndarray], validation: Estimate | None) -> None:
+            for i in range(len(metrics["bound"])):
+                history.append({"step": first + i, **{n: float(v[i]) for n, v in metrics.items()}})
+            if validation is not None:
+                history[-1]["validation"] = validation.to_dict()
+            if run is not None:
+                run.append_steps(first, metrics, validation)
+
+        if run is not None:
+            run.write_config(chosen)
+        started = time.perf_counter()
+        state = train(
+            algorithm,
+            train_rows,
+            loop,
+            validate=lambda p: expected_bound(p, validation_rows, bound, key=validation_key),
+            recorder=Recorder(record, progress),
+        )
+        trained = time.perf_counter()
+        _, static = eqx.partition(pair, eqx.is_array)
+        pair = eqx.combine(state.best, static)
+        estimates = measure(pair, data, train_rows, test_rows, test_key, num_particles)
+        finished = time.perf_counter()
+
+    steps = int(state.step)
+    facts: dict[str, Any] = {
+        "rows": f"{len(data.train)} train, {len(data.validation)} validation, {len(data.test)} test",
+        "steps": steps,
+        "best step": int(state.best_step),
+        "training seconds": round(trained - started, 2),
+        "evaluation seconds": round(finished - trained, 2),
+        "device": device(),
+        "versions": _versions(),
+        "particles": num_particles,
+    }
+    facts |= {f"{choice} chosen because": reason for choice, reason in reasons.items()}
+    facts |= {f"note {i}": note for i, note in enumerate(data.notes, start=1)}
+    departure = bound.departure(steps)
+    if departure:
+        facts["objective differs from the bound"] = departure
+    result = Fit(
+        pair=pair,
+        architecture=architecture,
+        schema=data.schema,
+        settings=chosen,
+        history=tuple(history),
+        estimates=estimates,
+        facts=facts,
+        precision=precision,
+    )
+    if run is not None:
+        result.save_model(run)
+        run.write_summary(estimates, facts)
+    return result
+
+
+def measure(
+    pair: AbstractPair,
+    data: Data,
+    train_rows: Datum,
+    test_rows: Datum,
+    key: PRNGKeyArray,
+    num_particles: int,
+) -> dict[str, Estimate]:
+    """The numbers at the end of a fit, by name; all on the test rows."""
+    evidence = importance_sampling(pair, test_rows, key=key, num_particles=num_particles)
+    estimates = {
+        "elbo": evidence.elbo,
+        "reconstruction": evidence.reconstruction,
+        "kl": evidence.kl,
+        "log_evidence": evidence.log_evidence,
+    }
+    model, _ = pair.bind()
+    if isinstance(model, LatentVariableModel):
+        estimates["independent_columns"] = independent_columns(
+            model, train_rows, test_rows, levels=_grid(data)
+        )
+        if data.schema.kind == "image" and model.likelihood.discrete:
+            estimates["bits_per_dimension"] = evidence.log_evidence.scaled(
+                -1 / (data.schema.size * math.log(2)), unit="bits per dimension"
+            )
+    return estimates
+
+
+def device() -> str:
+    """The default device in words."""
+    first = jax.devices()[0]
+    if first.platform == "cpu":
+        return f"CPU, {len(jax.devices())} device of {platform.machine()}"
+    return f"{first.device_kind} ({first.platform})"
+
+
+def _versions() -> str:
+    python = platform.python_version()
+    return f"taut {taut.__version__}, jax {jax.__version__}, Python {python}"
+
+
+def _grid(data: Data) -> int | None:
+    return 2 if data.schema.support == "binary" else data.schema.levels
+
+
+def _datum(rows: Datum, precision: str) -> Datum:
+    """Observations in the precision of the run; labels are not the model's business."""
+    return Datum(np.asarray(rows.x, precision), rows.mask, None, rows.index, rows.weight)
+
+
+def _optimizer(
+    optimizer: optax.GradientTransformation | None, learning_rate: float, clip_norm: float | None
+) -> optax.GradientTransformation:
+    optimizer = optax.adam(learning_rate) if optimizer is None else optimizer
+    if clip_norm is None:
+        return optimizer
+    return optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+
+
+def _plain_settings(
+    architecture: AbstractArchitecture, bound: AbstractBound, gradient: AbstractEstimator
+) -> dict[str, Any]:
+    choices = architecture.to_dict()
+    named = {k: v["user"] if isinstance(v, dict) and "user" in v else v for k, v in choices.items()}
+    options = {f.name: getattr(bound, f.name) for f in bound.__dataclass_fields__.values()}
+    flat = {k: v for k, v in {**named, **options}.items() if not isinstance(v, dict)}
+    return {"model": flat.pop("name"), **flat, "bound": bound.name, "gradient": gradient.name}
+
+
+def _check_options(
+    learning_rate: float,
+    clip_norm: float | None,
+    epochs: int | None,
+    patience: int,
+    precision: str,
+) -> None:
+    def refuse(expected: str, got: Any, remedy: str, where: str) -> None:
+        raise InputError(expected, f"{got}", remedy, where=where)
+
+    if not (learning_rate > 0 and math.isfinite(learning_rate)):
+        refuse("a positive number", learning_rate, "0.001", "learning-rate")
+    if clip_norm is not None and not clip_norm > 0:
+        refuse("a positive number", clip_norm, "1", "clip-norm")
+    if epochs is not None and epochs < 1:
+        refuse("a whole number of at least 1", epochs, "100", "epochs")
+    if patience < 0:
+        refuse("a whole number of at least 0", patience, "0 to never stop early", "patience")
+    if precision not in ("float32", "float64"):
+        refuse("float32 or float64", repr(precision), "float32", "precision")

@@ -1,0 +1,51 @@
+"""`AbstractArchitecture`: the choices that make a model and a guide for data of a given schema.
+
+An architecture is a frozen dataclass of plain choices and, where a user brought them, of objects. The
+plain ones are written to JSON; the user's are named there and must be brought again on loading.
+"""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from taut.core import AbstractPair
+from taut.data import Schema
+
+__all__ = ["AbstractArchitecture"]
+
+
+class AbstractArchitecture:
+    """Choices without arrays; `init` turns them into parameters."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
+        """Fresh parameters for data of this schema.
+
+        Raises:
+            InputError: the parts do not fit each other or the data.
+        """
+
+    @abstractmethod
+    def resolved(self, schema: Schema) -> tuple["AbstractArchitecture", dict[str, str]]:
+        """The same choices with every open one made, and the reason for each, by its name."""
+
+    @abstractmethod
+    def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
+        """Refuse rows that the model has no density for.
+
+        Arguments:
+            schema: what the rows are.
+            x: rows, (N, *shape).
+            where: what a message is about, such as "digits, training rows".
+
+        Raises:
+            InputError: names the first bad row and cell.
+        """
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able choices; a user's object is written as {"user": "module.Class"}."""

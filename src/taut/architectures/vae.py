@@ -1,0 +1,220 @@
+"""The variational autoencoder as a sentence of choices.
+
+    prior + decoder + likelihood        p(x, z) = p(z) p(x | decoder(z))
+    encoder + variational family        q(z | x) = family(encoder(x))
+
+Every choice is a name or a user's own object. A prior is a `taut.models.AbstractPrior` or a NumPyro
+distribution; a likelihood a `taut.models.AbstractLikelihood`; encoder and decoder any callable pytrees
+of arrays; a guide a `taut.guides.AbstractFamily` (with the encoder) or any callable pytree that maps a
+datum to a distribution (instead of it).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import PRNGKeyArray
+
+from taut.architectures.abstract import AbstractArchitecture
+from taut.core import AbstractPair, InputError, Pair, nearest
+from taut.data import Schema
+from taut.guides import FAMILIES, AbstractFamily, AmortizedGuide
+from taut.models import (
+    PRIORS,
+    AbstractLikelihood,
+    AbstractPrior,
+    FixedPrior,
+    LatentVariableModel,
+    Units,
+    choose_likelihood,
+    make_likelihood,
+)
+from taut.networks import ACTIVATIONS, MLP
+
+__all__ = ["VAE"]
+
+
+@dataclass(frozen=True)
+class VAE(AbstractArchitecture):
+    """A variational autoencoder.
+
+    Attributes:
+        latent_dim: number of latent dimensions.
+        hidden: widths of the hidden layers of encoder and, reversed, of decoder.
+        activation: elementwise function between layers.
+        likelihood: name or object; None chooses from the data.
+        likelihood_options: keyword options of a likelihood chosen by name.
+        prior: name, `AbstractPrior` or NumPyro distribution.
+        guide: name of a variational family, `AbstractFamily`, or a guide.
+        encoder: user's network from x to the family's features; None for an MLP.
+        decoder: user's network from z to the likelihood's outputs; None for an MLP.
+    """
+
+    name: ClassVar[str] = "vae"
+
+    latent_dim: int = 16
+    hidden: tuple[int, ...] = (256, 256)
+    activation: str = "gelu"
+    likelihood: Any = None
+    likelihood_options: Mapping[str, Any] = field(default_factory=dict)
+    prior: Any = "standard-normal"
+    guide: Any = "mean-field"
+    encoder: Any = None
+    decoder: Any = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        _at_least_one(self.latent_dim, "latent-dim")
+        for width in self.hidden:
+            _at_least_one(width, "hidden")
+        _known(self.activation, ACTIVATIONS, "activation")
+        if isinstance(self.prior, str):
+            _known(self.prior, PRIORS, "prior")
+        if isinstance(self.guide, str):
+            _known(self.guide, FAMILIES, "guide")
+
+    def resolved(self, schema: Schema) -> tuple["VAE", dict[str, str]]:
+        if self.likelihood is not None:
+            return self, {}
+        name, reason = choose_likelihood(
+            kind=schema.kind, support=schema.support, levels=schema.levels
+        )
+        return replace(self, likelihood=name), {"likelihood": reason}
+
+    def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
+        self.resolved(schema)[0]._likelihood(schema).check(x, where=where)
+
+    def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
+        likelihood = self.resolved(schema)[0]._likelihood(schema)
+        units = None if likelihood.discrete else _units(schema)
+        size = math.prod(schema.shape)
+        encoder_key, decoder_key = jax.random.split(key)
+        decoder = self.decoder or MLP(
+            self.latent_dim,
+            self.hidden[::-1],
+            likelihood.num_outputs * size,
+            activation=self.activation,
+            key=decoder_key,
+        )
+        model = LatentVariableModel(self._prior(), decoder, likelihood, schema.shape, units)
+        family = (
+            FAMILIES[self.guide](self.latent_dim) if isinstance(self.guide, str) else self.guide
+        )
+        if not isinstance(family, AbstractFamily):
+            return Pair(model, family)
+        if family.latent_dim != self.latent_dim:
+            raise InputError(
+                f"a family over {self.latent_dim} latent dimensions",
+                f"one over {family.latent_dim}",
+                f"latent_dim={family.latent_dim}",
+                where="guide",
+            )
+        encoder = self.encoder or MLP(
+            size,
+            self.hidden,
+            family.num_features,
+            activation=self.activation,
+            key=encoder_key,
+        )
+        _check_fit(model, encoder, family, schema)
+        return Pair(model, AmortizedGuide(encoder, family, units))
+
+    def to_dict(self) -> dict[str, Any]:
+        content: dict[str, Any] = {"name": self.name}
+        for item in fields(self):
+            content[item.name] = _plain(getattr(self, item.name))
+        return content
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "VAE":
+        """The inverse of `to_dict` for choices that are all plain.
+
+        Raises:
+            InputError: some part was a user's own object.
+        """
+        given = {k: v for k, v in content.items() if k != "name"}
+        for part, value in given.items():
+            if isinstance(value, Mapping) and "user" in value:
+                raise InputError(
+                    "a file whose parts are all taut's own",
+                    f"the {part} {value['user']}, which a user wrote",
+                    "`taut.load(path, like=architecture)` with an architecture that holds it",
+                    where="load",
+                )
+        return cls(**given)
+
+    def _likelihood(self, schema: Schema) -> AbstractLikelihood:
+        if isinstance(self.likelihood, AbstractLikelihood):
+            return self.likelihood
+        return make_likelihood(
+            self.likelihood, shape=schema.shape, levels=schema.levels, **self.likelihood_options
+        )
+
+    def _prior(self) -> AbstractPrior:
+        if isinstance(self.prior, str):
+            return PRIORS[self.prior](self.latent_dim)
+        if isinstance(self.prior, dist.Distribution):
+            return FixedPrior(self.prior)
+        return self.prior
+
+
+def _units(schema: Schema) -> Units | None:
+    if schema.scale is None:
+        return None
+    shift, scale = (jnp.broadcast_to(v, schema.shape).astype(float) for v in schema.shift_scale())
+    return Units(shift, scale)
+
+
+def _check_fit(
+    model: LatentVariableModel, encoder: Any, family: AbstractFamily, schema: Schema
+) -> None:
+    """Shapes of the user's networks, without running them."""
+    latent_dim = family.latent_dim
+    x = jax.ShapeDtypeStruct(schema.shape, float)
+    features = jax.eval_shape(encoder, x).shape
+    if features != (family.num_features,):
+        raise InputError(
+            f"an encoder with {family.num_features} outputs", f"shape {features}",
+            "another width, or another guide", where="encoder",
+        )  # fmt: skip
+    outputs = jax.eval_shape(model.decoder, jax.ShapeDtypeStruct((latent_dim,), float))
+    wanted = model.likelihood.num_outputs * math.prod(schema.shape)
+    if math.prod(outputs.shape) != wanted:
+        raise InputError(
+            f"a decoder with {wanted} outputs ({model.likelihood.num_outputs} per cell)",
+            f"shape {outputs.shape}", "another width, or another likelihood", where="decoder",
+        )  # fmt: skip
+    prior = model.prior()
+    event_shape = getattr(prior, "event_shape", (latent_dim,))
+    if event_shape != (latent_dim,):
+        raise InputError(
+            f"a prior over shape ({latent_dim},)", f"one over {event_shape}",
+            f"`.to_event(1)` or latent_dim={event_shape[-1] if event_shape else 1}", where="prior",
+        )  # fmt: skip
+
+
+def _at_least_one(value: int, where: str) -> None:
+    if value < 1:
+        raise InputError("a whole number of at least 1", f"{value}", "1 or more", where=where)
+
+
+def _known(name: str, registry: Mapping[str, Any], where: str) -> None:
+    if name not in registry:
+        raise InputError(
+            f"one of {', '.join(registry)}", repr(name), nearest(name, registry), where=where
+        )
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return {"user": f"{type(value).__module__}.{type(value).__qualname__}"}

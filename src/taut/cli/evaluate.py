@@ -1,0 +1,120 @@
+"""`taut evaluate` and `taut compare`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from taut.cli.output import ESTIMATE_NAMES, print_json
+from taut.cli.rows import open_run, rows_of
+from taut.errors import InputError
+
+__all__ = ["compare", "evaluate"]
+
+
+def evaluate(
+    run: Path,
+    /,
+    *,
+    data: str | None = None,
+    split: Literal["train", "validation", "test"] | None = None,
+    num_particles: int = 5000,
+    seed: int = 0,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Log-evidence of held-out rows by two estimators, and how far to trust each.
+
+    Importance sampling draws from the guide, naive Monte Carlo from the prior. Both are lower bounds
+    in expectation; Pareto k-hat above the threshold says that a row's estimate cannot be trusted.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    data
+        Other rows to evaluate, all of them; they must fit the run's columns.
+    split
+        Part of the run's own data. [default: test]
+    num_particles
+        Draws of z per row.
+    seed
+        Of the draws.
+    json
+        Print the results as JSON on standard output.
+    """
+    fitted = open_run(run)
+    rows = rows_of(fitted, data=data, split=split)
+    found = {
+        method: fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
+        for method in ("importance", "monte-carlo")
+    }
+    if json:
+        print_json({"run": str(run), "rows": len(rows), **{m: _plain(e) for m, e in found.items()}})
+        return
+    from rich.console import Console
+
+    from taut.report import tables
+
+    tables.evidence_table(Console(), found["importance"], found["monte-carlo"])
+
+
+def compare(
+    first: Path, second: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False
+) -> None:
+    """Differences between two runs on the same held-out rows, FIRST minus SECOND, paired by row.
+
+    Parameters
+    ----------
+    first
+        Run folder.
+    second
+        Run folder, fitted to the same data with the same split.
+    json
+        Print the results as JSON on standard output.
+    """
+    from taut.core import paired_difference
+    from taut.training import RunFolder
+
+    runs = [RunFolder.open(path) for path in (first, second)]
+    sources = [run.read_config().get("data") for run in runs]
+    if sources[0] != sources[1]:
+        raise InputError(
+            "two runs on the same data", f"{sources[0]!r} and {sources[1]!r}",
+            "fitting both to one source", where="compare",
+        )  # fmt: skip
+    (a, _), (b, _) = (run.read_summary() for run in runs)
+    differences = {name: paired_difference(a[name], b[name]) for name in a if name in b}
+    if json:
+        content = {name: e.to_dict() for name, e in differences.items()}
+        print_json({"first": str(first), "second": str(second), "differences": content})
+        return
+    from rich.console import Console
+
+    from taut.report import tables
+
+    tables.comparison_table(
+        Console(),
+        (str(first), str(second)),
+        {ESTIMATE_NAMES.get(name, name): e for name, e in differences.items()},
+    )
+
+
+def _plain(evidence: Any) -> dict[str, Any]:
+    import numpy as np
+
+    khat = evidence.khat[np.isfinite(evidence.khat)]
+    return {
+        "log_evidence": evidence.log_evidence.to_dict(),
+        "elbo": evidence.elbo.to_dict(),
+        "num_particles": evidence.num_particles,
+        "ess": {"median": float(np.median(evidence.ess)), "least": float(np.min(evidence.ess))},
+        "khat": {
+            "threshold": evidence.khat_threshold,
+            "share_above": evidence.share_unreliable,
+            "median": float(np.median(khat)) if khat.size else None,
+            "worst_rows": [
+                {"row": row, "khat": value if np.isfinite(value) else str(value)}
+                for row, value in evidence.worst_rows()
+            ],
+        },
+    }

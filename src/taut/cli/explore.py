@@ -1,0 +1,198 @@
+"""`taut sample`, `taut reconstruct`, `taut encode` and `taut interpolate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from taut.cli.output import print_json
+from taut.cli.rows import one_row, open_run, rows_of
+from taut.cli.save import check_suffix, save_figure, save_table
+from taut.errors import InputError
+
+if TYPE_CHECKING:
+    from taut.api import Fit
+
+__all__ = ["encode", "interpolate", "reconstruct", "sample"]
+
+_Json = Annotated[bool, Parameter(negative=())]
+_Split = Literal["train", "validation", "test"]
+
+
+def sample(
+    run: Path,
+    /,
+    *,
+    num_samples: Annotated[int, Parameter(alias="-n")] = 64,
+    out: Path | None = None,
+    mean: Annotated[bool, Parameter(negative=())] = False,
+    seed: int = 0,
+    json: _Json = False,
+) -> None:
+    """Draw new rows x ~ p(x) from a fitted model.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    num_samples
+        How many.
+    out
+        .png for a picture, .npy, .csv or .parquet for the numbers. [default: RUN/samples.png]
+    mean
+        Show E[x | z] for drawn z instead of drawing x as well.
+    seed
+        Of the draws.
+    json
+        Print where the samples are as JSON.
+    """
+    import numpy as np
+
+    fitted = open_run(run)
+    out = check_suffix(out or run / "samples.png", (".png", ".npy", ".csv", ".parquet"))
+    x = np.asarray(fitted.sample(num_samples, key=seed, mean=mean))
+    if out.suffix == ".png":
+        save_figure("samples", out, x, data=None, **_form(fitted))
+    else:
+        save_table(out, x.reshape(num_samples, -1), _columns(fitted), array=x)
+    _done(json, "samples", num_samples, out)
+
+
+def reconstruct(
+    run: Path,
+    /,
+    *,
+    num_rows: Annotated[int, Parameter(alias="-n")] = 16,
+    data: str | None = None,
+    split: _Split | None = None,
+    out: Path | None = None,
+    json: _Json = False,
+) -> None:
+    """Encode rows and decode them again, beside the originals.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    num_rows
+        How many rows, from the first.
+    data
+        Other rows than the run's own; they must fit its columns.
+    split
+        Part of the run's own data. [default: test]
+    out
+        .png for a picture, .npy, .csv or .parquet for the numbers. [default: RUN/reconstructions.png]
+    json
+        Print where they are as JSON.
+    """
+    import numpy as np
+
+    fitted = open_run(run)
+    out = check_suffix(out or run / "reconstructions.png", (".png", ".npy", ".csv", ".parquet"))
+    if num_rows < 1:
+        raise InputError("at least one row", f"{num_rows}", "16", where="num-rows")
+    x = rows_of(fitted, data=data, split=split)[:num_rows].x
+    mean = np.asarray(fitted.reconstruct(x))
+    if out.suffix == ".png":
+        save_figure("reconstructions", out, x, mean, **_form(fitted))
+    else:
+        save_table(out, mean.reshape(len(mean), -1), _columns(fitted), array=mean)
+    _done(json, "reconstructions", len(mean), out)
+
+
+def encode(
+    run: Path,
+    data: str | None = None,
+    /,
+    *,
+    split: _Split | None = None,
+    out: Path | None = None,
+    json: _Json = False,
+) -> None:
+    """Write the latent features of rows: the mean of q(z | x), one line a row.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    data
+        Rows to encode; they must fit the run's columns. [default: the run's own test rows]
+    split
+        Part of the run's own data. [default: test]
+    out
+        .csv, .parquet or .npy. [default: RUN/latents.csv]
+    json
+        Print where they are as JSON.
+    """
+    import numpy as np
+
+    fitted = open_run(run)
+    out = check_suffix(out or run / "latents.csv", (".csv", ".parquet", ".npy"))
+    rows = rows_of(fitted, data=data, split=split)
+    z = np.asarray(fitted.encode(rows))
+    save_table(out, z, [f"z{i}" for i in range(z.shape[1])], index=rows.index, label=rows.label)
+    _done(json, "latents", len(z), out)
+
+
+def interpolate(
+    run: Path,
+    first: int,
+    second: int,
+    /,
+    *,
+    num_steps: Annotated[int, Parameter(alias="-n")] = 10,
+    data: str | None = None,
+    split: _Split | None = None,
+    out: Path | None = None,
+    json: _Json = False,
+) -> None:
+    """Decode the straight line between the encodings of two rows.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    first
+        Place of a row in its split, counted from 0.
+    second
+        Place of another.
+    num_steps
+        Points on the line, ends included.
+    data
+        Other rows than the run's own; they must fit its columns.
+    split
+        Part of the run's own data. [default: test]
+    out
+        .png for a picture, .npy, .csv or .parquet for the numbers. [default: RUN/interpolation.png]
+    json
+        Print where they are as JSON.
+    """
+    import numpy as np
+
+    fitted = open_run(run)
+    out = check_suffix(out or run / "interpolation.png", (".png", ".npy", ".csv", ".parquet"))
+    rows = rows_of(fitted, data=data, split=split)
+    ends = [one_row(rows, first, "FIRST"), one_row(rows, second, "SECOND")]
+    path = np.asarray(fitted.interpolate(*ends, num_steps=num_steps))
+    if out.suffix == ".png":
+        save_figure("interpolation", out, path[None], ends=np.stack(ends)[None], **_form(fitted))
+    else:
+        save_table(out, path.reshape(num_steps, -1), _columns(fitted), array=path)
+    _done(json, "steps", num_steps, out)
+
+
+def _form(fitted: "Fit") -> dict[str, Any]:
+    schema = fitted.schema
+    return {"kind": schema.kind, "shape": schema.shape, "columns": schema.columns}
+
+
+def _columns(fitted: "Fit") -> list[str]:
+    schema = fitted.schema
+    return list(schema.columns or (f"x{i}" for i in range(schema.size)))
+
+
+def _done(json: bool, what: str, count: int, out: Path) -> None:
+    if json:
+        print_json({"what": what, "count": count, "out": str(out)})
+    else:
+        print(f"{count} {what}: {out}")

@@ -1,0 +1,144 @@
+"""`taut fit`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from taut.cli.options import FitOptions, merged, read_config, whole_numbers
+from taut.errors import InputError
+
+if TYPE_CHECKING:
+    from taut.architectures import AbstractArchitecture
+    from taut.bounds import AbstractBound
+
+__all__ = ["fit"]
+
+
+def fit(
+    data: str | None = None,
+    /,
+    *,
+    out: Path | None = None,
+    config: Path | None = None,
+    force: Annotated[bool, Parameter(negative=())] = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    options: FitOptions | None = None,
+) -> None:
+    """Fit a model to data, measure it on held-out rows, and write a run folder.
+
+    Parameters
+    ----------
+    data
+        `digits` (bundled), `mnist:FOLDER`, a file (.npy, .npz, .mat, .csv, .tsv, .parquet), a folder
+        of images, or `train,valid,test` files.
+    out
+        Run folder. [default: runs/DATA-MODEL-N]
+    config
+        TOML file of options, such as the config.toml of a run; options given here win.
+    force
+        Replace the run that is in --out.
+    json
+        Print the results as JSON on standard output.
+    """
+    from_file = read_config(config) if config else {}
+    source = data or from_file.get("data")
+    if source is None:
+        raise InputError("DATA", "none", "`taut fit digits`", where="fit")
+    given = merged(options, from_file)
+
+    from taut.training.run_folder import RunFolder, next_run
+
+    if out is not None:
+        RunFolder.check_free(out, force=force)
+
+    import taut
+    from taut.cli.output import finish_fit, training_display
+    from taut.cli.rows import load_source
+
+    loaded = load_source(source, given)
+    architecture, bound = _architecture(given), _bound(given, len(loaded.train))
+    folder = out or next_run("runs", f"{_stem(loaded.schema.name)}-{architecture.name}")
+    with training_display(quiet=json) as progress:
+        fitted = taut.fit(
+            loaded,
+            model=architecture,
+            bound=bound,
+            learning_rate=_or(given.learning_rate, 1e-3),
+            clip_norm=given.clip_norm,
+            epochs=given.epochs,
+            batch_size=given.batch_size,
+            validate_every=given.validate_every,
+            patience=_or(given.patience, 20),
+            num_particles=_or(given.evidence_particles, 1000),
+            precision=given.precision or "float32",
+            key=_or(given.seed, 0),
+            out=folder,
+            force=force,
+            settings={"data": source, **given.given()},
+            progress=progress,
+        )
+    finish_fit(fitted, loaded, folder, json=json)
+
+
+def _architecture(given: FitOptions) -> "AbstractArchitecture":
+    from taut.architectures import ARCHITECTURES
+
+    choices: dict[str, Any] = {
+        "likelihood": given.likelihood,
+        "latent_dim": given.latent_dim,
+        "hidden": whole_numbers(given.hidden, "hidden"),
+        "activation": given.activation,
+        "guide": given.guide,
+        "prior": given.prior,
+    }
+    return ARCHITECTURES[given.model or "vae"](**_present(choices))
+
+
+def _bound(given: FitOptions, num_rows: int) -> "AbstractBound":
+    from taut.bounds import BOUNDS
+
+    name = given.bound or "elbo"
+    batch = min(given.batch_size or 128, num_rows)
+    warmup = None if given.kl_warmup is None else given.kl_warmup * (num_rows // batch)
+    own = {
+        "elbo": {
+            "num_draws": given.num_particles,
+            "kl": given.kl,
+            "beta": given.beta,
+            "warmup_steps": warmup,
+            "free_bits": given.free_bits,
+        },
+        "iwae": {"num_particles": given.num_particles},
+        "renyi": {"num_particles": given.num_particles, "alpha": given.alpha},
+    }
+    served = {
+        "kl": "elbo",
+        "beta": "elbo",
+        "kl_warmup": "elbo",
+        "free_bits": "elbo",
+        "alpha": "renyi",
+    }
+    for option, owner in served.items():
+        if getattr(given, option) is not None and owner != name:
+            flag = option.replace("_", "-")
+            raise InputError(
+                f"--{flag} with --bound {owner}",
+                f"--bound {name}",
+                f"leaving out --{flag}",
+                where=flag,
+            )
+    return BOUNDS[name](**_present(own[name]))
+
+
+def _present(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _stem(name: str) -> str:
+    """A data set's name as part of a folder's."""
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-") or "data"

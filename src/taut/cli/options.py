@@ -1,0 +1,196 @@
+"""Options of `taut fit`: one flat table for the command line, the TOML file and config.toml.
+
+A field that is None was not given; `DEFAULTS` of the parts apply then. Options on the command line win
+over the file.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from cyclopts import Group, Parameter
+
+from taut.errors import InputError
+
+__all__ = ["FitOptions", "merged", "read_config", "whole_numbers"]
+
+_MODEL = Group("Model", sort_key=1)
+_BOUND = Group("Bound", sort_key=2)
+_TRAINING = Group("Training", sort_key=3)
+_DATA = Group("Data", sort_key=4)
+_RUN = Group("Run", sort_key=5)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class FitOptions:
+    """Everything that `taut fit` can be told."""
+
+    model: Annotated[Literal["vae"] | None, Parameter(group=_MODEL)] = None
+    """Kind of model. [default: vae]"""
+    likelihood: Annotated[str | None, Parameter(group=_MODEL)] = None
+    """p(x | z): bernoulli, continuous-bernoulli, discretized-logistic, gaussian, categorical, ...
+    [default: chosen from the data, with the reason]"""
+    latent_dim: Annotated[int | None, Parameter(group=_MODEL)] = None
+    """Number of latent dimensions. [default: 16]"""
+    hidden: Annotated[str | None, Parameter(group=_MODEL)] = None
+    """Widths of the encoder's hidden layers; the decoder mirrors them. [default: 256,256]"""
+    activation: Annotated[str | None, Parameter(group=_MODEL)] = None
+    """Activation between layers. [default: gelu]"""
+    guide: Annotated[str | None, Parameter(group=_MODEL)] = None
+    """Family of q(z | x): mean-field or full-rank. [default: mean-field]"""
+    prior: Annotated[str | None, Parameter(group=_MODEL)] = None
+    """p(z). [default: standard-normal]"""
+
+    bound: Annotated[Literal["elbo", "iwae", "renyi"] | None, Parameter(group=_BOUND)] = None
+    """What is maximised. [default: elbo]"""
+    num_particles: Annotated[int | None, Parameter(group=_BOUND)] = None
+    """Draws of z per row and step. [default: 1 for elbo, 5 for iwae and renyi]"""
+    alpha: Annotated[float | None, Parameter(group=_BOUND)] = None
+    """Order of the Renyi bound. [default: 0.5]"""
+    kl: Annotated[Literal["auto", "closed", "sampled"] | None, Parameter(group=_BOUND)] = None
+    """KL of the ELBO in closed form or from the draws. [default: auto]"""
+    beta: Annotated[float | None, Parameter(group=_BOUND)] = None
+    """Weight of the KL in the objective; reported numbers stay honest. [default: 1]"""
+    kl_warmup: Annotated[int | None, Parameter(group=_BOUND)] = None
+    """Epochs over which the KL's weight rises to beta. [default: 0]"""
+    free_bits: Annotated[float | None, Parameter(group=_BOUND)] = None
+    """Nats of KL that each latent dimension keeps for nothing. [default: 0]"""
+    gradient: Annotated[Literal["reparameterized"] | None, Parameter(group=_BOUND)] = None
+    """How the bound is differentiated. [default: reparameterized]"""
+
+    epochs: Annotated[int | None, Parameter(group=_TRAINING)] = None
+    """Passes over the training rows. [default: as many as make 6000 steps]"""
+    batch_size: Annotated[int | None, Parameter(group=_TRAINING)] = None
+    """Rows a step. [default: 128, or all rows if fewer]"""
+    learning_rate: Annotated[float | None, Parameter(group=_TRAINING)] = None
+    """Step size of Adam. [default: 0.001]"""
+    clip_norm: Annotated[float | None, Parameter(group=_TRAINING)] = None
+    """Largest norm of a gradient. [default: no limit]"""
+    patience: Annotated[int | None, Parameter(group=_TRAINING)] = None
+    """Validations without a better value before stopping; 0 never stops early. [default: 20]"""
+    validate_every: Annotated[int | None, Parameter(group=_TRAINING)] = None
+    """Steps between validations. [default: the whole epochs that make at least 50]"""
+    precision: Annotated[Literal["float32", "float64"] | None, Parameter(group=_TRAINING)] = None
+    """Of all arithmetic. [default: float32]"""
+    seed: Annotated[int | None, Parameter(group=_TRAINING)] = None
+    """Everything random follows from it. [default: 0]"""
+
+    split: Annotated[str | None, Parameter(group=_DATA)] = None
+    """Shares of training, validation and test rows. [default: 0.8,0.1,0.1]"""
+    split_seed: Annotated[int | None, Parameter(group=_DATA)] = None
+    """Which rows go where; apart from --seed, so that fits compare on the same rows. [default: 0]"""
+    label: Annotated[str | None, Parameter(group=_DATA)] = None
+    """Column that is a label, not data."""
+    drop: Annotated[str | None, Parameter(group=_DATA)] = None
+    """Columns that are not data, with commas between them."""
+    missing: Annotated[Literal["refuse", "drop-rows"] | None, Parameter(group=_DATA)] = None
+    """What to do about rows with missing cells. [default: refuse]"""
+    binarize: Annotated[
+        Literal["none", "static", "dynamic", "threshold"] | None, Parameter(group=_DATA)
+    ] = None
+    """How grey values become binary. [default: none]"""
+    image_shape: Annotated[str | None, Parameter(group=_DATA)] = None
+    """Height and width of images stored as flat rows, such as 28,28."""
+
+    evidence_particles: Annotated[int | None, Parameter(group=_RUN)] = None
+    """Draws per test row for the final log-evidence. [default: 1000]"""
+
+    def given(self) -> dict[str, Any]:
+        """The options that were given, by name with hyphens, as config.toml holds them."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name.replace("_", "-"): v for name, v in values.items() if v is not None}
+
+
+def read_config(path: Path | str) -> dict[str, Any]:
+    """A TOML file of options; sections are free, names may use hyphens or underscores.
+
+    Returns:
+        options by field name, `data` among them where it is given.
+
+    Raises:
+        InputError: the file is missing or not TOML, or a key is unknown, given twice, or of the
+            wrong kind.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError("a TOML file", "no such file", "the right path", where=str(path)) from None
+    except IsADirectoryError:
+        raise InputError(
+            "a TOML file", "a folder", f"{path}/config.toml", where=str(path)
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError("TOML", f"{error}", "mending that line", where=str(path)) from None
+    hints = {"data": str, **get_type_hints(FitOptions)}
+    options: dict[str, Any] = {}
+    for key, value in _flat(content):
+        name = key.replace("-", "_")
+        if name not in hints:
+            close = difflib.get_close_matches(name, hints, n=1, cutoff=0.5)
+            known = ", ".join(n.replace("_", "-") for n in hints)
+            remedy = f"'{close[0].replace('_', '-')}'" if close else f"one of {known}"
+            raise InputError("a known option", f"'{key}'", remedy, where=str(path))
+        if name in options:
+            raise InputError("each option once", f"'{key}' twice", "one of them", where=str(path))
+        options[name] = _typed(value, hints[name], f"{path}, {key}")
+    return options
+
+
+def merged(options: FitOptions | None, config: Mapping[str, Any]) -> FitOptions:
+    """Options with the gaps filled from a file's."""
+    options = options or FitOptions()
+    gaps = {f.name: config.get(f.name) for f in fields(options) if getattr(options, f.name) is None}
+    return replace(options, **gaps)
+
+
+def whole_numbers(text: str | None, where: str) -> tuple[int, ...] | None:
+    """ "256,256" as (256, 256); empty text is no numbers."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise InputError(
+            "whole numbers with commas between them", repr(text), "256,256", where=where
+        ) from None
+
+
+def _flat(content: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, value in content.items():
+        pairs += _flat(value) if isinstance(value, Mapping) else [(key, value)]
+    return pairs
+
+
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    """A TOML value as the option's type: lists become the text that the command line takes."""
+    kinds = _kinds(hint)
+    if str in kinds and isinstance(value, list):
+        return ",".join(str(v) for v in value)
+    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    words = [k for k in kinds if isinstance(k, str)]
+    if words and value not in words:
+        raise InputError(f"one of {', '.join(words)}", repr(value), words[0], where=where)
+    types = tuple(k for k in kinds if isinstance(k, type))
+    if not words and (not isinstance(value, types) or isinstance(value, bool)):
+        wanted = " or ".join(
+            {"int": "a whole number", "float": "a number", "str": "text"}[t.__name__] for t in types
+        )
+        raise InputError(wanted, repr(value), "the kind of value that --help shows", where=where)
+    return value
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """Types and literal words that a hint allows, without None."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    arguments = get_args(hint)
+    if not arguments:
+        return () if hint is type(None) else (hint,)
+    return tuple(kind for a in arguments for kind in _kinds(a))

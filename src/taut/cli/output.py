@@ -1,0 +1,112 @@
+"""What commands print, and the figures that they leave behind.
+
+Standard output holds results: a table, or with --json one JSON object. Standard error holds progress
+and complaints.
+"""
+
+import contextlib
+import json as json_format
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from taut.api import Fit
+    from taut.data import Data
+
+__all__ = ["ESTIMATE_NAMES", "draw_figures", "finish_fit", "print_json", "training_display"]
+
+ESTIMATE_NAMES = {
+    "elbo": "held-out ELBO",
+    "reconstruction": "reconstruction, E_q log p(x | z)",
+    "kl": "KL(q(z | x) to p(z))",
+    "log_evidence": "log-evidence, importance-sampled",
+    "independent_columns": "log-likelihood, independent columns",
+    "bits_per_dimension": "bits per dimension",
+}
+
+
+@contextlib.contextmanager
+def training_display(*, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
+    """Live progress on standard error; nothing when it is not a terminal."""
+    from rich.console import Console
+
+    from taut.report.progress import ProgressDisplay
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with ProgressDisplay(console) as display:
+        yield display.update
+
+
+def finish_fit(fitted: "Fit", data: "Data", folder: Path, *, json: bool) -> None:
+    """Draw the figures of a new run and print its results."""
+    draw_figures(fitted, data, folder / "figures")
+    if json:
+        print_json({"run": str(folder), **results(fitted.estimates), "facts": dict(fitted.facts)})
+        return
+    from rich.console import Console
+
+    from taut.report import tables
+
+    facts = {**fitted.facts, "run": str(folder), "figures": str(folder / "figures")}
+    tables.summary_table(
+        Console(),
+        {ESTIMATE_NAMES[name]: e for name, e in fitted.estimates.items()},
+        facts={name: str(value) for name, value in facts.items()},
+    )
+
+
+def results(estimates: Any) -> dict[str, Any]:
+    """Estimates as JSON holds them."""
+    return {"estimates": {name: e.to_dict() for name, e in estimates.items()}}
+
+
+def print_json(content: Any) -> None:
+    """One JSON object on standard output."""
+    print(json_format.dumps(content, indent=2, allow_nan=False))
+
+
+def draw_figures(fitted: "Fit", data: "Data", folder: Path) -> None:
+    """Learning curves, samples, reconstructions, an interpolation and the latent space."""
+    import numpy as np
+
+    from taut.report import figures
+
+    schema = fitted.schema
+    form = {"kind": schema.kind, "shape": schema.shape, "columns": schema.columns}
+    steps = np.asarray([r["step"] for r in fitted.history])
+    looked = [r for r in fitted.history if "validation" in r]
+    figures.learning_curves(
+        folder / "learning-curves.png",
+        steps=steps,
+        train_bound=np.asarray([r["bound"] for r in fitted.history]),
+        validation_steps=np.asarray([r["step"] for r in looked]),
+        validation=np.asarray([float(r["validation"]["value"]) for r in looked]),
+        best_step=fitted.facts["best step"],
+        bound_name=fitted.settings.get("bound", "elbo"),
+    )
+    test = data.test[: min(len(data.test), 512)]
+    figures.samples(
+        folder / "samples.png",
+        np.asarray(
+            fitted.sample(64 if schema.kind == "image" else 1000, mean=schema.kind == "image")
+        ),
+        data=data.train.x[:1000],
+        **form,
+    )
+    shown = test.x[:16]
+    figures.reconstructions(
+        folder / "reconstructions.png", shown, np.asarray(fitted.reconstruct(shown)), **form
+    )
+    pairs = [(test.x[i], test.x[-1 - i]) for i in range(min(6, len(test) // 2))]
+    if pairs:
+        paths = np.stack([np.asarray(fitted.interpolate(a, b)) for a, b in pairs])
+        figures.interpolation(
+            folder / "interpolation.png", paths, ends=np.stack([np.stack(p) for p in pairs]), **form
+        )
+    figures.latent_scatter(
+        folder / "latents.png", np.asarray(fitted.encode(test)), label=test.label
+    )

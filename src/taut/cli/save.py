@@ -1,0 +1,66 @@
+"""Results of the exploring commands on disk: pictures, tables and arrays, each in one step."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from taut.errors import InputError
+
+__all__ = ["check_suffix", "save_figure", "save_table"]
+
+
+def check_suffix(path: Path, allowed: Sequence[str]) -> Path:
+    """The path, if its ending is one of these and its folder exists."""
+    if path.suffix not in allowed:
+        raise InputError(
+            f"a file ending in {', '.join(allowed)}", repr(path.name), f"{path.stem}{allowed[0]}",
+            where="out",
+        )  # fmt: skip
+    if not path.parent.is_dir():
+        raise InputError("a folder that exists", f"{path.parent}", "making it first", where="out")
+    return path
+
+
+def save_figure(kind: str, path: Path, *arrays: Any, **options: Any) -> None:
+    """Draw one of the figures of `taut.report.figures`."""
+    from taut.report import figures
+
+    getattr(figures, kind)(path, *arrays, **options)
+
+
+def save_table(
+    path: Path,
+    table: Any,
+    columns: Sequence[str],
+    *,
+    array: Any = None,
+    index: Any = None,
+    label: Any = None,
+) -> None:
+    """Write rows as .csv or .parquet with named columns, or as .npy in their own shape.
+
+    Arguments:
+        path: the ending decides.
+        table: (N, D).
+        columns: D names.
+        array: what .npy holds; `table` when None.
+        index: rows' numbers in their data set, a first column `row` of the table.
+        label: their labels, a second column.
+    """
+    import io
+
+    import numpy as np
+    import polars as pl
+
+    from taut.core import write_atomically
+
+    buffer = io.BytesIO()
+    if path.suffix == ".npy":
+        np.save(buffer, table if array is None else array, allow_pickle=False)
+    else:
+        extra = {"row": index, "label": label}
+        frame = pl.DataFrame({name: v for name, v in extra.items() if v is not None} | dict(
+            zip(columns, np.asarray(table).T, strict=True)
+        ))  # fmt: skip
+        frame.write_csv(buffer) if path.suffix == ".csv" else frame.write_parquet(buffer)
+    write_atomically(path, lambda file: file.write(buffer.getvalue()))

@@ -1,0 +1,71 @@
+"""Any bound on given rows, averaged over independent repeats of its draws."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from taut.bounds import AbstractBound
+from taut.core import AbstractPair, Datum, Estimate, num_rows, particles
+
+__all__ = ["expected_bound"]
+
+_BLOCK_ROWS = 512
+
+
+def expected_bound(
+    pair: AbstractPair,
+    rows: Datum,
+    bound: AbstractBound,
+    *,
+    key: PRNGKeyArray,
+    num_repeats: int = 2,
+) -> Estimate:
+    """The mean over rows of the mean over repeats of a bound, nats per row.
+
+    Arguments:
+        pair: model and guide.
+        rows: a batched datum.
+        bound: what is averaged; the side of the result is its own.
+        key: random key.
+        num_repeats: independent values per row; the Monte Carlo error is unknown (NaN) for one.
+    """
+    total = num_rows(rows)
+    width = min(_BLOCK_ROWS, total)
+    blocks = []
+    for first in range(0, total, width):
+        # The last block is padded with its last row to keep one compiled shape.
+        numbers = np.minimum(np.arange(first, first + width), total - 1).astype(np.int32)
+        block = jax.tree.map(lambda leaf, n=numbers: leaf[n], rows)
+        values = np.asarray(_repeats(pair, bound, block, numbers, key, num_repeats), np.float64)
+        blocks.append(values[: total - first])
+    values = np.concatenate(blocks)
+    errors = math.nan
+    if num_repeats > 1:
+        errors = values.std(axis=1, ddof=1) / math.sqrt(num_repeats)
+    return Estimate.from_rows(
+        values.mean(axis=1), side=bound.side, mc_errors=errors, index=rows.index
+    )
+
+
+@eqx.filter_jit
+def _repeats(
+    pair: AbstractPair,
+    bound: AbstractBound,
+    block: Datum,
+    numbers: Int[np.ndarray, " N"],
+    key: PRNGKeyArray,
+    num_repeats: int,
+) -> Float[Array, "N R"]:
+    model, guide = pair.bind()
+
+    def one(datum: Datum, number: Any) -> Float[Array, " R"]:
+        def repeat(repeat_key: PRNGKeyArray) -> Float[Array, ""]:
+            return bound(particles(model, guide, guide, datum, repeat_key, bound.minted))
+
+        return jax.vmap(repeat)(jax.random.split(jax.random.fold_in(key, number), num_repeats))
+
+    return jax.vmap(one)(block, numbers)

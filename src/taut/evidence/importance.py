@@ -1,0 +1,150 @@
+"""Evidence by importance sampling from the guide.
+
+    log p(x) ~ log (1/K) sum_k p(x, z_k) / q(z_k | x),        z_k ~ q(z | x)
+
+The mean of the weights is unbiased for p(x) where q covers the posterior; its logarithm is a lower
+bound in expectation that tightens with K (Burda, Grosse and Salakhutdinov 2016). Enumerated and Dirac
+guides leave nothing to chance: the sum over their draws is exact where they cover the support.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from taut.core import AbstractModel, AbstractPair, Datum, Estimate, InputError, Side, num_rows
+from taut.evidence.draws import RowDraws, weighted_draws
+from taut.evidence.weights import RowWeights, khat_threshold, mean_and_error, summarize
+
+__all__ = ["Evidence", "importance_sampling", "weigh"]
+
+_TRUSTED_SHARE = 0.05  # of rows above the threshold; a few in a hundred are there by chance
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Log-evidence with what tells how far to trust it.
+
+    Attributes:
+        log_evidence: nats per row; lower bound in expectation, or exact.
+        elbo: nats per row, from the same draws; its KL is the closed one where there is one.
+        reconstruction: E_q of every term but the prior and -log q, nats per row.
+        kl: KL(q to prior), nats per row.
+        num_particles: draws per row.
+        ess: effective sample size of each row, (N,).
+        khat: Pareto shape of each row, (N,).
+        khat_threshold: above it a row's estimate cannot be trusted.
+        index: the rows' numbers in their data set, (N,).
+    """
+
+    log_evidence: Estimate
+    elbo: Estimate
+    reconstruction: Estimate
+    kl: Estimate
+    num_particles: int
+    ess: np.ndarray
+    khat: np.ndarray
+    khat_threshold: float
+    index: np.ndarray
+
+    @property
+    def share_unreliable(self) -> float:
+        """Share of the rows whose k-hat lies above the threshold."""
+        return float(np.mean(self.khat > self.khat_threshold))
+
+    def worst_rows(self, count: int = 5) -> list[tuple[int, float]]:
+        """The rows with the largest k-hat: their numbers in the data set and their k-hats."""
+        order = np.argsort(-np.nan_to_num(self.khat, nan=-math.inf))[:count]
+        return [(int(self.index[i]), float(self.khat[i])) for i in order]
+
+
+def importance_sampling(
+    pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray, num_particles: int = 5000
+) -> Evidence:
+    """Log-evidence of each row by importance sampling from the pair's guide.
+
+    Arguments:
+        pair: model and guide.
+        rows: a batched datum.
+        key: random key.
+        num_particles: K, draws per row.
+
+    Raises:
+        InputError: fewer than two particles, or log-weights subsampled over a plate.
+    """
+    model, guide = pair.bind()
+    return weigh(model, guide, rows, key=key, num_particles=num_particles)
+
+
+def weigh(
+    model: AbstractModel, guide: Any, rows: Datum, *, key: PRNGKeyArray, num_particles: int
+) -> Evidence:
+    """The same for any model and guide, bound to each other."""
+    if num_particles < 2:
+        raise InputError(
+            "at least two particles, which an error needs",
+            f"{num_particles}",
+            "100 or more",
+            where="num-particles",
+        )
+    blocks = [
+        _averages(draws)
+        for draws in weighted_draws(model, guide, rows, key=key, num_particles=num_particles)
+    ]
+    exact = blocks[0]["exact"]
+    columns = {
+        name: np.concatenate([block[name] for block in blocks])
+        for name in blocks[0]
+        if name != "exact"
+    }
+    index = np.arange(num_rows(rows)) if rows.index is None else np.asarray(rows.index)
+    threshold = khat_threshold(num_particles)
+    unreliable = float(np.mean(columns["khat"] > threshold)) > _TRUSTED_SHARE
+
+    def estimate(name: str, side: Side, *flags: str) -> Estimate:
+        errors = columns[f"{name}_error"]
+        return Estimate.from_rows(
+            columns[name], side=side, mc_errors=errors, index=index, flags=flags
+        )
+
+    free_of_draws = not columns["kl_error"].any()
+    return Evidence(
+        log_evidence=estimate(
+            "log_evidence", "exact" if exact else "lower", *(["unreliable"] if unreliable else [])
+        ),
+        elbo=estimate("elbo", "lower"),
+        reconstruction=estimate("reconstruction", "exact" if exact else "unbiased"),
+        kl=estimate("kl", "exact" if free_of_draws else "unbiased"),
+        num_particles=num_particles,
+        ess=columns["ess"],
+        khat=columns["khat"],
+        khat_threshold=threshold,
+        index=index,
+    )
+
+
+def _averages(draws: RowDraws) -> dict[str, Any]:
+    """Per-row numbers of one block."""
+    weights: RowWeights = summarize(draws.log_w, draws.log_mass)
+    reconstruction, reconstruction_error = mean_and_error(draws.fit, draws.log_mass)
+    if draws.kl is None:
+        elbo, elbo_error = mean_and_error(draws.log_w, draws.log_mass)
+        kl, kl_error = mean_and_error(draws.fit - draws.log_w, draws.log_mass)
+    else:
+        kl, kl_error = draws.kl, np.zeros_like(draws.kl)
+        elbo, elbo_error = reconstruction - kl, reconstruction_error
+    return {
+        "exact": draws.log_mass is not None,
+        "log_evidence": weights.log_evidence,
+        "log_evidence_error": weights.error,
+        "elbo": elbo,
+        "elbo_error": elbo_error,
+        "reconstruction": reconstruction,
+        "reconstruction_error": reconstruction_error,
+        "kl": kl,
+        "kl_error": kl_error,
+        "ess": weights.ess,
+        "khat": weights.khat,
+    }

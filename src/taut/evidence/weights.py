@@ -1,0 +1,90 @@
+"""What a row's log-weights say about its evidence, and how far they can be trusted.
+
+    log_evidence = logsumexp(log_mass + log_w)               lower in expectation (Jensen)
+    error^2      = (sum w^2 / (sum w)^2 - 1/K) K / (K - 1)   delta method
+    ESS          = (sum w)^2 / sum w^2                       Kish
+    k-hat        = shape of a generalised Pareto fitted to the largest weights
+
+k-hat is that of Pareto-smoothed importance sampling (Vehtari, Simpson, Gelman, Yao and Gabry 2024).
+Above min(1 - 1 / log10 K, 0.7) the estimate and its error cannot be trusted.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+__all__ = ["RowWeights", "khat_threshold", "mean_and_error", "summarize"]
+
+_LEAST_FOR_KHAT = 25  # below, the largest fifth of the draws has fewer than five members
+
+
+class RowWeights(NamedTuple):
+    """Summary of the log-weights of each of R rows.
+
+    Attributes:
+        log_evidence: nats, (R,).
+        error: its Monte Carlo standard error by the delta method, nats, (R,); 0 where exact.
+        ess: effective sample size, (R,), between 1 and K.
+        khat: Pareto shape, (R,); NaN where there are too few draws to fit a tail.
+    """
+
+    log_evidence: Float[np.ndarray, " R"]
+    error: Float[np.ndarray, " R"]
+    ess: Float[np.ndarray, " R"]
+    khat: Float[np.ndarray, " R"]
+
+
+def summarize(
+    log_w: Float[np.ndarray, "R K"], log_mass: Float[np.ndarray, "R K"] | None = None
+) -> RowWeights:
+    """Summarise log-weights.
+
+    Arguments:
+        log_w: nats, (R, K); -inf for a draw that explains nothing.
+        log_mass: masses of draws that exhaust the guide's support, and then the sum has no error;
+            None for independent draws of equal mass.
+    """
+    rows, count = log_w.shape
+    log_total = log_w - math.log(count) if log_mass is None else log_w + log_mass
+    top = log_total.max(axis=1, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    w = np.exp(log_total - top)
+    total = w.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_evidence = np.log(total) + top[:, 0]
+        share = (w**2).sum(axis=1) / total**2
+    if log_mass is not None:
+        return RowWeights(log_evidence, np.zeros(rows), 1 / share, np.full(rows, -math.inf))
+    error = np.sqrt(np.maximum(share - 1 / count, 0.0) * count / (count - 1))
+    return RowWeights(
+        log_evidence, error, 1 / share, _khat(log_w - log_w.max(axis=1, keepdims=True))
+    )
+
+
+def mean_and_error(
+    values: Float[np.ndarray, "R K"], log_mass: Float[np.ndarray, "R K"] | None = None
+) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
+    """Mean over draws and its Monte Carlo standard error; exact under exhaustive masses."""
+    if log_mass is None:
+        return values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(values.shape[1])
+    massive = log_mass > -np.inf
+    weighted = np.where(massive, np.exp(log_mass) * np.where(massive, values, 0.0), 0.0)
+    return weighted.sum(axis=1), np.zeros(values.shape[0])
+
+
+def khat_threshold(num_particles: int) -> float:
+    """The k-hat above which K draws do not give a usable estimate."""
+    return min(1 - 1 / math.log10(num_particles), 0.7) if num_particles > 10 else 0.0
+
+
+def _khat(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:
+    if log_ratios.shape[1] < _LEAST_FOR_KHAT:
+        return np.full(log_ratios.shape[0], math.nan)
+    # BlackJAX loads its samplers on import, which only this function pays for.
+    from blackjax.diagnostics import psis_weights
+
+    fit = jax.jit(jax.vmap(lambda row: psis_weights(row)[1]))
+    return np.asarray(fit(np.nan_to_num(log_ratios, neginf=-1e30)), np.float64)

@@ -1,0 +1,118 @@
+"""Joint ascent: model and guide move together along the estimated gradient of the bound.
+
+    (theta, phi) <- (theta, phi) + optimizer(grad of the batch mean of the surrogate)
+
+The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`, so it is a function of the
+state and the batch alone.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from taut.bounds import AbstractBound
+from taut.core import AbstractPair, Datum, num_rows
+from taut.gradients import AbstractEstimator, Surrogate
+from taut.inference.algorithm import Algorithm, Metrics
+
+__all__ = ["JointState", "joint"]
+
+
+class JointState(NamedTuple):
+    """State of joint ascent.
+
+    Attributes:
+        parameters: floating-point arrays of the pair; None elsewhere.
+        optimizer: state of the optimizer.
+        aux: the estimator's own state.
+        key: random key of the run.
+        step: steps taken.
+    """
+
+    parameters: Any
+    optimizer: Any
+    aux: Any
+    key: PRNGKeyArray
+    step: Int[Array, ""]
+
+
+def joint(
+    pair: AbstractPair,
+    bound: AbstractBound,
+    estimator: AbstractEstimator,
+    optimizer: optax.GradientTransformation,
+    *,
+    example: Datum,
+    key: PRNGKeyArray,
+    prepare: Callable[[Datum, PRNGKeyArray], Datum] | None = None,
+) -> Algorithm:
+    """Maximise the batch mean of a bound in all parameters of a pair.
+
+    Arguments:
+        pair: initial parameters.
+        bound: what is maximised, nats per row.
+        estimator: how it is differentiated.
+        optimizer: any Optax transformation that minimises.
+        example: one row, from which an estimator makes its own state.
+        key: random key of the run.
+        prepare: from a stored datum to what the model sees this time (dynamic binarization).
+
+    Returns:
+        an `Algorithm` whose metric `bound` is the batch mean of the reported value.
+    """
+    arrays, static = eqx.partition(pair, eqx.is_inexact_array)
+    # Keys: stream 0 starts the estimator's state, stream 1 feeds the steps.
+    aux_key, draw_key = jax.random.split(key)
+    aux_start, aux_static = eqx.partition(estimator.init(aux_key, example), eqx.is_array)
+
+    def init() -> JointState:
+        return JointState(
+            parameters=arrays,
+            optimizer=optimizer.init(arrays),
+            aux=aux_start,
+            key=draw_key,
+            step=jnp.zeros((), jnp.int32),
+        )
+
+    def loss(live: tuple[Any, Any], state: JointState, batch: Datum) -> tuple[Array, Any]:
+        parameters, aux_live = live
+        model, guide = eqx.combine(parameters, static).bind()
+        aux = eqx.combine(aux_live, state.aux, aux_static)
+        keys = jax.random.split(jax.random.fold_in(state.key, state.step), num_rows(batch))
+
+        def one(datum: Datum, datum_key: PRNGKeyArray) -> Surrogate:
+            if prepare is not None:
+                prepare_key, datum_key = jax.random.split(datum_key)
+                datum = prepare(datum, prepare_key)
+            return estimator(bound, model, guide, datum, datum_key, step=state.step, aux=aux)
+
+        out = jax.vmap(one)(batch, keys)
+        weight = 1.0 if batch.weight is None else batch.weight
+        value = jnp.mean(weight * out.value)
+        statistics = jax.tree.map(lambda s: jnp.mean(s, axis=0), out.statistics)
+        nelbo = -jnp.mean(weight * out.surrogate)
+        return nelbo + jnp.mean(jnp.asarray(out.aux_surrogate)), (value, statistics)
+
+    def step(state: JointState, batch: Datum) -> tuple[JointState, Metrics]:
+        live = (state.parameters, eqx.filter(state.aux, eqx.is_inexact_array))
+        (gradients, aux_gradients), (value, statistics) = jax.grad(loss, has_aux=True)(
+            live, state, batch
+        )
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
+        aux = eqx.combine(state.aux, aux_static)
+        aux = estimator.update(aux, aux_gradients, statistics, state.step)
+        moved = JointState(
+            parameters=optax.apply_updates(state.parameters, updates),
+            optimizer=optimizer_state,
+            aux=eqx.filter(aux, eqx.is_array),
+            key=state.key,
+            step=state.step + 1,
+        )
+        return moved, {"bound": value}
+
+    return Algorithm(init, step, lambda state: eqx.combine(state.parameters, static))

@@ -1,0 +1,87 @@
+"""The latent-variable model with a decoder network.
+
+    z ~ p(z),        x ~ p(x | decoder(z))
+
+With an amortized guide this is the variational autoencoder (Kingma and Welling 2014; Rezende, Mohamed
+and Wierstra 2014). The KL from a guide to the prior is in closed form where a rule exists, per latent
+dimension where both factorize.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+from taut.core import (
+    LOG_LIKELIHOOD,
+    LOG_PRIOR,
+    AbstractModel,
+    AbstractProposal,
+    Datum,
+    DistributionProposal,
+    Terms,
+    as_proposal,
+    total,
+)
+from taut.distributions import closed_kl, kl_per_dimension
+from taut.models.likelihoods import AbstractLikelihood
+from taut.models.priors import AbstractPrior
+from taut.models.units import Units
+
+__all__ = ["LatentVariableModel"]
+
+
+class LatentVariableModel(AbstractModel):
+    """p(z) p(x | z) with any prior, decoder and likelihood.
+
+    Attributes:
+        prior_family: p(z).
+        decoder: maps z to the likelihood's outputs, any shape with as many elements as
+            (num_outputs, *data_shape).
+        likelihood: p(x | outputs), cell by cell.
+        data_shape: shape of x, static.
+        units: standardisation of x; None where the decoder works in the data's units.
+    """
+
+    prior_family: AbstractPrior
+    decoder: Any
+    likelihood: AbstractLikelihood
+    data_shape: tuple[int, ...] = eqx.field(static=True)
+    units: Units | None = None
+
+    def terms(self, datum: Datum, z: Any) -> Terms:
+        x = datum.x if self.units is None else self.units.standardize(datum.x)
+        log_likelihood = self.likelihood.log_prob(x, self.outputs(z), datum.mask)
+        if self.units is not None:
+            log_likelihood = log_likelihood + self.units.log_volume(datum.mask)
+        log_prior = -total(as_proposal(self.prior()).terms(z))
+        return {LOG_LIKELIHOOD: log_likelihood, LOG_PRIOR: log_prior}
+
+    def kl(self, datum: Datum, q: AbstractProposal, z: Any) -> Float[Array, " G"] | None:
+        p = self.prior()
+        if not isinstance(q, DistributionProposal) or not isinstance(p, dist.Distribution):
+            return None
+        per_dimension = kl_per_dimension(q.distribution, p)
+        if per_dimension is not None:
+            return per_dimension
+        whole = closed_kl(q.distribution, p)
+        return None if whole is None else whole[None]
+
+    def prior(self) -> Any:
+        return self.prior_family()
+
+    def outputs(self, z: Any) -> Float[Array, "..."]:
+        """The likelihood's parameters at z, (num_outputs, *data_shape), before its link function."""
+        return self.decoder(z).reshape(self.likelihood.num_outputs, *self.data_shape)
+
+    def mean(self, z: Any) -> Float[Array, "..."]:
+        """E[x | z], of the data's shape and in its units; differentiable in z."""
+        mean = self.likelihood.mean(self.outputs(z))
+        return mean if self.units is None else self.units.restore(mean)
+
+    def sample(self, z: Any, key: Any) -> Array:
+        """One x ~ p(x | z), of the data's shape and in its units."""
+        x = jnp.asarray(self.likelihood(self.outputs(z)).sample(key))
+        return x if self.units is None else self.units.restore(x)

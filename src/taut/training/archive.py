@@ -1,0 +1,134 @@
+"""Fitted pairs on disk: arrays in safetensors, structure in JSON, nothing that runs.
+
+    model.safetensors    every array of the pair, named by its path in the tree
+    model.json           format version, architecture, data schema, precision
+
+Loading rebuilds the tree from the choices in the JSON and fills in the arrays. Parts that a user wrote
+are only named there; `like` brings them.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from taut.architectures import ARCHITECTURES, AbstractArchitecture
+from taut.core import AbstractPair, InputError, nearest, write_atomically, write_json
+from taut.data import Schema
+
+__all__ = ["FORMAT", "load_pair", "read_structure", "save_pair"]
+
+FORMAT = 1
+
+
+def save_pair(
+    folder: Path, pair: AbstractPair, architecture: AbstractArchitecture, schema: Schema
+) -> None:
+    """Write `model.safetensors` and `model.json` into an existing folder, each in one step."""
+    arrays = {name: np.asarray(leaf) for name, leaf in _named(pair)}
+    write_atomically(folder / "model.safetensors", lambda file: file.write(save(arrays)))
+    precision = next((str(a.dtype) for a in arrays.values() if a.dtype.kind == "f"), "float32")
+    write_json(
+        folder / "model.json",
+        {
+            "format": FORMAT,
+            "architecture": architecture.to_dict(),
+            "schema": schema.to_dict(),
+            "precision": precision,
+        },
+    )
+
+
+def read_structure(folder: Path) -> dict[str, Any]:
+    """The content of `model.json`.
+
+    Raises:
+        InputError: there is none, it is not JSON, or a newer taut wrote it.
+    """
+    path = Path(folder) / "model.json"
+    try:
+        content = json.loads(path.read_text())
+        version = content["format"]
+    except FileNotFoundError:
+        raise InputError(
+            "a run folder with model.json",
+            "none",
+            "`taut fit DATA --out RUN` first",
+            where=str(folder),
+        ) from None
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(
+            "a model.json that taut wrote", f"{error}", "a backup of the file", where=str(path)
+        ) from None
+    if version > FORMAT:
+        raise InputError(
+            f"format {FORMAT} or older", f"format {version}", "`pip install --upgrade taut`",
+            where=str(path),
+        )  # fmt: skip
+    return content
+
+
+def load_pair(
+    folder: Path, *, like: AbstractArchitecture | None = None
+) -> tuple[AbstractPair, AbstractArchitecture, Schema]:
+    """Read back what `save_pair` wrote, on the precision it was written in.
+
+    Arguments:
+        folder: with `model.safetensors` and `model.json`.
+        like: an architecture of the same structure, for parts that a user wrote.
+
+    Raises:
+        InputError: a file is missing, damaged, newer, or does not fit the structure.
+    """
+    content = read_structure(folder)
+    schema = Schema.from_dict(content["schema"])
+    architecture = like or _architecture(content["architecture"], folder)
+    with jax.enable_x64(content["precision"] == "float64"):
+        skeleton = eqx.filter_eval_shape(lambda: architecture.init(schema, jax.random.key(0)))
+    path = Path(folder) / "model.safetensors"
+    try:
+        arrays = load_file(path)
+    except FileNotFoundError:
+        raise InputError("model.safetensors", "none", "fitting again", where=str(folder)) from None
+    except SafetensorError as error:
+        raise InputError("whole safetensors", f"{error}", "a backup", where=str(path)) from None
+    names = dict(_named(skeleton))
+    if arrays.keys() != names.keys():
+        odd = sorted(arrays.keys() ^ names.keys())
+        raise InputError(
+            "the arrays of this architecture", f"{odd[0]} on one side only ({len(odd)} in all)",
+            "`like=` with the architecture that was fitted", where=str(path),
+        )  # fmt: skip
+    for name, wanted in names.items():
+        if arrays[name].shape != wanted.shape:
+            raise InputError(
+                f"{name} of shape {wanted.shape}", f"{arrays[name].shape}",
+                "`like=` with the architecture that was fitted", where=str(path),
+            )  # fmt: skip
+    flat, tree = jax.tree_util.tree_flatten_with_path(skeleton)
+    leaves = [arrays[jax.tree_util.keystr(p)] if _is_array(leaf) else leaf for p, leaf in flat]
+    return jax.tree.unflatten(tree, leaves), architecture, schema
+
+
+def _architecture(content: dict[str, Any], folder: Path) -> AbstractArchitecture:
+    name = content.get("name", "")
+    if name not in ARCHITECTURES:
+        raise InputError(
+            f"an architecture among {', '.join(ARCHITECTURES)}", repr(name),
+            nearest(name, ARCHITECTURES), where=str(folder),
+        )  # fmt: skip
+    return ARCHITECTURES[name].from_dict(content)
+
+
+def _named(tree: Any) -> list[tuple[str, Any]]:
+    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in flat if _is_array(leaf)]
+
+
+def _is_array(leaf: Any) -> bool:
+    return eqx.is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct | np.ndarray)

@@ -1,0 +1,198 @@
+"""The run folder: everything about one fit, in files that other programs can read.
+
+config.toml          what to type to repeat it
+metrics.jsonl        one line a step: step, bound, and validation where it was looked at
+model.safetensors    arrays, and
+model.json           structure
+summary.json         every Estimate with its side and errors
+rows.safetensors     their per-row values, for paired differences
+figures/
+"""
+
+import json
+import shutil
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+from taut.core import Estimate, InputError, write_atomically, write_json
+
+__all__ = ["RunFolder", "next_run", "to_toml"]
+
+_FILES = (
+    "config.toml",
+    "metrics.jsonl",
+    "model.safetensors",
+    "model.json",
+    "summary.json",
+    "rows.safetensors",
+)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder at a path; methods raise `InputError` when it is not one."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path | str, *, force: bool = False) -> "RunFolder":
+        """An empty run folder.
+
+        Raises:
+            InputError: see `check_free`.
+        """
+        cls.check_free(path, force=force)
+        run = cls(Path(path))
+        for name in _FILES:
+            (run.path / name).unlink(missing_ok=True)
+        shutil.rmtree(run.figures, ignore_errors=True)
+        run.figures.mkdir(parents=True)
+        return run
+
+    @classmethod
+    def check_free(cls, path: Path | str, *, force: bool = False) -> None:
+        """Refuse a path that a new run must not take.
+
+        Raises:
+            InputError: the path holds a run and `force` is False, or holds something else.
+        """
+        run = cls(Path(path))
+        if run.path.exists() and not run.path.is_dir():
+            raise InputError("a folder", "a file", "another --out", where=str(path))
+        if not run.path.is_dir() or not any(run.path.iterdir()):
+            return
+        if not run.is_run:
+            raise InputError(
+                "an empty folder or a run",
+                "a folder with other files",
+                "another --out",
+                where=str(path),
+            )
+        if not force:
+            raise InputError(
+                "a folder without a run",
+                "one that holds a run",
+                "another --out, or --force to replace it",
+                where=str(path),
+            )
+
+    @classmethod
+    def open(cls, path: Path | str) -> "RunFolder":
+        """An existing run.
+
+        Raises:
+            InputError: there is none.
+        """
+        run = cls(Path(path))
+        if not run.is_run:
+            found = "a folder without config.toml" if run.path.is_dir() else "nothing there"
+            raise InputError(
+                "a run folder", found, "`taut fit DATA --out RUN` first", where=str(path)
+            )
+        return run
+
+    @property
+    def is_run(self) -> bool:
+        """True for a folder that taut wrote: it has config.toml and metrics or a model."""
+        has = [(self.path / name).is_file() for name in ("metrics.jsonl", "model.json")]
+        return (self.path / "config.toml").is_file() and any(has)
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    def write_config(self, settings: Mapping[str, Any]) -> None:
+        text = to_toml(settings)
+        write_atomically(self.path / "config.toml", lambda file: file.write(text.encode()))
+
+    def read_config(self) -> dict[str, Any]:
+        try:
+            return tomllib.loads((self.path / "config.toml").read_text())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(
+                "TOML", f"{error}", "mending that line", where=str(self.path / "config.toml")
+            ) from None
+
+    def append_steps(
+        self, first: int, metrics: Mapping[str, np.ndarray], validation: Estimate | None
+    ) -> None:
+        """Add a line for each of the consecutive steps `first`, `first + 1`, ..."""
+        columns = {
+            name: np.asarray(values, np.float64).tolist() for name, values in metrics.items()
+        }
+        count = len(next(iter(columns.values())))
+        lines = [{"step": first + i, **{n: c[i] for n, c in columns.items()}} for i in range(count)]
+        if validation is not None:
+            lines[-1]["validation"] = validation.to_dict()
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+    def read_steps(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl, oldest first."""
+        path = self.path / "metrics.jsonl"
+        return (
+            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        )
+
+    def write_summary(self, estimates: Mapping[str, Estimate], facts: Mapping[str, Any]) -> None:
+        """Write summary.json, and the per-row values beside it."""
+        arrays = {}
+        for name, estimate in estimates.items():
+            if estimate.values is not None:
+                arrays[name] = estimate.values
+                if estimate.index is not None:
+                    arrays[f"{name}/index"] = np.asarray(estimate.index)
+        write_atomically(self.path / "rows.safetensors", lambda file: file.write(save(arrays)))
+        content = {
+            "estimates": {name: estimate.to_dict() for name, estimate in estimates.items()},
+            "facts": dict(facts),
+        }
+        write_json(self.path / "summary.json", content)
+
+    def read_summary(self) -> tuple[dict[str, Estimate], dict[str, Any]]:
+        """The estimates, with their per-row values, and the facts.
+
+        Raises:
+            InputError: the run was not finished.
+        """
+        try:
+            content = json.loads((self.path / "summary.json").read_text())
+            arrays = load_file(self.path / "rows.safetensors")
+        except FileNotFoundError as error:
+            missing = Path(error.filename).name if error.filename else "summary.json"
+            raise InputError(
+                "a finished run", f"no {missing}", "fitting it to the end", where=str(self.path)
+            ) from None
+        estimates = {
+            name: Estimate.from_dict(c, values=arrays.get(name), index=arrays.get(f"{name}/index"))
+            for name, c in content["estimates"].items()
+        }
+        return estimates, content["facts"]
+
+
+def next_run(parent: Path | str, stem: str) -> Path:
+    """The first of stem-1, stem-2, ... that is not there yet."""
+    number = 1
+    while (Path(parent) / f"{stem}-{number}").exists():
+        number += 1
+    return Path(parent) / f"{stem}-{number}"
+
+
+def to_toml(settings: Mapping[str, Any]) -> str:
+    """A flat table of strings, numbers, booleans and lists of them; None is left out."""
+    lines = [f"{key} = {_toml_value(v)}" for key, v in settings.items() if v is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml_value(v) for v in value) + "]"
+    if isinstance(value, float):
+        return repr(value)  # inf and nan are TOML words as well
+    return json.dumps(value)  # a JSON string without surrogates is a TOML string
