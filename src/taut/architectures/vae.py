@@ -10,7 +10,7 @@ datum to a distribution (instead of it).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
@@ -58,7 +58,7 @@ class VAE(AbstractArchitecture):
     name: ClassVar[str] = "vae"
 
     latent_dim: int = 16
-    hidden: tuple[int, ...] = (256, 256)
+    hidden: Sequence[int] = (256, 256)
     activation: str = "gelu"
     likelihood: Any = None
     likelihood_options: Mapping[str, Any] = field(default_factory=dict)

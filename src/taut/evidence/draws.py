@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Float, Int, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from taut.core import LOG_PRIOR, NEG_LOG_Q, AbstractModel, Datum, Particles, num_rows, particles
 
@@ -75,7 +75,7 @@ def _mint(
     model: AbstractModel,
     guide: Any,
     block: Datum,
-    numbers: Int[np.ndarray, " R"],
+    numbers: Any,
     key: PRNGKeyArray,
     part: Any,
     chunk: int,

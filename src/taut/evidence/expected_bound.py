@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, Estimate, num_rows, particles
@@ -56,7 +56,7 @@ def _repeats(
     pair: AbstractPair,
     bound: AbstractBound,
     block: Datum,
-    numbers: Int[np.ndarray, " N"],
+    numbers: Any,
     key: PRNGKeyArray,
     num_repeats: int,
 ) -> Float[Array, "N R"]:

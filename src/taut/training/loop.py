@@ -19,7 +19,7 @@ from taut.core import Datum, Estimate, RunError, num_rows
 from taut.data import batch_indices
 from taut.inference import Algorithm
 
-__all__ = ["Loop", "Progress", "Recorder", "TrainingState", "train"]
+__all__ = ["Loop", "Progress", "Recorder", "TrainingState", "compiled_steps", "start", "train"]
 
 _MOST_STEPS = 512  # per dispatch: the size of the compiled row-number buffer
 _SECONDS = 0.5  # between two progress reports, roughly
@@ -126,7 +126,7 @@ def train(
     state = start(algorithm) if state is None else state
     resident = jax.device_put(rows)
     total_rows = num_rows(rows)
-    run = _compiled(algorithm)
+    run = compiled_steps(algorithm)
     started = time.perf_counter()
     size, warm, validation, shown = 1, False, None, started
 
@@ -186,7 +186,12 @@ def start(algorithm: Algorithm) -> TrainingState:
     )
 
 
-def _compiled(algorithm: Algorithm) -> Callable[..., Any]:
+def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
+    """The one compiled program: (state, rows, order, count) -> (state, metrics of each step).
+
+    `order` holds row numbers, (most steps, batch size), of which the first `count` rows are used.
+    """
+
     @jax.jit
     def run(state: Any, rows: Datum, order: Any, count: Any) -> tuple[Any, dict[str, Any]]:
         def batch(i: Any) -> Datum:

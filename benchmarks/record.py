@@ -1,0 +1,62 @@
+"""What every benchmark writes beside its numbers: commit, versions, hardware."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("taut", "jax", "jaxlib", "equinox", "optax", "numpyro", "numpy", "torch")
+
+
+def save_result(name: str, content: dict[str, Any]) -> Path:
+    """Write `results/name.json` with the conditions of the run."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    conditions = {
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
+        "versions": {p: v for p in PACKAGES if (v := _version(p))}
+        | {"python": platform.python_version()},
+        "hardware": hardware(),
+    }
+    path.write_text(json.dumps({**conditions, **content}, indent=2) + "\n")
+    return path
+
+
+def commit() -> str:
+    """The commit, marked where the tree differs from it."""
+    run = lambda *a: subprocess.run(["git", *a], capture_output=True, text=True, check=False).stdout  # noqa: E731
+    return run("rev-parse", "--short", "HEAD").strip() + (
+        "+changes" if run("status", "--porcelain", "src") else ""
+    )
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, usable cores, memory in GiB."""
+    info = Path("/proc/cpuinfo")
+    names = (
+        [
+            x.split(":")[1].strip()
+            for x in info.read_text().splitlines()
+            if x.startswith("model name")
+        ]
+        if info.exists()
+        else []
+    )
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

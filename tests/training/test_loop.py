@@ -1,0 +1,158 @@
+"""The loop: which steps are taken does not depend on how they are cut into dispatches."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from taut.architectures import VAE
+from taut.bounds import ELBO
+from taut.core import Datum, Estimate, RunError
+from taut.data import Schema, batch_indices
+from taut.gradients import AbstractEstimator, Reparameterized, Surrogate
+from taut.inference import joint
+from taut.training import Loop, Recorder, train
+from taut.training import loop as loop_module
+
+ROWS = Datum(np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32))
+SCHEMA = Schema(name="noise", kind="table", shape=(3,), support="real")
+ARCHITECTURE = VAE(latent_dim=2, hidden=(4,), likelihood="gaussian")
+
+
+def _algorithm(learning_rate=1e-2, gradient=None, key=1):
+    return joint(
+        ARCHITECTURE.init(SCHEMA, jax.random.key(0)),
+        ELBO(),
+        gradient or Reparameterized(),
+        optax.adam(learning_rate),
+        example=jax.tree.map(lambda leaf: leaf[0], ROWS),
+        key=jax.random.key(key),
+    )
+
+
+def _loop(num_steps=30, **options):
+    return Loop(num_steps=num_steps, batch_size=8, seed=5, **{"validate_every": 10, **options})
+
+
+def _leaves(tree):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_array))]
+
+
+def test_any_cut_into_dispatches_gives_the_same_bits(monkeypatch):
+    whole = train(_algorithm(), ROWS, _loop())
+    monkeypatch.setattr(loop_module, "_MOST_STEPS", 3)
+    cut = train(_algorithm(), ROWS, _loop(validate_every=7))
+    parameters = (whole.inference.parameters, cut.inference.parameters)
+    for a, b in zip(*map(_leaves, parameters), strict=True):
+        assert a.tobytes() == b.tobytes()
+    other = train(_algorithm(key=2), ROWS, _loop())
+    assert any(
+        a.tobytes() != b.tobytes()
+        for a, b in zip(
+            _leaves(whole.inference.parameters), _leaves(other.inference.parameters), strict=True
+        )
+    )
+
+
+def test_going_on_from_a_state_is_as_never_stopped():
+    algorithm = _algorithm()
+    first = train(algorithm, ROWS, _loop(num_steps=13))
+    resumed = train(algorithm, ROWS, _loop(), state=first)
+    straight = train(_algorithm(), ROWS, _loop())
+    moved = (resumed.inference._replace(key=None), straight.inference._replace(key=None))
+    for a, b in zip(*map(_leaves, moved), strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+def test_matches_steps_taken_one_by_one_outside_the_loop():
+    algorithm = _algorithm()
+    inside = train(algorithm, ROWS, _loop(num_steps=6))
+    state = algorithm.init()
+    step = jax.jit(algorithm.step)
+    for order in batch_indices(5, 0, 6, 40, 8):
+        state, _ = step(state, jax.tree.map(lambda leaf, o=order: leaf[o], ROWS))
+    for a, b in zip(_leaves(inside.inference.parameters), _leaves(state.parameters), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-7)  # float32, other fusion
+
+
+def test_records_each_step_once_and_validates_at_fixed_steps():
+    steps, looked = [], []
+
+    def record(first, metrics, validation):
+        steps.extend(range(first, first + len(metrics["bound"])))
+        if validation is not None:
+            looked.append(steps[-1] + 1)
+
+    train(
+        _algorithm(),
+        ROWS,
+        _loop(num_steps=25),
+        validate=lambda pair: Estimate.from_rows([0.0], side="lower"),
+        recorder=Recorder(record),
+    )
+    assert steps == list(range(25))
+    assert looked == [10, 20, 25]
+
+
+def test_keeps_the_best_parameters_and_stops_when_they_grow_stale():
+    values = iter([-3.0, -1.0, -2.0, -2.5, 0.0])
+    seen = []
+
+    def validate(pair):
+        seen.append(_leaves(pair))
+        return Estimate.from_rows([next(values)], side="lower")
+
+    state = train(_algorithm(), ROWS, _loop(num_steps=100, patience=2), validate=validate)
+    assert int(state.step) == 40
+    assert int(state.best_step) == 20
+    for kept, best in zip(_leaves(state.best), seen[1], strict=True):
+        assert kept.tobytes() == best.tobytes()
+
+
+def test_a_bound_that_is_not_finite_stops_the_run_and_names_the_step():
+    with pytest.raises(
+        RunError, match=r"training: expected a finite bound.*at step \d+\. Try a smaller"
+    ):
+        train(_algorithm(learning_rate=1e30), ROWS, _loop())
+
+
+class Counting(AbstractEstimator):
+    """The reparameterized gradient, with a state that counts, averages and follows a gradient."""
+
+    name = "counting"
+    claims = ()
+
+    def __call__(self, bound, model, guide, datum, key, *, step=0, aux=None):
+        out = Reparameterized()(bound, model, guide, datum, key, step=step)
+        loss = (aux["level"] - 3.0) ** 2
+        return Surrogate(out.value, out.surrogate, loss, {"x": datum.x})
+
+    def init(self, key, example):
+        return {
+            "level": jnp.zeros(()),
+            "steps": jnp.zeros((), jnp.int32),
+            "x": jnp.zeros_like(example.x),
+        }
+
+    def update(self, aux, gradients, statistics, step):
+        level = aux["level"] - 0.1 * gradients["level"]
+        return {"level": level, "steps": aux["steps"] + 1, "x": statistics["x"]}
+
+
+def test_an_estimator_may_carry_a_state_of_its_own():
+    state = train(_algorithm(gradient=Counting()), ROWS, _loop(num_steps=3, validate_every=3))
+    aux = state.inference.aux
+    assert int(aux["steps"]) == 3
+    level = 0.0
+    for _ in range(3):
+        level -= 0.1 * 2 * (level - 3.0)
+    assert float(aux["level"]) == pytest.approx(level, rel=1e-6)
+    last = batch_indices(5, 2, 1, 40, 8)[0]
+    np.testing.assert_allclose(aux["x"], ROWS.x[last].mean(axis=0), rtol=1e-5)
+    plain = train(_algorithm(), ROWS, _loop(num_steps=3, validate_every=3))
+    for a, b in zip(
+        _leaves(state.inference.parameters), _leaves(plain.inference.parameters), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
