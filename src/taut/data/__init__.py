@@ -1,0 +1,26 @@
+"""Data: sources, schemas, splits and batches. Readers import what they need when they read."""
+
+from taut.data.batches import batch_indices, epoch_order, steps_per_epoch
+from taut.data.dataset import Data, Dataset
+from taut.data.load import load_data, load_rows
+from taut.data.schema import Binarize, Kind, Schema, Support
+from taut.data.sources import SOURCES, Source
+from taut.data.split import DEFAULT_SPLIT, split_rows
+
+__all__ = [
+    "DEFAULT_SPLIT",
+    "SOURCES",
+    "Binarize",
+    "Data",
+    "Dataset",
+    "Kind",
+    "Schema",
+    "Source",
+    "Support",
+    "batch_indices",
+    "epoch_order",
+    "load_data",
+    "load_rows",
+    "split_rows",
+    "steps_per_epoch",
+]

@@ -1,0 +1,100 @@
+"""`Dataset`: rows with one schema. `Data`: the three parts of a data set and where they came from.
+
+Arrays are NumPy arrays on the host; `x` is in the units that the schema describes. A plain slice is
+a view, also of a memory-mapped `x`; an array of row numbers copies those rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int32, Shaped
+
+from taut.core import Datum
+from taut.data.schema import Schema
+from taut.errors import InputError
+
+__all__ = ["Data", "Dataset"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Rows with one schema.
+
+    Attributes:
+        x: the rows, (N, *shape), float32 or float64, in the schema's units.
+        mask: True where a cell is observed, of the shape of `x`; None when all are.
+        label: (N,), int32 for classes and whole numbers, else of the dtype of `x`; None without.
+        index: the rows' numbers in their source, (N,), counted from 0.
+        schema: the form of one row.
+
+    Raises:
+        InputError: an array whose shape does not fit the schema.
+    """
+
+    x: Float[np.ndarray, "..."]
+    mask: Bool[np.ndarray, "..."] | None
+    label: Shaped[np.ndarray, "..."] | None
+    index: Int32[np.ndarray, "..."]
+    schema: Schema
+
+    def __post_init__(self):
+        num_rows = self.x.shape[0] if self.x.ndim else 0
+        expected = {"x": (num_rows, *self.schema.shape), "index": (num_rows,)}
+        expected |= {"mask": expected["x"], "label": (num_rows,)}
+        for field, shape in expected.items():
+            array = getattr(self, field)
+            if array is not None and array.shape != shape:
+                raise InputError(
+                    f"shape {shape}",
+                    f"{array.shape}",
+                    "rows of the schema's shape",
+                    where=f"dataset '{self.schema.name}', {field}",
+                )
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    def __getitem__(self, rows: slice | np.ndarray | list) -> "Dataset":
+        """Some of the rows, by a slice (views), row positions, or a boolean array (copies)."""
+        if not isinstance(rows, slice):
+            rows = np.asarray(rows)
+            if rows.ndim != 1 or rows.dtype.kind not in "biu":
+                raise InputError(
+                    "a slice, or a list of row positions or booleans",
+                    f"a {rows.dtype} array of shape {rows.shape}",
+                    "dataset[i : i + 1] for one row",
+                    where=f"dataset '{self.schema.name}'",
+                )
+        return Dataset(
+            x=self.x[rows],
+            mask=None if self.mask is None else self.mask[rows],
+            label=None if self.label is None else self.label[rows],
+            index=self.index[rows],
+            schema=self.schema,
+        )
+
+    def datum(self) -> Datum:
+        """All rows as one batch: a `Datum` whose parts have a leading axis over rows."""
+        parts = {"x": self.x, "mask": self.mask, "label": self.label, "index": self.index}
+        return Datum(**parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set in three parts.
+
+    Attributes:
+        train: what parameters are fitted to.
+        validation: what stopping and choices are decided on.
+        test: what is reported.
+        schema: the form of one row, the same object that each part holds.
+        notes: what a reader should know of how the data were read, one sentence each.
+        source: the string that loads the data again; None for data that came in memory.
+    """
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    schema: Schema
+    notes: tuple[str, ...] = ()
+    source: str | None = None

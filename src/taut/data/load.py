@@ -1,0 +1,237 @@
+"""From a source to data: `load_data` for the three parts of a data set, `load_rows` for more rows.
+
+    read -> drop or refuse missing cells -> infer the support -> scale onto it -> binarize -> split
+         -> learn shift and scale on the training rows
+
+Each step is a function of the source, the options and the seed alone, and draws from a stream of
+its own: another split leaves the binarization of a row as it was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+
+from taut.data.binarize import binarized
+from taut.data.conform import as_images, as_schema, refuse_unlike
+from taut.data.dataset import Data, Dataset
+from taut.data.labels import class_names, label_values
+from taut.data.missing import Missing, check_missing, without_missing
+from taut.data.schema import Binarize, Kind, Schema
+from taut.data.sources import Request, Rows, read_source, source_name
+from taut.data.split import DEFAULT_SPLIT, check_fractions, split_rows
+from taut.data.standardize import constant_note, refuse_rounding, shift_and_scale
+from taut.data.streams import check_seed
+from taut.data.support import Inferred, infer_support, model_values
+from taut.errors import InputError, nearest
+
+__all__ = ["load_data", "load_rows"]
+
+# The part of MNIST's training rows that the field validates on: 10000 of 60000.
+_VALIDATION_OF_TRAIN = 1 / 6
+
+
+def load_data(
+    source: Any,
+    *,
+    split: Sequence[float] = DEFAULT_SPLIT,
+    seed: int = 0,
+    label: str | None = None,
+    drop: Sequence[str] = (),
+    missing: str = "refuse",
+    binarize: str = "none",
+    standardize: bool = True,
+    support: str | None = None,
+    image_shape: Sequence[int] | None = None,
+    name: str | None = None,
+    dtype: Any = np.float32,
+) -> Data:
+    """Training, validation and test rows of a source.
+
+    Arguments:
+        source: a string or path of a form in `taut.data.sources.SOURCES`; a NumPy array, (N, D),
+            (N, H, W) or (N, H, W, C); a data frame that Narwhals accepts; or a tuple of three of
+            these, split already.
+        split: shares of training, validation and test rows. The default gives way to a split that
+            the source has; any other is refused where the source is three files, and where it has
+            test rows of its own divides the rest in the ratio of the first two.
+        seed: of the split and of a static binarization.
+        label: the column that is the label, or the other array of a `.npz` or `.mat` file.
+        drop: columns that are not data.
+        missing: `refuse` NaN, infinite and empty cells, or `drop-rows` that have some.
+        binarize: `none`, `static`, `dynamic`, `threshold`; see `taut.data.binarize`.
+        standardize: learn shift and scale of real values on the training rows.
+        support: read the values as `binary`, `grey`, `unit`, `count` or `real` instead of what they
+            look like.
+        image_shape: (H, W) or (H, W, C) of images that the source holds as flat rows.
+        name: name of the data set; from the source by default.
+        dtype: float32 or float64, of `x`.
+
+    Raises:
+        InputError: an option or a source that cannot be used, with file, line and column.
+    """
+    how, dtype = _binarize(binarize), _dtype(dtype)
+    check_missing(missing)
+    check_seed(seed)
+    check_fractions(split, parts=3)
+    shape = None if image_shape is None else tuple(int(n) for n in image_shape)
+    request = Request(label=label, drop=(drop,) if isinstance(drop, str) else tuple(drop))
+    parts = [as_images(part, shape) for part in read_source(source, request)]
+    refuse_unlike(parts)
+    offsets = np.cumsum([0, *(len(part) for part in parts)])
+    notes = [note for part in parts for note in part.notes]
+    for i, part in enumerate(parts):
+        parts[i], dropped = without_missing(part, cast(Missing, missing))
+        notes += dropped
+    plan = _plan([len(part) for part in parts], split, seed, parts[0].where)
+
+    inferred = _inferred(parts, support, how)
+    notes += inferred.notes
+    schema = Schema(
+        name=source_name(source) if name is None else name,
+        kind=_kind(parts[0]),
+        shape=parts[0].values.shape[1:],
+        support=inferred.support if how == "none" else "binary",
+        levels=inferred.levels,
+        columns=parts[0].columns,
+        label_name=parts[0].label_name,
+        classes=class_names(parts),
+        binarize=how,
+        dtype=dtype,
+    )
+    wholes = []
+    for i, part in enumerate(parts):
+        x = model_values(part, schema)
+        refuse_rounding(part, x, schema)
+        labels = label_values(part, schema.classes, dtype)
+        index = (_index(part) + offsets[i]).astype(np.int32)
+        grey = Dataset(x=x, mask=None, label=labels, index=index, schema=schema)
+        wholes.append((grey, replace(grey, x=binarized(x, how, seed=seed, part=i))))
+
+    train, validation, test = (
+        # Training rows stay grey where every batch of them is drawn anew.
+        wholes[part][0 if how == "dynamic" and which == 0 else 1][rows]
+        for which, (part, rows) in enumerate(plan)
+    )
+    if standardize and schema.support == "real":
+        shift, scale = shift_and_scale(train.x, schema)
+        schema = replace(schema, shift=shift, scale=scale)
+    return Data(
+        train=replace(train, schema=schema),
+        validation=replace(validation, schema=schema),
+        test=replace(test, schema=schema),
+        schema=schema,
+        notes=tuple(dict.fromkeys([*notes, *constant_note(train.x, schema)])),
+        source=str(source) if isinstance(source, str | Path) else None,
+    )
+
+
+def load_rows(source: Any, schema: Schema, *, missing: str = "refuse", seed: int = 0) -> Dataset:
+    """All rows of a source, in the form of an existing schema.
+
+    Columns are found by name, in any order; others are left out, and a label is taken where it is
+    there. Images may be flat rows. Values are in the units of the source that the schema was made
+    from, or of `Dataset.x`. Grey rows for a binarized schema are binarized likewise, once.
+
+    Arguments:
+        source: as in `load_data`; all parts of a source that is split already.
+        schema: the form of the rows.
+        missing: `refuse` or `drop-rows`.
+        seed: of the draws of a binarization.
+
+    Raises:
+        InputError: rows that do not have the schema's columns, shape, grid or support.
+    """
+    check_missing(missing)
+    check_seed(seed)
+    request = Request(label=schema.label_name, keep=schema.columns, rows_only=True)
+    sets: list[Dataset] = []
+    offset = 0
+    for i, part in enumerate(read_source(source, request)):
+        rows, _ = without_missing(as_schema(part, schema), cast(Missing, missing))
+        x = model_values(rows, schema)
+        sets.append(
+            Dataset(
+                x=binarized(x, schema.binarize, seed=seed, part=i),
+                mask=None,
+                label=label_values(rows, schema.classes, schema.dtype),
+                index=(_index(rows) + offset).astype(np.int32),
+                schema=schema,
+            )
+        )
+        offset += len(part)
+    labels = [s.label for s in sets if s.label is not None]
+    return Dataset(
+        x=np.concatenate([s.x for s in sets]) if len(sets) > 1 else sets[0].x,
+        mask=None,
+        label=np.concatenate(labels) if len(labels) == len(sets) else None,
+        index=np.concatenate([s.index for s in sets]),
+        schema=schema,
+    )
+
+
+def _plan(
+    sizes: Sequence[int], split: Sequence[float], seed: int, where: str
+) -> list[tuple[int, slice | np.ndarray]]:
+    """For training, validation and test: the part of the source and the rows of it."""
+    chosen = tuple(split) != DEFAULT_SPLIT
+    everything = slice(None)
+    if len(sizes) == 3:
+        if chosen:
+            raise InputError(
+                "no split, as the source is split already",
+                ", ".join(str(f) for f in split),
+                "leaving it out",
+                where=f"{where}, split",
+            )
+        return [(0, everything), (1, everything), (2, everything)]
+    if len(sizes) == 2:
+        share = split[1] / (split[0] + split[1]) if chosen else _VALIDATION_OF_TRAIN
+        train, validation = split_rows(sizes[0], (1 - share, share), seed=seed)
+        return [(0, train), (0, validation), (1, everything)]
+    train, validation, test = split_rows(sizes[0], split, seed=seed)
+    return [(0, train), (0, validation), (0, test)]
+
+
+def _kind(rows: Rows) -> Kind:
+    return "table" if rows.values.ndim == 2 else "image"
+
+
+def _inferred(parts: Sequence[Rows], support: str | None, how: Binarize) -> Inferred:
+    """The support, refused where it is to be binarized and holds no intensities."""
+    inferred = infer_support(parts, _kind(parts[0]), wish=support, intensities=how != "none")
+    if how != "none" and inferred.support not in ("binary", "grey", "unit"):
+        raise InputError(
+            "values in [0, 1] or on a grid of grey levels",
+            f"values that read as '{inferred.support}'",
+            "--binarize none",
+            where=f"{parts[0].where}, binarize",
+        )
+    return inferred
+
+
+def _index(rows: Rows) -> np.ndarray:
+    return np.arange(len(rows)) if rows.index is None else rows.index
+
+
+def _binarize(how: str) -> Binarize:
+    if how not in get_args(Binarize):
+        raise InputError(
+            f"one of {', '.join(get_args(Binarize))}",
+            f"'{how}'",
+            nearest(how, get_args(Binarize)),
+            where="binarize",
+        )
+    return cast(Binarize, how)
+
+
+def _dtype(dtype: Any) -> str:
+    try:
+        found = np.dtype(dtype).name
+    except TypeError:
+        found = str(dtype)
+    if found not in ("float32", "float64"):
+        raise InputError("float32 or float64", found, "--precision float32", where="dtype")
+    return found

@@ -1,0 +1,158 @@
+"""`Schema`: what one row of a data set is, so that a model fitted to it can read other rows.
+
+A source's value v and the value x that a `Dataset` holds are related by
+
+    x = v / (levels - 1)        on a grid of `levels` grey values 0, 1, ..., levels - 1
+    x = v                       otherwise
+
+Real columns keep their units. `shift` and `scale`, learned on the training rows alone, are the map
+u = (x - shift) / scale onto the standardised values that a model works on; its log-density of x is
+that of u less sum log(scale), and so is in nats of the original units.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import Float
+
+from taut.errors import InputError, nearest
+
+__all__ = ["Binarize", "Kind", "Schema", "Support"]
+
+Kind = Literal["image", "table"]
+Support = Literal["binary", "grey", "unit", "count", "real", "categorical"]
+Binarize = Literal["none", "static", "dynamic", "threshold"]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The form of one row.
+
+    Attributes:
+        name: name of the data set.
+        kind: `image` or `table`.
+        shape: shape of one row: (H, W) or (H, W, C) of an image, (D,) of a table.
+        support: where cells live: `binary` {0, 1}; `grey` {k / (levels - 1)}; `unit` [0, 1];
+            `count` {0, 1, 2, ...}; `real`; `categorical` codes 0, 1, ..., levels - 1.
+        levels: number of values on the source's grid; None off a grid. Binarized data keep the
+            levels of the grey values that they were made from.
+        columns: names of a table's columns, (D,); None where the source names none.
+        shift: subtracted from real cells before a model sees them; length D for a table, 1 for an
+            image; None where nothing is standardised.
+        scale: divides real cells likewise; positive, 1 for a column that is constant.
+        label_name: what the labels are; None without labels.
+        classes: names that integer labels stand for, where the source spelled them out.
+        binarize: how grey values became binary: `static` and `threshold` once, on loading;
+            `dynamic` leaves the training rows grey, to be drawn anew for each batch.
+        dtype: `float32` or `float64`.
+    """
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    support: Support
+    levels: int | None = None
+    columns: tuple[str, ...] | None = None
+    shift: tuple[float, ...] | None = None
+    scale: tuple[float, ...] | None = None
+    label_name: str | None = None
+    classes: tuple[str, ...] | None = None
+    binarize: Binarize = "none"
+    dtype: str = "float32"
+
+    def __post_init__(self):
+        _one_of(self.dtype, ("float32", "float64"), "dtype")
+        ranks = (1,) if self.kind == "table" else (2, 3)
+        if len(self.shape) not in ranks or min(self.shape) < 1:
+            raise InputError(
+                "(D,) for a table, (H, W) or (H, W, C) for an image, none of them zero",
+                f"{self.shape} for a {self.kind}",
+                "the shape of one row, without the axis over rows",
+                where="schema, shape",
+            )
+        if self.support == "grey" and (self.levels is None or self.levels < 2):
+            raise InputError(
+                "two or more levels for grey values",
+                repr(self.levels),
+                "levels=256 for 8-bit images",
+                where="schema, levels",
+            )
+        _length(self.columns, self.size, "columns")
+        standardised = self.size if self.kind == "table" else 1
+        _length(self.shift, standardised, "shift")
+        _length(self.scale, standardised, "scale")
+        if self.scale is not None and not all(math.isfinite(s) and s > 0 for s in self.scale):
+            raise InputError(
+                "positive finite numbers",
+                f"{min(self.scale)} among them",
+                "scale 1 for columns that are constant",
+                where="schema, scale",
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of cells in a row."""
+        return math.prod(self.shape)
+
+    def shift_scale(self) -> tuple[Float[np.ndarray, " D"], Float[np.ndarray, " D"]]:
+        """`shift` and `scale` as float64 arrays that broadcast against a row; 0 and 1 for None.
+
+        A constant of the data rather than a parameter: the arrays are made anew on each call.
+        """
+        length = self.size if self.kind == "table" else 1
+        shift = np.zeros(length) if self.shift is None else np.asarray(self.shift, np.float64)
+        scale = np.ones(length) if self.scale is None else np.asarray(self.scale, np.float64)
+        return shift, scale
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON holds of it: lists for tuples."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Schema":
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: a field that is unknown or missing, or a value that the class refuses.
+        """
+        known = {field.name for field in fields(cls)}
+        for key in content:
+            if key not in known:
+                raise InputError(
+                    "the fields of a schema", f"'{key}'", nearest(key, known), where="schema"
+                )
+        for key in ("name", "kind", "shape", "support"):
+            if key not in content:
+                raise InputError(
+                    f"the field '{key}'", "none", "saving the schema again", where="schema"
+                )
+        _one_of(content["kind"], get_args(Kind), "kind")
+        _one_of(content["support"], get_args(Support), "support")
+        _one_of(content.get("binarize", "none"), get_args(Binarize), "binarize")
+        restored: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in content.items()
+        }
+        return cls(**restored)
+
+
+def _one_of(value: str, known: Sequence[str], field: str) -> None:
+    if value not in known:
+        raise InputError(
+            f"one of {', '.join(known)}",
+            repr(value),
+            nearest(str(value), known),
+            where=f"schema, {field}",
+        )
+
+
+def _length(values: tuple | None, length: int, field: str) -> None:
+    if values is not None and len(values) != length:
+        raise InputError(
+            f"{length} entries, one for each column (one in all for images)",
+            str(len(values)),
+            "leaving the field out",
+            where=f"schema, {field}",
+        )

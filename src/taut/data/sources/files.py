@@ -1,0 +1,59 @@
+"""Files as bytes: present, not empty, and unpacked where gzip packed them."""
+
+import difflib
+import gzip
+import zlib
+from pathlib import Path
+
+from taut.errors import InputError
+
+__all__ = ["existing_file", "extension", "file_bytes"]
+
+
+def extension(path: str) -> str:
+    """The file's ending in lower case, `.gz` put aside: `.csv` for `a/b.CSV.gz`; '' without one."""
+    return Path(path.lower().removesuffix(".gz")).suffix
+
+
+def existing_file(path: str) -> Path:
+    """The path of a file that is there and holds something.
+
+    Raises:
+        InputError: no such file, with the nearest name beside it; a folder; an empty file.
+    """
+    file = Path(path).expanduser()
+    if file.is_dir():
+        raise InputError("a file", "a folder", f"one of the files in {path}", where=path)
+    if not file.exists():
+        raise InputError("a file", "nothing of that name", _beside(file), where=path)
+    if file.stat().st_size == 0:
+        raise InputError("a file with content", "an empty file", "writing it again", where=path)
+    return file
+
+
+def file_bytes(path: str) -> bytes:
+    """The content of a file, unpacked if its first bytes are those of gzip.
+
+    Raises:
+        InputError: as `existing_file`, or packed content that is cut short or damaged.
+    """
+    content = existing_file(path).read_bytes()
+    if content[:2] != b"\x1f\x8b":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error) as error:
+        raise InputError(
+            "a whole gzip file",
+            f"one that is damaged or cut short ({error})",
+            "fetching it again",
+            where=path,
+        ) from error
+
+
+def _beside(file: Path) -> str:
+    """What to try instead of a file that is not there."""
+    if not file.parent.is_dir():
+        return f"another folder, as {file.parent} is not there either"
+    close = difflib.get_close_matches(file.name, [p.name for p in file.parent.iterdir()], n=1)
+    return f"'{file.parent / close[0]}'" if close else f"one of the files in {file.parent}"

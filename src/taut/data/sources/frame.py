@@ -1,0 +1,150 @@
+"""Data frames: any that Narwhals accepts (Polars, pandas, PyArrow, Modin, ...), by named columns."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from taut.data.sources.rows import Request, Rows, take_label
+from taut.errors import InputError, nearest
+
+__all__ = ["choose_columns", "frame_rows", "read_frame"]
+
+
+def read_frame(frame: Any, request: Request, where: str) -> Rows:
+    """The rows of a data frame in memory.
+
+    Raises:
+        InputError: a lazy frame; columns as in `choose_columns` and `frame_rows`.
+    """
+    import narwhals as nw
+
+    try:
+        table = nw.from_native(frame, eager_only=True)
+    except TypeError as error:
+        raise InputError(
+            "a data frame in memory",
+            f"a {type(frame).__name__}",
+            "collecting it first",
+            where=where,
+        ) from error
+    data, label = choose_columns([str(c) for c in table.columns], request, where)
+    return frame_rows(frame, data, label, where)
+
+
+def choose_columns(
+    names: Sequence[str], request: Request, where: str, *, counted: bool = False
+) -> tuple[list[str], str | None]:
+    """Which columns are data, in order, and which is the label.
+
+    Arguments:
+        names: the columns that there are.
+        request: what to take and leave.
+        where: for messages.
+        counted: True when `names` were made up by counting columns of a file without a header; they
+            then stand for the columns of a schema by position.
+
+    Raises:
+        InputError: names that occur twice; a label or a dropped column that is not there; a column
+            of the schema that is not there; no column left.
+    """
+    twice = [n for i, n in enumerate(names) if n in names[:i]]
+    if twice:
+        raise InputError(
+            "columns with different names", f"'{twice[0]}' twice", "renaming one", where=where
+        )
+    label = request.label
+    if label not in names and request.rows_only:
+        label = None
+    for name in (*request.drop, *([label] if label is not None else [])):
+        if name not in names:
+            raise InputError(
+                f"a column among {_listed(names)}", f"'{name}'", nearest(name, names), where=where
+            )
+    data = [n for n in names if n != label and n not in request.drop]
+    if request.keep is not None:
+        absent = [n for n in request.keep if n not in data]
+        if absent and not (counted and len(data) == len(request.keep)):
+            raise InputError(
+                f"the columns of the fitted data, {_listed(request.keep)}",
+                f"no column '{absent[0]}' among {_listed(data)}",
+                f"renaming {nearest(absent[0], data)}" if data else "a table that has it",
+                where=where,
+            )
+        data = list(request.keep) if not absent else data
+    if not data:
+        raise InputError(
+            "a column of data", "none but those left out", "dropping fewer columns", where=where
+        )
+    return data, label
+
+
+def frame_rows(
+    frame: Any, data: Sequence[str], label: str | None, where: str, lines: np.ndarray | None = None
+) -> Rows:
+    """The chosen columns of an eager frame as rows; NaN for nulls.
+
+    Raises:
+        InputError: no rows; columns that hold no numbers, by name.
+    """
+    import narwhals as nw
+
+    table = nw.from_native(frame, eager_only=True)
+    columns = {str(name): table[name] for name in table.columns}
+    if not len(table):
+        raise InputError("at least one row", "none", "another table", where=where)
+    dtypes = {name: columns[name].dtype for name in data}
+    refuse_text([n for n, t in dtypes.items() if not (t.is_numeric() or t == nw.Boolean)], where)
+    narrow = (nw.Boolean, nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32)
+    whole = all(t in narrow and not columns[n].is_null().any() for n, t in dtypes.items())
+    values = np.empty((len(table), len(data)), dtype=np.int64 if whole else np.float64)
+    for i, name in enumerate(data):
+        values[:, i] = _numbers(columns[name], whole)
+    labels = None if label is None else _label(columns[label], f"{where}, label '{label}'")
+    return Rows(
+        values=values,
+        where=where,
+        columns=tuple(data),
+        labels=labels,
+        label_name=label,
+        lines=lines,
+    )
+
+
+def refuse_text(names: Sequence[str], where: str) -> None:
+    """Refuse columns that hold no numbers."""
+    if names:
+        raise InputError(
+            "columns of numbers (tables of mixed kinds are not supported)",
+            f"none in {_listed(names)}",
+            " ".join(f"--drop {shlex.quote(n)}" for n in names),
+            where=where,
+        )
+
+
+def _numbers(column: Any, whole: bool) -> np.ndarray:
+    import narwhals as nw
+
+    if whole:
+        return column.cast(nw.Int64).to_numpy()
+    return column.cast(nw.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _label(column: Any, where: str) -> np.ndarray:
+    import narwhals as nw
+
+    whole = column.dtype.is_integer() or column.dtype == nw.Boolean
+    if whole and not column.is_null().any():
+        return take_label(_numbers(column, True), len(column), where)
+    if column.dtype.is_numeric() or column.dtype == nw.Boolean:
+        return take_label(_numbers(column, False), len(column), where)
+    if column.dtype in (nw.String, nw.Categorical, nw.Enum):
+        texts = column.cast(nw.String).fill_null("").to_list()
+        return take_label(np.array(texts, dtype=str), len(column), where)
+    raise InputError("numbers or text", str(column.dtype), "another label", where=where)
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(f"'{n}'" for n in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

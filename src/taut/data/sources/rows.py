@@ -1,0 +1,161 @@
+"""`Rows`: what a source hands over, before anything is decided about it.
+
+A source reads numbers and names and refuses what it cannot read. What the numbers mean (their
+support, their grid, which are missing) is the business of the layer above.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Shaped
+
+from taut.errors import InputError, nearest
+
+__all__ = ["Request", "Rows", "numeric_rows", "refuse_columns", "take_label"]
+
+
+class Request(NamedTuple):
+    """What the caller asks of a source.
+
+    Attributes:
+        label: the column, or the other array of one file, that holds labels.
+        drop: columns that are not data.
+        keep: the columns of an existing schema in their order; all others are ignored, and the
+            label is taken where it is present.
+        rows_only: True when labels are welcome but not required.
+    """
+
+    label: str | None = None
+    drop: tuple[str, ...] = ()
+    keep: tuple[str, ...] | None = None
+    rows_only: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows as their source holds them.
+
+    Attributes:
+        values: (N, ...), booleans, whole or real numbers; NaN where a cell is missing.
+        where: the file or object, for messages.
+        columns: names of the columns of a table; None where there are none.
+        labels: (N,) numbers or strings; None without.
+        label_name: what the labels are.
+        lines: line of each row in its text file, (N,), counted from 1; None elsewhere.
+        index: number of each row in its source, (N,), counted from 0; None for 0..N - 1.
+        notes: what a reader should know of how the rows were read.
+    """
+
+    values: Shaped[np.ndarray, "..."]
+    where: str
+    columns: tuple[str, ...] | None = None
+    labels: Shaped[np.ndarray, " N"] | None = None
+    label_name: str | None = None
+    lines: Shaped[np.ndarray, " N"] | None = None
+    index: Shaped[np.ndarray, " N"] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return self.values.shape[0]
+
+    def place(self, row: int, cell: Sequence[int] = ()) -> str:
+        """A row, or a cell of it, in words."""
+        if self.lines is not None:
+            text = f"line {self.lines[row]}"
+        else:
+            text = f"row {row if self.index is None else self.index[row]}"
+        if not len(cell):
+            return text
+        if self.columns is not None:
+            return f"{text}, column '{self.columns[cell[0]]}'"
+        if len(cell) == 1:
+            return f"{text}, column {cell[0]}"
+        return f"{text}, pixel ({', '.join(str(c) for c in cell)})"
+
+    def select(self, rows: Shaped[np.ndarray, " M"]) -> "Rows":
+        """Some of the rows, which keep their numbers."""
+        index = np.arange(len(self)) if self.index is None else self.index
+        return replace(
+            self,
+            values=self.values[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            lines=None if self.lines is None else self.lines[rows],
+            index=index[rows],
+        )
+
+
+def numeric_rows(values: Any, where: str) -> np.ndarray:
+    """An array of rows in this machine's byte order, halves widened to float32.
+
+    Raises:
+        InputError: objects, strings, complex numbers, dates; a rank below 2 or above 4; no rows.
+    """
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        kinds = {"O": "objects", "U": "text", "S": "text", "c": "complex numbers", "V": "records"}
+        got = kinds.get(values.dtype.kind, "dates or durations")
+        raise InputError(
+            "an array of booleans, whole or real numbers",
+            f"{got} (dtype {values.dtype})",
+            "converting it to numbers first",
+            where=where,
+        )
+    if values.ndim not in (2, 3, 4):
+        raise InputError(
+            "rank 2 (rows, columns), 3 (rows, height, width) or 4 (rows, height, width, channels)",
+            f"rank {values.ndim}, shape {values.shape}",
+            "reshaping it so that the first axis runs over rows",
+            where=where,
+        )
+    if values.ndim == 4 and values.shape[1] in (1, 3) and values.shape[3] not in (1, 2, 3, 4):
+        raise InputError(
+            "channels last: (rows, height, width, channels)",
+            f"shape {values.shape}, which looks like channels first",
+            "np.moveaxis(x, 1, -1)",
+            where=where,
+        )
+    if 0 in values.shape:
+        raise InputError(
+            "at least one row and one column", f"shape {values.shape}", "another file", where=where
+        )
+    if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
+        return values.astype(np.float32 if values.dtype.itemsize == 2 else np.float64)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def refuse_columns(request: Request, where: str, labels: Iterable[str] = ()) -> None:
+    """Refuse names of columns where the source has none, and a label that is not in `labels`."""
+    if request.drop:
+        raise InputError(
+            "no columns to drop, as the source names none",
+            f"drop {', '.join(request.drop)}",
+            "a table with named columns",
+            where=where,
+        )
+    labels = list(labels)
+    if request.label is not None and request.label not in labels and not request.rows_only:
+        raise InputError(
+            f"a label among {', '.join(labels)}"
+            if labels
+            else "no label, as the source names none",
+            f"'{request.label}'",
+            nearest(request.label, labels) if labels else "a table with named columns",
+            where=where,
+        )
+
+
+def take_label(labels: Any, num_rows: int, where: str) -> np.ndarray:
+    """An array of labels as (N,), refused unless there is one number or string for each row."""
+    labels = np.asarray(labels)
+    if labels.size == num_rows and labels.ndim <= 2:
+        labels = labels.reshape(num_rows)
+    if labels.shape != (num_rows,) or labels.dtype.kind not in "biufU":
+        raise InputError(
+            f"{num_rows} labels, numbers or text, one for each row",
+            f"a {labels.dtype} array of shape {labels.shape}",
+            "another label",
+            where=where,
+        )
+    return labels

@@ -1,0 +1,226 @@
+"""`FILE.csv`, `.tsv`, `.txt`, `.data`, `.amat`, each also `.gz`: tables of numbers as text.
+
+The separator is the first of semicolon, comma, tab and bar that occurs in the first line, else runs
+of blanks. The first line names the columns when no cell of it is a number, or when it counts four or
+more of them (0, 1, 2, 3, ... or 1, 2, 3, 4, ...); otherwise they are named column_1, column_2, ...
+Blank lines are skipped.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from taut.data.sources.files import file_bytes
+from taut.data.sources.frame import choose_columns, frame_rows, refuse_text
+from taut.data.sources.rows import Request, Rows
+from taut.errors import InputError
+
+__all__ = ["EXTENSIONS", "MISSING_WORDS", "read_text"]
+
+EXTENSIONS = (".csv", ".tsv", ".txt", ".data", ".amat")
+# What common tools write for a missing cell, in lower case.
+MISSING_WORDS = ("", "?", "na", "n/a", "nan", "null", "none", ".")
+_BLANKS = " "
+
+
+class _Table(NamedTuple):
+    """Cells as text: a list of Polars string columns, and the line that each row stands on."""
+
+    columns: list[Any]
+    lines: np.ndarray
+
+
+def read_text(source: str, request: Request) -> tuple[Rows, ...]:
+    """The numeric columns of a text table that the request leaves.
+
+    Raises:
+        InputError: bytes that are no UTF-8; lines of different lengths; text where a number should
+            be, with line and column; columns of text, by name; columns as in `choose_columns`.
+    """
+    import polars as pl
+
+    text = _decoded(source)
+    separator = _separator(text)
+    read = _quoted_cells if '"' in text else _plain_cells
+    table = read(text, separator, source)
+    names = _header([column[0] for column in table.columns])
+    counted = names is None
+    notes: tuple[str, ...] = ()
+    if names is None:
+        names = [f"column_{i + 1}" for i in range(len(table.columns))]
+        notes = (f"no line of names: columns are {names[0]} to {names[-1]}",)
+    else:
+        table = _Table([column[1:] for column in table.columns], table.lines[1:])
+        _check_header(names, table, request, source)
+        if _is_number(names[0]):
+            notes = ("the first line counts the columns: read as their names",)
+    data, label = choose_columns(names, request, source, counted=counted)
+    columns = dict(zip(names, table.columns, strict=True))
+    frame = {name: _numbers(columns[name]) for name in data}
+    _refuse_words(frame, columns, table.lines, source)
+    if label is not None:
+        numbers, words = _numbers(columns[label]), _words(columns[label])
+        frame[label] = words if (numbers.is_null() & words.is_not_null()).any() else numbers
+    rows = frame_rows(pl.DataFrame(frame), data, label, source, table.lines)
+    return (replace(rows, notes=notes),)
+
+
+def _decoded(source: str) -> str:
+    content = file_bytes(source)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(
+            "text in UTF-8",
+            f"the byte 0x{content[error.start]:02x}",
+            "saving the file as UTF-8, or the ending that belongs to its format",
+            where=f"{source}, line {line}",
+        ) from error
+    if not text.strip():
+        raise InputError("a table", "blank lines alone", "writing it again", where=source)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _separator(text: str) -> str:
+    """From the first line; a semicolon goes before a comma, which may be a decimal comma there."""
+    line = next(line for line in text.split("\n") if line.strip())
+    return next((mark for mark in ";,\t|" if mark in line), _BLANKS)
+
+
+def _plain_cells(text: str, separator: str, source: str) -> _Table:
+    """Cells of a text without quotation marks, split by Polars."""
+    import polars as pl
+
+    lines = pl.Series(text.split("\n"))
+    numbers = np.flatnonzero((lines.str.strip_chars() != "").to_numpy()) + 1
+    lines = lines[numbers - 1]
+    if separator == _BLANKS:
+        lines = lines.str.strip_chars().str.replace_all(r"\s+", _BLANKS)
+    widths = lines.str.count_matches(separator, literal=True).to_numpy() + 1
+    _refuse_ragged(widths, numbers, source)
+    cells = lines.str.split_exact(separator, int(widths[0]) - 1).struct.unnest()
+    return _Table([column.str.strip_chars() for column in cells.get_columns()], numbers)
+
+
+def _quoted_cells(text: str, separator: str, source: str) -> _Table:
+    """Cells of a text with quotation marks, in which separators and line ends may be quoted."""
+    import polars as pl
+
+    if separator == _BLANKS:
+        text = "\n".join(line.strip().replace("\t", _BLANKS) for line in text.split("\n"))
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+    rows, numbers, start = [], [], 1
+    try:
+        for row in reader:
+            if len(row) > 1 or any(cell.strip() for cell in row):
+                rows.append([cell.strip() for cell in row])
+                numbers.append(start)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(
+            "cells whose quotation marks close",
+            f"{error}",
+            "mending the line",
+            where=f"{source}, line {start}",
+        ) from error
+    _refuse_ragged(np.array([len(row) for row in rows]), np.array(numbers), source)
+    return _Table([pl.Series(column) for column in zip(*rows, strict=True)], np.array(numbers))
+
+
+def _refuse_ragged(widths: np.ndarray, lines: np.ndarray, source: str) -> None:
+    ragged = np.flatnonzero(widths != widths[0])
+    if len(ragged):
+        raise InputError(
+            f"{widths[0]} columns, as in line {lines[0]}",
+            f"{widths[ragged[0]]}",
+            "mending the line",
+            where=f"{source}, line {lines[ragged[0]]}",
+        )
+
+
+def _header(first: Sequence[str]) -> list[str] | None:
+    """The names in the first line, or None where it is a row of data."""
+    counts = [[str(i + start) for i in range(len(first))] for start in (0, 1)]
+    if len(first) > 3 and list(first) in counts:  # fewer may well be a row of small numbers
+        return list(first)
+    return None if any(_is_number(cell) for cell in first) else list(first)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_header(names: list[str], table: _Table, request: Request, source: str) -> None:
+    """Refuse a header without rows, and a column without a name unless it is left out.
+
+    A column without a name is most often the row numbers that a data frame was written with. It goes
+    by `column_i` from here on, so that it can be dropped.
+    """
+    if not len(table.lines):
+        raise InputError(
+            "at least one row", "a line of column names alone", "another file", where=source
+        )
+    for i, name in enumerate(names):
+        if name:
+            continue
+        names[i] = f"column_{i + 1}"
+        wanted = request.keep is None or names[i] in request.keep
+        if wanted and names[i] not in (*request.drop, request.label):
+            raise InputError(
+                "a name for every column",
+                f"none for column {i + 1}",
+                f"naming it, or --drop {names[i]} if it numbers the rows",
+                where=f"{source}, line {table.lines[0] - 1}",
+            )
+
+
+def _words(column: Any) -> Any:
+    """The cells with null for the words that stand for a missing one."""
+    import polars as pl
+
+    missing = column.str.to_lowercase().is_in(list(MISSING_WORDS))
+    return column.to_frame("cell").select(pl.when(~missing).then(pl.col("cell"))).to_series()
+
+
+def _numbers(column: Any) -> Any:
+    """The cells as whole numbers, else as real ones; null where missing or not a number."""
+    import polars as pl
+
+    words = _words(column)
+    truths = words.str.to_lowercase()
+    if truths.is_in(["true", "false"]).all() and truths.is_not_null().any():
+        return (truths == "true").cast(pl.Int64)
+    whole = words.cast(pl.Int64, strict=False)
+    if whole.null_count() == words.null_count():
+        return whole
+    return words.cast(pl.Float64, strict=False)
+
+
+def _refuse_words(
+    numbers: dict[str, Any], columns: dict[str, Any], lines: np.ndarray, source: str
+) -> None:
+    """Refuse columns of text by name, then the first cell of text in a column of numbers."""
+    words = {}
+    for name, column in numbers.items():
+        found = (column.is_null() & _words(columns[name]).is_not_null()).to_numpy()
+        if found.any():
+            words[name] = found
+    refuse_text([name for name in words if not numbers[name].is_not_null().any()], source)
+    if words:
+        name, found = min(words.items(), key=lambda item: int(item[1].argmax()))
+        row = int(found.argmax())
+        raise InputError(
+            "a number",
+            f"'{columns[name][row]}'",
+            f"mending the cell, or --drop {name}",
+            where=f"{source}, line {lines[row]}, column '{name}'",
+        )

@@ -1,0 +1,216 @@
+"""Supports: where cells live, inferred from the values of a source, and the map onto model values.
+
+A grid of L grey values is read as x = v / (L - 1). Whole-number types, and real numbers above 1, are
+the source's own values v; real numbers that stay within [0, 1] are x already. Inference is by rule,
+in this order:
+
+    {0, 1}, or {0, 255} in images              binary
+    images of whole numbers 0..m, m < 2^16     grey, L = m + 1 (8 or 16 bits once half of them is used)
+    images of multiples of 1/255 up to 1       grey, L = 256
+    images within [0, 1]                       unit
+    tables of whole-number type, none below 0  count
+    anything else                              real
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast, get_args
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from taut.data.schema import Kind, Schema, Support
+from taut.data.sources.rows import Rows
+from taut.errors import InputError, nearest
+
+__all__ = ["Inferred", "infer_support", "model_values"]
+
+_MOST_LEVELS = 2**16
+_WISHES = tuple(s for s in get_args(Support) if s != "categorical")  # needs a model per column
+
+
+class Inferred(NamedTuple):
+    """A support, its grid, and what a reader should know of the choice."""
+
+    support: Support
+    levels: int | None
+    notes: tuple[str, ...] = ()
+
+
+class _Facts(NamedTuple):
+    """What the rules ask of the values."""
+
+    low: float
+    high: float
+    whole: bool  # every value is a whole number
+    whole_type: bool  # the array's type holds nothing else
+    byte: bool
+    two_valued: bool  # nothing but 0 and `high`
+    on_bytes: bool  # every value is a multiple of 1/255 up to 1
+
+
+def infer_support(
+    parts: Sequence[Rows], kind: Kind, *, wish: str | None = None, intensities: bool = False
+) -> Inferred:
+    """The support of the values of all parts together.
+
+    Arguments:
+        parts: rows without missing cells.
+        kind: `image` or `table`.
+        wish: a support to use instead of the inferred one, where the values allow it.
+        intensities: True to read a table by the rules for images, as a binarization implies.
+
+    Raises:
+        InputError: a wish that is no support, or that the values do not fit.
+    """
+    facts = _merged([_facts(part.values) for part in parts])
+    inferred = _by_rule(facts, "image" if intensities else kind)
+    return inferred if wish is None else _wished(wish, facts, inferred, parts[0].where)
+
+
+def model_values(rows: Rows, schema: Schema) -> Float[np.ndarray, "..."]:
+    """The rows as a schema holds them, in its dtype; grey values that are to be binarized stay grey.
+
+    Raises:
+        InputError: a value outside the support or off the grid, with its place; a value that the
+            dtype cannot hold.
+    """
+    values, levels = rows.values, schema.levels
+    if schema.support == "binary" and schema.binarize == "none":
+        ones = 1 if levels is None or values.max() <= 1 else levels - 1
+        _refuse(rows, (values != 0) & (values != ones), f"0 or {ones}", "two-valued data")
+        return (values != 0).astype(schema.dtype)
+    if schema.support in ("binary", "grey") and levels is not None:
+        grid = (np.arange(levels) / (levels - 1)).astype(schema.dtype)
+        return grid[_codes(rows, levels - 1)]
+    if schema.support in ("binary", "unit"):
+        _refuse(rows, (values < 0) | (values > 1), "a number from 0 to 1", "scaling the values")
+    if schema.support == "count":
+        off = (values < 0) | (values != np.rint(values))
+        _refuse(rows, off, "a whole number that is not negative", "--support real")
+    with np.errstate(over="ignore"):
+        x = values.astype(schema.dtype)
+    lost = x != values if schema.support == "count" else ~np.isfinite(x)
+    _refuse(rows, lost, f"a number that {schema.dtype} holds", "--precision float64")
+    return x
+
+
+def _codes(rows: Rows, top: int) -> np.ndarray:
+    """The grid position of every value, 0..top."""
+    values = rows.values
+    if values.dtype.kind == "f":
+        scaled = values * float(top) if values.max() <= 1 else values
+        codes = np.rint(scaled)
+        bad = (codes < 0) | (codes > top) | (np.abs(scaled - codes) > _tolerance(top))
+    else:
+        codes, bad = values, (values < 0) | (values > top)
+    _refuse(
+        rows,
+        bad,
+        f"a whole number from 0 to {top}, or multiples of 1/{top} up to 1",
+        "values on the grid of the data that the model was fitted to",
+    )
+    return codes.astype(np.int32)
+
+
+def _tolerance(top: int) -> float:
+    """How far from a whole number k the product of `top` and k/top in float32 may come out.
+
+    Rounding moves it by 1.2e-7 top at most. A value off the grid passes by chance once in hundreds,
+    so whole images never do.
+    """
+    return max(1e-6 * top, 1e-3)
+
+
+def _by_rule(facts: _Facts, kind: Kind) -> Inferred:
+    if facts.low >= 0 and facts.high <= 1 and facts.whole:
+        return Inferred("binary", 2)
+    if kind == "table":
+        if facts.whole_type and facts.low >= 0:
+            note = "all values are whole numbers, none negative: read as counts"
+            return Inferred("count", None, (f"{note} (--support real reads them as real)",))
+        return Inferred("real", None)
+    if facts.low >= 0 and facts.whole and facts.high < _MOST_LEVELS:
+        levels = _depth(facts) + 1
+        if facts.two_valued and facts.high == 255:
+            return Inferred("binary", levels, ("all values are 0 or 255: read as 0 and 1",))
+        if facts.byte or levels == facts.high + 1:
+            return Inferred("grey", levels)
+        return Inferred(
+            "grey", levels, (f"values go up to {facts.high:.0f}: read as {levels} grey levels",)
+        )
+    if facts.low >= 0 and facts.high <= 1:
+        return Inferred("grey", 256) if facts.on_bytes else Inferred("unit", None)
+    return Inferred("real", None)
+
+
+def _depth(facts: _Facts) -> int:
+    """The top of the grid: that of 8 or 16 bits where the type says so or over half is used."""
+    if facts.byte or 127 < facts.high <= 255:
+        return 255
+    return 65535 if facts.high > 32767 else int(facts.high)
+
+
+def _wished(wish: str, facts: _Facts, inferred: Inferred, where: str) -> Inferred:
+    if wish not in _WISHES:
+        raise InputError(
+            f"a support among {', '.join(_WISHES)}",
+            f"'{wish}'",
+            nearest(wish, _WISHES),
+            where="support",
+        )
+    as_image = _by_rule(facts, "image")
+    fits = {
+        "binary": as_image.support == "binary",
+        "grey": as_image.support in ("binary", "grey"),
+        "unit": facts.low >= 0 and facts.high <= 1,
+        "count": facts.low >= 0 and facts.whole,
+        "real": True,
+    }
+    if not fits[wish]:
+        raise InputError(
+            f"values that fit the support '{wish}'",
+            f"values from {facts.low:g} to {facts.high:g}, which read as '{inferred.support}'",
+            f"--support {inferred.support}",
+            where=where,
+        )
+    return Inferred(cast(Support, wish), as_image.levels if wish in ("binary", "grey") else None)
+
+
+def _facts(values: Shaped[np.ndarray, "..."]) -> _Facts:
+    low, high = float(values.min()), float(values.max())
+    whole_type = values.dtype.kind in "biu"
+    on_bytes = False
+    if not whole_type and low >= 0 and high <= 1:
+        bytes_ = values * 255.0
+        on_bytes = bool((np.abs(bytes_ - np.rint(bytes_)) <= _tolerance(255)).all())
+    return _Facts(
+        low=low,
+        high=high,
+        whole=whole_type or bool((values == np.rint(values)).all()),
+        whole_type=whole_type,
+        byte=values.dtype == np.uint8,
+        two_valued=bool(((values == 0) | (values == high)).all()),
+        on_bytes=on_bytes,
+    )
+
+
+def _merged(facts: Sequence[_Facts]) -> _Facts:
+    high = max(f.high for f in facts)
+    return _Facts(
+        low=min(f.low for f in facts),
+        high=high,
+        whole=all(f.whole for f in facts),
+        whole_type=all(f.whole_type for f in facts),
+        byte=all(f.byte for f in facts),
+        two_valued=all(f.two_valued and f.high in (0, high) for f in facts),
+        on_bytes=all(f.on_bytes for f in facts),
+    )
+
+
+def _refuse(rows: Rows, bad: np.ndarray, expected: str, remedy: str) -> None:
+    if not bad.any():
+        return
+    row, *cell = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+    others = int(bad.sum()) - 1
+    got = f"{rows.values[(row, *cell)]:g}" + (f" ({others} more such cells)" if others else "")
+    raise InputError(expected, got, remedy, where=f"{rows.where}, {rows.place(row, cell)}")

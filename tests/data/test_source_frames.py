@@ -1,0 +1,115 @@
+"""Data frames and Parquet files."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from taut.data import load_data
+from taut.data.sources import Request, read_source
+
+FRAME = pl.DataFrame(
+    {
+        "a": [1, 2, 3, None],
+        "b": [0.5, -1.0, float("nan"), 2.0],
+        "c": [True, False, True, True],
+        "kind": ["x", "y", "x", None],
+        "number": [4, 5, 6, 7],
+    }
+)
+
+
+@pytest.fixture(params=["frame", "parquet"])
+def read(request, tmp_path):
+    def call(frame, **wishes):
+        source = frame
+        if request.param == "parquet":
+            source = str(tmp_path / "t.parquet")
+            frame.write_parquet(source)
+        (rows,) = read_source(source, Request(**wishes))
+        return rows
+
+    call.where = "t.parquet" if request.param == "parquet" else "data frame"
+    return call
+
+
+def test_columns_nulls_and_labels(read):
+    rows = read(FRAME, label="kind", drop=("number",))
+    assert rows.columns == ("a", "b", "c")
+    np.testing.assert_array_equal(
+        rows.values, [[1, 0.5, 1], [2, -1, 0], [3, np.nan, 1], [np.nan, 2, 1]]
+    )
+    assert rows.labels.tolist() == ["x", "y", "x", ""]
+
+
+def test_whole_numbers_stay_whole(read):
+    rows = read(FRAME.select("c", "number"))
+    assert rows.values.dtype == np.int64
+    np.testing.assert_array_equal(rows.values, [[1, 4], [0, 5], [1, 6], [1, 7]])
+
+
+@pytest.mark.parametrize(("label", "kind"), [("number", "i"), ("a", "f"), ("c", "i")])
+def test_kinds_of_labels(read, label, kind):
+    assert read(FRAME.select("b", label), label=label).labels.dtype.kind == kind
+
+
+def test_label_of_another_kind(read, refusal):
+    frame = pl.DataFrame({"a": [1], "day": [datetime.date(2020, 1, 1)]})
+    assert refusal(read, frame, label="day") == (
+        f"{read.where}, label 'day': expected numbers or text, got Date. Try another label."
+    )
+
+
+def test_columns_of_text_and_dates(read, refusal):
+    frame = FRAME.select("a", "kind", day=pl.lit(datetime.date(2020, 1, 1)))
+    assert refusal(read, frame) == (
+        f"{read.where}: expected columns of numbers (tables of mixed kinds are not supported), "
+        "got none in 'kind', 'day'. Try --drop kind --drop day."
+    )
+
+
+def test_many_names_are_cut_short(read, refusal):
+    frame = pl.DataFrame({f"c{i}": [1] for i in range(12)})
+    assert "'c7' and 4 more, got 'x'. " in refusal(read, frame, drop=("x",))
+
+
+def test_frame_without_rows(read, refusal):
+    assert refusal(read, FRAME.select("a")[:0]) == (
+        f"{read.where}: expected at least one row, got none. Try another table."
+    )
+
+
+def test_frame_on_another_engine_comes_out_the_same():
+    import narwhals as nw
+
+    data = load_data(nw.from_native(pl.DataFrame({"a": np.linspace(0, 1, 50), "b": range(50)})))
+    assert data.schema.columns == ("a", "b")
+    assert data.source is None
+    assert data.schema.name == "data"
+
+
+def test_lazy_frame(refusal):
+    assert refusal(read_source, FRAME.lazy(), Request()) == (
+        "data frame: expected a data frame in memory, got a LazyFrame. Try collecting it first."
+    )
+
+
+@pytest.mark.parametrize(("share", "end"), [(0.5, "ends"), (0.0, "begins")])
+def test_parquet_that_is_cut_or_none(tmp_path, refusal, share, end):
+    path = tmp_path / "t.parquet"
+    FRAME.write_parquet(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)] or b"a,b,c\n")
+    message = refusal(read_source, str(path), Request())
+    assert f"'PAR1', got one that {end} with b'" in message
+
+
+def test_parquet_that_is_damaged_inside(tmp_path, refusal):
+    path = tmp_path / "t.parquet"
+    FRAME.write_parquet(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + bytes(len(content) - 8) + content[-4:])
+    assert "t.parquet: expected a whole Parquet file, got one that is damaged" in refusal(
+        read_source, str(path), Request()
+    )
