@@ -93,7 +93,10 @@ def fit(
         architecture, reasons = (model or VAE()).resolved(data.schema)
         name = data.schema.name
         parts = {"training": data.train, "validation": data.validation, "test": data.test}
+        redraw = data.schema.binarize == "dynamic"
         for part, rows in parts.items():
+            if redraw and part == "training":
+                continue  # still grey; the model sees binary draws of it
             architecture.check(data.schema, rows.x, where=f"{name}, {part} rows")
         train_rows, validation_rows, test_rows = (
             _datum(d.datum(), precision) for d in parts.values()
@@ -111,6 +114,7 @@ def fit(
             _optimizer(optimizer, learning_rate, clip_norm),
             example=jax.tree.map(lambda leaf: leaf[0], train_rows),
             key=train_key,
+            prepare=_redrawn if redraw else None,
         )
         loop = Loop(
             num_steps=epochs * per_epoch,
@@ -232,6 +236,12 @@ def _grid(data: Data) -> int | None:
 def _datum(rows: Datum, precision: str) -> Datum:
     """Observations in the precision of the run; labels are not the model's business."""
     return Datum(np.asarray(rows.x, precision), rows.mask, None, rows.index, rows.weight)
+
+
+def _redrawn(datum: Datum, key: PRNGKeyArray) -> Datum:
+    """Dynamic binarization: grey values as probabilities of a new binary image."""
+    x = jax.random.bernoulli(key, datum.x).astype(datum.x.dtype)
+    return Datum(x, datum.mask, datum.label, datum.index, datum.weight)
 
 
 def _optimizer(

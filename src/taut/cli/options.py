@@ -22,6 +22,7 @@ _BOUND = Group("Bound", sort_key=2)
 _TRAINING = Group("Training", sort_key=3)
 _DATA = Group("Data", sort_key=4)
 _RUN = Group("Run", sort_key=5)
+_IN_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 @Parameter(name="*")
@@ -93,6 +94,13 @@ class FitOptions:
         Literal["none", "static", "dynamic", "threshold"] | None, Parameter(group=_DATA)
     ] = None
     """How grey values become binary. [default: none]"""
+    support: Annotated[
+        Literal["binary", "grey", "unit", "count", "real"] | None, Parameter(group=_DATA)
+    ] = None
+    """What the values are, where they look like something else. [default: inferred]"""
+    standardize: Annotated[bool | None, Parameter(group=_DATA)] = None
+    """Show the networks real columns at mean 0 and deviation 1; log-densities stay in the data's
+    units. [default: yes]"""
     image_shape: Annotated[str | None, Parameter(group=_DATA)] = None
     """Height and width of images stored as flat rows, such as 28,28."""
 
@@ -177,11 +185,11 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
     words = [k for k in kinds if isinstance(k, str)]
     if words and value not in words:
         raise InputError(f"one of {', '.join(words)}", repr(value), words[0], where=where)
+    if bool in kinds and isinstance(value, bool):
+        return value
     types = tuple(k for k in kinds if isinstance(k, type))
     if not words and (not isinstance(value, types) or isinstance(value, bool)):
-        wanted = " or ".join(
-            {"int": "a whole number", "float": "a number", "str": "text"}[t.__name__] for t in types
-        )
+        wanted = " or ".join(_IN_WORDS[t] for t in types)
         raise InputError(wanted, repr(value), "the kind of value that --help shows", where=where)
     return value
 

@@ -24,6 +24,8 @@ def load_source(source: str, given: FitOptions) -> "Data":
         "drop": given.drop.split(",") if given.drop else None,
         "missing": given.missing,
         "binarize": given.binarize,
+        "support": given.support,
+        "standardize": given.standardize,
         "image_shape": whole_numbers(given.image_shape, "image-shape"),
         "dtype": given.precision,
     }
