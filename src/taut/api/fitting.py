@@ -88,7 +88,7 @@ def fit(
     bound = ELBO() if bound is None else bound
     gradient = Reparameterized() if gradient is None else gradient
     data = data if isinstance(data, Data) else load_data(data)
-    _check_options(learning_rate, clip_norm, epochs, patience, precision)
+    _check_options(learning_rate, clip_norm, epochs, patience, num_particles, precision)
     with jax.enable_x64(precision == "float64"):
         architecture, reasons = (model or VAE()).resolved(data.schema)
         name = data.schema.name
@@ -268,6 +268,7 @@ def _check_options(
     clip_norm: float | None,
     epochs: int | None,
     patience: int,
+    num_particles: int,
     precision: str,
 ) -> None:
     def refuse(expected: str, got: Any, remedy: str, where: str) -> None:
@@ -281,5 +282,9 @@ def _check_options(
         refuse("a whole number of at least 1", epochs, "100", "epochs")
     if patience < 0:
         refuse("a whole number of at least 0", patience, "0 to never stop early", "patience")
+    if num_particles < 2:
+        refuse(
+            "at least two particles, which an error needs", num_particles, "1000", "num-particles"
+        )
     if precision not in ("float32", "float64"):
         refuse("float32 or float64", repr(precision), "float32", "precision")

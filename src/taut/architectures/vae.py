@@ -122,7 +122,8 @@ class VAE(AbstractArchitecture):
             key=encoder_key,
         )
         _check_fit(model, encoder, family, schema)
-        return Pair(model, AmortizedGuide(encoder, family, units))
+        counts = schema.support == "count"
+        return Pair(model, AmortizedGuide(encoder, family, units, log_counts=counts))
 
     def to_dict(self) -> dict[str, Any]:
         content: dict[str, Any] = {"name": self.name}

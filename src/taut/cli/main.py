@@ -25,7 +25,13 @@ standard errors, how tight it is.
 Start with `taut fit digits`, then `taut show`, `taut evaluate` and `taut sample` on the run folder it
 names. Every command takes --json for machine-readable output and --debug for tracebacks."""
 
-app = App(name="taut", help=_HELP, version=__version__, help_format="markdown")
+app = App(
+    name="taut",
+    help=_HELP,
+    version=__version__,
+    help_format="markdown",
+    suppress_keyboard_interrupt=False,
+)
 for command in (fit, evaluate, sample, reconstruct, encode, interpolate, show, compare):
     app.command(command)
 

@@ -124,8 +124,10 @@ def read_config(path: Path | str) -> dict[str, Any]:
             wrong kind.
     """
     path = Path(path)
+    text = ""
     try:
-        content = tomllib.loads(path.read_text())
+        text = path.read_text()
+        content = tomllib.loads(text)
     except FileNotFoundError:
         raise InputError("a TOML file", "no such file", "the right path", where=str(path)) from None
     except IsADirectoryError:
@@ -133,7 +135,10 @@ def read_config(path: Path | str) -> dict[str, Any]:
             "a TOML file", "a folder", f"{path}/config.toml", where=str(path)
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError("TOML", f"{error}", "mending that line", where=str(path)) from None
+        what = str(error).replace(
+            "at end of document", f"at the end, line {len(text.splitlines())}"
+        )
+        raise InputError("TOML", what, "mending that line", where=str(path)) from None
     hints = {"data": str, **get_type_hints(FitOptions)}
     options: dict[str, Any] = {}
     for key, value in _flat(content):

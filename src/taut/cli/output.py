@@ -18,11 +18,11 @@ __all__ = ["ESTIMATE_NAMES", "draw_figures", "finish_fit", "print_json", "traini
 
 ESTIMATE_NAMES = {
     "elbo": "held-out ELBO",
-    "reconstruction": "reconstruction, E_q log p(x | z)",
-    "kl": "KL(q(z | x) to p(z))",
-    "log_evidence": "log-evidence, importance-sampled",
-    "independent_columns": "log-likelihood, independent columns",
-    "bits_per_dimension": "bits per dimension",
+    "reconstruction": "reconstruction",
+    "kl": "KL(q to prior)",
+    "log_evidence": "log-evidence",
+    "independent_columns": "columns alone",
+    "bits_per_dimension": "bits/dimension",
 }
 
 
@@ -85,15 +85,14 @@ def draw_figures(fitted: "Fit", data: "Data", folder: Path) -> None:
         train_bound=np.asarray([r["bound"] for r in fitted.history]),
         validation_steps=np.asarray([r["step"] for r in looked]),
         validation=np.asarray([float(r["validation"]["value"]) for r in looked]),
+        validation_error=np.asarray([float(r["validation"]["data_error"]) for r in looked]),
         best_step=fitted.facts["best step"],
         bound_name=fitted.settings.get("bound", "elbo"),
     )
     test = data.test[: min(len(data.test), 512)]
     figures.samples(
         folder / "samples.png",
-        np.asarray(
-            fitted.sample(64 if schema.kind == "image" else 1000, mean=schema.kind == "image")
-        ),
+        np.asarray(fitted.sample(64 if schema.kind == "image" else 1000)),
         data=data.train.x[:1000],
         **form,
     )

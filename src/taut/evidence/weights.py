@@ -10,11 +10,13 @@ Above min(1 - 1 / log10 K, 0.7) the estimate and its error cannot be trusted.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 __all__ = ["RowWeights", "khat_threshold", "mean_and_error", "summarize"]
 
@@ -83,8 +85,13 @@ def khat_threshold(num_particles: int) -> float:
 def _khat(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:
     if log_ratios.shape[1] < _LEAST_FOR_KHAT:
         return np.full(log_ratios.shape[0], math.nan)
-    # BlackJAX loads its samplers on import, which only this function pays for.
+    khat = _pareto_shapes()(np.nan_to_num(log_ratios, neginf=-1e30))
+    return np.asarray(khat, np.float64)
+
+
+@cache
+def _pareto_shapes() -> Callable[[Any], Array]:
+    # BlackJAX loads its samplers on import, which only a first call pays for.
     from blackjax.diagnostics import psis_weights
 
-    fit = jax.jit(jax.vmap(lambda row: psis_weights(row)[1]))
-    return np.asarray(fit(np.nan_to_num(log_ratios, neginf=-1e30)), np.float64)
+    return jax.jit(jax.vmap(lambda row: psis_weights(row)[1]))
