@@ -1,0 +1,16 @@
+"""Leaf distributions that NumPyro lacks, and the divergence between two distributions."""
+
+from taut.distributions.continuous_bernoulli import ContinuousBernoulli
+from taut.distributions.discretized_logistic import DiscretizedLogistic, grid
+from taut.distributions.inverse_cdf import InverseCDF
+from taut.distributions.kl import closed_kl, kl, kl_per_dimension
+
+__all__ = [
+    "ContinuousBernoulli",
+    "DiscretizedLogistic",
+    "InverseCDF",
+    "closed_kl",
+    "grid",
+    "kl",
+    "kl_per_dimension",
+]

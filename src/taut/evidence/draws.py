@@ -1,7 +1,7 @@
 """Log-weights of many draws for many rows, in chunks whose size is fixed by memory.
 
-Peak memory does not grow with K on the device: K draws are minted in equal chunks, and of each only
-three numbers a draw come back.
+Peak memory does not grow with K on the device: K draws are minted in equal chunks, and of each draw
+two numbers come back.
 """
 
 import math
@@ -10,15 +10,25 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
-from taut.core import LOG_PRIOR, NEG_LOG_Q, AbstractModel, Datum, Particles, num_rows, particles
+from taut.core import (
+    LOG_PRIOR,
+    NEG_LOG_Q,
+    AbstractModel,
+    Datum,
+    as_proposal,
+    num_rows,
+    particles,
+    total,
+)
 
 __all__ = ["RowDraws", "weighted_draws"]
 
 _CHUNK_ROWS = 64
-_CHUNK_CELLS = 2**21  # decoder outputs held at once: 8 MiB a copy in float32
+_CHUNK_CELLS = 2**20  # decoder outputs held at once: 4 MiB a copy in float32
 
 
 class RowDraws(NamedTuple):
@@ -31,10 +41,10 @@ class RowDraws(NamedTuple):
         kl: KL(q to prior) in closed form, nats, (R,), averaged over draws; None without a rule.
     """
 
-    log_w: Float[np.ndarray, "R K"]
-    fit: Float[np.ndarray, "R K"]
-    log_mass: Float[np.ndarray, "R K"] | None
-    kl: Float[np.ndarray, " R"] | None
+    log_w: Any
+    fit: Any
+    log_mass: Any
+    kl: Any
 
 
 def weighted_draws(
@@ -52,22 +62,25 @@ def weighted_draws(
     Raises:
         InputError: the log-weights are subsampled over a plate.
     """
-    total = num_rows(rows)
-    width = min(_CHUNK_ROWS, total)
+    num = num_rows(rows)
+    width = min(_CHUNK_ROWS, num)
     cells = sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(rows.x))
     chunks = math.ceil(num_particles / max(1, _CHUNK_CELLS // (width * cells)))
     chunk = math.ceil(num_particles / chunks)
+    example = jax.tree.map(lambda leaf: leaf[0], rows)
+    exhaustive = eqx.filter_eval_shape(lambda: as_proposal(guide(example))).exhaustive
 
-    for first in range(0, total, width):
+    for first in range(0, num, width):
         # Every block has one shape, which compiles once: the last is padded with its last row.
-        numbers = np.minimum(np.arange(first, first + width), total - 1)
-        kept = min(width, total - first)
+        numbers = np.minimum(np.arange(first, first + width), num - 1)
+        kept = min(width, num - first)
         block = jax.tree.map(lambda leaf, n=numbers: leaf[n], rows)
-        parts = [_mint(model, guide, block, numbers, key, np.int32(0), chunk)]
-        for part in range(1, 1 if parts[0].exhaustive else chunks):
-            parts.append(_mint(model, guide, block, numbers, key, np.int32(part), chunk))
-        parts = [jax.tree.map(lambda a, kept=kept: np.asarray(a)[:kept], p) for p in parts]
-        yield _row_draws(parts, num_particles)
+        parts = []
+        for part in range(1 if exhaustive else chunks):
+            drawn = _mint(model, guide, block, numbers, key, np.int32(part), chunk)
+            # Leaving the device at once keeps one chunk there, however many there are.
+            parts.append(jax.tree.map(lambda a, kept=kept: np.asarray(a)[:kept], drawn))
+        yield parts[0] if exhaustive else _joined(parts, num_particles)
 
 
 @eqx.filter_jit
@@ -79,39 +92,23 @@ def _mint(
     key: PRNGKeyArray,
     part: Any,
     chunk: int,
-) -> Particles:
-    """A chunk of particles for each row of a block, without their z."""
+) -> RowDraws:
+    """A chunk of particles for each row of a block."""
 
-    def one(datum: Datum, number: Any) -> Particles:
+    def one(datum: Datum, number: Any) -> tuple[Array, Array, Array, Array | None]:
         row_key = jax.random.fold_in(jax.random.fold_in(key, number), part)
         minted = particles(model, guide, guide, datum, row_key, chunk)
         minted.refuse_subsampled("the evidence")
-        return eqx.tree_at(lambda p: p.z, minted, None)
+        outside = {n: t for n, t in minted.terms.items() if n not in (LOG_PRIOR, NEG_LOG_Q)}
+        fit = jnp.broadcast_to(total(outside, batch_ndim=1), minted.log_mass.shape)
+        kl = None if minted.kl is None else jnp.mean(jnp.sum(minted.kl, axis=1))
+        return minted.log_w, fit, minted.log_mass, kl
 
-    return jax.vmap(one)(block, numbers)
-
-
-def _row_draws(parts: list[Particles], num_particles: int) -> RowDraws:
-    exhaustive = parts[0].exhaustive
-    inner = (LOG_PRIOR, NEG_LOG_Q)
-    log_w, fit, kl = [], [], []
-    for p in parts:
-        terms = {name: _summed(t) for name, t in p.terms.items()}
-        log_w.append(sum(terms.values()))
-        fit.append(
-            sum((t for n, t in terms.items() if n not in inner), start=np.zeros_like(p.log_mass))
-        )
-        if p.kl is not None:
-            kl.append(np.asarray(p.kl, np.float64).sum(axis=-1).mean(axis=-1))
-    keep = slice(None) if exhaustive else slice(num_particles)
-    return RowDraws(
-        log_w=np.concatenate(log_w, axis=1)[:, keep],
-        fit=np.concatenate(fit, axis=1)[:, keep],
-        log_mass=np.asarray(parts[0].log_mass, np.float64) if exhaustive else None,
-        kl=np.mean(kl, axis=0) if kl else None,
-    )
+    return RowDraws(*jax.vmap(one)(block, numbers))
 
 
-def _summed(term: Any) -> np.ndarray:
-    """Over layers and groups, in float64: (R, K, ...) to (R, K)."""
-    return np.asarray(term, np.float64).sum(axis=tuple(range(2, term.ndim)))
+def _joined(parts: list[RowDraws], num_particles: int) -> RowDraws:
+    """Chunks of equal-mass draws, side by side."""
+    log_w, fit = (np.concatenate([p[i] for p in parts], axis=1)[:, :num_particles] for i in (0, 1))
+    kls = [p.kl for p in parts if p.kl is not None]
+    return RowDraws(log_w, fit, None, np.mean(kls, axis=0, dtype=np.float64) if kls else None)

@@ -49,6 +49,7 @@ def summarize(
         log_mass: masses of draws that exhaust the guide's support, and then the sum has no error;
             None for independent draws of equal mass.
     """
+    log_w = np.asarray(log_w, np.float64)
     rows, count = log_w.shape
     log_total = log_w - math.log(count) if log_mass is None else log_w + log_mass
     top = log_total.max(axis=1, keepdims=True)
@@ -70,6 +71,7 @@ def mean_and_error(
     values: Float[np.ndarray, "R K"], log_mass: Float[np.ndarray, "R K"] | None = None
 ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
     """Mean over draws and its Monte Carlo standard error; exact under exhaustive masses."""
+    values = np.asarray(values, np.float64)
     if log_mass is None:
         return values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(values.shape[1])
     massive = log_mass > -np.inf

@@ -1,0 +1,144 @@
+"""`AbstractLikelihood`: p(x | outputs), cell by cell, where outputs are what a decoder makes of z.
+
+    log p(x | outputs) = sum over observed cells d of log p(x_d | outputs_{:, d})        [nats]
+
+Cells are independent given the outputs, so a cell that was not observed is integrated out by leaving
+it out of the sum: exact, with no imputation. Every constant of every density is kept.
+"""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Shaped
+from numpyro.distributions import Distribution
+
+from taut.core import InputError
+
+__all__ = ["AbstractLikelihood", "refuse_first", "refuse_infinite"]
+
+
+class AbstractLikelihood(eqx.Module):
+    """The family of p(x | outputs), with the parameters that all rows share.
+
+    Outputs are unconstrained reals of shape `(num_outputs, *data_shape)`; each member says how it
+    maps them to the parameters of its family.
+    """
+
+    name: ClassVar[str]  # in files and on the command line
+
+    @property
+    @abstractmethod
+    def num_outputs(self) -> int:
+        """Number of decoder outputs per cell."""
+
+    @property
+    @abstractmethod
+    def discrete(self) -> bool:
+        """True for a probability mass function, False for a density.
+
+        Bits per dimension and comparisons between families on one data set need a mass function.
+        """
+
+    @abstractmethod
+    def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:
+        """p(x | outputs) with batch shape `data_shape` and event shape ()."""
+
+    @abstractmethod
+    def check(self, x: np.ndarray, *, where: str) -> None:
+        """Refuse data outside the support.
+
+        Arguments:
+            x: rows, (N, *data_shape); NaN stands for a cell that was not observed and passes.
+            where: what the message is about, such as a file or an argument.
+
+        Raises:
+            InputError: names the first bad row and cell, counted from 0, what was found there, and
+                which likelihood would do.
+        """
+
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """What JSON holds of the structure.
+
+        `make_likelihood(likelihood.name, shape=data_shape, **likelihood.options())` has the same
+        structure; array fields are kept elsewhere.
+        """
+
+    def given(
+        self,
+        outputs: Float[Array, "outputs *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"] | None = None,
+    ) -> Distribution:
+        """p(x | outputs, what the row says of its own scale), as `__call__`.
+
+        The same as `__call__` except for counts with the option `library`, which are conditioned on
+        the row's total over observed cells.
+        """
+        return self(outputs)
+
+    def log_prob(
+        self,
+        x: Shaped[Array, "*data"],
+        outputs: Float[Array, "outputs *data"],
+        mask: Bool[Array, "*data"] | None = None,
+    ) -> Float[Array, ""]:
+        """log p(x | outputs) over the observed cells, in nats; exact.
+
+        Arguments:
+            x: one row inside the support (see `check`); cells that are not observed may hold
+                anything, NaN included.
+            outputs: what the decoder made of z.
+            mask: True where a cell is observed; None when all are.
+
+        Returns:
+            a scalar.
+        """
+        if mask is None:
+            return jnp.sum(self.given(outputs, x).log_prob(self._values(x)))
+        # Zero is in the support of every member. Both branches are guarded: the density sees no
+        # NaN, and the sum sees no density of a cell that was not observed.
+        x = jnp.where(mask, x, jnp.zeros_like(x))
+        cells = self.given(outputs, x, mask).log_prob(self._values(x))
+        return jnp.sum(jnp.where(mask, cells, 0.0))
+
+    def mean(self, outputs: Float[Array, "outputs *data"]) -> Float[Array, "*data"]:
+        """E[x | outputs] cell by cell, in units of the data; exact.
+
+        Counts with the option `library` are given at its `library_size`; `given(outputs, x).mean`
+        is at the row's own.
+        """
+        return jnp.asarray(self(outputs).mean)
+
+    def _values(self, x: Shaped[Array, "*data"]) -> Shaped[Array, "*data"]:
+        """A row in the type that the distribution's `log_prob` takes."""
+        return x
+
+
+def refuse_first(bad: np.ndarray, x: np.ndarray, *, where: str, expected: str, remedy: str) -> None:
+    """Raise an `InputError` about the first cell that is True in `bad`, if there is one.
+
+    Arguments:
+        bad: True at cells to refuse, (N, *data_shape).
+        x: the data, of the same shape.
+    """
+    if not bad.any():
+        return
+    first = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    row, cell = int(first[0]), tuple(int(i) for i in first[1:])
+    place = f", cell {cell[0] if len(cell) == 1 else cell}" if cell else ""
+    raise InputError(expected, f"{x[first]:g}", remedy, where=f"{where}, row {row}{place}")
+
+
+def refuse_infinite(x: np.ndarray, *, where: str) -> None:
+    """Raise an `InputError` about the first infinite cell; for densities on the whole line."""
+    refuse_first(
+        np.isinf(x),
+        x,
+        where=where,
+        expected="a finite number in every cell",
+        remedy="marking the cell as missing, or a transform of the column that keeps it finite",
+    )

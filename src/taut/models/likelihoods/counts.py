@@ -1,0 +1,85 @@
+"""`CountMean`: the log-mean of a count, free or as a share of the row's total; and the check of counts.
+
+    free          log mean_d = output_d
+    library       log mean_d = log T + output_d - log sum_c e^(output_c),    T = sum of the row's counts
+
+With `library` the row's total, over its observed cells, enters as a known size factor (sequencing depth,
+in single-cell data), and proportions are normalized over the same cells, so that a cell that was not
+observed changes nothing. The mass function then sums to one over rows for each value of T, not with T
+taken from the row that is summed over: its evidence is that of a model given T, and is not to be
+compared with evidence without the option.
+
+Source: Lopez et al., Deep generative modeling for single-cell transcriptomics (Nature Methods 2018),
+methods, for observed library sizes.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Shaped
+
+from taut.core import InputError
+from taut.models.likelihoods.abstract import refuse_first
+
+__all__ = ["CountMean", "refuse_uncounted"]
+
+# Means are held at e^-80, about 1e-35: a smaller one adds less than that to any log-mass of 0, and
+# its logarithm must stay finite in float32, also for a cell of no proportion.
+_LOWEST = -80.0
+
+
+class CountMean(eqx.Module):
+    """log E[x] of each cell from one output per cell.
+
+    Arguments:
+        library: condition on the row's total.
+        library_size: the total at which rows are drawn and means given where no row is at hand.
+    """
+
+    library: bool = eqx.field(static=True)
+    library_size: float = eqx.field(static=True)
+
+    def __init__(self, *, library: bool, library_size: float):
+        if not library_size > 0:
+            raise InputError(
+                "a positive library size", str(library_size), "1e4", where="library_size"
+            )
+        self.library, self.library_size = bool(library), float(library_size)
+
+    def __call__(
+        self,
+        output: Float[Array, "*data"],
+        x: Shaped[Array, "*data"] | None = None,
+        mask: Bool[Array, "*data"] | None = None,
+    ) -> Float[Array, "*data"]:
+        """The log-mean, at least -80.
+
+        Arguments:
+            output: one per cell.
+            x, mask: the row that gives the total, and its observed cells; unobserved cells of x must
+                be finite. None for `library_size`.
+        """
+        if not self.library:
+            return jnp.maximum(output, _LOWEST)
+        if mask is not None:
+            output = jnp.where(mask, output, -jnp.inf)
+        if x is None:
+            total = jnp.asarray(self.library_size, dtype=output.dtype)
+        else:
+            total = jnp.sum(x if mask is None else jnp.where(mask, x, 0)).astype(output.dtype)
+        shares = jax.nn.log_softmax(output.reshape(-1)).reshape(output.shape)
+        # A row without counts has mean zero everywhere, which the bound below stands for.
+        log_total = jnp.where(total > 0, jnp.log(jnp.where(total > 0, total, 1.0)), -jnp.inf)
+        return jnp.maximum(log_total + shares, _LOWEST)
+
+
+def refuse_uncounted(x: np.ndarray, *, where: str) -> None:
+    """Raise an `InputError` about the first cell that is not 0, 1, 2, ..."""
+    refuse_first(
+        ~(np.isnan(x) | ((x >= 0) & (x == np.floor(x)) & ~np.isinf(x))),
+        x,
+        where=where,
+        expected="a count 0, 1, 2, ... in every cell",
+        remedy="the likelihood gaussian for reals, or counts before any normalization",
+    )

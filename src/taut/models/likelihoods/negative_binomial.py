@@ -1,0 +1,81 @@
+"""Negative binomial likelihood: a cell is a count that spreads more than its mean.
+
+    x ~ Poisson(mu g),  g ~ Gamma(r, r):      E[x] = mu,      Var[x] = mu + mu^2 / r
+
+    log p(x) = log Gamma(x + r) - log Gamma(r) - log x! - r log(1 + e^l) - x log(1 + e^-l),
+
+with l = log mu - log r. The inverse dispersion r is learned for each dimension; r to infinity is the
+Poisson.
+"""
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Shaped
+from numpyro.distributions import Distribution, NegativeBinomialLogits
+
+from taut.models.likelihoods.abstract import AbstractLikelihood
+from taut.models.likelihoods.counts import CountMean, refuse_uncounted
+from taut.models.likelihoods.scale import Scale
+
+__all__ = ["NegativeBinomial"]
+
+
+class NegativeBinomial(AbstractLikelihood):
+    """Counts with one log-mean per cell.
+
+    Arguments:
+        shape: shape of one row of data.
+        library: outputs are log-proportions of the row's total count instead (see `CountMean`).
+        library_size: the total where no row is at hand.
+        floor: smallest inverse dispersion r, positive; bounds the variance by mu + mu^2 / floor.
+    """
+
+    name: ClassVar[str] = "negative-binomial"
+    log_mean: CountMean
+    inverse_dispersion: Scale
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        library: bool = False,
+        library_size: float = 1e4,
+        floor: float = 1e-3,
+    ):
+        self.log_mean = CountMean(library=library, library_size=library_size)
+        self.inverse_dispersion = Scale("dimension", shape=shape, floor=floor)
+
+    @property
+    def num_outputs(self) -> int:
+        return 1
+
+    @property
+    def discrete(self) -> bool:
+        return True
+
+    def __call__(self, outputs: Float[Array, "1 *data"]) -> Distribution:
+        return self._at(self.log_mean(outputs[0]))
+
+    def given(
+        self,
+        outputs: Float[Array, "1 *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"] | None = None,
+    ) -> Distribution:
+        return self._at(self.log_mean(outputs[0], x, mask))
+
+    def check(self, x: np.ndarray, *, where: str) -> None:
+        refuse_uncounted(x, where=where)
+
+    def options(self) -> dict[str, Any]:
+        return {
+            "library": self.log_mean.library,
+            "library_size": self.log_mean.library_size,
+            "floor": self.inverse_dispersion.floor,
+        }
+
+    def _at(self, log_mean: Float[Array, "*data"]) -> Distribution:
+        r = self.inverse_dispersion(log_mean[None])
+        return NegativeBinomialLogits(r, log_mean - jnp.log(r), validate_args=False)

@@ -1,0 +1,109 @@
+"""Zero-inflated counts: a count, or a zero for another reason.
+
+    p(x) = g 1[x = 0] + (1 - g) p_base(x),        logit g = the last output
+
+The base is a Poisson or a negative binomial with its own outputs and options.
+
+Source: Lambert, Zero-inflated Poisson regression (Technometrics 1992), section 2.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Shaped
+from numpyro.distributions import Distribution, ZeroInflatedDistribution
+
+from taut.models.likelihoods.abstract import AbstractLikelihood
+from taut.models.likelihoods.negative_binomial import NegativeBinomial
+from taut.models.likelihoods.poisson import Poisson
+
+__all__ = ["ZeroInflatedNegativeBinomial", "ZeroInflatedPoisson"]
+
+
+class ZeroInflatedPoisson(AbstractLikelihood):
+    """Counts; outputs are the log-rate and the logit of an extra zero.
+
+    Arguments: see `Poisson`.
+    """
+
+    name: ClassVar[str] = "zero-inflated-poisson"
+    base: Poisson
+
+    def __init__(self, *, library: bool = False, library_size: float = 1e4):
+        self.base = Poisson(library=library, library_size=library_size)
+
+    @property
+    def num_outputs(self) -> int:
+        return 1 + self.base.num_outputs
+
+    @property
+    def discrete(self) -> bool:
+        return True
+
+    def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:
+        return _inflated(self.base(outputs[:-1]), outputs[-1])
+
+    def given(
+        self,
+        outputs: Float[Array, "outputs *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"] | None = None,
+    ) -> Distribution:
+        return _inflated(self.base.given(outputs[:-1], x, mask), outputs[-1])
+
+    def check(self, x: np.ndarray, *, where: str) -> None:
+        self.base.check(x, where=where)
+
+    def options(self) -> dict[str, Any]:
+        return self.base.options()
+
+
+class ZeroInflatedNegativeBinomial(AbstractLikelihood):
+    """Counts; outputs are the log-mean and the logit of an extra zero.
+
+    Arguments: see `NegativeBinomial`.
+    """
+
+    name: ClassVar[str] = "zero-inflated-negative-binomial"
+    base: NegativeBinomial
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        library: bool = False,
+        library_size: float = 1e4,
+        floor: float = 1e-3,
+    ):
+        self.base = NegativeBinomial(
+            shape=shape, library=library, library_size=library_size, floor=floor
+        )
+
+    @property
+    def num_outputs(self) -> int:
+        return 1 + self.base.num_outputs
+
+    @property
+    def discrete(self) -> bool:
+        return True
+
+    def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:
+        return _inflated(self.base(outputs[:-1]), outputs[-1])
+
+    def given(
+        self,
+        outputs: Float[Array, "outputs *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"] | None = None,
+    ) -> Distribution:
+        return _inflated(self.base.given(outputs[:-1], x, mask), outputs[-1])
+
+    def check(self, x: np.ndarray, *, where: str) -> None:
+        self.base.check(x, where=where)
+
+    def options(self) -> dict[str, Any]:
+        return self.base.options()
+
+
+def _inflated(base: Distribution, logit: Float[Array, "*data"]) -> Distribution:
+    return ZeroInflatedDistribution(base, gate_logits=logit, validate_args=False)

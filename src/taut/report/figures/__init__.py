@@ -1,0 +1,17 @@
+"""Figures: one function, one PNG. They take arrays and return the path that they wrote."""
+
+from taut.report.figures.interpolation import interpolation
+from taut.report.figures.khat import khat
+from taut.report.figures.latent_scatter import latent_scatter
+from taut.report.figures.learning_curves import learning_curves
+from taut.report.figures.reconstructions import reconstructions
+from taut.report.figures.samples import samples
+
+__all__ = [
+    "interpolation",
+    "khat",
+    "latent_scatter",
+    "learning_curves",
+    "reconstructions",
+    "samples",
+]

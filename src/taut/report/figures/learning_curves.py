@@ -1,0 +1,190 @@
+"""Learning curves: the bound on training batches at every step, and on validation rows.
+
+The training bound of a step is one noisy number of one batch. It is shown thinly as it is (its range
+over neighbouring steps where there are more steps than pixels) and as a running mean over 2 % of the
+steps.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Real
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from taut.core import InputError
+from taut.report.style import BLUE, GREY, VERMILION, add_legend, dress, legible, new_figure, save
+
+__all__ = ["learning_curves"]
+
+_POINTS = 1000  # more than that many steps are drawn as ranges
+_SMOOTHED = 50  # running means over one in so many points
+_EARLY = 0.1  # of the steps, which do not decide the limits
+_NAMES = {"elbo": "ELBO", "iwae": "IWAE bound", "renyi": "Rényi bound"}
+
+
+class _Curve(NamedTuple):
+    steps: Float[np.ndarray, " P"]
+    mean: Float[np.ndarray, " P"]
+    low: Float[np.ndarray, " P"]
+    high: Float[np.ndarray, " P"]
+    smooth: Float[np.ndarray, " P"]
+
+
+def learning_curves(
+    path: Path | str,
+    *,
+    steps: Real[np.ndarray, " ..."],
+    train_bound: Real[np.ndarray, " ..."],
+    validation_steps: Real[np.ndarray, " ..."],
+    validation: Real[np.ndarray, " ..."],
+    validation_error: Real[np.ndarray, " ..."] | None = None,
+    best_step: int | None = None,
+    bound_name: str,
+    side: str = "lower bound",
+) -> Path:
+    """Draw learning curves.
+
+    Arguments:
+        path: PNG file to write.
+        steps: step numbers, (T,).
+        train_bound: bound on each step's batch, (T,); nats per row.
+        validation_steps: steps after which validation rows were looked at, (V,); V may be 0.
+        validation: bound on them, (V,); nats per row.
+        validation_error: its standard error, (V,); drawn as a band.
+        best_step: step whose parameters were kept.
+        bound_name: `elbo`, `iwae`, `renyi`, or words.
+        side: of the bound, in words.
+
+    Raises:
+        InputError: no step, or arrays of different lengths.
+    """
+    _check_lengths(steps, train_bound, "steps", "train_bound")
+    _check_lengths(validation_steps, validation, "validation_steps", "validation")
+    if validation_error is not None:
+        _check_lengths(validation, validation_error, "validation", "validation_error")
+    if len(steps) == 0:
+        raise InputError("at least one step", "none", "a longer run", where="learning curves")
+    train = _reduced(np.asarray(steps, np.float64), np.asarray(train_bound, np.float64))
+    looked = np.asarray(validation_steps, np.float64)
+    values = np.asarray(validation, np.float64)
+    name = _NAMES.get(bound_name, bound_name)
+
+    figure = new_figure(6.4, 4.2)
+    axes = figure.add_subplot()
+    dress(
+        axes,
+        title=legible(f"{name} on training batches and on validation rows", 90),
+        x="step",
+        y=legible(f"{name} [nats per row], {side}", 60),
+    )
+    _draw_train(axes, train)
+    if looked.size:
+        look = {"color": VERMILION, "linewidth": 1.6, "zorder": 4}
+        axes.plot(looked, values, label="validation", marker="o", markersize=2.6, **look)
+        if validation_error is not None:
+            error = np.asarray(validation_error, np.float64)
+            band = {"color": VERMILION, "alpha": 0.25, "linewidth": 0, "zorder": 3}
+            axes.fill_between(
+                looked, values - error, values + error, label="± standard error", **band
+            )
+    kept = _value_at(best_step, looked, values)
+    if best_step is not None:
+        suffix = "" if kept is None else f" ({kept:.2f})"
+        axes.axvline(
+            best_step, color=GREY, linewidth=1.0, linestyle=(0, (4, 3)), zorder=2,
+            label=f"kept: step {best_step}{suffix}",
+        )  # fmt: skip
+    limits = _limits(train, looked, values, kept)
+    if limits is not None:
+        axes.set_ylim(*limits)
+    first, last = train.steps[0], max([train.steps[-1], *looked, best_step or 0])
+    room = 0.01 * (last - first) or 1.0
+    axes.set_xlim(first - room, last + room)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    add_legend(figure, loc="outside lower center", ncols=3)
+    return save(figure, path)
+
+
+def _draw_train(axes: Axes, train: _Curve) -> None:
+    faint = {"color": BLUE, "alpha": 0.3, "label": "training batch"}
+    if np.array_equal(train.low, train.high, equal_nan=True):
+        axes.plot(train.steps, train.mean, linewidth=0.6, **faint)
+    else:
+        axes.fill_between(train.steps, train.low, train.high, linewidth=0, **faint)
+    axes.plot(
+        train.steps, train.smooth, color=BLUE, linewidth=1.6, label="training, running mean",
+        marker="o" if len(train.steps) == 1 else None, markersize=4,
+    )  # fmt: skip
+
+
+def _reduced(steps: Float[np.ndarray, " T"], values: Float[np.ndarray, " T"]) -> _Curve:
+    """Means and ranges over blocks of neighbouring steps, at most `_POINTS` of them."""
+    starts = np.arange(0, len(steps), -(-len(steps) // _POINTS))
+    known = np.isfinite(values)
+    count = np.add.reduceat(known.astype(float), starts)
+    some = count > 0
+    total = np.add.reduceat(np.where(known, values, 0.0), starts)
+    low = np.minimum.reduceat(np.where(known, values, np.inf), starts)
+    high = np.maximum.reduceat(np.where(known, values, -np.inf), starts)
+    mean = np.where(some, total / np.maximum(count, 1), np.nan)
+    window = np.ones(2 * (len(starts) // (2 * _SMOOTHED)) + 1)
+    weight = np.convolve(some.astype(float), window, "same")
+    smooth = np.convolve(np.where(some, mean, 0.0), window, "same") / np.maximum(weight, 1)
+    return _Curve(
+        steps=steps[starts],
+        mean=mean,
+        low=np.where(some, low, np.nan),
+        high=np.where(some, high, np.nan),
+        smooth=np.where(some, smooth, np.nan),
+    )
+
+
+def _limits(
+    train: _Curve,
+    looked: Float[np.ndarray, " V"],
+    values: Float[np.ndarray, " V"],
+    kept: float | None,
+) -> tuple[float, float] | None:
+    """Limits that show what comes after the first steps, which may be thousands of nats away."""
+    start = train.steps[0] + _EARLY * (train.steps[-1] - train.steps[0])
+    late = train.steps >= start
+    noise = np.concatenate([train.low[late], train.high[late]])
+    noise = noise[np.isfinite(noise)]
+    shown = np.concatenate(
+        [
+            train.smooth[late],
+            np.quantile(noise, [0.02, 0.98]) if noise.size else [],
+            values[looked >= start],
+            [] if kept is None else [kept],
+        ]
+    )
+    shown = shown[np.isfinite(shown)]
+    if shown.size == 0:
+        return None
+    low, high = float(shown.min()), float(shown.max())
+    room = 0.06 * (high - low) or max(0.01 * abs(high), 1.0)
+    return low - room, high + room
+
+
+def _value_at(
+    step: int | None, looked: Float[np.ndarray, " V"], values: Float[np.ndarray, " V"]
+) -> float | None:
+    """The validation value that a kept step was judged by, if one was made within a step of it."""
+    if step is None or looked.size == 0:
+        return None
+    nearest = int(np.argmin(np.abs(looked - step)))
+    # The loop names steps by their number from 0, and the kept one by the steps taken until then.
+    near = abs(looked[nearest] - step) <= 1 and np.isfinite(values[nearest])
+    return float(values[nearest]) if near else None
+
+
+def _check_lengths(first: Any, second: Any, first_name: str, second_name: str) -> None:
+    if np.ndim(first) != 1 or np.shape(first) != np.shape(second):
+        raise InputError(
+            f"{first_name} and {second_name} of one length",
+            f"shapes {np.shape(first)} and {np.shape(second)}",
+            "one value for each step",
+            where="learning curves",
+        )

@@ -1,0 +1,221 @@
+"""Tables for the terminal, and the same as plain text where the output is a file or a pipe.
+
+Columns of numbers are never cut. A file gets every line at its full length; in a terminal long names
+and sides are folded instead.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from taut.core import Estimate, InputError
+from taut.evidence import Evidence
+from taut.report.numbers import cells, in_errors, percent
+from taut.report.rows import counted_rows
+
+__all__ = ["comparison_table", "evidence_table", "facts_table", "summary_table"]
+
+_NOTE = "note"  # facts whose names begin with it are sentences of their own
+_FLAGS = ("subsampled", "support not covered", "unreliable")
+_WIDEST_NAME = 28
+_BETWEEN = 2  # letters between two columns
+
+
+def summary_table(
+    console: Console, estimates: Mapping[str, Estimate], *, facts: Mapping[str, str]
+) -> None:
+    """Print the end of a fit: its numbers, then facts as `name  value` lines, then notes.
+
+    Arguments:
+        console: where to print.
+        estimates: by the words that name them.
+        facts: by name; those called `note`, `note 1`, ... are printed last, as sentences.
+    """
+    rows = [(name, *cells(estimate)) for name, estimate in estimates.items()]
+    _print_table(console, ["", *_headings(console), "unit", "side"], rows, words=(0, 4, 5))
+    counts = sorted({e.count for e in estimates.values()})
+    if counts:
+        number = " or ".join(map(str, counts))
+        _print_line(
+            console,
+            f"Means over {number} rows. {_pm(console)} draws: standard error over other draws of z; "
+            f"{_pm(console)} rows: over other rows.",
+        )
+    _print_facts(console, {n: f for n, f in facts.items() if not n.startswith(_NOTE)})
+    for name, sentence in facts.items():
+        if name.startswith(_NOTE):
+            _print_line(console, f"Note: {sentence}")
+
+
+def evidence_table(console: Console, importance: Evidence, naive: Evidence) -> None:
+    """Print two estimators of the same rows' evidence side by side, and how far to trust each.
+
+    Arguments:
+        console: where to print.
+        importance: by importance sampling from the guide.
+        naive: by naive Monte Carlo from the prior.
+    """
+    sampled, drawn = (_evidence_rows(console, e) for e in (importance, naive))
+    rows = [
+        (name, first, second) for (name, first), (_, second) in zip(sampled, drawn, strict=True)
+    ]
+    _print_table(console, ["", "importance sampling", "naive Monte Carlo"], rows, words=(0,))
+    _print_line(
+        console,
+        f"Means over {importance.log_evidence.count} rows, nats per row. Importance sampling draws z "
+        "from the guide, naive Monte Carlo from the prior.",
+    )
+    _print_line(
+        console,
+        "Unless exact, both are lower bounds in expectation: of two that can be trusted, the larger "
+        "is the tighter.",
+    )
+    for name, evidence in (("importance sampling", importance), ("naive Monte Carlo", naive)):
+        worst = [(row, k) for row, k in evidence.worst_rows() if np.isfinite(k)]
+        if worst:
+            listed = ", ".join(f"{row} ({k:.2f})" for row, k in worst)
+            _print_line(console, f"Rows with the largest k-hat, {name}: {listed}")
+
+
+def comparison_table(
+    console: Console, names: Sequence[str], differences: Mapping[str, Estimate]
+) -> None:
+    """Print differences between two fits on the same rows, first minus second.
+
+    Arguments:
+        console: where to print.
+        names: the two fits.
+        differences: paired differences, by the words that name the quantity.
+
+    Raises:
+        InputError: not two names.
+    """
+    if len(names) != 2:
+        raise InputError("two fits", f"{len(names)}", "comparing them in pairs", where="compare")
+    rows = [
+        (name, row.value, row.draws, row.rows, in_errors(difference), row.unit, row.side)
+        for name, difference in differences.items()
+        for row in [cells(difference)]
+    ]
+    headings = ["first - second", *_headings(console), "in errors", "unit", "side"]
+    _print_facts(console, {"first": names[0], "second": names[1]})
+    _print_table(console, headings, rows, words=(0, 5, 6))
+    number = " or ".join(str(c) for c in sorted({d.count for d in differences.values()}))
+    _print_line(
+        console,
+        f"Paired by row, over {number or 'no'} rows. In errors: the difference divided by its standard "
+        "error over both draws and rows; between -2 and 2 it says little.",
+    )
+
+
+def facts_table(console: Console, title: str, facts: Mapping[str, str]) -> None:
+    """Print a title and `name  value` lines."""
+    console.print()
+    console.print(_text(console, title, style="bold"), soft_wrap=True)
+    _print_facts(console, facts)
+
+
+def _evidence_rows(console: Console, evidence: Evidence) -> list[tuple[str, str]]:
+    log_evidence, elbo = cells(evidence.log_evidence), cells(evidence.elbo)
+    draws, rows = (f"  {_pm(console)} {other}" for other in ("draws", "rows"))
+    return [
+        ("draws per row, K", f"{evidence.num_particles}"),
+        ("log-evidence", log_evidence.value),
+        (draws, log_evidence.draws),
+        (rows, log_evidence.rows),
+        ("  side", log_evidence.side),
+        ("ELBO of the same draws", elbo.value),
+        (draws, elbo.draws),
+        (rows, elbo.rows),
+        ("ESS, median of rows", f"{np.median(evidence.ess):.1f}"),
+        ("ESS, least of rows", f"{np.min(evidence.ess):.1f}"),
+        ("k-hat threshold", f"{evidence.khat_threshold:.2f}"),
+        ("rows with k-hat above it", _share_above(evidence)),
+    ]
+
+
+def _share_above(evidence: Evidence) -> str:
+    missing = int(np.sum(np.isnan(evidence.khat)))
+    if np.isneginf(evidence.khat).all():
+        return "none, nothing drawn"
+    if missing == evidence.khat.size:
+        return "unknown, too few draws"
+    return percent(evidence.share_unreliable) + (
+        f", {counted_rows(missing)} unknown" if missing else ""
+    )
+
+
+def _print_table(
+    console: Console,
+    headings: Sequence[str],
+    rows: Sequence[tuple[str, ...]],
+    *,
+    words: Sequence[int],
+) -> None:
+    """Print a table; the columns of `words` may be folded between words, the others never."""
+    columns = [[heading, *(row[i] for row in rows)] for i, heading in enumerate(headings)]
+    table = Table(
+        box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+    )
+    widths = _widths(columns, words, room=console.width if console.is_terminal else None)
+    for i, (heading, width) in enumerate(zip(headings, widths, strict=True)):
+        justify = "left" if i in words else "right"
+        table.add_column(_text(console, heading), justify=justify, width=width)
+    for row in rows:
+        # What is flagged must not be used unread.
+        flagged = any(flag in cell for cell in row for flag in _FLAGS)
+        table.add_row(*(_text(console, cell) for cell in row), style="yellow" if flagged else "")
+    console.print()
+    whole = console.options.update(width=sum(widths) + _BETWEEN * len(widths))
+    for segments in console.render_lines(table, whole, pad=False):
+        line = Text.assemble(*((s.text, s.style or "") for s in segments))
+        line.rstrip()
+        console.print(line, soft_wrap=True)
+    console.print()
+
+
+def _widths(columns: Sequence[Sequence[str]], words: Sequence[int], room: int | None) -> list[int]:
+    """Widths in letters: natural ones, but columns of words give way where there is no room."""
+    widths = [max(map(cell_len, column)) for column in columns]
+    if room is None:
+        return widths
+    least = [
+        max(cell_len(word) for cell in columns[i] for word in [*cell.split(), ""]) for i in words
+    ]
+    while sum(widths) + _BETWEEN * len(widths) > room:
+        spare = {i: widths[i] for i, floor in zip(words, least, strict=True) if widths[i] > floor}
+        if not spare:
+            break
+        widths[max(spare, key=lambda i: spare[i])] -= 1
+    return widths
+
+
+def _print_facts(console: Console, facts: Mapping[str, str]) -> None:
+    # Soft wrapping puts no line breaks into paths, so that they can be copied.
+    width = min(max(map(len, facts), default=0), _WIDEST_NAME)
+    for name, value in facts.items():
+        line = _text(console, f"{name:<{width}}", style="dim")
+        console.print(line.append(_text(console, f"  {value}", style="not dim")), soft_wrap=True)
+
+
+def _print_line(console: Console, line: str) -> None:
+    console.print(_text(console, line), soft_wrap=not console.is_terminal)
+
+
+def _headings(console: Console) -> list[str]:
+    return ["value", f"{_pm(console)} draws", f"{_pm(console)} rows"]
+
+
+def _pm(console: Console) -> str:
+    return "+/-" if console.options.ascii_only else "±"
+
+
+def _text(console: Console, text: str, *, style: str = "") -> Text:
+    """Text as it is: brackets are not markup, and what the encoding lacks becomes a question mark."""
+    encoding = console.encoding
+    return Text(text.encode(encoding, "replace").decode(encoding), style=style)
