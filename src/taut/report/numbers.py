@@ -11,7 +11,7 @@ from taut.core import Estimate, Side
 
 __all__ = ["Cells", "cells", "in_errors", "percent"]
 
-SIDE_NAMES: dict[Side, str] = {
+_SIDE_NAMES: dict[Side, str] = {
     "exact": "exact",
     "unbiased": "unbiased",
     "lower": "lower bound",
@@ -49,7 +49,7 @@ def cells(estimate: Estimate) -> Cells:
         draws="0" if estimate.mc_error == 0 else _error(estimate.mc_error, digits),
         rows="-" if one_row else _error(estimate.data_error, digits),
         unit=estimate.unit,
-        side=", ".join([SIDE_NAMES[estimate.side], *sorted(estimate.flags)]),
+        side=", ".join([_SIDE_NAMES[estimate.side], *sorted(estimate.flags)]),
     )
 
 
