@@ -29,30 +29,26 @@ def save_result(name: str, content: dict[str, Any]) -> Path:
 
 
 def commit() -> str:
-    """The commit, marked where the tree differs from it."""
-    run = lambda *a: subprocess.run(["git", *a], capture_output=True, text=True, check=False).stdout  # noqa: E731
-    return run("rev-parse", "--short", "HEAD").strip() + (
-        "+changes" if run("status", "--porcelain", "src") else ""
-    )
+    """The commit, marked where the sources differ from it."""
+    changed = _git("status", "--porcelain", "src", "benchmarks")
+    return _git("rev-parse", "--short", "HEAD") + ("+changes" if changed else "")
 
 
 def hardware() -> dict[str, Any]:
     """Processor, usable cores, memory in GiB."""
     info = Path("/proc/cpuinfo")
-    names = (
-        [
-            x.split(":")[1].strip()
-            for x in info.read_text().splitlines()
-            if x.startswith("model name")
-        ]
-        if info.exists()
-        else []
-    )
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": names[0] if names else platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
     }
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(RESULTS.parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _version(package: str) -> str | None:

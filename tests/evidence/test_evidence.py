@@ -104,7 +104,7 @@ def test_the_exact_posterior_has_constant_weights(rows):
 def test_chunks_change_nothing_but_the_draws(rows, monkeypatch):
     pair = Pair(LinearGaussian(), LinearGuide(widen=1.2))
     whole = importance_sampling(pair, rows, key=jax.random.key(0), num_particles=1000)
-    monkeypatch.setattr("taut.evidence.draws._CHUNK_CELLS", 64 * 3 * 7)
+    monkeypatch.setattr("taut.evidence.draws._CHUNK_DRAWS", 16 * 7)
     parts = importance_sampling(pair, rows, key=jax.random.key(0), num_particles=1000)
     assert parts.log_evidence.count == whole.log_evidence.count == 70
     gap = parts.log_evidence.value - whole.log_evidence.value

@@ -27,8 +27,10 @@ from taut.core import (
 
 __all__ = ["RowDraws", "weighted_draws"]
 
-_CHUNK_ROWS = 64
-_CHUNK_CELLS = 2**20  # decoder outputs held at once: 4 MiB a copy in float32
+_BLOCK_ROWS = 16
+_CHUNK_DRAWS = (
+    1024  # rows x particles held at once: matrix products with as many rows run at full speed
+)
 
 
 class RowDraws(NamedTuple):
@@ -63,9 +65,8 @@ def weighted_draws(
         InputError: the log-weights are subsampled over a plate.
     """
     num = num_rows(rows)
-    width = min(_CHUNK_ROWS, num)
-    cells = sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(rows.x))
-    chunks = math.ceil(num_particles / max(1, _CHUNK_CELLS // (width * cells)))
+    width = min(_BLOCK_ROWS, num)
+    chunks = math.ceil(num_particles * width / _CHUNK_DRAWS)
     chunk = math.ceil(num_particles / chunks)
     example = jax.tree.map(lambda leaf: leaf[0], rows)
     exhaustive = eqx.filter_eval_shape(lambda: as_proposal(guide(example))).exhaustive
@@ -75,12 +76,21 @@ def weighted_draws(
         numbers = np.minimum(np.arange(first, first + width), num - 1)
         kept = min(width, num - first)
         block = jax.tree.map(lambda leaf, n=numbers: leaf[n], rows)
-        parts = []
-        for part in range(1 if exhaustive else chunks):
+        if exhaustive:
+            drawn = _mint(model, guide, block, numbers, key, np.int32(0), chunk)
+            yield jax.tree.map(lambda a, kept=kept: np.asarray(a)[:kept], drawn)
+            continue
+        # Filled in place: leaving the device at once keeps one chunk there, however many there are.
+        log_w, fit = (np.empty((kept, chunks * chunk), np.float64) for _ in range(2))
+        kls = []
+        for part in range(chunks):
             drawn = _mint(model, guide, block, numbers, key, np.int32(part), chunk)
-            # Leaving the device at once keeps one chunk there, however many there are.
-            parts.append(jax.tree.map(lambda a, kept=kept: np.asarray(a)[:kept], drawn))
-        yield parts[0] if exhaustive else _joined(parts, num_particles)
+            here = slice(part * chunk, (part + 1) * chunk)
+            log_w[:, here], fit[:, here] = drawn.log_w[:kept], drawn.fit[:kept]
+            if drawn.kl is not None:
+                kls.append(np.asarray(drawn.kl, np.float64)[:kept])
+        kl = np.mean(kls, axis=0) if kls else None
+        yield RowDraws(log_w[:, :num_particles], fit[:, :num_particles], None, kl)
 
 
 @eqx.filter_jit
@@ -105,10 +115,3 @@ def _mint(
         return minted.log_w, fit, minted.log_mass, kl
 
     return RowDraws(*jax.vmap(one)(block, numbers))
-
-
-def _joined(parts: list[RowDraws], num_particles: int) -> RowDraws:
-    """Chunks of equal-mass draws, side by side."""
-    log_w, fit = (np.concatenate([p[i] for p in parts], axis=1)[:, :num_particles] for i in (0, 1))
-    kls = [p.kl for p in parts if p.kl is not None]
-    return RowDraws(log_w, fit, None, np.mean(kls, axis=0, dtype=np.float64) if kls else None)
