@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from taut.api import Fit, fit, load
-    from taut.architectures import VAE
+    from taut.api import Fit, em, fit, load
+    from taut.architectures import FA, GMM, LCA, PPCA, VAE
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
     from taut.data import Data, Dataset, load_data
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from taut.gradients import Reparameterized
 
 _HOMES = {
-    "api": ("Fit", "fit", "load"),
-    "architectures": ("VAE",),
+    "api": ("Fit", "em", "fit", "load"),
+    "architectures": ("FA", "GMM", "LCA", "PPCA", "VAE"),
     "bounds": ("ELBO", "IWAE", "Renyi"),
     "core": ("Datum", "Estimate", "InputError", "Particles", "RunError", "TautError", "particles"),
     "data": ("Data", "Dataset", "load_data"),
@@ -30,7 +30,11 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ELBO",
+    "FA",
+    "GMM",
     "IWAE",
+    "LCA",
+    "PPCA",
     "VAE",
     "Data",
     "Dataset",
@@ -43,6 +47,7 @@ __all__ = [
     "Reparameterized",
     "RunError",
     "TautError",
+    "em",
     "fit",
     "kl",
     "load",

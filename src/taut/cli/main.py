@@ -11,6 +11,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError
 
 from taut import __version__
+from taut.cli.em import em
 from taut.cli.evaluate import compare, evaluate
 from taut.cli.explore import encode, interpolate, reconstruct, sample
 from taut.cli.fit import fit
@@ -32,7 +33,7 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
-for command in (fit, evaluate, sample, reconstruct, encode, interpolate, show, compare):
+for command in (fit, em, evaluate, sample, reconstruct, encode, interpolate, show, compare):
     app.command(command)
 
 

@@ -2,17 +2,34 @@
 
 from taut.guides.abstract import AbstractFamily
 from taut.guides.amortized import AmortizedGuide
+from taut.guides.at_features import AtFeatures
+from taut.guides.exact_posterior import ExactPair, ExactPosterior
+from taut.guides.exponential import ExponentialGuide
 from taut.guides.full_rank import FullRankGaussian
+from taut.guides.linear import LinearEncoder, best_linear_guide, linear_guide
 from taut.guides.mean_field import MeanFieldGaussian
+from taut.guides.per_datum import PerDatumGuide
 from taut.guides.prior_guide import PriorGuide
+from taut.guides.refined import RefinedGuide, RefinedPair, Refinement
 
 __all__ = [
     "FAMILIES",
     "AbstractFamily",
     "AmortizedGuide",
+    "AtFeatures",
+    "ExactPair",
+    "ExactPosterior",
+    "ExponentialGuide",
     "FullRankGaussian",
+    "LinearEncoder",
     "MeanFieldGaussian",
+    "PerDatumGuide",
     "PriorGuide",
+    "RefinedGuide",
+    "RefinedPair",
+    "Refinement",
+    "best_linear_guide",
+    "linear_guide",
 ]
 
 FAMILIES: dict[str, type[AbstractFamily]] = {

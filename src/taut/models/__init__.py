@@ -1,5 +1,13 @@
 """Models p(x, z): priors, likelihoods, and what joins them."""
 
+from taut.models.exact import (
+    AbstractExactModel,
+    FactorAnalysis,
+    GaussianMixture,
+    LatentClass,
+    ProbabilisticPCA,
+)
+from taut.models.exponential_normal import ExponentialNormal, joint_optimum
 from taut.models.latent_variable import LatentVariableModel
 from taut.models.likelihoods import (
     LIKELIHOODS,
@@ -7,18 +15,27 @@ from taut.models.likelihoods import (
     choose_likelihood,
     make_likelihood,
 )
+from taut.models.linear_gaussian import LinearGaussian
 from taut.models.priors import PRIORS, AbstractPrior, FixedPrior, StandardNormal
 from taut.models.units import Units
 
 __all__ = [
     "LIKELIHOODS",
     "PRIORS",
+    "AbstractExactModel",
     "AbstractLikelihood",
     "AbstractPrior",
+    "ExponentialNormal",
+    "FactorAnalysis",
     "FixedPrior",
+    "GaussianMixture",
+    "LatentClass",
     "LatentVariableModel",
+    "LinearGaussian",
+    "ProbabilisticPCA",
     "StandardNormal",
     "Units",
     "choose_likelihood",
+    "joint_optimum",
     "make_likelihood",
 ]

@@ -1,0 +1,89 @@
+"""The tables of `taut em`: components, responsibilities, loadings and the selection curve as CSV."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from taut.api import Fit
+
+__all__ = ["write_tables"]
+
+
+def write_tables(fitted: "Fit", source: Any, folder: Path) -> list[Path]:
+    """Write what the model has learned.
+
+    Arguments:
+        fitted: the fit.
+        source: the `Data` it was fitted to; anything else for a file that stayed on disk.
+        folder: where to write.
+
+    Returns:
+        the files: components.csv and responsibilities.csv of a mixture (all rows of the data, in the
+        order of their source), loadings.csv of a factor model, selection.csv of a range.
+    """
+    import numpy as np
+
+    from taut.models.exact import AbstractFactorModel, AbstractMixture
+
+    model, _ = fitted.pair.bind()
+    schema = fitted.schema
+    columns = list(schema.columns or (f"x{i}" for i in range(schema.size)))
+    tables: dict[str, Mapping[str, Any]] = {}
+    if isinstance(model, AbstractMixture):
+        tables["components.csv"] = _components(model, columns)
+        if not isinstance(source, str):
+            parts = (source.train, source.validation, source.test)
+            order = np.argsort(np.concatenate([p.index for p in parts]), kind="stable")
+            r = np.concatenate([np.asarray(fitted.encode(p)) for p in parts])[order]
+            rows = {"row": np.concatenate([p.index for p in parts])[order]}
+            if source.train.label is not None:
+                rows["label"] = np.concatenate([p.label for p in parts])[order]
+            rows["component"] = r.argmax(axis=1)
+            rows |= {f"r{k}": r[:, k] for k in range(r.shape[1])}
+            tables["responsibilities.csv"] = rows
+    if isinstance(model, AbstractFactorModel):
+        loadings = np.asarray(model.loadings)
+        tables["loadings.csv"] = {
+            "column": columns,
+            "mean": np.asarray(model.center),
+            "noise_variance": np.asarray(model.noise),
+            **{f"factor_{j}": loadings[:, j] for j in range(loadings.shape[1])},
+        }
+    curve = fitted.facts.get("selection")
+    if curve:
+        tables["selection.csv"] = {key: [point[key] for point in curve] for key in curve[0]}
+    return [_write(folder / name, table) for name, table in tables.items()]
+
+
+def _components(model: Any, columns: list[str]) -> dict[str, Any]:
+    import jax
+    import numpy as np
+
+    from taut.models.exact import GaussianMixture
+
+    with jax.enable_x64(True):
+        pi = np.exp(np.asarray(model.log_pi))
+        table: dict[str, Any] = {"component": np.arange(len(pi)), "weight": pi}
+        if isinstance(model, GaussianMixture):
+            variances = model.covariance.variances(model.scale, model.means)
+            means, deviations = np.asarray(model.means), np.sqrt(np.asarray(variances))
+            table |= {f"mean_{c}": means[:, i] for i, c in enumerate(columns)}
+            return table | {f"deviation_{c}": deviations[:, i] for i, c in enumerate(columns)}
+        theta = np.exp(np.asarray(model.log_theta))
+    return table | {
+        f"p({column}={value})": theta[:, i, value]
+        for i, column in enumerate(columns)
+        for value in range(1 if theta.shape[2] == 2 else 0, theta.shape[2])
+    }
+
+
+def _write(path: Path, table: Mapping[str, Any]) -> Path:
+    import polars as pl
+
+    from taut.core import write_atomically
+
+    buffer = io.BytesIO()
+    pl.DataFrame(dict(table)).write_csv(buffer)
+    return write_atomically(path, lambda file: file.write(buffer.getvalue()))

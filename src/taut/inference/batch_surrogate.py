@@ -1,0 +1,69 @@
+"""The average over a batch of what an estimator returns for each datum.
+
+    mean_i weight_i surrogate_i + mean_i aux_surrogate_i
+
+Row i of step t draws from the i-th of the keys that `key` is split into.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from taut.core import Datum, num_rows
+from taut.gradients import Surrogate
+
+__all__ = ["BatchSurrogate", "Prepare", "batch_surrogate"]
+
+Prepare = Callable[[Datum, PRNGKeyArray], Datum]
+
+
+class BatchSurrogate(NamedTuple):
+    """Batch means.
+
+    Attributes:
+        value: of the weighted reported values, nats per row, ().
+        surrogate: of the weighted surrogates plus the estimator's own, to be differentiated, ().
+        statistics: of the estimator's statistics.
+    """
+
+    value: Float[Array, ""]
+    surrogate: Float[Array, ""]
+    statistics: Any
+
+
+def batch_surrogate(
+    one: Callable[..., Surrogate],
+    batch: Datum,
+    key: PRNGKeyArray,
+    *per_row: Any,
+    prepare: Prepare | None = None,
+) -> BatchSurrogate:
+    """Average over a batch.
+
+    Arguments:
+        one: (datum, key, *its entries of `per_row`) -> what an estimator returns.
+        batch: a batched datum.
+        key: random key of this step.
+        per_row: arrays or pytrees with the batch's leading axis.
+        prepare: from a stored datum to what the model sees this time (dynamic binarization).
+
+    Returns:
+        batch means; the estimator's own surrogate enters with a minus sign, for it is minimised.
+    """
+
+    def prepared(datum: Datum, datum_key: PRNGKeyArray, *entries: Any) -> Surrogate:
+        if prepare is not None:
+            prepare_key, datum_key = jax.random.split(datum_key)
+            datum = prepare(datum, prepare_key)
+        return one(datum, datum_key, *entries)
+
+    out = jax.vmap(prepared)(batch, jax.random.split(key, num_rows(batch)), *per_row)
+    weight = 1.0 if batch.weight is None else batch.weight
+    return BatchSurrogate(
+        value=jnp.mean(weight * out.value),
+        surrogate=jnp.mean(weight * out.surrogate) - jnp.mean(jnp.asarray(out.aux_surrogate)),
+        statistics=jax.tree.map(lambda s: jnp.mean(s, axis=0), out.statistics),
+    )

@@ -1,0 +1,29 @@
+"""Models whose evidence and posterior are in closed form."""
+
+from taut.models.exact.abstract import AbstractExactModel
+from taut.models.exact.covariances import COVARIANCES, AbstractCovariance, CovarianceFloor
+from taut.models.exact.factor import AbstractFactorModel, Scatter
+from taut.models.exact.factor_analysis import FactorAnalysis
+from taut.models.exact.gaussian_mixture import GaussianMixture
+from taut.models.exact.latent_class import ClassCounts, LatentClass
+from taut.models.exact.mixture import AbstractMixture
+from taut.models.exact.moments import Moments
+from taut.models.exact.one_hot import OneHotCategorical
+from taut.models.exact.ppca import ProbabilisticPCA
+
+__all__ = [
+    "COVARIANCES",
+    "AbstractCovariance",
+    "AbstractExactModel",
+    "AbstractFactorModel",
+    "AbstractMixture",
+    "ClassCounts",
+    "CovarianceFloor",
+    "FactorAnalysis",
+    "GaussianMixture",
+    "LatentClass",
+    "Moments",
+    "OneHotCategorical",
+    "ProbabilisticPCA",
+    "Scatter",
+]

@@ -1,0 +1,97 @@
+"""`AbstractExactModel`: a model whose evidence and posterior are in closed form, with exact EM.
+
+    E-step    s = sum_n w_n E_{p(z | x_n)}[s(x_n, z)],    and  sum_n w_n log p(x_n)  on the way
+    M-step    theta <- argmax over theta of E[log p(x, z; theta)] + log penalty(theta)
+
+Statistics are pytrees of arrays that add up over rows, so that data may come in pieces of any size
+(Dempster, Laird and Rubin 1977). They may be moments about a point that depends on the model, which
+keeps them accurate; `rebased` moves them to the point of another model.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from jaxtyping import Array, Bool, Float
+
+from taut.core import AbstractModel, Datum
+
+__all__ = ["AbstractExactModel"]
+
+
+class AbstractExactModel(AbstractModel):
+    """p(x, z) with log p(x) and p(z | x) in closed form."""
+
+    statistics_depend_on_model: ClassVar[bool]
+    """False when the statistics are moments of x alone, so that one pass over the data is enough."""
+
+    @abstractmethod
+    def log_evidence(self, datum: Datum) -> Float[Array, ""]:
+        """log p(x) of the observed cells, exact; nats."""
+
+    @abstractmethod
+    def posterior(self, datum: Datum) -> Any:
+        """p(z | x), exact: a proposal or a NumPyro distribution."""
+
+    @property
+    @abstractmethod
+    def num_parameters(self) -> int:
+        """Free parameters, as an information criterion counts them."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Numbers that the E-step holds for each row of a batch."""
+
+    @abstractmethod
+    def expectation(self) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], Any]:
+        """The E-step, with what it needs of the parameters worked out once.
+
+        Returns:
+            a function of rows, (N, *shape), and their weights, (N,), to expected sufficient statistics
+            summed over the rows with those weights.
+        """
+
+    def expected(self, x: Float[Array, "N ..."], weight: Float[Array, " N"]) -> Any:
+        """The E-step on one batch."""
+        return self.expectation()(x, weight)
+
+    @abstractmethod
+    def rebased(self, statistics: Any, model: Any) -> Any:
+        """Statistics gathered by this model, as `model` would hold the same ones."""
+
+    @abstractmethod
+    def log_evidence_of(self, statistics: Any) -> Float[Array, ""]:
+        """sum_n w_n log p(x_n) of the rows behind statistics that this model gathered; nats."""
+
+    @abstractmethod
+    def floor(
+        self, strength: float, *, added: float, spread: Float[Array, "..."], num_rows: float
+    ) -> Any:
+        """What keeps the parameters off the boundary, as arrays for `maximized`.
+
+        Arguments:
+            strength: 0 for no floor; see the model.
+            added: what is added to the diagonal of covariances after the M-step, 0 for nothing.
+            spread: variance of each cell over the training rows, of the data's shape.
+            num_rows: training rows.
+
+        Raises:
+            InputError: the model does not serve `added`.
+        """
+
+    @abstractmethod
+    def maximized(self, statistics: Any, floor: Any) -> Any:
+        """The M-step: the model that maximises the penalised expected log-joint."""
+
+    @abstractmethod
+    def log_penalty(self, floor: Any) -> Float[Array, ""]:
+        """What `floor` adds to the log-evidence in the objective that EM raises; nats."""
+
+    @abstractmethod
+    def singular(self, rounding: Float[Array, "..."]) -> Bool[Array, " K"]:
+        """Which components (one for a model without) have lost a direction to rounding.
+
+        Arguments:
+            rounding: variance that rounding alone gives each cell, of the data's shape.
+        """

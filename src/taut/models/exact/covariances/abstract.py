@@ -1,0 +1,160 @@
+"""`AbstractCovariance`: how the covariances of K Gaussians in D dimensions are tied and restricted.
+
+Each kind holds a `scale` array, the factor or standard deviations, and offers two routes to the
+log-densities of a batch:
+
+    product    log N(x; mu_k, Sigma_k) = eta_k . f(x), one matrix product of features of x - origin
+    centred    from the differences x - mu_k of every row and component
+
+The product is several times faster and loses eps |Sigma_k^-1| |x - origin|^2 nats to cancellation; the
+model takes the centred route where that is too much. Moments come from the same features.
+
+The M-step with a floor is the mode under Sigma_k ~ inverse Wishart,
+
+    Sigma_k     = (S_k + Psi) / (n_k + nu)
+    log penalty = -(1/2) sum_k nu log |Sigma_k| + tr(Psi Sigma_k^-1)
+
+and the corresponding modes of the restricted kinds (Fraley and Raftery 2007, table 1, without a prior on
+the means); the prior's normaliser is left out.
+
+`added` adds a constant to the diagonal instead, Sigma_k = S_k / n_k + added I. That is the M-step of
+sum_n log sum_k pi_k N(x_n; mu_k, Sigma_k) exp(-added tr(Sigma_k^-1) / 2), whose E-step would weigh the
+responsibilities by the exponential as well. With the responsibilities of the likelihood the two steps
+raise no common objective, and the likelihood may fall. Under one tied covariance the exponential is the
+same for all components and cancels from the responsibilities: there it is exact EM on the log-likelihood
+less N added tr(Sigma^-1) / 2.
+"""
+
+from abc import abstractmethod
+from typing import ClassVar, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+__all__ = ["AbstractCovariance", "CovarianceFloor"]
+
+
+class CovarianceFloor(NamedTuple):
+    """What keeps covariances positive definite.
+
+    Attributes:
+        scatter: diagonal of Psi, (D,), data units squared times rows.
+        rows: nu, rows that the prior is worth.
+        added: added to the diagonal after the M-step, in data units squared.
+    """
+
+    scatter: Float[Array, " D"]
+    rows: Float[Array, ""]
+    added: Float[Array, ""]
+
+
+class AbstractCovariance:
+    """One kind of covariance; without state. K and D are read off `centers`."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def shape(self, num_components: int, size: int) -> tuple[int, ...]:
+        """Shape of `scale`."""
+
+    @abstractmethod
+    def num_parameters(self, num_components: int, size: int) -> int:
+        """Free parameters of all covariances."""
+
+    @abstractmethod
+    def num_features(self, size: int) -> int:
+        """F, the length of `features` of one row."""
+
+    @abstractmethod
+    def isotropic(self, deviations: Float[Array, " D"], num_components: int) -> Float[Array, "..."]:
+        """The `scale` of K equal covariances with these standard deviations and no correlation."""
+
+    @abstractmethod
+    def tril(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"]
+    ) -> Float[Array, "K D D"]:
+        """Lower triangular factors L_k, Sigma_k = L_k L_k^T."""
+
+    @abstractmethod
+    def variances(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"]
+    ) -> Float[Array, "K D"]:
+        """Diagonals of the covariances."""
+
+    @abstractmethod
+    def precisions(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"]
+    ) -> Float[Array, "K D"]:
+        """Diagonals of the inverse covariances."""
+
+    @abstractmethod
+    def log_volume(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"]
+    ) -> Float[Array, " K"]:
+        """-(1/2) log |Sigma_k|."""
+
+    def pivots(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"]
+    ) -> Float[Array, "K D"]:
+        """Share of each column's variance that the columns before it do not explain."""
+        return jnp.ones_like(centers)
+
+    @abstractmethod
+    def inverse(self, scale: Float[Array, "..."]) -> Float[Array, "..."]:
+        """What `whitened` multiplies by: inverse factors or inverse standard deviations."""
+
+    @abstractmethod
+    def whitened(
+        self, inverse: Float[Array, "..."], differences: Float[Array, "N K D"]
+    ) -> Float[Array, "N K D"]:
+        """L_k^-1 (x_n - mu_k), whose squared length is the Mahalanobis distance."""
+
+    @abstractmethod
+    def features(self, y: Float[Array, "N D"]) -> Float[Array, "N F"]:
+        """Features of x - origin that log-densities and moments are linear in."""
+
+    @abstractmethod
+    def coefficients(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"]
+    ) -> tuple[Float[Array, "..."], ...]:
+        """What `kernel` needs of the components; `centers` are mu_k - origin."""
+
+    @abstractmethod
+    def kernel(
+        self, coefficients: tuple[Float[Array, "..."], ...], features: Float[Array, "N F"]
+    ) -> Float[Array, "N K"]:
+        """-(1/2) Mahalanobis distance by the product route."""
+
+    @abstractmethod
+    def moments(
+        self, features: Float[Array, "N F"], r: Float[Array, "N K"]
+    ) -> tuple[Float[Array, " K"], Float[Array, "K D"], Float[Array, "..."]]:
+        """Count, first and second moments about the origin."""
+
+    @abstractmethod
+    def second(
+        self, differences: Float[Array, "N K D"], r: Float[Array, "N K"]
+    ) -> Float[Array, "..."]:
+        """Second moments about the means, from the differences."""
+
+    @abstractmethod
+    def moved(
+        self,
+        second: Float[Array, "..."],
+        count: Float[Array, " K"],
+        first: Float[Array, "K D"],
+        shift: Float[Array, "K D"],
+    ) -> Float[Array, "..."]:
+        """Second moments about c + shift from those about c.
+
+        sum r (y - s)(y - s)^T = second - first s^T - s first^T + count s s^T
+        """
+
+    @abstractmethod
+    def maximized(
+        self, second: Float[Array, "..."], count: Float[Array, " K"], floor: CovarianceFloor
+    ) -> Float[Array, "..."]:
+        """The `scale` after the M-step, from second moments about the new means.
+
+        NaN where a covariance is not positive definite.
+        """

@@ -1,0 +1,161 @@
+"""`AbstractFactorModel`: x is a linear function of a few standard normal factors, plus noise.
+
+    z ~ N(0, I_d),    x | z ~ N(W z + mu, diag(psi)),    x ~ N(mu, C),  C = W W^T + diag(psi)
+
+    p(z | x) = N(M^-1 W^T diag(psi)^-1 (x - mu), M^-1),    M = I + W^T diag(psi)^-1 W
+
+The rows enter the evidence through their mean and scatter alone, so EM passes over the data once
+(Rubin and Thayer 1982; Tipping and Bishop 1999). W is identified up to a rotation.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jax.scipy.linalg import cho_solve, solve_triangular
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, InputError, Terms
+from taut.models.exact.abstract import AbstractExactModel
+
+__all__ = ["AbstractFactorModel", "Scatter"]
+
+_LOG_2PI = 1.8378770664093453
+
+
+class Scatter(NamedTuple):
+    """Moments of the rows about the mean of the model that gathered them.
+
+    Attributes:
+        total: sum of the weights, ().
+        first: weighted sum of x - mu, (D,).
+        second: weighted sum of (x - mu)(x - mu)^T, (D, D).
+    """
+
+    total: Float[Array, ""]
+    first: Float[Array, " D"]
+    second: Float[Array, "D D"]
+
+
+class AbstractFactorModel(AbstractExactModel):
+    """Linear factors with independent Gaussian noise in each column."""
+
+    statistics_depend_on_model: ClassVar[bool] = False
+
+    center: eqx.AbstractVar[Float[Array, " D"]]
+    loadings: eqx.AbstractVar[Float[Array, "D d"]]
+    shape: eqx.AbstractVar[tuple[int, ...] | None]
+
+    @property
+    @abstractmethod
+    def noise(self) -> Float[Array, " D"]:
+        """psi, the variance of the noise in each column, (D,); data units squared."""
+
+    @property
+    def width(self) -> int:
+        return 2 * self.center.shape[0]
+
+    @property
+    def marginal_covariance(self) -> Float[Array, "D D"]:
+        """C, (D, D)."""
+        return self.loadings @ self.loadings.T + jnp.diag(self.noise)
+
+    def terms(self, datum: Datum, z: Any) -> Terms:
+        mean = self.loadings @ z + self.center
+        log_p = dist.Normal(mean, jnp.sqrt(self.noise)).log_prob(datum.x.reshape(-1))
+        if datum.mask is not None:
+            log_p = jnp.where(datum.mask.reshape(-1), log_p, 0.0)
+        return {
+            LOG_LIKELIHOOD: jnp.sum(log_p),
+            LOG_PRIOR: jnp.asarray(self.prior().log_prob(z)),
+        }
+
+    def prior(self) -> Any:
+        rank = self.loadings.shape[1]
+        return dist.Normal(jnp.zeros(rank), jnp.ones(rank)).to_event(1)
+
+    def mean(self, z: Float[Array, " d"]) -> Float[Array, "..."]:
+        return (self.loadings @ z + self.center).reshape(self.shape or -1)
+
+    def sample(self, z: Float[Array, " d"], key: PRNGKeyArray) -> Float[Array, "..."]:
+        noise = jax.random.normal(key, self.center.shape, self.center.dtype)
+        return self.mean(z) + (jnp.sqrt(self.noise) * noise).reshape(self.shape or -1)
+
+    def posterior(self, datum: Datum) -> Any:
+        deviation = datum.x.reshape(-1) - self.center
+        scaled = self.loadings / self.noise[:, None]  # diag(psi)^-1 W
+        if datum.mask is not None:
+            mask = datum.mask.reshape(-1)
+            deviation = jnp.where(mask, deviation, 0.0)
+            scaled = jnp.where(mask[:, None], scaled, 0.0)
+        precision = jnp.eye(self.loadings.shape[1]) + self.loadings.T @ scaled
+        location = cho_solve((jnp.linalg.cholesky(precision), True), scaled.T @ deviation)
+        return dist.MultivariateNormal(location, precision_matrix=precision)
+
+    def log_evidence(self, datum: Datum) -> Float[Array, ""]:
+        covariance, deviation = self.marginal_covariance, datum.x.reshape(-1) - self.center
+        observed = jnp.asarray(deviation.shape[0])
+        if datum.mask is not None:
+            # Unobserved cells become independent of the rest, with variance 1 and no deviation.
+            mask = datum.mask.reshape(-1)
+            both = mask[:, None] & mask[None, :]
+            covariance = jnp.where(both, covariance, jnp.eye(deviation.shape[0]))
+            deviation = jnp.where(mask, deviation, 0.0)
+            observed = jnp.sum(mask)
+        factor = jnp.linalg.cholesky(covariance)
+        whitened = solve_triangular(factor, deviation, lower=True)
+        log_volume = -jnp.sum(jnp.log(jnp.diagonal(factor)))
+        return log_volume - 0.5 * (jnp.sum(whitened**2) + observed * _LOG_2PI)
+
+    def expectation(self) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], Scatter]:
+        def expected(x: Array, weight: Array) -> Scatter:
+            y = x.reshape(len(x), -1) - self.center
+            weighted = weight[:, None] * y
+            return Scatter(jnp.sum(weight), jnp.sum(weighted, axis=0), weighted.T @ y)
+
+        return expected
+
+    def rebased(self, statistics: Scatter, model: Any) -> Scatter:
+        total, first, second = statistics
+        shift = model.center - self.center
+        cross = jnp.outer(first, shift)
+        second = second - cross - cross.T + total * jnp.outer(shift, shift)
+        return Scatter(total, first - total * shift, second)
+
+    def log_evidence_of(self, statistics: Scatter) -> Float[Array, ""]:
+        """-(1/2) (n D log 2 pi + n log |C| + tr C^-1 S), S about mu."""
+        factor = jnp.linalg.cholesky(self.marginal_covariance)
+        trace = jnp.trace(cho_solve((factor, True), statistics.second))
+        log_volume = -jnp.sum(jnp.log(jnp.diagonal(factor)))
+        per_row = log_volume - 0.5 * self.center.shape[0] * _LOG_2PI
+        return statistics.total * per_row - 0.5 * trace
+
+    def floor(
+        self, strength: float, *, added: float, spread: Float[Array, "..."], num_rows: float
+    ) -> Float[Array, " D"]:
+        """The least noise variance of each column: strength times its spread.
+
+        A constraint, not a penalty. Columns that are constant take the mean spread.
+        """
+        if added > 0:
+            raise InputError(
+                "reg_covar for a Gaussian mixture", "a factor model, whose noise has a floor",
+                "--floor", where="reg-covar",
+            )  # fmt: skip
+        return strength * jnp.where(spread > 0, spread, jnp.mean(spread)).reshape(-1)
+
+    def log_penalty(self, floor: Float[Array, " D"]) -> Float[Array, ""]:
+        return jnp.zeros((), self.center.dtype)
+
+    def singular(self, rounding: Float[Array, "..."]) -> Bool[Array, " K"]:
+        return ~jnp.all(self.noise > rounding.reshape(-1), keepdims=True)  # True for NaN
+
+    def about_own_mean(self, statistics: Scatter) -> tuple[Float[Array, " D"], Float[Array, "D D"]]:
+        """The rows' mean, (D,), and their covariance about it, (D, D), dividing by n."""
+        shift = statistics.first / statistics.total
+        covariance = statistics.second / statistics.total - jnp.outer(shift, shift)
+        return self.center + shift, covariance

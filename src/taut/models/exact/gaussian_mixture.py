@@ -1,0 +1,256 @@
+"""The Gaussian mixture.
+
+    p(x) = sum_k pi_k N(x; mu_k, Sigma_k)
+
+    r_nk = p(z_n = e_k | x_n)
+    pi_k = n_k / N,   mu_k = sum_n r_nk x_n / n_k,   Sigma_k = S_k / n_k      (no floor)
+
+with n_k = sum_n r_nk and S_k the scatter about mu_k (Dempster, Laird and Rubin 1977, section 4.3).
+Covariances are full, tied, diag or spherical. No array has more than (rows of a batch) x F or, on the
+centred route, (rows of a batch) x K x D entries.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from taut.core import Datum
+from taut.models.exact.covariances import COVARIANCES, AbstractCovariance, CovarianceFloor
+from taut.models.exact.mixture import AbstractMixture, log_weights
+from taut.models.exact.moments import Moments, per_row
+
+__all__ = ["ROUNDING", "GaussianMixture"]
+
+ROUNDING = 1e-9
+"""Nats per row that a log-density may lose to the cancellation of the product route."""
+_WIDEST = 128  # columns: beyond, the D^2 / 2 products of a row cost more memory than they save work
+_LOG_2PI = 1.8378770664093453
+
+
+class GaussianMixture(AbstractMixture):
+    """Mixture of K Gaussians over (D,) rows.
+
+    Attributes:
+        logits: unnormalised log-weights, (K,).
+        means: (K, D), data units.
+        scale: factors or standard deviations, of the shape that the kind of covariance has.
+        kind: `full`, `tied`, `diag` or `spherical`.
+        shape: of a row; None for (D,). Other rows are read as flat, in C order.
+    """
+
+    logits: Float[Array, " K"]
+    means: Float[Array, "K D"]
+    scale: Float[Array, "..."]
+    kind: str = eqx.field(static=True, default="full")
+    shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
+
+    statistics_depend_on_model: ClassVar[bool] = True
+
+    @property
+    def covariance(self) -> AbstractCovariance:
+        """What `scale` means."""
+        return COVARIANCES[self.kind]
+
+    @property
+    def covariances(self) -> Float[Array, "K D D"]:
+        """Sigma_k, (K, D, D)."""
+        factor = self.covariance.tril(self._scale, self._means)
+        return factor @ jnp.swapaxes(factor, 1, 2)
+
+    @property
+    def num_parameters(self) -> int:
+        number, size = self._means.shape
+        return number - 1 + number * size + self.covariance.num_parameters(number, size)
+
+    @property
+    def width(self) -> int:
+        number, size = self._means.shape
+        if self._wide:
+            return number * size
+        return self.covariance.num_features(size) + number
+
+    def log_components(self, datum: Datum) -> Float[Array, " K"]:
+        if datum.mask is not None:
+            x, mask = jnp.reshape(datum.x, -1), jnp.reshape(datum.mask, -1)
+            return _marginal_log_density(x, mask, self._means, self.covariances)
+        inverse = self.covariance.inverse(self._scale)
+        whitened = self.covariance.whitened(
+            inverse, (jnp.reshape(datum.x, -1) - self._means)[None]
+        )[0]
+        return self._constants() - 0.5 * jnp.sum(whitened**2, axis=1)
+
+    def mean(self, z: Float[Array, " K"]) -> Float[Array, "..."]:
+        return (z @ self._means).reshape(self.shape or -1)
+
+    def sample(self, z: Float[Array, " K"], key: PRNGKeyArray) -> Float[Array, "..."]:
+        factor = jnp.tensordot(z, self.covariance.tril(self._scale, self._means), axes=1)
+        noise = jax.random.normal(key, self._means.shape[1:], self._means.dtype)
+        return self.mean(z) + (factor @ noise).reshape(self.shape or -1)
+
+    def expectation(self) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], Moments]:
+        constants, origin = self._constants() + self.log_pi, self._origin()
+        coefficients = self.covariance.coefficients(self._scale, self._means - origin)
+        inverse, cancels = self.covariance.inverse(self._scale), self._cancels()
+
+        def product(x: Array, weight: Array) -> Moments:
+            features = self.covariance.features(x.reshape(len(x), -1) - origin)
+            log_joint = self.covariance.kernel(coefficients, features) + constants
+            r, log_evidence = _responsibilities(log_joint, weight)
+            return Moments(*self.covariance.moments(features, r), log_evidence)
+
+        def centred(x: Array, weight: Array) -> Moments:
+            differences = x.reshape(len(x), 1, -1) - self._means
+            whitened = self.covariance.whitened(inverse, differences)
+            log_joint = constants - 0.5 * jnp.sum(whitened**2, axis=2)
+            r, log_evidence = _responsibilities(log_joint, weight)
+            first = jnp.einsum("nk,nkd->kd", r, differences)
+            second = self.covariance.second(differences, r)
+            return Moments(jnp.sum(r, axis=0), first, second, log_evidence)
+
+        if self._wide:
+            return centred
+        return lambda x, weight: jax.lax.cond(cancels, centred, product, x, weight)
+
+    def assigned(self, x: Float[Array, "N ..."], r: Float[Array, "N K"]) -> Moments:
+        features = self.covariance.features(x.reshape(len(x), -1) - self._origin())
+        count, first, second = self.covariance.moments(features, r)
+        shift = self._reference() - self._origin()
+        second = self.covariance.moved(second, count, first, shift)
+        first = first - count[:, None] * shift
+        return Moments(count, first, second, jnp.full((), jnp.nan))
+
+    def rebased(self, statistics: Moments, model: Any) -> Moments:
+        count, first, second, log_evidence = statistics
+        shift = model._reference() - self._reference()
+        second = self.covariance.moved(second, count, first, shift)
+        return Moments(count, first - count[:, None] * shift, second, log_evidence)
+
+    def floor(
+        self, strength: float, *, added: float, spread: Float[Array, "..."], num_rows: float
+    ) -> CovarianceFloor:
+        """Psi = strength (N / K) diag(spread), nu = 1 row; both 0 for strength 0.
+
+        A component of average weight gets strength times the spread of the data on its diagonal; one
+        that shrinks onto few rows gets more. Columns that are constant take the mean spread.
+        """
+        per_component = num_rows / self.num_components
+        known = jnp.where(spread > 0, spread, jnp.mean(spread)).reshape(-1)
+        return CovarianceFloor(
+            scatter=strength * per_component * known,
+            rows=jnp.asarray(1.0 if strength > 0 else 0.0, known.dtype),
+            added=jnp.asarray(added, known.dtype),
+        )
+
+    def maximized(self, statistics: Moments, floor: CovarianceFloor) -> "GaussianMixture":
+        count, first, second, _ = statistics
+        shift = per_row(count, first)
+        # About the new means, the scatter loses the part that belongs to the move of the means.
+        scatter = self.covariance.moved(second, count, first, shift)
+        return GaussianMixture(
+            logits=log_weights(count),
+            means=self._reference() + shift,
+            scale=self.covariance.maximized(scatter, count, floor),
+            kind=self.kind,
+            shape=self.shape,
+        )
+
+    def log_penalty(self, floor: CovarianceFloor) -> Float[Array, ""]:
+        """-(1/2) sum_k nu log |Sigma_k| + tr(Psi Sigma_k^-1), nats."""
+        log_determinants = -2 * self.covariance.log_volume(self._scale, self._means)
+        traces = self.covariance.precisions(self._scale, self._means) @ floor.scatter
+        return -0.5 * jnp.sum(floor.rows * log_determinants + traces)
+
+    def singular(self, rounding: Float[Array, "..."]) -> Bool[Array, " K"]:
+        variances = self.covariance.variances(self._scale, self._means)
+        pivots = self.covariance.pivots(self._scale, self._means)
+        smallest = 64 * self._means.shape[1] * jnp.finfo(pivots.dtype).eps
+        sound = (variances > rounding.reshape(-1)) & (pivots > smallest)  # False for NaN
+        return ~jnp.all(sound, axis=1)
+
+    def held_by_floor(self, statistics: Moments, floor: CovarianceFloor) -> Bool[Array, " K"]:
+        """Components whose variances the floor sets rather than their rows, in every column."""
+        count, first, second, _ = statistics
+        scatter = self.covariance.moved(second, count, first, per_row(count, first))
+        if self.kind == "tied":
+            return jnp.zeros(self.num_components, bool)
+        least = floor.scatter + count[:, None] * floor.added
+        if self.kind == "spherical":
+            return scatter < jnp.sum(least, axis=1)
+        own = jnp.diagonal(scatter, axis1=1, axis2=2) if self.kind == "full" else scatter
+        return jnp.all(own < least, axis=1)
+
+    # A model that was read from files holds NumPy arrays.
+    @property
+    def _means(self) -> Float[Array, "K D"]:
+        return jnp.asarray(self.means)
+
+    @property
+    def _scale(self) -> Float[Array, "..."]:
+        return jnp.asarray(self.scale)
+
+    @property
+    def _wide(self) -> bool:
+        return self._means.shape[1] > _WIDEST and self.kind == "full"
+
+    def _constants(self) -> Float[Array, " K"]:
+        """log N(mu_k; mu_k, Sigma_k), (K,)."""
+        log_volume = self.covariance.log_volume(self._scale, self._means)
+        return log_volume - 0.5 * self._means.shape[1] * _LOG_2PI
+
+    def _origin(self) -> Float[Array, " D"]:
+        """The mean of the mixture, which after an M-step is that of the rows."""
+        return jnp.exp(self.log_pi) @ self._means
+
+    def _reference(self) -> Float[Array, "K D"]:
+        """Points that the moments are about."""
+        if self._wide:
+            return self._means
+        return jnp.where(self._cancels(), self._means, self._origin())
+
+    def _cancels(self) -> Bool[Array, ""]:
+        """Whether the product route loses more than `ROUNDING`.
+
+        Its terms are of the size of sum_d (Sigma_k^-1)_dd v_d for a row at a distance of the mixture's
+        own standard deviation sqrt(v_d) from the origin; components without weight do not matter.
+        """
+        pi = jnp.exp(self.log_pi)
+        deviations = self._means - self._origin()
+        variances = self.covariance.variances(self._scale, self._means)
+        spread = pi @ (variances + deviations**2)
+        sizes = self.covariance.precisions(self._scale, self._means) @ spread
+        largest = jnp.max(jnp.where(pi > 0, sizes, 0.0))
+        return ~(jnp.finfo(pi.dtype).eps * largest < ROUNDING)
+
+
+def _responsibilities(
+    log_joint: Float[Array, "N K"], weight: Float[Array, " N"]
+) -> tuple[Float[Array, "N K"], Float[Array, ""]]:
+    """Weighted responsibilities, and the weighted sum of the log-evidences."""
+    top = jnp.max(log_joint, axis=1, keepdims=True)
+    share = jnp.exp(log_joint - top)
+    total = jnp.sum(share, axis=1, keepdims=True)
+    return share * (weight[:, None] / total), weight @ (top + jnp.log(total))[:, 0]
+
+
+def _marginal_log_density(
+    x: Float[Array, " D"],
+    mask: Bool[Array, " D"],
+    means: Float[Array, "K D"],
+    covariances: Float[Array, "K D D"],
+) -> Float[Array, " K"]:
+    """log N of the observed cells.
+
+    Unobserved cells become independent of the rest, with variance 1 and no deviation: they add nothing
+    to the determinant or to the distance.
+    """
+    observed = mask[:, None] & mask[None, :]
+    factor = jnp.linalg.cholesky(jnp.where(observed, covariances, jnp.eye(x.shape[0])))
+    deviation = jnp.where(mask, x - means, 0.0)
+    whitened = solve_triangular(factor, deviation[..., None], lower=True)[..., 0]
+    log_volume = -jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)), axis=1)
+    return log_volume - 0.5 * (jnp.sum(whitened**2, axis=1) + jnp.sum(mask) * _LOG_2PI)

@@ -1,0 +1,74 @@
+"""`AbstractMixture`: x drawn from one of K components.
+
+    z ~ Categorical(pi), one-hot,        x | z = e_k ~ p_k(x)
+
+    log p(x) = logsumexp_k(log pi_k + log p_k(x)),    p(z = e_k | x) = pi_k p_k(x) / p(x)
+
+Evidence and posterior are sums over K terms, hence exact.
+"""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, Enumerated, Terms
+from taut.models.exact.abstract import AbstractExactModel
+from taut.models.exact.one_hot import OneHotCategorical, one_hot_log_prob
+
+__all__ = ["AbstractMixture", "log_weights"]
+
+
+class AbstractMixture(AbstractExactModel):
+    """A mixture of K components with latent one-hot z, (K,)."""
+
+    statistics_depend_on_model: ClassVar[bool] = True
+
+    logits: eqx.AbstractVar[Float[Array, " K"]]
+
+    @abstractmethod
+    def log_components(self, datum: Datum) -> Float[Array, " K"]:
+        """log p_k(x) of the observed cells for each component, (K,); nats."""
+
+    @abstractmethod
+    def assigned(self, x: Float[Array, "N ..."], r: Float[Array, "N K"]) -> Any:
+        """Statistics of rows whose responsibilities are given, as `expected` returns them.
+
+        Their log-evidence is not known and set to NaN.
+        """
+
+    @property
+    def num_components(self) -> int:
+        return self.logits.shape[0]
+
+    @property
+    def log_pi(self) -> Float[Array, " K"]:
+        """Logarithms of the components' weights, (K,)."""
+        return jax.nn.log_softmax(self.logits)
+
+    def terms(self, datum: Datum, z: Any) -> Terms:
+        return {
+            LOG_LIKELIHOOD: one_hot_log_prob(z, self.log_components(datum)),
+            LOG_PRIOR: one_hot_log_prob(z, self.log_pi),
+        }
+
+    def prior(self) -> Any:
+        return OneHotCategorical(self.log_pi)
+
+    def log_evidence(self, datum: Datum) -> Float[Array, ""]:
+        return jax.nn.logsumexp(self.log_pi + self.log_components(datum))
+
+    def posterior(self, datum: Datum) -> Any:
+        log_q = jax.nn.log_softmax(self.log_pi + self.log_components(datum))
+        return Enumerated(jnp.eye(self.num_components, dtype=log_q.dtype), log_q)
+
+    def log_evidence_of(self, statistics: Any) -> Float[Array, ""]:
+        return statistics.log_evidence
+
+
+def log_weights(count: Float[Array, " K"]) -> Float[Array, " K"]:
+    """The M-step of the weights: log(n_k / sum n); -inf for a component that holds nothing."""
+    return jnp.log(count) - jnp.log(jnp.sum(count))

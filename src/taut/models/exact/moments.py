@@ -1,0 +1,37 @@
+"""`Moments`: weighted sums of 1, x - c and (x - c)(x - c)^T per component, about reference points c.
+
+    mean        = c + first / count
+    covariance  = second / count - (first / count)(first / count)^T
+
+The subtraction loses eps (c - mean)^2 / variance of its digits, so references are chosen near the means.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+__all__ = ["Moments", "per_row"]
+
+
+class Moments(NamedTuple):
+    """Moments of K components over D columns.
+
+    Attributes:
+        total: sum of the responsibilities, (K,).
+        first: sum of responsibility times x - c, (K, D).
+        second: sum of responsibility times products of x - c: (K, D, D), (D, D) over all components,
+            (K, D) of squares, or (K,) of squared lengths, as the covariance needs it.
+        log_evidence: sum over rows of weight times log p(x), (); nats.
+    """
+
+    total: Float[Array, " K"]
+    first: Float[Array, "K D"]
+    second: Float[Array, "..."]
+    log_evidence: Float[Array, ""]
+
+
+def per_row(count: Float[Array, " K"], sums: Float[Array, "K ..."]) -> Float[Array, "K ..."]:
+    """Sums divided by the count of their component; 0 where it holds nothing."""
+    safe = jnp.where(count > 0, count, 1.0)
+    return sums / safe.reshape(-1, *[1] * (sums.ndim - 1))
