@@ -17,7 +17,6 @@ NUMBER = re.compile(r"-?\d+(?:\.(\d+))?")
 # Printing.
 
 
-@pytest.mark.xfail(strict=True, reason="two digits of the smallest error are printed, not one")
 def test_it_prints_as_documented():
     estimate = Estimate(-88.712, "lower", mc_error=0.0204, data_error=0.2397, count=1000)
     text = "-88.71 ± 0.02 (draws) ± 0.24 (rows) nats per row, lower bound"

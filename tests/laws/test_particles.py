@@ -23,6 +23,7 @@ from taut.core import (
     as_proposal,
     equal_mass,
     frozen,
+    log_weighted_sum,
     nearest,
     num_rows,
     particles,
@@ -94,7 +95,6 @@ def test_distribution_proposals_draw_independently_with_equal_mass(float64):
     np.testing.assert_allclose(proposal.entropy(), np.log(2 * np.pi * np.e * 0.25))
 
 
-@pytest.mark.xfail(strict=True, reason="NumPyro's NotImplementedError comes through")
 def test_a_distribution_without_a_closed_entropy_says_what_else_there_is():
     two = dist.Categorical(logits=jnp.zeros(2))
     proposal = as_proposal(dist.MixtureSameFamily(two, dist.Normal(jnp.zeros(2), 1.0)))
@@ -187,7 +187,6 @@ def test_an_outcome_without_probability_is_harmless(float64):
     assert gradient[2] == 0
 
 
-@pytest.mark.xfail(strict=True, reason="-log 0 = inf meets the mass log 0 = -inf in log-space sums")
 def test_a_frozen_density_counts_no_outcome_of_zero_mass(float64):
     """The density slot is looked up at the support; where it is zero the mass is zero as well."""
     model = TableModel(jnp.zeros(2), jnp.zeros((2, 2)))
@@ -196,7 +195,7 @@ def test_a_frozen_density_counts_no_outcome_of_zero_mass(float64):
         proposal = Enumerated(jnp.arange(2), log_q)
         draw, density = (lambda datum: proposal), (lambda datum: frozen(proposal))
         made = particles(model, draw, density, datum(0), key(), 1)
-        return jax.nn.logsumexp(made.log_mass + made.log_w)
+        return log_weighted_sum(made.log_mass, made.log_w)
 
     value, gradient = jax.jit(jax.value_and_grad(evidence))(jnp.log(jnp.array([1.0, 0.0])))
     np.testing.assert_allclose(value, np.log(0.25))

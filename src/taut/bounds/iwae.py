@@ -9,11 +9,10 @@ theorem 1). With enumerated draws of unequal mass it is the logarithm of the who
 from typing import ClassVar
 
 import equinox as eqx
-import jax
 from jaxtyping import Array, Float, Int
 
 from taut.bounds.abstract import AbstractBound
-from taut.core import InputError, Particles, Side
+from taut.core import InputError, Particles, Side, log_weighted_sum
 
 __all__ = ["IWAE"]
 
@@ -46,7 +45,7 @@ class IWAE(AbstractBound):
 
     def __call__(self, particles: Particles) -> Float[Array, ""]:
         particles.refuse_subsampled("the IWAE bound")
-        return jax.nn.logsumexp(particles.log_mass + particles.log_w)
+        return log_weighted_sum(particles.log_mass, particles.log_w)
 
     def objective(self, particles: Particles, step: Int[Array, ""] | int) -> Float[Array, ""]:
         return self(particles)

@@ -12,11 +12,10 @@ import math
 from typing import ClassVar
 
 import equinox as eqx
-import jax
 from jaxtyping import Array, Float, Int
 
 from taut.bounds.abstract import AbstractBound
-from taut.core import InputError, Particles, Side, weighted_sum
+from taut.core import InputError, Particles, Side, log_weighted_sum, weighted_sum
 
 __all__ = ["Renyi"]
 
@@ -56,7 +55,7 @@ class Renyi(AbstractBound):
         if self.alpha == 1:
             return weighted_sum(particles.log_mass, particles.log_w)
         order = 1.0 - self.alpha
-        return jax.nn.logsumexp(particles.log_mass + order * particles.log_w) / order
+        return log_weighted_sum(particles.log_mass, order * particles.log_w) / order
 
     def objective(self, particles: Particles, step: Int[Array, ""] | int) -> Float[Array, ""]:
         return self(particles)

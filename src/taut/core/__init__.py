@@ -11,6 +11,7 @@ from taut.core.particles import (
     NEG_LOG_Q,
     Particles,
     Terms,
+    log_weighted_sum,
     total,
     weighted_sum,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "as_proposal",
     "equal_mass",
     "frozen",
+    "log_weighted_sum",
     "nearest",
     "num_rows",
     "paired_difference",

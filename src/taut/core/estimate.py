@@ -154,14 +154,28 @@ class Estimate:
             index=index,
         )
 
-    def __str__(self) -> str:
+    @property
+    def side_name(self) -> str:
+        """The side in words."""
+        return _SIDE_NAMES[self.side]
+
+    def rounded(self) -> tuple[str, str, str]:
+        """Value, error over draws and error over rows, with one digit of the smaller error.
+
+        An error that is NaN is `unknown`; only an error that is zero is printed as zero.
+        """
         digits = _decimals(self.value, self.mc_error, self.data_error)
-        parts = [f"{self.value:.{digits}f}"]
+        errors = (_error(e, digits) for e in (self.mc_error, self.data_error))
+        return f"{self.value:.{digits}f}", *errors
+
+    def __str__(self) -> str:
+        value, draws, rows = self.rounded()
+        parts = [value]
         if self.mc_error != 0.0:
-            parts.append(f"± {_error(self.mc_error, digits)} (draws)")
+            parts.append(f"± {draws} (draws)")
         if not (math.isnan(self.data_error) and self.count == 1):
-            parts.append(f"± {_error(self.data_error, digits)} (rows)")
-        text = f"{' '.join(parts)} {self.unit}, {_SIDE_NAMES[self.side]}"
+            parts.append(f"± {rows} (rows)")
+        text = f"{' '.join(parts)} {self.unit}, {self.side_name}"
         return text + "".join(f", {flag}" for flag in sorted(self.flags))
 
 
@@ -218,11 +232,13 @@ def paired_difference(first: Estimate, second: Estimate) -> Estimate:
 
 
 def _decimals(value: float, *errors: float) -> int:
-    """Digits after the point: two of the smallest error, so that it is never printed as zero."""
+    """Digits after the point: one of the smallest error, so that it is never printed as zero."""
     finite = [e for e in errors if math.isfinite(e) and e > 0]
+    if not math.isfinite(value):
+        return 0
     if not finite:
-        return 4 if math.isfinite(value) else 0
-    return min(max(1 - math.floor(math.log10(min(finite))), 0), 8)
+        return 4
+    return min(max(-math.floor(math.log10(min(finite))), 0), 8)
 
 
 def _error(error: float, digits: int) -> str:

@@ -2,8 +2,8 @@
 
     log_w = log p(x, z) - log q(z | x) = sum of the signed terms,        z ~ q(z | x)
 
-    evidence estimate = logsumexp(log_mass + log_w)
-    ELBO              = sum_k exp(log_mass_k) log_w_k
+    evidence estimate = logsumexp(log_mass + log_w)          `log_weighted_sum`
+    ELBO              = sum_k exp(log_mass_k) log_w_k        `weighted_sum`
 
 Everything downstream (bounds, gradients, evidence, audit) is a function of these arrays.
 """
@@ -11,6 +11,7 @@ Everything downstream (bounds, gradients, evidence, audit) is a function of thes
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -23,6 +24,7 @@ __all__ = [
     "NEG_LOG_Q",
     "Particles",
     "Terms",
+    "log_weighted_sum",
     "total",
     "weighted_sum",
 ]
@@ -106,6 +108,15 @@ def weighted_sum(log_mass: Float[Array, " K"], values: Float[Array, " K"]) -> Fl
     massive = log_mass > -jnp.inf
     mass = jnp.exp(jnp.where(massive, log_mass, 0.0))
     return jnp.sum(jnp.where(massive, mass * jnp.where(massive, values, 0.0), 0.0))
+
+
+def log_weighted_sum(
+    log_mass: Float[Array, " K"], log_values: Float[Array, " K"]
+) -> Float[Array, ""]:
+    """log sum_k exp(log_mass_k + log_values_k), where zero mass counts zero, also against inf."""
+    massive = log_mass > -jnp.inf
+    log_terms = jnp.where(massive, log_mass, 0.0) + jnp.where(massive, log_values, 0.0)
+    return jax.nn.logsumexp(jnp.where(massive, log_terms, -jnp.inf))
 
 
 def _over_groups(term: Float[Array, "..."], batch_ndim: int) -> Float[Array, "..."]:

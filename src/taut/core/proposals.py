@@ -118,7 +118,10 @@ class DistributionProposal(AbstractProposal):
         return self.distribution.mean
 
     def entropy(self) -> Float[Array, ""]:
-        return self.distribution.entropy()
+        try:
+            return self.distribution.entropy()
+        except NotImplementedError:
+            return super().entropy()
 
 
 class Dirac(AbstractProposal):
