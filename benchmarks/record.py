@@ -17,15 +17,19 @@ def save_result(name: str, content: dict[str, Any]) -> Path:
     """Write `results/name.json` with the conditions of the run."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    conditions = {
+    path.write_text(json.dumps({**conditions(), **content}, indent=2) + "\n")
+    return path
+
+
+def conditions() -> dict[str, Any]:
+    """Date, commit, versions, hardware."""
+    versions = {p: v for p in PACKAGES if (v := _version(p))}
+    return {
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit(),
-        "versions": {p: v for p in PACKAGES if (v := _version(p))}
-        | {"python": platform.python_version()},
+        "versions": versions | {"python": platform.python_version()},
         "hardware": hardware(),
     }
-    path.write_text(json.dumps({**conditions, **content}, indent=2) + "\n")
-    return path
 
 
 def commit() -> str:

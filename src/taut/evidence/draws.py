@@ -69,7 +69,7 @@ def weighted_draws(
     chunks = math.ceil(num_particles * width / _CHUNK_DRAWS)
     chunk = math.ceil(num_particles / chunks)
     example = jax.tree.map(lambda leaf: leaf[0], rows)
-    exhaustive = eqx.filter_eval_shape(lambda: as_proposal(guide(example))).exhaustive
+    exhaustive = eqx.filter_eval_shape(lambda g, d: as_proposal(g(d)), guide, example).exhaustive
 
     for first in range(0, num, width):
         # Every block has one shape, which compiles once: the last is padded with its last row.
