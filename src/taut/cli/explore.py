@@ -52,7 +52,7 @@ def sample(
     out = check_suffix(out or run / "samples.png", (".png", ".npy", ".csv", ".parquet"))
     x = np.asarray(fitted.sample(num_samples, key=seed, mean=mean))
     if out.suffix == ".png":
-        save_figure("samples", out, x, data=None, **_form(fitted))
+        save_figure("samples", out, x, data=None, form=_form(fitted))
     else:
         save_table(out, x.reshape(num_samples, -1), _columns(fitted), array=x)
     _done(json, "samples", num_samples, out)
@@ -94,7 +94,7 @@ def reconstruct(
     x = rows_of(fitted, data=data, split=split)[:num_rows].x
     mean = np.asarray(fitted.reconstruct(x))
     if out.suffix == ".png":
-        save_figure("reconstructions", out, x, mean, **_form(fitted))
+        save_figure("reconstructions", out, x, mean, form=_form(fitted))
     else:
         save_table(out, mean.reshape(len(mean), -1), _columns(fitted), array=mean)
     _done(json, "reconstructions", len(mean), out)
@@ -175,7 +175,7 @@ def interpolate(
     ends = [one_row(rows, first, "FIRST"), one_row(rows, second, "SECOND")]
     path = np.asarray(fitted.interpolate(*ends, num_steps=num_steps))
     if out.suffix == ".png":
-        save_figure("interpolation", out, path[None], ends=np.stack(ends)[None], **_form(fitted))
+        save_figure("interpolation", out, path[None], ends=np.stack(ends)[None], form=_form(fitted))
     else:
         save_table(out, path.reshape(num_steps, -1), _columns(fitted), array=path)
     _done(json, "steps", num_steps, out)

@@ -15,7 +15,7 @@ from cyclopts import Group, Parameter
 
 from taut.errors import InputError
 
-__all__ = ["FitOptions", "merged", "read_config", "whole_numbers"]
+__all__ = ["DATA_OPTIONS", "FitOptions", "merged", "read_config", "whole_numbers"]
 
 _MODEL = Group("Model", sort_key=1)
 _BOUND = Group("Bound", sort_key=2)
@@ -111,6 +111,13 @@ class FitOptions:
         """The options that were given, by name with hyphens, as config.toml holds them."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name.replace("_", "-"): v for name, v in values.items() if v is not None}
+
+
+DATA_OPTIONS = (
+    "split", "split_seed", "label", "drop", "missing", "binarize", "support", "standardize",
+    "image_shape", "precision",
+)  # fmt: skip
+"""What decides which rows a source gives, whatever is fitted to them."""
 
 
 def read_config(path: Path | str) -> dict[str, Any]:

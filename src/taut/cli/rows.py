@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taut.cli.options import FitOptions, merged, whole_numbers
+from taut.cli.options import DATA_OPTIONS, FitOptions, merged, whole_numbers
 from taut.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
             "a run whose data have a name", "one fitted to an array in Python", "--data FILE",
             where="data",
         )  # fmt: skip
-    own = {k.replace("-", "_"): v for k, v in fitted.settings.items()}
+    settings = {k.replace("-", "_"): v for k, v in fitted.settings.items()}
+    own = {name: settings.get(name) for name in DATA_OPTIONS}
     loaded = load_source(source, merged(None, own))
     parts = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}
     if (split or "test") not in parts:

@@ -1,6 +1,6 @@
 """Results of the exploring commands on disk: pictures, tables and arrays, each in one step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ def check_suffix(path: Path, allowed: Sequence[str]) -> Path:
     return path
 
 
-def save_figure(kind: str, path: Path, *arrays: Any, **options: Any) -> None:
-    """Draw one of the figures of `taut.report.figures`."""
+def save_figure(name: str, path: Path, *arrays: Any, form: Mapping[str, Any], **more: Any) -> None:
+    """Draw one of the figures of `taut.report.figures` for rows of a given form."""
     from taut.report import figures
 
-    getattr(figures, kind)(path, *arrays, **options)
+    getattr(figures, name)(path, *arrays, **form, **more)
 
 
 def save_table(

@@ -165,8 +165,8 @@ class Estimate:
         An error that is NaN is `unknown`; only an error that is zero is printed as zero.
         """
         digits = _decimals(self.value, self.mc_error, self.data_error)
-        errors = (_error(e, digits) for e in (self.mc_error, self.data_error))
-        return f"{self.value:.{digits}f}", *errors
+        value = f"{self.value:.{digits}f}"
+        return value, _error(self.mc_error, digits), _error(self.data_error, digits)
 
     def __str__(self) -> str:
         value, draws, rows = self.rounded()

@@ -55,6 +55,15 @@ class AbstractModel(eqx.Module):
             where="prior",
         )
 
+    def posterior(self, datum: Datum) -> Any:
+        """p(z | x), exact, as a proposal or NumPyro distribution."""
+        raise InputError(
+            "a model whose posterior is known",
+            type(self).__name__,
+            "an approximate guide",
+            where="posterior",
+        )
+
     def mean(self, z: Any) -> Any:
         """E[x | z] in the data's shape and units, differentiable in z."""
         raise self._no_decoder("mean")

@@ -22,6 +22,8 @@ __all__ = ["RowWeights", "khat_threshold", "mean_and_error", "summarize"]
 
 _LEAST_FOR_KHAT = 25  # below, the largest fifth of the draws has fewer than five members
 
+_ROUNDING = 1e-8  # squared coefficient of variation that float32 log-weights of 1000 nats have
+
 
 class RowWeights(NamedTuple):
     """Summary of the log-weights of each of R rows.
@@ -30,7 +32,8 @@ class RowWeights(NamedTuple):
         log_evidence: nats, (R,).
         error: its Monte Carlo standard error by the delta method, nats, (R,); 0 where exact.
         ess: effective sample size, (R,), between 1 and K.
-        khat: Pareto shape, (R,); NaN where there are too few draws to fit a tail.
+        khat: Pareto shape, (R,); NaN where there are too few draws to fit a tail, -inf where the
+            weights are constant.
     """
 
     log_evidence: Float[np.ndarray, " R"]

@@ -10,7 +10,6 @@ from typing import Any
 import equinox as eqx
 
 from taut.core import AbstractModel, AbstractPair, Datum
-from taut.models.exact import AbstractExactModel
 
 __all__ = ["ExactPair", "ExactPosterior"]
 
@@ -22,7 +21,7 @@ class ExactPosterior(eqx.Module):
         model: p(x, z), whose parameters the guide shares.
     """
 
-    model: AbstractExactModel
+    model: AbstractModel
 
     def __call__(self, datum: Datum) -> Any:
         """p(z | x)."""
@@ -36,7 +35,7 @@ class ExactPair(AbstractPair):
         model: p(x, z).
     """
 
-    model: AbstractExactModel
+    model: AbstractModel
 
     def bind(self) -> tuple[AbstractModel, Any]:
         return self.model, ExactPosterior(self.model)

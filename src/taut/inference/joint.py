@@ -6,7 +6,6 @@ The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`, so
 state and the batch alone.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -16,9 +15,10 @@ import optax
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, num_rows
+from taut.core import AbstractPair, Datum
 from taut.gradients import AbstractEstimator, Surrogate
 from taut.inference.algorithm import Algorithm, Metrics
+from taut.inference.batch_surrogate import Prepare, batch_surrogate
 
 __all__ = ["JointState", "joint"]
 
@@ -49,7 +49,7 @@ def joint(
     *,
     example: Datum,
     key: PRNGKeyArray,
-    prepare: Callable[[Datum, PRNGKeyArray], Datum] | None = None,
+    prepare: Prepare | None = None,
 ) -> Algorithm:
     """Maximise the batch mean of a bound in all parameters of a pair.
 
@@ -83,20 +83,13 @@ def joint(
         parameters, aux_live = live
         model, guide = eqx.combine(parameters, static).bind()
         aux = eqx.combine(aux_live, state.aux, aux_static)
-        keys = jax.random.split(jax.random.fold_in(state.key, state.step), num_rows(batch))
+        key = jax.random.fold_in(state.key, state.step)
 
         def one(datum: Datum, datum_key: PRNGKeyArray) -> Surrogate:
-            if prepare is not None:
-                prepare_key, datum_key = jax.random.split(datum_key)
-                datum = prepare(datum, prepare_key)
             return estimator(bound, model, guide, datum, datum_key, step=state.step, aux=aux)
 
-        out = jax.vmap(one)(batch, keys)
-        weight = 1.0 if batch.weight is None else batch.weight
-        value = jnp.mean(weight * out.value)
-        statistics = jax.tree.map(lambda s: jnp.mean(s, axis=0), out.statistics)
-        nelbo = -jnp.mean(weight * out.surrogate)
-        return nelbo + jnp.mean(jnp.asarray(out.aux_surrogate)), (value, statistics)
+        out = batch_surrogate(one, batch, key, prepare=prepare)
+        return -out.surrogate, (out.value, out.statistics)
 
     def step(state: JointState, batch: Datum) -> tuple[JointState, Metrics]:
         live = (state.parameters, eqx.filter(state.aux, eqx.is_inexact_array))
