@@ -168,6 +168,7 @@ def test_next_run_counts_up(tmp_path):
     assert next_run(tmp_path, "digits-vae").name == "digits-vae-1"
     (tmp_path / "digits-vae-1").mkdir()
     assert next_run(tmp_path, "digits-vae").name == "digits-vae-2"
+    assert next_run(tmp_path, "my data/x.csv-vae").name == "my-data-x-csv-vae-1"
 
 
 def test_toml_is_read_back_by_the_standard_library():

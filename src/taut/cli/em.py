@@ -128,7 +128,7 @@ def em(
     stays = given.online and data.endswith(".npy")
     source = data if stays else load_source(data, FitOptions(precision="float64", **own))
     choices = {"covariance": given.covariance} if given.covariance else {}
-    stem = _stem(Path(data).stem if isinstance(source, str) else source.schema.name)
+    stem = Path(data).stem if isinstance(source, str) else source.schema.name
     folder = out or next_run("runs", f"{stem}-{name}")
     with _progress(quiet=json) as progress:
         fitted = taut.em(
@@ -269,8 +269,3 @@ def _draw(fitted: "Fit", folder: Path) -> None:
             chosen=fitted.facts["components"],
             by=fitted.facts["components chosen by"],
         )
-
-
-def _stem(name: str) -> str:
-    """A data set's name as part of a folder's."""
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-") or "data"

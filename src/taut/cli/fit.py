@@ -58,7 +58,7 @@ def fit(
 
     loaded = load_source(source, given)
     architecture, bound = _architecture(given), _bound(given, len(loaded.train))
-    folder = out or next_run("runs", f"{_stem(loaded.schema.name)}-{architecture.name}")
+    folder = out or next_run("runs", f"{loaded.schema.name}-{architecture.name}")
     with training_display(quiet=json) as progress:
         fitted = taut.fit(
             loaded,
@@ -137,8 +137,3 @@ def _present(options: dict[str, Any]) -> dict[str, Any]:
 
 def _or(value: Any, default: Any) -> Any:
     return default if value is None else value
-
-
-def _stem(name: str) -> str:
-    """A data set's name as part of a folder's."""
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-") or "data"

@@ -176,8 +176,9 @@ class RunFolder:
         return estimates, content["facts"]
 
 
-def next_run(parent: Path | str, stem: str) -> Path:
-    """The first of stem-1, stem-2, ... that is not there yet."""
+def next_run(parent: Path | str, name: str) -> Path:
+    """The first of name-1, name-2, ... that is not there yet; odd characters become hyphens."""
+    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-") or "run"
     number = 1
     while (Path(parent) / f"{stem}-{number}").exists():
         number += 1
