@@ -50,16 +50,30 @@ def main() -> None:
 def speed() -> str:
     """The benchmarks' results in words."""
     results = ROOT / "benchmarks" / "results"
-    steps = json.loads((results / "throughput.json").read_text())
-    memory = json.loads((results / "evaluate_memory.json").read_text())
-    milliseconds = {n: statistics.median(v) for n, v in steps["milliseconds_per_step"].items()}
-    hardware = steps["hardware"]
-    return (
-        f"On {hardware['cores']} cores ({hardware['processor']}), a step of a 784-400-20 VAE at "
-        f"batch 128 takes {milliseconds['taut']:.2f} ms,\n{steps['taut_over_plain_jax']:.3f} times the "
-        f"same model written by hand on whole batches in plain JAX (median of ratios); its matrix\n"
-        f"products alone take {steps['products_over_taut']:.0%} of that time. The peak memory of "
-        f"`taut evaluate` grows by {memory['growth']:.1%} from 100 to 10,000\nparticles per row."
+    steps, memory, start, em = (
+        json.loads((results / f"{name}.json").read_text())
+        for name in ("throughput", "evaluate_memory", "start", "em")
+    )
+    step = statistics.median(steps["milliseconds_per_step"]["taut"])
+    seconds, exact, online = start["seconds"], em["exact"], em["online"]
+    return "\n".join(
+        [
+            f"On {steps['hardware']['cores']} cores ({steps['hardware']['processor']}):",
+            "",
+            "| what | measured |",
+            "|---|---|",
+            f"| training step, 784-400-20 VAE, batch 128 | {step:.2f} ms |",
+            f"| the same over plain JAX by hand on batches | {steps['taut_over_plain_jax']:.3f} |",
+            f"| share that its matrix products alone need | {steps['products_over_taut']:.0%} |",
+            f"| `taut evaluate`, peak memory, 10,000 over 100 particles | {1 + memory['growth']:.3f} |",
+            f"| `taut fit digits`, whole command | {seconds['fit digits, empty cache']:.1f} s, "
+            f"again {seconds['fit digits, warm cache']:.1f} s |",
+            f"| `taut --help` | {seconds['help']:.2f} s |",
+            f"| EM, {exact['rows']:,} x {exact['columns']}, {exact['components']} full components, "
+            f"against scikit-learn | {exact['speedup']:.1f} times as fast |",
+            f"| online EM, {online['rows']:,} x {online['columns']} from disk | "
+            f"{online['seconds']:.0f} s, {online['peak_gib']:.2f} GiB |",
+        ]
     )
 
 
@@ -78,8 +92,8 @@ def fenced(text: str) -> str:
 
 def between(text: str, name: str, content: str) -> str:
     """Replace what stands between a pair of markers."""
-    pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-    replaced, count = re.subn(pattern, lambda m: m[1] + content + m[2], text, flags=re.S)
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    replaced, count = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
     assert count == 1, name
     return replaced
 
