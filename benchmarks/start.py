@@ -1,4 +1,4 @@
-"""Seconds of whole commands: `taut --help`, and `taut fit digits` with an empty and a warm compilation cache.
+"""Seconds of whole commands: `taut --help`; `taut fit digits` with an empty and a warm JAX cache.
 
 python benchmarks/start.py
 """
