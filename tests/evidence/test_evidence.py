@@ -99,6 +99,7 @@ def test_the_exact_posterior_has_constant_weights(rows):
     np.testing.assert_allclose(found.ess, 50, rtol=1e-9)
     assert found.log_evidence.mc_error < 1e-9
     assert not found.log_evidence.flags
+    assert found.share_unreliable == 0
 
 
 def test_chunks_change_nothing_but_the_draws(rows, monkeypatch):
@@ -180,6 +181,19 @@ def test_khat_tells_light_tails_from_heavy_ones():
     assert np.mean(heavy > khat_threshold(5000)) > 0.95
     shifted = summarize(-1.2 * np.log(uniform) - 500.0).khat
     np.testing.assert_allclose(shifted, heavy, rtol=1e-4)  # float32 rounding of the shift
+
+
+def test_one_draw_that_outweighs_all_others_is_the_heaviest_tail():
+    """Weights that underflow beside the largest leave nothing to fit, which is no sign of health."""
+    log_w = np.random.default_rng(0).normal(size=(3, 100)) * 5000.0
+    found = summarize(log_w)
+    np.testing.assert_allclose(found.ess, 1.0)
+    assert np.all(found.khat == np.inf)
+
+
+def test_weights_that_differ_by_rounding_have_no_tail():
+    rounding = 1e-9 * np.random.default_rng(0).normal(size=(50, 100))
+    assert np.all(summarize(-4.6 + rounding).khat == -np.inf)
 
 
 def test_delta_error_covers_at_its_nominal_rate():

@@ -23,6 +23,12 @@ def test_it_prints_as_documented():
     assert str(estimate) == text
 
 
+def test_an_error_of_rounding_size_does_not_widen_the_number():
+    estimate = Estimate(-4.638377, "lower", mc_error=1.3e-9, data_error=0.2972, count=160)
+    text = "-4.6 ± 1e-09 (draws) ± 0.3 (rows) nats per row, lower bound"
+    assert str(estimate) == text
+
+
 @pytest.mark.parametrize(
     ("estimate", "words"),
     [

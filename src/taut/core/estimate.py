@@ -20,6 +20,7 @@ from taut.errors import InputError
 __all__ = ["Estimate", "Side", "paired_difference"]
 
 Side = Literal["exact", "unbiased", "lower", "upper", "none"]
+_ROUNDING = 1e-6  # errors up to this size do not decide how many digits are printed
 _SIDE_NAMES = {
     "exact": "exact",
     "unbiased": "unbiased",
@@ -232,17 +233,19 @@ def paired_difference(first: Estimate, second: Estimate) -> Estimate:
 
 
 def _decimals(value: float, *errors: float) -> int:
-    """Digits after the point: one of the smallest error, so that it is never printed as zero."""
-    finite = [e for e in errors if math.isfinite(e) and e > 0]
+    """Digits after the point: one of the smallest error that is more than rounding."""
+    finite = [e for e in errors if math.isfinite(e) and e > _ROUNDING]
     if not math.isfinite(value):
         return 0
     if not finite:
         return 4
-    return min(max(-math.floor(math.log10(min(finite))), 0), 8)
+    return min(max(-math.floor(math.log10(min(finite))), 0), 6)
 
 
 def _error(error: float, digits: int) -> str:
-    return "unknown" if math.isnan(error) else f"{error:.{digits}f}"
+    if math.isnan(error):
+        return "unknown"
+    return f"{error:.0e}" if 0 < error <= _ROUNDING else f"{error:.{digits}f}"
 
 
 def _number(value: float) -> float | str:

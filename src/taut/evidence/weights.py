@@ -65,9 +65,13 @@ def summarize(
     if log_mass is not None:
         return RowWeights(log_evidence, np.zeros(rows), 1 / share, np.full(rows, -math.inf))
     error = np.sqrt(np.maximum(share - 1 / count, 0.0) * count / (count - 1))
-    return RowWeights(
-        log_evidence, error, 1 / share, _khat(log_w - log_w.max(axis=1, keepdims=True))
-    )
+    khat = _khat(log_w - log_w.max(axis=1, keepdims=True))
+    # Weights that differ by rounding alone have no tail, whatever is fitted to the rounding; where the
+    # tail underflows beside the few draws that carry the sum, it is heavier than any that is fitted.
+    few = share * _tail_size(count) > 1
+    khat = np.where(np.isnan(khat) & few & (count >= _LEAST_FOR_KHAT), math.inf, khat)
+    khat = np.where(share * count - 1 < _ROUNDING, -math.inf, khat)
+    return RowWeights(log_evidence, error, 1 / share, khat)
 
 
 def mean_and_error(
@@ -85,6 +89,11 @@ def mean_and_error(
 def khat_threshold(num_particles: int) -> float:
     """The k-hat above which K draws do not give a usable estimate."""
     return min(1 - 1 / math.log10(num_particles), 0.7) if num_particles > 10 else 0.0
+
+
+def _tail_size(num_particles: int) -> float:
+    """Draws that the Pareto tail is fitted to, min(K / 5, 3 sqrt K)."""
+    return min(num_particles / 5, 3 * math.sqrt(num_particles))
 
 
 def _khat(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:

@@ -142,7 +142,7 @@ def _evidence_rows(console: Console, evidence: Evidence) -> list[tuple[str, str]
 def _share_above(evidence: Evidence) -> str:
     missing = int(np.sum(np.isnan(evidence.khat)))
     if np.isneginf(evidence.khat).all():
-        return "none, nothing drawn"
+        return "none, weights constant"
     if missing == evidence.khat.size:
         return "unknown, too few draws"
     return percent(evidence.share_unreliable) + (
