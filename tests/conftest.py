@@ -1,4 +1,4 @@
-"""Shared set-up: float64 for laws and theorems on request, one JAX compilation cache for the session."""
+"""Shared set-up: float64 for laws and theorems on request, without touching the global switch."""
 
 from collections.abc import Iterator
 

@@ -84,7 +84,7 @@ def em_selection(
         title=legible(f"{chosen} components, chosen by {deciding}", 90),
         y="log-evidence [nats per row]",
     )
-    dress(below, x="components", y="BIC [nats]")
+    dress(below, x="components", y="BIC")
     above.plot(
         x, np.asarray(training)[order], color=BLUE, marker="o", markersize=3, label="training"
     )
