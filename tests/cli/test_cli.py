@@ -121,6 +121,7 @@ def test_evaluate_reports_both_estimators(run, capsys):
         assert len(found[method]["khat"]["worst_rows"]) == 5
     assert main(["evaluate", str(run), "--num-particles", "50", "--split", "validation"]) == 0
     assert "k-hat" in capsys.readouterr().out
+    assert min(_size(run / "figures" / "khat.png")) > 300
 
 
 def test_sample_writes_pictures_and_numbers(run, tmp_path, capsys):
@@ -177,7 +178,7 @@ def test_show_and_compare(run, other, capsys):
     own = [json.loads((f / "summary.json").read_text())["estimates"]["elbo"] for f in (run, other)]
     assert found["elbo"]["value"] == pytest.approx(own[0]["value"] - own[1]["value"])
     # Rows that are hard are hard for both: pairing removes most of the error over rows.
-    assert found["elbo"]["data_error"] < 0.7 * own[0]["data_error"]
+    assert found["elbo"]["data_error"] < min(e["data_error"] for e in own)
 
 
 def test_help_and_version_load_no_jax():

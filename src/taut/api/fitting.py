@@ -105,7 +105,7 @@ def fit(
         per_epoch = steps_per_epoch(len(data.train), batch_size)
         epochs = max(1, math.ceil(_DEFAULT_STEPS / per_epoch)) if epochs is None else epochs
 
-        init_key, train_key, validation_key, test_key = jax.random.split(as_key(key), 4)
+        init_key, train_key, order_key, validation_key, test_key = jax.random.split(as_key(key), 5)
         pair = architecture.init(data.schema, init_key)
         algorithm = joint(
             pair,
@@ -119,7 +119,7 @@ def fit(
         loop = Loop(
             num_steps=epochs * per_epoch,
             batch_size=batch_size,
-            seed=int(jax.random.bits(train_key, dtype=np.uint32)),
+            seed=int(jax.random.bits(order_key, dtype=np.uint32)),
             validate_every=validate_every or per_epoch * math.ceil(_VALIDATION_STEPS / per_epoch),
             patience=patience,
         )

@@ -25,7 +25,8 @@ def evaluate(
     """Log-evidence of held-out rows by two estimators, and how far to trust each.
 
     Importance sampling draws from the guide, naive Monte Carlo from the prior. Both are lower bounds
-    in expectation; Pareto k-hat above the threshold says that a row's estimate cannot be trusted.
+    in expectation; Pareto k-hat above the threshold says that a row's estimate cannot be trusted;
+    RUN/figures/khat.png shows all of them.
 
     Parameters
     ----------
@@ -42,20 +43,33 @@ def evaluate(
     json
         Print the results as JSON on standard output.
     """
+    from taut.report import figures
+
     fitted = open_run(run)
     rows = rows_of(fitted, data=data, split=split)
     found = {
         method: fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
         for method in ("importance", "monte-carlo")
     }
+    sampled = found["importance"]
+    picture = figures.khat(run / "figures" / "khat.png", sampled.khat, sampled.khat_threshold)
     if json:
-        print_json({"run": str(run), "rows": len(rows), **{m: _plain(e) for m, e in found.items()}})
+        print_json(
+            {
+                "run": str(run),
+                "figure": str(picture),
+                "rows": len(rows),
+                **{m: _plain(e) for m, e in found.items()},
+            }
+        )
         return
     from rich.console import Console
 
     from taut.report import tables
 
-    tables.evidence_table(Console(), found["importance"], found["monte-carlo"])
+    console = Console()
+    tables.evidence_table(console, sampled, found["monte-carlo"])
+    tables.facts_table(console, "figure", {"k-hat of all rows": str(picture)})
 
 
 def compare(

@@ -19,7 +19,7 @@ def khat(path: Path | str, khat: Real[np.ndarray, "..."], threshold: float) -> P
     Arguments:
         path: PNG file to write.
         khat: Pareto shape of each row's log-weights, (N,); NaN where none was fitted, -inf where
-            nothing was drawn, and both are counted rather than drawn.
+            the weights are constant, and both are counted rather than drawn.
         threshold: above it a row's evidence estimate cannot be trusted.
 
     Raises:
@@ -67,7 +67,7 @@ def _left_out(values: np.ndarray) -> str:
     """What the points do not show, in words."""
     counts = {
         "without k-hat (too few draws)": int(np.isnan(values).sum()),
-        "exact (nothing was drawn)": int(np.isneginf(values).sum()),
+        "of constant weights": int(np.isneginf(values).sum()),
         "infinite": int(np.isposinf(values).sum()),
     }
     return "\n".join(f"{counted_rows(n)} {what}" for what, n in counts.items() if n)
