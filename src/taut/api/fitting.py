@@ -21,9 +21,18 @@ from taut.core import AbstractPair, Datum, Estimate, InputError
 from taut.data import Data, load_data, steps_per_epoch
 from taut.evidence import expected_bound, importance_sampling, independent_columns
 from taut.gradients import AbstractEstimator, Reparameterized
-from taut.inference import joint
+from taut.inference import averaged, joint
 from taut.models import LatentVariableModel
-from taut.training import Loop, Progress, Recorder, RunFolder, train
+from taut.training import (
+    Loop,
+    Plateau,
+    Progress,
+    Recorder,
+    RunFolder,
+    ScheduleName,
+    schedule,
+    train,
+)
 
 __all__ = ["fit"]
 
@@ -40,6 +49,9 @@ def fit(
     gradient: AbstractEstimator | None = None,
     optimizer: optax.GradientTransformation | None = None,
     learning_rate: float = 1e-3,
+    learning_rate_schedule: ScheduleName = "constant",
+    warmup_steps: int = 0,
+    ema: float = 0.0,
     clip_norm: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -61,7 +73,12 @@ def fit(
         bound: what is maximised; the ELBO when None.
         gradient: how it is differentiated; reparameterized when None.
         optimizer: any Optax transformation that minimises; Adam at `learning_rate` when None.
-        learning_rate: step size of Adam.
+        learning_rate: step size of Adam, after the warm-up.
+        learning_rate_schedule: `constant`; `cosine`, falling to 0 at the last step; or `plateau`,
+            halved after 5 validations without a better value.
+        warmup_steps: steps over which the step size rises to `learning_rate`.
+        ema: decay of the exponential moving average of the parameters that is validated, kept and
+            reported; 0 keeps the parameters themselves.
         clip_norm: largest global norm of a gradient; None does not clip.
         epochs: passes over the training rows; None for about 6000 steps.
         batch_size: rows a step; None for 128 or all rows, if fewer.
@@ -104,6 +121,12 @@ def fit(
         batch_size = min(_DEFAULT_BATCH, len(data.train)) if batch_size is None else batch_size
         per_epoch = steps_per_epoch(len(data.train), batch_size)
         epochs = max(1, math.ceil(_DEFAULT_STEPS / per_epoch)) if epochs is None else epochs
+        rate = schedule(
+            learning_rate_schedule,
+            learning_rate,
+            num_steps=epochs * per_epoch,
+            warmup_steps=warmup_steps,
+        )
 
         init_key, train_key, order_key, validation_key, test_key = jax.random.split(as_key(key), 5)
         pair = architecture.init(data.schema, init_key)
@@ -111,21 +134,25 @@ def fit(
             pair,
             bound,
             gradient,
-            _optimizer(optimizer, learning_rate, clip_norm),
+            _optimizer(optimizer, rate, clip_norm),
             example=jax.tree.map(lambda leaf: leaf[0], train_rows),
             key=train_key,
             prepare=_redrawn if redraw else None,
         )
+        algorithm = averaged(algorithm, ema) if ema else algorithm
         loop = Loop(
             num_steps=epochs * per_epoch,
             batch_size=batch_size,
             seed=int(jax.random.bits(order_key, dtype=np.uint32)),
             validate_every=validate_every or per_epoch * math.ceil(_VALIDATION_STEPS / per_epoch),
             patience=patience,
+            plateau=Plateau() if learning_rate_schedule == "plateau" else None,
         )
         chosen = dict(settings) if settings is not None else {
             "data": data.source, **_plain_settings(architecture, bound, gradient),
-            "learning_rate": learning_rate, "epochs": epochs, "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "learning_rate_schedule": learning_rate_schedule, "warmup_steps": warmup_steps,
+            "ema": ema, "epochs": epochs, "batch_size": batch_size,
             "patience": patience, "precision": precision,
             "seed": key if isinstance(key, int) else None,
         }  # fmt: skip
@@ -245,7 +272,9 @@ def _redrawn(datum: Datum, key: PRNGKeyArray) -> Datum:
 
 
 def _optimizer(
-    optimizer: optax.GradientTransformation | None, learning_rate: float, clip_norm: float | None
+    optimizer: optax.GradientTransformation | None,
+    learning_rate: optax.Schedule | float,
+    clip_norm: float | None,
 ) -> optax.GradientTransformation:
     optimizer = optax.adam(learning_rate) if optimizer is None else optimizer
     if clip_norm is None:

@@ -1,8 +1,9 @@
 """Inference algorithms: each a pair of pure functions over a state of arrays."""
 
 from taut.inference.aggressive import Aggressive
-from taut.inference.algorithm import Algorithm, Metrics
+from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.alternation import AbstractAlternation, Alternate
+from taut.inference.averaged import AveragedState, averaged
 from taut.inference.em import (
     EMResult,
     EMState,
@@ -26,9 +27,11 @@ __all__ = [
     "Aggressive",
     "Algorithm",
     "Alternate",
+    "AveragedState",
     "EMResult",
     "EMState",
     "Floor",
+    "Inspection",
     "JointState",
     "Metrics",
     "OnlineState",
@@ -37,6 +40,7 @@ __all__ = [
     "SemiAmortizedState",
     "Spread",
     "VariationalEMState",
+    "averaged",
     "best_of_restarts",
     "check_components",
     "check_start",

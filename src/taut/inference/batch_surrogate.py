@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from taut.core import Datum, num_rows
 from taut.gradients import Surrogate
 
-__all__ = ["BatchSurrogate", "Prepare", "batch_surrogate"]
+__all__ = ["BatchSurrogate", "Prepare", "batch_surrogate", "row_key"]
 
 Prepare = Callable[[Datum, PRNGKeyArray], Datum]
 
@@ -55,10 +55,7 @@ def batch_surrogate(
     """
 
     def prepared(datum: Datum, datum_key: PRNGKeyArray, *entries: Any) -> Surrogate:
-        if prepare is not None:
-            prepare_key, datum_key = jax.random.split(datum_key)
-            datum = prepare(datum, prepare_key)
-        return one(datum, datum_key, *entries)
+        return one(*row_key(datum, datum_key, prepare=prepare), *entries)
 
     out = jax.vmap(prepared)(batch, jax.random.split(key, num_rows(batch)), *per_row)
     weight = 1.0 if batch.weight is None else batch.weight
@@ -67,3 +64,13 @@ def batch_surrogate(
         surrogate=jnp.mean(weight * out.surrogate) - jnp.mean(jnp.asarray(out.aux_surrogate)),
         statistics=jax.tree.map(lambda s: jnp.mean(s, axis=0), out.statistics),
     )
+
+
+def row_key(
+    datum: Datum, key: PRNGKeyArray, *, prepare: Prepare | None
+) -> tuple[Datum, PRNGKeyArray]:
+    """What the model sees of a stored row, and the key that remains for its draws."""
+    if prepare is None:
+        return datum, key
+    prepare_key, key = jax.random.split(key)
+    return prepare(datum, prepare_key), key

@@ -3,7 +3,8 @@
     (theta, phi) <- (theta, phi) + optimizer(grad of the batch mean of the surrogate)
 
 The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`, so it is a function of the
-state and the batch alone.
+state and the batch alone. A step whose value or gradient is not finite is rejected: only its number
+remains.
 """
 
 from typing import Any, NamedTuple
@@ -12,13 +13,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum
+from taut.core import AbstractPair, Datum, num_rows, particles
 from taut.gradients import AbstractEstimator, Surrogate
-from taut.inference.algorithm import Algorithm, Metrics
-from taut.inference.batch_surrogate import Prepare, batch_surrogate
+from taut.inference.algorithm import Algorithm, Inspection, Metrics
+from taut.inference.batch_surrogate import Prepare, batch_surrogate, row_key
 
 __all__ = ["JointState", "joint"]
 
@@ -30,13 +31,15 @@ class JointState(NamedTuple):
         parameters: floating-point arrays of the pair; None elsewhere.
         optimizer: state of the optimizer.
         aux: the estimator's own state.
+        scale: what the optimizer's updates are multiplied by.
         key: random key of the run.
-        step: steps taken.
+        step: steps taken, rejected ones among them.
     """
 
     parameters: Any
     optimizer: Any
     aux: Any
+    scale: Float[Array, ""]
     key: PRNGKeyArray
     step: Int[Array, ""]
 
@@ -75,20 +78,24 @@ def joint(
             parameters=arrays,
             optimizer=optimizer.init(arrays),
             aux=aux_start,
+            scale=jnp.ones(()),
             key=draw_key,
             step=jnp.zeros((), jnp.int32),
         )
 
-    def loss(live: tuple[Any, Any], state: JointState, batch: Datum) -> tuple[Array, Any]:
+    def one(live: tuple[Any, Any], state: JointState) -> Any:
         parameters, aux_live = live
         model, guide = eqx.combine(parameters, static).bind()
         aux = eqx.combine(aux_live, state.aux, aux_static)
-        key = jax.random.fold_in(state.key, state.step)
 
-        def one(datum: Datum, datum_key: PRNGKeyArray) -> Surrogate:
+        def surrogate(datum: Datum, datum_key: PRNGKeyArray) -> Surrogate:
             return estimator(bound, model, guide, datum, datum_key, step=state.step, aux=aux)
 
-        out = batch_surrogate(one, batch, key, prepare=prepare)
+        return surrogate
+
+    def loss(live: tuple[Any, Any], state: JointState, batch: Datum) -> tuple[Array, Any]:
+        key = jax.random.fold_in(state.key, state.step)
+        out = batch_surrogate(one(live, state), batch, key, prepare=prepare)
         return -out.surrogate, (out.value, out.statistics)
 
     def step(state: JointState, batch: Datum) -> tuple[JointState, Metrics]:
@@ -96,16 +103,40 @@ def joint(
         (gradients, aux_gradients), (value, statistics) = jax.grad(loss, has_aux=True)(
             live, state, batch
         )
+        finite = jnp.isfinite(value) & jnp.isfinite(optax.tree.norm((gradients, aux_gradients)))
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
+        updates = jax.tree.map(lambda u: state.scale.astype(u.dtype) * u, updates)
         aux = eqx.combine(state.aux, aux_static)
         aux = estimator.update(aux, aux_gradients, statistics, state.step)
-        moved = JointState(
+        moved = state._replace(
             parameters=optax.apply_updates(state.parameters, updates),
             optimizer=optimizer_state,
             aux=eqx.filter(aux, eqx.is_array),
-            key=state.key,
-            step=state.step + 1,
         )
-        return moved, {"bound": value}
+        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, state)
+        # A gradient that is not finite behind a finite value shows as a bound that is not.
+        return kept._replace(step=state.step + 1), {"bound": jnp.where(finite, value, jnp.nan)}
 
-    return Algorithm(init, step, lambda state: eqx.combine(state.parameters, static))
+    def rescale(state: JointState, factor: float) -> JointState:
+        return state._replace(scale=state.scale * factor)
+
+    def inspect(state: JointState, batch: Datum) -> Inspection:
+        model, guide = eqx.combine(state.parameters, static).bind()
+        live = (state.parameters, eqx.filter(state.aux, eqx.is_inexact_array))
+        key = jax.random.fold_in(state.key, state.step)
+
+        def row(entry: tuple[Datum, PRNGKeyArray]) -> Inspection:
+            datum, datum_key = row_key(*entry, prepare=prepare)
+            minted = particles(model, guide, guide, datum, datum_key, bound.minted)
+            gradients = jax.grad(lambda live: one(live, state)(datum, datum_key).surrogate)(live)
+            return Inspection(minted.terms, optax.tree.norm(gradients))
+
+        return jax.lax.map(row, (batch, jax.random.split(key, num_rows(batch))))
+
+    return Algorithm(
+        init,
+        step,
+        lambda state: eqx.combine(state.parameters, static),
+        rescale=rescale,
+        inspect=inspect,
+    )

@@ -18,6 +18,7 @@ import numpy as np
 from taut.core import Datum, Estimate, RunError, num_rows
 from taut.data import batch_indices
 from taut.inference import Algorithm
+from taut.training.schedules import Plateau
 
 __all__ = ["Loop", "Progress", "Recorder", "TrainingState", "compiled_steps", "start", "train"]
 
@@ -56,6 +57,7 @@ class TrainingState(NamedTuple):
         best_value: that value, nats per row; -inf before the first validation.
         best_step: the step it was reached at.
         stale: validations since then.
+        scale: what a plateau has multiplied the updates by.
         step: steps taken.
     """
 
@@ -64,6 +66,7 @@ class TrainingState(NamedTuple):
     best_value: np.ndarray
     best_step: np.ndarray
     stale: np.ndarray
+    scale: np.ndarray
     step: np.ndarray
 
 
@@ -89,6 +92,7 @@ class Loop(NamedTuple):
         seed: of the order of the rows.
         validate_every: steps between validations.
         patience: validations without a better value before stopping; 0 never stops early.
+        plateau: when the steps become smaller; None never.
     """
 
     num_steps: int
@@ -96,6 +100,7 @@ class Loop(NamedTuple):
     seed: int
     validate_every: int
     patience: int = 0
+    plateau: Plateau | None = None
 
 
 def train(
@@ -148,7 +153,7 @@ def train(
         if validate is not None and int(state.step) == event:
             estimate = validate(algorithm.pair(state.inference))
             validation = estimate.value
-            state = _judged(state, algorithm, validation)
+            state = _judged(state, algorithm, validation, loop.plateau)
         if recorder.steps:
             recorder.steps(step, metrics, estimate)
         now = time.perf_counter()
@@ -182,6 +187,7 @@ def start(algorithm: Algorithm) -> TrainingState:
         best_value=np.asarray(-np.inf),
         best_step=np.zeros((), np.int32),
         stale=np.zeros((), np.int32),
+        scale=np.ones(()),
         step=np.zeros((), np.int32),
     )
 
@@ -210,7 +216,9 @@ def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
     return run
 
 
-def _judged(state: TrainingState, algorithm: Algorithm, value: float) -> TrainingState:
+def _judged(
+    state: TrainingState, algorithm: Algorithm, value: float, plateau: Plateau | None
+) -> TrainingState:
     if value > float(state.best_value):
         return state._replace(
             best=_arrays(algorithm, state),
@@ -218,7 +226,13 @@ def _judged(state: TrainingState, algorithm: Algorithm, value: float) -> Trainin
             best_step=state.step,
             stale=np.zeros((), np.int32),
         )
-    return state._replace(stale=state.stale + np.int32(1))
+    state = state._replace(stale=state.stale + np.int32(1))
+    if plateau is None or int(state.stale) % plateau.patience:
+        return state
+    scale = max(plateau.least, float(state.scale) * plateau.factor)
+    assert algorithm.rescale is not None  # checked before the first step
+    inference = algorithm.rescale(state.inference, scale / float(state.scale))
+    return state._replace(inference=inference, scale=np.asarray(scale))
 
 
 def _arrays(algorithm: Algorithm, state: TrainingState) -> Any:
