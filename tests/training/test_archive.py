@@ -106,10 +106,8 @@ def test_a_failed_write_leaves_the_older_file(tmp_path):
 
 
 def test_run_folder_round_trip(tmp_path):
-    run = RunFolder.create(tmp_path / "r")
-    run.write_config(
-        {"data": 'a "quoted" name\\é', "epochs": 3, "beta": 0.5, "hidden": [2, 3], "x": None}
-    )
+    settings = {"data": 'a "quoted" name\\é', "epochs": 3, "beta": 0.5, "hidden": [2, 3], "x": None}
+    run = RunFolder.create(tmp_path / "r", settings)
     run.append_steps(0, {"bound": np.array([-3.0, -2.0])}, None)
     looked = Estimate.from_rows([1.0, 2.0], side="lower", mc_errors=0.1)
     run.append_steps(2, {"bound": np.array([-1.0])}, looked)
@@ -126,28 +124,29 @@ def test_run_folder_round_trip(tmp_path):
     found, facts = again.read_summary()
     assert facts == {"steps": 3}
     assert found["elbo"].value == -np.inf
-    assert found["elbo"].index.tolist() == [4, 7]
+    np.testing.assert_array_equal(found["elbo"].index, [4, 7])
 
 
 def test_run_folders_are_not_overwritten(tmp_path):
-    run = RunFolder.create(tmp_path / "r")
-    run.write_config({"data": "digits"})
+    run = RunFolder.create(tmp_path / "r", {"data": "digits"})
     run.append_steps(0, {"bound": np.array([0.0])}, None)
     with pytest.raises(
         InputError, match=r"got one that holds a run. Try another --out, or --force"
     ):
-        RunFolder.create(run.path)
-    fresh = RunFolder.create(run.path, force=True)
-    assert [p.name for p in fresh.path.iterdir()] == ["figures"]
+        RunFolder.create(run.path, {})
+    fresh = RunFolder.create(run.path, {"data": "other"}, force=True)
+    assert fresh.read_steps() == []
+    assert fresh.read_config() == {"data": "other"}
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("mine")
     with pytest.raises(InputError, match=r"got a folder with other files"):
-        RunFolder.create(other, force=True)
+        RunFolder.create(other, {}, force=True)
     assert (other / "thesis.tex").read_text() == "mine"
     with pytest.raises(InputError, match=r"expected a folder, got a file"):
-        RunFolder.create(other / "thesis.tex")
+        RunFolder.create(other / "thesis.tex", {})
     with pytest.raises(
         InputError, match=r"expected a run folder, got a folder without config.toml"
     ):
@@ -157,8 +156,7 @@ def test_run_folders_are_not_overwritten(tmp_path):
 
 
 def test_an_unfinished_run_says_so(tmp_path):
-    run = RunFolder.create(tmp_path / "r")
-    run.write_config({})
+    run = RunFolder.create(tmp_path / "r", {})
     run.append_steps(0, {"bound": np.array([0.0])}, None)
     with pytest.raises(InputError, match=r"expected a finished run, got no summary.json"):
         run.read_summary()

@@ -1,5 +1,7 @@
 """The loop: which steps are taken does not depend on how they are cut into dispatches."""
 
+import re
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ from taut.core import Datum, Estimate, RunError
 from taut.data import Schema, batch_indices
 from taut.gradients import AbstractEstimator, Reparameterized, Surrogate
 from taut.inference import joint
-from taut.training import Loop, Recorder, train
+from taut.training import Loop, Plateau, Recorder, train
 from taut.training import loop as loop_module
 
 ROWS = Datum(np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32))
@@ -112,10 +114,67 @@ def test_keeps_the_best_parameters_and_stops_when_they_grow_stale():
 
 
 def test_a_bound_that_is_not_finite_stops_the_run_and_names_the_step():
-    with pytest.raises(
-        RunError, match=r"training: expected a finite bound.*at step \d+\. Try a smaller"
-    ):
+    with pytest.raises(RunError) as failure:
         train(_algorithm(learning_rate=1e30), ROWS, _loop())
+    expected = r"training: expected a finite bound.*from step \d+ on \(row \d+: .* Try a smaller"
+    assert re.match(expected, str(failure.value))
+
+
+def _with_an_outlier(row):
+    x = np.array(ROWS.x)
+    x[row] = 1e30  # its square overflows
+    return Datum(x, index=np.arange(100, 140))
+
+
+def test_a_rare_bad_step_is_rejected_and_leaves_no_trace():
+    seen = {}
+
+    def record(first, metrics, validation):
+        seen.update(enumerate(metrics["bound"], first))
+
+    rows = _with_an_outlier(17)
+    state = train(_algorithm(), rows, _loop(), recorder=Recorder(record))
+    bad = [t for t, order in enumerate(batch_indices(5, 0, 30, 40, 8)) if 17 in order]
+    assert [t for t, bound in seen.items() if np.isnan(bound)] == bad
+    assert len(bad) == 6
+
+    algorithm = _algorithm()
+    inference = algorithm.init()
+    step = jax.jit(algorithm.step)
+    for t, order in enumerate(batch_indices(5, 0, 30, 40, 8)):
+        if t in bad:
+            inference = inference._replace(step=inference.step + 1)
+        else:
+            inference, _ = step(inference, Datum(ROWS.x[order], index=100 + order))
+    for a, b in zip(
+        _leaves(state.inference.parameters), _leaves(inference.parameters), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-7)  # float32, other fusion
+
+
+@pytest.mark.parametrize("most_steps", [512, 4])
+def test_bad_steps_that_persist_name_row_and_term(most_steps, monkeypatch):
+    monkeypatch.setattr(loop_module, "_MOST_STEPS", most_steps)
+    x = np.where(np.arange(40)[:, None] == 17, 1e30, ROWS.x).astype(np.float32)
+    with pytest.raises(RunError, match=r"none from step 0 on \(row 117: -log_q is inf\)"):
+        train(
+            _algorithm(),
+            Datum(x, index=np.arange(100, 140)),
+            _loop()._replace(batch_size=40),
+        )
+
+
+def test_a_plateau_makes_steps_smaller():
+    values = iter([0.0, *[-1.0] * 9])
+    loop = _loop(num_steps=100, plateau=Plateau(patience=3, factor=0.5, least=0.2))
+    state = train(
+        _algorithm(),
+        ROWS,
+        loop,
+        validate=lambda _: Estimate.from_rows([next(values)], side="lower"),
+    )
+    assert float(state.scale) == 0.2  # 1, 0.5, 0.25, and the least
+    assert float(state.inference.scale) == pytest.approx(0.2, rel=1e-6)
 
 
 class Counting(AbstractEstimator):

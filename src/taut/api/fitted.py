@@ -127,8 +127,7 @@ class Fit:
         Raises:
             InputError: the folder holds a run (see `force`) or something else.
         """
-        run = RunFolder.create(path, force=force)
-        run.write_config(self.settings)
+        run = RunFolder.create(path, self.settings, force=force)
         for record in self.history:
             metrics = {
                 k: np.asarray([v]) for k, v in record.items() if k not in ("step", "validation")

@@ -15,6 +15,7 @@ from jaxtyping import PRNGKeyArray
 
 import taut
 from taut.api.fitted import Fit, as_key
+from taut.api.resuming import begin, fingerprint
 from taut.architectures import VAE, AbstractArchitecture
 from taut.bounds import ELBO, AbstractBound
 from taut.core import AbstractPair, Datum, Estimate, InputError
@@ -28,8 +29,9 @@ from taut.training import (
     Plateau,
     Progress,
     Recorder,
-    RunFolder,
     ScheduleName,
+    TrainingState,
+    save_checkpoint,
     schedule,
     train,
 )
@@ -60,8 +62,10 @@ def fit(
     num_particles: int = 1000,
     precision: Literal["float32", "float64"] = "float32",
     key: int | PRNGKeyArray = 0,
+    checkpoint_every: int = 1000,
     out: Path | str | None = None,
     force: bool = False,
+    resume: bool = False,
     settings: Mapping[str, Any] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Fit:
@@ -89,8 +93,10 @@ def fit(
         num_particles: draws per test row for the final importance-sampled log-evidence.
         precision: of all arithmetic.
         key: whole number or random key; everything random follows from it.
+        checkpoint_every: steps between checkpoints in the run folder.
         out: run folder to write while fitting; None writes nothing.
         force: replace a run that is there.
+        resume: go on with the run in `out` from its last checkpoint, with the same data and options.
         settings: what to write as config.toml instead of the arguments here.
         progress: called about twice a second.
 
@@ -100,12 +106,15 @@ def fit(
 
     Raises:
         InputError: an option, the data, or a combination of parts cannot be used.
-        RunError: the bound stopped being finite.
+        RunError: the bound is not finite, for good, or the disk does not take a checkpoint.
+        KeyboardInterrupt: Ctrl-C; a run folder holds a checkpoint of the last step.
     """
     bound = ELBO() if bound is None else bound
     gradient = Reparameterized() if gradient is None else gradient
     data = data if isinstance(data, Data) else load_data(data)
-    _check_options(learning_rate, clip_norm, epochs, patience, num_particles, precision)
+    _check_options(
+        learning_rate, clip_norm, epochs, patience, num_particles, precision, checkpoint_every
+    )
     with jax.enable_x64(precision == "float64"):
         architecture, reasons = (model or VAE()).resolved(data.schema)
         name = data.schema.name
@@ -147,6 +156,7 @@ def fit(
             validate_every=validate_every or per_epoch * math.ceil(_VALIDATION_STEPS / per_epoch),
             patience=patience,
             plateau=Plateau() if learning_rate_schedule == "plateau" else None,
+            checkpoint_every=checkpoint_every,
         )
         chosen = dict(settings) if settings is not None else {
             "data": data.source, **_plain_settings(architecture, bound, gradient),
@@ -156,8 +166,9 @@ def fit(
             "patience": patience, "precision": precision,
             "seed": key if isinstance(key, int) else None,
         }  # fmt: skip
-        run = None if out is None else RunFolder.create(out, force=force)
-        history: list[dict[str, Any]] = []
+        run, history, state, resumed = begin(
+            out, chosen, algorithm, data, force=force, resume=resume
+        )
 
         def record(first: int, metrics: dict[str, np.ndarray], validation: Estimate | None) -> None:
             for i in range(len(metrics["bound"])):
@@ -167,16 +178,25 @@ def fit(
             if run is not None:
                 run.append_steps(first, metrics, validation)
 
-        if run is not None:
-            run.write_config(chosen)
+        def keep(state: TrainingState) -> None:
+            if run is not None:
+                run.flush_steps()
+                save_checkpoint(run.checkpoints, state, fingerprint=fingerprint(data, chosen))
+
         started = time.perf_counter()
-        state = train(
-            algorithm,
-            train_rows,
-            loop,
-            validate=lambda p: expected_bound(p, validation_rows, bound, key=validation_key),
-            recorder=Recorder(record, progress),
-        )
+        try:
+            state = train(
+                algorithm,
+                train_rows,
+                loop,
+                validate=lambda p: expected_bound(p, validation_rows, bound, key=validation_key),
+                recorder=Recorder(record, progress, keep),
+                state=state,
+            )
+        except KeyboardInterrupt as interrupt:
+            if run is None or not str(interrupt):
+                raise
+            raise KeyboardInterrupt(f"{interrupt}; `taut resume {run.path}` goes on") from None
         trained = time.perf_counter()
         _, static = eqx.partition(pair, eqx.is_array)
         pair = eqx.combine(state.best, static)
@@ -195,7 +215,8 @@ def fit(
         "particles": num_particles,
     }
     facts |= {f"{choice} chosen because": reason for choice, reason in reasons.items()}
-    facts |= {f"note {i}": note for i, note in enumerate(data.notes, start=1)}
+    notes = (*data.notes, *resumed)
+    facts |= {f"note {i}": note for i, note in enumerate(notes, start=1)}
     departure = bound.departure(steps)
     if departure:
         facts["objective differs from the bound"] = departure
@@ -299,6 +320,7 @@ def _check_options(
     patience: int,
     num_particles: int,
     precision: str,
+    checkpoint_every: int,
 ) -> None:
     def refuse(expected: str, got: Any, remedy: str, where: str) -> None:
         raise InputError(expected, f"{got}", remedy, where=where)
@@ -309,6 +331,8 @@ def _check_options(
         refuse("a positive number", clip_norm, "1", "clip-norm")
     if epochs is not None and epochs < 1:
         refuse("a whole number of at least 1", epochs, "100", "epochs")
+    if checkpoint_every < 1:
+        refuse("a whole number of at least 1", checkpoint_every, "1000", "checkpoint-every")
     if patience < 0:
         refuse("a whole number of at least 0", patience, "0 to never stop early", "patience")
     if num_particles < 2:

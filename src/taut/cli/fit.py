@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from taut.architectures import AbstractArchitecture
     from taut.bounds import AbstractBound
 
-__all__ = ["fit"]
+__all__ = ["fit", "run_fit"]
 
 
 def fit(
@@ -47,14 +47,37 @@ def fit(
         raise InputError("DATA", "none", "`taut fit digits`", where="fit")
     given = merged(options, from_file)
 
-    from taut.training.run_folder import RunFolder, next_run
-
     if out is not None:
+        from taut.training.run_folder import RunFolder
+
         RunFolder.check_free(out, force=force)
 
+    run_fit(source, given, out, force=force, json=json)
+
+
+def run_fit(
+    source: str,
+    given: FitOptions,
+    out: Path | None,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    json: bool = False,
+) -> None:
+    """Fit or go on fitting, draw the figures, print the results.
+
+    Arguments:
+        source: where the rows are.
+        given: options.
+        out: run folder; None for the next free one.
+        force: replace a run that is there.
+        resume: go on with it.
+        json: print JSON.
+    """
     import taut
     from taut.cli.output import finish_fit, training_display
     from taut.cli.rows import load_source
+    from taut.training.run_folder import next_run
 
     loaded = load_source(source, given)
     architecture, bound = _architecture(given), _bound(given, len(loaded.train))
@@ -64,17 +87,26 @@ def fit(
             loaded,
             model=architecture,
             bound=bound,
-            learning_rate=_or(given.learning_rate, 1e-3),
-            clip_norm=given.clip_norm,
-            epochs=given.epochs,
-            batch_size=given.batch_size,
-            validate_every=given.validate_every,
-            patience=_or(given.patience, 20),
-            num_particles=_or(given.evidence_particles, 1000),
-            precision=given.precision or "float32",
-            key=_or(given.seed, 0),
+            **_present(
+                {
+                    "learning_rate": given.learning_rate,
+                    "learning_rate_schedule": given.learning_rate_schedule,
+                    "warmup_steps": given.warmup_steps,
+                    "ema": given.ema,
+                    "clip_norm": given.clip_norm,
+                    "epochs": given.epochs,
+                    "batch_size": given.batch_size,
+                    "validate_every": given.validate_every,
+                    "patience": given.patience,
+                    "num_particles": given.evidence_particles,
+                    "precision": given.precision,
+                    "key": given.seed,
+                    "checkpoint_every": given.checkpoint_every,
+                }
+            ),
             out=folder,
             force=force,
+            resume=resume,
             settings={"data": source, **given.given()},
             progress=progress,
         )
@@ -133,7 +165,3 @@ def _bound(given: FitOptions, num_rows: int) -> "AbstractBound":
 
 def _present(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _or(value: Any, default: Any) -> Any:
-    return default if value is None else value

@@ -15,6 +15,7 @@ from taut.cli.em import em
 from taut.cli.evaluate import compare, evaluate
 from taut.cli.explore import encode, interpolate, reconstruct, sample
 from taut.cli.fit import fit
+from taut.cli.resume import resume
 from taut.cli.show import show
 from taut.errors import TautError
 
@@ -33,7 +34,7 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
-for command in (fit, em, evaluate, sample, reconstruct, encode, interpolate, show, compare):
+for command in (fit, resume, em, evaluate, sample, reconstruct, encode, interpolate, show, compare):
     app.command(command)
 
 
@@ -55,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _complain(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        _complain("interrupted")
+    except KeyboardInterrupt as interrupt:
+        _complain(str(interrupt) or "interrupted")
         return 130
     except (OSError, MemoryError) as error:
         if debug:

@@ -68,7 +68,17 @@ class FitOptions:
     batch_size: Annotated[int | None, Parameter(group=_TRAINING)] = None
     """Rows a step. [default: 128, or all rows if fewer]"""
     learning_rate: Annotated[float | None, Parameter(group=_TRAINING)] = None
-    """Step size of Adam. [default: 0.001]"""
+    """Step size of Adam, after the warm-up. [default: 0.001]"""
+    learning_rate_schedule: Annotated[
+        Literal["constant", "cosine", "plateau"] | None, Parameter(group=_TRAINING)
+    ] = None
+    """Afterwards: constant, falling to 0 as a cosine, or halved after 5 validations without a
+    better value. [default: constant]"""
+    warmup_steps: Annotated[int | None, Parameter(group=_TRAINING)] = None
+    """Steps over which the step size rises. [default: 0]"""
+    ema: Annotated[float | None, Parameter(group=_TRAINING)] = None
+    """Decay of the moving average of the parameters that is validated, kept and reported, such as
+    0.999. [default: 0, the parameters themselves]"""
     clip_norm: Annotated[float | None, Parameter(group=_TRAINING)] = None
     """Largest norm of a gradient. [default: no limit]"""
     patience: Annotated[int | None, Parameter(group=_TRAINING)] = None
@@ -104,6 +114,8 @@ class FitOptions:
     image_shape: Annotated[str | None, Parameter(group=_DATA)] = None
     """Height and width of images stored as flat rows, such as 28,28."""
 
+    checkpoint_every: Annotated[int | None, Parameter(group=_RUN)] = None
+    """Steps between checkpoints, which `taut resume` goes on from. [default: 1000]"""
     evidence_particles: Annotated[int | None, Parameter(group=_RUN)] = None
     """Draws per test row for the final log-evidence. [default: 1000]"""
 

@@ -3,7 +3,10 @@
 One compiled program moves the state by n steps, n being an argument: `lax.fori_loop` over a buffer of
 row numbers. Which rows step t sees is a function of (seed, t), and the state carries everything else,
 so how the steps are cut into dispatches changes no bit of the result. Events (validation, early
-stopping) happen at fixed step counts; the clock decides only how often progress is shown.
+stopping, checkpoints) happen at fixed step counts; the clock decides only how often progress is shown.
+
+An algorithm that rejects steps which are not finite reports them as a bound of NaN. Ten in a row end
+the run, with the row and the term that the first of them broke on.
 """
 
 import time
@@ -15,15 +18,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from taut.core import Datum, Estimate, RunError, num_rows
+from taut.core import Datum, Estimate, InputError, RunError, num_rows
 from taut.data import batch_indices
 from taut.inference import Algorithm
+from taut.training.blame import blame
+from taut.training.interrupts import deferred_interrupt
 from taut.training.schedules import Plateau
 
 __all__ = ["Loop", "Progress", "Recorder", "TrainingState", "compiled_steps", "start", "train"]
 
 _MOST_STEPS = 512  # per dispatch: the size of the compiled row-number buffer
 _SECONDS = 0.5  # between two progress reports, roughly
+_MOST_REJECTED = 10  # steps in a row; a rare bad draw is passed over, a broken model is not
 
 
 class Progress(NamedTuple):
@@ -58,6 +64,7 @@ class TrainingState(NamedTuple):
         best_step: the step it was reached at.
         stale: validations since then.
         scale: what a plateau has multiplied the updates by.
+        rejected: steps in a row, up to now, whose bound was not finite.
         step: steps taken.
     """
 
@@ -67,6 +74,7 @@ class TrainingState(NamedTuple):
     best_step: np.ndarray
     stale: np.ndarray
     scale: np.ndarray
+    rejected: np.ndarray
     step: np.ndarray
 
 
@@ -77,10 +85,12 @@ class Recorder(NamedTuple):
         steps: called after consecutive steps with the first one's number, their metrics, each (n,),
             and the validation estimate made after the last of them, if one was.
         progress: called about twice a second.
+        checkpoint: called with a state to keep, after `steps` was told of all steps before it.
     """
 
     steps: Callable[[int, dict[str, np.ndarray], Estimate | None], None] | None = None
     progress: Callable[[Progress], None] | None = None
+    checkpoint: Callable[[TrainingState], object] | None = None
 
 
 class Loop(NamedTuple):
@@ -91,6 +101,7 @@ class Loop(NamedTuple):
         batch_size: rows a step.
         seed: of the order of the rows.
         validate_every: steps between validations.
+        checkpoint_every: steps between checkpoints; 0 makes none but the last.
         patience: validations without a better value before stopping; 0 never stops early.
         plateau: when the steps become smaller; None never.
     """
@@ -101,6 +112,7 @@ class Loop(NamedTuple):
     validate_every: int
     patience: int = 0
     plateau: Plateau | None = None
+    checkpoint_every: int = 0
 
 
 def train(
@@ -126,55 +138,78 @@ def train(
         the state after the last step; `best` holds the parameters to keep.
 
     Raises:
-        RunError: the bound stopped being finite; the message names the step.
+        RunError: the bound is not finite, for good; the message names step, row and term.
+        KeyboardInterrupt: Ctrl-C, after a checkpoint.
     """
     state = start(algorithm) if state is None else state
+    if loop.plateau is not None and algorithm.rescale is None:
+        raise InputError(
+            "an algorithm with a step size", "one without", "the constant schedule",
+            where="learning-rate-schedule",
+        )  # fmt: skip
     resident = jax.device_put(rows)
     total_rows = num_rows(rows)
     run = compiled_steps(algorithm)
     started = time.perf_counter()
     size, warm, validation, shown = 1, False, None, started
 
-    while int(state.step) < loop.num_steps and not _stopped(state, loop):
-        step = int(state.step)
-        event = min(_next_multiple(step, loop.validate_every), loop.num_steps)
-        count = min(size, event - step, _MOST_STEPS)
-        order = np.zeros((_MOST_STEPS, loop.batch_size), np.int32)
-        order[:count] = batch_indices(loop.seed, step, count, total_rows, loop.batch_size)
+    with deferred_interrupt() as interrupt:
+        while int(state.step) < loop.num_steps and not _stopped(state, loop):
+            step = int(state.step)
+            count = min(size, _next_event(step, loop) - step, _MOST_STEPS)
+            order = np.zeros((_MOST_STEPS, loop.batch_size), np.int32)
+            order[:count] = batch_indices(loop.seed, step, count, total_rows, loop.batch_size)
 
-        tick = time.perf_counter()
-        inference, log = run(state.inference, resident, order, count)
-        metrics = {name: np.asarray(values)[:count] for name, values in log.items()}
-        _refuse_non_finite(metrics["bound"], step)
-        seconds = time.perf_counter() - tick
+            tick = time.perf_counter()
+            inference, log = run(state.inference, resident, order, count)
+            metrics = {name: np.asarray(values)[:count] for name, values in log.items()}
+            rejected = _rejected(metrics["bound"], int(state.rejected))
+            most = _MOST_REJECTED if algorithm.inspect else 1
+            if rejected.max() >= most:
+                began = int(np.argmax(rejected >= most)) - most + 1
+                first = max(began, 0)  # nothing has moved since an earlier dispatch
+                before, _ = run(state.inference, resident, order, first)
+                raise _failure(algorithm, before, _rows(resident, order[first]), step + began)
+            seconds = time.perf_counter() - tick
 
-        state = state._replace(inference=inference, step=np.asarray(step + count, np.int32))
-        estimate = None
-        if validate is not None and int(state.step) == event:
-            estimate = validate(algorithm.pair(state.inference))
-            validation = estimate.value
-            state = _judged(state, algorithm, validation, loop.plateau)
-        if recorder.steps:
-            recorder.steps(step, metrics, estimate)
-        now = time.perf_counter()
-        if recorder.progress and (now - shown > _SECONDS or int(state.step) == loop.num_steps):
-            shown = now
-            recorder.progress(
-                Progress(
-                    step=int(state.step),
-                    num_steps=loop.num_steps,
-                    epoch=int(state.step) * loop.batch_size / total_rows,
-                    bound=float(metrics["bound"].mean()),
-                    validation=validation,
-                    steps_per_second=count / seconds,
-                    seconds=now - started,
-                )
+            state = state._replace(
+                inference=inference,
+                rejected=rejected[-1],
+                step=np.asarray(step + count, np.int32),
             )
-        # The first dispatch compiles; later ones are sized to last about as long as one report.
-        size = max(1, int(count * _SECONDS / seconds)) if warm else 16
-        warm = True
-    if validate is None:
-        state = state._replace(best=_arrays(algorithm, state), best_step=state.step)
+            step, estimate = step + count, None
+            if validate is not None and _due(step, loop.validate_every, loop):
+                estimate = validate(algorithm.pair(state.inference))
+                validation = estimate.value
+                state = _judged(state, algorithm, validation, loop.plateau)
+            if recorder.steps:
+                recorder.steps(step - count, metrics, estimate)
+            if validate is None and step == loop.num_steps:
+                state = state._replace(best=_arrays(algorithm, state), best_step=state.step)
+            last = step == loop.num_steps or _stopped(state, loop)
+            if recorder.checkpoint and (
+                last or interrupt.made or _due(step, loop.checkpoint_every, loop)
+            ):
+                recorder.checkpoint(state)
+            if interrupt.made:
+                raise KeyboardInterrupt(f"interrupted after {step} steps")
+            now = time.perf_counter()
+            if recorder.progress and (now - shown > _SECONDS or step == loop.num_steps):
+                shown = now
+                recorder.progress(
+                    Progress(
+                        step=step,
+                        num_steps=loop.num_steps,
+                        epoch=step * loop.batch_size / total_rows,
+                        bound=float(metrics["bound"].mean()),
+                        validation=validation,
+                        steps_per_second=count / seconds,
+                        seconds=now - started,
+                    )
+                )
+            # The first dispatch compiles; later ones last about as long as one report.
+            size = max(1, int(count * _SECONDS / seconds)) if warm else 16
+            warm = True
     return state
 
 
@@ -188,6 +223,7 @@ def start(algorithm: Algorithm) -> TrainingState:
         best_step=np.zeros((), np.int32),
         stale=np.zeros((), np.int32),
         scale=np.ones(()),
+        rejected=np.zeros((), np.int32),
         step=np.zeros((), np.int32),
     )
 
@@ -201,7 +237,7 @@ def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
     @jax.jit
     def run(state: Any, rows: Datum, order: Any, count: Any) -> tuple[Any, dict[str, Any]]:
         def batch(i: Any) -> Datum:
-            return jax.tree.map(lambda leaf: leaf[order[i]], rows)
+            return _rows(rows, order[i])
 
         _, metrics = jax.eval_shape(algorithm.step, state, batch(0))
         log = jax.tree.map(lambda m: jnp.zeros((order.shape[0], *m.shape), m.dtype), metrics)
@@ -214,6 +250,10 @@ def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
         return jax.lax.fori_loop(0, count, body, (state, log))
 
     return run
+
+
+def _rows(rows: Datum, numbers: Any) -> Datum:
+    return jax.tree.map(lambda leaf: leaf[numbers], rows)
 
 
 def _judged(
@@ -243,16 +283,29 @@ def _stopped(state: TrainingState, loop: Loop) -> bool:
     return loop.patience > 0 and int(state.stale) >= loop.patience
 
 
-def _refuse_non_finite(bound: np.ndarray, first_step: int) -> None:
-    bad = ~np.isfinite(bound)
-    if bad.any():
-        raise RunError(
-            "a finite bound at every step",
-            f"{bound[bad][0]} at step {first_step + int(np.argmax(bad))}",
-            "a smaller learning rate, gradient clipping, or float64",
-            where="training",
-        )
+def _rejected(bound: np.ndarray, before: int) -> np.ndarray:
+    """After each step, how many in a row were not finite, (n,)."""
+    counts = np.zeros(len(bound), np.int32)
+    for i, finite in enumerate(np.isfinite(bound)):
+        before = 0 if finite else before + 1
+        counts[i] = before
+    return counts
 
 
-def _next_multiple(step: int, every: int) -> int:
-    return (step // every + 1) * every
+def _failure(algorithm: Algorithm, state: Any, batch: Datum, step: int) -> RunError:
+    place = "" if algorithm.inspect is None else blame(algorithm.inspect(state, batch), batch)
+    return RunError(
+        "a finite bound at every step",
+        f"none from step {step} on" + (f" ({place})" if place else ""),
+        "a smaller learning rate, gradient clipping, or float64",
+        where="training",
+    )
+
+
+def _due(step: int, every: int, loop: Loop) -> bool:
+    return every > 0 and (step % every == 0 or step == loop.num_steps)
+
+
+def _next_event(step: int, loop: Loop) -> int:
+    every = [n for n in (loop.validate_every, loop.checkpoint_every) if n > 0]
+    return min([(step // n + 1) * n for n in every] + [loop.num_steps])

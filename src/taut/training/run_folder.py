@@ -1,16 +1,24 @@
 """The run folder: everything about one fit, in files that other programs can read.
 
 config.toml          what to type to repeat it
-metrics.jsonl        one line a step: step, bound, and validation where it was looked at
+metrics.jsonl        one line a step: step, bound (null where the step was rejected), and validation
+                     where it was looked at
+checkpoints/         the newest two states of the training
 model.safetensors    arrays, and
 model.json           structure
 summary.json         every Estimate with its side and errors
 rows.safetensors     their per-row values, for paired differences
 figures/
+
+A folder appears with its config.toml inside, in one step, so whatever stops a run leaves one that
+`taut resume` can go on with.
 """
 
 import json
+import math
+import os
 import shutil
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,15 +32,6 @@ from taut.core import Estimate, InputError, write_atomically, write_json
 
 __all__ = ["RunFolder", "next_run", "to_toml"]
 
-_FILES = (
-    "config.toml",
-    "metrics.jsonl",
-    "model.safetensors",
-    "model.json",
-    "summary.json",
-    "rows.safetensors",
-)
-
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -41,18 +40,34 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: Path | str, *, force: bool = False) -> "RunFolder":
-        """An empty run folder.
+    def create(
+        cls, path: Path | str, settings: Mapping[str, Any], *, force: bool = False
+    ) -> "RunFolder":
+        """A run folder without steps.
+
+        Arguments:
+            path: where.
+            settings: what config.toml will hold.
+            force: replace a run that is there.
 
         Raises:
             InputError: see `check_free`.
         """
         cls.check_free(path, force=force)
         run = cls(Path(path))
-        for name in _FILES:
-            (run.path / name).unlink(missing_ok=True)
-        shutil.rmtree(run.figures, ignore_errors=True)
-        run.figures.mkdir(parents=True)
+        run.path.parent.mkdir(parents=True, exist_ok=True)
+        # Built beside and renamed: a run folder never lacks its config.toml.
+        scratch = Path(tempfile.mkdtemp(prefix=f".{run.path.name}.", dir=run.path.parent))
+        new = cls(scratch / "new")
+        new.figures.mkdir(parents=True)
+        new.write_config(settings)
+        (new.path / "metrics.jsonl").touch()
+        try:
+            if run.path.exists():
+                run.path.rename(scratch / "old")
+            os.replace(new.path, run.path)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
         return run
 
     @classmethod
@@ -104,6 +119,15 @@ class RunFolder:
         return (self.path / "config.toml").is_file() and any(has)
 
     @property
+    def is_finished(self) -> bool:
+        """True when the last file of a run, its summary, is there."""
+        return (self.path / "summary.json").is_file()
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
 
@@ -127,11 +151,44 @@ class RunFolder:
             name: np.asarray(values, np.float64).tolist() for name, values in metrics.items()
         }
         count = len(next(iter(columns.values())))
-        lines = [{"step": first + i, **{n: c[i] for n, c in columns.items()}} for i in range(count)]
+        lines: list[dict[str, Any]] = [
+            {
+                "step": first + i,
+                **{n: c[i] if math.isfinite(c[i]) else None for n, c in columns.items()},
+            }
+            for i in range(count)
+        ]
         if validation is not None:
             lines[-1]["validation"] = validation.to_dict()
         with (self.path / "metrics.jsonl").open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
+
+    def flush_steps(self) -> None:
+        """Wait until metrics.jsonl is on the disk, before a checkpoint that counts on it."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            os.fsync(file.fileno())
+
+    def keep_steps(self, count: int) -> list[dict[str, Any]]:
+        """Drop the lines from step `count` on, and a last one that was cut off; the lines that stay.
+
+        Raises:
+            InputError: lines of earlier steps are missing.
+        """
+        path = self.path / "metrics.jsonl"
+        text = path.read_text() if path.is_file() else ""
+        lines = text.split("\n")[: min(count, text.count("\n"))]
+        try:
+            steps = [json.loads(line) for line in lines]
+        except json.JSONDecodeError:
+            steps = []
+        if [record["step"] for record in steps] != list(range(count)):
+            raise InputError(
+                f"a line for each of the {count} steps before the checkpoint", f"{len(steps)} lines",
+                "a backup of the file, or fitting again with --force", where=str(path),
+            )  # fmt: skip
+        kept = "".join(line + "\n" for line in lines)
+        write_atomically(path, lambda file: file.write(kept.encode()))
+        return steps
 
     def read_steps(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, oldest first."""
