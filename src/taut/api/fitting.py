@@ -58,6 +58,7 @@ def fit(
     epochs: int | None = None,
     batch_size: int | None = None,
     validate_every: int | None = None,
+    validation_bound: AbstractBound | None = None,
     patience: int = 20,
     num_particles: int = 1000,
     precision: Literal["float32", "float64"] = "float32",
@@ -88,6 +89,8 @@ def fit(
         batch_size: rows a step; None for 128 or all rows, if fewer.
         validate_every: steps between validations; None for the whole passes over the training rows
             that make at least 50.
+        validation_bound: what stopping and the kept parameters are decided on; `bound` when None. An
+            IWAE of many particles looks at the model rather than at an encoder that overfits.
         patience: validations without a better value before stopping, 0 never; the parameters with
             the best validation value are kept.
         num_particles: draws per test row for the final importance-sampled log-evidence.
@@ -189,7 +192,9 @@ def fit(
                 algorithm,
                 train_rows,
                 loop,
-                validate=lambda p: expected_bound(p, validation_rows, bound, key=validation_key),
+                validate=lambda p: expected_bound(
+                    p, validation_rows, validation_bound or bound, key=validation_key
+                ),
                 recorder=Recorder(record, progress, keep),
                 state=state,
             )

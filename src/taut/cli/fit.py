@@ -87,6 +87,7 @@ def run_fit(
             loaded,
             model=architecture,
             bound=bound,
+            validation_bound=_validation_bound(given.validation_particles),
             **_present(
                 {
                     "learning_rate": given.learning_rate,
@@ -161,6 +162,12 @@ def _bound(given: FitOptions, num_rows: int) -> "AbstractBound":
                 where=flag,
             )
     return BOUNDS[name](**_present(own[name]))
+
+
+def _validation_bound(num_particles: int | None) -> "AbstractBound | None":
+    from taut.bounds import IWAE
+
+    return None if num_particles is None else IWAE(num_particles=num_particles)
 
 
 def _present(options: dict[str, Any]) -> dict[str, Any]:

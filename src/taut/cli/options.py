@@ -85,6 +85,9 @@ class FitOptions:
     """Validations without a better value before stopping; 0 never stops early. [default: 20]"""
     validate_every: Annotated[int | None, Parameter(group=_TRAINING)] = None
     """Steps between validations. [default: the whole epochs that make at least 50]"""
+    validation_particles: Annotated[int | None, Parameter(group=_TRAINING)] = None
+    """Decide on the IWAE bound with this many particles, which an overfitting encoder moves less.
+    [default: decide on the bound that is maximised]"""
     precision: Annotated[Literal["float32", "float64"] | None, Parameter(group=_TRAINING)] = None
     """Of all arithmetic. [default: float32]"""
     seed: Annotated[int | None, Parameter(group=_TRAINING)] = None
