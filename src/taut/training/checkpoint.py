@@ -9,7 +9,6 @@ their bits. Restoring needs a state of the same structure, which the algorithm's
 
 import hashlib
 import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,8 +105,8 @@ def restore_checkpoint(folder: Path, like: TrainingState, *, fingerprint: str) -
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     content = path.read_bytes()
-    (length,) = struct.unpack("<Q", content[:8])
-    if length > len(content):
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 + length:
         raise ValueError("it ends early")
     header = dict(json.loads(content[8 : 8 + length])["__metadata__"])
     arrays = load(content)
