@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.networks.activations import activation
+from taut.networks.products import product
 
 __all__ = ["MLP", "Linear"]
 
@@ -34,7 +35,7 @@ class Linear(eqx.Module):
         self.bias = jnp.zeros(out_size)
 
     def __call__(self, x: Float[Array, " i"]) -> Float[Array, " o"]:
-        return x @ self.weight + self.bias
+        return product(x, self.weight) + self.bias
 
 
 class MLP(eqx.Module):
