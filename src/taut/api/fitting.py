@@ -314,7 +314,8 @@ def _plain_settings(
     choices = architecture.to_dict()
     named = {k: v["user"] if isinstance(v, dict) and "user" in v else v for k, v in choices.items()}
     options = {f.name: getattr(bound, f.name) for f in bound.__dataclass_fields__.values()}
-    flat = {k: v for k, v in {**named, **options}.items() if not isinstance(v, dict)}
+    own = choices.get("likelihood_options", {})
+    flat = {k: v for k, v in {**named, **own, **options}.items() if not isinstance(v, dict)}
     return {"model": flat.pop("name"), **flat, "bound": bound.name, "gradient": gradient.name}
 
 

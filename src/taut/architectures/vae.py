@@ -25,16 +25,17 @@ from taut.core import AbstractPair, InputError, Pair, nearest
 from taut.data import Schema
 from taut.guides import FAMILIES, AbstractFamily, AmortizedGuide
 from taut.models import (
-    PRIORS,
     AbstractLikelihood,
     AbstractPrior,
     FixedPrior,
     LatentVariableModel,
     Units,
+    check_prior,
     choose_likelihood,
     make_likelihood,
+    make_prior,
 )
-from taut.networks import ACTIVATIONS, MLP
+from taut.networks import ACTIVATIONS, NETWORKS
 
 __all__ = ["VAE"]
 
@@ -45,21 +46,24 @@ class VAE(AbstractArchitecture):
 
     Attributes:
         latent_dim: number of latent dimensions.
-        hidden: widths of the hidden layers of encoder and, reversed, of decoder.
-        activation: elementwise function between layers.
+        network: name of the kind of encoder and decoder: `mlp`, `gated-mlp`, `residual-conv`.
+        hidden: widths of the hidden layers of encoder and, reversed, of decoder; of residual-conv
+            the channels at 1/2, 1/4, ... of the resolution. None for the network's own.
+        activation: elementwise function between layers; None for the network's own.
         likelihood: name or object; None chooses from the data.
         likelihood_options: keyword options of a likelihood chosen by name.
-        prior: name, `AbstractPrior` or NumPyro distribution.
+        prior: name (`standard-normal`, `mixture:10`), `AbstractPrior` or NumPyro distribution.
         guide: name of a variational family, `AbstractFamily`, or a guide.
-        encoder: user's network from x to the family's features; None for an MLP.
-        decoder: user's network from z to the likelihood's outputs; None for an MLP.
+        encoder: user's network from x to the family's features; None for `network`'s.
+        decoder: user's network from z to the likelihood's outputs; None for `network`'s.
     """
 
     name: ClassVar[str] = "vae"
 
     latent_dim: int = 16
-    hidden: Sequence[int] = (256, 256)
-    activation: str = "gelu"
+    network: str = "mlp"
+    hidden: Sequence[int] | None = None
+    activation: str | None = None
     likelihood: Any = None
     likelihood_options: Mapping[str, Any] = field(default_factory=dict)
     prior: Any = "standard-normal"
@@ -68,40 +72,52 @@ class VAE(AbstractArchitecture):
     decoder: Any = None
 
     def __post_init__(self):
-        object.__setattr__(self, "hidden", tuple(self.hidden))
         _at_least_one(self.latent_dim, "latent-dim")
-        for width in self.hidden:
+        if self.hidden is not None:
+            object.__setattr__(self, "hidden", tuple(self.hidden))
+        for width in self.hidden or ():
             _at_least_one(width, "hidden")
-        _known(self.activation, ACTIVATIONS, "activation")
+        _known(self.network, NETWORKS, "network")
+        if self.activation is not None:
+            _known(self.activation, ACTIVATIONS, "activation")
+            if NETWORKS[self.network].activation is None:
+                raise InputError(
+                    f"no activation with the network {self.network}, whose gates stand in for one",
+                    repr(self.activation), "leaving it out", where="activation",
+                )  # fmt: skip
         if isinstance(self.prior, str):
-            _known(self.prior, PRIORS, "prior")
+            check_prior(self.prior)
         if isinstance(self.guide, str):
             _known(self.guide, FAMILIES, "guide")
 
     def resolved(self, schema: Schema) -> tuple["VAE", dict[str, str]]:
+        chosen = self
+        if self.encoder is None or self.decoder is None:
+            network = NETWORKS[self.network]
+            hidden = None if self.hidden is None else tuple(self.hidden)
+            chosen = replace(
+                self,
+                hidden=network.widths(schema.shape, hidden),
+                activation=self.activation or network.activation,
+            )
         if self.likelihood is not None:
-            return self, {}
+            return chosen, {}
         name, reason = choose_likelihood(
             kind=schema.kind, support=schema.support, levels=schema.levels
         )
-        return replace(self, likelihood=name), {"likelihood": reason}
+        return replace(chosen, likelihood=name), {"likelihood": reason}
 
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
         self.resolved(schema)[0]._likelihood(schema).check(x, where=where)
 
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
-        likelihood = self.resolved(schema)[0]._likelihood(schema)
+        chosen = self.resolved(schema)[0]
+        likelihood = chosen._likelihood(schema)
         units = None if likelihood.discrete else _units(schema)
-        size = math.prod(schema.shape)
-        encoder_key, decoder_key = jax.random.split(key)
-        decoder = self.decoder or MLP(
-            self.latent_dim,
-            self.hidden[::-1],
-            likelihood.num_outputs * size,
-            activation=self.activation,
-            key=decoder_key,
-        )
-        model = LatentVariableModel(self._prior(), decoder, likelihood, schema.shape, units)
+        encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
+        decoder = chosen._decoder(schema, likelihood, decoder_key)
+        prior = self._prior(prior_key)
+        model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
         family = (
             FAMILIES[self.guide](self.latent_dim) if isinstance(self.guide, str) else self.guide
         )
@@ -114,13 +130,7 @@ class VAE(AbstractArchitecture):
                 f"latent_dim={family.latent_dim}",
                 where="guide",
             )
-        encoder = self.encoder or MLP(
-            size,
-            self.hidden,
-            family.num_features,
-            activation=self.activation,
-            key=encoder_key,
-        )
+        encoder = chosen._encoder(schema, family, encoder_key)
         _check_fit(model, encoder, family, schema)
         counts = schema.support == "count"
         return Pair(model, AmortizedGuide(encoder, family, units, log_counts=counts))
@@ -156,9 +166,25 @@ class VAE(AbstractArchitecture):
             self.likelihood, shape=schema.shape, levels=schema.levels, **self.likelihood_options
         )
 
-    def _prior(self) -> AbstractPrior:
+    def _encoder(self, schema: Schema, family: AbstractFamily, key: PRNGKeyArray) -> Any:
+        if self.encoder is not None:
+            return self.encoder
+        widths = tuple(self.hidden or ())
+        return NETWORKS[self.network].encoder(
+            schema.shape, widths, family.num_features, self.activation, key=key
+        )
+
+    def _decoder(self, schema: Schema, likelihood: AbstractLikelihood, key: PRNGKeyArray) -> Any:
+        if self.decoder is not None:
+            return self.decoder
+        widths, outputs = tuple(self.hidden or ()), likelihood.num_outputs
+        return NETWORKS[self.network].decoder(
+            self.latent_dim, widths, outputs, schema.shape, self.activation, key=key
+        )
+
+    def _prior(self, key: PRNGKeyArray) -> AbstractPrior:
         if isinstance(self.prior, str):
-            return PRIORS[self.prior](self.latent_dim)
+            return make_prior(self.prior, self.latent_dim, key=key)
         if isinstance(self.prior, dist.Distribution):
             return FixedPrior(self.prior)
         return self.prior

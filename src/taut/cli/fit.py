@@ -117,9 +117,17 @@ def run_fit(
 def _architecture(given: FitOptions) -> "AbstractArchitecture":
     from taut.architectures import ARCHITECTURES
 
+    if given.library_size is not None and not given.library:
+        raise InputError(
+            "--library with --library-size", "none", "--library, or leaving out --library-size",
+            where="library-size",
+        )  # fmt: skip
+    options = {name: getattr(given, name) for name in ("scale", "floor", "library", "library_size")}
     choices: dict[str, Any] = {
         "likelihood": given.likelihood,
+        "likelihood_options": _present(options),
         "latent_dim": given.latent_dim,
+        "network": given.network,
         "hidden": whole_numbers(given.hidden, "hidden"),
         "activation": given.activation,
         "guide": given.guide,

@@ -35,16 +35,33 @@ class FitOptions:
     likelihood: Annotated[str | None, Parameter(group=_MODEL)] = None
     """p(x | z): bernoulli, continuous-bernoulli, discretized-logistic, gaussian, categorical, ...
     [default: chosen from the data, with the reason]"""
+    scale: Annotated[Literal["model", "dimension", "datum"] | None, Parameter(group=_MODEL)] = None
+    """What one scale of gaussian or student-t stands for: the whole model, a dimension, or a cell of
+    one row (from the decoder). [default: model]"""
+    floor: Annotated[float | None, Parameter(group=_MODEL)] = None
+    """Smallest scale, or inverse dispersion of a negative binomial. [default: 0.001; of
+    discretized-logistic 0.0625 bins]"""
+    library: Annotated[bool | None, Parameter(group=_MODEL)] = None
+    """Condition counts on the row's total, such as the sequencing depth of a cell. [default: no]"""
+    library_size: Annotated[float | None, Parameter(group=_MODEL)] = None
+    """With --library, the total of rows that are drawn. [default: 10000]"""
     latent_dim: Annotated[int | None, Parameter(group=_MODEL)] = None
     """Number of latent dimensions. [default: 16]"""
+    network: Annotated[
+        Literal["mlp", "gated-mlp", "residual-conv"] | None, Parameter(group=_MODEL)
+    ] = None
+    """Kind of encoder and decoder; residual-conv is for images. [default: mlp]"""
     hidden: Annotated[str | None, Parameter(group=_MODEL)] = None
-    """Widths of the encoder's hidden layers; the decoder mirrors them. [default: 256,256]"""
+    """Widths of the encoder's hidden layers, or channels at 1/2, 1/4, ... of the resolution for
+    residual-conv; the decoder mirrors them. [default: 256,256; gated-mlp 300,300; residual-conv
+    32,64]"""
     activation: Annotated[str | None, Parameter(group=_MODEL)] = None
-    """Activation between layers. [default: gelu]"""
+    """Activation between layers; gated-mlp has none. [default: gelu]"""
     guide: Annotated[str | None, Parameter(group=_MODEL)] = None
     """Family of q(z | x): mean-field or full-rank. [default: mean-field]"""
     prior: Annotated[str | None, Parameter(group=_MODEL)] = None
-    """p(z). [default: standard-normal]"""
+    """p(z): standard-normal, or mixture:C of C Gaussians that are learned. [default:
+    standard-normal]"""
 
     bound: Annotated[Literal["elbo", "iwae", "renyi"] | None, Parameter(group=_BOUND)] = None
     """What is maximised. [default: elbo]"""

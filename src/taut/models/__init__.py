@@ -16,7 +16,15 @@ from taut.models.likelihoods import (
     make_likelihood,
 )
 from taut.models.linear_gaussian import LinearGaussian
-from taut.models.priors import PRIORS, AbstractPrior, FixedPrior, StandardNormal
+from taut.models.priors import (
+    PRIORS,
+    AbstractPrior,
+    FixedPrior,
+    MixtureOfGaussians,
+    StandardNormal,
+    check_prior,
+    make_prior,
+)
 from taut.models.units import Units
 
 __all__ = [
@@ -32,10 +40,13 @@ __all__ = [
     "LatentClass",
     "LatentVariableModel",
     "LinearGaussian",
+    "MixtureOfGaussians",
     "ProbabilisticPCA",
     "StandardNormal",
     "Units",
+    "check_prior",
     "choose_likelihood",
     "joint_optimum",
     "make_likelihood",
+    "make_prior",
 ]

@@ -1,6 +1,22 @@
 """The few encoders and decoders."""
 
 from taut.networks.activations import ACTIVATIONS, activation
+from taut.networks.convolution import Convolution, ResidualBlock
+from taut.networks.gated_mlp import GatedMLP
 from taut.networks.mlp import MLP, Linear
+from taut.networks.registry import NETWORKS, AbstractNetwork
+from taut.networks.residual_conv import ResidualConvDecoder, ResidualConvEncoder
 
-__all__ = ["ACTIVATIONS", "MLP", "Linear", "activation"]
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "NETWORKS",
+    "AbstractNetwork",
+    "Convolution",
+    "GatedMLP",
+    "Linear",
+    "ResidualBlock",
+    "ResidualConvDecoder",
+    "ResidualConvEncoder",
+    "activation",
+]

@@ -67,7 +67,7 @@ def make_likelihood(
             raise InputError(
                 f"an option of the likelihood {name}",
                 repr(option),
-                nearest(option, own) if own else "no option: it has none",
+                _who_takes(option) or (nearest(option, own) if own else "no option: it has none"),
                 where=f"likelihood {name}",
             )
     if "levels" in accepted:
@@ -82,6 +82,12 @@ def make_likelihood(
     if "shape" in accepted:
         options["shape"] = tuple(shape)
     return cls(**options)
+
+
+def _who_takes(option: str) -> str | None:
+    """The likelihoods with that option; None where it is nobody's."""
+    takers = [n for n, cls in LIKELIHOODS.items() if option in inspect.signature(cls).parameters]
+    return f"a likelihood that has it: {', '.join(takers)}" if takers else None
 
 
 def choose_likelihood(*, kind: str, support: str, levels: int | None) -> tuple[str, str]:

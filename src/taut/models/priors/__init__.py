@@ -1,11 +1,17 @@
 """Priors p(z)."""
 
-from collections.abc import Callable
-
 from taut.models.priors.abstract import AbstractPrior
 from taut.models.priors.fixed import FixedPrior
+from taut.models.priors.mixture import MixtureOfGaussians
+from taut.models.priors.registry import PRIORS, check_prior, make_prior
 from taut.models.priors.standard_normal import StandardNormal
 
-__all__ = ["PRIORS", "AbstractPrior", "FixedPrior", "StandardNormal"]
-
-PRIORS: dict[str, Callable[[int], AbstractPrior]] = {p.name: p for p in (StandardNormal,)}
+__all__ = [
+    "PRIORS",
+    "AbstractPrior",
+    "FixedPrior",
+    "MixtureOfGaussians",
+    "StandardNormal",
+    "check_prior",
+    "make_prior",
+]
