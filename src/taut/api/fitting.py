@@ -1,11 +1,12 @@
 """`taut.fit`: data in, fitted model and its honest numbers out."""
 
+import contextlib
 import math
 import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -38,6 +39,8 @@ from taut.training import (
 
 __all__ = ["fit"]
 
+Precision = Literal["float64", "float32", "bfloat16"]
+
 _DEFAULT_STEPS = 6000  # enough for the bundled data to stop by itself
 _DEFAULT_BATCH = 128
 _VALIDATION_STEPS = 50  # at least, between two validations
@@ -61,7 +64,7 @@ def fit(
     validation_bound: AbstractBound | None = None,
     patience: int = 20,
     num_particles: int = 1000,
-    precision: Literal["float32", "float64"] = "float32",
+    precision: Precision = "float32",
     key: int | PRNGKeyArray = 0,
     checkpoint_every: int = 1000,
     out: Path | str | None = None,
@@ -94,7 +97,9 @@ def fit(
         patience: validations without a better value before stopping, 0 never; the parameters with
             the best validation value are kept.
         num_particles: draws per test row for the final importance-sampled log-evidence.
-        precision: of all arithmetic.
+        precision: `float64` or `float32` for all arithmetic; `bfloat16` for the matrix products of the
+            networks, added up in float32, with all else in float32. Numbers at the end of a bfloat16
+            fit are computed in float32.
         key: whole number or random key; everything random follows from it.
         checkpoint_every: steps between checkpoints in the run folder.
         out: run folder to write while fitting; None writes nothing.
@@ -118,6 +123,7 @@ def fit(
     _check_options(
         learning_rate, clip_norm, epochs, patience, num_particles, precision, checkpoint_every
     )
+    storage = "float64" if precision == "float64" else "float32"
     with jax.enable_x64(precision == "float64"):
         architecture, reasons = (model or VAE()).resolved(data.schema)
         name = data.schema.name
@@ -128,7 +134,7 @@ def fit(
                 continue  # still grey; the model sees binary draws of it
             architecture.check(data.schema, rows.x, where=f"{name}, {part} rows")
         train_rows, validation_rows, test_rows = (
-            _datum(d.datum(), precision) for d in parts.values()
+            _datum(d.datum(), storage) for d in parts.values()
         )
         batch_size = min(_DEFAULT_BATCH, len(data.train)) if batch_size is None else batch_size
         per_epoch = steps_per_epoch(len(data.train), batch_size)
@@ -188,16 +194,17 @@ def fit(
 
         started = time.perf_counter()
         try:
-            state = train(
-                algorithm,
-                train_rows,
-                loop,
-                validate=lambda p: expected_bound(
-                    p, validation_rows, validation_bound or bound, key=validation_key
-                ),
-                recorder=Recorder(record, progress, keep),
-                state=state,
-            )
+            with _products(precision):
+                state = train(
+                    algorithm,
+                    train_rows,
+                    loop,
+                    validate=lambda p: expected_bound(
+                        p, validation_rows, validation_bound or bound, key=validation_key
+                    ),
+                    recorder=Recorder(record, progress, keep),
+                    state=state,
+                )
         except KeyboardInterrupt as interrupt:
             if run is None or not str(interrupt):
                 raise
@@ -233,7 +240,7 @@ def fit(
         history=tuple(history),
         estimates=estimates,
         facts=facts,
-        precision=precision,
+        precision=storage,
     )
     if run is not None:
         result.save_model(run)
@@ -291,6 +298,13 @@ def _datum(rows: Datum, precision: str) -> Datum:
     return Datum(np.asarray(rows.x, precision), rows.mask, None, rows.index, rows.weight)
 
 
+def _products(precision: str) -> contextlib.AbstractContextManager[Any]:
+    """Where the matrix products are made in the precision that was asked for."""
+    if precision == "bfloat16":
+        return jax.default_matmul_precision("bfloat16")
+    return contextlib.nullcontext()
+
+
 def _redrawn(datum: Datum, key: PRNGKeyArray) -> Datum:
     """Dynamic binarization: grey values as probabilities of a new binary image."""
     x = jax.random.bernoulli(key, datum.x).astype(datum.x.dtype)
@@ -345,5 +359,5 @@ def _check_options(
         refuse(
             "at least two particles, which an error needs", num_particles, "1000", "num-particles"
         )
-    if precision not in ("float32", "float64"):
-        refuse("float32 or float64", repr(precision), "float32", "precision")
+    if precision not in get_args(Precision):
+        refuse(f"one of {', '.join(get_args(Precision))}", repr(precision), "float32", "precision")

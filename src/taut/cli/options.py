@@ -105,8 +105,11 @@ class FitOptions:
     validation_particles: Annotated[int | None, Parameter(group=_TRAINING)] = None
     """Decide on the IWAE bound with this many particles, which an overfitting encoder moves less.
     [default: decide on the bound that is maximised]"""
-    precision: Annotated[Literal["float32", "float64"] | None, Parameter(group=_TRAINING)] = None
-    """Of all arithmetic. [default: float32]"""
+    precision: Annotated[
+        Literal["float64", "float32", "bfloat16"] | None, Parameter(group=_TRAINING)
+    ] = None
+    """float64 or float32 for all arithmetic; bfloat16 for the networks' matrix products alone, with
+    all else, and the numbers at the end, in float32. [default: float32]"""
     seed: Annotated[int | None, Parameter(group=_TRAINING)] = None
     """Everything random follows from it. [default: 0]"""
 

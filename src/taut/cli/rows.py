@@ -27,7 +27,7 @@ def load_source(source: str, given: FitOptions) -> "Data":
         "support": given.support,
         "standardize": given.standardize,
         "image_shape": whole_numbers(given.image_shape, "image-shape"),
-        "dtype": given.precision,
+        "dtype": "float64" if given.precision == "float64" else None,
     }
     return load_data(source, **{k: v for k, v in options.items() if v is not None})
 

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.networks.activations import activation
+from taut.networks.products import product, rounded
 
 __all__ = ["Convolution", "ResidualBlock", "convolve", "convolve_by_products"]
 
@@ -76,9 +77,14 @@ class ResidualBlock(eqx.Module):
 def convolve(x: Float[Array, "H W i"], weight: Float[Array, "3 3 i o"]) -> Float[Array, "H W o"]:
     """The sum over taps as XLA's convolution."""
     layout = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x[None], weight, (1, 1), "SAME", dimension_numbers=layout)[
-        0
-    ]
+    return jax.lax.conv_general_dilated(
+        rounded(x)[None],
+        rounded(weight),
+        (1, 1),
+        "SAME",
+        dimension_numbers=layout,
+        preferred_element_type=x.dtype,
+    )[0]
 
 
 def convolve_by_products(
@@ -89,6 +95,7 @@ def convolve_by_products(
     padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
     rows = jnp.concatenate([padded[:, t : t + width] for t in range(3)], axis=-1)
     above, here, below = (
-        rows[s : s + height] @ taps.reshape(-1, taps.shape[-1]) for s, taps in enumerate(weight)
+        product(rows[s : s + height], taps.reshape(-1, taps.shape[-1]))
+        for s, taps in enumerate(weight)
     )
     return above + here + below

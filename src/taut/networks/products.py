@@ -20,5 +20,6 @@ def product(a: Float[Array, "... i"], b: Float[Array, "i o"]) -> Float[Array, ".
 
 def rounded(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """A factor in the precision that products are made in."""
-    low = jax.config.jax_default_matmul_precision == "bfloat16"
+    asked = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
+    low = asked == "bfloat16"
     return x.astype(jnp.bfloat16) if low else x
