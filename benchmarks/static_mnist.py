@@ -3,9 +3,9 @@
 The one-layer model of Burda, Grosse and Salakhutdinov 2016, section 5: 50 latents, two layers of 200
 tanh units on each side, Larochelle's split 50,000 / 10,000 / 10,000. Published: 88.71 nats trained with
 one particle, 87.63 with five (5000 importance samples, 3280 epochs at batch 20). Here: fewer passes at
-a larger batch, a cosine schedule, a KL that warms up (latents that are pruned in the first epochs do not
-come back), Adam with the paper's epsilon of 1e-4, an average of the parameters, the model chosen by the 20-particle
-bound of the validation rows, one fixed key.
+a larger batch, a cosine schedule, for one particle a KL that warms up (latents that are pruned in the
+first epochs do not come back), Adam with the paper's epsilon, an average of the parameters, the model
+chosen by the 20-particle bound of the validation rows, one fixed key.
 
     TAUT_DATA=FOLDER python benchmarks/static_mnist.py elbo [--epochs N] [--runs FOLDER]
     TAUT_DATA=FOLDER python benchmarks/static_mnist.py iwae [--epochs N] [--runs FOLDER]
