@@ -26,7 +26,7 @@ from taut.bounds import ELBO, IWAE
 from taut.training import schedule
 
 PUBLISHED = {"elbo": 88.71, "iwae": 87.63}
-EPOCHS = {"elbo": 1200, "iwae": 500}
+EPOCHS = {"elbo": 780, "iwae": 500}
 WARMUP_EPOCHS = 60
 PARTICLES = 5000
 BATCH = 100
