@@ -14,7 +14,7 @@ from taut.data import Schema, batch_indices
 from taut.gradients import AbstractEstimator, Reparameterized, Surrogate
 from taut.inference import joint
 from taut.training import Loop, Recorder, train
-from taut.training import loop as loop_module
+from taut.training import feeds as feeds_module
 
 ROWS = Datum(np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32))
 SCHEMA = Schema(name="noise", kind="table", shape=(3,), support="real")
@@ -42,7 +42,7 @@ def _leaves(tree):
 
 def test_any_cut_into_dispatches_gives_the_same_bits(monkeypatch):
     whole = train(_algorithm(), ROWS, _loop())
-    monkeypatch.setattr(loop_module, "_MOST_STEPS", 3)
+    monkeypatch.setattr(feeds_module, "MOST_STEPS", 3)
     cut = train(_algorithm(), ROWS, _loop(validate_every=7))
     parameters = (whole.inference.parameters, cut.inference.parameters)
     for a, b in zip(*map(_leaves, parameters), strict=True):

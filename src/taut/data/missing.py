@@ -47,7 +47,7 @@ class Tally:
         if rows.values.dtype.kind != "f" and label_kind not in "fU":
             return np.zeros(len(rows), bool)  # whole numbers have no word for a missing one
         absent = _absent(rows)
-        bad_rows = absent.any(axis=1)
+        bad_rows = np.asarray(absent.any(axis=1))
         if bad_rows.any():
             self.num_cells += int(absent.sum())
             numbers = np.flatnonzero(bad_rows)

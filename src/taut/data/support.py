@@ -18,7 +18,7 @@ from typing import NamedTuple, cast, get_args
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from taut.data.schema import Kind, Schema, Support
+from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources.rows import Rows
 from taut.errors import InputError, nearest
 
@@ -30,6 +30,7 @@ __all__ = [
     "infer_support",
     "merged_facts",
     "model_values",
+    "refuse_unbinarizable",
     "support_of",
 ]
 
@@ -81,6 +82,17 @@ def support_of(
     """As `infer_support`, from what is known of the values; `where` is for messages."""
     inferred = _by_rule(facts, "image" if intensities else kind)
     return inferred if wish is None else _wished(wish, facts, inferred, where)
+
+
+def refuse_unbinarizable(inferred: Inferred, how: Binarize, where: str) -> None:
+    """Refuse to binarize values that are no intensities."""
+    if how != "none" and inferred.support not in ("binary", "grey", "unit"):
+        raise InputError(
+            "values in [0, 1] or on a grid of grey levels",
+            f"values that read as '{inferred.support}'",
+            "--binarize none",
+            where=f"{where}, binarize",
+        )
 
 
 def model_values(rows: Rows, schema: Schema) -> Float[np.ndarray, "..."]:

@@ -60,11 +60,12 @@ class Rows:
 
     def __init__(self, source: Any):
         self.path = Path(source) if isinstance(source, str | Path) else None
-        self._file = None if self.path is None else open_npy(self.path)
-        self._array = np.asarray(source) if self._file is None else None
-        whole = (
-            self._array.shape if self._file is None else (self._file.num_rows, *self._file.shape)
-        )
+        if self.path is None:
+            self._file, self._array = None, np.asarray(source)
+            whole = self._array.shape
+        else:
+            self._file, self._array = open_npy(self.path), None
+            whole = (self._file.num_rows, *self._file.shape)
         if len(whole) < 2 or whole[0] < 1 or 0 in whole:
             raise InputError(
                 "at least one row of at least one cell", f"shape {whole}", "rows on the first axis",

@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from taut.core import Datum, Estimate, RunError, num_rows
-from taut.data import batch_indices
+from taut.core import Datum, Estimate, RunError
+from taut.data import StreamedRows
 from taut.inference import Algorithm
+from taut.training.feeds import feed_of
 
 __all__ = ["Loop", "Progress", "Recorder", "TrainingState", "compiled_steps", "start", "train"]
 
-_MOST_STEPS = 512  # per dispatch: the size of the compiled row-number buffer
 _SECONDS = 0.5  # between two progress reports, roughly
 
 
@@ -100,7 +100,7 @@ class Loop(NamedTuple):
 
 def train(
     algorithm: Algorithm,
-    rows: Datum,
+    rows: Datum | StreamedRows,
     loop: Loop,
     *,
     validate: Callable[[Any], Estimate] | None = None,
@@ -111,7 +111,7 @@ def train(
 
     Arguments:
         algorithm: what moves.
-        rows: training rows, a batched datum.
+        rows: training rows, a batched datum or on disk.
         loop: length, batch size, events.
         validate: from a pair to its bound on the validation rows; None keeps the last parameters.
         recorder: where metrics and progress go.
@@ -124,8 +124,7 @@ def train(
         RunError: the bound stopped being finite; the message names the step.
     """
     state = start(algorithm) if state is None else state
-    resident = jax.device_put(rows)
-    total_rows = num_rows(rows)
+    feed = feed_of(rows, batch_size=loop.batch_size, seed=loop.seed, num_steps=loop.num_steps)
     run = compiled_steps(algorithm)
     started = time.perf_counter()
     size, warm, validation, shown = 1, False, None, started
@@ -133,12 +132,10 @@ def train(
     while int(state.step) < loop.num_steps and not _stopped(state, loop):
         step = int(state.step)
         event = min(_next_multiple(step, loop.validate_every), loop.num_steps)
-        count = min(size, event - step, _MOST_STEPS)
-        order = np.zeros((_MOST_STEPS, loop.batch_size), np.int32)
-        order[:count] = batch_indices(loop.seed, step, count, total_rows, loop.batch_size)
 
         tick = time.perf_counter()
-        inference, log = run(state.inference, resident, order, count)
+        supplied, order, count = feed.supply(step, min(size, event - step))
+        inference, log = run(state.inference, supplied, order, count)
         metrics = {name: np.asarray(values)[:count] for name, values in log.items()}
         _refuse_non_finite(metrics["bound"], step)
         seconds = time.perf_counter() - tick
@@ -158,7 +155,7 @@ def train(
                 Progress(
                     step=int(state.step),
                     num_steps=loop.num_steps,
-                    epoch=int(state.step) * loop.batch_size / total_rows,
+                    epoch=int(state.step) * loop.batch_size / feed.num_rows,
                     bound=float(metrics["bound"].mean()),
                     validation=validation,
                     steps_per_second=count / seconds,

@@ -1,5 +1,6 @@
 """Sources: one file each, with a registry of the strings that name them."""
 
+from taut.data.sources.parquet import decode_parquet, parquet_form
 from taut.data.sources.registry import SOURCES, Source, read_source, source_name
 from taut.data.sources.row_file import RowFile, open_npy
 from taut.data.sources.rows import Request, Rows
@@ -10,7 +11,9 @@ __all__ = [
     "RowFile",
     "Rows",
     "Source",
+    "decode_parquet",
     "open_npy",
+    "parquet_form",
     "read_source",
     "source_name",
 ]

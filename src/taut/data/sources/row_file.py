@@ -88,7 +88,7 @@ class RowFile:
         """
         row_bytes = self.size * self.stored.itemsize
         values = np.empty((last - first, *self.shape), self.stored)
-        bytes_ = memoryview(values).cast("B") if values.size else memoryview(b"")
+        bytes_ = values.reshape(-1).view(np.uint8).data
         done, start = 0, self.offset + first * row_bytes
         while done < len(bytes_):
             part = bytes_[done : done + _MOST_BYTES]
