@@ -4,6 +4,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +15,13 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 import taut
+from taut.api.check import check_rows
 from taut.api.fitted import Fit, as_key
 from taut.architectures import VAE, AbstractArchitecture
 from taut.bounds import ELBO, AbstractBound
 from taut.core import AbstractPair, Datum, Estimate, InputError
-from taut.data import Data, load_data, steps_per_epoch
-from taut.evidence import expected_bound, importance_sampling, independent_columns
+from taut.data import Data, StreamedRows, load_data, steps_per_epoch
+from taut.evidence import BASELINE_ROWS, expected_bound, importance_sampling, independent_columns
 from taut.gradients import AbstractEstimator, Reparameterized
 from taut.inference import joint
 from taut.models import LatentVariableModel
@@ -97,10 +99,16 @@ def fit(
         for part, rows in parts.items():
             if redraw and part == "training":
                 continue  # still grey; the model sees binary draws of it
-            architecture.check(data.schema, rows.x, where=f"{name}, {part} rows")
-        train_rows, validation_rows, test_rows = (
-            _datum(d.datum(), precision) for d in parts.values()
+            check_rows(architecture, rows, where=f"{name}, {part} rows")
+        train_rows = (
+            replace(data.train, dtype=precision)
+            if isinstance(data.train, StreamedRows)
+            else _datum(data.train.datum(), precision)
         )
+        validation_rows, test_rows = (
+            _datum(d.datum(), precision) for d in (data.validation, data.test)
+        )
+        example = _datum(data.train[:1].datum(), precision)
         batch_size = min(_DEFAULT_BATCH, len(data.train)) if batch_size is None else batch_size
         per_epoch = steps_per_epoch(len(data.train), batch_size)
         epochs = max(1, math.ceil(_DEFAULT_STEPS / per_epoch)) if epochs is None else epochs
@@ -112,7 +120,7 @@ def fit(
             bound,
             gradient,
             _optimizer(optimizer, learning_rate, clip_norm),
-            example=jax.tree.map(lambda leaf: leaf[0], train_rows),
+            example=jax.tree.map(lambda leaf: leaf[0], example),
             key=train_key,
             prepare=_redrawn if redraw else None,
         )
@@ -127,7 +135,7 @@ def fit(
             "data": data.source, **_plain_settings(architecture, bound, gradient),
             "learning_rate": learning_rate, "epochs": epochs, "batch_size": batch_size,
             "patience": patience, "precision": precision,
-            "seed": key if isinstance(key, int) else None,
+            "seed": key if isinstance(key, int) else None, "stream": "yes" if data.streamed else None,
         }  # fmt: skip
         run = None if out is None else RunFolder.create(out, force=force)
         history: list[dict[str, Any]] = []
@@ -153,6 +161,8 @@ def fit(
         trained = time.perf_counter()
         _, static = eqx.partition(pair, eqx.is_array)
         pair = eqx.combine(state.best, static)
+        if isinstance(train_rows, StreamedRows):
+            train_rows = _datum(train_rows.sample(BASELINE_ROWS).datum(), precision)
         estimates = measure(pair, data, train_rows, test_rows, test_key, num_particles)
         finished = time.perf_counter()
 

@@ -102,3 +102,8 @@ class Data:
     schema: Schema
     notes: tuple[str, ...] = ()
     source: str | None = None
+
+    @property
+    def streamed(self) -> bool:
+        """True where the training rows stay on disk."""
+        return not isinstance(self.train, Dataset)
