@@ -102,7 +102,7 @@ def test_options_and_files_that_cannot_be_used(clusters, tmp_path):
         online_em(state, None, num_rows_in_all=90, kappa=0.5)
     with pytest.raises(InputError, match="delay: expected a delay of at least 1 batch"):
         online_em(state, None, num_rows_in_all=90, delay=0.0)
-    with pytest.raises(InputError, match="got no such file"):
+    with pytest.raises(InputError, match="expected a file, got nothing of that name"):
         Rows(tmp_path / "none.npy")
     path = tmp_path / "bad.npy"
     path.write_bytes(b"no array")

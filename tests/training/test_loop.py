@@ -16,7 +16,7 @@ from taut.data import Schema, batch_indices
 from taut.gradients import AbstractEstimator, Reparameterized, Surrogate
 from taut.inference import joint
 from taut.training import Loop, Plateau, Recorder, train
-from taut.training import loop as loop_module
+from taut.training import feeds as feeds_module
 
 ROWS = Datum(np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32))
 SCHEMA = Schema(name="noise", kind="table", shape=(3,), support="real")
@@ -44,7 +44,7 @@ def _leaves(tree):
 
 def test_any_cut_into_dispatches_gives_the_same_bits(monkeypatch):
     whole = train(_algorithm(), ROWS, _loop())
-    monkeypatch.setattr(loop_module, "_MOST_STEPS", 3)
+    monkeypatch.setattr(feeds_module, "MOST_STEPS", 3)
     cut = train(_algorithm(), ROWS, _loop(validate_every=7))
     parameters = (whole.inference.parameters, cut.inference.parameters)
     for a, b in zip(*map(_leaves, parameters), strict=True):
@@ -154,7 +154,7 @@ def test_a_rare_bad_step_is_rejected_and_leaves_no_trace():
 
 @pytest.mark.parametrize("most_steps", [512, 4])
 def test_bad_steps_that_persist_name_row_and_term(most_steps, monkeypatch):
-    monkeypatch.setattr(loop_module, "_MOST_STEPS", most_steps)
+    monkeypatch.setattr(feeds_module, "MOST_STEPS", most_steps)
     x = np.where(np.arange(40)[:, None] == 17, 1e30, ROWS.x).astype(np.float32)
     with pytest.raises(RunError, match=r"none from step 0 on \(row 117: -log_q is inf\)"):
         train(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from taut.core import InputError
-from taut.data import Data, Schema, load_data
+from taut.data import Data, Dataset, Schema, load_data
 from taut.inference import Rows
 
 __all__ = ["EMData", "in_memory", "on_disk"]
@@ -79,9 +79,16 @@ def in_memory(data: Any) -> EMData:
     """A `Data`, or whatever `load_data` takes, in float64.
 
     Raises:
-        InputError: rows that are binarized anew for each batch.
+        InputError: rows that are binarized anew for each batch, or that stay on disk.
     """
-    data = data if isinstance(data, Data) else load_data(data, dtype=np.float64)
+    data = data if isinstance(data, Data) else load_data(data, dtype=np.float64, stream="no")
+    if not isinstance(data.train, Dataset):
+        raise InputError(
+            "rows in memory",
+            f"{len(data.train)} training rows that stay on disk",
+            "--online with the .npy file, or --stream no",
+            where="data",
+        )
     if data.schema.binarize == "dynamic":
         raise InputError(
             "rows that stay as they are",

@@ -5,6 +5,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,13 +16,14 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 import taut
+from taut.api.check import check_rows
 from taut.api.fitted import Fit, as_key
 from taut.api.resuming import begin, fingerprint
 from taut.architectures import VAE, AbstractArchitecture
 from taut.bounds import ELBO, AbstractBound
 from taut.core import AbstractPair, Datum, Estimate, InputError
-from taut.data import Data, load_data, steps_per_epoch
-from taut.evidence import expected_bound, importance_sampling, independent_columns
+from taut.data import Data, StreamedRows, load_data, steps_per_epoch
+from taut.evidence import BASELINE_ROWS, expected_bound, importance_sampling, independent_columns
 from taut.gradients import AbstractEstimator, Reparameterized
 from taut.inference import averaged, joint
 from taut.models import LatentVariableModel
@@ -132,10 +134,16 @@ def fit(
         for part, rows in parts.items():
             if redraw and part == "training":
                 continue  # still grey; the model sees binary draws of it
-            architecture.check(data.schema, rows.x, where=f"{name}, {part} rows")
-        train_rows, validation_rows, test_rows = (
-            _datum(d.datum(), storage) for d in parts.values()
+            check_rows(architecture, rows, where=f"{name}, {part} rows")
+        train_rows = (
+            replace(data.train, dtype=storage)
+            if isinstance(data.train, StreamedRows)
+            else _datum(data.train.datum(), storage)
         )
+        validation_rows, test_rows = (
+            _datum(d.datum(), storage) for d in (data.validation, data.test)
+        )
+        example = _datum(data.train[:1].datum(), storage)
         batch_size = min(_DEFAULT_BATCH, len(data.train)) if batch_size is None else batch_size
         per_epoch = steps_per_epoch(len(data.train), batch_size)
         epochs = max(1, math.ceil(_DEFAULT_STEPS / per_epoch)) if epochs is None else epochs
@@ -153,7 +161,7 @@ def fit(
             bound,
             gradient,
             _optimizer(optimizer, rate, clip_norm),
-            example=jax.tree.map(lambda leaf: leaf[0], train_rows),
+            example=jax.tree.map(lambda leaf: leaf[0], example),
             key=train_key,
             prepare=_redrawn if redraw else None,
         )
@@ -173,7 +181,7 @@ def fit(
             "learning_rate_schedule": learning_rate_schedule, "warmup_steps": warmup_steps,
             "ema": ema, "epochs": epochs, "batch_size": batch_size,
             "patience": patience, "precision": precision,
-            "seed": key if isinstance(key, int) else None,
+            "seed": key if isinstance(key, int) else None, "stream": "yes" if data.streamed else None,
         }  # fmt: skip
         run, history, state, resumed = begin(
             out, chosen, algorithm, data, force=force, resume=resume
@@ -212,6 +220,8 @@ def fit(
         trained = time.perf_counter()
         _, static = eqx.partition(pair, eqx.is_array)
         pair = eqx.combine(state.best, static)
+        if isinstance(train_rows, StreamedRows):
+            train_rows = _datum(train_rows.sample(BASELINE_ROWS).datum(), storage)
         estimates = measure(pair, data, train_rows, test_rows, test_key, num_particles)
         finished = time.perf_counter()
 

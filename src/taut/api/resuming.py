@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from taut.core import InputError
-from taut.data import Data
+from taut.data import Data, StreamedRows
 from taut.inference import Algorithm
 from taut.training import RunFolder, TrainingState, restore_checkpoint, start, to_toml
 
 __all__ = ["begin", "fingerprint"]
+
+_SAMPLE = 1000  # rows of a file on disk that stand for it
 
 
 def begin(
@@ -68,8 +70,9 @@ def begin(
 
 
 def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:
-    """Changes with the rows, their form, and the options."""
+    """Changes with the rows, their form, and the options; of rows on disk with a sample of them."""
     described = json.dumps(data.schema.to_dict(), sort_keys=True) + to_toml(settings)
     sums = [zlib.crc32(described.encode())]
-    sums += [zlib.crc32(part.x.tobytes()) for part in (data.train, data.validation)]
+    train = data.train.sample(_SAMPLE) if isinstance(data.train, StreamedRows) else data.train
+    sums += [len(data.train), *(zlib.crc32(part.x.tobytes()) for part in (train, data.validation))]
     return "-".join(f"{total:08x}" for total in sums)

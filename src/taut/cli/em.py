@@ -126,7 +126,9 @@ def em(
 
     own = {n: getattr(given, n) for n in _OF_DATA}
     stays = given.online and data.endswith(".npy")
-    source = data if stays else load_source(data, FitOptions(precision="float64", **own))
+    source = (
+        data if stays else load_source(data, FitOptions(precision="float64", stream="no", **own))
+    )
     choices = {"covariance": given.covariance} if given.covariance else {}
     stem = Path(data).stem if isinstance(source, str) else source.schema.name
     folder = out or next_run("runs", f"{stem}-{name}")

@@ -11,6 +11,7 @@ from taut.errors import InputError
 if TYPE_CHECKING:
     from taut.architectures import AbstractArchitecture
     from taut.bounds import AbstractBound
+    from taut.data import Data
 
 __all__ = ["fit", "run_fit"]
 
@@ -108,10 +109,17 @@ def run_fit(
             out=folder,
             force=force,
             resume=resume,
-            settings={"data": source, **given.given()},
+            settings={"data": source, **given.given(), **_streaming(loaded, given)},
             progress=progress,
         )
     finish_fit(fitted, loaded, folder, json=json)
+
+
+def _streaming(loaded: "Data", given: FitOptions) -> dict[str, str]:
+    """What became of --stream, so that the run's rows are found again on any machine."""
+    if loaded.streamed:
+        return {"stream": "yes"}
+    return {} if given.stream is None else {"stream": "no"}
 
 
 def _architecture(given: FitOptions) -> "AbstractArchitecture":

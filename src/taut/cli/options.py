@@ -136,6 +136,9 @@ class FitOptions:
     units. [default: yes]"""
     image_shape: Annotated[str | None, Parameter(group=_DATA)] = None
     """Height and width of images stored as flat rows, such as 28,28."""
+    stream: Annotated[Literal["auto", "yes", "no"] | None, Parameter(group=_DATA)] = None
+    """Leave the training rows of a .npy or Parquet file on disk. [default: auto, where they would take
+    more than 2 GiB or a quarter of memory]"""
 
     checkpoint_every: Annotated[int | None, Parameter(group=_RUN)] = None
     """Steps between checkpoints, which `taut resume` goes on from. [default: 1000]"""
@@ -150,7 +153,7 @@ class FitOptions:
 
 DATA_OPTIONS = (
     "split", "split_seed", "label", "drop", "missing", "binarize", "support", "standardize",
-    "image_shape", "precision",
+    "image_shape", "precision", "stream",
 )  # fmt: skip
 """What decides which rows a source gives, whatever is fitted to them."""
 

@@ -93,7 +93,7 @@ def draw_figures(fitted: "Fit", data: "Data", folder: Path) -> None:
     figures.samples(
         folder / "samples.png",
         np.asarray(fitted.sample(64 if schema.kind == "image" else 1000)),
-        data=data.train.x[:1000],
+        data=data.train[:1000].x,
         **form,
     )
     shown = test.x[:16]

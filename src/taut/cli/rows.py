@@ -28,6 +28,7 @@ def load_source(source: str, given: FitOptions) -> "Data":
         "standardize": given.standardize,
         "image_shape": whole_numbers(given.image_shape, "image-shape"),
         "dtype": "float64" if given.precision == "float64" else None,
+        "stream": given.stream,
     }
     return load_data(source, **{k: v for k, v in options.items() if v is not None})
 
@@ -45,6 +46,8 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
     Raises:
         InputError: the run's data cannot be loaded again, or the source does not fit its schema.
     """
+    from taut.data import Dataset
+
     if data is not None and data != fitted.settings.get("data"):
         from taut.data import load_rows
 
@@ -64,11 +67,19 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
         )  # fmt: skip
     settings = {k.replace("-", "_"): v for k, v in fitted.settings.items()}
     own = {name: settings.get(name) for name in DATA_OPTIONS}
+    # Held-out rows are other ones where data are streamed, whatever memory this machine has.
+    own["stream"] = "yes" if own["stream"] == "yes" else "no"
     loaded = load_source(source, merged(None, own))
     parts = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}
     if (split or "test") not in parts:
         raise InputError(f"one of {', '.join(parts)}", repr(split), "test", where="split")
-    return parts[split or "test"]
+    chosen = parts[split or "test"]
+    if not isinstance(chosen, Dataset):
+        raise InputError(
+            "rows in memory", f"{len(chosen)} training rows that stay on disk",
+            "--split validation or --split test", where="split",
+        )  # fmt: skip
+    return chosen
 
 
 def one_row(rows: "Dataset", number: int, where: str) -> Any:

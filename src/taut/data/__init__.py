@@ -6,6 +6,7 @@ from taut.data.load import load_data, load_rows
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources import SOURCES, Source
 from taut.data.split import DEFAULT_SPLIT, split_rows
+from taut.data.streamed import Gatherer, StreamedRows
 
 __all__ = [
     "DEFAULT_SPLIT",
@@ -13,9 +14,11 @@ __all__ = [
     "Binarize",
     "Data",
     "Dataset",
+    "Gatherer",
     "Kind",
     "Schema",
     "Source",
+    "StreamedRows",
     "Support",
     "batch_indices",
     "epoch_order",

@@ -11,11 +11,13 @@ Source: Salakhutdinov and Murray, "On the quantitative analysis of deep belief n
 (static); Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", ICLR 2016 (dynamic).
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Float
 
 from taut.data.schema import Binarize
-from taut.data.streams import Stream, philox
+from taut.data.streams import WORDS, Stream, philox
 
 __all__ = ["binarized"]
 
@@ -23,7 +25,7 @@ _CHUNK = 2**22  # cells whose uniforms are held at a time, 32 MiB
 
 
 def binarized(
-    x: Float[np.ndarray, "N ..."], how: Binarize, *, seed: int, part: int = 0
+    x: Float[np.ndarray, "N ..."], how: Binarize, *, seed: int, part: int = 0, first_row: int = 0
 ) -> Float[np.ndarray, "N ..."]:
     """Rows of zeros and ones from grey rows in [0, 1]; `x` itself for `none`.
 
@@ -32,12 +34,16 @@ def binarized(
         how: see the module; `dynamic` is drawn once here, as for rows that are reported on.
         seed: of the draws; each seed and part has its own.
         part: position of the rows' file in a source of several.
+        first_row: number of the first row in its file. Cell c of a file has the c-th uniform of its
+            stream, so that rows drawn apart are as they are drawn together.
     """
     if how == "none":
         return x
     if how == "threshold":
         return (x >= 0.5).astype(x.dtype)
-    bits = philox(seed, Stream.BINARIZE, part)
+    block, used = divmod(first_row * math.prod(x.shape[1:]), WORDS)
+    bits = philox(seed, Stream.BINARIZE, part, block=block)
+    bits.random_raw(used)
     flat, drawn = x.reshape(-1), np.empty(x.size, dtype=x.dtype)
     for start in range(0, x.size, _CHUNK):
         cells = slice(start, min(start + _CHUNK, x.size))

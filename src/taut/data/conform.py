@@ -8,7 +8,7 @@ from taut.data.schema import Schema
 from taut.data.sources.rows import Rows
 from taut.errors import InputError
 
-__all__ = ["as_images", "as_schema", "refuse_unlike"]
+__all__ = ["as_images", "as_schema", "check_unfolds", "refuse_unlike"]
 
 
 def as_images(rows: Rows, shape: tuple[int, ...] | None) -> Rows:
@@ -19,14 +19,19 @@ def as_images(rows: Rows, shape: tuple[int, ...] | None) -> Rows:
     """
     if shape is None or rows.values.shape[1:] == shape:
         return rows
-    if rows.values.ndim != 2 or rows.values.shape[1] != math.prod(shape):
+    check_unfolds(rows.values.shape[1:], shape, rows.where)
+    return replace(rows, values=rows.values.reshape(len(rows), *shape), columns=None)
+
+
+def check_unfolds(row: tuple[int, ...], shape: tuple[int, ...], where: str) -> None:
+    """Refuse an image shape that rows of shape `row` cannot be unfolded to."""
+    if len(row) != 1 or row[0] != math.prod(shape):
         raise InputError(
             f"rows of {math.prod(shape)} cells for images of shape {shape}",
-            f"rows of shape {rows.values.shape[1:]}",
+            f"rows of shape {row}",
             "an image shape whose product is their length",
-            where=f"{rows.where}, image_shape",
+            where=f"{where}, image_shape",
         )
-    return replace(rows, values=rows.values.reshape(len(rows), *shape), columns=None)
 
 
 def as_schema(rows: Rows, schema: Schema) -> Rows:

@@ -5,6 +5,7 @@ a view, also of a memory-mapped `x`; an array of row numbers copies those rows.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Shaped
@@ -12,6 +13,9 @@ from jaxtyping import Bool, Float, Int32, Shaped
 from taut.core import Datum
 from taut.data.schema import Schema
 from taut.errors import InputError
+
+if TYPE_CHECKING:
+    from taut.data.streamed import StreamedRows
 
 __all__ = ["Data", "Dataset"]
 
@@ -84,7 +88,7 @@ class Data:
     """A data set in three parts.
 
     Attributes:
-        train: what parameters are fitted to.
+        train: what parameters are fitted to; on disk where they would fill memory.
         validation: what stopping and choices are decided on.
         test: what is reported.
         schema: the form of one row, the same object that each part holds.
@@ -92,9 +96,14 @@ class Data:
         source: the string that loads the data again; None for data that came in memory.
     """
 
-    train: Dataset
+    train: "Dataset | StreamedRows"
     validation: Dataset
     test: Dataset
     schema: Schema
     notes: tuple[str, ...] = ()
     source: str | None = None
+
+    @property
+    def streamed(self) -> bool:
+        """True where the training rows stay on disk."""
+        return not isinstance(self.train, Dataset)

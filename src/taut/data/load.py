@@ -18,13 +18,14 @@ from taut.data.binarize import binarized
 from taut.data.conform import as_images, as_schema, refuse_unlike
 from taut.data.dataset import Data, Dataset
 from taut.data.labels import class_names, label_values
+from taut.data.load_streamed import load_streamed, refuse_too_large, stays_on_disk
 from taut.data.missing import Missing, check_missing, without_missing
 from taut.data.schema import Binarize, Kind, Schema
 from taut.data.sources import Request, Rows, read_source, source_name
 from taut.data.split import DEFAULT_SPLIT, check_fractions, split_rows
 from taut.data.standardize import constant_note, refuse_rounding, shift_and_scale
 from taut.data.streams import check_seed
-from taut.data.support import Inferred, infer_support, model_values
+from taut.data.support import infer_support, model_values, refuse_unbinarizable
 from taut.errors import InputError, nearest
 
 __all__ = ["load_data", "load_rows"]
@@ -47,6 +48,7 @@ def load_data(
     image_shape: Sequence[int] | None = None,
     name: str | None = None,
     dtype: Any = np.float32,
+    stream: str = "auto",
 ) -> Data:
     """Training, validation and test rows of a source.
 
@@ -68,6 +70,9 @@ def load_data(
         image_shape: (H, W) or (H, W, C) of images that the source holds as flat rows.
         name: name of the data set; from the source by default.
         dtype: float32 or float64, of `x`.
+        stream: `yes` leaves the training rows of a `.npy` or Parquet file on disk, `no` reads any
+            source into memory, `auto` streams files whose rows take more than 2 GiB of memory or
+            a quarter of what the machine has. See `taut.data.load_streamed` for what differs.
 
     Raises:
         InputError: an option or a source that cannot be used, with file, line and column.
@@ -78,6 +83,20 @@ def load_data(
     check_fractions(split, parts=3)
     shape = None if image_shape is None else tuple(int(n) for n in image_shape)
     request = Request(label=label, drop=(drop,) if isinstance(drop, str) else tuple(drop))
+    if stays_on_disk(source, request, stream, dtype):
+        return load_streamed(
+            str(source),
+            request,
+            split=split,
+            seed=seed,
+            missing=cast(Missing, missing),
+            binarize=how,
+            standardize=standardize,
+            support=support,
+            image_shape=shape,
+            name=name,
+            dtype=dtype,
+        )
     parts = [as_images(part, shape) for part in read_source(source, request)]
     refuse_unlike(parts)
     offsets = np.cumsum([0, *(len(part) for part in parts)])
@@ -87,11 +106,13 @@ def load_data(
         notes += dropped
     plan = _plan([len(part) for part in parts], split, seed, parts[0].where)
 
-    inferred = _inferred(parts, support, how)
+    kind = _kind(parts[0])
+    inferred = infer_support(parts, kind, wish=support, intensities=how != "none")
+    refuse_unbinarizable(inferred, how, parts[0].where)
     notes += inferred.notes
     schema = Schema(
         name=source_name(source) if name is None else name,
-        kind=_kind(parts[0]),
+        kind=kind,
         shape=parts[0].values.shape[1:],
         support=inferred.support if how == "none" else "binary",
         levels=inferred.levels,
@@ -142,11 +163,13 @@ def load_rows(source: Any, schema: Schema, *, missing: str = "refuse", seed: int
         seed: of the draws of a binarization.
 
     Raises:
-        InputError: rows that do not have the schema's columns, shape, grid or support.
+        InputError: rows that do not have the schema's columns, shape, grid or support; more of them
+            than are kept in memory.
     """
     check_missing(missing)
     check_seed(seed)
     request = Request(label=schema.label_name, keep=schema.columns, rows_only=True)
+    refuse_too_large(source, request, schema.dtype)
     sets: list[Dataset] = []
     offset = 0
     for i, part in enumerate(read_source(source, request)):
@@ -197,19 +220,6 @@ def _plan(
 
 def _kind(rows: Rows) -> Kind:
     return "table" if rows.values.ndim == 2 else "image"
-
-
-def _inferred(parts: Sequence[Rows], support: str | None, how: Binarize) -> Inferred:
-    """The support, refused where it is to be binarized and holds no intensities."""
-    inferred = infer_support(parts, _kind(parts[0]), wish=support, intensities=how != "none")
-    if how != "none" and inferred.support not in ("binary", "grey", "unit"):
-        raise InputError(
-            "values in [0, 1] or on a grid of grey levels",
-            f"values that read as '{inferred.support}'",
-            "--binarize none",
-            where=f"{parts[0].where}, binarize",
-        )
-    return inferred
 
 
 def _index(rows: Rows) -> np.ndarray:

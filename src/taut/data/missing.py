@@ -3,12 +3,12 @@
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from taut.data.sources.rows import Rows
 from taut.errors import InputError, nearest
 
-__all__ = ["Missing", "check_missing", "without_missing"]
+__all__ = ["Missing", "Tally", "check_missing", "without_missing"]
 
 Missing = Literal["refuse", "drop-rows"]
 _SHOWN = 3  # places that a message lists
@@ -25,6 +25,70 @@ def check_missing(missing: str) -> None:
         )
 
 
+class Tally:
+    """Missing cells of rows that come in parts.
+
+    Attributes:
+        num_rows: rows seen.
+        num_cells: missing cells among them.
+        bad: numbers of the rows that have some.
+    """
+
+    def __init__(self, where: str):
+        self.num_rows, self.num_cells = 0, 0
+        self._where = where
+        self._bad: list[np.ndarray] = []
+        self._places: list[str] = []
+
+    def add(self, rows: Rows) -> Bool[np.ndarray, " N"]:
+        """Count those of some rows; True for the rows that have one."""
+        self.num_rows += len(rows)
+        label_kind = "i" if rows.labels is None else rows.labels.dtype.kind
+        if rows.values.dtype.kind != "f" and label_kind not in "fU":
+            return np.zeros(len(rows), bool)  # whole numbers have no word for a missing one
+        absent = _absent(rows)
+        bad_rows = np.asarray(absent.any(axis=1))
+        if bad_rows.any():
+            self.num_cells += int(absent.sum())
+            numbers = np.flatnonzero(bad_rows)
+            self._bad.append(numbers if rows.index is None else rows.index[numbers])
+            first = np.argwhere(absent)[: _SHOWN - len(self._places)]
+            self._places += [_place(rows, int(r), int(c)) for r, c in first]
+        return bad_rows
+
+    @property
+    def bad(self) -> Int[np.ndarray, " n"]:
+        return np.concatenate(self._bad) if self._bad else np.zeros(0, np.int64)
+
+    def settle(self, missing: Missing) -> tuple[str, ...]:
+        """A note of how many rows are to be dropped, if any are.
+
+        Raises:
+            InputError: as `without_missing`.
+        """
+        count = len(self.bad)
+        if not count:
+            return ()
+        if missing == "refuse":
+            raise InputError(
+                "a finite number in every cell and a label for every row",
+                f"{_many(self.num_cells, 'missing or infinite cell')} in {_many(count, 'row')}, "
+                f"first {'; '.join(self._places)}",
+                "--missing drop-rows",
+                where=self._where,
+            )
+        if count == self.num_rows:
+            raise InputError(
+                "at least one row without missing cells",
+                f"none of {self.num_rows}",
+                "dropping the columns that are mostly missing (--drop)",
+                where=self._where,
+            )
+        return (
+            f"{self._where}: dropped {count} of {self.num_rows} rows, which have missing cells",
+        )
+
+
 def without_missing(rows: Rows, missing: Missing) -> tuple[Rows, tuple[str, ...]]:
     """Rows with every cell present, and a note of how many were dropped.
 
@@ -32,31 +96,10 @@ def without_missing(rows: Rows, missing: Missing) -> tuple[Rows, tuple[str, ...]
         InputError: missing cells that are to be refused, with their number and first places; no
             row left.
     """
-    label_kind = "i" if rows.labels is None else rows.labels.dtype.kind
-    if rows.values.dtype.kind != "f" and label_kind not in "fU":
-        return rows, ()  # whole numbers have no word for a missing one
-    absent = _absent(rows)
-    bad_rows = absent.any(axis=1)
-    if not bad_rows.any():
-        return rows, ()
-    if missing == "refuse":
-        places = [_place(rows, int(r), int(c)) for r, c in np.argwhere(absent)[:_SHOWN]]
-        raise InputError(
-            "a finite number in every cell and a label for every row",
-            f"{_many(int(absent.sum()), 'missing or infinite cell')} in "
-            f"{_many(int(bad_rows.sum()), 'row')}, first {'; '.join(places)}",
-            "--missing drop-rows",
-            where=rows.where,
-        )
-    if bad_rows.all():
-        raise InputError(
-            "at least one row without missing cells",
-            f"none of {len(rows)}",
-            "dropping the columns that are mostly missing (--drop)",
-            where=rows.where,
-        )
-    note = f"{rows.where}: dropped {bad_rows.sum()} of {len(rows)} rows, which have missing cells"
-    return rows.select(np.flatnonzero(~bad_rows)), (note,)
+    tally = Tally(rows.where)
+    bad_rows = tally.add(rows)
+    note = tally.settle(missing)
+    return (rows.select(np.flatnonzero(~bad_rows)) if note else rows), note
 
 
 def _absent(rows: Rows) -> Bool[np.ndarray, "N D"]:

@@ -18,11 +18,21 @@ from typing import NamedTuple, cast, get_args
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from taut.data.schema import Kind, Schema, Support
+from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources.rows import Rows
 from taut.errors import InputError, nearest
 
-__all__ = ["Inferred", "infer_support", "model_values"]
+__all__ = [
+    "Facts",
+    "Inferred",
+    "converted",
+    "facts_of",
+    "infer_support",
+    "merged_facts",
+    "model_values",
+    "refuse_unbinarizable",
+    "support_of",
+]
 
 _MOST_LEVELS = 2**16
 _WISHES = tuple(s for s in get_args(Support) if s != "categorical")  # needs a model per column
@@ -36,7 +46,7 @@ class Inferred(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class _Facts(NamedTuple):
+class Facts(NamedTuple):
     """What the rules ask of the values."""
 
     low: float
@@ -62,9 +72,27 @@ def infer_support(
     Raises:
         InputError: a wish that is no support, or that the values do not fit.
     """
-    facts = _merged([_facts(part.values) for part in parts])
+    facts = merged_facts([facts_of(part.values) for part in parts])
+    return support_of(facts, kind, parts[0].where, wish=wish, intensities=intensities)
+
+
+def support_of(
+    facts: Facts, kind: Kind, where: str, *, wish: str | None = None, intensities: bool = False
+) -> Inferred:
+    """As `infer_support`, from what is known of the values; `where` is for messages."""
     inferred = _by_rule(facts, "image" if intensities else kind)
-    return inferred if wish is None else _wished(wish, facts, inferred, parts[0].where)
+    return inferred if wish is None else _wished(wish, facts, inferred, where)
+
+
+def refuse_unbinarizable(inferred: Inferred, how: Binarize, where: str) -> None:
+    """Refuse to binarize values that are no intensities."""
+    if how != "none" and inferred.support not in ("binary", "grey", "unit"):
+        raise InputError(
+            "values in [0, 1] or on a grid of grey levels",
+            f"values that read as '{inferred.support}'",
+            "--binarize none",
+            where=f"{where}, binarize",
+        )
 
 
 def model_values(rows: Rows, schema: Schema) -> Float[np.ndarray, "..."]:
@@ -94,6 +122,28 @@ def model_values(rows: Rows, schema: Schema) -> Float[np.ndarray, "..."]:
     return x
 
 
+def converted(
+    values: Shaped[np.ndarray, "..."], schema: Schema, *, high: float
+) -> Float[np.ndarray, "..."]:
+    """As `model_values` for values that are known to fit the schema, of which nothing is checked.
+
+    Arguments:
+        values: some of the source's values.
+        schema: their form.
+        high: the largest value of the whole source, which tells multiples of 1/(levels - 1) from
+            whole numbers.
+    """
+    levels = schema.levels
+    if schema.support == "binary" and schema.binarize == "none":
+        return (values != 0).astype(schema.dtype)
+    if schema.support in ("binary", "grey") and levels is not None:
+        grid = (np.arange(levels) / (levels - 1)).astype(schema.dtype)
+        if values.dtype.kind == "f":
+            values = np.rint(values * float(levels - 1) if high <= 1 else values).astype(np.int32)
+        return grid[values.astype(np.intp, copy=False)]
+    return values.astype(schema.dtype, copy=False)
+
+
 def _codes(rows: Rows, top: int) -> np.ndarray:
     """The grid position of every value, 0..top."""
     values = rows.values
@@ -121,7 +171,7 @@ def _tolerance(top: int) -> float:
     return max(1e-6 * top, 1e-3)
 
 
-def _by_rule(facts: _Facts, kind: Kind) -> Inferred:
+def _by_rule(facts: Facts, kind: Kind) -> Inferred:
     if facts.low >= 0 and facts.high <= 1 and facts.whole:
         return Inferred("binary", 2)
     if kind == "table":
@@ -143,14 +193,14 @@ def _by_rule(facts: _Facts, kind: Kind) -> Inferred:
     return Inferred("real", None)
 
 
-def _depth(facts: _Facts) -> int:
+def _depth(facts: Facts) -> int:
     """The top of the grid: that of 8 or 16 bits where the type says so or over half is used."""
     if facts.byte or 127 < facts.high <= 255:
         return 255
     return 65535 if facts.high > 32767 else int(facts.high)
 
 
-def _wished(wish: str, facts: _Facts, inferred: Inferred, where: str) -> Inferred:
+def _wished(wish: str, facts: Facts, inferred: Inferred, where: str) -> Inferred:
     if wish not in _WISHES:
         raise InputError(
             f"a support among {', '.join(_WISHES)}",
@@ -176,14 +226,15 @@ def _wished(wish: str, facts: _Facts, inferred: Inferred, where: str) -> Inferre
     return Inferred(cast(Support, wish), as_image.levels if wish in ("binary", "grey") else None)
 
 
-def _facts(values: Shaped[np.ndarray, "..."]) -> _Facts:
+def facts_of(values: Shaped[np.ndarray, "..."]) -> Facts:
+    """What the rules ask, of one or more values."""
     low, high = float(values.min()), float(values.max())
     whole_type = values.dtype.kind in "biu"
     on_bytes = False
     if not whole_type and low >= 0 and high <= 1:
         bytes_ = values * 255.0
         on_bytes = bool((np.abs(bytes_ - np.rint(bytes_)) <= _tolerance(255)).all())
-    return _Facts(
+    return Facts(
         low=low,
         high=high,
         whole=whole_type or bool((values == np.rint(values)).all()),
@@ -194,9 +245,10 @@ def _facts(values: Shaped[np.ndarray, "..."]) -> _Facts:
     )
 
 
-def _merged(facts: Sequence[_Facts]) -> _Facts:
+def merged_facts(facts: Sequence[Facts]) -> Facts:
+    """What holds of the values of all parts together."""
     high = max(f.high for f in facts)
-    return _Facts(
+    return Facts(
         low=min(f.low for f in facts),
         high=high,
         whole=all(f.whole for f in facts),

@@ -2,11 +2,12 @@
 
 from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
-from taut.evidence.independent_columns import independent_columns
+from taut.evidence.independent_columns import BASELINE_ROWS, independent_columns
 from taut.evidence.monte_carlo import naive_monte_carlo
 from taut.evidence.weights import RowWeights, khat_threshold, mean_and_error, summarize
 
 __all__ = [
+    "BASELINE_ROWS",
     "EVIDENCE",
     "Evidence",
     "RowWeights",

@@ -19,9 +19,9 @@ from jaxtyping import Float
 from taut.core import Datum, Estimate
 from taut.models import LatentVariableModel
 
-__all__ = ["independent_columns"]
+__all__ = ["BASELINE_ROWS", "independent_columns"]
 
-_ROWS = 10_000  # of the training rows, enough to fit one or two numbers per column
+BASELINE_ROWS = 10_000  # of the training rows, enough to fit one or two numbers per column
 _STEPS = 200  # of L-BFGS; the problem is smooth and separates over columns
 
 
@@ -32,11 +32,11 @@ def independent_columns(
 
     Arguments:
         model: gives the likelihood's family and the units.
-        train: rows that the marginals are fitted to.
+        train: rows that the marginals are fitted to; the first `BASELINE_ROWS` of them.
         held_out: rows that they are judged on.
         levels: number of values on the grid k / (levels - 1) or 0..levels-1; None off a grid.
     """
-    rows = np.asarray(train.x)[:_ROWS]
+    rows = np.asarray(train.x)[:BASELINE_ROWS]
     test = np.asarray(held_out.x)
     if model.likelihood.discrete and levels is not None:
         values = _histogram(rows, test, levels, held_out.mask)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import InputError
+from taut.data.sources import open_npy
 
 __all__ = ["Block", "Rows", "Spread"]
 
@@ -58,14 +59,13 @@ class Rows:
     """
 
     def __init__(self, source: Any):
-        if isinstance(source, str | Path):
-            self.path: Path | None = Path(source)
-            whole, self._dtype, self._offset = _header(self.path)
-            self._array = None
-        else:
-            self.path = None
-            self._array = np.asarray(source)
+        self.path = Path(source) if isinstance(source, str | Path) else None
+        if self.path is None:
+            self._file, self._array = None, np.asarray(source)
             whole = self._array.shape
+        else:
+            self._file, self._array = open_npy(self.path), None
+            whole = (self._file.num_rows, *self._file.shape)
         if len(whole) < 2 or whole[0] < 1 or 0 in whole:
             raise InputError(
                 "at least one row of at least one cell", f"shape {whole}", "rows on the first axis",
@@ -84,11 +84,8 @@ class Rows:
         """Rows first, ..., last - 1 in float64."""
         if self._array is not None:
             return np.asarray(self._array[first:last], np.float64)
-        assert self.path is not None
-        count = (last - first) * self.size
-        start = self._offset + first * self.size * self._dtype.itemsize
-        values = np.fromfile(self.path, self._dtype, count, offset=start)
-        return values.astype(np.float64).reshape(-1, *self.shape)
+        assert self._file is not None
+        return self._file.read(first, last).astype(np.float64)
 
     def take(self, numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n ..."]:
         """Rows by their numbers."""
@@ -167,23 +164,3 @@ def padded(x: Float[np.ndarray, "N ..."], chunk: int, *, num_chunks: int | None 
         jnp.asarray(x.reshape(count, chunk, *x.shape[1:])),
         jnp.asarray(weight.reshape(count, chunk)),
     )
-
-
-def _header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Shape, dtype and where the numbers begin."""
-    try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError("a .npy file", "no such file", "the right path", where=str(path)) from None
-    except (ValueError, OSError, EOFError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise InputError(
-            "a whole .npy file", reason, "writing it again with NumPy", where=str(path)
-        ) from None
-    plain = isinstance(mapped, np.memmap) and mapped.dtype.kind in "fiu"
-    if not plain or not mapped.flags.c_contiguous:
-        raise InputError(
-            "a .npy file of numbers in C order", f"{mapped.dtype} in another order or form",
-            "np.save(path, np.ascontiguousarray(rows))", where=str(path),
-        )  # fmt: skip
-    return mapped.shape, mapped.dtype, mapped.offset

@@ -18,16 +18,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from taut.core import Datum, Estimate, InputError, RunError, num_rows
-from taut.data import batch_indices
+from taut.core import Datum, Estimate, InputError, RunError
+from taut.data import StreamedRows
 from taut.inference import Algorithm
 from taut.training.blame import blame
+from taut.training.feeds import feed_of
 from taut.training.interrupts import deferred_interrupt
 from taut.training.schedules import Plateau
 
 __all__ = ["Loop", "Progress", "Recorder", "TrainingState", "compiled_steps", "start", "train"]
 
-_MOST_STEPS = 512  # per dispatch: the size of the compiled row-number buffer
 _SECONDS = 0.5  # between two progress reports, roughly
 _MOST_REJECTED = 10  # steps in a row; a rare bad draw is passed over, a broken model is not
 
@@ -117,7 +117,7 @@ class Loop(NamedTuple):
 
 def train(
     algorithm: Algorithm,
-    rows: Datum,
+    rows: Datum | StreamedRows,
     loop: Loop,
     *,
     validate: Callable[[Any], Estimate] | None = None,
@@ -128,7 +128,7 @@ def train(
 
     Arguments:
         algorithm: what moves.
-        rows: training rows, a batched datum.
+        rows: training rows, a batched datum or on disk.
         loop: length, batch size, events.
         validate: from a pair to its bound on the validation rows; None keeps the last parameters.
         recorder: where metrics and progress go.
@@ -147,8 +147,7 @@ def train(
             "an algorithm with a step size", "one without", "the constant schedule",
             where="learning-rate-schedule",
         )  # fmt: skip
-    resident = jax.device_put(rows)
-    total_rows = num_rows(rows)
+    feed = feed_of(rows, batch_size=loop.batch_size, seed=loop.seed, num_steps=loop.num_steps)
     run = compiled_steps(algorithm)
     started = time.perf_counter()
     size, warm, validation, shown = 1, False, None, started
@@ -156,20 +155,17 @@ def train(
     with deferred_interrupt() as interrupt:
         while int(state.step) < loop.num_steps and not _stopped(state, loop):
             step = int(state.step)
-            count = min(size, _next_event(step, loop) - step, _MOST_STEPS)
-            order = np.zeros((_MOST_STEPS, loop.batch_size), np.int32)
-            order[:count] = batch_indices(loop.seed, step, count, total_rows, loop.batch_size)
-
             tick = time.perf_counter()
-            inference, log = run(state.inference, resident, order, count)
+            supplied, order, count = feed.supply(step, min(size, _next_event(step, loop) - step))
+            inference, log = run(state.inference, supplied, order, count)
             metrics = {name: np.asarray(values)[:count] for name, values in log.items()}
             rejected = _rejected(metrics["bound"], int(state.rejected))
             most = _MOST_REJECTED if algorithm.inspect else 1
             if rejected.max() >= most:
                 began = int(np.argmax(rejected >= most)) - most + 1
                 first = max(began, 0)  # nothing has moved since an earlier dispatch
-                before, _ = run(state.inference, resident, order, first)
-                raise _failure(algorithm, before, _rows(resident, order[first]), step + began)
+                before, _ = run(state.inference, supplied, order, first)
+                raise _failure(algorithm, before, _rows(supplied, order[first]), step + began)
             seconds = time.perf_counter() - tick
 
             state = state._replace(
@@ -200,7 +196,7 @@ def train(
                     Progress(
                         step=step,
                         num_steps=loop.num_steps,
-                        epoch=step * loop.batch_size / total_rows,
+                        epoch=step * loop.batch_size / feed.num_rows,
                         bound=float(metrics["bound"].mean()),
                         validation=validation,
                         steps_per_second=count / seconds,

@@ -1,6 +1,19 @@
 """Sources: one file each, with a registry of the strings that name them."""
 
+from taut.data.sources.parquet import decode_parquet, parquet_form
 from taut.data.sources.registry import SOURCES, Source, read_source, source_name
+from taut.data.sources.row_file import RowFile, open_npy
 from taut.data.sources.rows import Request, Rows
 
-__all__ = ["SOURCES", "Request", "Rows", "Source", "read_source", "source_name"]
+__all__ = [
+    "SOURCES",
+    "Request",
+    "RowFile",
+    "Rows",
+    "Source",
+    "decode_parquet",
+    "open_npy",
+    "parquet_form",
+    "read_source",
+    "source_name",
+]

@@ -13,7 +13,15 @@ from jaxtyping import Shaped
 
 from taut.errors import InputError, nearest
 
-__all__ = ["Request", "Rows", "numeric_rows", "refuse_columns", "take_label"]
+__all__ = [
+    "Request",
+    "Rows",
+    "check_form",
+    "native",
+    "numeric_rows",
+    "refuse_columns",
+    "take_label",
+]
 
 
 class Request(NamedTuple):
@@ -90,39 +98,53 @@ def numeric_rows(values: Any, where: str) -> np.ndarray:
     """An array of rows in this machine's byte order, halves widened to float32.
 
     Raises:
-        InputError: objects, strings, complex numbers, dates; a rank below 2 or above 4; no rows.
+        InputError: as `check_form`.
     """
     values = np.asarray(values)
-    if values.dtype.kind not in "biuf":
+    check_form(values.shape, values.dtype, where)
+    return values.astype(native(values.dtype), copy=False)
+
+
+def native(dtype: np.dtype) -> np.dtype:
+    """The type that numbers are worked on in: this machine's byte order, float32 or float64."""
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        return np.dtype(np.float32 if dtype.itemsize == 2 else np.float64)
+    return dtype.newbyteorder("=")
+
+
+def check_form(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
+    """Refuse an array that holds no rows of numbers.
+
+    Raises:
+        InputError: objects, strings, complex numbers, dates; a rank below 2 or above 4; no rows.
+    """
+    if dtype.kind not in "biuf":
         kinds = {"O": "objects", "U": "text", "S": "text", "c": "complex numbers", "V": "records"}
-        got = kinds.get(values.dtype.kind, "dates or durations")
+        got = kinds.get(dtype.kind, "dates or durations")
         raise InputError(
             "an array of booleans, whole or real numbers",
-            f"{got} (dtype {values.dtype})",
+            f"{got} (dtype {dtype})",
             "converting it to numbers first",
             where=where,
         )
-    if values.ndim not in (2, 3, 4):
+    if len(shape) not in (2, 3, 4):
         raise InputError(
             "rank 2 (rows, columns), 3 (rows, height, width) or 4 (rows, height, width, channels)",
-            f"rank {values.ndim}, shape {values.shape}",
+            f"rank {len(shape)}, shape {shape}",
             "reshaping it so that the first axis runs over rows",
             where=where,
         )
-    if values.ndim == 4 and values.shape[1] in (1, 3) and values.shape[3] not in (1, 2, 3, 4):
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 2, 3, 4):
         raise InputError(
             "channels last: (rows, height, width, channels)",
-            f"shape {values.shape}, which looks like channels first",
+            f"shape {shape}, which looks like channels first",
             "np.moveaxis(x, 1, -1)",
             where=where,
         )
-    if 0 in values.shape:
+    if 0 in shape:
         raise InputError(
-            "at least one row and one column", f"shape {values.shape}", "another file", where=where
+            "at least one row and one column", f"shape {shape}", "another file", where=where
         )
-    if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
-        return values.astype(np.float32 if values.dtype.itemsize == 2 else np.float64)
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def refuse_columns(request: Request, where: str, labels: Iterable[str] = ()) -> None:

@@ -1,0 +1,241 @@
+"""Data that stay on disk: `.npy` and Parquet files that would fill a share of memory.
+
+    draw held-out rows -> one pass: missing cells, support, shift and scale
+        -> validation and test rows in memory, training rows on disk
+
+The steps are those of `taut.data.load` and give what they give, with three exceptions. The held-out
+rows are drawn one by one, keyed by the seed, at most 10,000 or 128 MiB of each kind; shift and scale are
+those of the file's numbers before they are rounded to `dtype`; labels are left out.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import Int64
+
+from taut.data.binarize import binarized
+from taut.data.conform import check_unfolds
+from taut.data.dataset import Data, Dataset
+from taut.data.missing import Missing
+from taut.data.schema import Binarize, Kind, Schema
+from taut.data.sources import RowFile, decode_parquet, open_npy, parquet_form, source_name
+from taut.data.sources.files import existing_file
+from taut.data.sources.rows import Request, refuse_columns
+from taut.data.split import DEFAULT_SPLIT
+from taut.data.standardize import constant_note_of, refuse_rounding_of, shift_and_scale_of
+from taut.data.streamed import StreamedRows
+from taut.data.streams import Stream, distinct, philox
+from taut.data.support import Facts, converted, model_values, refuse_unbinarizable, support_of
+from taut.data.survey import each_part, survey
+from taut.errors import InputError, nearest
+
+__all__ = ["load_streamed", "refuse_too_large", "stays_on_disk"]
+
+_Wish = Literal["auto", "yes", "no"]
+_MOST_BYTES = 2**31  # of rows that are kept in memory unasked, where a quarter of memory is more
+_HELD_OUT_ROWS = 10_000  # their mean log-evidence has an error of 1 % of its spread over rows
+_HELD_OUT_BYTES = 2**27
+
+
+def stays_on_disk(source: Any, request: Request, wish: str, dtype: str) -> bool:
+    """Whether the training rows of a source are streamed.
+
+    Raises:
+        InputError: a wish that is no word for it; `yes` for a source that cannot be streamed.
+    """
+    if wish not in get_args(_Wish):
+        known = get_args(_Wish)
+        raise InputError(
+            f"one of {', '.join(known)}", f"'{wish}'", nearest(wish, known), where="stream"
+        )
+    ending = _ending(source)
+    if wish == "yes" and ending is None:
+        raise InputError(
+            "one .npy or .parquet file, which rows can be streamed from",
+            str(source) if isinstance(source, str | Path) else f"a {type(source).__name__}",
+            "--stream no, or writing the rows into a .npy file",
+            where="stream",
+        )
+    return wish == "yes" or (wish == "auto" and _bytes_in_memory(source, request, dtype) > _most())
+
+
+def refuse_too_large(source: Any, request: Request, dtype: str) -> None:
+    """Refuse a file whose rows are more than are kept in memory unasked."""
+    needed = _bytes_in_memory(source, request, dtype)
+    if needed > _most():
+        raise InputError(
+            f"rows that take {_most() / 2**30:.1f} GiB of memory or less",
+            f"{needed / 2**30:.1f} GiB",
+            "a file of fewer rows, or in Python a part of them as an array",
+            where=str(source),
+        )
+
+
+def load_streamed(
+    source: str,
+    request: Request,
+    *,
+    split: Sequence[float],
+    seed: int,
+    missing: Missing,
+    binarize: Binarize,
+    standardize: bool,
+    support: str | None,
+    image_shape: tuple[int, ...] | None,
+    name: str | None,
+    dtype: str,
+) -> Data:
+    """Held-out rows in memory, training rows on disk. Arguments as in `load_data`, checked there.
+
+    Raises:
+        InputError: as `load_data`; an explicit split with larger held-out parts than are kept in
+            memory; more rows than 32 bits count.
+    """
+    file, columns, notes = _opened(source, request)
+    if image_shape is not None and file.shape != image_shape:
+        check_unfolds(file.shape, image_shape, source)
+        file, columns = file.shaped(image_shape), None
+    drawn = _held_out(file, split, seed, dtype)
+    found = survey(file, np.sort(np.concatenate(drawn)), missing, dtype, columns=columns)
+    kind: Kind = "table" if len(file.shape) == 1 else "image"
+    intensities = binarize != "none"
+    inferred = support_of(found.facts, kind, source, wish=support, intensities=intensities)
+    refuse_unbinarizable(inferred, binarize, source)
+    schema = Schema(
+        name=source_name(source) if name is None else name,
+        kind=kind,
+        shape=file.shape,
+        support="binary" if intensities else inferred.support,
+        levels=inferred.levels,
+        columns=columns,
+        binarize=binarize,
+        dtype=dtype,
+    )
+    refuse_rounding_of(found.moments, source, schema)
+    if _may_overflow(found.facts, schema):
+        for rows in each_part(file, columns):
+            whole = ~np.isin(np.asarray(rows.index), found.bad)
+            model_values(rows.select(np.flatnonzero(whole)), schema)
+    if standardize and schema.support == "real":
+        shift, scale = shift_and_scale_of(found.moments)
+        schema = replace(schema, shift=shift, scale=scale)
+
+    held = [numbers[~np.isin(numbers, found.bad)] for numbers in drawn]
+    if min(len(numbers) for numbers in held) < 1:
+        raise InputError(
+            "held-out rows without missing cells", "none", "another --split-seed", where=source
+        )
+    validation, test = (_in_memory(file, n, schema, found.facts.high, seed) for n in held)
+    train = StreamedRows(
+        file=file,
+        left_out=np.unique(np.concatenate([*drawn, found.bad])),
+        schema=schema,
+        high=found.facts.high,
+        seed=seed,
+        dtype=dtype,
+    )
+    notes += (
+        f"{len(train)} training rows are streamed from disk; {len(validation)} validation and "
+        f"{len(test)} test rows, drawn one by one, are kept in memory",
+        *found.notes,
+        *inferred.notes,
+        *constant_note_of(found.moments.varies, schema),
+    )
+    return Data(train, validation, test, schema, tuple(dict.fromkeys(notes)), source)
+
+
+def _opened(
+    source: str, request: Request
+) -> tuple[RowFile, tuple[str, ...] | None, tuple[str, ...]]:
+    """The rows, the names of their columns, and what a reader should know of them."""
+    if _ending(source) == ".npy":
+        refuse_columns(request, source)
+        file, columns, notes = open_npy(source), None, ()
+    else:
+        file, columns = decode_parquet(source, request)
+        size = file.num_rows * file.size * file.dtype.itemsize / 2**30
+        notes = (f"decoded to {size:.2f} GiB in a temporary file, which the process takes with it",)
+        if request.label is not None:
+            notes += (f"the label '{request.label}' is left out, as rows are streamed",)
+    if file.num_rows >= 2**31:
+        raise InputError("fewer than 2^31 rows", f"{file.num_rows}", "several files", where=source)
+    return file, columns, notes
+
+
+def _held_out(
+    file: RowFile, split: Sequence[float], seed: int, dtype: str
+) -> tuple[Int64[np.ndarray, " v"], Int64[np.ndarray, " t"]]:
+    """Numbers of the validation and of the test rows, in random order."""
+    row_bytes = file.size * np.dtype(dtype).itemsize
+    most = min(_HELD_OUT_ROWS, max(1, _HELD_OUT_BYTES // row_bytes))
+    sizes = [round(share * file.num_rows) for share in split[1:]]
+    if max(sizes) > most and tuple(split) != DEFAULT_SPLIT:
+        raise InputError(
+            f"held-out parts of at most {most} rows, which are kept in memory",
+            f"{max(sizes)} of {file.num_rows}",
+            "leaving out --split, or smaller shares",
+            where=f"{file.where}, split",
+        )
+    sizes = [min(size, most) for size in sizes]
+    if min(sizes) < 1 or sum(sizes) >= file.num_rows:
+        raise InputError(
+            "at least one row in every part",
+            f"{sizes[0]} validation and {sizes[1]} test rows out of {file.num_rows}",
+            "more rows, or a split with larger shares of the empty part",
+            where=f"{file.where}, split",
+        )
+    drawn = distinct(philox(seed, Stream.HELD_OUT), sum(sizes), file.num_rows)
+    return drawn[: sizes[0]], drawn[sizes[0] :]
+
+
+def _in_memory(
+    file: RowFile, numbers: Int64[np.ndarray, " n"], schema: Schema, high: float, seed: int
+) -> Dataset:
+    """Rows by their numbers, drawn once where the schema is binarized."""
+    x = np.empty((len(numbers), *schema.shape), schema.dtype)
+    for place, row in enumerate(numbers.tolist()):
+        grey = converted(file.read(row, row + 1), schema, high=high)
+        x[place] = binarized(grey, schema.binarize, seed=seed, first_row=row)[0]
+    index = numbers.astype(np.int32)
+    return Dataset(x=x, mask=None, label=None, index=index, schema=schema)
+
+
+def _may_overflow(facts: Facts, schema: Schema) -> bool:
+    """Whether a value may be beyond what the schema's dtype holds, or holds exactly."""
+    limits = np.finfo(schema.dtype)
+    if schema.support == "count":
+        return facts.high > 2.0 ** (int(limits.nmant) + 1)
+    return max(abs(facts.low), abs(facts.high)) > float(limits.max)
+
+
+def _ending(source: Any) -> str | None:
+    """`.npy` or `.parquet` for the path of such a file."""
+    if not isinstance(source, str | Path) or ("," in str(source) and not Path(source).exists()):
+        return None
+    ending = Path(source).suffix.lower()
+    return ending if ending in (".npy", ".parquet") else None
+
+
+def _bytes_in_memory(source: Any, request: Request, dtype: str) -> int:
+    """What the rows of a file take in memory, as far as its header says; 0 for other sources."""
+    ending, item = _ending(source), np.dtype(dtype).itemsize
+    if ending == ".npy" and existing_file(str(source)).stat().st_size * item > _most():
+        file = open_npy(source)
+        return file.num_rows * file.size * item
+    if ending == ".parquet":
+        count, columns, _ = parquet_form(str(source), request)
+        return count * len(columns) * item
+    return 0
+
+
+def _most() -> int:
+    """Bytes of rows that are kept in memory unasked."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return _MOST_BYTES
+    return min(_MOST_BYTES, memory // 4)

@@ -1,0 +1,66 @@
+"""Moments of rows that come in parts: one pass, bounded memory, float64.
+
+Two sets of n and m numbers with means a, b and sums of squares about them S, T make one set with
+
+    mean      a + d m / (n + m)                    d = b - a
+    squares   S + T + d^2 n m / (n + m)
+
+so that the spread of numbers far from zero is not lost in the difference of two large sums.
+
+Source: Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The American
+Statistician 37 (1983), equations 2.1.
+"""
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+__all__ = ["Moments"]
+
+
+class Moments:
+    """Mean, spread and extremes of each column, or of all cells of images together.
+
+    Arguments:
+        columns: D for a table; None for images, whose pixels share a unit (D = 1).
+        dtype: the type that the values will be held in, whose rounding is measured.
+    """
+
+    def __init__(self, columns: int | None, dtype: str):
+        width = 1 if columns is None else columns
+        self._together, self._dtype = columns is None, dtype
+        self.count = 0
+        self.mean: Float[np.ndarray, " D"] = np.zeros(width)
+        self._squares = np.zeros(width)
+        self.low: Float[np.ndarray, " D"] = np.full(width, np.inf)
+        self.high: Float[np.ndarray, " D"] = np.full(width, -np.inf)
+        self.rounding: Float[np.ndarray, " D"] = np.zeros(width)
+
+    def add(self, values: Shaped[np.ndarray, "N ..."]) -> None:
+        """Take in some rows, all of whose cells are finite."""
+        cells = values.reshape(-1, 1) if self._together else values.reshape(len(values), -1)
+        if not len(cells):
+            return
+        exact = cells.astype(np.float64)
+        if values.dtype != self._dtype:
+            with np.errstate(over="ignore"):
+                error = np.abs(cells.astype(self._dtype) - exact).max(axis=0)
+            self.rounding = np.maximum(self.rounding, error)
+        self.low = np.minimum(self.low, exact.min(axis=0))
+        self.high = np.maximum(self.high, exact.max(axis=0))
+        mean = exact.mean(axis=0)
+        exact -= mean
+        apart, total = mean - self.mean, self.count + len(cells)
+        self._squares += np.einsum("nd,nd->d", exact, exact)
+        self._squares += apart**2 * (self.count * len(cells) / total)
+        self.mean = self.mean + apart * (len(cells) / total)
+        self.count = total
+
+    @property
+    def varies(self) -> np.ndarray:
+        """True for columns that are not constant."""
+        return self.low != self.high
+
+    @property
+    def deviation(self) -> Float[np.ndarray, " D"]:
+        """Standard deviation, dividing by N."""
+        return np.sqrt(self._squares / self.count)

@@ -1,0 +1,91 @@
+"""The one pass over rows on disk before anything is decided: what is missing, what the values are.
+
+Held are a few MiB of rows and the numbers of those with missing cells.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int64
+
+from taut.data.missing import Missing, Tally
+from taut.data.moments import Moments
+from taut.data.sources import RowFile, Rows
+from taut.data.support import Facts, facts_of, merged_facts
+
+__all__ = ["Survey", "each_part", "survey"]
+
+_PART_CELLS = 2**20  # of a file that are worked on at a time, 8 MiB in float64
+
+
+class Survey(NamedTuple):
+    """What is known of the rows of a file.
+
+    Attributes:
+        facts: of all rows without missing cells.
+        moments: of those of them that are trained on.
+        bad: sorted numbers of the rows that have missing cells.
+        notes: what a reader should know of those.
+    """
+
+    facts: Facts
+    moments: Moments
+    bad: Int64[np.ndarray, " n"]
+    notes: tuple[str, ...]
+
+
+def survey(
+    file: RowFile,
+    held_out: Int64[np.ndarray, " n"],
+    missing: Missing,
+    dtype: str,
+    *,
+    columns: tuple[str, ...] | None,
+) -> Survey:
+    """Look at every row once.
+
+    Arguments:
+        file: the rows.
+        held_out: sorted numbers of the rows that are not trained on.
+        missing: what to do about rows with missing cells.
+        dtype: the type that values will be held in.
+        columns: names of a table's columns.
+
+    Raises:
+        InputError: missing cells that are to be refused, with their number and first places.
+    """
+    tally = Tally(file.where)
+    moments = Moments(file.size if len(file.shape) == 1 else None, dtype)
+    facts: list[Facts] = []
+    for rows in each_part(file, columns):
+        bad = tally.add(rows)
+        values = rows.values[~bad] if bad.any() else rows.values
+        if not len(values):
+            continue
+        facts = [merged_facts([*facts, facts_of(values)])]
+        moments.add(rows.values[~(bad | _among(rows, held_out))])
+    notes = tally.settle(missing)
+    return Survey(facts[0], moments, tally.bad.astype(np.int64), notes)
+
+
+def each_part(file: RowFile, columns: tuple[str, ...] | None = None):
+    """The rows of a file in order, some at a time, as `Rows` that know their numbers."""
+    height = max(1, _PART_CELLS // file.size)
+    for first in range(0, file.num_rows, height):
+        last = min(first + height, file.num_rows)
+        yield Rows(
+            values=file.read(first, last),
+            where=file.where,
+            columns=columns,
+            index=np.arange(first, last),
+        )
+
+
+def _among(rows: Rows, sorted_numbers: np.ndarray) -> np.ndarray:
+    """True for rows whose numbers are among the given ones."""
+    assert rows.index is not None
+    first = int(rows.index[0])
+    low, high = np.searchsorted(sorted_numbers, [first, first + len(rows)])
+    found = np.zeros(len(rows), bool)
+    found[sorted_numbers[low:high] - first] = True
+    return found

@@ -1,0 +1,123 @@
+"""Feeds: where the rows of the next steps come from.
+
+    ResidentFeed    all training rows on the device; a step picks its rows by number
+    StreamedFeed    rows on disk; the rows of the next steps are gathered and sent while the device
+                    works on the present ones
+
+Either hands the loop rows on the device and row numbers into them, which the one compiled program takes.
+Which rows step t sees is a function of (seed, t) alone. Streamed rows come in chunks of K steps, chunk c
+holding those of steps c K, ..., c K + K - 1, so that how the loop cuts its dispatches changes nothing.
+"""
+
+import abc
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from taut.core import Datum, num_rows
+from taut.data import Gatherer, StreamedRows, batch_indices
+
+__all__ = ["MOST_STEPS", "AbstractFeed", "ResidentFeed", "StreamedFeed", "Supply", "feed_of"]
+
+MOST_STEPS = 512  # per dispatch: the size of the compiled row-number buffer
+_CHUNK_BYTES = 2**25  # of streamed rows; two chunks are on the device at a time
+
+
+class Supply(NamedTuple):
+    """What a dispatch works on.
+
+    Attributes:
+        rows: on the device.
+        order: places in them, (most steps, batch size), of which the first `num_steps` rows are valid.
+        num_steps: steps that it suffices for.
+    """
+
+    rows: Datum
+    order: np.ndarray
+    num_steps: int
+
+
+class AbstractFeed(abc.ABC):
+    """Rows for consecutive steps."""
+
+    num_rows: int
+
+    @abc.abstractmethod
+    def supply(self, first_step: int, most: int) -> Supply:
+        """The rows of steps first_step, first_step + 1, ..., at least of one and at most of `most`."""
+
+
+class ResidentFeed(AbstractFeed):
+    """All rows on the device.
+
+    Arguments:
+        rows: training rows, a batched datum.
+        batch_size: rows a step.
+        seed: of their order, that of `batch_indices`.
+    """
+
+    def __init__(self, rows: Datum, *, batch_size: int, seed: int):
+        self.num_rows = num_rows(rows)
+        self._rows = jax.device_put(rows)
+        self._batch_size, self._seed = batch_size, seed
+
+    def supply(self, first_step: int, most: int) -> Supply:
+        count = min(most, MOST_STEPS)
+        order = np.zeros((MOST_STEPS, self._batch_size), np.int32)
+        order[:count] = batch_indices(
+            self._seed, first_step, count, self.num_rows, self._batch_size
+        )
+        return Supply(self._rows, order, count)
+
+
+class StreamedFeed(AbstractFeed):
+    """Rows on disk, one chunk ahead of the device.
+
+    Arguments:
+        rows: training rows.
+        batch_size: rows a step.
+        seed: of their order, that of `taut.data.row_order`.
+        num_steps: steps in all; none beyond them is prepared.
+    """
+
+    def __init__(self, rows: StreamedRows, *, batch_size: int, seed: int, num_steps: int):
+        self.num_rows = len(rows)
+        self._gatherer = Gatherer(rows, batch_size, seed)
+        self._batch_size, self._num_steps = batch_size, num_steps
+        self._steps = max(1, min(MOST_STEPS, _CHUNK_BYTES // (batch_size * rows.row_bytes)))
+        self._places = np.arange(self._steps * batch_size, dtype=np.int32)
+        self._chunks: dict[int, Future[Datum]] = {}
+        # One worker: gathering goes through the windows in order, and holds one at a time.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="taut-feed")
+
+    def supply(self, first_step: int, most: int) -> Supply:
+        chunk, done = divmod(first_step, self._steps)
+        for old in [c for c in self._chunks if c not in (chunk, chunk + 1)]:
+            self._chunks.pop(old).cancel()
+        for wanted in (chunk, chunk + 1):
+            if wanted not in self._chunks and wanted * self._steps < self._num_steps:
+                self._chunks[wanted] = self._submit(wanted)
+        order = np.roll(self._places.reshape(-1, self._batch_size), -done, axis=0)
+        return Supply(self._chunks[chunk].result(), order, min(most, self._steps - done))
+
+    def _submit(self, chunk: int) -> "Future[Datum]":
+        # The switch holds for one thread; the worker is another.
+        precise = jax.dtypes.canonicalize_dtype(np.float64) == np.float64
+
+        def prepare() -> Datum:
+            x, index = self._gatherer.gather(chunk * self._steps, self._steps)
+            with jax.enable_x64(precise):
+                return jax.device_put(Datum(x, index=index))
+
+        return self._worker.submit(prepare)
+
+
+def feed_of(
+    rows: Datum | StreamedRows, *, batch_size: int, seed: int, num_steps: int
+) -> AbstractFeed:
+    """The feed for rows in memory or on disk."""
+    if isinstance(rows, StreamedRows):
+        return StreamedFeed(rows, batch_size=batch_size, seed=seed, num_steps=num_steps)
+    return ResidentFeed(rows, batch_size=batch_size, seed=seed)
