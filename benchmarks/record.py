@@ -51,7 +51,7 @@ def hardware() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(RESULTS.parent), *arguments]
+    command = ["git", "-C", str(RESULTS.parent.parent), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
