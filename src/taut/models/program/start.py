@@ -74,8 +74,8 @@ def _check_part(model: AbstractProgram, name: str, part: Part, z: Array) -> None
     bad = ~np.isfinite(part.log_prob)
     if not bad.any():
         return
-    row, value = _first(bad, part.value)
-    at = f" of {value}{row}" if part.value is not None else ""
+    row, value = ("", "") if part.value is None else _first(bad, part.value)
+    at = f" of {value}{row}" if value else ""
     raise InputError(
         f"a finite log-density{at} at the start",
         f"{part.log_prob[bad][0]} at {_parameters(model, z)}",
