@@ -1,7 +1,8 @@
 """Runs that are killed again and again, at random moments, against one that was never stopped.
 
-Each seed starts `taut fit digits`, sends SIGKILL after a random time, resumes, kills again, and so on
-until the run ends by itself. What counts: the bytes of model.safetensors and rows.safetensors, each step
+Each seed starts `taut fit digits`, sends SIGKILL after a random number of further steps and a random
+moment, resumes, kills again, and so on; one kill in four comes at a random time instead, so that loading,
+compiling and evaluating are hit as well. Then the run is left to end. What counts: the bytes of model.safetensors and rows.safetensors, each step
 once in metrics.jsonl, and how many steps were computed twice.
 
     python benchmarks/kills.py [--seeds 20] [--kills 3]
@@ -18,9 +19,11 @@ from pathlib import Path
 
 from record import save_result
 
-EVERY = 100
+EVERY = 500
+EPOCHS = 600
+STEPS = EPOCHS * 11  # 1437 training rows, 128 a step
 OPTIONS = (
-    "--hidden 32 --latent-dim 4 --epochs 200 --ema 0.99 --learning-rate-schedule cosine "
+    f"--hidden 32 --latent-dim 4 --epochs {EPOCHS} --patience 0 --ema 0.99 --learning-rate-schedule cosine "
     f"--evidence-particles 10 --checkpoint-every {EVERY} --json"
 ).split()
 COMMAND = [sys.executable, "-m", "taut"]
@@ -62,13 +65,19 @@ def _killed(seed: int, kills: int, seconds: float, whole: Path, run: Path) -> di
         if not run.exists():
             words = ["fit", "digits", "--out", str(run), *OPTIONS]
         process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL)
-        time.sleep(generator.uniform(0, 0.8 * seconds))
+        if generator.random() < 0.25:
+            time.sleep(generator.uniform(0, seconds))
+        else:
+            wanted = generator.uniform(_lines(run), STEPS)
+            while process.poll() is None and _lines(run) < wanted:
+                time.sleep(0.002)
+            time.sleep(generator.uniform(0, 0.05))
         if process.poll() is not None:
             break
         process.kill()
         process.wait()
         done += 1
-        lines = (run / "metrics.jsonl").read_bytes().count(b"\n") if run.exists() else 0
+        lines = _lines(run)
         saved = [int(p.stem.split("-")[1]) for p in (run / "checkpoints").glob("step-*")]
         training += lines > 0 and not (run / "summary.json").exists()
         most_twice = max(most_twice, lines - max(saved, default=0))
@@ -87,6 +96,11 @@ def _killed(seed: int, kills: int, seconds: float, whole: Path, run: Path) -> di
         "identical": same and steps == list(range(len(steps))),
         "most_twice": most_twice,
     }
+
+
+def _lines(run: Path) -> int:
+    metrics = run / "metrics.jsonl"
+    return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
 
 
 def _finish(words: list[str]) -> None:
