@@ -1,9 +1,9 @@
 """Runs that are killed again and again, at random moments, against one that was never stopped.
 
 Each seed starts `taut fit digits`, sends SIGKILL after a random number of further steps and a random
-moment, resumes, kills again, and so on; one kill in four comes at a random time instead, so that loading,
-compiling and evaluating are hit as well. Then the run is left to end. What counts: the bytes of model.safetensors and rows.safetensors, each step
-once in metrics.jsonl, and how many steps were computed twice.
+moment, resumes, kills again, and so on; one kill in four comes at a random time instead, so that
+loading, compiling and evaluating are hit as well. Then the run is left to end. What counts: the bytes
+of model.safetensors, rows.safetensors and metrics.jsonl, and how many steps were computed twice.
 
     python benchmarks/kills.py [--seeds 20] [--kills 3]
 """
@@ -23,14 +23,14 @@ EVERY = 500
 EPOCHS = 600
 STEPS = EPOCHS * 11  # 1437 training rows, 128 a step
 OPTIONS = (
-    f"--hidden 32 --latent-dim 4 --epochs {EPOCHS} --patience 0 --ema 0.99 --learning-rate-schedule cosine "
-    f"--evidence-particles 10 --checkpoint-every {EVERY} --json"
+    f"--hidden 32 --latent-dim 4 --epochs {EPOCHS} --patience 0 --ema 0.99 "
+    f"--learning-rate-schedule cosine --evidence-particles 10 --checkpoint-every {EVERY} --json"
 ).split()
 COMMAND = [sys.executable, "-m", "taut"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--kills", type=int, default=3)
     options = parser.parse_args()
