@@ -154,6 +154,7 @@ class Gatherer:
             np.take(held_x, wanted, axis=0, out=x[target], mode="clip")
             np.take(held_index, wanted, out=index[target], mode="clip")
             done += len(wanted)
+            del held_x, held_index  # so that one window is freed before the next is read
         return x, index
 
     def _pieces(self, first_step: int, num_steps: int) -> Iterator[Piece]:

@@ -1,0 +1,70 @@
+"""Fits of files that stay on disk, and what cannot be had of them."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import taut
+from taut.api.check import check_rows
+from taut.cli.rows import rows_of
+from taut.core import InputError
+from taut.data import StreamedRows, load_data
+
+ROWS = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+
+
+def test_a_streamed_fit_says_so_and_is_measured_on_rows_it_has_not_seen(tmp_path):
+    np.save(tmp_path / "a.npy", ROWS)
+    data = load_data(tmp_path / "a.npy", stream="yes")
+    fitted = taut.fit(
+        data, model=taut.VAE(latent_dim=1, hidden=(4,)), epochs=2, num_particles=2, batch_size=60
+    )
+    assert fitted.settings["stream"] == "yes"
+    assert fitted.facts["note 1"].startswith("240 training rows are streamed from disk; 30 valid")
+    assert set(fitted.estimates["elbo"].index) == set(data.test.index)
+    # The baseline of standard normal columns: -3 (log(2 pi) + 1) / 2 up to sampling of 30 rows.
+    baseline = fitted.estimates["independent_columns"]
+    expected = -1.5 * (np.log(2 * np.pi) + 1)
+    assert abs(baseline.value - expected) < 5 * baseline.data_error
+
+
+def test_values_without_a_density_are_named_by_their_row_in_the_file(tmp_path):
+    x = np.random.default_rng(0).random((300, 3)) * 0.5
+    data = load_data(_saved(tmp_path, x), stream="yes", support="unit")
+    assert isinstance(data.train, StreamedRows)
+    row = int(data.train[:].index[200])
+    architecture, _ = taut.VAE(likelihood="bernoulli").resolved(data.schema)
+    x[row - 40 :, :] = x[row - 40 :, :] > 0.25
+    binary = x.copy()
+    binary[: row - 40] = x[: row - 40] > 0.25
+    binary[row, 1] = 0.5
+    data = load_data(_saved(tmp_path, binary), stream="yes", support="unit")
+    with pytest.raises(InputError, match=rf"a, training rows, row {row}, cell 1: .*got 0\.5"):
+        check_rows(architecture, data.train, where="a, training rows")
+    binary[row, 1] = 1.0
+    data = load_data(_saved(tmp_path, binary), stream="yes")
+    check_rows(architecture, data.train, where="a, training rows")
+
+
+def test_training_rows_on_disk_are_not_evaluated_and_a_run_finds_its_rows_again(tmp_path):
+    path = str(_saved(tmp_path, ROWS))
+    data = load_data(path, stream="yes")
+    run = SimpleNamespace(schema=data.schema, settings={"data": path, "stream": "yes"})
+    np.testing.assert_array_equal(rows_of(run, data=None, split=None).index, data.test.index)
+    with pytest.raises(InputError, match="split: expected rows in memory, got 240 training rows"):
+        rows_of(run, data=None, split="train")
+    run.settings = {"data": path}
+    memory = load_data(path, stream="no")
+    np.testing.assert_array_equal(rows_of(run, data=None, split=None).index, memory.test.index)
+
+
+def test_em_over_all_rows_needs_them_in_memory(tmp_path):
+    data = load_data(_saved(tmp_path, ROWS), stream="yes")
+    with pytest.raises(InputError, match="data: expected rows in memory, got 240 training rows"):
+        taut.em(data, components=2)
+
+
+def _saved(folder, rows):
+    np.save(folder / "a.npy", rows)
+    return folder / "a.npy"
