@@ -20,10 +20,12 @@ Sources: Opper and Archambeau 2009 (stationarity); Khan and Rue 2023, section 3 
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from taut.core import RunError
+from taut.guides import AtFeatures, FullRankGaussian, MeanFieldGaussian
 from taut.inference.log_density import LogDensity
 from taut.inference.sample_average import Ascended
 from taut.inference.spherical_radial import spherical_radial
@@ -208,3 +210,26 @@ class GaussianAscent(NamedTuple):
         self, guide: Gaussian, draws: Float[np.ndarray, "K d"], *, tolerance: float
     ) -> Ascended:
         return ascend(self.log_density, guide, draws, diagonal=self.diagonal, tolerance=tolerance)
+
+    def distance(self, first: Gaussian, second: Gaussian) -> float:
+        scales = np.linalg.norm(second.tril, axis=1)
+        return float(np.max(np.abs(first.mean - second.mean) / scales))
+
+    def sample(
+        self, guide: Gaussian, generator: np.random.Generator, count: int
+    ) -> Float[np.ndarray, "K d"]:
+        return guide.mean + generator.standard_normal((count, self.dim)) @ guide.tril.T
+
+    def log_q(self, guide: Gaussian, z: Float[np.ndarray, "K d"]) -> Float[np.ndarray, " K"]:
+        inner = np.linalg.solve(guide.tril, (z - guide.mean).T)
+        return 0.5 * self.dim - guide.entropy - 0.5 * np.sum(inner**2, axis=0)
+
+    def moments(self, guide: Gaussian) -> Gaussian:
+        return guide
+
+    def guide(self, guide: Gaussian) -> AtFeatures:
+        mean, diagonal = guide.mean, np.log(np.diagonal(guide.tril))
+        if self.diagonal:
+            return AtFeatures(jnp.concatenate([mean, diagonal]), MeanFieldGaussian(self.dim))
+        lower = guide.tril[np.tril_indices(self.dim, -1)]
+        return AtFeatures(jnp.concatenate([mean, diagonal, lower]), FullRankGaussian(self.dim))

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import stdtrit
 
 from taut.core import Estimate
@@ -67,6 +68,28 @@ class AbstractAscent(Protocol):
 
     def maximise(self, guide: Any, draws: Any, *, tolerance: float) -> Ascended:
         """Its maximum from a guide, to `tolerance` nats."""
+        ...
+
+    def distance(self, first: Any, second: Any) -> float:
+        """Largest difference of the means over coordinates, in standard deviations of the second."""
+        ...
+
+    def sample(
+        self, guide: Any, generator: np.random.Generator, count: int
+    ) -> Float[np.ndarray, "K d"]:
+        """Independent draws of z."""
+        ...
+
+    def log_q(self, guide: Any, z: Float[np.ndarray, "K d"]) -> Float[np.ndarray, " K"]:
+        """The guide's log-density, nats."""
+        ...
+
+    def moments(self, guide: Any) -> Any:
+        """A `Gaussian` with the guide's mean and about its covariance."""
+        ...
+
+    def guide(self, guide: Any) -> Any:
+        """The guide as a callable pytree, from a datum to a proposal."""
         ...
 
 
@@ -139,7 +162,9 @@ def sample_average(
             guide, ascent.draws(generator, size), tolerance=0.05 * precision_nats
         )
         guide, num_steps = inner.guide, num_steps + inner.num_steps
-        fresh, gains = _replicates(ascent, guide, generator, size, 0.05 * precision_nats)
+        fresh, gains = _replicates(
+            ascent, inner, generator, size, tolerance=0.05 * precision_nats
+        )
         gain, gain_error = _mean_and_error(gains)
         allowed = gain + float(stdtrit(_REPLICATES - 1, _QUANTILE)) * gain_error
         bound, bound_error = _mean_and_error(fresh)
@@ -152,7 +177,8 @@ def sample_average(
         converged = inner.converged and allowed < precision_nats
         growth = 2.0 if not np.isfinite(allowed) else 1.5 * allowed / precision_nats
         size = int(np.ceil(size * np.clip(growth, *_GROWTH)))
-        if converged or not np.isfinite(bound) or ascent.num_draws(size) > max_draws:
+        stuck = not inner.converged or not np.isfinite(bound)
+        if converged or stuck or ascent.num_draws(size) > max_draws:
             break
     unit = "nats"
     return Ascent(
@@ -165,16 +191,26 @@ def sample_average(
 
 
 def _replicates(
-    ascent: AbstractAscent, guide: Any, generator: np.random.Generator, size: int, tolerance: float
+    ascent: AbstractAscent,
+    inner: Ascended,
+    generator: np.random.Generator,
+    size: int,
+    *,
+    tolerance: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The bound and the gain G of a guide on each of R fresh sets of draws."""
     fresh, gains = [], []
     for _ in range(_REPLICATES):
         draws = ascent.draws(generator, size)
-        fresh.append(ascent.value(guide, draws))
-        gains.append(ascent.maximise(guide, draws, tolerance=tolerance).value - fresh[-1])
+        fresh.append(ascent.value(inner.guide, draws))
+        best = np.inf  # unknown until the round's own maximum is found
+        if inner.converged:
+            best = ascent.maximise(inner.guide, draws, tolerance=tolerance).value
+        gains.append(best - fresh[-1])
     return np.asarray(fresh), np.asarray(gains)
 
 
 def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    if not np.isfinite(values).all():
+        return float(values.mean()), np.inf
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
