@@ -7,10 +7,12 @@ from taut.guides.exact_posterior import ExactPair, ExactPosterior
 from taut.guides.exponential import ExponentialGuide
 from taut.guides.full_rank import FullRankGaussian
 from taut.guides.linear import LinearEncoder, best_linear_guide, linear_guide
+from taut.guides.low_rank import LowRankGaussian
 from taut.guides.mean_field import MeanFieldGaussian
 from taut.guides.per_datum import PerDatumGuide
 from taut.guides.prior_guide import PriorGuide
 from taut.guides.refined import RefinedGuide, RefinedPair, Refinement
+from taut.guides.structured import StructuredGuide, StructuredProposal
 
 __all__ = [
     "FAMILIES",
@@ -22,12 +24,15 @@ __all__ = [
     "ExponentialGuide",
     "FullRankGaussian",
     "LinearEncoder",
+    "LowRankGaussian",
     "MeanFieldGaussian",
     "PerDatumGuide",
     "PriorGuide",
     "RefinedGuide",
     "RefinedPair",
     "Refinement",
+    "StructuredGuide",
+    "StructuredProposal",
     "best_linear_guide",
     "linear_guide",
 ]

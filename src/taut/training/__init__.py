@@ -2,7 +2,7 @@
 
 from taut.training.archive import FORMAT, load_pair, read_structure, save_pair
 from taut.training.checkpoint import Restored, restore_checkpoint, save_checkpoint
-from taut.training.loop import Loop, Progress, Recorder, TrainingState, start, train
+from taut.training.loop import Loop, Progress, Recorder, TrainingState, compiled_steps, start, train
 from taut.training.run_folder import RunFolder, next_run, to_toml
 from taut.training.schedules import SCHEDULES, Plateau, ScheduleName, schedule
 
@@ -17,6 +17,7 @@ __all__ = [
     "RunFolder",
     "ScheduleName",
     "TrainingState",
+    "compiled_steps",
     "load_pair",
     "next_run",
     "read_structure",
