@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from taut.api import Fit, em, fit, load
+    from taut.api import Fit, Posterior, em, fit, infer, load
     from taut.architectures import FA, GMM, LCA, PPCA, VAE
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taut.gradients import Reparameterized
 
 _HOMES = {
-    "api": ("Fit", "em", "fit", "load"),
+    "api": ("Fit", "Posterior", "em", "fit", "infer", "load"),
     "architectures": ("FA", "GMM", "LCA", "PPCA", "VAE"),
     "bounds": ("ELBO", "IWAE", "Renyi"),
     "core": ("Datum", "Estimate", "InputError", "Particles", "RunError", "TautError", "particles"),
@@ -43,12 +43,14 @@ __all__ = [
     "Fit",
     "InputError",
     "Particles",
+    "Posterior",
     "Renyi",
     "Reparameterized",
     "RunError",
     "TautError",
     "em",
     "fit",
+    "infer",
     "kl",
     "load",
     "load_data",

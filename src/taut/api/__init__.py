@@ -3,5 +3,8 @@
 from taut.api.em import EMProgress, em
 from taut.api.fitted import Fit, load
 from taut.api.fitting import fit
+from taut.api.inferring import GUIDES, infer
+from taut.api.posterior import Posterior
+from taut.api.verdict import Verdict
 
-__all__ = ["EMProgress", "Fit", "em", "fit", "load"]
+__all__ = ["GUIDES", "EMProgress", "Fit", "Posterior", "Verdict", "em", "fit", "infer", "load"]

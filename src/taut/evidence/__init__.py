@@ -1,23 +1,36 @@
 """Estimates of log p(x), each an `Estimate` with its side and errors."""
 
+from taut.evidence.defensive import DefensiveDraws, defensive_draws
 from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
 from taut.evidence.independent_columns import independent_columns
 from taut.evidence.monte_carlo import naive_monte_carlo
-from taut.evidence.weights import RowWeights, khat_threshold, mean_and_error, summarize
+from taut.evidence.weighted_moments import Moments, weighted_moments
+from taut.evidence.weights import (
+    RowWeights,
+    khat_threshold,
+    mean_and_error,
+    smoothed_weights,
+    summarize,
+)
 
 __all__ = [
     "EVIDENCE",
+    "DefensiveDraws",
     "Evidence",
+    "Moments",
     "RowWeights",
+    "defensive_draws",
     "expected_bound",
     "importance_sampling",
     "independent_columns",
     "khat_threshold",
     "mean_and_error",
     "naive_monte_carlo",
+    "smoothed_weights",
     "summarize",
     "weigh",
+    "weighted_moments",
 ]
 
 EVIDENCE = {"importance": importance_sampling, "monte-carlo": naive_monte_carlo}

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["RowWeights", "khat_threshold", "mean_and_error", "summarize"]
+__all__ = ["RowWeights", "khat_threshold", "mean_and_error", "smoothed_weights", "summarize"]
 
 _LEAST_FOR_KHAT = 25  # below, the largest fifth of the draws has fewer than five members
 
@@ -86,6 +86,15 @@ def mean_and_error(
     return weighted.sum(axis=1), np.zeros(values.shape[0])
 
 
+def smoothed_weights(log_w: Float[np.ndarray, "R K"]) -> Float[np.ndarray, "R K"]:
+    """Self-normalised weights, the largest replaced by quantiles of the fitted Pareto tail, (R, K)."""
+    log_ratios = np.asarray(log_w, np.float64)
+    log_ratios = log_ratios - log_ratios.max(axis=1, keepdims=True)
+    log_weights, _ = _pareto_smoothing()(np.nan_to_num(log_ratios, neginf=-1e30))
+    weights = np.exp(np.asarray(log_weights, np.float64))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
 def khat_threshold(num_particles: int) -> float:
     """The k-hat above which K draws do not give a usable estimate."""
     return min(1 - 1 / math.log10(num_particles), 0.7) if num_particles > 10 else 0.0
@@ -99,13 +108,13 @@ def _tail_size(num_particles: int) -> float:
 def _khat(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:
     if log_ratios.shape[1] < _LEAST_FOR_KHAT:
         return np.full(log_ratios.shape[0], math.nan)
-    khat = _pareto_shapes()(np.nan_to_num(log_ratios, neginf=-1e30))
+    _, khat = _pareto_smoothing()(np.nan_to_num(log_ratios, neginf=-1e30))
     return np.asarray(khat, np.float64)
 
 
 @cache
-def _pareto_shapes() -> Callable[[Any], Array]:
+def _pareto_smoothing() -> Callable[[Any], tuple[Array, Array]]:
     # BlackJAX loads its samplers on import, which only a first call pays for.
     from blackjax.diagnostics import psis_weights
 
-    return jax.jit(jax.vmap(lambda row: psis_weights(row)[1]))
+    return jax.jit(jax.vmap(psis_weights))

@@ -7,6 +7,7 @@ from taut.guides.exact_posterior import ExactPair, ExactPosterior
 from taut.guides.exponential import ExponentialGuide
 from taut.guides.full_rank import FullRankGaussian
 from taut.guides.linear import LinearEncoder, best_linear_guide, linear_guide
+from taut.guides.low_rank import LowRankGaussian
 from taut.guides.mean_field import MeanFieldGaussian
 from taut.guides.per_datum import PerDatumGuide
 from taut.guides.prior_guide import PriorGuide
@@ -22,6 +23,7 @@ __all__ = [
     "ExponentialGuide",
     "FullRankGaussian",
     "LinearEncoder",
+    "LowRankGaussian",
     "MeanFieldGaussian",
     "PerDatumGuide",
     "PriorGuide",

@@ -12,44 +12,62 @@ from taut.inference.em import (
     log_evidences,
     run_em,
 )
+from taut.inference.gaussian_ascent import Gaussian, GaussianAscent
 from taut.inference.joint import JointState, joint
+from taut.inference.laplace import Laplace, laplace
+from taut.inference.log_density import LogDensity
+from taut.inference.multi_start import Start, Starts, best_start
 from taut.inference.online_em import OnlineState, online_em, run_online_em
 from taut.inference.per_datum import PerDatumState, per_datum
 from taut.inference.restarts import Floor, best_of_restarts
 from taut.inference.row_blocks import Rows, Spread
+from taut.inference.sample_average import AbstractAscent, Ascended, Ascent, Round, sample_average
 from taut.inference.semi_amortized import SemiAmortizedState, semi_amortized
 from taut.inference.starts import check_components, kmeans_plus_plus, random_start
 from taut.inference.variational_em import VariationalEMState, variational_em
 
 __all__ = [
     "AbstractAlternation",
+    "AbstractAscent",
     "Aggressive",
     "Algorithm",
     "Alternate",
+    "Ascended",
+    "Ascent",
     "EMResult",
     "EMState",
     "Floor",
+    "Gaussian",
+    "GaussianAscent",
     "JointState",
+    "Laplace",
+    "LogDensity",
     "Metrics",
     "OnlineState",
     "PerDatumState",
+    "Round",
     "Rows",
     "SemiAmortizedState",
     "Spread",
+    "Start",
+    "Starts",
     "VariationalEMState",
     "best_of_restarts",
+    "best_start",
     "check_components",
     "check_start",
     "em",
     "expectation_step",
     "joint",
     "kmeans_plus_plus",
+    "laplace",
     "log_evidences",
     "online_em",
     "per_datum",
     "random_start",
     "run_em",
     "run_online_em",
+    "sample_average",
     "semi_amortized",
     "variational_em",
 ]

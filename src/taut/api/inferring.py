@@ -1,0 +1,256 @@
+"""`taut.infer`: the posterior of any log-joint or NumPyro program, with a verdict on it."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from taut.api.fitted import as_key
+from taut.api.posterior import Posterior, constrained
+from taut.api.verdict import judge
+from taut.core import Datum, Estimate, InputError
+from taut.evidence import defensive_draws, khat_threshold, smoothed_weights, summarize, weighted_moments
+from taut.inference import (
+    Ascent,
+    Gaussian,
+    GaussianAscent,
+    LogDensity,
+    Starts,
+    best_start,
+    laplace,
+    sample_average,
+)
+from taut.models.program import AbstractProgram, LogJoint, NumPyroProgram
+
+__all__ = ["GUIDES", "infer"]
+
+GUIDES = ("full-rank", "mean-field", "laplace")
+_FULL_RANK_DIM = 150  # above, a full covariance has more than 10 000 parameters
+_START_SCALES = (0.1, 0.01, 0.001)  # of the guide at a start, tried in turn
+_CELLS = 2e10  # data cells x draws that weighing may cost: about a minute
+
+
+def infer(
+    target: Callable | AbstractProgram,
+    *,
+    data: Mapping[str, Any] | None = None,
+    support: Mapping[str, Any] | None = None,
+    guide: str | None = None,
+    precision_nats: float = 0.1,
+    num_starts: int = 4,
+    num_draws: int | None = None,
+    key: int | PRNGKeyArray = 0,
+    precision: Literal["float32", "float64"] = "float64",
+) -> Posterior:
+    """Fit q(z) to p(z | x) by maximising the ELBO, weigh its draws, and say whether to believe them.
+
+    Arguments:
+        target: a NumPyro program; with `support`, a log-joint of named parameters; or a program that
+            was read already.
+        data: its arrays and settings by name.
+        support: for each parameter of a log-joint its support, and its shape.
+        guide: one of `GUIDES`; None for full-rank up to 150 latent coordinates, else mean-field.
+        precision_nats: the ascent stops when the estimated remaining gain in the ELBO, with its
+            standard error, is below.
+        num_starts: starts that climb; the highest goes on.
+        num_draws: weighted draws for the evidence, k-hat and moments; None for 10 000, fewer where
+            the data are many.
+        key: whole number or random key; everything random follows from it.
+        precision: of all arithmetic; gradients of log-densities that add up over many rows lose in
+            float32 what a bound to a tenth of a nat needs.
+
+    Returns:
+        a `Posterior`.
+
+    Raises:
+        InputError: the program, its data or an option cannot be used.
+        RunError: no start has a finite bound, or the bound rises without end.
+    """
+    _check(guide, precision_nats, num_starts, num_draws, precision)
+    with jax.enable_x64(precision == "float64"):
+        began = time.perf_counter()
+        model, datum = _program(target, data, support)
+        return _fitted(
+            model, datum, guide or _default_guide(model.dim), precision_nats, num_starts,
+            num_draws, key, began,
+        )  # fmt: skip
+
+
+def _fitted(
+    model: AbstractProgram,
+    datum: Datum,
+    family: str,
+    precision_nats: float,
+    num_starts: int,
+    num_draws: int | None,
+    key: int | PRNGKeyArray,
+    began: float,
+) -> Posterior:
+    seconds = {"reading": time.perf_counter() - began}
+    generator = np.random.default_rng(np.asarray(jax.random.key_data(as_key(key))))
+    log_density = LogDensity(model, datum)
+    ascent = GaussianAscent(log_density, model.dim, diagonal=family == "mean-field")
+    tick = time.perf_counter()
+    if family == "laplace":
+        fitted, starts, notes = _laplace(log_density, model, generator)
+    else:
+        fitted, starts, notes = _climbed(ascent, model, generator, precision_nats, num_starts)
+    seconds["ascent"] = time.perf_counter() - tick
+
+    tick = time.perf_counter()
+    count = num_draws or _affordable(datum)
+    moments = ascent.moments(fitted.guide)
+    drawn = defensive_draws(
+        lambda n: ascent.sample(fitted.guide, generator, n),
+        lambda z: ascent.log_q(fitted.guide, z),
+        moments.mean,
+        moments.tril,
+        count=count,
+        generator=generator,
+    )
+    values, _ = log_density(drawn.z)
+    own = slice(drawn.num_guide)
+    log_w_guide = np.nan_to_num(values - drawn.log_q, nan=-np.inf)[own]
+    log_w = np.nan_to_num(values - drawn.log_r, nan=-np.inf)[None]
+    weights, summary = smoothed_weights(log_w)[0], summarize(log_w)
+    natural = constrained(model, drawn.z)
+    raw, resampled = weighted_moments(natural[own]), weighted_moments(natural, weights)
+    khat, threshold = float(summary.khat[0]), khat_threshold(count)
+    verdict = judge(
+        guide=family,
+        converged=fitted.converged,
+        precision_nats=precision_nats,
+        separate=_separate(starts),
+        khat=khat,
+        threshold=threshold,
+        ess=float(summary.ess[0]),
+        raw=raw,
+        resampled=resampled,
+    )
+    seconds["weighing"] = time.perf_counter() - tick
+    flags = ("unreliable",) if not khat <= threshold else ()
+    estimates = {
+        "elbo": Estimate(
+            float(log_w_guide.mean()), "lower",
+            float(log_w_guide.std(ddof=1) / math.sqrt(drawn.num_guide)), unit="nats",
+        ),
+        "log_evidence": Estimate(
+            float(summary.log_evidence[0]), "lower", float(summary.error[0]), unit="nats",
+            flags=frozenset(flags),
+        ),
+        "remaining_gain": fitted.remaining,
+    }  # fmt: skip
+    return Posterior(
+        model=model,
+        datum=datum,
+        guide=ascent.guide(fitted.guide),
+        family=family,
+        estimates=estimates,
+        khat=khat,
+        guide_khat=float(summarize(log_w_guide[None]).khat[0]),
+        khat_threshold=threshold,
+        ess=float(summary.ess[0]),
+        raw=raw,
+        resampled=resampled,
+        verdict=verdict,
+        trace=fitted.rounds,
+        starts=starts,
+        notes=notes,
+        seconds=seconds,
+        z=drawn.z,
+        num_guide=drawn.num_guide,
+        weights=weights,
+    )
+
+
+def _climbed(
+    ascent: GaussianAscent,
+    model: AbstractProgram,
+    generator: np.random.Generator,
+    precision_nats: float,
+    num_starts: int,
+) -> tuple[Ascent, Starts, tuple[str, ...]]:
+    """The best of several starts, climbed until the remaining gain is below the precision."""
+
+    def start(attempt: int) -> Gaussian:
+        scale = _START_SCALES[min(attempt // num_starts, len(_START_SCALES) - 1)]
+        return Gaussian(_initial(model, generator), scale * np.eye(model.dim))
+
+    starts = best_start(
+        ascent, start, generator, num_starts=num_starts, precision_nats=precision_nats
+    )
+    fitted = sample_average(
+        ascent, starts.guide, generator, precision_nats=precision_nats, num_steps=starts.num_steps
+    )
+    failed = starts.num_failed
+    notes = (f"{failed} starts without a finite bound were drawn again",) if failed else ()
+    return fitted, starts, notes
+
+
+def _laplace(
+    log_density: LogDensity, model: AbstractProgram, generator: np.random.Generator
+) -> tuple[Ascent, None, tuple[str, ...]]:
+    found = laplace(log_density, _initial(model, generator))
+    unknown = Estimate(math.nan, "none", math.nan, unit="nats")
+    notes = []
+    if found.num_negative:
+        notes.append(
+            f"the log-density does not curve downwards in {found.num_negative} directions where "
+            "Newton's method ended; the guide is damped there"
+        )
+    return (
+        Ascent(found.guide, unknown, unknown, (), found.converged and not found.num_negative),
+        None,
+        tuple(notes),
+    )
+
+
+def _initial(model: AbstractProgram, generator: np.random.Generator) -> Float[np.ndarray, " d"]:
+    return generator.uniform(-2.0, 2.0, model.dim)  # Stan's habit
+
+
+def _separate(starts: Starts | None) -> tuple[tuple[float, float], ...]:
+    if starts is None:
+        return ()
+    others = (s for i, s in enumerate(starts.starts) if i != starts.winner)
+    return tuple((start.behind.value, start.distance) for start in others)
+
+
+def _program(
+    target: Any, data: Mapping[str, Any] | None, support: Mapping[str, Any] | None
+) -> tuple[AbstractProgram, Datum]:
+    if isinstance(target, AbstractProgram):
+        return target, data if isinstance(data, Datum) else Datum(x=dict(data or {}))
+    if support is not None:
+        return LogJoint.of(target, support, dict(data or {}))
+    return NumPyroProgram.of(target, dict(data or {}))
+
+
+def _default_guide(dim: int) -> str:
+    return "full-rank" if dim <= _FULL_RANK_DIM else "mean-field"
+
+
+def _affordable(datum: Datum) -> int:
+    cells = sum(np.size(leaf) for leaf in jax.tree.leaves(datum))
+    return int(np.clip(_CELLS / max(cells, 1), 1000, 10_000))
+
+
+def _check(
+    guide: str | None, precision_nats: float, num_starts: int, num_draws: int | None, precision: str
+) -> None:
+    if guide is not None and guide not in GUIDES:
+        raise InputError(f"a guide in {', '.join(GUIDES)}", repr(guide), "full-rank", where="guide")
+    if not precision_nats > 0:
+        raise InputError(
+            "a positive precision", f"{precision_nats}", "0.1", where="precision_nats"
+        )
+    if num_starts < 1:
+        raise InputError("at least one start", f"{num_starts}", "4", where="num_starts")
+    if num_draws is not None and num_draws < 100:
+        raise InputError("at least 100 draws", f"{num_draws}", "10000", where="num_draws")
+    if precision not in ("float32", "float64"):
+        raise InputError("float32 or float64", repr(precision), "float64", where="precision")

@@ -1,0 +1,113 @@
+"""Whether to believe a fitted posterior: words from what was measured.
+
+The first line that applies decides:
+
+    the bound was still rising, or starts ended in separate optima of like mass     do not believe
+    k-hat above min(1 - 1 / log10 K, 0.7), or fewer than 100 effective draws        do not believe
+    the guide's means within 0.1 sd, and its sds within 15 %, of the resampled      believe
+    otherwise                                                                       believe after resampling
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from taut.evidence import Moments
+
+__all__ = ["BELIEVE", "DOUBT", "RESAMPLE", "Verdict", "judge"]
+
+BELIEVE = "believe"
+RESAMPLE = "believe after resampling"
+DOUBT = "do not believe"
+
+_LEAST_ESS = 100.0  # a mean then has an error of a tenth of a standard deviation
+_MEAN, _SD = 0.1, 0.15  # of a standard deviation: what a reader of a table would not notice
+_LIKE_MASS = 3.0  # nats: an optimum further down holds less than a twentieth of the mass
+_SEPARATE = 2.0  # standard deviations between means
+_NEXT = {
+    "mean-field": "guide 'full-rank'",
+    "low-rank": "guide 'full-rank'",
+    "laplace": "guide 'full-rank'",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict in words.
+
+    Attributes:
+        verdict: what to do with the result.
+        reasons: what was measured, one clause each.
+        remedy: what to try; empty where nothing needs to be.
+    """
+
+    verdict: Literal["believe", "believe after resampling", "do not believe"]
+    reasons: tuple[str, ...]
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.verdict}: {'; '.join(self.reasons)}"
+        return f"{text}. Try {self.remedy}." if self.remedy else f"{text}."
+
+
+def judge(
+    *,
+    guide: str,
+    converged: bool,
+    precision_nats: float,
+    separate: tuple[tuple[float, float], ...],
+    khat: float,
+    threshold: float,
+    ess: float,
+    raw: Moments,
+    resampled: Moments,
+) -> Verdict:
+    """The verdict on one fit.
+
+    Arguments:
+        guide: name of the family.
+        converged: whether the stopping rule was met.
+        precision_nats: of the stopping rule.
+        separate: for each other start, how far its bound lies below the winner's, nats, and how far
+            its mean from the winner's, standard deviations.
+        khat: Pareto shape of the log-weights; NaN where it could not be fitted.
+        threshold: above which weights are of no use.
+        ess: effective sample size.
+        raw: moments of the guide's draws.
+        resampled: moments of the weighted draws.
+    """
+    better = _NEXT.get(guide, "guide 'flow', or other parameters: a non-centred scale, a logarithm")
+    if not converged:
+        return Verdict(
+            DOUBT,
+            (f"the bound may still rise by more than {precision_nats:g} nats",),
+            "proper priors, another parametrisation, or a larger --precision-nats",
+        )
+    others = sum(b < _LIKE_MASS and far > _SEPARATE for b, far in separate)
+    if others:
+        return Verdict(
+            DOUBT,
+            (f"{others} of {len(separate) + 1} starts ended in another optimum of like mass",),
+            "constraints that order exchangeable parameters, or a guide with several modes",
+        )
+    measured = f"k-hat {khat:.2f}, {'above' if khat > threshold else 'below'} {threshold:.2f}"
+    effective = f"{ess:.0f} effective draws"
+    if not khat <= threshold or ess < _LEAST_ESS:
+        if math.isnan(khat):
+            measured = "k-hat could not be fitted"
+        return Verdict(DOUBT, (measured, effective), better)
+    mean, sd = _discrepancy(raw, resampled)
+    found = f"the guide's means are within {mean:.2f} sd and its sds within {100 * sd:.0f} %"
+    verdict = BELIEVE if mean <= _MEAN and sd <= _SD else RESAMPLE
+    return Verdict(verdict, (measured, effective, f"{found} of the resampled ones"))
+
+
+def _discrepancy(raw: Moments, resampled: Moments) -> tuple[float, float]:
+    """Largest differences over coordinates: of means in sds, and of sds relative."""
+    scale = np.where(resampled.sd > 0, resampled.sd, 1.0)
+    moving = resampled.sd > 0
+    mean = np.where(moving, np.abs(raw.mean - resampled.mean) / scale, 0.0)
+    sd = np.where(moving, np.abs(raw.sd / scale - 1), 0.0)
+    return float(mean.max()), float(sd.max())

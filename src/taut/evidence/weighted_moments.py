@@ -1,0 +1,75 @@
+"""Moments and quantiles of weighted draws, each with its Monte Carlo error.
+
+    mean   m = sum_k w_k v_k                      error^2 = sum_k w_k^2 (v_k - m)^2
+    sd     s^2 = sum_k w_k (v_k - m)^2            error^2 = sum_k w_k^2 ((v_k - m)^2 - s^2)^2 / (4 s^2)
+    quantile F^{-1}(p)                            error   = (F^{-1}(p + e) - F^{-1}(p - e)) / 2,
+                                                  e^2 = sum_k w_k^2 (1[v_k <= F^{-1}(p)] - p)^2
+
+with weights that add up to 1; errors by the delta method (Owen 2013, section 9.2). Equal weights give
+those of independent draws.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+__all__ = ["Moments", "weighted_moments"]
+
+
+class Moments(NamedTuple):
+    """Moments of C coordinates.
+
+    Attributes:
+        mean: (C,).
+        mean_error: (C,).
+        sd: (C,).
+        sd_error: (C,).
+        quantiles: (C, P).
+        quantile_errors: (C, P).
+        probabilities: of the quantiles, (P,).
+    """
+
+    mean: Float[np.ndarray, " C"]
+    mean_error: Float[np.ndarray, " C"]
+    sd: Float[np.ndarray, " C"]
+    sd_error: Float[np.ndarray, " C"]
+    quantiles: Float[np.ndarray, "C P"]
+    quantile_errors: Float[np.ndarray, "C P"]
+    probabilities: tuple[float, ...]
+
+
+def weighted_moments(
+    values: Float[np.ndarray, "K C"],
+    weights: Float[np.ndarray, " K"] | None = None,
+    *,
+    probabilities: tuple[float, ...] = (0.05, 0.5, 0.95),
+) -> Moments:
+    """Moments of draws.
+
+    Arguments:
+        values: (K, C).
+        weights: add up to 1, (K,); None for equal ones.
+        probabilities: of the quantiles.
+    """
+    count = len(values)
+    w = np.full(count, 1 / count) if weights is None else weights
+    mean = w @ values
+    deviation = (values - mean) ** 2
+    variance = w @ deviation
+    mean_error = np.sqrt(w**2 @ deviation)
+    sd = np.sqrt(variance)
+    sd_error = np.sqrt(w**2 @ (deviation - variance) ** 2) / (2 * np.where(sd > 0, sd, 1.0))
+    order = np.argsort(values, axis=0)
+    quantiles = np.empty((values.shape[1], len(probabilities)))
+    errors = np.empty_like(quantiles)
+    for c in range(values.shape[1]):
+        ranked, share = values[order[:, c], c], w[order[:, c]]
+        below = np.cumsum(share) - share / 2
+        squares = np.cumsum(share**2)
+        for j, p in enumerate(probabilities):
+            at = np.interp(p, below, squares)
+            e = np.sqrt(at * (1 - p) ** 2 + (squares[-1] - at) * p**2)
+            low, middle, high = np.interp([p - e, p, p + e], below, ranked)
+            quantiles[c, j], errors[c, j] = middle, (high - low) / 2
+    return Moments(mean, mean_error, sd, sd_error, quantiles, errors, probabilities)

@@ -1,0 +1,104 @@
+"""The data of a program, parted into arrays and settings.
+
+Arrays (lists, floats, anything with a shape) are arguments of the compiled program. Settings (Python
+integers, strings, True, False, None) are constants in it, so that they can serve as sizes.
+"""
+
+import inspect
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from taut.errors import InputError, nearest
+
+__all__ = ["check_names", "parted", "whole"]
+
+
+def parted(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays and settings, each a dictionary of the data's structure with None for the other's leaves.
+
+    Raises:
+        InputError: a value that is neither a number, a setting, nor a rectangular table of numbers.
+    """
+    converted = {name: _value(value, f"data '{name}'") for name, value in data.items()}
+    return eqx.partition(converted, eqx.is_array)
+
+
+def whole(arrays: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The data as the program gets them: the inverse of `parted`."""
+    return eqx.combine(arrays, settings)
+
+
+def check_names(function: Callable, data: Mapping[str, Any], where: str) -> None:
+    """Whether the names of the data are the names of the function's arguments.
+
+    Raises:
+        InputError: a name that the function does not take; an argument without data.
+    """
+    arguments = inspect.signature(function).parameters
+    named = {
+        name for name, a in arguments.items() if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)
+    }
+    if not any(a.kind is a.VAR_KEYWORD for a in arguments.values()):
+        for name in data:
+            if name not in named:
+                raise InputError(
+                    "data that the program takes",
+                    f"'{name}'",
+                    nearest(name, named) if named else "a program with arguments",
+                    where=where,
+                )
+    missing = [
+        name
+        for name in arguments
+        if name in named - set(data) and arguments[name].default is inspect.Parameter.empty
+    ]
+    if missing:
+        raise InputError(
+            "data for every argument without a default",
+            f"none for {', '.join(missing)} (there are: {', '.join(data) or 'none'})",
+            f"adding '{missing[0]}' to the data",
+            where=where,
+        )
+
+
+def _value(value: Any, where: str) -> Any:
+    if value is None or isinstance(value, (bool, str, np.bool_)):
+        return bool(value) if isinstance(value, np.bool_) else value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, Mapping):
+        return {name: _value(part, f"{where}, '{name}'") for name, part in value.items()}
+    if isinstance(value, jax.Array):
+        return value if value.ndim or not jnp.issubdtype(value.dtype, jnp.integer) else int(value)
+    try:
+        table = np.asarray(value)
+    except ValueError:
+        table = np.asarray(None)
+    if table.dtype.kind not in "biufc":
+        raise InputError(
+            "a number or a rectangular table of numbers",
+            _found(value),
+            "rows of equal length without nulls or text",
+            where=where,
+        )
+    return int(table) if table.ndim == 0 and table.dtype.kind in "iu" else jnp.asarray(table)
+
+
+def _found(value: Any) -> str:
+    """What is wrong with a table: its first odd entry, or rows of several lengths."""
+    if isinstance(value, (list, tuple)):
+        lengths = sorted({len(row) for row in value if isinstance(row, (list, tuple))})
+        if len(lengths) > 1:
+            return f"rows of {' and '.join(map(str, lengths))} entries"
+        for number, entry in enumerate(value, start=1):
+            if not isinstance(entry, (numbers.Number, list, tuple)):
+                return f"{entry!r} in row {number}"
+            if isinstance(entry, (list, tuple)) and np.asarray(entry).dtype.kind not in "biufc":
+                return f"{_found(entry)} of row {number}"
+    return type(value).__name__

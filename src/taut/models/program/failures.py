@@ -1,0 +1,90 @@
+"""What a user's code raises, as one line that names the file, the line and what to try."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import walk_tb
+from types import TracebackType
+from typing import Any
+
+import jax
+import numpyro
+
+from taut.errors import InputError, TautError
+
+__all__ = ["place", "reading"]
+
+
+def place(function: Callable) -> str:
+    """'FILE.py:name' of a function."""
+    code = _code(function)
+    name = getattr(function, "__name__", type(function).__name__)
+    return name if code is None else f"{Path(code.co_filename).name}:{name}"
+
+
+@contextmanager
+def reading(function: Callable) -> Iterator[None]:
+    """Turn whatever a user's function raises into an `InputError` with its line."""
+    try:
+        yield
+    except TautError:
+        raise
+    except Exception as error:
+        line, plate = _where(error.__traceback__, _code(function))
+        where = place(function) + (f", line {line}" if line else "")
+        if plate is not None:
+            raise InputError(
+                f"{plate.size} rows in plate '{plate.name}', as its size says",
+                _first_line(error),
+                "the length of the data as the plate's size, such as len(y)",
+                where=where,
+            ) from error
+        raise InputError(
+            "a function that JAX can trace on these data",
+            f"{type(error).__name__}: {_first_line(error)}",
+            _remedy(error),
+            where=where,
+        ) from error
+
+
+def _code(function: Any) -> Any:
+    while not hasattr(function, "__code__"):
+        inner = getattr(
+            function, "__wrapped__", getattr(function, "fn", getattr(function, "func", None))
+        )
+        if inner is None:
+            return None
+        function = inner
+    return function.__code__
+
+
+def _where(traceback: TracebackType | None, code: Any) -> tuple[int | None, Any]:
+    """The last line in the user's file, and the NumPyro plate that did not fit, if one did not."""
+    line, plate = None, None
+    for frame, number in walk_tb(traceback):
+        if code is not None and frame.f_code.co_filename == code.co_filename:
+            line, plate = number, None
+        elif frame.f_code is numpyro.plate.process_message.__code__:
+            plate = frame.f_locals["self"]
+    return line, plate
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0].rstrip(".") if text else "no message"
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        return "jax.numpy in place of numpy where parameters or data enter"
+    if isinstance(
+        error, (jax.errors.ConcretizationTypeError, jax.errors.TracerBoolConversionError)
+    ):
+        return (
+            "jnp.where for branches, and sizes as integers in the data rather than read off arrays"
+        )
+    if "while_loop" in str(error):
+        return (
+            "jax.lax.scan or a fori_loop with a fixed number of steps, which can be differentiated"
+        )
+    return "data of the shapes that the function expects"

@@ -1,0 +1,146 @@
+"""Where each latent of a program stands in the flat vector z.
+
+    z = [ globals, in the program's order | row 1's locals | row 2's locals | ... ]
+          num_globals                       num_locals       num_locals
+
+Locals are the latents inside the one plate that is subsampled, in the program's order within each row.
+`z[num_globals:].reshape(num_rows, num_locals)` is therefore a table with one line for each row, which a
+guide can gather by row number. Without such a plate every latent is global.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from taut.errors import InputError, nearest
+from taut.models.program.supports import Site
+
+__all__ = ["Layout", "lay_out", "scalars"]
+
+
+class _Block(NamedTuple):
+    """One latent's place: its free shape, its offset among globals or locals, and its rows' axis."""
+
+    free_shape: tuple[int, ...]
+    start: int
+    axis: int | None
+
+    @property
+    def size(self) -> int:
+        """How many free coordinates it has: in all if global, for each row if local."""
+        rows = 1 if self.axis is None else self.free_shape[self.axis]
+        return math.prod(self.free_shape) // rows
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The places of all latents; compared by identity, as constraints cannot be hashed.
+
+    Attributes:
+        sites: the latents, in the program's order.
+        blocks: the place of each, by name.
+        num_globals: coordinates of z shared by all rows.
+        num_locals: coordinates of z that each row has to itself.
+        num_rows: rows in z.
+    """
+
+    sites: tuple[Site, ...]
+    blocks: dict[str, _Block]
+    num_globals: int
+    num_locals: int
+    num_rows: int
+
+    @property
+    def dim(self) -> int:
+        """d, the length of z."""
+        return self.num_globals + self.num_rows * self.num_locals
+
+    def is_local(self, name: str) -> bool:
+        """Whether a latent belongs to single rows."""
+        return self.blocks[name].axis is not None
+
+    def part(self, z: Float[Array, " d"], name: str) -> Float[Array, "..."]:
+        """The free value of one latent, cut out of z."""
+        block = self.blocks[name]
+        stop = block.start + block.size
+        if block.axis is None:
+            return z[block.start : stop].reshape(block.free_shape)
+        table = z[self.num_globals :].reshape(self.num_rows, self.num_locals)
+        shape = list(block.free_shape)
+        rows = shape.pop(block.axis)
+        return jnp.moveaxis(table[:, block.start : stop].reshape(rows, *shape), 0, block.axis)
+
+    def joined(self, free: dict[str, Array]) -> Float[Array, " d"]:
+        """z from the free values of all latents; the inverse of `part`."""
+        flat, table = [jnp.zeros(0)], []
+        for name, block in self.blocks.items():
+            value = jnp.broadcast_to(free[name], block.free_shape)
+            if block.axis is None:
+                flat.append(value.reshape(-1))
+            else:
+                table.append(jnp.moveaxis(value, block.axis, 0).reshape(self.num_rows, -1))
+        if table:
+            flat.append(jnp.concatenate(table, axis=1).reshape(-1))
+        return jnp.concatenate(flat)
+
+    def checked(self, values: dict[str, Any], where: str) -> dict[str, Array]:
+        """Parameters in natural units as arrays of their sites' shapes.
+
+        Raises:
+            InputError: a parameter too few or too many, or of another shape.
+        """
+        for name in values:
+            if name not in self.blocks:
+                known = nearest(name, self.blocks)
+                raise InputError("a latent of the program", f"'{name}'", known, where=where)
+        for site in self.sites:
+            if site.name not in values or jnp.shape(values[site.name]) != site.shape:
+                got = f"shape {jnp.shape(values[site.name])}" if site.name in values else "none"
+                wish = f"a value of '{site.name}' of shape {site.shape}"
+                raise InputError(wish, got, "a value for each latent", where=where)
+        return {site.name: jnp.asarray(values[site.name], float) for site in self.sites}
+
+    def with_supports(self, supports: dict[str, object]) -> "Layout":
+        """The same places with other supports for some of the sites."""
+        sites = (
+            site._replace(support=supports.get(site.name, site.support)) for site in self.sites
+        )
+        return replace(self, sites=tuple(sites))
+
+
+def lay_out(
+    sites: tuple[Site, ...],
+    free_shapes: dict[str, tuple[int, ...]],
+    axes: dict[str, int] | None = None,
+) -> Layout:
+    """Places for the latents of a program.
+
+    Arguments:
+        sites: the latents, in the program's order.
+        free_shapes: for each, the shape of what its support's map takes.
+        axes: for each local latent, the axis of its value that runs over rows.
+    """
+    axes = axes or {}
+    blocks, num_globals, num_locals, num_rows = {}, 0, 0, 0
+    for site in sites:
+        axis = axes.get(site.name)
+        start = num_globals if axis is None else num_locals
+        block = _Block(free_shapes[site.name], start, axis)
+        blocks[site.name] = block
+        if axis is None:
+            num_globals += block.size
+        else:
+            num_locals, num_rows = num_locals + block.size, site.shape[axis]
+    return Layout(sites, blocks, num_globals, num_locals, num_rows)
+
+
+def scalars(name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Names of the cells of a value: 'sigma', 'beta[0]', 'L[1,0]'."""
+    if not shape:
+        return (name,)
+    cells = itertools.product(*map(range, shape))
+    return tuple(f"{name}[{','.join(map(str, cell))}]" for cell in cells)

@@ -1,0 +1,161 @@
+"""`NumPyroProgram`: p(x, z) read off a NumPyro program as it stands.
+
+    log p(x, theta) = sum over observed sites + sum over latent sites         log_likelihood, log_prior
+    theta_s         = T_s(z_s),   T_s the map from R^n onto site s's support  log_volume
+
+Supports may depend on latents that come before (Uniform(0, a) with a latent). The program runs once for
+each compilation; every value in it is an argument, but for settings.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from numpyro.distributions import MaskedDistribution
+from numpyro.distributions.constraints import is_dependent
+from numpyro.distributions.transforms import IdentityTransform
+
+from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME, Datum, Terms
+from taut.models.program.abstract import AbstractProgram, Part
+from taut.models.program.failures import place
+from taut.models.program.layout import Layout
+from taut.models.program.read import Reading, read
+from taut.models.program.supports import onto
+from taut.models.program.tracing import factor, is_latent
+
+__all__ = ["NumPyroProgram"]
+
+
+class _Placed(NamedTuple):
+    sites: dict[str, dict[str, Any]]
+    log_volume: Float[Array, ""]
+
+
+class NumPyroProgram(AbstractProgram):
+    """p(x, z) from a NumPyro program.
+
+    Attributes:
+        reading: what was read off it; `NumPyroProgram.of` makes it.
+    """
+
+    reading: Reading = eqx.field(static=True)
+
+    @classmethod
+    def of(
+        cls,
+        program: Callable,
+        data: dict[str, Any] | None = None,
+        *,
+        subsample: dict[str, int] | None = None,
+    ) -> tuple["NumPyroProgram", Datum]:
+        """The model, and the datum that holds all its data.
+
+        Arguments:
+            program: a function with NumPyro primitives; its arguments are names of the data.
+            data: arrays and settings by name; Python integers stay settings, so that they can be sizes.
+            subsample: rows in a minibatch by name of a plate. Terms then need `datum.index`, the
+                numbers (B,) of the batch's rows; `all_rows` gives the model of all rows.
+
+        Raises:
+            InputError: anything about the program or the data that cannot be used.
+        """
+        reading, arrays = read(program, data or {}, subsample)
+        return cls(reading), Datum(x=arrays)
+
+    @property
+    def layout(self) -> Layout:
+        return self.reading.layout
+
+    @property
+    def name(self) -> str:
+        return place(self.reading.program)
+
+    @property
+    def subsampled(self) -> bool:
+        rows = self.reading.rows
+        return rows is not None and rows.batch < rows.size
+
+    @property
+    def row_scale(self) -> float:
+        return 1.0 if self.reading.rows is None else self.reading.rows.scale
+
+    def all_rows(self) -> "NumPyroProgram":
+        """The model of all rows; in its z the locals of all rows follow the same globals."""
+        return NumPyroProgram(self.reading.all_rows()) if self.subsampled else self
+
+    def terms(self, datum: Datum, z: Float[Array, " d"]) -> Terms:
+        placed = self._placed(datum, z)
+        terms = {LOG_LIKELIHOOD: jnp.zeros(()), LOG_PRIOR: jnp.zeros(())}
+        for site in placed.sites.values():
+            if site["type"] == "sample":
+                name = LOG_PRIOR if is_latent(site) else LOG_LIKELIHOOD
+                terms[name] += factor(site) * site["fn"].log_prob(site["value"]).sum()
+        return {**terms, LOG_VOLUME: placed.log_volume}
+
+    def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
+        layout = self.layout
+        if self.reading.held is None:
+            return {s.name: onto(s.support, s.name)(layout.part(z, s.name)) for s in layout.sites}
+        sites = self._placed(self._held(), z).sites
+        return {site.name: sites[site.name]["value"] for site in layout.sites}
+
+    def unconstrain(self, values: dict[str, Any]) -> Float[Array, " d"]:
+        values = self.layout.checked(values, self.name)
+        if self.reading.held is None:
+            return self.layout.joined(
+                {s.name: onto(s.support, s.name).inv(values[s.name]) for s in self.sites}
+            )
+        free = {}
+
+        def value_of(msg: dict[str, Any]) -> Array:
+            value = values[msg["name"]]
+            free[msg["name"]] = onto(msg["fn"].support, msg["name"]).inv(value)
+            return value
+
+        self.reading.run(self._held(), value_of)
+        return self.layout.joined(free)
+
+    def derived(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Array]:
+        sites = self._placed(datum, z).sites
+        return {
+            n: jnp.asarray(s["value"]) for n, s in sites.items() if s["type"] == "deterministic"
+        }
+
+    def parts(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Part]:
+        sites = self._placed(datum, z).sites
+        return {name: _part(site) for name, site in sites.items() if site["type"] == "sample"}
+
+    def _held(self) -> Datum:
+        rows = self.reading.rows
+        index = None if rows is None else jnp.arange(rows.batch)
+        return Datum(x=self.reading.held, index=index)
+
+    def _placed(self, datum: Datum, z: Float[Array, " d"]) -> _Placed:
+        """One run at z, with the log-volume of the maps onto the supports."""
+        volume = [jnp.zeros(())]
+
+        def value_of(msg: dict[str, Any]) -> Array:
+            free = self.layout.part(z, msg["name"])
+            transform = onto(msg["fn"].support, msg["name"])
+            value = transform(free)
+            if not isinstance(transform, IdentityTransform):
+                scale = self.row_scale if self.layout.is_local(msg["name"]) else 1.0
+                volume.append(scale * jnp.sum(transform.log_abs_det_jacobian(free, value)))
+            return value
+
+        sites = self.reading.run(datum, value_of)
+        return _Placed(sites, jnp.sum(jnp.stack(volume)))
+
+
+def _part(site: dict[str, Any]) -> Part:
+    """A site's log-probability cell by cell, and whether its data lie in the support."""
+    fn, value = site["fn"], site["value"]
+    observed = not is_latent(site)
+    supported = None
+    if observed and not site["infer"].get("is_auxiliary") and not is_dependent(fn.support):
+        supported = jnp.asarray(fn.support(value))
+        if isinstance(fn, MaskedDistribution):
+            supported = supported | ~jnp.asarray(fn._mask)
+    return Part(jnp.asarray(fn.log_prob(value)), value, supported, observed)

@@ -1,0 +1,316 @@
+"""Reading a NumPyro program: its latents, supports, plates and observed sites, without running it.
+
+The program is traced abstractly: no operation is executed. Only the bounds of supports that are computed
+(from data or other latents) are evaluated, at two points, which tells the ones that move with z.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array
+
+from taut.core import Datum
+from taut.errors import InputError
+from taut.models.program.arguments import check_names, parted, whole
+from taut.models.program.failures import place, reading
+from taut.models.program.layout import Layout, lay_out
+from taut.models.program.rows import Rows, as_rows, reached
+from taut.models.program.supports import Site, free_shape, onto
+from taut.models.program.tracing import is_latent, plates_of, run
+
+__all__ = ["Reading", "read"]
+
+Sites = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a program is, apart from its data; compared by identity.
+
+    Attributes:
+        program: the function.
+        settings: its data that are no arrays.
+        layout: where its latents stand in z.
+        all_layout: the same with the locals of all rows.
+        rows: the plate that is subsampled.
+        held: arrays with which `constrain` runs the program; None unless bounds of supports move with z.
+    """
+
+    program: Callable
+    settings: dict[str, Any]
+    layout: Layout
+    all_layout: Layout
+    rows: Rows | None
+    held: dict[str, Any] | None = None
+
+    def run(self, datum: Datum, value_of: Callable[[dict[str, Any]], Array]) -> Sites:
+        """The program on a datum, or on the rows `datum.index` of it.
+
+        Raises:
+            InputError: a minibatch without row numbers, or with another number of them.
+        """
+        rows, arrays, index = self.rows, datum.x, None
+        if rows is not None and rows.batch < rows.size:
+            if datum.index is None or datum.index.shape != (rows.batch,):
+                raise InputError(
+                    f"{rows.batch} row numbers of plate '{rows.plate}' in datum.index",
+                    "none" if datum.index is None else f"shape {datum.index.shape}",
+                    "all_rows() for the model of all rows",
+                    where=place(self.program),
+                )
+            arrays = rows.gathered(arrays, datum.index)
+            index = rows.plate_index(datum.index)
+        arguments = whole(arrays, self.settings)
+        with reading(self.program):
+            return run(self.program, arguments, value_of, rows, index)
+
+    def all_rows(self) -> "Reading":
+        """The reading of the same program with all rows at once."""
+        assert self.rows is not None
+        rows = self.rows._replace(batch=self.rows.size)
+        return replace(self, layout=self.all_layout, rows=rows)
+
+
+def read(
+    program: Callable, data: Mapping[str, Any], subsample: dict[str, int] | None
+) -> tuple[Reading, dict[str, Any]]:
+    """What a program is, and the arrays of its data.
+
+    Raises:
+        InputError: anything about the program or the data that cannot be used.
+    """
+    where = place(program)
+    check_names(program, data, where)
+    arrays, settings = parted(data)
+    sites = _traced(program, arrays, settings)
+    _check(program, sites, data)
+    layout = _layout(sites, None)
+    if subsample is None:
+        found = Reading(program, settings, layout, layout, None)
+    else:
+        plates = {name: s["args"][0] for name, s in sites.items() if s["type"] == "plate"}
+        rows = as_rows(subsample, plates)
+        layout = _layout(sites, rows.plate)
+        found = Reading(program, settings, layout, layout, rows)
+        if rows.batch < rows.size:
+            found = _in_batches(found, arrays)
+    return _with_bounds(found, arrays), arrays
+
+
+def _blank(msg: dict[str, Any]) -> Array:
+    onto(msg["fn"].support, msg["name"])
+    return jnp.zeros(msg["fn"].shape())
+
+
+def _traced(
+    program: Callable,
+    arrays: dict[str, Any],
+    settings: dict[str, Any],
+    rows: Rows | None = None,
+) -> Sites:
+    """The sites of a program, traced abstractly; of them only shapes and static parts may be used."""
+    seen: list[Sites] = []
+
+    def abstractly(arrays: dict[str, Any], index: Array | None) -> None:
+        if rows is not None and index is not None:
+            arrays, index = rows.gathered(arrays, index), rows.plate_index(index)
+        sites = run(program, whole(arrays, settings), _blank, rows, index)
+        for name, site in sites.items():
+            if is_latent(site):  # while the bounds of its support can be computed with
+                site["free_shape"] = free_shape(site["fn"].support, name, site["fn"].shape())
+        seen.append(sites)
+
+    index = None if rows is None else jnp.arange(rows.batch)
+    with reading(program):
+        jax.eval_shape(abstractly, arrays, index)
+    return seen[0]
+
+
+def _check(program: Callable, sites: Sites, data: Mapping[str, Any]) -> None:
+    """Whether there is something to infer, and the observed values have their sites' shapes."""
+    where = place(program)
+    if not any(is_latent(site) for site in sites.values()):
+        raise InputError("at least one latent", "none", "numpyro.sample without obs", where=where)
+    for name, site in sites.items():
+        if site["type"] != "sample":
+            continue
+        if is_latent(site):
+            _check_meant_as_latent(name, program, data, where)
+        else:
+            _check_observed(name, site, where)
+
+
+def _check_meant_as_latent(
+    name: str, program: Callable, data: Mapping[str, Any], where: str
+) -> None:
+    code = getattr(program, "__code__", None)
+    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+    if name in arguments and data.get(name) is None:
+        raise InputError(
+            f"data for '{name}', which is an argument of the program",
+            "none, which makes it a latent",
+            f"adding '{name}' to the data",
+            where=where,
+        )
+
+
+def _check_observed(name: str, site: dict[str, Any], where: str) -> None:
+    got, expected = jnp.shape(site["value"]), tuple(site["fn"].shape())
+    plates = {frame.name: frame for frame in site["cond_indep_stack"]}
+    event = len(site["fn"].event_shape)
+    for frame in plates.values():
+        axis = frame.dim - event
+        size = got[axis] if len(got) >= -axis else 1
+        if size != frame.size and not site["infer"].get("is_auxiliary"):
+            raise InputError(
+                f"{frame.size} rows in plate '{frame.name}', as its size says",
+                f"observed '{name}' of shape {got}",
+                "the length of the data as the plate's size, such as len(y)",
+                where=where,
+            )
+    try:
+        both = np.broadcast_shapes(got, expected)
+    except ValueError:
+        both = None
+    if both not in (got, expected):
+        raise InputError(
+            f"observed '{name}' of shape {expected}",
+            f"{got}",
+            "data of the shape of the distribution",
+            where=where,
+        )
+
+
+def _layout(sites: Sites, plate: str | None) -> Layout:
+    latents, free_shapes, axes = [], {}, {}
+    for name, site in sites.items():
+        if not is_latent(site):
+            continue
+        shape = tuple(site["fn"].shape())
+        latents.append(Site(name, shape, site["fn"].support, plates_of(site)))
+        free_shapes[name] = site["free_shape"]
+        for frame in site["cond_indep_stack"]:
+            if frame.name == plate:
+                axes[name] = len(site["fn"].batch_shape) + frame.dim
+    return lay_out(tuple(latents), free_shapes, axes)
+
+
+def _in_batches(found: Reading, arrays: dict[str, Any]) -> Reading:
+    """The reading of a minibatch, in whichever of the two ways the program takes its rows.
+
+    Raises:
+        InputError: a site outside the plate depends on its rows, so that minibatches would be biased.
+    """
+    rows = found.rows
+    assert rows is not None
+    failure, sites, outside = None, {}, []
+    try:
+        sites = _traced(found.program, arrays, found.settings, rows)
+        uses_index, outside = _dependence(found, arrays, rows, sites)
+    except InputError as error:
+        failure, uses_index = error, True
+    if uses_index:
+        rows = rows._replace(indexed=True)
+        try:
+            sites = _traced(found.program, arrays, found.settings, rows)
+        except InputError as error:
+            raise failure or error from None
+        _, outside = _dependence(found, arrays, rows, sites)
+    if outside:
+        raise InputError(
+            f"what depends on rows of plate '{rows.plate}' inside of it",
+            f"site '{outside[0]}' outside",
+            f"putting it into the plate, or no subsampling of '{rows.plate}'",
+            where=place(found.program),
+        )
+    return replace(found, layout=_layout(sites, rows.plate), rows=rows)
+
+
+def _dependence(
+    found: Reading, arrays: dict[str, Any], rows: Rows, sites: Sites
+) -> tuple[bool, list[str]]:
+    """Whether the program reads the plate's row numbers, and which sites outside depend on rows."""
+    latents = {n: jnp.zeros(s["fn"].shape()) for n, s in sites.items() if is_latent(s)}
+    inside = {n for n, s in sites.items() if s["type"] == "sample" and rows.plate in plates_of(s)}
+    order = [n for n, s in sites.items() if s["type"] == "sample"]
+
+    def log_probs(index: Array, arrays: dict[str, Any], latents: dict[str, Array]) -> list[Array]:
+        arguments = whole(arrays, found.settings)
+        made = run(found.program, arguments, lambda msg: latents[msg["name"]], rows, index)
+        return [made[name]["fn"].log_prob(made[name]["value"]) for name in order]
+
+    index = jnp.arange(rows.batch)
+    cut = jax.eval_shape(lambda a: rows.gathered(a, index), arrays)
+    jaxpr = jax.make_jaxpr(log_probs)(index, cut, latents).jaxpr
+    by_row = [
+        not rows.indexed and a.shape != b.shape
+        for a, b in zip(jax.tree.leaves(cut), jax.tree.leaves(arrays), strict=True)
+    ]
+    local = [name in inside for name in sorted(latents)]
+    nothing = [False] * len(by_row + local)
+    uses_index, _ = reached(jaxpr, [True, *nothing])
+    _, depends = reached(jaxpr, [True, *by_row, *local])
+    outside = [n for n, d in zip(order, depends, strict=True) if d and n not in inside]
+    return uses_index, outside
+
+
+def _with_bounds(found: Reading, arrays: dict[str, Any]) -> Reading:
+    """The reading with the bounds of its supports as numbers.
+
+    Raises:
+        InputError: bounds that differ from row to row of a subsampled plate.
+    """
+    computed = [s.name for s in found.layout.sites if _is_computed(s.support)]
+    if not computed:
+        return found
+    rows = found.rows
+
+    @jax.jit
+    def bounds(datum: Datum, z: Array) -> dict[str, list[Any]]:
+        made = found.run(
+            datum,
+            lambda msg: onto(msg["fn"].support, msg["name"])(found.layout.part(z, msg["name"])),
+        )
+        return {name: jax.tree.leaves(made[name]["fn"].support) for name in computed}
+
+    def at(z: Array, first_row: int = 0) -> dict[str, list[np.ndarray]]:
+        index = None if rows is None else first_row + jnp.arange(rows.batch)
+        return jax.tree.map(np.asarray, bounds(Datum(x=arrays, index=index), z))
+
+    origin = jnp.zeros(found.layout.dim)
+    here = at(origin)
+    if rows is not None and rows.batch < rows.size:
+        elsewhere = at(origin, rows.size - rows.batch)
+        for name in computed:
+            if not _equal(here[name], elsewhere[name]):
+                raise InputError(
+                    f"one support for all rows of plate '{rows.plate}'",
+                    "bounds that differ from row to row",
+                    "a latent on the unit interval, scaled to the bounds of its row",
+                    where=f"site '{name}'",
+                )
+    moves = not _equal(here, at(jnp.linspace(-1.0, 1.0, found.layout.dim)))
+    supports = {
+        site.name: jax.tree.unflatten(jax.tree.structure(site.support), here[site.name])
+        for site in found.layout.sites
+        if site.name in computed
+    }
+    return replace(
+        found,
+        layout=found.layout.with_supports(supports),
+        all_layout=found.all_layout.with_supports(supports),
+        held=arrays if moves else None,
+    )
+
+
+def _is_computed(support: Any) -> bool:
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(support))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))

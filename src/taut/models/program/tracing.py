@@ -1,0 +1,117 @@
+"""Running a NumPyro program with its latents given, and what can be read off such a run."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+from numpyro.handlers import seed, trace
+from numpyro.primitives import Messenger
+
+from taut.errors import InputError
+from taut.models.program.rows import Rows
+
+__all__ = ["factor", "is_latent", "plates_of", "run"]
+
+
+def run(
+    program: Callable,
+    arguments: dict[str, Any],
+    value_of: Callable[[dict[str, Any]], Array],
+    rows: Rows | None = None,
+    index: Int[Array, " B"] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """One run of a program.
+
+    Arguments:
+        program: a function with NumPyro primitives.
+        arguments: its keyword arguments.
+        value_of: the value of a latent, from NumPyro's message about its site.
+        rows: the plate that is subsampled.
+        index: what that plate hands to the program, (B,).
+
+    Returns:
+        The sites by name, in order, as NumPyro describes them; `scale` holds N/B for single rows.
+
+    Raises:
+        InputError: a learned `param`; a latent inside `scan`; a plate that subsamples by itself or
+            whose size is not that of the data.
+    """
+    # The key serves programs that ask for one; no latent is drawn with it.
+    with seed(rng_seed=0), trace() as sites, _Given(value_of, rows, index):
+        program(**arguments)
+    return sites
+
+
+def is_latent(site: dict[str, Any]) -> bool:
+    return site["type"] == "sample" and not site["is_observed"]
+
+
+def plates_of(site: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the plates around a site, innermost first."""
+    return tuple(frame.name for frame in site["cond_indep_stack"])
+
+
+def factor(site: dict[str, Any]) -> Any:
+    """The scale of a site's log-probability."""
+    return 1.0 if site["scale"] is None else site["scale"]
+
+
+class _Given(Messenger):
+    """Gives each latent its value and the subsampled plate its rows."""
+
+    def __init__(self, value_of: Callable, rows: Rows | None, index: Array | None):
+        super().__init__()
+        self.value_of, self.rows, self.index = value_of, rows, index
+        self.rest = 1.0  # what a plate that sees B rows, not N, lacks of the factor N/B
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        if msg["type"] == "param":
+            raise InputError(
+                "latents with priors",
+                f"the parameter '{msg['name']}' without one",
+                "numpyro.sample in place of numpyro.param",
+                where=f"site '{msg['name']}'",
+            )
+        if msg["type"] == "plate":
+            self._plate(msg)
+        elif msg["type"] == "sample":
+            self._sample(msg)
+
+    def _plate(self, msg: dict[str, Any]) -> None:
+        size, batch = msg["args"]
+        where = f"plate '{msg['name']}'"
+        if batch is not None and batch != size:
+            raise InputError(
+                "a plate over all rows",
+                f"one that draws {batch} of {size} by itself",
+                f"no subsample_size in the program and subsample={{'{msg['name']}': {batch}}}",
+                where=where,
+            )
+        rows = self.rows
+        if rows is None or msg["name"] != rows.plate or rows.batch == rows.size:
+            return
+        if size not in (rows.size, rows.batch):
+            raise InputError(
+                f"{rows.size} rows, or the {rows.batch} of a batch",
+                f"{size}",
+                "the length of the data as the plate's size, such as len(y)",
+                where=where,
+            )
+        self.rest = rows.size / size
+        msg["args"], msg["value"] = (size, rows.batch), self.index
+
+    def _sample(self, msg: dict[str, Any]) -> None:
+        if self.rows is not None and self.rest != 1.0 and self.rows.plate in plates_of(msg):
+            msg["scale"] = factor(msg) * self.rest
+        if not is_latent(msg):
+            return
+        if msg.get("_control_flow_done"):
+            raise InputError(
+                "latents outside of scan",
+                f"'{msg['name']}' inside one",
+                "drawing it in a plate before a jax.lax.scan",
+                where=f"site '{msg['name']}'",
+            )
+        if msg["value"] is None:
+            msg["value"] = jnp.asarray(self.value_of(msg))
