@@ -6,6 +6,8 @@ model.safetensors    arrays, and
 model.json           structure
 summary.json         every Estimate with its side and errors
 rows.safetensors     their per-row values, for paired differences
+draws.safetensors    weighted draws of a posterior, and
+coordinates.csv      their moments
 figures/
 """
 
@@ -31,6 +33,8 @@ _FILES = (
     "model.json",
     "summary.json",
     "rows.safetensors",
+    "draws.safetensors",
+    "coordinates.csv",
 )
 
 
