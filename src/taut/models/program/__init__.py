@@ -1,8 +1,22 @@
 """Models given by code: a log-joint as a Python function, or a NumPyro program."""
 
 from taut.models.program.abstract import AbstractProgram, Part
-from taut.models.program.log_joint import LogJoint
+from taut.models.program.load import load_program, read_data, support_beside
+from taut.models.program.log_joint import LOG_JOINT, LogJoint
 from taut.models.program.numpyro_program import NumPyroProgram
+from taut.models.program.start import check_start
 from taut.models.program.supports import SUPPORTS, Site
 
-__all__ = ["SUPPORTS", "AbstractProgram", "LogJoint", "NumPyroProgram", "Part", "Site"]
+__all__ = [
+    "LOG_JOINT",
+    "SUPPORTS",
+    "AbstractProgram",
+    "LogJoint",
+    "NumPyroProgram",
+    "Part",
+    "Site",
+    "check_start",
+    "load_program",
+    "read_data",
+    "support_beside",
+]

@@ -75,13 +75,10 @@ def _first_line(error: Exception) -> str:
 
 
 def _remedy(error: Exception) -> str:
-    if isinstance(error, jax.errors.TracerArrayConversionError):
-        return "jax.numpy in place of numpy where parameters or data enter"
-    if isinstance(
-        error, (jax.errors.ConcretizationTypeError, jax.errors.TracerBoolConversionError)
-    ):
+    if isinstance(error, jax.errors.JAXTypeError):
         return (
-            "jnp.where for branches, and sizes as integers in the data rather than read off arrays"
+            "jnp.where for branches, jax.numpy in place of numpy and float(), "
+            "and sizes as integers in the data"
         )
     if "while_loop" in str(error):
         return (

@@ -23,7 +23,7 @@ from taut.models.program.failures import place
 from taut.models.program.layout import Layout
 from taut.models.program.read import Reading, read
 from taut.models.program.supports import onto
-from taut.models.program.tracing import factor, is_latent
+from taut.models.program.tracing import factor, is_latent, log_prob
 
 __all__ = ["NumPyroProgram"]
 
@@ -91,7 +91,7 @@ class NumPyroProgram(AbstractProgram):
         for site in placed.sites.values():
             if site["type"] == "sample":
                 name = LOG_PRIOR if is_latent(site) else LOG_LIKELIHOOD
-                terms[name] += factor(site) * site["fn"].log_prob(site["value"]).sum()
+                terms[name] += factor(site) * log_prob(site).sum()
         return {**terms, LOG_VOLUME: placed.log_volume}
 
     def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
@@ -158,4 +158,4 @@ def _part(site: dict[str, Any]) -> Part:
         supported = jnp.asarray(fn.support(value))
         if isinstance(fn, MaskedDistribution):
             supported = supported | ~jnp.asarray(fn._mask)
-    return Part(jnp.asarray(fn.log_prob(value)), value, supported, observed)
+    return Part(log_prob(site), value, supported, observed)

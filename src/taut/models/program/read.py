@@ -21,7 +21,7 @@ from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout, lay_out
 from taut.models.program.rows import Rows, as_rows, reached
 from taut.models.program.supports import Site, free_shape, onto
-from taut.models.program.tracing import is_latent, plates_of, run
+from taut.models.program.tracing import is_latent, log_prob, plates_of, run
 
 __all__ = ["Reading", "read"]
 
@@ -242,7 +242,7 @@ def _dependence(
     def log_probs(index: Array, arrays: dict[str, Any], latents: dict[str, Array]) -> list[Array]:
         arguments = whole(arrays, found.settings)
         made = run(found.program, arguments, lambda msg: latents[msg["name"]], rows, index)
-        return [made[name]["fn"].log_prob(made[name]["value"]) for name in order]
+        return [log_prob(made[name]) for name in order]
 
     index = jnp.arange(rows.batch)
     cut = jax.eval_shape(lambda a: rows.gathered(a, index), arrays)

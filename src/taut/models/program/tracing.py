@@ -5,13 +5,14 @@ from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int
+from numpyro import validation_enabled
 from numpyro.handlers import seed, trace
 from numpyro.primitives import Messenger
 
 from taut.errors import InputError
 from taut.models.program.rows import Rows
 
-__all__ = ["factor", "is_latent", "plates_of", "run"]
+__all__ = ["factor", "is_latent", "log_prob", "plates_of", "run"]
 
 
 def run(
@@ -38,9 +39,21 @@ def run(
             whose size is not that of the data.
     """
     # The key serves programs that ask for one; no latent is drawn with it.
-    with seed(rng_seed=0), trace() as sites, _Given(value_of, rows, index):
+    # Validation would evaluate constraints one operation at a time at every trace.
+    with (
+        validation_enabled(False),
+        seed(rng_seed=0),
+        trace() as sites,
+        _Given(value_of, rows, index),
+    ):
         program(**arguments)
     return sites
+
+
+def log_prob(site: dict[str, Any]) -> Array:
+    """A site's log-probability cell by cell in nats, before scaling."""
+    with validation_enabled(False):
+        return jnp.asarray(site["fn"].log_prob(site["value"]))
 
 
 def is_latent(site: dict[str, Any]) -> bool:

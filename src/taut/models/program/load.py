@@ -1,0 +1,119 @@
+"""A program from the file that a user names, and its data from JSON.
+
+The file is executed: it is the user's own code, named by the user.
+"""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from taut.errors import InputError, nearest
+
+__all__ = ["load_program", "read_data", "support_beside"]
+
+_USUAL = ("model", "log_joint")
+
+
+def load_program(source: str) -> Callable:
+    """The function that 'FILE.py' or 'FILE.py:name' means.
+
+    Without a name it is `model` or `log_joint` if the file has one of them, else its only function.
+
+    Raises:
+        InputError: no such file; a file that does not run; no such function; several without a name.
+    """
+    file, name = _parted(source)
+    module = _executed(file)
+    functions = {
+        key: value
+        for key, value in vars(module).items()
+        if callable(value) and not key.startswith("_") and _is_from(module, value)
+    }
+    if name is not None:
+        if name not in functions:
+            found = ", ".join(functions) or "no functions"
+            remedy = nearest(name, functions) if functions else f"defining '{name}'"
+            raise InputError(f"a function '{name}'", found, remedy, where=str(file))
+        return functions[name]
+    usual = [functions[key] for key in _USUAL if key in functions]
+    chosen = usual if usual else list(functions.values())
+    if len(chosen) != 1:
+        raise InputError(
+            "one function",
+            ", ".join(functions) or "none",
+            f"{file}:{next(iter(functions), 'model')}",
+            where=str(file),
+        )
+    return chosen[0]
+
+
+def support_beside(function: Callable) -> Mapping[str, Any] | None:
+    """The dictionary `support` in the function's file, for a log-joint; None where there is none."""
+    support = getattr(function, "__globals__", {}).get("support")
+    return support if isinstance(support, Mapping) else None
+
+
+def read_data(path: str | Path) -> dict[str, Any]:
+    """The data of a program from a JSON file with one object: numbers and lists by name.
+
+    Raises:
+        InputError: no such file; not JSON; no object.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text())
+    except OSError as error:
+        wish = "a JSON file that can be read"
+        raise InputError(wish, error.strerror or "none", "its path", where=str(path)) from None
+    except json.JSONDecodeError as error:
+        raise InputError(
+            "JSON", error.msg, "a JSON checker", where=f"{path}, line {error.lineno}"
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError("JSON", "a binary file", "unpacking it", where=str(path)) from None
+    if not isinstance(data, dict):
+        raise InputError(
+            "an object that names the data", type(data).__name__, '{"y": [...]}', where=str(path)
+        )
+    return data
+
+
+def _parted(source: str) -> tuple[Path, str | None]:
+    path, colon, name = source.rpartition(":")
+    return (Path(path), name) if colon and name.isidentifier() else (Path(source), None)
+
+
+def _executed(file: Path) -> ModuleType:
+    if not file.is_file():
+        found = "a folder" if file.is_dir() else "no such file"
+        raise InputError("a Python file", found, "FILE.py or FILE.py:name", where=str(file))
+    name = f"taut_program_{file.stem}".replace("-", "_")
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise InputError("a Python file", f"'{file.suffix}'", "FILE.py", where=str(file))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look their module up
+    sys.path.insert(0, str(file.parent.resolve()))  # so that the file can import its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        line = getattr(error, "lineno", None)
+        raise InputError(
+            "a Python file that runs",
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}",
+            f"python {file}",
+            where=f"{file}, line {line}" if line else str(file),
+        ) from error
+    finally:
+        sys.path.remove(str(file.parent.resolve()))
+    return module
+
+
+def _is_from(module: ModuleType, value: Any) -> bool:
+    """Whether a function is the file's own; classes are not meant."""
+    home = getattr(value, "__module__", None)
+    return not isinstance(value, type) and home == module.__name__
