@@ -102,7 +102,9 @@ def infer(
             support=support_beside(function),
             **{name: wish for name, wish in wishes.items() if wish is not None},
         )
-    stem = Path(program.rpartition(":")[0] or program).stem if ":" in program else Path(program).stem
+    stem = (
+        Path(program.rpartition(":")[0] or program).stem if ":" in program else Path(program).stem
+    )
     folder = out or next_run("runs", f"{stem}-posterior")
     named = {"program": program, "data": None if data is None else str(data)}
     save_posterior(fitted, folder, settings={**named, **given.given()}, force=force)
@@ -188,9 +190,7 @@ def _draw(fitted: "Posterior", folder: Path, precision_nats: float) -> None:
     values = fitted.coordinate_draws()
     own = values[: fitted.num_guide]
     figures.pairs(folder / "pairs.png", values, fitted.weights, own, names)
-    figures.weight_tail(
-        folder / "khat.png", fitted.weights, fitted.khat, fitted.khat_threshold
-    )
+    figures.weight_tail(folder / "khat.png", fitted.weights, fitted.khat, fitted.khat_threshold)
     if fitted.trace:
         column = {k: np.asarray([getattr(r, k) for r in fitted.trace]) for k in (
             "bound", "bound_error", "gain", "gain_error",

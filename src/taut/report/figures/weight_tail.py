@@ -53,12 +53,12 @@ def weight_tail(
         (khat, VERMILION, f"slope of k-hat {words}"),
         (threshold, GREY, f"slope of the threshold {threshold:.2f}"),
     ):
-        if math.isfinite(slope) and base > 0:
+        if math.isfinite(slope) and slope > 0 and base > 0:
             along = base * (rank[:tail] / (tail + 1)) ** -slope
             axes.loglog(
                 rank[:tail], along, color=colour, linewidth=1.0, linestyle=(0, (4, 3)), label=label
             )
     low = ranked[positive].min() if positive.any() else 1.0
-    axes.set_ylim(max(low, 1e-4) / 1.5, max(ranked[0], 1.0) * 2.0)
+    axes.set_ylim(max(low, 0.01) / 1.5, max(ranked[0], 1.0) * 2.0)
     add_legend(axes, loc="lower left")
     return save(figure, path)
