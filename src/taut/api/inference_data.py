@@ -1,7 +1,7 @@
 """A posterior as ArviZ `InferenceData`, for its plots and tables.
 
-Draws are resampled: equal weights, one chain. Autocorrelation, R-hat and the ESS of chains say nothing of
-them; what tells how far to trust them is k-hat and the effective sample size in `attrs`.
+Draws are resampled: equal weights, one chain. Autocorrelation, R-hat and the ESS of chains say nothing
+of them; what tells how far to trust them is k-hat and the effective sample size in `attrs`.
 """
 
 from typing import Any
