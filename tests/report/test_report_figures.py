@@ -225,7 +225,7 @@ def _text_boxes(figure: Figure) -> list[tuple[str, matplotlib.transforms.Bbox]]:
             texts += [axis.label, axis.get_offset_text()]
             labels = axis.get_majorticklabels()
             ticks = axis.get_majorticklocs()
-            if axes.axison:
+            if axes.axison and labels:  # none where an axis leaves them to its neighbour
                 texts += [t for t, at in zip(labels, ticks, strict=True) if low <= at <= high]
     for legend in [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]:
         texts += [*legend.get_texts(), legend.get_title()]

@@ -59,7 +59,7 @@ def pairs(
     chosen = _chosen(values, weights, guide)
     shown = values[generator.choice(len(values), _POINTS, p=weights)]
     count = len(chosen)
-    figure = new_figure(max(1.55 * count + 1.0, 4.2), max(1.45 * count + 1.0, 3.6))
+    figure = new_figure(max(1.3 * count + 1.0, 4.2), max(1.2 * count + 1.0, 3.6))
     left_out = values.shape[1] - count
     headline(
         figure,
