@@ -6,14 +6,23 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from taut.api.fitted import as_key
+from taut.api.minibatch_ascent import ascend_minibatches
 from taut.api.posterior import Posterior, constrained
-from taut.api.verdict import judge
+from taut.api.verdict import judge, weights_are_reliable
 from taut.core import Datum, Estimate, InputError
-from taut.evidence import defensive_draws, khat_threshold, smoothed_weights, summarize, weighted_moments
+from taut.evidence import (
+    defensive_draws,
+    khat_threshold,
+    smoothed_weights,
+    summarize,
+    weighted_moments,
+)
+from taut.guides import StructuredGuide
 from taut.inference import (
     Ascent,
     Gaussian,
@@ -28,8 +37,9 @@ from taut.models.program import AbstractProgram, LogJoint, NumPyroProgram
 
 __all__ = ["GUIDES", "infer"]
 
-GUIDES = ("full-rank", "mean-field", "laplace")
+GUIDES = ("full-rank", "mean-field", "laplace", "structured")
 _FULL_RANK_DIM = 150  # above, a full covariance has more than 10 000 parameters
+_MOST_WEIGHED = 1000  # coordinates: a covariance of a million entries
 _START_SCALES = (0.1, 0.01, 0.001)  # of the guide at a start, tried in turn
 _CELLS = 2e10  # data cells x draws that weighing may cost: about a minute
 
@@ -43,6 +53,7 @@ def infer(
     precision_nats: float = 0.1,
     num_starts: int = 4,
     num_draws: int | None = None,
+    subsample: Mapping[str, int] | None = None,
     key: int | PRNGKeyArray = 0,
     precision: Literal["float32", "float64"] = "float64",
 ) -> Posterior:
@@ -59,6 +70,8 @@ def infer(
         num_starts: starts that climb; the highest goes on.
         num_draws: weighted draws for the evidence, k-hat and moments; None for 10 000, fewer where
             the data are many.
+        subsample: rows in a minibatch by name of a plate. The guide is then structured by that plate,
+            and climbs by stochastic gradients; all rows are used to judge it, and to weigh its draws.
         key: whole number or random key; everything random follows from it.
         precision: of all arithmetic; gradients of log-densities that add up over many rows lose in
             float32 what a bound to a tenth of a nat needs.
@@ -73,11 +86,16 @@ def infer(
     _check(guide, precision_nats, num_starts, num_draws, precision)
     with jax.enable_x64(precision == "float64"):
         began = time.perf_counter()
-        model, datum = _program(target, data, support)
-        return _fitted(
-            model, datum, guide or _default_guide(model.dim), precision_nats, num_starts,
-            num_draws, key, began,
-        )  # fmt: skip
+        model, datum = _program(target, data, support, subsample)
+        family = guide or ("structured" if subsample else _default_guide(model.dim))
+        if (family == "structured") != bool(subsample):
+            raise InputError(
+                "the structured guide with a subsampled plate, and only there",
+                f"guide '{family}' with {'a' if subsample else 'no'} plate",
+                "subsample={'rows': 1000}, or guide 'full-rank'",
+                where="guide",
+            )
+        return _fitted(model, datum, family, precision_nats, num_starts, num_draws, key, began)
 
 
 def _fitted(
@@ -92,10 +110,22 @@ def _fitted(
 ) -> Posterior:
     seconds = {"reading": time.perf_counter() - began}
     generator = np.random.default_rng(np.asarray(jax.random.key_data(as_key(key))))
+    part = model
+    if isinstance(part, NumPyroProgram) and family == "structured":
+        model = part.all_rows()
+    if model.dim > _MOST_WEIGHED:
+        raise InputError(
+            f"at most {_MOST_WEIGHED} latent coordinates in all, whose draws can be weighed",
+            f"{model.dim}",
+            "summing the rows' latents out of the program",
+            where="infer",
+        )
     log_density = LogDensity(model, datum)
     ascent = GaussianAscent(log_density, model.dim, diagonal=family == "mean-field")
     tick = time.perf_counter()
-    if family == "laplace":
+    if family == "structured":
+        fitted, starts, notes = _by_minibatches(part, model, datum, generator, precision_nats)
+    elif family == "laplace":
         fitted, starts, notes = _laplace(log_density, model, generator)
     else:
         fitted, starts, notes = _climbed(ascent, model, generator, precision_nats, num_starts)
@@ -120,6 +150,7 @@ def _fitted(
     natural = constrained(model, drawn.z)
     raw, resampled = weighted_moments(natural[own]), weighted_moments(natural, weights)
     khat, threshold = float(summary.khat[0]), khat_threshold(count)
+    largest = float(np.exp(log_w.max() - summary.log_evidence[0]))
     verdict = judge(
         guide=family,
         converged=fitted.converged,
@@ -127,12 +158,13 @@ def _fitted(
         separate=_separate(starts),
         khat=khat,
         threshold=threshold,
+        largest=largest,
         ess=float(summary.ess[0]),
         raw=raw,
         resampled=resampled,
     )
     seconds["weighing"] = time.perf_counter() - tick
-    flags = ("unreliable",) if not khat <= threshold else ()
+    flags = () if weights_are_reliable(khat, threshold, largest) else ("unreliable",)
     estimates = {
         "elbo": Estimate(
             float(log_w_guide.mean()), "lower",
@@ -191,6 +223,32 @@ def _climbed(
     return fitted, starts, notes
 
 
+def _by_minibatches(
+    part: AbstractProgram,
+    whole: AbstractProgram,
+    datum: Datum,
+    generator: np.random.Generator,
+    precision_nats: float,
+) -> tuple[Ascent, None, tuple[str, ...]]:
+    """Stochastic ascent over a plate, its guide written as one Gaussian over all rows' latents."""
+    rows = part.reading.rows if isinstance(part, NumPyroProgram) else None
+    if rows is None:
+        raise InputError(
+            "a NumPyro program read with a subsampled plate", part.name,
+            "NumPyroProgram.of(program, data, subsample={'rows': 1000})", where="subsample",
+        )  # fmt: skip
+    start = StructuredGuide.start(
+        jnp.asarray(generator.uniform(-0.5, 0.5, part.num_globals)), rows.size, part.num_locals
+    )
+    fitted = ascend_minibatches(
+        part, whole, datum, start, batch_size=rows.batch, num_rows=rows.size,
+        key=jax.random.key(int(generator.integers(2**31))), precision_nats=precision_nats,
+    )  # fmt: skip
+    mean, tril = fitted.guide(Datum(x=datum.x)).dense()
+    dense = Gaussian(np.asarray(mean), np.asarray(tril))
+    return fitted._replace(guide=dense), None, ()
+
+
 def _laplace(
     log_density: LogDensity, model: AbstractProgram, generator: np.random.Generator
 ) -> tuple[Ascent, None, tuple[str, ...]]:
@@ -221,13 +279,22 @@ def _separate(starts: Starts | None) -> tuple[tuple[float, float], ...]:
 
 
 def _program(
-    target: Any, data: Mapping[str, Any] | None, support: Mapping[str, Any] | None
+    target: Any,
+    data: Mapping[str, Any] | None,
+    support: Mapping[str, Any] | None,
+    subsample: Mapping[str, int] | None,
 ) -> tuple[AbstractProgram, Datum]:
     if isinstance(target, AbstractProgram):
         return target, data if isinstance(data, Datum) else Datum(x=dict(data or {}))
+    if support is not None and subsample:
+        raise InputError(
+            "a NumPyro program where a plate is subsampled", "a log-joint without plates",
+            "numpyro.plate around the rows", where="subsample",
+        )  # fmt: skip
     if support is not None:
         return LogJoint.of(target, support, dict(data or {}))
-    return NumPyroProgram.of(target, dict(data or {}))
+    chosen = dict(subsample) if subsample else None
+    return NumPyroProgram.of(target, dict(data or {}), subsample=chosen)
 
 
 def _default_guide(dim: int) -> str:
@@ -245,9 +312,7 @@ def _check(
     if guide is not None and guide not in GUIDES:
         raise InputError(f"a guide in {', '.join(GUIDES)}", repr(guide), "full-rank", where="guide")
     if not precision_nats > 0:
-        raise InputError(
-            "a positive precision", f"{precision_nats}", "0.1", where="precision_nats"
-        )
+        raise InputError("a positive precision", f"{precision_nats}", "0.1", where="precision_nats")
     if num_starts < 1:
         raise InputError("at least one start", f"{num_starts}", "4", where="num_starts")
     if num_draws is not None and num_draws < 100:

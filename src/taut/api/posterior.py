@@ -1,4 +1,4 @@
-"""`Posterior`: what `taut.infer` returns, an approximate posterior with what tells how far to trust it."""
+"""`Posterior`: what `taut.infer` returns, a guide with what tells how far to trust it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +76,7 @@ class Posterior:
         *,
         kind: Literal["resampled", "raw"] = "resampled",
         key: int | PRNGKeyArray = 0,
-    ) -> dict[str, Array]:
+    ) -> dict[str, np.ndarray]:
         """Draws of the parameters in natural units, by name, each with leading axis `num_draws`.
 
         Arguments:
@@ -99,7 +99,8 @@ class Posterior:
         chosen = np.searchsorted(np.cumsum(weights), points).clip(max=count - 1)
         order = np.asarray(jax.random.permutation(order_key, num_draws))
         with jax.enable_x64(self.z.dtype == np.float64):
-            return jax.jit(jax.vmap(self.model.constrain))(jnp.asarray(self.z[chosen[order]]))
+            made = jax.jit(jax.vmap(self.model.constrain))(jnp.asarray(self.z[chosen[order]]))
+        return jax.tree.map(np.asarray, made)
 
     def coordinate_draws(self) -> Float[np.ndarray, "K C"]:
         """The weighted draws in natural units, in the order of `coordinates`."""

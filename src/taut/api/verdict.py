@@ -2,10 +2,16 @@
 
 The first line that applies decides:
 
-    the bound was still rising, or starts ended in separate optima of like mass     do not believe
-    k-hat above min(1 - 1 / log10 K, 0.7), or fewer than 100 effective draws        do not believe
+    the bound was still rising                                                      do not believe
+    k-hat above min(1 - 1 / log10 K, 0.7), while some draw weighs ten times the
+    mean; or fewer than 100 effective draws                                         do not believe
+    starts ended in separate optima of like mass                                    do not believe
     the guide's means within 0.1 sd, and its sds within 15 %, of the resampled      believe
-    otherwise                                                                       believe after resampling
+    otherwise                                                             believe after resampling
+
+k-hat is the shape of the largest weights, whatever their size. Where none is large, and a fifth of
+the draws come from a proposal with heavy tails, it is the shape of differences that move no
+average.
 """
 
 import math
@@ -16,7 +22,7 @@ import numpy as np
 
 from taut.evidence import Moments
 
-__all__ = ["BELIEVE", "DOUBT", "RESAMPLE", "Verdict", "judge"]
+__all__ = ["BELIEVE", "DOUBT", "RESAMPLE", "Verdict", "judge", "weights_are_reliable"]
 
 BELIEVE = "believe"
 RESAMPLE = "believe after resampling"
@@ -25,6 +31,7 @@ DOUBT = "do not believe"
 _LEAST_ESS = 100.0  # a mean then has an error of a tenth of a standard deviation
 _MEAN, _SD = 0.1, 0.15  # of a standard deviation: what a reader of a table would not notice
 _LIKE_MASS = 3.0  # nats: an optimum further down holds less than a twentieth of the mass
+_HARMLESS = 10.0  # of the mean weight: a thousandth of the sum, for 10 000 draws
 _SEPARATE = 2.0  # standard deviations between means
 _NEXT = {
     "mean-field": "guide 'full-rank'",
@@ -60,6 +67,7 @@ def judge(
     separate: tuple[tuple[float, float], ...],
     khat: float,
     threshold: float,
+    largest: float,
     ess: float,
     raw: Moments,
     resampled: Moments,
@@ -74,6 +82,7 @@ def judge(
             its mean from the winner's, standard deviations.
         khat: Pareto shape of the log-weights; NaN where it could not be fitted.
         threshold: above which weights are of no use.
+        largest: the largest weight, in units of their mean.
         ess: effective sample size.
         raw: moments of the guide's draws.
         resampled: moments of the weighted draws.
@@ -85,6 +94,12 @@ def judge(
             (f"the bound may still rise by more than {precision_nats:g} nats",),
             "proper priors, another parametrisation, or a larger --precision-nats",
         )
+    measured = f"k-hat {khat:.2f}, {'above' if khat > threshold else 'below'} {threshold:.2f}"
+    effective = f"{ess:.0f} effective draws"
+    if not weights_are_reliable(khat, threshold, largest) or ess < _LEAST_ESS:
+        if math.isnan(khat):
+            measured = "k-hat could not be fitted"
+        return Verdict(DOUBT, (measured, effective), better)
     others = sum(b < _LIKE_MASS and far > _SEPARATE for b, far in separate)
     if others:
         return Verdict(
@@ -92,16 +107,15 @@ def judge(
             (f"{others} of {len(separate) + 1} starts ended in another optimum of like mass",),
             "constraints that order exchangeable parameters, or a guide with several modes",
         )
-    measured = f"k-hat {khat:.2f}, {'above' if khat > threshold else 'below'} {threshold:.2f}"
-    effective = f"{ess:.0f} effective draws"
-    if not khat <= threshold or ess < _LEAST_ESS:
-        if math.isnan(khat):
-            measured = "k-hat could not be fitted"
-        return Verdict(DOUBT, (measured, effective), better)
     mean, sd = _discrepancy(raw, resampled)
     found = f"the guide's means are within {mean:.2f} sd and its sds within {100 * sd:.0f} %"
     verdict = BELIEVE if mean <= _MEAN and sd <= _SD else RESAMPLE
     return Verdict(verdict, (measured, effective, f"{found} of the resampled ones"))
+
+
+def weights_are_reliable(khat: float, threshold: float, largest: float) -> bool:
+    """Whether averages under the weights have the errors that they claim."""
+    return khat <= threshold or largest <= _HARMLESS
 
 
 def _discrepancy(raw: Moments, resampled: Moments) -> tuple[float, float]:

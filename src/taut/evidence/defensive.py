@@ -2,10 +2,11 @@
 
     r(z) = (1 - a) q(z) + a t_5(z; m, L L^T),        m, L L^T those of q
 
-Gaussian guides have lighter tails than posteriors, most of all along logarithms of scales; a few draws
-beyond q's reach then carry weights without bound, though nothing is wrong with the bulk. Under r no weight
-exceeds p / (a t_5). The components get fixed shares of the draws and all weights use r (Hesterberg 1995;
-Owen and Zhou 2000, section 3), so that averages of weights stay unbiased for the evidence.
+Gaussian guides have lighter tails than posteriors, most of all along logarithms of scales; a few
+draws beyond q's reach then carry weights without bound, though nothing is wrong with the bulk.
+Under r no weight exceeds p / (a t_5). The components get fixed shares of the draws and all weights
+use r (Hesterberg 1995; Owen and Zhou 2000, section 3), so that averages of weights stay unbiased
+for the evidence.
 """
 
 import math

@@ -5,8 +5,8 @@
     quantile F^{-1}(p)                            error   = (F^{-1}(p + e) - F^{-1}(p - e)) / 2,
                                                   e^2 = sum_k w_k^2 (1[v_k <= F^{-1}(p)] - p)^2
 
-with weights that add up to 1; errors by the delta method (Owen 2013, section 9.2). Equal weights give
-those of independent draws.
+with weights that add up to 1; errors by the delta method (Owen 2013, section 9.2). Equal weights
+give those of independent draws.
 """
 
 from typing import NamedTuple

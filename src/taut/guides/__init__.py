@@ -12,6 +12,7 @@ from taut.guides.mean_field import MeanFieldGaussian
 from taut.guides.per_datum import PerDatumGuide
 from taut.guides.prior_guide import PriorGuide
 from taut.guides.refined import RefinedGuide, RefinedPair, Refinement
+from taut.guides.structured import StructuredGuide, StructuredProposal
 
 __all__ = [
     "FAMILIES",
@@ -30,6 +31,8 @@ __all__ = [
     "RefinedGuide",
     "RefinedPair",
     "Refinement",
+    "StructuredGuide",
+    "StructuredProposal",
     "best_linear_guide",
     "linear_guide",
 ]

@@ -1,8 +1,8 @@
 """The low-rank Gaussian family, q(z) = N(mu, diag(s)^2 + U U^T).
 
-It has d (r + 2) features where the full-rank family has d (d + 3) / 2. U is measured in units of s, so
-that features of one size mean correlations of one size whatever the scale of z (Ong, Nott and Smith 2018
-use the same family without that scaling).
+It has d (r + 2) features where the full-rank family has d (d + 3) / 2. U is measured in units of s,
+so that features of one size mean correlations of one size whatever the scale of z (Ong, Nott and
+Smith 2018 use the same family without that scaling).
 """
 
 from typing import ClassVar

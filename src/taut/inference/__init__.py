@@ -16,6 +16,7 @@ from taut.inference.gaussian_ascent import Gaussian, GaussianAscent
 from taut.inference.joint import JointState, joint
 from taut.inference.laplace import Laplace, laplace
 from taut.inference.log_density import LogDensity
+from taut.inference.minibatch import MinibatchState, minibatch
 from taut.inference.multi_start import Start, Starts, best_start
 from taut.inference.online_em import OnlineState, online_em, run_online_em
 from taut.inference.per_datum import PerDatumState, per_datum
@@ -43,6 +44,7 @@ __all__ = [
     "Laplace",
     "LogDensity",
     "Metrics",
+    "MinibatchState",
     "OnlineState",
     "PerDatumState",
     "Round",
@@ -62,6 +64,7 @@ __all__ = [
     "kmeans_plus_plus",
     "laplace",
     "log_evidences",
+    "minibatch",
     "online_em",
     "per_datum",
     "random_start",

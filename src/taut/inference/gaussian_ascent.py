@@ -6,18 +6,20 @@ In the coordinates u = L^{-1} (z - m), with g_k = L^T grad log p at the k-th dra
 
     a = (1/K) sum_k g_k,        A = (1/K) sum_k g_k e_k^T,
 
-f is stationary where a = 0 and the lower triangle of A is that of -I. A is the average curvature (Stein's
-identity), so one step
+f is stationary where a = 0 and the lower triangle of A is that of -I. A is the average curvature
+(Stein's identity), so one step
 
     precision  P = I + rho (-A - I),        mean  rho P^{-1} a,        L <- L chol(P^{-1})
 
-maximises f where log p is quadratic and the draws are balanced: natural-gradient ascent with step rho. It
-is halved until f rises. A has the curvature of every pair of coordinates, so a mean-field guide moves its
-mean by a Newton step too, and its scales by the diagonal alone. Nothing depends on the scale of z.
+maximises f where log p is quadratic and the draws are balanced: natural-gradient ascent with step
+rho. It is halved until f rises. A has the curvature of every pair of coordinates, so a mean-field
+guide moves its mean by a Newton step too, and its scales by the diagonal alone. Nothing depends on
+the scale of z.
 
 Sources: Opper and Archambeau 2009 (stationarity); Khan and Rue 2023, section 3 (natural gradients).
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -27,7 +29,7 @@ from jaxtyping import Float
 from taut.core import RunError
 from taut.guides import AtFeatures, FullRankGaussian, MeanFieldGaussian
 from taut.inference.log_density import LogDensity
-from taut.inference.sample_average import Ascended
+from taut.inference.sample_average import AbstractAscent, Ascended
 from taut.inference.spherical_radial import spherical_radial
 
 __all__ = ["Gaussian", "GaussianAscent", "ascend"]
@@ -163,7 +165,7 @@ def _moved(here: Gaussian, model: _Quadratic, rho: float, reach: float) -> Gauss
 
 
 def _positive(values: np.ndarray) -> np.ndarray:
-    """Curvatures made positive: the size of a negative one, and none below a millionth of the largest."""
+    """Curvatures made positive: sizes, and none below a millionth of the largest."""
     size = np.abs(values)
     return np.maximum(size, max(1e-6 * size.max(), 1e-12))
 
@@ -183,7 +185,8 @@ def _runaway(guide: Gaussian, value: float) -> RunError:
     )
 
 
-class GaussianAscent(NamedTuple):
+@dataclass(frozen=True)
+class GaussianAscent(AbstractAscent):
     """Full-rank and mean-field Gaussians for `sample_average`.
 
     Attributes:

@@ -1,9 +1,9 @@
 """The Laplace approximation: N(mode, H^{-1}), H = -d^2 log p(x, z) / dz^2 at the mode.
 
-Newton ascent in coordinates that the last curvature whitens; H is the central difference of the gradient
-in those, which needs no second program beside the log-density and its gradient. Its error is of the order
-of the square of the step. Directions of negative curvature are climbed by its size, and reported where
-they remain: z then has no mode there, and the guide is damped to a proper one.
+Newton ascent in coordinates that the last curvature whitens; H is the central difference of the
+gradient in those, which needs no second program beside the log-density and its gradient. Its error
+is of the order of the square of the step. Directions of negative curvature are climbed by its size,
+and reported where they remain: z then has no mode there, and the guide is damped to a proper one.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,9 @@ from taut.inference.log_density import LogDensity
 
 __all__ = ["Laplace", "laplace"]
 
-_STEP = 1e-3  # of the differences, in standard deviations: the cube root of float64's rounding is 6e-6
+_STEP = (
+    1e-3  # of the differences, in standard deviations: the cube root of float64's rounding is 6e-6
+)
 _FLOOR = 1e-6  # of curvature, relative to the last whitening
 
 

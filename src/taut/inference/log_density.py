@@ -1,11 +1,12 @@
 """log p(x, z) and its gradient at many z for one datum: one compiled program, called from the host.
 
-Everything that Gaussian guides over a flat z need of a model is this: with z_k = m + L e_k, the gradients
-of a sample average in m and L are averages of grad log p(x, z_k) and of grad log p(x, z_k) e_k^T. Calls
-of any size run through one program of fixed width, which is compiled once; compilation takes longer
-than the fit of a small model.
+Everything that Gaussian guides over a flat z need of a model is this: with z_k = m + L e_k, the
+gradients of a sample average in m and L are averages of grad log p(x, z_k) and of grad log p(x,
+z_k) e_k^T. Calls of any size run through one program of fixed width, which is compiled once;
+compilation takes longer than the fit of a small model.
 """
 
+import copy
 from typing import Any
 
 import equinox as eqx
@@ -34,6 +35,7 @@ class LogDensity:
 
     def __init__(self, model: AbstractModel, datum: Datum):
         arrays, static = eqx.partition((model, datum), eqx.is_array)
+        self._model = model
         self._arrays = jax.device_put(arrays)
         self.num_evaluations = 0
         cells = sum(leaf.size for leaf in jax.tree.leaves(arrays))
@@ -58,3 +60,10 @@ class LogDensity:
         ]
         values, gradients = (np.concatenate([np.asarray(p[i]) for p in parts]) for i in (0, 1))
         return values[:count], gradients[:count]
+
+    def of(self, datum: Datum) -> "LogDensity":
+        """The same program at other data of the same shapes, without compiling again."""
+        other = copy.copy(self)
+        arrays, _ = eqx.partition((self._model, datum), eqx.is_array)
+        other._arrays, other.num_evaluations = jax.device_put(arrays), 0
+        return other

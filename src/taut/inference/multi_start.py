@@ -1,7 +1,7 @@
 """Several starts, the failed ones drawn again, and which of them won.
 
-Each start climbs a coarse sample average, then one that all share; all are then judged on common fresh draws, so that differences
-between them have small errors:
+Each start climbs a coarse sample average, then one that all share; all are then judged on common
+fresh draws, so that differences between them have small errors:
 
     margin of start s over start t = mean over replicates of  f_r(q_s) - f_r(q_t)
 """

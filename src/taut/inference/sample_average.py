@@ -2,24 +2,26 @@
 
     f_K(q) = average of log w over K fixed draws,      E f_K(q) = ELBO(q)
 
-f_K is a deterministic function, so q_K = argmax f_K is found to any accuracy by a quasi-Newton method. Let
-q be the guide in hand and f_K a sample average over fresh draws. Because a mean of maxima is at least the
-maximum of means,
+f_K is a deterministic function, so q_K = argmax f_K is found to any accuracy by a quasi-Newton
+method. Let q be the guide in hand and f_K a sample average over fresh draws. Because a mean of
+maxima is at least the maximum of means,
 
     ELBO(q) = E f_K(q)      <=      max_q' ELBO(q')      <=      E max_q' f_K(q'),
 
-so that G = max f_K - f_K(q), paired on the same draws and never negative, is in expectation an upper bound
-of what the family still has to give. R independent replicates give its mean and standard error. The
-ascent stops when mean(G) + t error(G), t the 95 % quantile of Student's distribution with R - 1 degrees of
-freedom, is below the precision; otherwise q is moved on more draws.
+so that G = max f_K - f_K(q), paired on the same draws and never negative, is in expectation an
+upper bound of what the family still has to give. R independent replicates give its mean and
+standard error. The ascent stops when mean(G) + t error(G), t the 95 % quantile of Student's
+distribution with R - 1 degrees of freedom, is below the precision; otherwise q is moved on more
+draws.
 
-Sources: Mak, Morton and Wood 1999 (the bounds, and pairing them); Giordano, Ingram and Broderick 2024, and
-Burroni, Domke and Sheldon 2023 (sample averages for variational inference).
+Sources: Mak, Morton and Wood 1999 (the bounds, and pairing them); Giordano, Ingram and Broderick
+2024, and Burroni, Domke and Sheldon 2023 (sample averages for variational inference).
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -51,46 +53,46 @@ class Ascended(NamedTuple):
     converged: bool
 
 
-class AbstractAscent(Protocol):
+class AbstractAscent(ABC):
     """How the sample average of one family of guides is evaluated and maximised."""
 
+    @abstractmethod
     def draws(self, generator: np.random.Generator, size: int) -> Any:
         """Fixed draws; `size` counts multiples of the smallest useful number."""
-        ...
 
+    @abstractmethod
     def num_draws(self, size: int) -> int:
         """K of that size."""
-        ...
 
+    @abstractmethod
     def value(self, guide: Any, draws: Any) -> float:
         """The sample average, nats."""
-        ...
 
+    @abstractmethod
     def maximise(self, guide: Any, draws: Any, *, tolerance: float) -> Ascended:
         """Its maximum from a guide, to `tolerance` nats."""
-        ...
 
+    @abstractmethod
     def distance(self, first: Any, second: Any) -> float:
         """Largest difference of the means over coordinates, in standard deviations of the second."""
-        ...
 
+    @abstractmethod
     def sample(
         self, guide: Any, generator: np.random.Generator, count: int
     ) -> Float[np.ndarray, "K d"]:
         """Independent draws of z."""
-        ...
 
+    @abstractmethod
     def log_q(self, guide: Any, z: Float[np.ndarray, "K d"]) -> Float[np.ndarray, " K"]:
         """The guide's log-density, nats."""
-        ...
 
+    @abstractmethod
     def moments(self, guide: Any) -> Any:
         """A `Gaussian` with the guide's mean and about its covariance."""
-        ...
 
+    @abstractmethod
     def guide(self, guide: Any) -> Any:
         """The guide as a callable pytree, from a datum to a proposal."""
-        ...
 
 
 class Round(NamedTuple):
@@ -162,9 +164,7 @@ def sample_average(
             guide, ascent.draws(generator, size), tolerance=0.05 * precision_nats
         )
         guide, num_steps = inner.guide, num_steps + inner.num_steps
-        fresh, gains = _replicates(
-            ascent, inner, generator, size, tolerance=0.05 * precision_nats
-        )
+        fresh, gains = _replicates(ascent, inner, generator, size, tolerance=0.05 * precision_nats)
         gain, gain_error = _mean_and_error(gains)
         allowed = gain + float(stdtrit(_REPLICATES - 1, _QUANTILE)) * gain_error
         bound, bound_error = _mean_and_error(fresh)

@@ -2,11 +2,11 @@
 
     e = +- r_b Q_b e_i,     Q_b uniform on the orthogonal group,  r_b^2 a draw of chi-squared(d)
 
-A block of 2d draws shares one radius and one rotation Q_b; the B radii are one from each of B strata of
-equal probability. Every draw is N(0, I) once its block is chosen at random, so the average of a function
-over the K = 2 d B draws is unbiased. Within a block odd moments vanish and the second moment is a
-multiple of I; the strata keep that multiple close to 1. An average of a quadratic function therefore has
-an error that falls faster than 1/B and does not grow with d.
+A block of 2d draws shares one radius and one rotation Q_b; the B radii are one from each of B
+strata of equal probability. Every draw is N(0, I) once its block is chosen at random, so the
+average of a function over the K = 2 d B draws is unbiased. Within a block odd moments vanish and
+the second moment is a multiple of I; the strata keep that multiple close to 1. An average of a
+quadratic function therefore has an error that falls faster than 1/B and does not grow with d.
 
 Source: Monahan and Genz 1997, "Spherical-radial integration rules for Bayesian computation".
 """
