@@ -10,9 +10,11 @@ guide can gather by row number. Without such a plate every latent is global.
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -23,10 +25,9 @@ __all__ = ["Layout", "lay_out", "scalars"]
 
 
 class _Block(NamedTuple):
-    """One latent's place: its free shape, its offset among globals or locals, and its rows' axis."""
+    """One latent's free shape, and the axis of it that runs over rows if the latent is local."""
 
     free_shape: tuple[int, ...]
-    start: int
     axis: int | None
 
     @property
@@ -34,6 +35,14 @@ class _Block(NamedTuple):
         """How many free coordinates it has: in all if global, for each row if local."""
         rows = 1 if self.axis is None else self.free_shape[self.axis]
         return math.prod(self.free_shape) // rows
+
+    def shaped(self, piece: Array) -> Array:
+        """Its piece of z, flat if global and (rows, size) if local, in its free shape."""
+        if self.axis is None:
+            return piece.reshape(self.free_shape)
+        shape = list(self.free_shape)
+        rows = shape.pop(self.axis)
+        return jnp.moveaxis(piece.reshape(rows, *shape), 0, self.axis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +72,25 @@ class Layout:
         """Whether a latent belongs to single rows."""
         return self.blocks[name].axis is not None
 
-    def part(self, z: Float[Array, " d"], name: str) -> Float[Array, "..."]:
-        """The free value of one latent, cut out of z."""
-        block = self.blocks[name]
-        stop = block.start + block.size
-        if block.axis is None:
-            return z[block.start : stop].reshape(block.free_shape)
-        table = z[self.num_globals :].reshape(self.num_rows, self.num_locals)
-        shape = list(block.free_shape)
-        rows = shape.pop(block.axis)
-        return jnp.moveaxis(table[:, block.start : stop].reshape(rows, *shape), 0, block.axis)
+    def parts(self, z: Float[Array, " d"]) -> dict[str, Array]:
+        """The free values of all latents, cut out of z."""
+        # One split: its transpose is one concatenation, that of many slices a sum of padded arrays.
+        shared = [block for block in self.blocks.values() if block.axis is None]
+        local = [block for block in self.blocks.values() if block.axis is not None]
+        sizes = [block.size for block in shared]
+        *pieces, rest = jax.lax.split(z, [*sizes, z.shape[0] - sum(sizes)])
+        columns: Sequence[Array] = ()
+        if local:
+            table = rest.reshape(self.num_rows, self.num_locals)
+            columns = jax.lax.split(table, [block.size for block in local], axis=1)
+        shared_values, local_values = iter(pieces), iter(columns)
+        return {
+            name: block.shaped(next(shared_values if block.axis is None else local_values))
+            for name, block in self.blocks.items()
+        }
 
     def joined(self, free: dict[str, Array]) -> Float[Array, " d"]:
-        """z from the free values of all latents; the inverse of `part`."""
+        """z from the free values of all latents; the inverse of `parts`."""
         flat, table = [jnp.zeros(0)], []
         for name, block in self.blocks.items():
             value = jnp.broadcast_to(free[name], block.free_shape)
@@ -128,8 +143,7 @@ def lay_out(
     blocks, num_globals, num_locals, num_rows = {}, 0, 0, 0
     for site in sites:
         axis = axes.get(site.name)
-        start = num_globals if axis is None else num_locals
-        block = _Block(free_shapes[site.name], start, axis)
+        block = _Block(free_shapes[site.name], axis)
         blocks[site.name] = block
         if axis is None:
             num_globals += block.size

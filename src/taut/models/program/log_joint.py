@@ -83,8 +83,8 @@ class LogJoint(AbstractProgram):
         return place(self.function)
 
     def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
-        part = self.layout.part
-        return {s.name: onto(s.support, s.name)(part(z, s.name)) for s in self.sites}
+        parts = self.layout.parts(z)
+        return {s.name: onto(s.support, s.name)(parts[s.name]) for s in self.sites}
 
     def unconstrain(self, values: dict[str, Any]) -> Float[Array, " d"]:
         values = self.layout.checked(values, self.name)
@@ -93,9 +93,9 @@ class LogJoint(AbstractProgram):
         )
 
     def terms(self, datum: Datum, z: Float[Array, " d"]) -> Terms:
-        parameters, log_volume = {}, jnp.zeros(())
+        parameters, parts, log_volume = {}, self.layout.parts(z), jnp.zeros(())
         for site in self.sites:
-            free, transform = self.layout.part(z, site.name), onto(site.support, site.name)
+            free, transform = parts[site.name], onto(site.support, site.name)
             value = parameters[site.name] = transform(free)
             log_volume += jnp.sum(transform.log_abs_det_jacobian(free, value))
         return {LOG_JOINT: self._value(datum, parameters), LOG_VOLUME: log_volume}

@@ -97,7 +97,8 @@ class NumPyroProgram(AbstractProgram):
     def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
         layout = self.layout
         if self.reading.held is None:
-            return {s.name: onto(s.support, s.name)(layout.part(z, s.name)) for s in layout.sites}
+            free = layout.parts(z)
+            return {s.name: onto(s.support, s.name)(free[s.name]) for s in layout.sites}
         sites = self._placed(self._held(), z).sites
         return {site.name: sites[site.name]["value"] for site in layout.sites}
 
@@ -134,10 +135,10 @@ class NumPyroProgram(AbstractProgram):
 
     def _placed(self, datum: Datum, z: Float[Array, " d"]) -> _Placed:
         """One run at z, with the log-volume of the maps onto the supports."""
-        volume = [jnp.zeros(())]
+        parts, volume = self.layout.parts(z), [jnp.zeros(())]
 
         def value_of(msg: dict[str, Any]) -> Array:
-            free = self.layout.part(z, msg["name"])
+            free = parts[msg["name"]]
             transform = onto(msg["fn"].support, msg["name"])
             value = transform(free)
             if not isinstance(transform, IdentityTransform):

@@ -272,9 +272,9 @@ def _with_bounds(found: Reading, arrays: dict[str, Any]) -> Reading:
 
     @jax.jit
     def bounds(datum: Datum, z: Array) -> dict[str, list[Any]]:
+        parts = found.layout.parts(z)
         made = found.run(
-            datum,
-            lambda msg: onto(msg["fn"].support, msg["name"])(found.layout.part(z, msg["name"])),
+            datum, lambda msg: onto(msg["fn"].support, msg["name"])(parts[msg["name"]])
         )
         return {name: jax.tree.leaves(made[name]["fn"].support) for name in computed}
 

@@ -85,8 +85,9 @@ def _check_part(model: AbstractProgram, name: str, part: Part, z: Array) -> None
 
 
 def _check_gradient(model: AbstractProgram, z: Array, gradient: Any) -> None:
+    parts = model.layout.parts(jnp.asarray(gradient))
     for site in model.sites:
-        part = np.asarray(model.layout.part(jnp.asarray(gradient), site.name))
+        part = np.asarray(parts[site.name])
         if not np.isfinite(part).all():
             raise InputError(
                 f"a finite gradient in '{site.name}' at the start",
@@ -97,7 +98,7 @@ def _check_gradient(model: AbstractProgram, z: Array, gradient: Any) -> None:
 
 
 def _moves(model: AbstractProgram, name: str, gradient: Any) -> bool:
-    return bool(np.any(np.asarray(model.layout.part(jnp.asarray(gradient), name)) != 0))
+    return bool(np.any(np.asarray(model.layout.parts(jnp.asarray(gradient))[name]) != 0))
 
 
 def _first(bad: Any, value: Any) -> tuple[str, str]:
