@@ -59,8 +59,35 @@ def _khat(values: np.ndarray) -> Callable[[Path], Path]:
     return lambda path: figures.khat(path, values, 0.7)
 
 
+def _pairs(values: np.ndarray, names: list[str] | None = None) -> Callable[[Path], Path]:
+    weights = np.arange(1.0, len(values) + 1) / np.sum(np.arange(1.0, len(values) + 1))
+    names = [f"coordinate[{i}]" for i in range(values.shape[-1])] if names is None else names
+    return lambda path: figures.pairs(path, values, weights, values[::2], names)
+
+
+def _trace(rounds: int, **options: object) -> Callable[[Path], Path]:
+    usual = {
+        "steps": np.arange(rounds) * 7 + 80,
+        "bound": -1850.0 - 3.0 / np.arange(1, rounds + 1),
+        "bound_error": np.full(rounds, 0.1),
+        "gain": 1.0 / np.arange(1, rounds + 1),
+        "gain_error": np.full(rounds, 0.05),
+        "precision_nats": 0.1,
+    }
+    return lambda path: figures.bound_trace(path, **{**usual, **options})
+
+
+def _tail(weights: np.ndarray, khat: float) -> Callable[[Path], Path]:
+    return lambda path: figures.weight_tail(path, weights, khat, 0.7)
+
+
+HEAVY = np.arange(1.0, 2001.0) ** -0.8 / np.sum(np.arange(1.0, 2001.0) ** -0.8)
 NONE = np.zeros(0)
 USUAL = {
+    "pairs, 3": _pairs(LATENTS[:, :3]),
+    "pairs, many of unlike scales": _pairs(TABLE, NAMES),
+    "bound, three rounds": _trace(3),
+    "weights, heavy": _tail(HEAVY, 0.8),
     "curves": _curves(validation_error=np.full(60, 0.5), best_step=2950),
     "curves, no validation": _curves(validation_steps=NONE, validation=NONE),
     "curves, upper bound": _curves(
@@ -126,6 +153,11 @@ EXTREME = {
         np.asarray([[np.nan] * 3, [1.0] * 3]), scale=np.full((2, 3), np.inf), label=[np.nan, np.nan]
     ),
     "latents, far": _latents(np.asarray([[1e12, 0.0], [0.0, 1e-12]]), label=[True, None]),
+    "pairs, one constant": _pairs(np.ones((50, 1))),
+    "bound, one round, gain unknown": _trace(1, gain=np.array([np.inf]), gain_error=np.array([np.inf])),
+    "bound, not finite": _trace(2, bound=np.array([-np.inf, -3.0]), precision_nats=None),
+    "weights, constant": _tail(np.full(100, 0.01), -np.inf),
+    "weights, one draw has all": _tail(np.eye(100)[0], np.nan),
     "khat, none": _khat(np.full(4, np.nan)),
     "khat, exact": _khat(np.full(4, -np.inf)),
     "khat, one": _khat(np.asarray([0.8])),
@@ -193,7 +225,7 @@ def _text_boxes(figure: Figure) -> list[tuple[str, matplotlib.transforms.Bbox]]:
             texts += [axis.label, axis.get_offset_text()]
             labels = axis.get_majorticklabels()
             ticks = axis.get_majorticklocs()
-            if axes.axison:
+            if axes.axison and labels:  # none where an axis leaves them to its neighbour
                 texts += [t for t, at in zip(labels, ticks, strict=True) if low <= at <= high]
     for legend in [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]:
         texts += [*legend.get_texts(), legend.get_title()]
@@ -386,6 +418,10 @@ def test_a_figure_has_the_size_it_was_given(tmp_path: Path):
         ),
         (_curves(validation=NONE), "expected validation_steps and validation of one length"),
         (_curves(validation_error=NONE), "expected validation and validation_error of one length"),
+        (_pairs(np.zeros((9, 0))), r"pairs: expected at least one coordinate with its name, got"),
+        (_pairs(LATENTS, ["a"]), r"draws of shape \(300, 5\) and 1 names"),
+        (_trace(0), "bound trace: expected at least one round, got none"),
+        (_tail(NONE, 0.2), "weights: expected at least one weight, got none"),
         (_khat(NONE), "k-hat: expected at least one row, got none"),
         (_latents(np.zeros(3)), r"latents: expected latents of shape \(rows, dimensions\)"),
         (_latents(np.full((2, 2), np.nan)), "one of them finite"),

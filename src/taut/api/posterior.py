@@ -1,6 +1,7 @@
 """`Posterior`: what `taut.infer` returns, a guide with what tells how far to trust it."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -100,6 +101,37 @@ class Posterior:
         with jax.enable_x64(self.z.dtype == np.float64):
             made = jax.jit(jax.vmap(self.model.constrain))(jnp.asarray(self.z[chosen[order]]))
         return jax.tree.map(np.asarray, made)
+
+    def coordinate_draws(self) -> Float[np.ndarray, "K C"]:
+        """The weighted draws in natural units, in the order of `coordinates`."""
+        with jax.enable_x64(self.z.dtype == np.float64):
+            return constrained(self.model, self.z)
+
+    def save(self, path: Path | str, *, force: bool = False) -> Path:
+        """Write a run folder; see `taut.api.posterior_files`.
+
+        Raises:
+            InputError: the folder holds a run (see `force`) or something else.
+        """
+        from taut.api.posterior_files import save_posterior
+
+        return save_posterior(self, path, force=force)
+
+    def to_inference_data(
+        self, *, num_draws: int | None = None, key: int | PRNGKeyArray = 0
+    ) -> Any:
+        """The draws as an `arviz.InferenceData`: groups `posterior` (resampled) and `guide`.
+
+        Arguments:
+            num_draws: of each group; None for as many as were weighed.
+            key: of the resampling.
+
+        Raises:
+            InputError: ArviZ is not installed.
+        """
+        from taut.api.inference_data import inference_data
+
+        return inference_data(self, num_draws=num_draws, key=key)
 
 
 def constrained(model: Any, z: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "K C"]:

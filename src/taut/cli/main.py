@@ -15,6 +15,7 @@ from taut.cli.em import em
 from taut.cli.evaluate import compare, evaluate
 from taut.cli.explore import encode, interpolate, reconstruct, sample
 from taut.cli.fit import fit
+from taut.cli.infer import infer
 from taut.cli.resume import resume
 from taut.cli.show import show
 from taut.errors import TautError
@@ -34,7 +35,10 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
-for command in (fit, resume, em, evaluate, sample, reconstruct, encode, interpolate, show, compare):
+COMMANDS = (
+    fit, resume, em, infer, evaluate, sample, reconstruct, encode, interpolate, show, compare,
+)  # fmt: skip
+for command in COMMANDS:
     app.command(command)
 
 

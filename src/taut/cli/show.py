@@ -26,6 +26,11 @@ def show(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False)
     estimates, facts = folder.read_summary()
     config = folder.read_config()
     structure = read_structure(folder.path)
+    if structure["architecture"]["name"] == "posterior":
+        from taut.cli.infer import print_posterior
+
+        print_posterior(run, json=json)
+        return
     files = sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file())
     if json:
         content = {"run": str(run), **results(estimates), "facts": facts, "config": config}

@@ -86,8 +86,8 @@ def load_pair(
         InputError: a file is missing, damaged, newer, or does not fit the structure.
     """
     content = read_structure(folder)
-    schema = Schema.from_dict(content["schema"])
     architecture = like or _architecture(content["architecture"], folder)
+    schema = Schema.from_dict(content["schema"])
     with jax.enable_x64(content["precision"] == "float64"):
         skeleton = eqx.filter_eval_shape(lambda: architecture.init(schema, jax.random.key(0)))
     path = Path(folder) / "model.safetensors"
@@ -117,6 +117,11 @@ def load_pair(
 
 def _architecture(content: dict[str, Any], folder: Path) -> AbstractArchitecture:
     name = content.get("name", "")
+    if name == "posterior":
+        raise InputError(
+            "a model of rows", "the posterior of a program", f"`taut show {folder}`",
+            where=str(folder),
+        )  # fmt: skip
     if name not in ARCHITECTURES:
         raise InputError(
             f"an architecture among {', '.join(ARCHITECTURES)}", repr(name),

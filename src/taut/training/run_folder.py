@@ -8,6 +8,8 @@ model.safetensors    arrays, and
 model.json           structure
 summary.json         every Estimate with its side and errors
 rows.safetensors     their per-row values, for paired differences
+draws.safetensors    weighted draws of a posterior, and
+coordinates.csv      their moments
 figures/
 
 A folder appears with its config.toml inside, in one step, so whatever stops a run leaves one that

@@ -1,17 +1,23 @@
 """Figures: one function, one PNG. They take arrays and return the path that they wrote."""
 
+from taut.report.figures.bound_trace import bound_trace
 from taut.report.figures.interpolation import interpolation
 from taut.report.figures.khat import khat
 from taut.report.figures.latent_scatter import latent_scatter
 from taut.report.figures.learning_curves import learning_curves
+from taut.report.figures.pairs import pairs
 from taut.report.figures.reconstructions import reconstructions
 from taut.report.figures.samples import samples
+from taut.report.figures.weight_tail import weight_tail
 
 __all__ = [
+    "bound_trace",
     "interpolation",
     "khat",
     "latent_scatter",
     "learning_curves",
+    "pairs",
     "reconstructions",
     "samples",
+    "weight_tail",
 ]

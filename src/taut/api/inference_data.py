@@ -1,0 +1,56 @@
+"""A posterior as ArviZ `InferenceData`, for its plots and tables.
+
+Draws are resampled: equal weights, one chain. Autocorrelation, R-hat and the ESS of chains say nothing
+of them; what tells how far to trust them is k-hat and the effective sample size in `attrs`.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from taut.api.posterior import Posterior
+from taut.core import InputError
+
+__all__ = ["inference_data"]
+
+
+def inference_data(
+    posterior: Posterior, *, num_draws: int | None = None, key: int | PRNGKeyArray = 0
+) -> Any:
+    """An `arviz.InferenceData` with the groups `posterior` (resampled) and `guide` (its own draws).
+
+    Arguments:
+        posterior: what `taut.infer` returned.
+        num_draws: of each group; None for as many as were weighed.
+        key: of the resampling.
+
+    Raises:
+        InputError: ArviZ is not installed.
+    """
+    try:
+        import arviz
+    except ImportError:
+        raise InputError(
+            "ArviZ", "none installed", "`pip install 'taut[arviz]'`", where="inference data"
+        ) from None
+    count = len(posterior.weights) if num_draws is None else num_draws
+    groups = {
+        group: {
+            name: np.asarray(value)[None]
+            for name, value in posterior.draws(count, kind=kind, key=key).items()
+        }
+        for group, kind in (("posterior", "resampled"), ("guide", "raw"))
+    }
+    attributes = {
+        "inference_library": "taut",
+        "guide": posterior.family,
+        "verdict": str(posterior.verdict),
+        "khat": posterior.khat,
+        "khat_threshold": posterior.khat_threshold,
+        "effective_draws": posterior.ess,
+    }
+    made = arviz.from_dict(posterior=groups["posterior"], attrs=attributes)
+    guide = arviz.convert_to_dataset(groups["guide"])
+    made.add_groups({"guide": guide})
+    return made

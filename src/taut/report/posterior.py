@@ -1,0 +1,108 @@
+"""Tables of a posterior: its bounds, its verdict, and every coordinate under the guide and resampled."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+
+from taut.core import Estimate
+from taut.evidence import Moments
+from taut.report.numbers import cells
+from taut.report.tables import _NOTE, _pm, _print_facts, _print_line, _print_table
+
+__all__ = ["coordinate_columns", "coordinate_table", "posterior_table"]
+
+_MOST = 40  # lines of a table in a terminal
+
+
+def coordinate_columns(
+    names: Sequence[str], raw: Moments, resampled: Moments
+) -> dict[str, list[str] | list[float]]:
+    """Moments by coordinate, as coordinates.csv holds them.
+
+    Arguments:
+        names: of C coordinates.
+        raw: under the guide.
+        resampled: under the importance weights.
+    """
+    columns: dict[str, list[str] | list[float]] = {"coordinate": list(names)}
+    for kind, moments in (("guide", raw), ("resampled", resampled)):
+        columns |= {
+            f"{kind}_mean": moments.mean.tolist(),
+            f"{kind}_mean_error": moments.mean_error.tolist(),
+            f"{kind}_sd": moments.sd.tolist(),
+            f"{kind}_sd_error": moments.sd_error.tolist(),
+        }
+        for j, p in enumerate(moments.probabilities):
+            columns[f"{kind}_q{100 * p:g}"] = moments.quantiles[:, j].tolist()
+            columns[f"{kind}_q{100 * p:g}_error"] = moments.quantile_errors[:, j].tolist()
+    return columns
+
+
+def posterior_table(
+    console: Console, estimates: Mapping[str, Estimate], *, facts: Mapping[str, str]
+) -> None:
+    """Print the bounds of a posterior, then facts, then notes.
+
+    Arguments:
+        console: where to print.
+        estimates: by the words that name them.
+        facts: by name; those called `note`, `note 1`, ... are printed last, as sentences.
+    """
+    rows = [
+        (name, row.value, row.draws, row.unit, row.side)
+        for name, row in ((name, cells(e)) for name, e in estimates.items())
+    ]
+    headings = ["", "value", f"{_pm(console)} draws", "unit", "side"]
+    _print_table(console, headings, rows, words=(0, 3, 4))
+    _print_facts(console, {n: f for n, f in facts.items() if not n.startswith(_NOTE)})
+    for name, sentence in facts.items():
+        if name.startswith(_NOTE):
+            _print_line(console, f"Note: {sentence}")
+
+
+def coordinate_table(console: Console, columns: Mapping[str, Sequence]) -> None:
+    """Print coordinates under the guide and resampled, with Monte Carlo errors.
+
+    Arguments:
+        console: where to print.
+        columns: as `coordinate_columns` gives them.
+    """
+    quantiles = [n for n in columns if n.startswith("resampled_q") and not n.endswith("_error")]
+    rows = []
+    for i, name in enumerate(columns["coordinate"][:_MOST]):
+        digits = _digits(columns["resampled_mean_error"][i], columns["resampled_sd"][i])
+        spread = _digits(columns["resampled_sd_error"][i], columns["resampled_sd"][i])
+        rows.append((
+            str(name),
+            _number(columns["guide_mean"][i], digits),
+            _number(columns["guide_sd"][i], spread),
+            _number(columns["resampled_mean"][i], digits),
+            _number(columns["resampled_mean_error"][i], digits),
+            _number(columns["resampled_sd"][i], spread),
+            _number(columns["resampled_sd_error"][i], spread),
+            *(_number(columns[q][i], digits) for q in quantiles),
+        ))  # fmt: skip
+    pm = _pm(console)
+    headings = ["", "guide mean", "guide sd", "mean", pm, "sd", pm]
+    headings += [f"{q.removeprefix('resampled_q')} %" for q in quantiles]
+    _print_table(console, headings, rows, words=(0,))
+    left_out = len(columns["coordinate"]) - len(rows)
+    more = f" {left_out} more coordinates are in coordinates.csv." if left_out else ""
+    _print_line(
+        console,
+        f"Under the guide, then resampled by importance weights; {pm}: standard error over other "
+        f"draws.{more}",
+    )
+
+
+def _digits(error: float, scale: float) -> int:
+    """Digits after the point: one of the error, or three of the scale where there is none."""
+    size = error if math.isfinite(error) and error > 0 else scale / 100
+    if not (math.isfinite(size) and size > 0):
+        return 4
+    return min(max(-math.floor(math.log10(size)), 0), 12)
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else str(value)

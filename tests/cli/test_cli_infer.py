@@ -1,0 +1,183 @@
+"""`taut infer` as a user drives it: what it prints, what it leaves, and what it says when wrong."""
+
+import json
+import sys
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+
+import taut
+from taut.cli.infer import batch_sizes
+from taut.cli.main import main
+from taut.core import InputError
+
+ROWS = [0.3, 1.9, 1.2, 0.8, 1.5]
+PROGRAM = """
+import numpyro
+from numpyro import distributions as dist
+
+
+def model(y, **unused):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 2.0))
+    with numpyro.plate("rows", len(y)):
+        numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
+
+
+def other(y):
+    model(y)
+"""
+# Precision 1/4 + 5 and mean sum(y) / that; evidence of the same conjugate pair.
+PRECISION = 0.25 + len(ROWS)
+MEAN, SD = sum(ROWS) / PRECISION, PRECISION**-0.5
+LOG_EVIDENCE = (
+    -0.5 * len(ROWS) * np.log(2 * np.pi)
+    - 0.5 * np.log(4 * PRECISION)
+    - 0.5 * (np.sum(np.square(ROWS)) - sum(ROWS) ** 2 / PRECISION)
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("infer")
+    (folder / "normal.py").write_text(PROGRAM)
+    (folder / "rows.json").write_text(json.dumps({"y": ROWS, "spare": 3}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(files):
+    """A finished run, and what it has printed."""
+    out = files / "run"
+    quick = ["--num-starts", "1", "--num-draws", "4000"]
+    program = [f"{files / 'normal.py'}", "--data", f"{files / 'rows.json'}"]
+    assert main(["infer", *program, "--out", str(out), *quick]) == 0
+    return out
+
+
+def complaint(capsys, *arguments, code=2):
+    """The one line on standard error of a command that must be refused."""
+    capsys.readouterr()
+    assert main(["infer", *map(str, arguments)]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1, err
+    assert err.startswith("taut: ")
+    return err
+
+
+def test_a_run_folder_holds_everything(run):
+    names = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
+    assert names == {
+        "config.toml", "coordinates.csv", "draws.safetensors", "metrics.jsonl", "model.json",
+        "model.safetensors", "rows.safetensors", "summary.json", "figures/bound.png",
+        "figures/khat.png", "figures/pairs.png",
+    }  # fmt: skip
+    structure = json.loads((run / "model.json").read_text())["architecture"]
+    assert structure["program"] == "normal.py:model"
+    assert [site["name"] for site in structure["sites"]] == ["mu"]
+
+
+def test_what_it_holds_is_the_posterior(run):
+    """The pair is conjugate: mean, sd and evidence are known."""
+    summary = json.loads((run / "summary.json").read_text())
+    for name in ("elbo", "log_evidence"):
+        found = summary["estimates"][name]
+        assert abs(found["value"] - LOG_EVIDENCE) < 5 * found["mc_error"] + 1e-3
+    assert summary["facts"]["verdict"].startswith("believe: ")
+    table = pl.read_csv(run / "coordinates.csv").row(0, named=True)
+    assert abs(table["resampled_mean"] - MEAN) < 5 * table["resampled_mean_error"]
+    assert abs(table["resampled_sd"] - SD) < 5 * table["resampled_sd_error"]
+    draws = load_file(run / "draws.safetensors")
+    assert draws["weights"].sum() == pytest.approx(1.0)
+    mean = draws["weights"] @ draws["parameters/mu"]
+    assert mean == pytest.approx(table["resampled_mean"], abs=1e-12)
+
+
+def test_show_prints_it_without_running_the_program(run, files, capsys):
+    (files / "normal.py").rename(files / "gone.py")
+    try:
+        assert main(["show", str(run)]) == 0
+        shown = capsys.readouterr().out
+        assert main(["show", str(run), "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+    finally:
+        (files / "gone.py").rename(files / "normal.py")
+    for words in ("mu", "log-evidence", "believe", "lower bound", "k-hat", "effective draws"):
+        assert words in shown
+    assert found["facts"]["guide"] == "full-rank"
+    assert abs(found["coordinates"]["mu"]["resampled_mean"] - MEAN) < 0.1
+
+
+def test_the_same_seed_gives_the_same_json(run, files, capsys):
+    """Another function of the file that calls the first; --force replaces a run."""
+    out = files / "again"
+    (files / "few.json").write_text(json.dumps({"y": ROWS}))
+    command = ["infer", f"{files / 'normal.py'}:other", "--data", str(files / "few.json"), "--json",
+               "--out", str(out), "--num-starts", "1", "--num-draws", "4000"]  # fmt: skip
+    capsys.readouterr()
+    assert main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main([*command, "--force"]) == 0
+    assert json.loads(capsys.readouterr().out)["estimates"] == found["estimates"]
+    before = json.loads((run / "summary.json").read_text())["estimates"]
+    assert found["estimates"] == before
+    assert 'program = "' in (out / "config.toml").read_text()
+
+
+def test_the_commands_of_rows_refuse_a_posterior(run, capsys):
+    capsys.readouterr()
+    assert main(["evaluate", str(run)]) == 2
+    line = capsys.readouterr().err
+    assert "expected a model of rows, got the posterior of a program. Try `taut show" in line
+
+
+@pytest.mark.parametrize("text", ["rows", "rows:", ":5", "rows:0", "rows:-3", "rows:many"])
+def test_batch_sizes_are_plate_and_rows(text):
+    with pytest.raises(
+        InputError, match=r"^subsample: expected PLATE:ROWS, got '.*'\. Try rows:1000"
+    ):
+        batch_sizes(text)
+    assert batch_sizes("rows:1000") == {"rows": 1000}
+    assert batch_sizes(None) is None
+
+
+def test_wrong_input_is_one_line(run, files, capsys):
+    program, data = files / "normal.py", ["--data", files / "rows.json"]
+    assert "no such file" in complaint(capsys, files / "none.py")
+    assert "'model'" in complaint(capsys, f"{program}:modle", *data)
+    assert "--force to replace it" in complaint(capsys, program, *data, "--out", run)
+    assert "guide: expected" in complaint(capsys, program, *data, "--guide", "fullrank")
+    assert "none for y" in complaint(capsys, program)
+
+
+def test_a_missing_arviz_says_which_extra(monkeypatch, small):
+    monkeypatch.setitem(sys.modules, "arviz", None)
+    with pytest.raises(
+        InputError, match=r"^inference data: .* Try `pip install 'taut\[arviz\]'`\.$"
+    ):
+        small.to_inference_data()
+
+
+def test_inference_data_holds_resampled_draws_and_the_guides(small):
+    pytest.importorskip("arviz")
+    made = small.to_inference_data(num_draws=300)
+    assert made.posterior["mu"].shape == (1, 300)
+    assert made.guide["mu"].shape == (1, 300)
+    expected = np.asarray(small.draws(300)["mu"])
+    np.testing.assert_array_equal(made.posterior["mu"].values[0], expected)
+    assert made.posterior.attrs["khat"] == small.khat
+
+
+@pytest.fixture(scope="module")
+def small():
+    """The same posterior by Laplace, which is exact here."""
+    space = {"support": {"mu": "real"}, "guide": "laplace", "num_draws": 500}
+    y = np.asarray(ROWS)
+
+    def log_joint(mu, y):
+        return -0.5 * (mu / 2.0) ** 2 - 0.5 * jax.numpy.sum((y - mu) ** 2)
+
+    return taut.infer(log_joint, data={"y": y}, **space)
