@@ -4,7 +4,7 @@ Draws are resampled: equal weights, one chain. Autocorrelation, R-hat and the ES
 of them; what tells how far to trust them is k-hat and the effective sample size in `attrs`.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -29,19 +29,17 @@ def inference_data(
         InputError: ArviZ is not installed.
     """
     try:
-        import arviz
+        import arviz  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError(
             "ArviZ", "none installed", "`pip install 'taut[arviz]'`", where="inference data"
         ) from None
     count = len(posterior.weights) if num_draws is None else num_draws
-    groups = {
-        group: {
-            name: np.asarray(value)[None]
-            for name, value in posterior.draws(count, kind=kind, key=key).items()
-        }
-        for group, kind in (("posterior", "resampled"), ("guide", "raw"))
-    }
+
+    def group(kind: Literal["resampled", "raw"]) -> dict[str, np.ndarray]:
+        drawn = posterior.draws(count, kind=kind, key=key)
+        return {name: np.asarray(value)[None] for name, value in drawn.items()}
+
     attributes = {
         "inference_library": "taut",
         "guide": posterior.family,
@@ -50,7 +48,7 @@ def inference_data(
         "khat_threshold": posterior.khat_threshold,
         "effective_draws": posterior.ess,
     }
-    made = arviz.from_dict(posterior=groups["posterior"], attrs=attributes)
-    guide = arviz.convert_to_dataset(groups["guide"])
+    made = arviz.from_dict(posterior=group("resampled"), attrs=attributes)
+    guide = arviz.convert_to_dataset(group("raw"))
     made.add_groups({"guide": guide})
     return made

@@ -75,8 +75,8 @@ def pairs(
                 here.set_axis_off()
                 continue
             outer = {
-                "x": legible(names[column], 14) if i == count - 1 else "",
-                "y": legible(names[row], 14) if j == 0 and i > 0 else "",
+                "x": legible(names[int(column)], 14) if i == count - 1 else "",
+                "y": legible(names[int(row)], 14) if j == 0 and i > 0 else "",
             }
             dress(here, small=True, **outer)
             few_ticks(here)
