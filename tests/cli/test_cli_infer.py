@@ -162,7 +162,6 @@ def test_a_missing_arviz_says_which_extra(monkeypatch, small):
 
 
 def test_inference_data_holds_resampled_draws_and_the_guides(small):
-    pytest.importorskip("arviz")
     made = small.to_inference_data(num_draws=300)
     assert made.posterior["mu"].shape == (1, 300)
     assert made.guide["mu"].shape == (1, 300)
