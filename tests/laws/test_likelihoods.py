@@ -494,7 +494,13 @@ def test_choice_and_its_reason(kind: str, support: str, levels: int | None, name
         (
             lambda: make_likelihood("bernoulli", shape=(2,), floor=1.0),
             "likelihood bernoulli: expected an option of the likelihood bernoulli, got 'floor'. Try "
-            "no option: it has none.",
+            "a likelihood that has it: discretized-logistic, gaussian, student-t, negative-binomial, "
+            "zero-inflated-negative-binomial.",
+        ),
+        (
+            lambda: make_likelihood("bernoulli", shape=(2,), sharpness=1.0),
+            "likelihood bernoulli: expected an option of the likelihood bernoulli, got 'sharpness'. "
+            "Try no option: it has none.",
         ),
         (
             lambda: make_likelihood("categorical", shape=(2,)),
