@@ -5,9 +5,8 @@
     block(h) = h + conv(a(conv(a(h))))
 
 On a CPU the sum over taps is three matrix products, one for each s, over rows with their two
-neighbours side by side: the gradients are then matrix products too. The gradients of XLA's own
-convolution, channels first or last, took 5 to 30 times as long inside a loop (JAX 0.10 on two cores,
-batches of 128 images of 7 x 7 x 64 to 28 x 28 x 32). Elsewhere it is XLA's
+neighbours side by side: the gradients are then matrix products too, where those of XLA's own
+convolution run at a few GFLOP/s inside a loop (`benchmarks/convolutions.py`). Elsewhere it is XLA's
 convolution, channels last. Both are unbatched; `jax.vmap` makes one product, or one convolution, of
 the batch.
 
