@@ -1,6 +1,7 @@
 """`taut.infer` end to end: evidence, verdicts, draws, and what it refuses."""
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -112,7 +113,7 @@ def rows_with_effects(y):
 def test_minibatches_reach_the_evidence_of_a_conjugate_program():
     y = np.array([0.3, -1.2, 0.8, 2.0, -0.4, 1.1])
     found = taut.infer(rows_with_effects, data={"y": y}, subsample={"rows": 2}, num_draws=4000)
-    covariance = 4.0 + 1.25 * np.eye(6)
+    covariance: Any = 4.0 + 1.25 * np.eye(6)
     exact = multivariate_normal(np.zeros(6), covariance).logpdf(y)
     evidence, elbo = found.estimates["log_evidence"], found.estimates["elbo"]
     assert abs(evidence.value - exact) < 5 * evidence.mc_error
@@ -134,7 +135,8 @@ def test_a_structured_guide_is_the_gaussian_that_it_says(float64):
     q = guide(Datum(None))
     mean, tril = q.dense()
     z = q.draw(jax.random.key(0), 3).z
-    exact = multivariate_normal(np.asarray(mean), np.asarray(tril @ tril.T))
+    covariance: Any = np.asarray(tril @ tril.T)
+    exact = multivariate_normal(np.asarray(mean), covariance)
     np.testing.assert_allclose([-q.terms(one)["-log_q"] for one in z], exact.logpdf(z), rtol=1e-8)
     np.testing.assert_allclose(q.entropy(), exact.entropy(), rtol=1e-10)
     np.testing.assert_allclose(np.tril(tril), tril)

@@ -1,5 +1,7 @@
 """Moments of weighted draws, the defensive proposal, and the coverage of what comes out."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from scipy.stats import binom, gamma, multivariate_normal, multivariate_t
@@ -37,7 +39,8 @@ def test_errors_of_weighted_moments_are_those_of_other_draws():
 
 def test_the_defensive_density_is_the_mixture():
     generator = np.random.default_rng(0)
-    mean, cov = np.array([1.0, -2.0]), np.array([[2.0, 0.6], [0.6, 0.5]])
+    mean = np.array([1.0, -2.0])
+    cov: Any = np.array([[2.0, 0.6], [0.6, 0.5]])
     tril, q = np.linalg.cholesky(cov), multivariate_normal(mean, cov)
     drawn = defensive_draws(
         lambda n: q.rvs(n, random_state=generator),

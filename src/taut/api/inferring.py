@@ -41,7 +41,7 @@ GUIDES = ("full-rank", "mean-field", "laplace", "structured")
 _FULL_RANK_DIM = 150  # above, a full covariance has more than 10 000 parameters
 _MOST_WEIGHED = 1000  # coordinates: a covariance of a million entries
 _START_SCALES = (0.1, 0.01, 0.001)  # of the guide at a start, tried in turn
-_CELLS = 2e10  # data cells x draws that weighing may cost: about a minute
+_CELLS = 4e9  # data cells x draws that weighing may cost: about a minute
 
 
 def infer(
