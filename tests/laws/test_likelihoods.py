@@ -354,6 +354,26 @@ def test_bernoulli_has_right_derivatives_at_zero():
     assert quick(jax.grad(jax.grad(of_logit)))(zero) == -0.25
 
 
+@pytest.mark.parametrize("size", [1, 13, 17, 48, 49])
+def test_bernoulli_of_any_number_of_cells_agrees_with_scipy(size: int):
+    rng = np.random.default_rng(size)
+    logits = np.float32(rng.choice([0.0, 1.0, 30.0, 90.0], size) * rng.choice([-1.0, 1.0], size))
+    x = (rng.random(size) < 0.5).astype(np.float32)
+    log_prob_at = functools.partial(Bernoulli().log_prob, jnp.asarray(x))
+    value, gradient = jax.value_and_grad(log_prob_at)(jnp.asarray(logits[None]))
+    cells = log_expit(np.where(x == 1, 1, -1) * logits.astype(np.float64))
+    # A rounding for each addition, of numbers no larger than the sum of the absolute logits.
+    eps = np.finfo(np.float32).eps
+    assert abs(float(value) - cells.sum()) <= (size + 4) * eps * (1 + np.abs(logits).sum())
+    np.testing.assert_allclose(gradient[0], x - expit(logits.astype(np.float64)), atol=4 * eps)
+
+
+def test_bernoulli_keeps_the_digits_of_cells_that_are_all_but_certain():
+    value = Bernoulli().log_prob(jnp.zeros(784), jnp.full((1, 784), -20.0))
+    exact = -784 * np.log1p(np.exp(-20.0))
+    assert abs(float(value) - exact) <= 784 * np.finfo(np.float32).eps * abs(exact)
+
+
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", ["gaussian", "student-t"])
 def test_floor_bounds_the_density_of_a_constant_cell(name: str):

@@ -48,12 +48,12 @@ class Bernoulli(AbstractLikelihood):
         is asked for because accelerators else round the logits to 10 bits.
         """
         logits = outputs[0]
-        log_normalizer = _softplus(logits)
         if mask is not None:
             x = jnp.where(mask, x, jnp.zeros_like(x))
-            log_normalizer = jnp.where(mask, log_normalizer, 0.0)
         linear = jnp.vdot(x.astype(logits.dtype), logits, precision=jax.lax.Precision.HIGHEST)
-        return linear - jnp.sum(log_normalizer)
+        # At -inf the normalizer of a cell is 0, and so are its derivatives.
+        observed = logits if mask is None else jnp.where(mask, logits, -jnp.inf)
+        return linear - _log_normalizer(observed)
 
     def check(self, x: np.ndarray, *, where: str) -> None:
         refuse_first(
@@ -71,11 +71,32 @@ class Bernoulli(AbstractLikelihood):
         return {}
 
 
-def _softplus(logits: Float[Array, "*data"]) -> Float[Array, "*data"]:
-    """log(1 + e^l). Either branch is analytic, so that derivatives of every order are right at 0.
+# The largest number of cells that share one logarithm; the product of their factors is below 2^16.
+_LARGEST_GROUP = 16
 
-    Half the time of `jax.nn.softplus` and its gradient on a CPU.
+
+@jax.custom_jvp
+def _log_normalizer(logits: Float[Array, "*data"]) -> Float[Array, ""]:
+    """sum_d log(1 + e^l_d) in nats, in half the time that a logarithm for each cell takes on a CPU.
+
+        log(1 + e^l) = max(l, 0) + log(1 + e^-|l|)
+
+    The arguments of a group's logarithms are multiplied. What is carried is their product less one,
+    (1 + a)(1 + b) - 1 = a + b + a b, which keeps the digits of cells that are all but certain.
     """
-    positive = logits >= 0
-    decay = jnp.exp(jnp.where(positive, -logits, logits))
-    return jnp.where(positive, logits, 0.0) + jnp.log1p(decay)
+    group = max(g for g in range(1, _LARGEST_GROUP + 1) if logits.size % g == 0)
+    grouped = logits.reshape(group, -1)
+    zero = jnp.zeros((), logits.dtype)
+    hinges, products = jax.lax.reduce(
+        (jnp.maximum(grouped, 0), jnp.exp(-jnp.abs(grouped))),
+        (zero, zero),
+        lambda a, b: (a[0] + b[0], a[1] + b[1] + a[1] * b[1]),
+        (0,),
+    )
+    return jnp.sum(hinges + jnp.log1p(products))
+
+
+@_log_normalizer.defjvp
+def _log_normalizer_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (logits,), (tangent,) = primals, tangents
+    return _log_normalizer(logits), jnp.sum(jax.nn.sigmoid(logits) * tangent)
