@@ -34,16 +34,20 @@ def main() -> None:
         estimates = json.loads((run / "summary.json").read_text())["estimates"]
         (ROOT / "docs").mkdir(exist_ok=True)
         shutil.copy(run / "figures" / "interpolation.png", ROOT / "docs" / "digits.png")
-        code = re.search(r"```python\n(.*?)```", readme, re.S)
-        assert code is not None
-        answer = printed(lambda: exec(compile(code[1], "README.md", "exec"), {}))
+        names: dict = {}
+        answer, verdict = (
+            printed(lambda code=code: exec(compile(code, "README.md", "exec"), names))
+            for code in re.findall(r"```python\n(.*?)```", readme, re.S)
+        )
     readme = between(readme, "table", fenced(table))
     readme = between(readme, "answer", fenced(answer))
+    readme = between(readme, "verdict", fenced(verdict))
     readme = between(readme, "speed", speed())
     (ROOT / "README.md").write_text(readme)
     results = ROOT / "examples" / "results"
     results.mkdir(exist_ok=True)
     content = {**conditions(), "seed": 0, "estimates": estimates, "answer": answer.strip()}
+    content["verdict"] = verdict.strip()
     (results / "readme.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
