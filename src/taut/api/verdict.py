@@ -87,7 +87,7 @@ def judge(
         raw: moments of the guide's draws.
         resampled: moments of the weighted draws.
     """
-    better = _NEXT.get(guide, "guide 'flow', or other parameters: a non-centred scale, a logarithm")
+    better = _NEXT.get(guide, "other parameters: a non-centred scale, a logarithm")
     if not converged:
         return Verdict(
             DOUBT,
