@@ -60,10 +60,8 @@ def gaussian(fitted):
 
 def places(model):
     """The coordinates of z in the order of the sites' names."""
-    numbers = np.arange(model.dim)
-    return np.concatenate([
-        np.ravel(model.layout.part(numbers, name)) for name in sorted(s.name for s in model.sites)
-    ])  # fmt: skip
+    parts = model.layout.parts(np.arange(model.dim))
+    return np.concatenate([np.ravel(parts[name]) for name in sorted(parts)])
 
 
 def steps_per_second(fitted, diagonal: bool, loc, factor) -> tuple[int, float]:

@@ -167,7 +167,7 @@ def test_inference_data_holds_resampled_draws_and_the_guides(small):
     assert made.guide["mu"].shape == (1, 300)
     expected = np.asarray(small.draws(300)["mu"])
     np.testing.assert_array_equal(made.posterior["mu"].values[0], expected)
-    assert made.posterior.attrs["khat"] == small.khat
+    assert made.attrs["khat"] == small.khat
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ Draws are resampled: equal weights, one chain. Autocorrelation, R-hat and the ES
 of them; what tells how far to trust them is k-hat and the effective sample size in `attrs`.
 """
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -29,17 +30,14 @@ def inference_data(
         InputError: ArviZ is not installed.
     """
     try:
-        import arviz  # pyright: ignore[reportMissingImports]
+        import arviz  # pyright: ignore[reportMissingImports]  an extra
     except ImportError:
         raise InputError(
             "ArviZ", "none installed", "`pip install 'taut[arviz]'`", where="inference data"
         ) from None
     count = len(posterior.weights) if num_draws is None else num_draws
-
-    def group(kind: Literal["resampled", "raw"]) -> dict[str, np.ndarray]:
-        drawn = posterior.draws(count, kind=kind, key=key)
-        return {name: np.asarray(value)[None] for name, value in drawn.items()}
-
+    resampled = posterior.draws(count, kind="resampled", key=key)
+    raw = posterior.draws(count, kind="raw", key=key)
     attributes = {
         "inference_library": "taut",
         "guide": posterior.family,
@@ -48,7 +46,10 @@ def inference_data(
         "khat_threshold": posterior.khat_threshold,
         "effective_draws": posterior.ess,
     }
-    made = arviz.from_dict(posterior=group("resampled"), attrs=attributes)
-    guide = arviz.convert_to_dataset(group("raw"))
-    made.add_groups({"guide": guide})
+    made = arviz.from_dict(posterior=_one_chain(resampled), attrs=attributes)
+    made.add_groups({"guide": arviz.convert_to_dataset(_one_chain(raw))})
     return made
+
+
+def _one_chain(draws: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value)[None] for name, value in draws.items()}

@@ -23,6 +23,7 @@ from taut.report.style import (
 __all__ = ["pairs"]
 
 _MOST = 6  # coordinates; of more, those where guide and draws differ most are drawn
+_LETTERS = 10  # of a name that leave room for the power of ten beside an axis
 _POINTS = 1000
 _BINS = 30
 _REACH = 0.002  # share of the mass left out at each end of an axis
@@ -56,7 +57,7 @@ def pairs(
             where="pairs",
         )
     generator = np.random.default_rng(0)
-    chosen = _chosen(values, weights, guide)
+    chosen = [int(c) for c in _chosen(values, weights, guide)]
     shown = values[generator.choice(len(values), _POINTS, p=weights)]
     count = len(chosen)
     figure = new_figure(max(1.3 * count + 1.0, 4.2), max(1.2 * count + 1.0, 3.6))
@@ -75,8 +76,8 @@ def pairs(
                 here.set_axis_off()
                 continue
             outer = {
-                "x": legible(names[int(column)], 14) if i == count - 1 else "",
-                "y": legible(names[int(row)], 14) if j == 0 and i > 0 else "",
+                "x": legible(names[column], _LETTERS) if i == count - 1 else "",
+                "y": legible(names[row], _LETTERS) if j == 0 and i > 0 else "",
             }
             dress(here, small=True, **outer)
             few_ticks(here)
