@@ -58,7 +58,8 @@ def test_a_run_folder_holds_everything(run):
     names = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
     assert names == {
         "config.toml", "metrics.jsonl", "model.json", "model.safetensors", "rows.safetensors",
-        "summary.json", "checkpoints/step-000000022.safetensors", "figures/learning-curves.png", "figures/samples.png",
+        "summary.json", "checkpoints/step-000000022.safetensors",
+        "figures/learning-curves.png", "figures/samples.png",
         "figures/reconstructions.png", "figures/interpolation.png", "figures/latents.png",
     }  # fmt: skip
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
