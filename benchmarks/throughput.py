@@ -1,154 +1,150 @@
-"""Milliseconds a training step of the 784-400-20 Bernoulli VAE at batch 128, float32.
+"""Milliseconds a training step, float32, against other libraries and against the matrix products.
 
-    taut        vmapped over single rows, through the library's own compiled loop
-    plain JAX   the same model written by hand on whole batches, in the same kind of loop
-    products    the matrix products of one step alone
+    784-400-20 Bernoulli VAE    taut, plain JAX, NumPyro, PyTorch, Pyro, Pythae, the products alone
+    residual convolutional VAE  taut, PyTorch channels last; 28 x 28, equal architecture
 
-Runs are alternated; the figure to quote is the median over rounds of the ratio within a round.
+Batch 128, Adam, one draw, KL in closed form, binary rows in memory. Each method is a process of its
+own, warm before the first round; compilation and warm-up are left out. Methods are asked in turn, and
+the figure to quote is the median over rounds of the ratio within a round. Peers install themselves on
+the first run (see `benchmarks/peers.py`).
 
-    python benchmarks/throughput.py [--rounds 9] [--steps 300]
+On a machine with other work PyTorch's figures mean nothing, unless with `--omp-wait passive`.
+
+    python benchmarks/throughput.py [--rounds 9] [--steps 300] [--conv-steps 30] [--conv 32,64]
 """
 
 import argparse
+import json
+import os
 import statistics
-import time
-from collections.abc import Callable
-from typing import Any
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
+from alternate import Method, alternated, median_ratio, use_threads
+from binary_mnist import binary_rows
+from peers import PINS, python_of_peers
 from record import save_result
 
-import taut
-from taut.core import Datum
-from taut.data import Schema
-from taut.gradients import Reparameterized
-from taut.inference import joint
-from taut.training.loop import compiled_steps
+ROWS = 10_000
+QUIET = 0.5  # load average below which the figures are of use
 
-ROWS, CELLS, HIDDEN, LATENT, BATCH = 10_000, 784, 400, 20, 128
+# What taut's speed is compared with, and the least ratio of their times that is aimed at.
+AIMS = {
+    "PyTorch": 1.3,
+    "PyTorch, fused Adam": None,
+    "Pyro": 2.0,
+    "Pyro, Trace_ELBO": None,
+    "Pythae": 2.0,
+    "Pythae, own trainer": None,
+    "NumPyro": 1.0,
+    "plain JAX": None,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--conv-steps", type=int, default=30)
+    parser.add_argument("--conv", default="32,64", help="channels; empty leaves the comparison out")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--omp-wait",
+        choices=("active", "passive"),
+        help="how PyTorch's threads wait for each other; without it, as PyTorch ships",
+    )
     options = parser.parse_args()
+    use_threads(options.threads)
+    if options.omp_wait:
+        os.environ["OMP_WAIT_POLICY"] = options.omp_wait
+    load = os.getloadavg()[0]
+    if load > QUIET:
+        # Its threads spin while they wait, for whole time slices where another process has the core.
+        print(f"load {load:.1f}: other processes run, which slows PyTorch 10 to 100 times")
+    peers = python_of_peers()
 
-    generator = np.random.default_rng(0)
-    x = (generator.random((ROWS, CELLS)) < 0.3).astype(np.float32)
-    order = generator.integers(0, ROWS, (options.steps, BATCH)).astype(np.int32)
-    runs = {
-        "taut": taut_steps(x, order),
-        "plain JAX": plain_steps(x, order),
-        "products": product_steps(options.steps),
-    }
-    for run in runs.values():
-        run()  # compile
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(options.rounds):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append((time.perf_counter() - start) / options.steps * 1e3)
-
-    ratio = statistics.median(t / p for t, p in zip(times["taut"], times["plain JAX"], strict=True))
-    share = statistics.median(p / t for t, p in zip(times["taut"], times["products"], strict=True))
-    for name, values in times.items():
-        print(f"{name:10s} {statistics.median(values):6.3f} ms a step (least {min(values):.3f})")
-    print(f"taut / plain JAX, median of ratios: {ratio:.3f}")
-    print(f"matrix products alone / taut: {share:.3f}")
-    path = save_result(
-        "throughput",
-        {
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows.npy"
+        x, source = binary_rows("train", ROWS)
+        np.save(rows, x)
+        mlp = perceptron(peers, rows, options.steps, options.rounds)
+        profile = [sys.executable, str(Path(__file__).parent / "step_profile.py"), rows, "100"]
+        shares = json.loads(subprocess.run(profile, check=True, capture_output=True).stdout)
+        content = {
             "rounds": options.rounds,
-            "steps": options.steps,
-            "milliseconds_per_step": times,
-            "taut_over_plain_jax": ratio,
-            "products_over_taut": share,
-        },
-    )
-    print(path)
+            "threads": options.threads,
+            "omp_wait": options.omp_wait or "default",
+            "load_before": load,
+            "rows": source,
+            "peers": PINS,
+            "mlp": {**mlp, "share_of_instruction_time": shares},
+        }
+        if options.conv:
+            content["conv"] = convolution(peers, rows, options)
+
+    print("time of the instructions of taut's step: ")
+    for part, share in shares.items():
+        print(f"  {part:30s} {share:6.1%}")
+    print(save_result("throughput", content))
 
 
-def taut_steps(x: np.ndarray, order: np.ndarray) -> Callable[[], Any]:
-    """The library's own step in the library's own loop."""
-    schema = Schema(name="noise", kind="table", shape=(CELLS,), support="binary")
-    architecture = taut.VAE(
-        latent_dim=LATENT, hidden=(HIDDEN,), activation="relu", likelihood="bernoulli"
-    )
-    rows = Datum(jnp.asarray(x))
-    algorithm = joint(
-        architecture.init(schema, jax.random.key(0)),
-        taut.ELBO(),
-        Reparameterized(),
-        optax.adam(1e-3),
-        example=Datum(rows.x[0]),
-        key=jax.random.key(1),
-    )
-    run, state = compiled_steps(algorithm), algorithm.init()
-    return lambda: jax.block_until_ready(run(state, rows, order, len(order)))
+def perceptron(peers: str, rows: Path, steps: int, rounds: int) -> dict:
+    own, given = sys.executable, (rows, steps)
+    methods = {
+        "taut": Method(own, "vae_taut.py", *given),
+        "plain JAX": Method(own, "vae_jax.py", *given),
+        "products": Method(own, "vae_products.py", *given),
+        "NumPyro": Method(own, "vae_numpyro.py", *given),
+        "PyTorch": Method(peers, "vae_pytorch.py", *given, "default"),
+        "PyTorch, fused Adam": Method(peers, "vae_pytorch.py", *given, "fused"),
+        "Pyro": Method(peers, "vae_pyro.py", *given, "TraceMeanField_ELBO"),
+        "Pyro, Trace_ELBO": Method(peers, "vae_pyro.py", *given, "Trace_ELBO"),
+        "Pythae": Method(peers, "vae_pythae.py", *given, "loop"),
+        "Pythae, own trainer": Method(peers, "vae_pythae.py", *given, "trainer"),
+    }
+    times = measured(methods, rounds)
+    speed = {name: median_ratio(times, name, "taut") for name in AIMS}
+    for name, ratio in speed.items():
+        aim = "" if AIMS[name] is None else f" (aim {AIMS[name]})"
+        print(f"taut is {ratio:.2f} times as fast as {name}{aim}")
+    share = median_ratio(times, "products", "taut")
+    print(f"matrix products alone / taut: {share:.3f} (aim 0.7)")
+    return {
+        "steps": steps,
+        "milliseconds_per_step": times,
+        "speed_over": speed,
+        "products_over_taut": share,
+        "versions": {name: method.versions for name, method in methods.items()},
+    }
 
 
-def plain_steps(x: np.ndarray, order: np.ndarray) -> Callable[[], Any]:
-    """The same model and optimizer, written on whole batches."""
-    sizes = [(CELLS, HIDDEN), (HIDDEN, 2 * LATENT), (LATENT, HIDDEN), (HIDDEN, CELLS)]
-    keys = jax.random.split(jax.random.key(0), len(sizes))
-    start = [
-        (jax.nn.initializers.glorot_uniform()(k, s), jnp.zeros(s[1]))
-        for k, s in zip(keys, sizes, strict=True)
-    ]
-    optimizer = optax.adam(1e-3)
-
-    def nelbo(p: Any, x: Any, key: Any) -> Any:
-        (w1, b1), (w2, b2), (w3, b3), (w4, b4) = p
-        loc, log_scale = jnp.split(jax.nn.relu(x @ w1 + b1) @ w2 + b2, 2, axis=1)
-        scale = jnp.exp(log_scale)
-        z = loc + scale * jax.random.normal(key, loc.shape)
-        logits = jax.nn.relu(z @ w3 + b3) @ w4 + b4
-        log_likelihood = jnp.sum(x * logits - jax.nn.softplus(logits), axis=1)
-        kl = 0.5 * jnp.sum(scale**2 + loc**2 - 1 - 2 * log_scale, axis=1)
-        return -jnp.mean(log_likelihood - kl)
-
-    @jax.jit
-    def run(p: Any, state: Any, rows: Any, order: Any, count: Any) -> Any:
-        def body(i: Any, carry: Any) -> Any:
-            p, state, log = carry
-            key = jax.random.fold_in(jax.random.key(1), i)
-            value, gradient = jax.value_and_grad(nelbo)(p, rows[order[i]], key)
-            updates, state = optimizer.update(gradient, state)
-            return optax.apply_updates(p, updates), state, log.at[i].set(value)
-
-        return jax.lax.fori_loop(0, count, body, (p, state, jnp.zeros(order.shape[0])))
-
-    rows, state = jnp.asarray(x), optimizer.init(start)
-    return lambda: jax.block_until_ready(run(start, state, rows, order, len(order)))
+def convolution(peers: str, rows: Path, options: argparse.Namespace) -> dict:
+    given = (rows, options.conv_steps, options.conv)
+    methods = {
+        "taut": Method(sys.executable, "conv_taut.py", *given),
+        "PyTorch, channels last": Method(peers, "conv_pytorch.py", *given),
+    }
+    times = measured(methods, options.rounds)
+    speed = median_ratio(times, "PyTorch, channels last", "taut")
+    print(f"convolutional: taut is {speed:.2f} times as fast as PyTorch, channels last (aim 0.9)")
+    return {
+        "steps": options.conv_steps,
+        "channels": options.conv,
+        "milliseconds_per_step": times,
+        "speed_over_pytorch_channels_last": speed,
+    }
 
 
-def product_steps(count: int) -> Callable[[], Any]:
-    """The eleven matrix products of a step: forward, and backward for weights and inputs."""
-    widths = [(CELLS, HIDDEN), (HIDDEN, 2 * LATENT), (LATENT, HIDDEN), (HIDDEN, CELLS)]
-    keys = jax.random.split(jax.random.key(0), 2 * len(widths))
-    weights = [jax.random.normal(k, s) for k, s in zip(keys[:4], widths, strict=True)]
-    inputs = [jax.random.normal(k, (BATCH, s[0])) for k, s in zip(keys[4:], widths, strict=True)]
-
-    @jax.jit
-    def run(weights: Any, inputs: Any, count: Any) -> Any:
-        def body(_: Any, carry: Any) -> Any:
-            weights, inputs = carry
-            new_weights, new_inputs = [], []
-            for layer, (w, x) in enumerate(zip(weights, inputs, strict=True)):
-                y = x @ w
-                new_weights.append(w + 1e-6 * (x.T @ y))
-                # The gradient with respect to the data is never needed.
-                new_inputs.append(x + 1e-6 * (y @ w.T) if layer else x)
-            return new_weights, new_inputs
-
-        return jax.lax.fori_loop(0, count, body, (weights, inputs))
-
-    return lambda: jax.block_until_ready(run(weights, inputs, count))
+def measured(methods: dict[str, Method], rounds: int) -> dict[str, list[float]]:
+    times = alternated(methods, rounds)
+    for name, method in methods.items():
+        method.close()
+        values = times[name]
+        print(f"{name:24s} {statistics.median(values):7.3f} ms a step (least {min(values):.3f})")
+    return times
 
 
 if __name__ == "__main__":
