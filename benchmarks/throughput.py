@@ -119,7 +119,7 @@ def perceptron(peers: str, rows: Path, steps: int, rounds: int) -> dict:
         "speed_over": speed,
         "taut_over_plain_jax": median_ratio(times, "taut", "plain JAX"),
         "products_over_taut": share,
-        "versions": {name: method.versions for name, method in methods.items()},
+        "versions_by_method": {name: method.versions for name, method in methods.items()},
     }
 
 
