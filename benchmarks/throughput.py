@@ -80,7 +80,8 @@ def main() -> None:
             "load_before": load,
             "rows": source,
             "peers": PINS,
-            "mlp": {**mlp, "share_of_instruction_time": shares},
+            **mlp,
+            "share_of_instruction_time": shares,
         }
         if options.conv:
             content["conv"] = convolution(peers, rows, options)
@@ -116,8 +117,9 @@ def perceptron(peers: str, rows: Path, steps: int, rounds: int) -> dict:
         "steps": steps,
         "milliseconds_per_step": times,
         "speed_over": speed,
+        "taut_over_plain_jax": median_ratio(times, "taut", "plain JAX"),
         "products_over_taut": share,
-        "versions": {name: method.versions for name, method in methods.items()},
+        "versions_by_method": {name: method.versions for name, method in methods.items()},
     }
 
 

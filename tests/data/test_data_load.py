@@ -17,6 +17,14 @@ def parts(data):
     return data.train, data.validation, data.test
 
 
+def test_digits_are_the_same_where_scikit_learn_keeps_its_file_elsewhere(monkeypatch):
+    here = load_data("digits")
+    monkeypatch.setattr("taut.data.sources.digits._FILE", Path("nowhere"))
+    elsewhere = load_data("digits")
+    np.testing.assert_array_equal(here.train.x, elsewhere.train.x)
+    np.testing.assert_array_equal(here.train.label, elsewhere.train.label)
+
+
 def test_digits_are_those_of_scikit_learn():
     data, bunch = load_data("digits"), load_digits()
     assert [len(part) for part in parts(data)] == [1437, 180, 180]

@@ -4,6 +4,8 @@ Source: Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI re
 test part).
 """
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,18 +14,35 @@ from taut.data.sources.rows import Request, Rows, refuse_columns
 
 __all__ = ["read_digits"]
 
+_FILE = Path("datasets", "data", "digits.csv.gz")
+
 
 def read_digits(source: str, request: Request) -> tuple[Rows, ...]:
     """All rows in one part, with the digit as label."""
-    from sklearn.datasets import load_digits
-
     refuse_columns(request, source, labels=["digit"])
-    bunch: Any = load_digits()
+    images, digits = _images_and_digits()
     return (
         Rows(
-            values=np.asarray(bunch["images"]).astype(np.int32),
+            values=images.astype(np.int32),
             where=source,
-            labels=np.asarray(bunch["target"]),
+            labels=digits.astype(np.int64),
             label_name="digit",
         ),
     )
+
+
+def _images_and_digits() -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of `sklearn.datasets.load_digits`.
+
+    They are read from its file, where that is in place, because importing scikit-learn takes longer
+    than everything else before a first training step.
+    """
+    package = find_spec("sklearn")
+    path = Path(package.origin).parent / _FILE if package and package.origin else _FILE
+    if path.exists():
+        table = np.loadtxt(path, delimiter=",")
+        return table[:, :-1].reshape(-1, 8, 8), table[:, -1]
+    from sklearn.datasets import load_digits
+
+    bunch: Any = load_digits()
+    return np.asarray(bunch["images"]), np.asarray(bunch["target"])
