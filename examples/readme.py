@@ -9,6 +9,7 @@ versions and hardware.
 import contextlib
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -54,10 +55,14 @@ def main() -> None:
 def speed() -> str:
     """The benchmarks' results in words."""
     results = ROOT / "benchmarks" / "results"
-    steps, memory, start, em = (
+    steps, memory, start, em, mnist, kills = (
         json.loads((results / f"{name}.json").read_text())
-        for name in ("throughput", "evaluate_memory", "start", "em")
-    )
+        for name in (
+            "throughput", "evaluate_memory", "start", "em", "static_mnist_elbo", "kills",
+        )
+    )  # fmt: skip
+    over = steps["speed_over"]
+    error = math.hypot(mnist["mc_error"], mnist["data_error"])
     step = statistics.median(steps["milliseconds_per_step"]["taut"])
     seconds, exact, online = start["seconds"], em["exact"], em["online"]
     return "\n".join(
@@ -68,6 +73,10 @@ def speed() -> str:
             "|---|---|",
             f"| training step, 784-400-20 VAE, batch 128 | {step:.2f} ms |",
             f"| the same over plain JAX by hand on batches | {steps['taut_over_plain_jax']:.3f} |",
+            f"| its speed over NumPyro, PyTorch, Pyro, Pythae | "
+            f"{', '.join(f'{over[n]:.2f}' for n in ('NumPyro', 'PyTorch', 'Pyro', 'Pythae'))} |",
+            f"| residual convolutional VAE, 28 x 28, its speed over PyTorch | "
+            f"{steps['conv']['speed_over_pytorch_channels_last']:.2f} |",
             f"| share that its matrix products alone need | {steps['products_over_taut']:.0%} |",
             f"| `taut evaluate`, peak memory, 10,000 over 100 particles | {1 + memory['growth']:.3f} |",
             f"| `taut fit digits`, whole command | {seconds['fit digits, empty cache']:.1f} s, "
@@ -77,6 +86,12 @@ def speed() -> str:
             f"against scikit-learn | {exact['speedup']:.1f} times as fast |",
             f"| online EM, {online['rows']:,} x {online['columns']} from disk | "
             f"{online['seconds']:.0f} s, {online['peak_gib']:.2f} GiB |",
+            f"| statically binarized MNIST, 50 latents, one-sample ELBO, "
+            f"{mnist['facts']['training seconds'] / 60:.0f} minutes on {mnist['hardware']['cores']} "
+            f"core | test NLL {mnist['test_nll']:.2f} ± {error:.2f} (published "
+            f"{mnist['published_test_nll']}) |",
+            f"| runs killed at random and resumed, with the bytes of one never stopped | "
+            f"{kills['identical']} of {kills['runs']}, after {kills['kills']} kills |",
         ]
     )
 
