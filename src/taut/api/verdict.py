@@ -22,7 +22,7 @@ import numpy as np
 
 from taut.evidence import Moments
 
-__all__ = ["BELIEVE", "DOUBT", "RESAMPLE", "Verdict", "judge", "weights_are_reliable"]
+__all__ = ["BELIEVE", "DOUBT", "RESAMPLE", "Verdict", "judge"]
 
 BELIEVE = "believe"
 RESAMPLE = "believe after resampling"
@@ -96,7 +96,7 @@ def judge(
         )
     measured = f"k-hat {khat:.2f}, {'above' if khat > threshold else 'below'} {threshold:.2f}"
     effective = f"{ess:.0f} effective draws"
-    if not weights_are_reliable(khat, threshold, largest) or ess < _LEAST_ESS:
+    if not _reliable(khat, threshold, largest) or ess < _LEAST_ESS:
         if math.isnan(khat):
             measured = "k-hat could not be fitted"
         return Verdict(DOUBT, (measured, effective), better)
@@ -113,7 +113,7 @@ def judge(
     return Verdict(verdict, (measured, effective, f"{found} of the resampled ones"))
 
 
-def weights_are_reliable(khat: float, threshold: float, largest: float) -> bool:
+def _reliable(khat: float, threshold: float, largest: float) -> bool:
     """Whether averages under the weights have the errors that they claim."""
     return khat <= threshold or largest <= _HARMLESS
 
