@@ -34,6 +34,7 @@ VARIANTS = {
     "elbo, beta": ELBO(beta=0.5),
     "elbo, warm-up": ELBO(warmup_steps=10),
     "elbo, free bits": ELBO(free_bits=0.7),
+    "elbo, free bits of 2 draws": ELBO(num_draws=2, free_bits=0.7),
     "elbo, all of them": ELBO(beta=2.0, warmup_steps=5, free_bits=0.2),
     "iwae, 1 particle": IWAE(num_particles=1),
     "iwae, 2 particles": IWAE(num_particles=2),
@@ -360,3 +361,20 @@ def test_float32_loses_no_more_than_its_rounding(bound):
         wide = float(value("float64"))
     # Each of a handful of operations rounds numbers up to 3 * 812, for Renyi's largest order.
     np.testing.assert_allclose(narrow, wide, atol=4 * 3 * 812 * float(np.finfo(np.float32).eps))
+
+
+@every_bound
+def test_a_separable_objective_is_the_average_over_draws_alone(bound, float64):
+    """And one that is not differs: at draws whose weights, and closed KLs, are unlike each other."""
+    k = bound.minted
+    terms = {"log_likelihood": jnp.linspace(-3.0, 1.0, k) ** 2, "-log_q": jnp.linspace(0.5, 1.0, k)}
+    kl = jnp.linspace(0.1, 1.4, 2 * k).reshape(k, 2)
+    whole = Particles(z=None, log_mass=jnp.full(k, -np.log(k)), terms=terms, kl=kl)
+
+    @jax.vmap
+    def alone(terms, kl):
+        one = {name: t[None] for name, t in terms.items()}
+        return bound.objective(Particles(None, jnp.zeros(1), one, kl[None]), 3)
+
+    together, apart = bound.objective(whole, 3), jnp.mean(alone(terms, kl))
+    assert (abs(float(together - apart)) < 1e-13) == bound.separable

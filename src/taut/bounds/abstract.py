@@ -28,6 +28,11 @@ class AbstractBound(eqx.Module):
         """How many draws one value takes from the mint."""
 
     @property
+    def separable(self) -> bool:
+        """True when the objective is the mass-weighted sum over draws of what it is at each alone."""
+        return self.minted == 1
+
+    @property
     @abstractmethod
     def side(self) -> Side:
         """On which side of log p(x) the value lies in expectation over the draws."""

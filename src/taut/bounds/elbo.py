@@ -68,6 +68,11 @@ class ELBO(AbstractBound):
         return self.num_draws
 
     @property
+    def separable(self) -> bool:
+        # Free bits clip the average over the draws, which is not the average of what is clipped.
+        return self.num_draws == 1 or self.free_bits == 0
+
+    @property
     def side(self) -> Side:
         return "lower"
 

@@ -47,6 +47,10 @@ class Renyi(AbstractBound):
         return self.num_particles
 
     @property
+    def separable(self) -> bool:
+        return self.num_particles == 1 or self.alpha == 1
+
+    @property
     def side(self) -> Side:
         return "lower" if self.alpha >= 0 else "none"
 

@@ -16,7 +16,8 @@ import equinox as eqx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, Datum
+from taut.core import AbstractModel, AbstractProposal, Datum
+from taut.gradients.evaluations import Evaluations, num_draws
 
 __all__ = ["AbstractEstimator", "Claim", "Surrogate"]
 
@@ -43,7 +44,7 @@ class Surrogate(NamedTuple):
     Attributes:
         value: the bound's value, reported; nats.
         surrogate: differentiated and maximised; its own value has no meaning.
-        aux_surrogate: differentiated in `aux` alone, for `update`.
+        aux_surrogate: minimised in `aux` alone: its gradient reaches `update`.
         statistics: a pytree of arrays that is averaged over the batch, for `update`.
     """
 
@@ -76,6 +77,21 @@ class AbstractEstimator(eqx.Module):
         Raises:
             InputError: the guide or the bound is not served, naming what would do.
         """
+
+    def cost(self, bound: AbstractBound, q: AbstractProposal | None = None) -> Evaluations:
+        """What one datum costs in one step; once per particle of model and guide by default.
+
+        Arguments:
+            bound: what is differentiated.
+            q: the proposal of one datum, which may fix the number of its draws or bring their
+                density along; None prices independent draws that do neither.
+        """
+        draws = num_draws(bound, q)
+        return Evaluations(model=draws, guide=draws)
+
+    def departure(self, bound: AbstractBound) -> str | None:
+        """In words, how the mean gradient differs from that of the bound's objective; None if equal."""
+        return None
 
     def init(self, key: PRNGKeyArray, example: Datum) -> Any:
         """The estimator's own state before the first step, from one row; None when it has none."""
