@@ -239,8 +239,8 @@ def test_half_a_dirac_guide_is_refused():
     with pytest.raises(InputError) as refusal:
         particles(Constant({"log_prior": 0.0}), guide, frozen(guide), datum(0.0), key(), 1)
     assert str(refusal.value) == (
-        "density_guide: expected one Dirac guide in both guide slots, got two, though its volume "
-        "belongs to its path. Try the reparameterized estimator."
+        "density_guide: expected one guide in both slots where a step of it is Dirac, got two, though "
+        "the volume of such a step belongs to its path. Try the reparameterized estimator."
     )
 
 

@@ -208,9 +208,9 @@ def as_key(key: int | PRNGKeyArray) -> PRNGKeyArray:
 
 @eqx.filter_jit
 def _encode(pair: AbstractPair, x: Float[Array | np.ndarray, "N ..."]) -> Float[Array, "N d"]:
-    _, guide = pair.bind()
+    model, guide = pair.bind()
 
-    return jax.vmap(lambda row: as_proposal(guide(Datum(row))).mean())(x)
+    return jax.vmap(lambda row: model.code(as_proposal(guide(Datum(row))).mean()))(x)
 
 
 @eqx.filter_jit

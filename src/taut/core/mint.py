@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from taut.core.datum import Datum
-from taut.core.particles import Particles, Terms
+from taut.core.particles import LOG_VOLUME, Particles, Terms
 from taut.core.proposals import as_proposal
 from taut.core.protocols import AbstractModel
 from taut.errors import InputError
@@ -48,22 +48,22 @@ def particles(
         `Particles`, whose terms add up to log p(x, z) - log q(z | x) in nats.
 
     Raises:
-        InputError: a Dirac guide with only one of its slots frozen; terms named twice.
+        InputError: a guide with a Dirac step and only one of its slots frozen; terms named twice.
     """
     same = density_guide is draw_guide
     draw_q = as_proposal(draw_guide(datum))
     draws = draw_q.draw(key, num_particles)
     density_q = draw_q if same else as_proposal(density_guide(datum))
-    if draw_q.dirac and not same:
-        raise InputError(
-            "one Dirac guide in both guide slots",
-            "two, though its volume belongs to its path",
-            "the reparameterized estimator",
-            where="density_guide",
-        )
     q_terms = (
         draws.terms if same and draws.terms is not None else jax.vmap(density_q.terms)(draws.z)
     )
+    if not same and (draw_q.dirac or LOG_VOLUME in q_terms):
+        raise InputError(
+            "one guide in both slots where a step of it is Dirac",
+            "two, though the volume of such a step belongs to its path",
+            "the reparameterized estimator",
+            where="density_guide",
+        )
     p_terms = jax.vmap(lambda z: model.terms(datum, z))(draws.z)
     kl = jax.vmap(lambda z: model.kl(datum, density_q, z))(draws.z)
     return Particles(

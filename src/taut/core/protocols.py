@@ -64,6 +64,10 @@ class AbstractModel(eqx.Module):
             where="posterior",
         )
 
+    def code(self, z: Any) -> Any:
+        """The part of a latent that `mean` and `sample` take: the last one of a chain, else all."""
+        return z
+
     def mean(self, z: Any) -> Any:
         """E[x | z] in the data's shape and units, differentiable in z."""
         raise self._no_decoder("mean")

@@ -3,6 +3,7 @@
 from taut.guides.abstract import AbstractFamily
 from taut.guides.amortized import AmortizedGuide
 from taut.guides.at_features import AtFeatures
+from taut.guides.chain_guide import ChainGuide, ChainPair
 from taut.guides.exact_posterior import ExactPair, ExactPosterior
 from taut.guides.exponential import ExponentialGuide
 from taut.guides.full_rank import FullRankGaussian
@@ -19,6 +20,8 @@ __all__ = [
     "AbstractFamily",
     "AmortizedGuide",
     "AtFeatures",
+    "ChainGuide",
+    "ChainPair",
     "ExactPair",
     "ExactPosterior",
     "ExponentialGuide",

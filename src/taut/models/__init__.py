@@ -1,5 +1,6 @@
 """Models p(x, z): priors, likelihoods, and what joins them."""
 
+from taut.models.chain_model import ChainModel
 from taut.models.exact import (
     AbstractExactModel,
     FactorAnalysis,
@@ -33,6 +34,7 @@ __all__ = [
     "AbstractExactModel",
     "AbstractLikelihood",
     "AbstractPrior",
+    "ChainModel",
     "ExponentialNormal",
     "FactorAnalysis",
     "FixedPrior",

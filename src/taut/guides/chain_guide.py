@@ -1,0 +1,33 @@
+"""The inference side of a chain of layers, and the pair that shares the chain's parameters."""
+
+import equinox as eqx
+
+from taut.core import AbstractPair, Datum
+from taut.models import AbstractPrior, ChainModel
+from taut.transforms import Chain, ChainProposal
+
+__all__ = ["ChainGuide", "ChainPair"]
+
+
+class ChainGuide(eqx.Module):
+    """q(path | x) of a chain."""
+
+    chain: Chain
+
+    def __call__(self, datum: Datum) -> ChainProposal:
+        return ChainProposal(self.chain, datum.x)
+
+
+class ChainPair(AbstractPair):
+    """A chain over a base: the layers are in one place and on both sides.
+
+    Attributes:
+        chain: layers from data to latent.
+        base: p(z_T).
+    """
+
+    chain: Chain
+    base: AbstractPrior
+
+    def bind(self) -> tuple[ChainModel, ChainGuide]:
+        return ChainModel(self.base, self.chain), ChainGuide(self.chain)

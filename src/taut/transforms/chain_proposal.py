@@ -1,0 +1,107 @@
+"""`ChainProposal`: q(z_1, ..., z_T | x) of a chain.
+
+all layers Dirac                        one path of mass 1; the number is exact
+finite fibres, small enough together    every path, with mass q(path | x); the number is exact
+otherwise                               K paths of mass 1/K for each outcome of the finite fibres
+                                        that are small enough; a lower bound
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from taut.core import NEG_LOG_Q, AbstractProposal, Draws, InputError, Terms
+from taut.transforms.abstract import AbstractLayer
+from taut.transforms.chain import Chain, stacked
+
+__all__ = ["MOST_PATHS", "ChainProposal"]
+
+MOST_PATHS = 1024  # outcomes of finite fibres that are summed over rather than drawn
+
+
+class ChainProposal(AbstractProposal):
+    """The paths of one datum.
+
+    Attributes:
+        chain: layers.
+        x: the datum.
+        condition: what conditional layers read.
+    """
+
+    chain: Chain
+    x: Any
+    condition: Array | None = None
+
+    @property
+    def reparameterized(self) -> bool:
+        return all(
+            layer.reparameterized or _summed(layer, self._enumerates) for layer in self.chain.layers
+        )
+
+    @property
+    def dirac(self) -> bool:
+        return self.chain.deterministic_encode
+
+    @property
+    def exhaustive(self) -> bool:
+        return self.dirac or (self.chain.fibre_size is not None and self._enumerates)
+
+    def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
+        xs = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], self.x)
+        log_mass = jnp.zeros(1)
+        path: list[Any] = []
+        terms: list[Terms] = []
+        drawn = False
+        for i, layer in enumerate(self.chain.layers):
+            layer_key = jax.random.fold_in(key, i)
+            condition = None if layer.condition_shape is None else self.condition
+            copies = 1
+            if layer.deterministic_encode:
+                xs, own = jax.vmap(lambda x, la=layer, c=condition: la.encode(x, None, c))(xs)
+            elif _summed(layer, self._enumerates):
+                fibre = jax.vmap(lambda x, la=layer, c=condition: la.fibre(x, c))(xs)
+                copies = fibre.log_q.shape[1]
+                log_mass = (log_mass[:, None] + fibre.log_q).reshape(-1)
+                xs = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), fibre.z)
+                # An outcome of no mass has no weight to speak of; a finite stand-in keeps sums defined.
+                own = {NEG_LOG_Q: jnp.where(fibre.log_q > -jnp.inf, -fibre.log_q, 0.0).reshape(-1)}
+            else:
+                copies = 1 if drawn else num_particles
+                drawn = True
+                xs = _repeated(xs, copies)
+                log_mass = jnp.repeat(log_mass, copies) - math.log(copies)
+                keys = jax.random.split(layer_key, log_mass.shape[0])
+                encode = lambda x, k, la=layer, c=condition: la.encode(x, k, c)  # noqa: E731
+                xs, own = jax.vmap(encode)(xs, keys)
+            path = [_repeated(z, copies) for z in path]
+            terms = [_repeated(t, copies) for t in terms]
+            path.append(xs)
+            terms.append(own)
+        return Draws(tuple(path), log_mass, stacked(terms))
+
+    def terms(self, z: Any) -> Terms:
+        return self.chain.inference_terms(self.x, z, self.condition)
+
+    def mean(self) -> Any:
+        if not self.dirac:
+            raise InputError(
+                "a chain whose latents are functions of the data",
+                "one that draws them", "averaging draws", where="mean",
+            )  # fmt: skip
+        return self.chain.encode(self.x, None, self.condition)[0]
+
+    @property
+    def _enumerates(self) -> bool:
+        sizes = [la.fibre_size for la in self.chain.layers if la.fibre_size is not None]
+        return math.prod(sizes) <= MOST_PATHS
+
+
+def _summed(layer: AbstractLayer, enumerates: bool) -> bool:
+    return enumerates and not layer.deterministic_encode and layer.fibre_size is not None
+
+
+def _repeated(tree: Any, copies: int) -> Any:
+    return jax.tree.map(lambda leaf: jnp.repeat(leaf, copies, axis=0), tree) if copies > 1 else tree
