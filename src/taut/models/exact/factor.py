@@ -152,7 +152,11 @@ class AbstractFactorModel(AbstractExactModel):
         return jnp.zeros((), self.center.dtype)
 
     def singular(self, rounding: Float[Array, "..."]) -> Bool[Array, " K"]:
-        return ~jnp.all(self.noise > rounding.reshape(-1), keepdims=True)  # True for NaN
+        # Noise is what d products leave of a column's variance: a difference that itself rounds.
+        communal = jnp.sum(self.loadings**2, axis=1)
+        eps, terms = jnp.finfo(communal.dtype).eps, self.loadings.shape[1] + 2
+        smallest = jnp.maximum(rounding.reshape(-1), terms * eps * (communal + self.noise))
+        return ~jnp.all(self.noise > smallest, keepdims=True)  # True for NaN
 
     def about_own_mean(self, statistics: Scatter) -> tuple[Float[Array, " D"], Float[Array, "D D"]]:
         """The rows' mean, (D,), and their covariance about it, (D, D), dividing by n."""
