@@ -15,7 +15,7 @@ import jax
 from taut.bounds import AbstractBound
 from taut.core import AbstractProposal
 
-__all__ = ["Evaluations", "draws_carry_density", "num_draws"]
+__all__ = ["Evaluations", "density_apart", "num_draws"]
 
 
 class Evaluations(NamedTuple):
@@ -38,8 +38,15 @@ def num_draws(bound: AbstractBound, q: AbstractProposal | None) -> int:
     return drawn.log_mass.shape[0]
 
 
-def draws_carry_density(q: AbstractProposal | None) -> bool:
-    """True when drawing from q yields its density, so that stopping its parameters costs another."""
-    if q is None:
-        return False
+def density_apart(bound: AbstractBound, q: AbstractProposal | None) -> Evaluations:
+    """The cost where draws and density hold different parameters.
+
+    A flow's draws bring log q at the parameters that drew them; at others it is evaluated again.
+    """
+    draws = num_draws(bound, q)
+    brought = q is not None and _draws_bring_density(q)
+    return Evaluations(model=draws, guide=2 * draws if brought else draws)
+
+
+def _draws_bring_density(q: AbstractProposal) -> bool:
     return jax.eval_shape(lambda: q.draw(jax.random.key(0), 1)).terms is not None

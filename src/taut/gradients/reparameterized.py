@@ -19,6 +19,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 from taut.bounds import AbstractBound
 from taut.core import AbstractModel, Datum, InputError, as_proposal, particles
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
+from taut.gradients.path import family
 
 __all__ = ["Reparameterized"]
 
@@ -46,15 +47,9 @@ class Reparameterized(AbstractEstimator):
         if not q.reparameterized:
             raise InputError(
                 "a guide whose draws are differentiable in its parameters",
-                f"{_family(q)}, whose draws are not",
+                f"{family(q)}, whose draws are not",
                 "a Gaussian guide, an enumerated one, or a score-function estimator",
                 where="gradient",
             )
         minted = particles(model, guide, guide, datum, key, bound.minted)
         return Surrogate(value=bound(minted), surrogate=bound.objective(minted, step))
-
-
-def _family(q: Any) -> str:
-    distribution = getattr(q, "distribution", q)
-    base = getattr(distribution, "base_dist", distribution)
-    return f"a {type(base).__name__} guide"

@@ -1,0 +1,111 @@
+"""The score-function gradient, REINFORCE.
+
+    grad_phi E_q[F] = E_q[F sum_k grad_phi log q(z_k)] + E_q[grad_phi F at fixed draws]
+
+F is the bound's objective over its K draws (Glynn 1990; Williams 1992). Where F is an average over the
+draws, F = (1/L) sum_l f_l, each draw is weighed by its own f_l alone: the others are independent of it.
+f keeps the whole log-weight, log q among it, and the second part the -1 of grad_phi log w. A baseline b
+that has not seen the draws is subtracted from the signal; where F is an average it takes the place of
+that -1, which is a constant as well. In a logarithm of weights the second part is not of mean zero, and
+stays.
+
+Unbiased for every bound in both parameter groups, for any guide with a density, continuous ones among
+them. One evaluation of the model and of the guide per particle.
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from taut.bounds import AbstractBound
+from taut.core import AbstractModel, AbstractProposal, Datum, as_proposal, weighted_sum
+from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
+from taut.gradients.baselines import AbstractBaseline, MovingAverage
+from taut.gradients.evaluations import Evaluations, density_apart
+from taut.gradients.scaled import scaled
+from taut.gradients.still import each_alone, still_log_q, still_particles
+
+__all__ = ["ScoreFunction", "score_surrogate"]
+
+
+class ScoreFunction(AbstractEstimator):
+    """Weigh the score of each draw by its learning signal.
+
+    Attributes:
+        baseline: what is subtracted from the signal; None for nothing.
+    """
+
+    name: ClassVar[str] = "score-function"
+    claims: ClassVar[tuple[Claim, ...]] = tuple(
+        Claim(bound, "unbiased", "unbiased", shown_by)
+        for bound in ("elbo", "iwae", "renyi")
+        for shown_by in ("enumeration", "quadrature")
+    )
+
+    baseline: AbstractBaseline | None = MovingAverage()
+
+    def __call__(
+        self,
+        bound: AbstractBound,
+        model: AbstractModel,
+        guide: Any,
+        datum: Datum,
+        key: PRNGKeyArray,
+        *,
+        step: Int[Array, ""] | int = 0,
+        aux: Any = None,
+    ) -> Surrogate:
+        return score_surrogate(bound, model, guide, datum, key, step, self.baseline, aux)
+
+    def cost(self, bound: AbstractBound, q: AbstractProposal | None = None) -> Evaluations:
+        return density_apart(bound, q)
+
+    def init(self, key: PRNGKeyArray, example: Datum) -> Any:
+        return None if self.baseline is None else self.baseline.init(key, example)
+
+    def update(self, aux: Any, gradients: Any, statistics: Any, step: Int[Array, ""]) -> Any:
+        return aux if self.baseline is None else self.baseline.update(aux, gradients, statistics)
+
+
+def score_surrogate(
+    bound: AbstractBound,
+    model: AbstractModel,
+    guide: Any,
+    datum: Datum,
+    key: PRNGKeyArray,
+    step: Int[Array, ""] | int,
+    baseline: AbstractBaseline | None,
+    state: Any,
+) -> Surrogate:
+    """The score-function surrogate of one datum, with what moves the baseline.
+
+    Raises:
+        InputError: the guide draws nothing at random.
+    """
+    q = as_proposal(guide(datum))
+    centering = None if baseline is None else jax.lax.stop_gradient(baseline(state, datum))
+    if centering is not None and centering.scale is not None:
+        q = scaled(q, 1.0 / centering.scale)
+    minted = still_particles(model, q, datum, key, bound.minted)
+    if bound.separable:
+        signal = each_alone(bound, minted, step)
+    else:
+        signal = jax.lax.stop_gradient(bound.objective(minted, step))[None]
+    centred = signal if centering is None else signal - centering.baseline
+    if bound.separable:
+        score = weighted_sum(minted.log_mass, centred * minted.log_q)
+        kept = minted if baseline is None else still_log_q(minted)
+    else:
+        score = centred[0] * jnp.sum(minted.log_q)
+        kept = minted
+    surrogate = bound.objective(kept, step) + score
+    if baseline is None:
+        return Surrogate(value=bound(minted), surrogate=surrogate)
+    return Surrogate(
+        value=bound(minted),
+        surrogate=surrogate,
+        aux_surrogate=baseline.loss(state, datum, signal),
+        statistics=baseline.statistics(state, datum, signal),
+    )

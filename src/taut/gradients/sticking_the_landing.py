@@ -1,0 +1,74 @@
+"""Sticking the landing: the path derivative of the ELBO.
+
+    grad_phi log w(z(eps; phi); phi) = d log w/dz dz/dphi - grad_phi log q(z) at fixed z
+                                       ^ kept                ^ the score: mean zero, dropped
+
+The density slot is frozen. At q(z | x) = p(z | x) log w is constant in z, so that each draw's gradient
+in the guide is zero, not only their mean (Roeder, Wu and Duvenaud 2017, section 3). The gradient in the
+model is that of the reparameterized estimator.
+
+Unbiased where the objective is an average over the draws: the ELBO with log q from the draws, at any
+beta; IWAE and Renyi with one particle. Biased for more of them, whose scores are weighed by what the
+draws are, and refused there. A KL in closed form has no score to drop. One evaluation of the model and
+of the guide per particle, and one more of a guide whose draws bring their density.
+"""
+
+from typing import Any, ClassVar
+
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from taut.bounds import ELBO, AbstractBound
+from taut.core import (
+    AbstractModel,
+    AbstractProposal,
+    Datum,
+    InputError,
+    as_proposal,
+    frozen,
+    particles,
+)
+from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
+from taut.gradients.evaluations import Evaluations, density_apart
+from taut.gradients.path import require_path
+
+__all__ = ["StickingTheLanding"]
+
+
+class StickingTheLanding(AbstractEstimator):
+    """Differentiate through the path of the draws alone."""
+
+    name: ClassVar[str] = "stl"
+    claims: ClassVar[tuple[Claim, ...]] = (Claim("elbo", "unbiased", "unbiased", "quadrature"),)
+
+    def __call__(
+        self,
+        bound: AbstractBound,
+        model: AbstractModel,
+        guide: Any,
+        datum: Datum,
+        key: PRNGKeyArray,
+        *,
+        step: Int[Array, ""] | int = 0,
+        aux: Any = None,
+    ) -> Surrogate:
+        if not bound.separable:
+            raise InputError(
+                "the ELBO, whose dropped score has mean zero",
+                f"the bound '{bound.name}' with {bound.minted} particles, on which it has not",
+                "--gradient dreg, or --bound elbo",
+                where="sticking the landing",
+            )
+        q = as_proposal(guide(datum))
+        require_path(q, instead="rloo")
+        minted = particles(model, lambda _: q, lambda _: frozen(q), datum, key, bound.minted)
+        if isinstance(bound, ELBO) and bound.kl != "sampled" and minted.kl is not None:
+            raise InputError(
+                "log q from the draws, which is what is differentiated without its score",
+                "a KL in closed form",
+                "--kl sampled",
+                where="sticking the landing",
+            )
+        return Surrogate(value=bound(minted), surrogate=bound.objective(minted, step))
+
+    def cost(self, bound: AbstractBound, q: AbstractProposal | None = None) -> Evaluations:
+        return density_apart(bound, q)
