@@ -181,7 +181,7 @@ class Counting(AbstractEstimator):
         out = Reparameterized()(bound, model, guide, datum, key, step=step)
         return Surrogate(out.value, out.surrogate, (aux - 3.0) ** 2)
 
-    def init(self, key, example):
+    def init(self, key, example, guide=None):
         return jnp.zeros(())
 
     def update(self, aux, gradients, statistics, step):

@@ -194,7 +194,7 @@ class Counting(AbstractEstimator):
         out = Reparameterized()(bound, model, guide, datum, key, step=step)
         return Surrogate(out.value, out.surrogate, (aux["level"] - 3.0) ** 2, {"x": datum.x})
 
-    def init(self, key, example):
+    def init(self, key, example, guide=None):
         return {"level": jnp.zeros(()), "x": jnp.zeros_like(example.x)}
 
     def update(self, aux, gradients, statistics, step):

@@ -188,7 +188,7 @@ class Counting(AbstractEstimator):
         loss = (aux["level"] - 3.0) ** 2
         return Surrogate(out.value, out.surrogate, loss, {"x": datum.x})
 
-    def init(self, key, example):
+    def init(self, key, example, guide=None):
         return {
             "level": jnp.zeros(()),
             "steps": jnp.zeros((), jnp.int32),

@@ -1,8 +1,17 @@
 """The currency of the library: data, draws, numbers with errors, and the mint that makes log-weights."""
 
 from taut.core.datum import Datum, num_rows
+from taut.core.discrete_proposals import (
+    MOST_OUTCOMES,
+    AbstractDiscreteProposal,
+    AbstractFactorizedProposal,
+    BernoulliProposal,
+    CategoricalProposal,
+    check_outcomes,
+)
 from taut.core.estimate import Estimate, Side, paired_difference
 from taut.core.files import write_atomically, write_json
+from taut.core.layered_proposal import LayeredProposal
 from taut.core.mint import particles
 from taut.core.particles import (
     LOG_LIKELIHOOD,
@@ -31,10 +40,15 @@ __all__ = [
     "LOG_LIKELIHOOD",
     "LOG_PRIOR",
     "LOG_VOLUME",
+    "MOST_OUTCOMES",
     "NEG_LOG_Q",
+    "AbstractDiscreteProposal",
+    "AbstractFactorizedProposal",
     "AbstractModel",
     "AbstractPair",
     "AbstractProposal",
+    "BernoulliProposal",
+    "CategoricalProposal",
     "Datum",
     "Dirac",
     "DistributionProposal",
@@ -42,6 +56,7 @@ __all__ = [
     "Enumerated",
     "Estimate",
     "InputError",
+    "LayeredProposal",
     "Pair",
     "Particles",
     "RunError",
@@ -49,6 +64,7 @@ __all__ = [
     "TautError",
     "Terms",
     "as_proposal",
+    "check_outcomes",
     "equal_mass",
     "frozen",
     "log_weighted_sum",

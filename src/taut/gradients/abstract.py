@@ -93,8 +93,14 @@ class AbstractEstimator(eqx.Module):
         """In words, how the mean gradient differs from that of the bound's objective; None if equal."""
         return None
 
-    def init(self, key: PRNGKeyArray, example: Datum) -> Any:
-        """The estimator's own state before the first step, from one row; None when it has none."""
+    def init(self, key: PRNGKeyArray, example: Datum, guide: Any = None) -> Any:
+        """The estimator's own state before the first step; None when it has none.
+
+        Arguments:
+            key: random key.
+            example: one row.
+            guide: the guide that it will differentiate, from which a network reads the shape of z.
+        """
         return None
 
     def update(self, aux: Any, gradients: Any, statistics: Any, step: Int[Array, ""]) -> Any:

@@ -71,7 +71,8 @@ def joint(
     arrays, static = eqx.partition(pair, eqx.is_inexact_array)
     # Keys: stream 0 starts the estimator's state, stream 1 feeds the steps.
     aux_key, draw_key = jax.random.split(key)
-    aux_start, aux_static = eqx.partition(estimator.init(aux_key, example), eqx.is_array)
+    aux = estimator.init(aux_key, example, pair.bind()[1])
+    aux_start, aux_static = eqx.partition(aux, eqx.is_array)
 
     def init() -> JointState:
         return JointState(

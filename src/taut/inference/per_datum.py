@@ -98,7 +98,8 @@ def per_datum(
     model_arrays, model_static = eqx.partition(model, eqx.is_inexact_array)
     # Keys: stream 0 starts the estimator's state, stream 1 feeds the steps.
     aux_key, draw_key = jax.random.split(key)
-    aux_start, aux_static = eqx.partition(estimator.init(aux_key, example), eqx.is_array)
+    aux = estimator.init(aux_key, example, AtFeatures(guide.table[0], guide.family))
+    aux_start, aux_static = eqx.partition(aux, eqx.is_array)
 
     def init() -> PerDatumState:
         return PerDatumState(

@@ -73,7 +73,8 @@ def semi_amortized(
     arrays, static = eqx.partition(pair, eqx.is_inexact_array)
     # Keys: stream 0 starts the estimator's state, stream 1 feeds the steps.
     aux_key, draw_key = jax.random.split(key)
-    aux_start, aux_static = eqx.partition(estimator.init(aux_key, example), eqx.is_array)
+    aux = estimator.init(aux_key, example, pair.amortized)
+    aux_start, aux_static = eqx.partition(aux, eqx.is_array)
 
     def init() -> SemiAmortizedState:
         return SemiAmortizedState(

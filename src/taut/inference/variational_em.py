@@ -96,7 +96,8 @@ def variational_em(
             )
     # Keys: stream 0 starts the estimator's state, stream 1 feeds the steps.
     aux_key, draw_key = jax.random.split(key)
-    aux_start, aux_static = eqx.partition(estimator.init(aux_key, example), eqx.is_array)
+    aux = estimator.init(aux_key, example, pair.bind()[1])
+    aux_start, aux_static = eqx.partition(aux, eqx.is_array)
 
     def init() -> VariationalEMState:
         return VariationalEMState(

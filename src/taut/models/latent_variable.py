@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from taut.core import (
     LOG_LIKELIHOOD,
     LOG_PRIOR,
+    AbstractFactorizedProposal,
     AbstractModel,
     AbstractProposal,
     Datum,
@@ -60,13 +61,13 @@ class LatentVariableModel(AbstractModel):
         return {LOG_LIKELIHOOD: log_likelihood, LOG_PRIOR: log_prior}
 
     def kl(self, datum: Datum, q: AbstractProposal, z: Any) -> Float[Array, " G"] | None:
-        p = self.prior()
-        if not isinstance(q, DistributionProposal) or not isinstance(p, dist.Distribution):
+        q_dist, p_dist = _distribution(q), _distribution(as_proposal(self.prior()))
+        if q_dist is None or p_dist is None:
             return None
-        per_dimension = kl_per_dimension(q.distribution, p)
+        per_dimension = kl_per_dimension(q_dist, p_dist)
         if per_dimension is not None:
             return per_dimension
-        whole = closed_kl(q.distribution, p)
+        whole = closed_kl(q_dist, p_dist)
         return None if whole is None else whole[None]
 
     def prior(self) -> Any:
@@ -85,3 +86,10 @@ class LatentVariableModel(AbstractModel):
         """One x ~ p(x | z), of the data's shape and in its units."""
         x = jnp.asarray(self.likelihood(self.outputs(z)).sample(key))
         return x if self.units is None else self.units.restore(x)
+
+
+def _distribution(q: AbstractProposal) -> dist.Distribution | None:
+    """What divergences in closed form go by; None for a proposal that is not one of these."""
+    if isinstance(q, (DistributionProposal, AbstractFactorizedProposal)):
+        return q.distribution
+    return None
