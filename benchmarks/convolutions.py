@@ -1,7 +1,7 @@
 """Stride-1 convolutions inside a compiled loop: GFLOP/s of the gradients in input and weight.
 
-    products       `taut.networks.convolution.convolve_by_products`, what a CPU runs
-    convolution    `convolve`, XLA's own, channels last
+    written        `taut.networks.cpu_convolution`, what a CPU runs
+    XLA            the same convolution with XLA's derivatives
     peak           one large matrix product
 
 Batches of 128 images, float32. Runs are alternated; medians over rounds.
@@ -19,11 +19,12 @@ import jax
 import jax.numpy as jnp
 from record import save_result
 
-from taut.networks.convolution import convolve, convolve_by_products
+from taut.networks.convolution import convolve
+from taut.networks.cpu_convolution import convolve_on_cpu
 
 BATCH = 128
 SHAPES = ((28, 28, 32), (14, 14, 32), (7, 7, 64))
-WAYS = {"products": convolve_by_products, "convolution": convolve}
+WAYS = {"written": convolve_on_cpu, "XLA": convolve}
 
 
 def main() -> None:

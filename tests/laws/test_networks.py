@@ -11,7 +11,8 @@ import scipy.signal
 
 from taut.core import InputError
 from taut.networks import NETWORKS, GatedMLP
-from taut.networks.convolution import Convolution, ResidualBlock, convolve, convolve_by_products
+from taut.networks.convolution import Convolution, ResidualBlock, convolve
+from taut.networks.cpu_convolution import convolve_on_cpu
 from taut.networks.space_to_depth import depth_to_space, space_to_depth
 
 EPS = np.finfo(np.float64).eps
@@ -95,7 +96,7 @@ def test_gated_layer_is_its_equation():
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("size", [(6, 5), (1, 4), (2, 1)])
-@pytest.mark.parametrize("route", [convolve, convolve_by_products])
+@pytest.mark.parametrize("route", [convolve, convolve_on_cpu])
 def test_both_routes_are_the_convolution(route, size):
     """Against SciPy's correlation, channel by channel."""
     rng = np.random.default_rng(0)
@@ -114,15 +115,44 @@ def test_both_routes_are_the_convolution(route, size):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e3 * EPS)
 
 
-@pytest.mark.parametrize(("route", "count"), [(convolve, 1), (convolve_by_products, 3)])
-def test_a_batch_is_one_operation(route, count):
-    """vmap makes one convolution, or three products, however many rows there are."""
-    text = (
-        jax.jit(jax.vmap(route, in_axes=(0, None)))
-        .lower(jnp.ones((7, 4, 4, 3)), jnp.ones((3, 3, 3, 2)))
-        .as_text()
+def _objective(route):
+    return lambda x, weight: jnp.sum(jnp.sin(jax.vmap(route, in_axes=(0, None))(x, weight)))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("channels", [(2, 3), (3, 2)])
+@pytest.mark.parametrize("size", [(4, 3), (1, 2)])
+def test_written_derivatives_are_those_of_xla(size, channels):
+    """First, of a batch and of each row; second, along a direction; and with a weight for each row."""
+    i, o = channels
+    keys = jax.random.split(jax.random.key(0), 4)
+    x, dx = (jax.random.normal(k, (5, *size, i)) for k in keys[:2])
+    weight, dweight = (jax.random.normal(k, (3, 3, i, o)) for k in keys[2:])
+    weights = jnp.arange(1.0, 6)[:, None, None, None, None] * weight
+
+    def derivatives(route):
+        gradient = jax.grad(_objective(route), (0, 1))
+        row = jax.grad(lambda x, weight: jnp.sum(jnp.sin(route(x, weight))), (0, 1))
+        return (
+            gradient(x, weight),
+            jax.vmap(row, (0, None))(x, weight),
+            jax.jvp(gradient, (x, weight), (dx, dweight)),
+            jax.vmap(row)(x, weights),
+        )
+
+    found, expected = (
+        jax.jit(derivatives, static_argnums=0)(r) for r in (convolve_on_cpu, convolve)
     )
-    assert text.count("stablehlo.convolution") + text.count("stablehlo.dot_general") == count
+    for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e3 * EPS * np.abs(b).max())
+
+
+@pytest.mark.parametrize("route", [convolve, convolve_on_cpu])
+def test_a_batch_is_one_operation(route):
+    """However many rows there are: forward, and each derivative."""
+    gradients = jax.jit(jax.grad(_objective(route), (0, 1)))
+    text = gradients.lower(jnp.ones((7, 4, 4, 3)), jnp.ones((3, 3, 3, 2))).as_text()
+    assert text.count("stablehlo.convolution") + text.count("stablehlo.dot_general") == 3
 
 
 def test_convolution_adds_its_bias_and_blocks_start_near_the_identity():

@@ -4,11 +4,8 @@
 
     block(h) = h + conv(a(conv(a(h))))
 
-On a CPU the sum over taps is three matrix products, one for each s, over rows with their two
-neighbours side by side: the gradients are then matrix products too, where those of XLA's own
-convolution run at a few GFLOP/s inside a loop (`benchmarks/convolutions.py`). Elsewhere it is XLA's
-convolution, channels last. Both are unbatched; `jax.vmap` makes one product, or one convolution, of
-the batch.
+The sum over taps is XLA's convolution, channels last, whose derivatives are written anew on a CPU (see
+`taut.networks.cpu_convolution`). It takes one image; `jax.vmap` makes one convolution of a batch.
 
 Source of the block: He, Zhang, Ren and Sun, Identity mappings in deep residual networks (ECCV 2016),
 figure 4e, without normalization.
@@ -20,9 +17,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.networks.activations import activation
-from taut.networks.products import product, rounded
+from taut.networks.cpu_convolution import convolve_on_cpu, xla_convolution
+from taut.networks.products import rounded
 
-__all__ = ["Convolution", "ResidualBlock", "convolve", "convolve_by_products"]
+__all__ = ["Convolution", "ResidualBlock", "convolve"]
 
 _BRANCH_START = 0.1  # of the usual standard deviation; zero would stop the gradient to the branch
 
@@ -46,8 +44,12 @@ class Convolution(eqx.Module):
         self.bias = jnp.zeros(out_channels)
 
     def __call__(self, x: Float[Array, "H W i"]) -> Float[Array, "H W o"]:
-        on_cpu = jax.default_backend() == "cpu"
-        return (convolve_by_products if on_cpu else convolve)(x, self.weight) + self.bias
+        if jax.default_backend() == "cpu":
+            # Factors that are rounded have exact products in the precision of x.
+            return (
+                convolve_on_cpu(*(rounded(a).astype(x.dtype) for a in (x, self.weight))) + self.bias
+            )
+        return convolve(x, self.weight) + self.bias
 
 
 class ResidualBlock(eqx.Module):
@@ -74,27 +76,5 @@ class ResidualBlock(eqx.Module):
 
 
 def convolve(x: Float[Array, "H W i"], weight: Float[Array, "3 3 i o"]) -> Float[Array, "H W o"]:
-    """The sum over taps as XLA's convolution."""
-    layout = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(
-        rounded(x)[None],
-        rounded(weight),
-        (1, 1),
-        "SAME",
-        dimension_numbers=layout,
-        preferred_element_type=x.dtype,
-    )[0]
-
-
-def convolve_by_products(
-    x: Float[Array, "H W i"], weight: Float[Array, "3 3 i o"]
-) -> Float[Array, "H W o"]:
-    """The same sum as three matrix products."""
-    height, width, _ = x.shape
-    padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
-    rows = jnp.concatenate([padded[:, t : t + width] for t in range(3)], axis=-1)
-    above, here, below = (
-        product(rows[s : s + height], taps.reshape(-1, taps.shape[-1]))
-        for s, taps in enumerate(weight)
-    )
-    return above + here + below
+    """The sum over taps as XLA's convolution, with XLA's derivatives."""
+    return xla_convolution(rounded(x)[None], rounded(weight), x.dtype)[0]
