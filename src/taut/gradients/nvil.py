@@ -64,7 +64,7 @@ class NVIL(AbstractEstimator):
             "where that is above 1 nat"
         )
 
-    def init(self, key: PRNGKeyArray, example: Datum) -> Any:
+    def init(self, key: PRNGKeyArray, example: Datum, guide: Any = None) -> Any:
         return self.baseline.init(key, example)
 
     def update(self, aux: Any, gradients: Any, statistics: Any, step: Int[Array, ""]) -> Any:

@@ -62,7 +62,7 @@ class ScoreFunction(AbstractEstimator):
     def cost(self, bound: AbstractBound, q: AbstractProposal | None = None) -> Evaluations:
         return density_apart(bound, q)
 
-    def init(self, key: PRNGKeyArray, example: Datum) -> Any:
+    def init(self, key: PRNGKeyArray, example: Datum, guide: Any = None) -> Any:
         return None if self.baseline is None else self.baseline.init(key, example)
 
     def update(self, aux: Any, gradients: Any, statistics: Any, step: Int[Array, ""]) -> Any:
