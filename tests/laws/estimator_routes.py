@@ -83,10 +83,12 @@ def moved_state(estimator: AbstractEstimator, route: Route) -> Any:
     return jax.tree.map(lambda a: a + 0.6 if eqx.is_inexact_array(a) else a, start)
 
 
-def mean_gradient(estimator: AbstractEstimator, bound: AbstractBound, route: Route) -> Pair:
-    """The gradient of the surrogate, averaged over the noise of all draws."""
+def mean_gradient(
+    estimator: AbstractEstimator, bound: AbstractBound, route: Route, *, aux: Any = None
+) -> Pair:
+    """The gradient of the surrogate, averaged over the noise of all draws; in a moved state if None."""
     nodes, weights = map(jnp.asarray, grid(*route.noise, bound.minted))
-    aux = moved_state(estimator, route)
+    aux = moved_state(estimator, route) if aux is None else aux
 
     def surrogate(pair, noise):
         guide = FedGuide(pair.guide, noise, route.path)

@@ -29,10 +29,27 @@ from known_models import (
 )
 from planted_estimators import FrozenPath
 
-from taut.bounds import ELBO, IWAE
-from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, Dirac, InputError, Pair
+from taut.bounds import ELBO, IWAE, Renyi
+from taut.core import (
+    LOG_LIKELIHOOD,
+    LOG_PRIOR,
+    NEG_LOG_Q,
+    AbstractModel,
+    AbstractProposal,
+    Dirac,
+    Draws,
+    Enumerated,
+    InputError,
+    Pair,
+    equal_mass,
+)
 from taut.distributions import InverseCDF
-from taut.gradients import Reparameterized
+from taut.gradients import (
+    DoublyReparameterized,
+    Evaluations,
+    Reparameterized,
+    StickingTheLanding,
+)
 
 # Three kinds of path, by quadrature in their uniform noise u = Phi(t).
 
@@ -216,3 +233,128 @@ def test_a_guide_without_a_path_is_refused(q, family):
     assert message.endswith(
         "Try a Gaussian guide, an enumerated one, or a score-function estimator."
     )
+
+
+# The path alone: sticking the landing and the doubly reparameterized gradient.
+
+
+class BringsDensity(AbstractProposal):
+    """A Normal whose draws bring log q along, at the parameters that drew them, as a flow's do."""
+
+    normal: Any
+
+    @property
+    def reparameterized(self):
+        return True
+
+    def draw(self, key, num_particles):
+        z = self.normal.sample(key, (num_particles,))
+        return Draws(z, equal_mass(num_particles), jax.vmap(self.terms)(z))
+
+    def terms(self, z):
+        return {NEG_LOG_Q: -self.normal.log_prob(z)}
+
+
+PATH_ALONE = [
+    (StickingTheLanding(), ELBO(kl="sampled", num_draws=3)),
+    (DoublyReparameterized(), IWAE(num_particles=3)),
+    (DoublyReparameterized(), Renyi(alpha=0.5, num_particles=3)),
+]
+
+
+@pytest.mark.parametrize(("estimator", "bound"), PATH_ALONE)
+def test_draws_that_bring_their_density_have_it_evaluated_again_at_stopped_parameters(
+    estimator, bound, float64
+):
+    route = gaussian_route()
+
+    @jax.jit
+    def gradients(guide):
+        def surrogate(guide, brings):
+            q = (lambda row: BringsDensity(guide(row))) if brings else guide
+            key = jax.random.key(0)
+            return estimator(bound, route.pair.model, q, datum(route.x), key).surrogate
+
+        return [jax.grad(surrogate)(guide, brings) for brings in (True, False)]
+
+    flow, plain = gradients(route.pair.guide)
+    assert largest_error(flow, plain) < 1e-15
+    assert float(abs(plain.log_scale)) > 0.01
+    q = BringsDensity(route.pair.guide(datum(route.x)))
+    assert estimator.cost(bound) == Evaluations(model=3, guide=3)
+    assert estimator.cost(bound, q) == Evaluations(model=3, guide=6)
+
+
+def test_one_particle_makes_the_two_the_same(float64):
+    """w~ = 1, and IWAE is the ELBO."""
+    route, bound = gaussian_route(), IWAE(num_particles=1)
+    stl, dreg = (
+        mean_gradient(estimator, bound, route)
+        for estimator in (StickingTheLanding(), DoublyReparameterized())
+    )
+    assert largest_error(stl, dreg) < 1e-14
+
+
+def refusal(estimator, bound, q=None) -> str:
+    route = gaussian_route()
+    guide = route.pair.guide if q is None else lambda row: q
+    with pytest.raises(InputError) as refused:
+        estimator(bound, route.pair.model, guide, datum(0.8), jax.random.key(0))
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("bound", [IWAE(num_particles=5), Renyi(num_particles=5)])
+def test_sticking_the_landing_refuses_bounds_on_which_it_is_biased(bound):
+    assert refusal(StickingTheLanding(), bound) == (
+        "sticking the landing: expected the ELBO, whose dropped score has mean zero, got the bound "
+        f"'{bound.name}' with 5 particles, on which it has not. Try --gradient dreg, or --bound elbo."
+    )
+
+
+@pytest.mark.parametrize("kl", ["auto", "closed"])
+def test_sticking_the_landing_refuses_a_closed_kl(kl):
+    assert refusal(StickingTheLanding(), ELBO(kl=kl)) == (
+        "sticking the landing: expected log q from the draws, which is what is differentiated "
+        "without its score, got a KL in closed form. Try --kl sampled."
+    )
+
+
+def test_sticking_the_landing_takes_what_has_no_closed_kl(float64):
+    """A model without a rule for its KL: `auto` is then sampled."""
+    pair = Pair(PoissonRate(jnp.array(0.2)), ExponentialGuide(jnp.array(-0.7)))
+
+    def gradient(bound):
+        def surrogate(guide):
+            made = StickingTheLanding()(bound, pair.model, guide, datum(3), jax.random.key(0))
+            return made.surrogate
+
+        return jax.jit(jax.grad(surrogate))(pair.guide)
+
+    assert gradient(ELBO()) == gradient(ELBO(kl="sampled"))
+
+
+def test_the_doubly_reparameterized_gradient_refuses_an_average():
+    assert refusal(DoublyReparameterized(), ELBO(kl="sampled")) == (
+        "doubly reparameterized gradient: expected the bound iwae or renyi, whose weights depend on "
+        "the draws, got the bound 'elbo'. Try --gradient stl, or --bound iwae."
+    )
+
+
+@pytest.mark.parametrize(
+    ("estimator", "bound", "instead"),
+    [
+        (StickingTheLanding(), ELBO(kl="sampled"), "rloo"),
+        (DoublyReparameterized(), IWAE(), "vimco"),
+    ],
+)
+def test_guides_that_have_no_path_apart_from_their_density_are_refused(estimator, bound, instead):
+    assert refusal(estimator, bound, dist.Bernoulli(probs=0.3)) == (
+        "gradient: expected a guide whose draws are differentiable in its parameters, got a "
+        f"BernoulliProbs guide, whose draws are not. Try --gradient {instead}, or a Gaussian guide."
+    )
+    for q in (Dirac(jnp.zeros(()), jnp.zeros(())), Enumerated(jnp.arange(2), jnp.zeros(2))):
+        assert refusal(estimator, bound, q) == (
+            "gradient: expected a guide with a density at random draws, got "
+            f"{type(q).__name__}, whose path and masses are all there is. "
+            "Try --gradient reparameterized, which is exact for it."
+        )

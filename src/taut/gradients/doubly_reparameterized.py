@@ -4,11 +4,11 @@
 
     grad_phi E[L] = E sum_k (alpha w~_k + (1 - alpha) w~_k^2) d log w_k/dz_k dz_k/dphi
 
-IWAE is alpha = 0, with the weights w~^2 (Tucker, Lawson, Gu and Maddison 2019, eq. 8). The score in
+IWAE is alpha = 0, with the weights w~^2 (Tucker, Lawson, Gu and Maddison 2019). The score in
 sum_k w~_k grad_phi log w_k is itself reparameterized: E[w~_k grad_phi log q(z_k)] = E[(dw~_k/dz_k)
 dz_k/dphi] at fixed densities, with dw~_k = r w~_k (1 - w~_k) d log w_k; what is left of w~_k is
 w~_k - r w~_k (1 - w~_k). As K grows the signal-to-noise ratio of the guide's gradient rises like
-sqrt(K), where the reparameterized one's falls like 1/sqrt(K) (section 5 there).
+sqrt(K), where the reparameterized one's falls like 1/sqrt(K), if the weights have the moments for it.
 
 The model's gradient is sum_k w~_k grad_theta log w_k as ever. Both come from one surrogate: the bound
 with the density slot frozen, and the path of draw k scaled by alpha + (1 - alpha) w~_k. Unbiased in

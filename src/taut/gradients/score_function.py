@@ -20,12 +20,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, AbstractProposal, Datum, as_proposal, weighted_sum
+from taut.core import AbstractModel, AbstractProposal, Datum, InputError, as_proposal, weighted_sum
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.baselines import AbstractBaseline, MovingAverage
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.scaled import scaled
-from taut.gradients.still import each_alone, still_log_q, still_particles
+from taut.gradients.still import each_alone, require_chance, still_log_q, still_particles
 
 __all__ = ["ScoreFunction", "score_surrogate"]
 
@@ -82,9 +82,12 @@ def score_surrogate(
     """The score-function surrogate of one datum, with what moves the baseline.
 
     Raises:
-        InputError: the guide draws nothing at random.
+        InputError: the guide draws nothing at random; a baseline without its state.
     """
     q = as_proposal(guide(datum))
+    require_chance(q)
+    if baseline is not None and state is None:
+        raise InputError("the baseline's state", "None", "`estimator.init(key, row)`", where="aux")
     centering = None if baseline is None else jax.lax.stop_gradient(baseline(state, datum))
     if centering is not None and centering.scale is not None:
         q = scaled(q, 1.0 / centering.scale)

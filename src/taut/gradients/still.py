@@ -22,7 +22,7 @@ from taut.core import (
     particles,
 )
 
-__all__ = ["each_alone", "still_log_q", "still_particles"]
+__all__ = ["each_alone", "require_chance", "still_log_q", "still_particles"]
 
 
 def still_particles(
@@ -35,7 +35,17 @@ def still_particles(
     """Particles whose draws hold no gradient, though log q at them does.
 
     Raises:
-        InputError: q is Dirac or enumerated, so that no score is left to weigh.
+        InputError: q is Dirac or enumerated.
+    """
+    require_chance(q)
+    return particles(model, lambda _: frozen(q), lambda _: q, datum, key, num_particles)
+
+
+def require_chance(q: AbstractProposal) -> None:
+    """Refuse a guide without random draws.
+
+    Raises:
+        InputError: q is Dirac or enumerated, so that there is no score to weigh.
     """
     if q.dirac or q.exhaustive:
         raise InputError(
@@ -44,7 +54,6 @@ def still_particles(
             "--gradient reparameterized, which is exact for it",
             where="gradient",
         )
-    return particles(model, lambda _: frozen(q), lambda _: q, datum, key, num_particles)
 
 
 def each_alone(
