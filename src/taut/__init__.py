@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from taut.api import Fit, Posterior, em, fit, infer, load
-    from taut.architectures import FA, GMM, LCA, PPCA, VAE
+    from taut.architectures import FA, GMM, LCA, PPCA, VAE, Ladder
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
     from taut.data import Data, Dataset, load_data
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api": ("Fit", "Posterior", "em", "fit", "infer", "load"),
-    "architectures": ("FA", "GMM", "LCA", "PPCA", "VAE"),
+    "architectures": ("FA", "GMM", "LCA", "PPCA", "VAE", "Ladder"),
     "bounds": ("ELBO", "IWAE", "Renyi"),
     "core": ("Datum", "Estimate", "InputError", "Particles", "RunError", "TautError", "particles"),
     "data": ("Data", "Dataset", "load_data"),
@@ -42,6 +42,7 @@ __all__ = [
     "Estimate",
     "Fit",
     "InputError",
+    "Ladder",
     "Particles",
     "Posterior",
     "Renyi",

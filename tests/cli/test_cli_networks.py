@@ -48,20 +48,20 @@ def test_a_loaded_run_is_the_fitted_one(run):
 
 
 def test_config_toml_repeats_the_choices(run):
-    from taut.cli.fit import _architecture
+    from taut.cli.architecture import architecture
     from taut.cli.options import merged, read_config
 
-    again = _architecture(merged(None, read_config(run / "config.toml")))
+    again = architecture(merged(None, read_config(run / "config.toml")))
     fitted = taut.load(run).architecture
     assert again.resolved(taut.load(run).schema)[0] == fitted
 
 
 def test_options_of_counts_reach_the_likelihood():
-    from taut.cli.fit import _architecture
+    from taut.cli.architecture import architecture
     from taut.cli.options import FitOptions
 
     options = {"library": True, "library_size": 500.0}
-    found = _architecture(FitOptions(likelihood="zero-inflated-poisson", **options))
+    found = architecture(FitOptions(likelihood="zero-inflated-poisson", **options))
     assert found.likelihood_options == options
 
 

@@ -89,7 +89,12 @@ class Fit:
             )
 
     def encode(self, rows: Any) -> Float[Array, "... d"]:
-        """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable."""
+        """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable.
+
+        Where the mean has no closed form it is the point that the proposal names (`center`): the
+        image of the base's mean under a flow, the means of a ladder given those of the layers above,
+        one path from a fixed key through a chain that draws.
+        """
         x, single = self._x(rows)
         with self._precision(x):
             z = _encode(self.pair, x)
@@ -210,7 +215,7 @@ def as_key(key: int | PRNGKeyArray) -> PRNGKeyArray:
 def _encode(pair: AbstractPair, x: Float[Array | np.ndarray, "N ..."]) -> Float[Array, "N d"]:
     model, guide = pair.bind()
 
-    return jax.vmap(lambda row: model.code(as_proposal(guide(Datum(row))).mean()))(x)
+    return jax.vmap(lambda row: model.code(as_proposal(guide(Datum(row))).center()))(x)
 
 
 @eqx.filter_jit

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from taut.cli.options import FitOptions, merged, read_config, whole_numbers
+from taut.cli.architecture import architecture as chosen_architecture
+from taut.cli.options import FitOptions, merged, read_config
 from taut.errors import InputError
 
 if TYPE_CHECKING:
-    from taut.architectures import AbstractArchitecture
     from taut.bounds import AbstractBound
     from taut.data import Data
 
@@ -81,7 +81,7 @@ def run_fit(
     from taut.training.run_folder import next_run
 
     loaded = load_source(source, given)
-    architecture, bound = _architecture(given), _bound(given, len(loaded.train))
+    architecture, bound = chosen_architecture(given), _bound(given, len(loaded.train))
     folder = out or next_run("runs", f"{loaded.schema.name}-{architecture.name}")
     with training_display(quiet=json) as progress:
         fitted = taut.fit(
@@ -120,28 +120,6 @@ def _streaming(loaded: "Data", given: FitOptions) -> dict[str, str]:
     if loaded.streamed:
         return {"stream": "yes"}
     return {} if given.stream is None else {"stream": "no"}
-
-
-def _architecture(given: FitOptions) -> "AbstractArchitecture":
-    from taut.architectures import ARCHITECTURES
-
-    if given.library_size is not None and not given.library:
-        raise InputError(
-            "--library with --library-size", "none", "--library, or leaving out --library-size",
-            where="library-size",
-        )  # fmt: skip
-    options = {name: getattr(given, name) for name in ("scale", "floor", "library", "library_size")}
-    choices: dict[str, Any] = {
-        "likelihood": given.likelihood,
-        "likelihood_options": _present(options),
-        "latent_dim": given.latent_dim,
-        "network": given.network,
-        "hidden": whole_numbers(given.hidden, "hidden"),
-        "activation": given.activation,
-        "guide": given.guide,
-        "prior": given.prior,
-    }
-    return ARCHITECTURES[given.model or "vae"](**_present(choices))
 
 
 def _bound(given: FitOptions, num_rows: int) -> "AbstractBound":

@@ -30,8 +30,8 @@ _IN_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true 
 class FitOptions:
     """Everything that `taut fit` can be told."""
 
-    model: Annotated[Literal["vae"] | None, Parameter(group=_MODEL)] = None
-    """Kind of model. [default: vae]"""
+    model: Annotated[Literal["vae", "ladder"] | None, Parameter(group=_MODEL)] = None
+    """Kind of model: vae, or ladder, Gaussian layers above each other. [default: vae]"""
     likelihood: Annotated[str | None, Parameter(group=_MODEL)] = None
     """p(x | z): bernoulli, continuous-bernoulli, discretized-logistic, gaussian, categorical, ...
     [default: chosen from the data, with the reason]"""
@@ -47,6 +47,9 @@ class FitOptions:
     """With --library, the total of rows that are drawn. [default: 10000]"""
     latent_dim: Annotated[int | None, Parameter(group=_MODEL)] = None
     """Number of latent dimensions. [default: 16]"""
+    latent_dims: Annotated[str | None, Parameter(group=_MODEL)] = None
+    """Ladder: latent dimensions of each level, from the data up; --hidden then has one width a level.
+    [default: 32,16]"""
     network: Annotated[
         Literal["mlp", "gated-mlp", "residual-conv"] | None, Parameter(group=_MODEL)
     ] = None

@@ -84,6 +84,10 @@ class AbstractProposal(eqx.Module):
             where="mean",
         )
 
+    def center(self) -> Any:
+        """One z that stands for q: its mean, or what the proposal documents where that is unknown."""
+        return self.mean()
+
     def entropy(self) -> Float[Array, ""]:
         """H[q] = -E_q log q in nats, exact.
 

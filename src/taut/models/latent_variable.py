@@ -57,10 +57,13 @@ class LatentVariableModel(AbstractModel):
         log_likelihood = self.likelihood.log_prob(x, self.outputs(z), datum.mask)
         if self.units is not None:
             log_likelihood = log_likelihood + self.units.log_volume(datum.mask)
-        log_prior = -total(as_proposal(self.prior()).terms(z))
+        log_prior = -_only(as_proposal(self.prior()).terms(z))
         return {LOG_LIKELIHOOD: log_likelihood, LOG_PRIOR: log_prior}
 
     def kl(self, datum: Datum, q: AbstractProposal, z: Any) -> Float[Array, " G"] | None:
+        own = self.prior_family.kl(q, z)
+        if own is not None:
+            return own
         q_dist, p_dist = _distribution(q), _distribution(as_proposal(self.prior()))
         if q_dist is None or p_dist is None:
             return None
@@ -93,3 +96,8 @@ def _distribution(q: AbstractProposal) -> dist.Distribution | None:
     if isinstance(q, (DistributionProposal, AbstractFactorizedProposal)):
         return q.distribution
     return None
+
+
+def _only(terms: Terms) -> Float[Array, "..."]:
+    """The one term of a prior, by layers or parts where it has them; the sum of several."""
+    return next(iter(terms.values())) if len(terms) == 1 else total(terms)

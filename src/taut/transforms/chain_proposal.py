@@ -93,6 +93,11 @@ class ChainProposal(AbstractProposal):
             )  # fmt: skip
         return self.chain.encode(self.x, None, self.condition)[0]
 
+    def center(self) -> Any:
+        """The path of the data; where the chain draws, one from a fixed key."""
+        key = None if self.dirac else jax.random.key(0)
+        return self.chain.encode(self.x, key, self.condition)[0]
+
     @property
     def _enumerates(self) -> bool:
         sizes = [la.fibre_size for la in self.chain.layers if la.fibre_size is not None]

@@ -43,6 +43,10 @@ class Transformed(AbstractProposal):
         z, log_det = jax.vmap(lambda e: self.chain.decode_and_log_det(e, self.condition))(draws.z)
         return Draws(z, draws.log_mass, {NEG_LOG_Q: total(own, batch_ndim=1) + log_det})
 
+    def center(self) -> Any:
+        """The image of the base's centre: not the mean of z, unless the bijections are affine."""
+        return self.chain.decode_and_log_det(as_proposal(self.base).center(), self.condition)[0]
+
     def terms(self, z: Any) -> Terms:
         e, log_det = self.chain.encode_and_log_det(z, self.condition)
         return {NEG_LOG_Q: total(as_proposal(self.base).terms(e)) - log_det}

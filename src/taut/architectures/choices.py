@@ -1,0 +1,57 @@
+"""What architectures ask of a choice: a number in range, a known name, a form that JSON holds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+
+from taut.core import InputError, nearest
+from taut.data import Schema
+from taut.models import Units
+
+__all__ = ["at_least_one", "known", "plain", "refuse_users_parts", "units_of"]
+
+
+def at_least_one(value: int, where: str) -> None:
+    """Refuse a number below one."""
+    if value < 1:
+        raise InputError("a whole number of at least 1", f"{value}", "1 or more", where=where)
+
+
+def known(name: str, registry: Mapping[str, Any], where: str) -> None:
+    """Refuse a name that is not in the registry."""
+    if name not in registry:
+        raise InputError(
+            f"one of {', '.join(registry)}", repr(name), nearest(name, registry), where=where
+        )
+
+
+def plain(value: Any) -> Any:
+    """A choice as JSON holds it; a user's object by its name, {"user": "module.Class"}."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return {"user": f"{type(value).__module__}.{type(value).__qualname__}"}
+
+
+def refuse_users_parts(choices: Mapping[str, Any]) -> None:
+    """Refuse choices from a file that only name a part which a user wrote."""
+    for part, value in choices.items():
+        if isinstance(value, Mapping) and "user" in value:
+            raise InputError(
+                "a file whose parts are all taut's own",
+                f"the {part} {value['user']}, which a user wrote",
+                "`taut.load(path, like=architecture)` with an architecture that holds it",
+                where="load",
+            )
+
+
+def units_of(schema: Schema) -> Units | None:
+    """The standardisation that the schema has learned from the training rows; None without one."""
+    if schema.scale is None:
+        return None
+    shift, scale = (jnp.broadcast_to(v, schema.shape).astype(float) for v in schema.shift_scale())
+    return Units(shift, scale)

@@ -1,0 +1,134 @@
+"""The ladder variational autoencoder as a sentence of choices.
+
+    d_i = a(network_i(d_{i-1})),      z_i given z_{i+1},      x given z_1        (i = 1..L from the data)
+
+Level i has one width h_i: its way up, its part of the way down and, for i = 1, the decoder are MLPs with
+two hidden layers of that width. With one level this is a VAE with a mean-field guide.
+
+Source: Sonderby, Raiko, Maaloe, Sonderby and Winther, Ladder variational autoencoders (2016).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from taut.architectures.abstract import AbstractArchitecture
+from taut.architectures.choices import at_least_one, known, plain, refuse_users_parts, units_of
+from taut.core import AbstractPair, InputError
+from taut.data import Schema
+from taut.guides.ladder import BottomUp, LadderPair
+from taut.models import AbstractLikelihood, choose_likelihood, make_likelihood
+from taut.models.ladder import TopDown
+from taut.networks import ACTIVATIONS, MLP, Linear
+
+__all__ = ["Ladder"]
+
+
+@dataclass(frozen=True)
+class Ladder(AbstractArchitecture):
+    """A ladder of Gaussian layers.
+
+    Attributes:
+        latent_dims: dimensions of z_1, ..., z_L, from the data up.
+        hidden: widths h_1, ..., h_L; None for 256, 128, ..., halved from level to level.
+        activation: elementwise function between layers.
+        likelihood: name; None chooses from the data.
+        likelihood_options: keyword options of the likelihood.
+    """
+
+    name: ClassVar[str] = "ladder"
+
+    latent_dims: Sequence[int] = (32, 16)
+    hidden: Sequence[int] | None = None
+    activation: str = "gelu"
+    likelihood: str | None = None
+    likelihood_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        object.__setattr__(self, "latent_dims", tuple(self.latent_dims))
+        if not self.latent_dims:
+            raise InputError("at least one level", "none", "32,16", where="latent-dims")
+        for dim in self.latent_dims:
+            at_least_one(dim, "latent-dims")
+        if self.hidden is not None:
+            object.__setattr__(self, "hidden", tuple(self.hidden))
+            if len(self.hidden) != len(self.latent_dims):
+                raise InputError(
+                    f"one width for each of {len(self.latent_dims)} levels", f"{len(self.hidden)}",
+                    ",".join(map(str, _widths(len(self.latent_dims)))), where="hidden",
+                )  # fmt: skip
+        for width in self.hidden or ():
+            at_least_one(width, "hidden")
+        known(self.activation, ACTIVATIONS, "activation")
+
+    def resolved(self, schema: Schema) -> tuple["Ladder", dict[str, str]]:
+        chosen = replace(self, hidden=self.hidden or _widths(len(self.latent_dims)))
+        if self.likelihood is not None:
+            return chosen, {}
+        name, reason = choose_likelihood(
+            kind=schema.kind, support=schema.support, levels=schema.levels
+        )
+        return replace(chosen, likelihood=name), {"likelihood": reason}
+
+    def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
+        self.resolved(schema)[0]._likelihood(schema).check(x, where=where)
+
+    def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
+        chosen = self.resolved(schema)[0]
+        likelihood = chosen._likelihood(schema)
+        dims, widths = tuple(self.latent_dims), tuple(chosen.hidden or ())
+        levels = range(len(dims))
+        up_key, head_key, down_key, decoder_key = jax.random.split(key, 4)
+        up_keys, head_keys, down_keys = (
+            jax.random.split(k, len(dims)) for k in (up_key, head_key, down_key)
+        )
+        below = (schema.size, *widths)
+
+        def mlp(inputs: int, hidden: tuple[int, ...], outputs: int, key: PRNGKeyArray) -> MLP:
+            return MLP(inputs, hidden, outputs, activation=self.activation, key=key)
+
+        encoder = BottomUp(
+            tuple(mlp(below[i], (widths[i],), widths[i], up_keys[i]) for i in levels),
+            tuple(Linear(widths[i], 2 * dims[i], key=head_keys[i]) for i in levels),
+            self.activation,
+        )
+        path = TopDown(
+            tuple(
+                mlp(dims[i + 1], (widths[i + 1],) * 2, 2 * dims[i], down_keys[i])
+                for i in levels[:-1]
+            ),
+            dims,
+        )
+        outputs = likelihood.num_outputs * schema.size
+        return LadderPair(
+            path=path,
+            decoder=mlp(dims[0], (widths[0],) * 2, outputs, decoder_key),
+            likelihood=likelihood,
+            encoder=encoder,
+            data_shape=schema.shape,
+            units=None if likelihood.discrete else units_of(schema),
+            log_counts=schema.support == "count",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, **{f.name: plain(getattr(self, f.name)) for f in fields(self)}}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Ladder":
+        """The inverse of `to_dict`."""
+        refuse_users_parts(content)
+        return cls(**{k: v for k, v in content.items() if k != "name"})
+
+    def _likelihood(self, schema: Schema) -> AbstractLikelihood:
+        return make_likelihood(
+            self.likelihood or "", shape=schema.shape, levels=schema.levels,
+            **self.likelihood_options,
+        )  # fmt: skip
+
+
+def _widths(levels: int) -> tuple[int, ...]:
+    return tuple(max(256 >> i, 8) for i in range(levels))

@@ -1,0 +1,56 @@
+"""What `--model` and the options that shape it make."""
+
+from typing import TYPE_CHECKING, Any
+
+from taut.cli.options import FitOptions, whole_numbers
+from taut.errors import InputError
+
+if TYPE_CHECKING:
+    from taut.architectures import AbstractArchitecture
+
+__all__ = ["architecture"]
+
+_SERVED_BY = {
+    "latent_dim": ("vae",),
+    "guide": ("vae",),
+    "prior": ("vae",),
+    "network": ("vae",),
+    "latent_dims": ("ladder",),
+}
+
+
+def architecture(given: FitOptions) -> "AbstractArchitecture":
+    """The architecture that the options choose.
+
+    Raises:
+        InputError: an option that the model does not have, or that another one must come with.
+    """
+    from taut.architectures import ARCHITECTURES
+
+    name = given.model or "vae"
+    for option, models in _SERVED_BY.items():
+        if getattr(given, option) is not None and name not in models:
+            flag = option.replace("_", "-")
+            raise InputError(
+                f"--{flag} with --model {' or '.join(models)}", f"--model {name}",
+                f"leaving out --{flag}", where=flag,
+            )  # fmt: skip
+    if given.library_size is not None and not given.library:
+        raise InputError(
+            "--library with --library-size", "none", "--library, or leaving out --library-size",
+            where="library-size",
+        )  # fmt: skip
+    of_likelihood = ("scale", "floor", "library", "library_size")
+    choices: dict[str, Any] = {
+        "likelihood": given.likelihood,
+        "likelihood_options": _present({n: getattr(given, n) for n in of_likelihood}),
+        "hidden": whole_numbers(given.hidden, "hidden"),
+        "activation": given.activation,
+        **{option: getattr(given, option) for option in _SERVED_BY},
+        "latent_dims": whole_numbers(given.latent_dims, "latent-dims"),
+    }
+    return ARCHITECTURES[name](**_present(choices))
+
+
+def _present(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
