@@ -17,7 +17,10 @@ def test_levels_come_from_the_options():
     ("options", "message"),
     [
         (FitOptions(latent_dims="8,4"), "latent-dims: expected --latent-dims with --model ladder"),
-        (FitOptions(model="ladder", latent_dim=8), "latent-dim: expected --latent-dim with --model vae"),
+        (
+            FitOptions(model="ladder", latent_dim=8),
+            "latent-dim: expected --latent-dim with --model vae",
+        ),
         (FitOptions(model="ladder", latent_dims="8,x"), "whole numbers with commas"),
         (FitOptions(model="ladder", latent_dims="8,0"), "a whole number of at least 1"),
     ],
