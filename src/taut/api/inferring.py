@@ -8,13 +8,14 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
+from taut.api.climbing import INITS, Wishes, climbed, initial
 from taut.api.fitted import as_key
-from taut.api.minibatch_ascent import ascend_minibatches
+from taut.api.guide_choice import GUIDES, GuideChoice, choose_guide
 from taut.api.posterior import Posterior, constrained
 from taut.api.verdict import judge
-from taut.core import Datum, Estimate, InputError
+from taut.core import Datum, Estimate, InputError, RunError
 from taut.evidence import (
     defensive_draws,
     khat_threshold,
@@ -22,25 +23,12 @@ from taut.evidence import (
     summarize,
     weighted_moments,
 )
-from taut.guides import StructuredGuide
-from taut.inference import (
-    Ascent,
-    Gaussian,
-    GaussianAscent,
-    LogDensity,
-    Starts,
-    best_start,
-    laplace,
-    sample_average,
-)
-from taut.models.program import AbstractProgram, LogJoint, NumPyroProgram
+from taut.inference import Starts
+from taut.models.program import AbstractProgram, LogJoint, NumPyroProgram, check_start
 
 __all__ = ["GUIDES", "infer"]
 
-GUIDES = ("full-rank", "mean-field", "laplace", "structured")
-_FULL_RANK_DIM = 150  # above, a full covariance has more than 10 000 parameters
 _MOST_WEIGHED = 1000  # coordinates: a covariance of a million entries
-_START_SCALES = (0.1, 0.01, 0.001)  # of the guide at a start, tried in turn
 _CELLS = 4e9  # data cells x draws that weighing may cost: about a minute
 
 
@@ -52,6 +40,7 @@ def infer(
     guide: str | None = None,
     precision_nats: float = 0.1,
     num_starts: int = 4,
+    init: Literal["random", "pathfinder"] = "random",
     num_draws: int | None = None,
     subsample: Mapping[str, int] | None = None,
     key: int | PRNGKeyArray = 0,
@@ -64,10 +53,12 @@ def infer(
             was read already.
         data: its arrays and settings by name.
         support: for each parameter of a log-joint its support, and its shape.
-        guide: one of `GUIDES`; None for full-rank up to 150 latent coordinates, else mean-field.
+        guide: one of `GUIDES`, a low-rank one with its rank where wished (`low-rank:4`); None for
+            full-rank up to 150 latent coordinates, else low-rank.
         precision_nats: the ascent stops when the estimated remaining gain in the ELBO, with its
             standard error, is below.
         num_starts: starts that climb; the highest goes on.
+        init: where they begin: `random`, or `pathfinder` near the bulk (Zhang et al. 2022).
         num_draws: weighted draws for the evidence, k-hat and moments; None for 10 000, fewer where
             the data are many.
         subsample: rows in a minibatch by name of a plate. The guide is then structured by that plate,
@@ -83,35 +74,28 @@ def infer(
         InputError: the program, its data or an option cannot be used.
         RunError: no start has a finite bound, or the bound rises without end.
     """
-    _check(guide, precision_nats, num_starts, num_draws, precision)
+    _check(precision_nats, num_starts, init, num_draws, precision)
     with jax.enable_x64(precision == "float64"):
         began = time.perf_counter()
         model, datum = _program(target, data, support, subsample)
-        family = guide or ("structured" if subsample else _default_guide(model.dim))
-        if (family == "structured") != bool(subsample):
-            raise InputError(
-                "the structured guide with a subsampled plate, and only there",
-                f"guide '{family}' with {'a' if subsample else 'no'} plate",
-                "subsample={'rows': 1000}, or guide 'full-rank'",
-                where="guide",
-            )
-        return _fitted(model, datum, family, precision_nats, num_starts, num_draws, key, began)
+        choice = choose_guide(guide, model.dim, subsampled=bool(subsample))
+        wishes = Wishes(precision_nats, num_starts, init)
+        return _fitted(model, datum, choice, wishes, num_draws, key, began)
 
 
 def _fitted(
-    model: AbstractProgram,
+    part: AbstractProgram,
     datum: Datum,
-    family: str,
-    precision_nats: float,
-    num_starts: int,
+    choice: GuideChoice,
+    wishes: Wishes,
     num_draws: int | None,
     key: int | PRNGKeyArray,
     began: float,
 ) -> Posterior:
     seconds = {"reading": time.perf_counter() - began}
     generator = np.random.default_rng(np.asarray(jax.random.key_data(as_key(key))))
-    part = model
-    if isinstance(part, NumPyroProgram) and family == "structured":
+    model = part
+    if isinstance(part, NumPyroProgram) and choice.family == "structured":
         model = part.all_rows()
     if model.dim > _MOST_WEIGHED:
         raise InputError(
@@ -120,15 +104,13 @@ def _fitted(
             "summing the rows' latents out of the program",
             where="infer",
         )
-    log_density = LogDensity(model, datum)
-    ascent = GaussianAscent(log_density, model.dim, diagonal=family == "mean-field")
     tick = time.perf_counter()
-    if family == "structured":
-        fitted, starts, notes = _by_minibatches(part, model, datum, generator, precision_nats)
-    elif family == "laplace":
-        fitted, starts, notes = _laplace(log_density, model, generator)
-    else:
-        fitted, starts, notes = _climbed(ascent, model, generator, precision_nats, num_starts)
+    try:
+        ascent, fitted, starts, notes = climbed(choice, part, model, datum, generator, wishes)
+    except RunError:
+        # Whatever the first evaluation shows tells more than that the bound cannot be climbed.
+        check_start(model, datum, jnp.asarray(initial(model, generator)))
+        raise
     seconds["ascent"] = time.perf_counter() - tick
 
     tick = time.perf_counter()
@@ -142,7 +124,7 @@ def _fitted(
         count=count,
         generator=generator,
     )
-    values, _ = log_density(drawn.z)
+    values = ascent.log_density.values(drawn.z)
     own = slice(drawn.num_guide)
     log_w_guide = np.nan_to_num(values - drawn.log_q, nan=-np.inf)[own]
     log_w = np.nan_to_num(values - drawn.log_r, nan=-np.inf)[None]
@@ -152,9 +134,9 @@ def _fitted(
     khat, threshold = float(summary.khat[0]), khat_threshold(count)
     largest = float(np.exp(log_w.max() - summary.log_evidence[0]))
     verdict = judge(
-        guide=family,
+        guide=choice.family,
         converged=fitted.converged,
-        precision_nats=precision_nats,
+        precision_nats=wishes.precision_nats,
         separate=_separate(starts),
         khat=khat,
         threshold=threshold,
@@ -180,7 +162,7 @@ def _fitted(
         model=model,
         datum=datum,
         guide=ascent.guide(fitted.guide),
-        family=family,
+        family=choice.family,
         estimates=estimates,
         khat=khat,
         guide_khat=float(summarize(log_w_guide[None]).khat[0]),
@@ -197,78 +179,6 @@ def _fitted(
         num_guide=drawn.num_guide,
         weights=weights,
     )
-
-
-def _climbed(
-    ascent: GaussianAscent,
-    model: AbstractProgram,
-    generator: np.random.Generator,
-    precision_nats: float,
-    num_starts: int,
-) -> tuple[Ascent, Starts, tuple[str, ...]]:
-    """The best of several starts, climbed until the remaining gain is below the precision."""
-
-    def start(attempt: int) -> Gaussian:
-        scale = _START_SCALES[min(attempt // num_starts, len(_START_SCALES) - 1)]
-        return Gaussian(_initial(model, generator), scale * np.eye(model.dim))
-
-    starts = best_start(
-        ascent, start, generator, num_starts=num_starts, precision_nats=precision_nats
-    )
-    fitted = sample_average(
-        ascent, starts.guide, generator, precision_nats=precision_nats, num_steps=starts.num_steps
-    )
-    failed = starts.num_failed
-    notes = (f"{failed} starts without a finite bound were drawn again",) if failed else ()
-    return fitted, starts, notes
-
-
-def _by_minibatches(
-    part: AbstractProgram,
-    whole: AbstractProgram,
-    datum: Datum,
-    generator: np.random.Generator,
-    precision_nats: float,
-) -> tuple[Ascent, None, tuple[str, ...]]:
-    """Stochastic ascent over a plate, its guide written as one Gaussian over all rows' latents."""
-    rows = part.reading.rows if isinstance(part, NumPyroProgram) else None
-    if rows is None:
-        raise InputError(
-            "a NumPyro program read with a subsampled plate", part.name,
-            "NumPyroProgram.of(program, data, subsample={'rows': 1000})", where="subsample",
-        )  # fmt: skip
-    start = StructuredGuide.start(
-        jnp.asarray(generator.uniform(-0.5, 0.5, part.num_globals)), rows.size, part.num_locals
-    )
-    fitted = ascend_minibatches(
-        part, whole, datum, start, batch_size=rows.batch, num_rows=rows.size,
-        key=jax.random.key(int(generator.integers(2**31))), precision_nats=precision_nats,
-    )  # fmt: skip
-    mean, tril = fitted.guide(Datum(x=datum.x)).dense()
-    dense = Gaussian(np.asarray(mean), np.asarray(tril))
-    return fitted._replace(guide=dense), None, ()
-
-
-def _laplace(
-    log_density: LogDensity, model: AbstractProgram, generator: np.random.Generator
-) -> tuple[Ascent, None, tuple[str, ...]]:
-    found = laplace(log_density, _initial(model, generator))
-    unknown = Estimate(math.nan, "none", math.nan, unit="nats")
-    notes = []
-    if found.num_negative:
-        notes.append(
-            f"the log-density does not curve downwards in {found.num_negative} directions where "
-            "Newton's method ended; the guide is damped there"
-        )
-    return (
-        Ascent(found.guide, unknown, unknown, (), found.converged and not found.num_negative),
-        None,
-        tuple(notes),
-    )
-
-
-def _initial(model: AbstractProgram, generator: np.random.Generator) -> Float[np.ndarray, " d"]:
-    return generator.uniform(-2.0, 2.0, model.dim)  # Stan's habit
 
 
 def _separate(starts: Starts | None) -> tuple[tuple[float, float], ...]:
@@ -297,24 +207,20 @@ def _program(
     return NumPyroProgram.of(target, dict(data or {}), subsample=chosen)
 
 
-def _default_guide(dim: int) -> str:
-    return "full-rank" if dim <= _FULL_RANK_DIM else "mean-field"
-
-
 def _affordable(datum: Datum) -> int:
     cells = sum(np.size(leaf) for leaf in jax.tree.leaves(datum))
     return int(np.clip(_CELLS / max(cells, 1), 1000, 10_000))
 
 
 def _check(
-    guide: str | None, precision_nats: float, num_starts: int, num_draws: int | None, precision: str
+    precision_nats: float, num_starts: int, init: str, num_draws: int | None, precision: str
 ) -> None:
-    if guide is not None and guide not in GUIDES:
-        raise InputError(f"a guide in {', '.join(GUIDES)}", repr(guide), "full-rank", where="guide")
     if not precision_nats > 0:
         raise InputError("a positive precision", f"{precision_nats}", "0.1", where="precision_nats")
     if num_starts < 1:
         raise InputError("at least one start", f"{num_starts}", "4", where="num_starts")
+    if init not in INITS:
+        raise InputError(" or ".join(INITS), repr(init), "pathfinder", where="init")
     if num_draws is not None and num_draws < 100:
         raise InputError("at least 100 draws", f"{num_draws}", "10000", where="num_draws")
     if precision not in ("float32", "float64"):

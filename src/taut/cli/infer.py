@@ -25,13 +25,15 @@ class InferOptions:
     """Everything that `taut infer` can be told beside the program, its data and where to write."""
 
     guide: Annotated[str | None, Parameter(group=_GUIDE)] = None
-    """Family of q(z): full-rank, mean-field, laplace, ... [default: full-rank, or mean-field where z
-    is long]"""
+    """Family of q(z): full-rank, mean-field, low-rank[:RANK], laplace, structured. [default: full-rank
+    up to 150 coordinates, above low-rank:8; structured with --subsample]"""
 
     precision_nats: Annotated[float | None, Parameter(group=_ASCENT)] = None
     """Stop when less than this remains to be gained. [default: 0.1]"""
     num_starts: Annotated[int | None, Parameter(group=_ASCENT)] = None
     """Starts that climb; the highest goes on. [default: 4]"""
+    init: Annotated[Literal["random", "pathfinder"] | None, Parameter(group=_ASCENT)] = None
+    """Where they begin: anywhere, or near the bulk by Pathfinder. [default: random]"""
     num_draws: Annotated[int | None, Parameter(group=_ASCENT)] = None
     """Weighted draws for evidence, k-hat and moments. [default: 10000, fewer for many data]"""
     subsample: Annotated[str | None, Parameter(group=_ASCENT)] = None
@@ -90,6 +92,7 @@ def infer(
         "guide": given.guide,
         "precision_nats": given.precision_nats,
         "num_starts": given.num_starts,
+        "init": given.init,
         "num_draws": given.num_draws,
         "subsample": batches,
         "precision": given.precision,

@@ -17,9 +17,11 @@ from taut.inference.gaussian_ascent import Gaussian, GaussianAscent
 from taut.inference.joint import JointState, joint
 from taut.inference.laplace import Laplace, laplace
 from taut.inference.log_density import LogDensity
+from taut.inference.low_rank_ascent import LowRank, LowRankAscent
 from taut.inference.minibatch import MinibatchState, minibatch
 from taut.inference.multi_start import Start, Starts, best_start
 from taut.inference.online_em import OnlineState, online_em, run_online_em
+from taut.inference.pathfinder import pathfinder
 from taut.inference.per_datum import PerDatumState, per_datum
 from taut.inference.restarts import Floor, best_of_restarts
 from taut.inference.row_blocks import Rows, Spread
@@ -46,6 +48,8 @@ __all__ = [
     "JointState",
     "Laplace",
     "LogDensity",
+    "LowRank",
+    "LowRankAscent",
     "Metrics",
     "MinibatchState",
     "OnlineState",
@@ -70,6 +74,7 @@ __all__ = [
     "log_evidences",
     "minibatch",
     "online_em",
+    "pathfinder",
     "per_datum",
     "random_start",
     "run_em",

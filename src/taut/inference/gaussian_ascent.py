@@ -1,23 +1,4 @@
-"""Newton ascent of a Gaussian's sample-average ELBO.
-
-    f(m, L) = (1/K) sum_k log p(x, m + L e_k) + sum_j log L_jj + (d/2) log(2 pi e),       e_k fixed
-
-In the coordinates u = L^{-1} (z - m), with g_k = L^T grad log p at the k-th draw,
-
-    a = (1/K) sum_k g_k,        A = (1/K) sum_k g_k e_k^T,
-
-f is stationary where a = 0 and the lower triangle of A is that of -I. A is the average curvature
-(Stein's identity), so one step
-
-    precision  P = I + rho (-A - I),        mean  rho P^{-1} a,        L <- L chol(P^{-1})
-
-maximises f where log p is quadratic and the draws are balanced: natural-gradient ascent with step
-rho. It is halved until f rises. A has the curvature of every pair of coordinates, so a mean-field
-guide moves its mean by a Newton step too, and its scales by the diagonal alone. Nothing depends on
-the scale of z.
-
-Sources: Opper and Archambeau 2009 (stationarity); Khan and Rue 2023, section 3 (natural gradients).
-"""
+"""Full-rank and mean-field Gaussians that climb their sample-average ELBO by `newton_climb`."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,20 +6,16 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import solve_triangular
 
 from taut.core import RunError
 from taut.guides import AtFeatures, FullRankGaussian, MeanFieldGaussian
 from taut.inference.log_density import LogDensity
+from taut.inference.newton_climb import Filled, climb
 from taut.inference.sample_average import AbstractAscent, Ascended
 from taut.inference.spherical_radial import spherical_radial
 
-__all__ = ["Gaussian", "GaussianAscent", "ascend"]
-
-_LEAST, _MOST = 0.1, 100.0  # of precision in one step: scales grow by 3 or shrink by 10
-_RADIUS = 3.0  # standard deviations per coordinate that the mean moves in one step
-_REACH = 1e6  # factor on both limits at most, quadrupled by every full step
-_LEAST_STEP = 1e-8
-_RUNAWAY = 1e12  # how far one direction widens, at the limit step after step, before it is endless
+__all__ = ["Gaussian", "GaussianAscent", "ascend", "improper"]
 
 
 class Gaussian(NamedTuple):
@@ -58,23 +35,19 @@ class Gaussian(NamedTuple):
         d = len(self.mean)
         return float(np.log(np.diagonal(self.tril)).sum() + 0.5 * d * (1 + np.log(2 * np.pi)))
 
+    @property
+    def scale(self) -> Float[np.ndarray, " d"]:
+        """Standard deviations."""
+        return np.linalg.norm(self.tril, axis=1)
 
-class _Moments(NamedTuple):
-    value: float
-    a: np.ndarray
-    A: np.ndarray
+    def sample(self, generator: np.random.Generator, count: int) -> Float[np.ndarray, "K d"]:
+        """Independent draws."""
+        return self.mean + generator.standard_normal((count, len(self.mean))) @ self.tril.T
 
-
-class _Quadratic(NamedTuple):
-    """f around the guide in hand: gradient along the eigenvectors of the curvature, spread (what the
-    scales answer to: its eigenvalues or its diagonal), and the gain of one more step, nats."""
-
-    along: np.ndarray
-    values: np.ndarray
-    vectors: np.ndarray
-    spread: np.ndarray
-    diagonal: bool
-    decrement: float
+    def log_prob(self, z: Float[np.ndarray, "K d"]) -> Float[np.ndarray, " K"]:
+        """Nats."""
+        inner = solve_triangular(self.tril, (z - self.mean).T, lower=True, check_finite=False)
+        return 0.5 * len(self.mean) - self.entropy - 0.5 * np.sum(inner**2, axis=0)
 
 
 def ascend(
@@ -99,83 +72,28 @@ def ascend(
     Raises:
         RunError: f rises without end along a direction that only widens.
     """
-    here, moments = start, _moments(log_density, start, draws)
-    rho, reach, widened, steps, halfway = 1.0, 1.0, 1.0, 1, start
-    while abs(moments.value) < np.inf and steps < max_steps and rho > _LEAST_STEP:
-        model = _quadratic(moments, diagonal=diagonal)
-        if model.decrement < tolerance:
-            return Ascended(here, moments.value, steps, converged=True)
-        there = _moved(here, model, rho, reach)
-        tried = _moments(log_density, there, draws)
-        steps += 1
-        widening = model.spread.min() < _LEAST
-        if tried.value >= moments.value:
-            widened = widened / np.sqrt(_LEAST / reach) if widening and rho == 1.0 else 1.0
-            here, moments = there, tried
-            rho, reach = (1.0, min(4 * reach, _REACH)) if rho == 1.0 else (2 * rho, reach)
-            if widened > _RUNAWAY:
-                raise _runaway(here, moments.value)
-        elif reach > 1.0:
-            reach = max(reach / 16, 1.0)
-        else:
-            rho /= 2
-            if rho < _LEAST_STEP and widening and tried.value == -np.inf:
-                raise _runaway(here, moments.value)  # flat as far as numbers reach
-        if steps == max_steps // 2:
-            halfway = here
-    if moments.value == np.inf:
-        raise _runaway(here, moments.value)
-    if steps >= max_steps and _width(here) > 2 * _width(halfway):
-        raise _runaway(here, moments.value)
-    return Ascended(here, moments.value, steps, converged=False)
+    filled = Filled.of(draws, log_density.most)
+    climbed = climb(
+        log_density.function, log_density.arrays, start.mean, start.tril, *filled,
+        tolerance, max_steps, diagonal=diagonal,
+    )  # fmt: skip
+    found = Gaussian(np.asarray(climbed.mean), np.asarray(climbed.tril))
+    if climbed.runaway:
+        raise improper(found, float(climbed.value))
+    return Ascended(
+        found, float(climbed.value), int(climbed.num_steps), bool(climbed.converged),
+        float(climbed.first),
+    )  # fmt: skip
 
 
-def _moments(log_density: LogDensity, guide: Gaussian, draws: np.ndarray) -> _Moments:
-    values, gradients = log_density(guide.mean + draws @ guide.tril.T)
-    if (values == np.inf).any():
-        return _Moments(np.inf, guide.mean, guide.tril)
-    if np.isnan(values).any() or not np.isfinite(gradients).all():
-        return _Moments(-np.inf, guide.mean, guide.tril)
-    inner = gradients @ guide.tril
-    return _Moments(
-        float(values.mean()) + guide.entropy, inner.mean(axis=0), inner.T @ draws / len(draws)
-    )
+def improper(guide: Gaussian, value: float) -> RunError:
+    """The error of a bound that rises without end.
 
-
-def _quadratic(moments: _Moments, *, diagonal: bool) -> _Quadratic:
-    curvature = -(np.tril(moments.A) + np.tril(moments.A, -1).T)
-    values, vectors = np.linalg.eigh(curvature)
-    spread = np.diagonal(curvature) if diagonal else values
-    along = vectors.T @ moments.a
-    decrement = 0.5 * np.sum(along**2 / _positive(values)) + 0.25 * np.sum((spread - 1) ** 2)
-    return _Quadratic(along, values, vectors, spread, diagonal, float(decrement))
-
-
-def _moved(here: Gaussian, model: _Quadratic, rho: float, reach: float) -> Gaussian:
-    """The Gaussian after a step of length rho."""
-    precision = np.clip(1 + rho * (model.spread - 1), _LEAST / reach, _MOST * reach)
-    if model.diagonal:
-        inner, newton = np.diag(precision**-0.5), _positive(model.values)
-    else:
-        inner, newton = np.linalg.cholesky((model.vectors / precision) @ model.vectors.T), precision
-    along = rho * model.along / newton
-    length = np.sqrt(np.sum(newton * along**2))
-    along *= min(1.0, reach * _RADIUS * np.sqrt(len(along)) / max(length, 1e-300))
-    return Gaussian(here.mean + here.tril @ (model.vectors @ along), here.tril @ inner)
-
-
-def _positive(values: np.ndarray) -> np.ndarray:
-    """Curvatures made positive: sizes, and none below a millionth of the largest."""
-    size = np.abs(values)
-    return np.maximum(size, max(1e-6 * size.max(), 1e-12))
-
-
-def _width(guide: Gaussian) -> float:
-    return float(np.linalg.norm(guide.tril, axis=1).max())
-
-
-def _runaway(guide: Gaussian, value: float) -> RunError:
-    scales = np.linalg.norm(guide.tril, axis=1)
+    Arguments:
+        guide: the last one; its widest coordinate is named.
+        value: of the bound there, nats.
+    """
+    scales = guide.scale
     return RunError(
         "a bound that stops rising: a posterior of finite mass",
         f"{value:.6g} nats and rising while coordinate {int(scales.argmax())} of z widens, at "
@@ -206,8 +124,9 @@ class GaussianAscent(AbstractAscent):
         return 2 * self.dim * size
 
     def value(self, guide: Gaussian, draws: Float[np.ndarray, "K d"]) -> float:
-        values, _ = self.log_density(guide.mean + draws @ guide.tril.T)
-        return float(values.mean()) + guide.entropy
+        return ascend(
+            self.log_density, guide, draws, diagonal=self.diagonal, tolerance=0.0, max_steps=1
+        ).value
 
     def maximise(
         self, guide: Gaussian, draws: Float[np.ndarray, "K d"], *, tolerance: float
@@ -215,17 +134,15 @@ class GaussianAscent(AbstractAscent):
         return ascend(self.log_density, guide, draws, diagonal=self.diagonal, tolerance=tolerance)
 
     def distance(self, first: Gaussian, second: Gaussian) -> float:
-        scales = np.linalg.norm(second.tril, axis=1)
-        return float(np.max(np.abs(first.mean - second.mean) / scales))
+        return float(np.max(np.abs(first.mean - second.mean) / second.scale))
 
     def sample(
         self, guide: Gaussian, generator: np.random.Generator, count: int
     ) -> Float[np.ndarray, "K d"]:
-        return guide.mean + generator.standard_normal((count, self.dim)) @ guide.tril.T
+        return guide.sample(generator, count)
 
     def log_q(self, guide: Gaussian, z: Float[np.ndarray, "K d"]) -> Float[np.ndarray, " K"]:
-        inner = np.linalg.solve(guide.tril, (z - guide.mean).T)
-        return 0.5 * self.dim - guide.entropy - 0.5 * np.sum(inner**2, axis=0)
+        return guide.log_prob(z)
 
     def moments(self, guide: Gaussian) -> Gaussian:
         return guide

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from taut.inference.gaussian_ascent import Gaussian
+from taut.inference.gaussian_ascent import Gaussian, improper
 from taut.inference.log_density import LogDensity
 
 __all__ = ["Laplace", "laplace"]
@@ -20,6 +20,7 @@ _STEP = (
     1e-3  # of the differences, in standard deviations: the cube root of float64's rounding is 6e-6
 )
 _FLOOR = 1e-6  # of curvature, relative to the last whitening
+_RUNAWAY = 1e12  # standard deviation of a guide that widens without end
 
 
 class Laplace(NamedTuple):
@@ -52,6 +53,9 @@ def laplace(
         start: z to start from, (d,).
         tolerance: nats that a Newton step may still promise.
         max_steps: Newton steps at most.
+
+    Raises:
+        RunError: the log-density does not fall however far Newton's method goes.
     """
     d = len(start)
     mean, tril, negative, converged, step = start, np.eye(d), d, False, 0
@@ -64,17 +68,23 @@ def laplace(
         if not np.isfinite(curvature).all() or not np.isfinite(values[0]):
             break
         eigenvalues, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
-        negative = int(np.sum(eigenvalues <= 0))
+        # Where the curvature is lost in rounding, the next whitening is wider and looks again.
+        flat = bool(np.any(np.abs(eigenvalues) <= _FLOOR))
+        negative = int(np.sum(eigenvalues <= _FLOOR))
         size = np.maximum(np.abs(eigenvalues), _FLOOR)
         along = (vectors.T @ inner[0]) / size
-        converged = bool(0.5 * np.sum(size * along**2) < tolerance)
+        converged = bool(0.5 * np.sum(size * along**2) < tolerance) and not flat
         move = tril @ (vectors @ along)
         rates = 0.5 ** np.arange(0 if converged else 30)
         if len(rates):
             tried, _ = log_density(mean + rates[:, None] * move)
             better = tried > values[0]
-            if not better.any():
+            if better.any():
+                mean = mean + rates[np.argmax(better)] * move
+            elif not flat:
                 break
-            mean = mean + rates[np.argmax(better)] * move
         tril = tril @ np.linalg.cholesky((vectors / size) @ vectors.T)
+        found = Gaussian(mean, tril)
+        if negative and found.scale.max() > _RUNAWAY:
+            raise improper(found, float(values[0]))
     return Laplace(Gaussian(mean, tril), step, negative, converged)

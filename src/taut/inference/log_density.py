@@ -1,9 +1,10 @@
-"""log p(x, z) and its gradient at many z for one datum: one compiled program, called from the host.
+"""log p(x, z) and its gradient at many z for one datum: compiled programs, called from the host.
 
 Everything that Gaussian guides over a flat z need of a model is this: with z_k = m + L e_k, the
 gradients of a sample average in m and L are averages of grad log p(x, z_k) and of grad log p(x,
 z_k) e_k^T. Calls of any size run through one program of fixed width, which is compiled once;
-compilation takes longer than the fit of a small model.
+compilation takes longer than the fit of a small model. `function` and `arrays` are for those who
+compile a longer loop around it.
 """
 
 import copy
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from taut.core import AbstractModel, Datum
+from taut.inference.quick_compile import quick_jit
 
 __all__ = ["LogDensity"]
 
@@ -30,40 +32,47 @@ class LogDensity:
         datum: the data that z explains, whole.
 
     Attributes:
-        num_evaluations: values of z asked for so far.
+        function: (z, arrays) -> log p(x, z) in nats, pure; the same object for all data of one model.
+        arrays: the arrays of model and datum.
+        most: z at once that memory allows.
     """
 
     def __init__(self, model: AbstractModel, datum: Datum):
         arrays, static = eqx.partition((model, datum), eqx.is_array)
         self._model = model
-        self._arrays = jax.device_put(arrays)
-        self.num_evaluations = 0
+        self.arrays = jax.device_put(arrays)
         cells = sum(leaf.size for leaf in jax.tree.leaves(arrays))
-        self._width = int(min(_WIDTH, max(_CELLS // max(cells, 1), 1)))
+        self.most = int(max(_CELLS // max(cells, 1), 1))
 
         def log_joint(z: Any, arrays: Any) -> Any:
             model, datum = eqx.combine(arrays, static)
             return model.log_joint(datum, z)
 
-        self._both = jax.jit(jax.vmap(jax.value_and_grad(log_joint), in_axes=(0, None)))
+        self.function = log_joint
+        self._values = quick_jit(jax.vmap(log_joint, in_axes=(0, None)))
+        self._both = quick_jit(jax.vmap(jax.value_and_grad(log_joint), in_axes=(0, None)))
 
     def __call__(
         self, z: Float[np.ndarray, "K d"]
     ) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, "K d"]]:
         """Values in nats, (K,), and gradients, (K, d), as they come: possibly infinite or NaN."""
-        count = len(z)
-        self.num_evaluations += count
-        padded = np.concatenate([z, np.repeat(z[-1:], -count % self._width, axis=0)])
-        parts = [
-            self._both(padded[first : first + self._width], self._arrays)
-            for first in range(0, count, self._width)
-        ]
+        parts = [self._both(part, self.arrays) for part in self._cut(z)]
         values, gradients = (np.concatenate([np.asarray(p[i]) for p in parts]) for i in (0, 1))
-        return values[:count], gradients[:count]
+        return values[: len(z)], gradients[: len(z)]
+
+    def values(self, z: Float[np.ndarray, "K d"]) -> Float[np.ndarray, " K"]:
+        """Values in nats without gradients, as they come: possibly infinite or NaN."""
+        parts = [self._values(part, self.arrays) for part in self._cut(z)]
+        return np.concatenate([np.asarray(part) for part in parts])[: len(z)]
 
     def of(self, datum: Datum) -> "LogDensity":
         """The same program at other data of the same shapes, without compiling again."""
         other = copy.copy(self)
-        arrays, _ = eqx.partition((self._model, datum), eqx.is_array)
-        other._arrays, other.num_evaluations = jax.device_put(arrays), 0
+        other.arrays = jax.device_put(eqx.filter((self._model, datum), eqx.is_array))
         return other
+
+    def _cut(self, z: Float[np.ndarray, "K d"]) -> list[np.ndarray]:
+        """Parts of one length, the last filled up by repeating the last z."""
+        width = min(_WIDTH, self.most)
+        padded = np.concatenate([z, np.repeat(z[-1:], -len(z) % width, axis=0)])
+        return [padded[first : first + width] for first in range(0, len(padded), width)]

@@ -28,6 +28,7 @@ from jaxtyping import Float
 from scipy.special import stdtrit
 
 from taut.core import Estimate
+from taut.inference.log_density import LogDensity
 
 __all__ = ["AbstractAscent", "Ascended", "Ascent", "Round", "sample_average"]
 
@@ -45,16 +46,24 @@ class Ascended(NamedTuple):
         value: the sample average there, nats.
         num_steps: evaluations of the sample average and its gradient.
         converged: whether it was maximised to the tolerance.
+        first: the sample average at the start, nats.
     """
 
     guide: Any
     value: float
     num_steps: int
     converged: bool
+    first: float
 
 
 class AbstractAscent(ABC):
-    """How the sample average of one family of guides is evaluated and maximised."""
+    """How the sample average of one family of guides is evaluated and maximised.
+
+    Attributes:
+        log_density: log p(x, z).
+    """
+
+    log_density: LogDensity
 
     @abstractmethod
     def draws(self, generator: np.random.Generator, size: int) -> Any:
@@ -202,11 +211,13 @@ def _replicates(
     fresh, gains = [], []
     for _ in range(_REPLICATES):
         draws = ascent.draws(generator, size)
-        fresh.append(ascent.value(inner.guide, draws))
-        best = np.inf  # unknown until the round's own maximum is found
         if inner.converged:
-            best = ascent.maximise(inner.guide, draws, tolerance=tolerance).value
-        gains.append(best - fresh[-1])
+            best = ascent.maximise(inner.guide, draws, tolerance=tolerance)
+            fresh.append(best.first)
+            gains.append(best.value - best.first)
+        else:  # unknown until the round's own maximum is found
+            fresh.append(ascent.value(inner.guide, draws))
+            gains.append(np.inf)
     return np.asarray(fresh), np.asarray(gains)
 
 
