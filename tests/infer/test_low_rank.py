@@ -3,12 +3,13 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_gaussian_ascent import Quadratic
+from test_gaussian_ascent import Formula, Quadratic
 
 import taut
 from taut.api.guide_choice import choose_guide
-from taut.core import Datum, InputError, as_proposal
+from taut.core import Datum, InputError, RunError, as_proposal
 from taut.inference import Gaussian, GaussianAscent, LogDensity, LowRank, LowRankAscent
+from taut.inference.low_rank_climb import average
 from taut.inference.quasi_newton import rise
 
 DIM, RANK = 7, 2
@@ -72,7 +73,7 @@ def test_gradients_are_those_of_the_average(target):
     ascent, generator = LowRankAscent(target, DIM, RANK), np.random.default_rng(3)
     draws = ascent.draws(generator, 2)
     guide = LowRank(CENTRE + 0.1, np.full(DIM, 0.3), generator.normal(size=(DIM, RANK)))
-    function = ascent._function(guide, draws)
+    function = average(target, guide, draws)
     x = 0.1 * generator.normal(size=DIM * (RANK + 2))
     along, step = generator.normal(size=x.shape), 1e-5
     difference = (function(x + step * along)[0] - function(x - step * along)[0]) / (2 * step)
@@ -153,3 +154,27 @@ def test_a_wide_direction_is_believed_with_it_and_not_without():
     evidence = found["low-rank:1"].estimates["log_evidence"]
     assert abs(evidence.value - exact) < 5 * evidence.mc_error
     assert found["mean-field"].verdict.verdict != "believe"
+
+
+def test_mean_field_goes_on_where_newton_stops(float64):
+    """Sixty-four coordinates on a ridge: the optimum of mean-field is the inverse diagonal."""
+    dim = 64
+    precision = np.eye(dim) - 0.999 * np.ones((dim, dim)) / dim
+    density = LogDensity(Quadratic(precision), Datum(np.arange(dim) * 1.0))
+    ascent = GaussianAscent(density, dim, diagonal=True)
+    draws = ascent.draws(np.random.default_rng(5), 2)
+    begin = Gaussian(np.zeros(dim), 0.1 * np.eye(dim))
+    found = ascent.maximise(begin, draws, tolerance=1e-9)
+    assert found.converged
+    variance = np.mean(draws**2) * np.diagonal(found.guide.tril) ** 2
+    np.testing.assert_allclose(variance, 1 / np.diagonal(precision), rtol=1e-4)
+    np.testing.assert_allclose(found.guide.mean, np.arange(dim), atol=1e-3)
+
+
+def test_a_flat_direction_is_said_to_be_improper_by_quasi_newton_too(float64):
+    density = LogDensity(Formula(lambda z: -0.5 * z[0] ** 2), Datum(0.0))
+    ascent = LowRankAscent(density, 2, 1)
+    draws = ascent.draws(np.random.default_rng(0), 2)
+    begin = LowRank(np.ones(2), np.full(2, 0.1), np.full((2, 1), 0.05))
+    with pytest.raises(RunError, match=r"^improper posterior: .* coordinate 1 of z widens"):
+        ascent.maximise(begin, draws, tolerance=0.01)

@@ -13,11 +13,13 @@ from taut.inference.em import (
     log_evidences,
     run_em,
 )
-from taut.inference.gaussian_ascent import Gaussian, GaussianAscent
+from taut.inference.gaussian import Gaussian
+from taut.inference.gaussian_ascent import GaussianAscent
 from taut.inference.joint import JointState, joint
 from taut.inference.laplace import Laplace, laplace
 from taut.inference.log_density import LogDensity
-from taut.inference.low_rank_ascent import LowRank, LowRankAscent
+from taut.inference.low_rank_ascent import LowRankAscent
+from taut.inference.low_rank_climb import LowRank
 from taut.inference.minibatch import MinibatchState, minibatch
 from taut.inference.multi_start import Start, Starts, best_start
 from taut.inference.online_em import OnlineState, online_em, run_online_em

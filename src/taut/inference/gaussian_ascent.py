@@ -1,53 +1,24 @@
 """Full-rank and mean-field Gaussians that climb their sample-average ELBO by `newton_climb`."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import solve_triangular
 
-from taut.core import RunError
 from taut.guides import AtFeatures, FullRankGaussian, MeanFieldGaussian
+from taut.inference.gaussian import Gaussian, improper
 from taut.inference.log_density import LogDensity
+from taut.inference.low_rank_climb import LowRank, climb_low_rank
 from taut.inference.newton_climb import Filled, climb
 from taut.inference.sample_average import AbstractAscent, Ascended
 from taut.inference.spherical_radial import spherical_radial
 
-__all__ = ["Gaussian", "GaussianAscent", "ascend", "improper"]
+__all__ = ["GaussianAscent", "ascend"]
 
-
-class Gaussian(NamedTuple):
-    """N(mean, L L^T).
-
-    Attributes:
-        mean: (d,).
-        tril: L, (d, d), lower triangular with a positive diagonal.
-    """
-
-    mean: Float[np.ndarray, " d"]
-    tril: Float[np.ndarray, "d d"]
-
-    @property
-    def entropy(self) -> float:
-        """Nats, exact."""
-        d = len(self.mean)
-        return float(np.log(np.diagonal(self.tril)).sum() + 0.5 * d * (1 + np.log(2 * np.pi)))
-
-    @property
-    def scale(self) -> Float[np.ndarray, " d"]:
-        """Standard deviations."""
-        return np.linalg.norm(self.tril, axis=1)
-
-    def sample(self, generator: np.random.Generator, count: int) -> Float[np.ndarray, "K d"]:
-        """Independent draws."""
-        return self.mean + generator.standard_normal((count, len(self.mean))) @ self.tril.T
-
-    def log_prob(self, z: Float[np.ndarray, "K d"]) -> Float[np.ndarray, " K"]:
-        """Nats."""
-        inner = solve_triangular(self.tril, (z - self.mean).T, lower=True, check_finite=False)
-        return 0.5 * len(self.mean) - self.entropy - 0.5 * np.sum(inner**2, axis=0)
+# The Newton step of a mean-field mean needs the average curvature with all its small eigenvalues,
+# and the noise of that estimate grows with d. Where it fails, L-BFGS goes on.
+_NEWTON_STEPS, _NEWTON_DIM = 50, 50
 
 
 def ascend(
@@ -86,23 +57,6 @@ def ascend(
     )  # fmt: skip
 
 
-def improper(guide: Gaussian, value: float) -> RunError:
-    """The error of a bound that rises without end.
-
-    Arguments:
-        guide: the last one; its widest coordinate is named.
-        value: of the bound there, nats.
-    """
-    scales = guide.scale
-    return RunError(
-        "a bound that stops rising: a posterior of finite mass",
-        f"{value:.6g} nats and rising while coordinate {int(scales.argmax())} of z widens, at "
-        f"standard deviation {scales.max():.1g}",
-        "a proper prior for every parameter",
-        where="improper posterior",
-    )
-
-
 @dataclass(frozen=True)
 class GaussianAscent(AbstractAscent):
     """Full-rank and mean-field Gaussians for `sample_average`.
@@ -131,7 +85,21 @@ class GaussianAscent(AbstractAscent):
     def maximise(
         self, guide: Gaussian, draws: Float[np.ndarray, "K d"], *, tolerance: float
     ) -> Ascended:
-        return ascend(self.log_density, guide, draws, diagonal=self.diagonal, tolerance=tolerance)
+        if not self.diagonal:
+            return ascend(self.log_density, guide, draws, tolerance=tolerance)
+        steps = _NEWTON_STEPS if self.dim <= _NEWTON_DIM else 1
+        newton = ascend(
+            self.log_density, guide, draws, diagonal=True, tolerance=tolerance, max_steps=steps
+        )
+        if newton.converged or not np.isfinite(newton.value):
+            return newton
+        mean, tril = newton.guide
+        begun = LowRank(mean, np.diagonal(tril), np.zeros((self.dim, 0)))
+        risen = climb_low_rank(self.log_density, begun, draws, tolerance=tolerance)
+        found = Gaussian(risen.guide.mean, np.diag(risen.guide.scale))
+        return Ascended(
+            found, risen.value, newton.num_steps + risen.num_steps, risen.converged, newton.first
+        )
 
     def distance(self, first: Gaussian, second: Gaussian) -> float:
         return float(np.max(np.abs(first.mean - second.mean) / second.scale))

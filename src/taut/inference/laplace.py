@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from taut.inference.gaussian_ascent import Gaussian, improper
+from taut.inference.gaussian import Gaussian, improper
 from taut.inference.log_density import LogDensity
 
 __all__ = ["Laplace", "laplace"]

@@ -40,6 +40,7 @@ _RADIUS = 3.0  # standard deviations per coordinate that the mean moves in one s
 _REACH = 1e6  # factor on both limits at most, quadrupled by every full step
 _LEAST_STEP = 1e-8
 _RUNAWAY = 1e12  # how far one direction widens, at the limit step after step, before it is endless
+_SPREAD = 1e3  # widening, half of it in the last half of the steps, that is more than a slow climb
 _CHUNK = 128  # draws at once at most
 _FIRST_CELLS = 2**16  # numbers in the buffer, unless the first draws need more
 _GROWTH = 8  # of the buffer that has become too small
@@ -208,8 +209,9 @@ def _climb(
         start, start, unknown, low, low, one, one, one, jnp.zeros((), int), zero, zero > 0,
     ))  # fmt: skip
     converged = jnp.isfinite(end.value) & (end.model.decrement < tolerance) & ~end.runaway
-    spreading = (end.steps >= max_steps) & (max_steps > 1) & (_width(end.here) > 2 * end.halfway)
-    runaway = end.runaway | (end.value == jnp.inf) | (spreading & ~converged)
+    width = _width(end.here)
+    spreading = (width > 2 * end.halfway) & (width > _SPREAD * _width(start)) & ~converged
+    runaway = end.runaway | (end.value == jnp.inf) | (spreading & (end.steps >= max_steps))
     return Climbed(
         *end.here,
         end.first,

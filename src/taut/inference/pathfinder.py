@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.inference.gaussian_ascent import Gaussian
+from taut.inference.gaussian import Gaussian
 from taut.inference.log_density import LogDensity
 from taut.inference.quick_compile import quick_jit
 
