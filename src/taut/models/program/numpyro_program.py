@@ -3,6 +3,9 @@
     log p(x, theta) = sum over observed sites + sum over latent sites         log_likelihood, log_prior
     theta_s         = T_s(z_s),   T_s the map from R^n onto site s's support  log_volume
 
+Discrete latents with finitely many values are summed out; sites that depend on them count as
+log_likelihood (see `discrete`).
+
 Supports may depend on latents that come before (Uniform(0, a) with a latent). The program runs once for
 each compilation; every value in it is an argument, but for settings.
 """
@@ -19,6 +22,7 @@ from numpyro.distributions.transforms import IdentityTransform
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME, Datum, Terms
 from taut.models.program.abstract import AbstractProgram, Part
+from taut.models.program.discrete import Choice
 from taut.models.program.failures import place
 from taut.models.program.layout import Layout
 from taut.models.program.read import Reading, read
@@ -86,12 +90,15 @@ class NumPyroProgram(AbstractProgram):
         return NumPyroProgram(self.reading.all_rows()) if self.subsampled else self
 
     def terms(self, datum: Datum, z: Float[Array, " d"]) -> Terms:
-        placed = self._placed(datum, z)
+        placed, enumeration = self._placed(datum, z), self.reading.enumeration
+        touched = enumeration.touched if enumeration else frozenset()
         terms = {LOG_LIKELIHOOD: jnp.zeros(()), LOG_PRIOR: jnp.zeros(())}
-        for site in placed.sites.values():
-            if site["type"] == "sample":
+        for site_name, site in placed.sites.items():
+            if site["type"] == "sample" and site_name not in touched:
                 name = LOG_PRIOR if is_latent(site) else LOG_LIKELIHOOD
                 terms[name] += factor(site) * log_prob(site).sum()
+        if enumeration:
+            terms[LOG_LIKELIHOOD] += self._summed(datum, z)[0]
         return {**terms, LOG_VOLUME: placed.log_volume}
 
     def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
@@ -119,21 +126,48 @@ class NumPyroProgram(AbstractProgram):
         return self.layout.joined(free)
 
     def derived(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Array]:
-        sites = self._placed(datum, z).sites
+        sites, enumeration = self._placed(datum, z).sites, self.reading.enumeration
+        moving = enumeration.moving if enumeration else ()
         return {
-            n: jnp.asarray(s["value"]) for n, s in sites.items() if s["type"] == "deterministic"
+            n: jnp.asarray(s["value"])
+            for n, s in sites.items()
+            if s["type"] == "deterministic" and n not in moving
         }
 
     def parts(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Part]:
-        sites = self._placed(datum, z).sites
-        return {name: _part(site) for name, site in sites.items() if site["type"] == "sample"}
+        sites, enumeration = self._placed(datum, z).sites, self.reading.enumeration
+        touched = enumeration.touched if enumeration else frozenset()
+        parts = {
+            name: _part(site)
+            for name, site in sites.items()
+            if site["type"] == "sample" and name not in touched
+        }
+        if enumeration:
+            total, rows = self._summed(datum, z)
+            whole = bool(enumeration.shared) or not enumeration.local
+            # Data first: the name that a message is about.
+            name = min(touched, key=lambda n: not sites[n]["is_observed"])
+            part = _part(sites[name])
+            parts[name] = part._replace(log_prob=total if whole else rows)
+        return parts
+
+    def _summed(self, datum: Datum, z: Float[Array, " d"]) -> tuple[Array, Array]:
+        """The sites that depend on discrete latents, these summed out: in all, and by row."""
+        enumeration = self.reading.enumeration
+        assert enumeration is not None
+
+        def log_probs(choice: Choice) -> dict[str, Array]:
+            sites = self._placed(datum, z, choice).sites
+            return {n: factor(sites[n]) * log_prob(sites[n]) for n in enumeration.touched}
+
+        return enumeration.marginal(log_probs, self.row_scale)
 
     def _held(self) -> Datum:
         rows = self.reading.rows
         index = None if rows is None else jnp.arange(rows.batch)
         return Datum(x=self.reading.held, index=index)
 
-    def _placed(self, datum: Datum, z: Float[Array, " d"]) -> _Placed:
+    def _placed(self, datum: Datum, z: Float[Array, " d"], choice: Choice | None = None) -> _Placed:
         """One run at z, with the log-volume of the maps onto the supports."""
         parts, volume = self.layout.parts(z), [jnp.zeros(())]
 
@@ -146,7 +180,7 @@ class NumPyroProgram(AbstractProgram):
                 volume.append(scale * jnp.sum(transform.log_abs_det_jacobian(free, value)))
             return value
 
-        sites = self.reading.run(datum, value_of)
+        sites = self.reading.run(datum, value_of, choice)
         return _Placed(sites, jnp.sum(jnp.stack(volume)))
 
 

@@ -17,11 +17,12 @@ from jaxtyping import Array
 from taut.core import Datum
 from taut.errors import InputError
 from taut.models.program.arguments import check_names, parted, whole
+from taut.models.program.discrete import Choice, Enumeration, Finite, enumerated
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout, lay_out
 from taut.models.program.rows import Rows, as_rows, reached
 from taut.models.program.supports import Site, free_shape, onto
-from taut.models.program.tracing import is_latent, log_prob, plates_of, run
+from taut.models.program.tracing import factor, is_latent, is_summed, log_prob, plates_of, run
 
 __all__ = ["Reading", "read"]
 
@@ -38,6 +39,7 @@ class Reading:
         layout: where its latents stand in z.
         all_layout: the same with the locals of all rows.
         rows: the plate that is subsampled.
+        enumeration: how its discrete latents are summed out; None where there are none.
         held: arrays with which `constrain` runs the program; None unless bounds of supports move with z.
     """
 
@@ -46,9 +48,15 @@ class Reading:
     layout: Layout
     all_layout: Layout
     rows: Rows | None
+    enumeration: Enumeration | None = None
     held: dict[str, Any] | None = None
 
-    def run(self, datum: Datum, value_of: Callable[[dict[str, Any]], Array]) -> Sites:
+    def run(
+        self,
+        datum: Datum,
+        value_of: Callable[[dict[str, Any]], Array],
+        choice: Choice | None = None,
+    ) -> Sites:
         """The program on a datum, or on the rows `datum.index` of it.
 
         Raises:
@@ -67,7 +75,7 @@ class Reading:
             index = rows.plate_index(datum.index)
         arguments = whole(arrays, self.settings)
         with reading(self.program):
-            return run(self.program, arguments, value_of, rows, index)
+            return run(self.program, arguments, value_of, rows, index, choice)
 
     def all_rows(self) -> "Reading":
         """The reading of the same program with all rows at once."""
@@ -99,7 +107,8 @@ def read(
         found = Reading(program, settings, layout, layout, rows)
         if rows.batch < rows.size:
             found = _in_batches(found, arrays)
-    return _with_bounds(found, arrays), arrays
+    found = _with_bounds(_with_enumeration(found, sites, arrays), arrays)
+    return found, arrays
 
 
 def _blank(msg: dict[str, Any]) -> Array:
@@ -123,6 +132,8 @@ def _traced(
         for name, site in sites.items():
             if is_latent(site):  # while the bounds of its support can be computed with
                 site["free_shape"] = free_shape(site["fn"].support, name, site["fn"].shape())
+            elif is_summed(site):
+                site["finite"] = Finite.of(name, site)
         seen.append(sites)
 
     index = None if rows is None else jnp.arange(rows.batch)
@@ -135,11 +146,14 @@ def _check(program: Callable, sites: Sites, data: Mapping[str, Any]) -> None:
     """Whether there is something to infer, and the observed values have their sites' shapes."""
     where = place(program)
     if not any(is_latent(site) for site in sites.values()):
-        raise InputError("at least one latent", "none", "numpyro.sample without obs", where=where)
+        wish = "at least one continuous latent" if any(map(is_summed, sites.values())) else ""
+        raise InputError(
+            wish or "at least one latent", "none", "numpyro.sample without obs", where=where
+        )
     for name, site in sites.items():
         if site["type"] != "sample":
             continue
-        if is_latent(site):
+        if is_latent(site) or is_summed(site):
             _check_meant_as_latent(name, program, data, where)
         else:
             _check_observed(name, site, where)
@@ -198,6 +212,64 @@ def _layout(sites: Sites, plate: str | None) -> Layout:
             if frame.name == plate:
                 axes[name] = len(site["fn"].batch_shape) + frame.dim
     return lay_out(tuple(latents), free_shapes, axes)
+
+
+def _with_enumeration(found: Reading, sites: Sites, arrays: dict[str, Any]) -> Reading:
+    """The reading with its discrete latents summed out.
+
+    Raises:
+        InputError: they cannot be; see `enumerated`.
+    """
+    finite = [site["finite"] for site in sites.values() if "finite" in site]
+    if not finite:
+        return found
+    where = place(found.program)
+    latents = {n: jnp.zeros(s["fn"].shape()) for n, s in sites.items() if is_latent(s)}
+    order = [n for n, s in sites.items() if s["type"] == "sample"]
+    named = [n for n, s in sites.items() if s["type"] == "deterministic"]
+
+    def outcomes(choice: Choice, arrays: dict[str, Any]) -> list[Any]:
+        arguments = whole(arrays, found.settings)
+        made = run(found.program, arguments, lambda m: latents[m["name"]], choice=choice)
+        bounds = [jax.tree.leaves(made[n]["fn"].support) for n in latents]
+        # One number for each, so that the flat results keep their places.
+        return [
+            *(log_prob(made[n]) for n in order),
+            *(sum((jnp.sum(leaf) for leaf in leaves), jnp.zeros(())) for leaves in bounds),
+            *(jnp.asarray(made[n]["value"]) for n in named),
+        ]
+
+    blank = {f.name: jnp.zeros(f.shape, jnp.int32) for f in finite}
+    jaxpr = jax.make_jaxpr(outcomes)(blank, arrays).jaxpr
+    rest = [False] * len(jax.tree.leaves(arrays))
+    depends: dict[str, tuple[str, ...]] = {}
+    moving: set[str] = set()
+    for f in finite:
+        _, touched = reached(jaxpr, [name == f.name for name in sorted(blank)] + rest)
+        places = iter(touched)
+        depends[f.name] = tuple(n for n in order if next(places))
+        bent = [n for n in latents if next(places)]
+        moving |= {n for n in named if next(places)}
+        if bent:
+            raise InputError(
+                f"supports that discrete latents do not move, such as '{f.name}'",
+                f"site '{bent[0]}' on one that it does",
+                "a latent on the unit interval, scaled to its bounds", where=where,
+            )  # fmt: skip
+    batched = (
+        None if found.rows is None or found.rows.batch == found.rows.size else found.rows.plate
+    )
+    plates = {n: plates_of(s) for n, s in sites.items() if s["type"] == "sample"}
+    enumeration = enumerated(finite, depends.__getitem__, plates, sorted(moving), batched, where)
+    assert enumeration is not None
+
+    def log_probs(choice: Choice) -> dict[str, Array]:
+        arguments = whole(arrays, found.settings)
+        made = run(found.program, arguments, lambda m: latents[m["name"]], choice=choice)
+        return {n: factor(made[n]) * log_prob(made[n]) for n in enumeration.touched}
+
+    enumeration.check_rows(log_probs, where)
+    return replace(found, enumeration=enumeration)
 
 
 def _in_batches(found: Reading, arrays: dict[str, Any]) -> Reading:

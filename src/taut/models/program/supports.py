@@ -58,10 +58,10 @@ def onto(support: Constraint, name: str) -> Any:
     """
     if support.is_discrete:
         raise InputError(
-            "a continuous latent",
+            "a continuous latent, or one with finitely many values",
             f"a discrete one with support {support!r}",
-            "summing it out of the program: logsumexp over its values of their log-probability "
-            "plus the log-likelihood (numpyro.distributions.MixtureSameFamily, or numpyro.factor)",
+            "dist.Categorical where it can be cut off, which is summed out, or the marginal "
+            "distribution (GammaPoisson for a Poisson rate, BetaBinomial, MixtureSameFamily)",
             where=f"site '{name}'",
         )
     try:

@@ -10,9 +10,10 @@ from numpyro.handlers import seed, trace
 from numpyro.primitives import Messenger
 
 from taut.errors import InputError
+from taut.models.program.discrete import Choice, choose, is_finite
 from taut.models.program.rows import Rows
 
-__all__ = ["factor", "is_latent", "log_prob", "plates_of", "run"]
+__all__ = ["factor", "is_latent", "is_summed", "log_prob", "plates_of", "run"]
 
 
 def run(
@@ -21,6 +22,7 @@ def run(
     value_of: Callable[[dict[str, Any]], Array],
     rows: Rows | None = None,
     index: Int[Array, " B"] | None = None,
+    choice: Choice | None = None,
 ) -> dict[str, dict[str, Any]]:
     """One run of a program.
 
@@ -30,6 +32,7 @@ def run(
         value_of: the value of a latent, from NumPyro's message about its site.
         rows: the plate that is subsampled.
         index: what that plate hands to the program, (B,).
+        choice: values of the discrete latents by their numbers; the first ones where there is none.
 
     Returns:
         The sites by name, in order, as NumPyro describes them; `scale` holds N/B for single rows.
@@ -44,7 +47,7 @@ def run(
         validation_enabled(False),
         seed(rng_seed=0),
         trace() as sites,
-        _Given(value_of, rows, index),
+        _Given(value_of, rows, index, choice or {}),
     ):
         program(**arguments)
     return sites
@@ -57,6 +60,16 @@ def log_prob(site: dict[str, Any]) -> Array:
 
 
 def is_latent(site: dict[str, Any]) -> bool:
+    """Whether a site is a latent that has a place in z."""
+    return _is_hidden(site) and not is_finite(site["fn"])
+
+
+def is_summed(site: dict[str, Any]) -> bool:
+    """Whether a site is a discrete latent that is summed out."""
+    return _is_hidden(site) and is_finite(site["fn"])
+
+
+def _is_hidden(site: dict[str, Any]) -> bool:
     return site["type"] == "sample" and not site["is_observed"]
 
 
@@ -73,9 +86,9 @@ def factor(site: dict[str, Any]) -> Any:
 class _Given(Messenger):
     """Gives each latent its value and the subsampled plate its rows."""
 
-    def __init__(self, value_of: Callable, rows: Rows | None, index: Array | None):
+    def __init__(self, value_of: Callable, rows: Rows | None, index: Array | None, choice: Choice):
         super().__init__()
-        self.value_of, self.rows, self.index = value_of, rows, index
+        self.value_of, self.rows, self.index, self.choice = value_of, rows, index, choice
         self.rest = 1.0  # what a plate that sees B rows, not N, lacks of the factor N/B
 
     def process_message(self, msg: dict[str, Any]) -> None:
@@ -117,7 +130,7 @@ class _Given(Messenger):
     def _sample(self, msg: dict[str, Any]) -> None:
         if self.rows is not None and self.rest != 1.0 and self.rows.plate in plates_of(msg):
             msg["scale"] = factor(msg) * self.rest
-        if not is_latent(msg):
+        if not _is_hidden(msg):
             return
         if msg.get("_control_flow_done"):
             raise InputError(
@@ -127,4 +140,5 @@ class _Given(Messenger):
                 where=f"site '{msg['name']}'",
             )
         if msg["value"] is None:
-            msg["value"] = jnp.asarray(self.value_of(msg))
+            summed = is_finite(msg["fn"])
+            msg["value"] = choose(msg, self.choice) if summed else jnp.asarray(self.value_of(msg))

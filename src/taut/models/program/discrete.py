@@ -1,0 +1,282 @@
+"""Discrete latents of a program, summed out exactly.
+
+    log p(x, theta) = log sum_g exp( A(g) + sum_n log sum_r exp B_n(g, r) )
+
+g runs over the joint values of the discrete latents outside of plates, r over those of one row of the
+plate that holds the others; A and B_n add up the sites whose density depends on them. The sum over
+rows stands outside of the sum over r because rows are independent given g and the continuous latents:
+N rows of R values cost N R evaluations, not R^N. Whether they are is checked on the program.
+
+In a minibatch of a plate whose rows own the discrete latents, the sum over n counts N/B times.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from taut.errors import InputError
+
+__all__ = ["Choice", "Enumeration", "Finite", "choose", "enumerated", "is_finite"]
+
+Choice = dict[
+    str, Any
+]  # for each discrete latent the numbers of its values, of its batch shape or less
+Sites = dict[str, dict[str, Any]]
+
+_MOST = 1024  # joint values
+
+
+class Finite(NamedTuple):
+    """A discrete latent with finitely many values.
+
+    Attributes:
+        name: of the site.
+        num_values: V.
+        shape: of its batch, with 1 along the plates around it.
+        dims: axes of these plates, negative and ascending.
+        sizes: of these plates.
+        plates: their names.
+    """
+
+    name: str
+    num_values: int
+    shape: tuple[int, ...]
+    dims: tuple[int, ...]
+    sizes: tuple[int, ...]
+    plates: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, site: dict[str, Any]) -> "Finite":
+        """What a traced site is."""
+        fn, frames = site["fn"], sorted(site["cond_indep_stack"], key=lambda frame: frame.dim)
+        shape = list(fn.batch_shape)
+        for frame in frames:
+            shape[frame.dim] = 1
+        return cls(
+            name,
+            len(fn.enumerate_support(expand=False)),
+            tuple(shape),
+            tuple(frame.dim for frame in frames),
+            tuple(frame.size for frame in frames),
+            tuple(frame.name for frame in frames),
+        )
+
+
+def is_finite(fn: Any) -> bool:
+    """Whether a distribution is discrete and can list its values."""
+    return bool(fn.support.is_discrete and fn.has_enumerate_support)
+
+
+def choose(msg: dict[str, Any], choice: Choice) -> Array:
+    """The value of a discrete latent by its number; the first value where there is none."""
+    fn = msg["fn"]
+    values = fn.enumerate_support(expand=False)
+    values = values.reshape(len(values), *fn.event_shape)
+    picked = values[jnp.asarray(choice.get(msg["name"], 0))]
+    return jnp.broadcast_to(picked, fn.shape())
+
+
+@dataclass(frozen=True, eq=False)
+class Enumeration:
+    """How the discrete latents of a program are summed out.
+
+    Attributes:
+        shared: those outside of plates.
+        local: those inside of one plate, or of the same plates.
+        by_shared: sites whose density depends on shared ones but on no local one.
+        by_local: sites whose density depends on local ones.
+        moving: names of what the program computes from discrete latents.
+        subsampled: whether the rows of the local ones are those of a minibatch.
+    """
+
+    shared: tuple[Finite, ...]
+    local: tuple[Finite, ...]
+    by_shared: tuple[str, ...]
+    by_local: tuple[str, ...]
+    moving: tuple[str, ...]
+    subsampled: bool
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """Sites whose density depends on a discrete latent."""
+        return frozenset(self.by_shared + self.by_local)
+
+    def marginal(
+        self,
+        run: Callable[[Choice], dict[str, Float[Array, "..."]]],
+        row_scale: float,
+    ) -> tuple[Float[Array, ""], Float[Array, "..."]]:
+        """The touched sites' log-density with discrete latents summed out, and its rows.
+
+        Arguments:
+            run: from a choice to the log-probability of each site, cell by cell, with its factor.
+            row_scale: N/B.
+
+        Returns:
+            nats in all; and by row, unscaled, where there are local ones and no shared ones.
+        """
+        scale = row_scale if self.subsampled else 1.0
+
+        def given_shared(g: Array) -> tuple[Array, Array]:
+            def given_both(r: Array) -> tuple[Array, Array]:
+                log_probs = run(_choice(self.shared, g) | _choice(self.local, r))
+                alone = sum((log_probs[n].sum() for n in self.by_shared), jnp.zeros(()))
+                dims = self.local[0].dims if self.local else ()
+                rows = [_by_row(log_probs[n], dims) for n in self.by_local]
+                return alone, sum(rows[1:], rows[0]) / scale if rows else jnp.zeros(())
+
+            alone, rows = jax.vmap(given_both)(jnp.asarray(_table(self.local)))
+            rows = jax.nn.logsumexp(rows, axis=0)
+            return alone[0] + scale * rows.sum(), rows
+
+        each, rows = jax.vmap(given_shared)(jnp.asarray(_table(self.shared)))
+        return jax.nn.logsumexp(each), rows[0]
+
+    def check_rows(
+        self, run: Callable[[Choice], dict[str, Float[Array, "..."]]], where: str
+    ) -> None:
+        """Whether every row reads its own discrete latents only.
+
+        Raises:
+            InputError: another row's change its density.
+        """
+        if not self.local:
+            return
+        generator, table = np.random.default_rng(0), _table(self.local)
+        dims, sizes = self.local[0].dims, self.local[0].sizes
+        alike = jax.jit(lambda r: _rows(run(_choice(self.local, r)), self.by_local, dims))
+        each = np.stack([np.asarray(alike(jnp.asarray(r))) for r in table])
+        numbers = generator.integers(len(table), size=sizes)
+        mixed = _mixed(self.local, table, numbers)
+        found = np.asarray(jax.jit(lambda c: _rows(run(c), self.by_local, dims))(mixed))
+        expected = np.take_along_axis(each, numbers[None], axis=0)[0]
+        # Sums of like terms in another order differ by rounding alone.
+        scale = np.abs(expected).max(where=np.isfinite(expected), initial=1.0)
+        tolerance = 1e3 * np.finfo(expected.dtype).eps * scale
+        if not np.allclose(found, expected, rtol=0, atol=tolerance, equal_nan=True):
+            raise _refused(
+                f"rows of plate '{self.local[0].plates[-1]}' that read their own discrete latents",
+                "rows that depend on those of others", where,
+            )  # fmt: skip
+
+
+def enumerated(
+    finite: Sequence[Finite],
+    depends: Callable[[str], Sequence[str]],
+    plates: dict[str, tuple[str, ...]],
+    moving: Sequence[str],
+    batched: str | None,
+    where: str,
+) -> Enumeration | None:
+    """How discrete latents are summed out; None where there are none.
+
+    Arguments:
+        finite: the discrete latents.
+        depends: from one's name to the sites whose density depends on it.
+        plates: names of the plates around each site.
+        moving: what the program computes from discrete latents.
+        batched: the plate of which minibatches are taken.
+        where: the program, for messages.
+
+    Raises:
+        InputError: too many joint values; latents in several plates; a site outside of the plate, or
+            in a minibatch of another one, depends on them.
+    """
+    if not finite:
+        return None
+    shared = tuple(f for f in finite if not f.dims)
+    local = tuple(f for f in finite if f.dims)
+    if len({f.plates for f in local}) > 1:
+        raise _refused(
+            "discrete latents in one plate, or outside of all",
+            " and ".join(f"'{f.name}' in {', '.join(f.plates)}" for f in local[:2]), where,
+        )  # fmt: skip
+    count = math.prod(f.num_values ** math.prod(f.shape) for f in finite)
+    if count > _MOST:
+        names = ", ".join(f"'{f.name}'" for f in finite)
+        raise _refused(
+            f"at most {_MOST} joint values of the discrete latents of a row", f"{count} of {names}",
+            where,
+        )  # fmt: skip
+    by_local = {name for f in local for name in depends(f.name)}
+    by_shared = {name for f in shared for name in depends(f.name)} - by_local
+    for name in sorted(by_local):
+        if not set(local[0].plates) <= set(plates[name]):
+            raise _refused(
+                f"what depends on '{local[0].name}' inside of plate '{local[0].plates[-1]}'",
+                f"site '{name}' outside", where,
+            )  # fmt: skip
+    if batched is not None:
+        owned = bool(local) and batched in local[0].plates
+        biased = [n for n in sorted(by_shared | by_local) if batched in plates[n]]
+        if biased and (shared or not owned):
+            raise InputError(
+                f"no sum over discrete latents around the rows of plate '{batched}'",
+                f"site '{biased[0]}', whose minibatches would be biased",
+                f"no subsampling of '{batched}'", where=where,
+            )  # fmt: skip
+    subsampled = batched is not None and bool(local) and batched in local[0].plates
+    return Enumeration(
+        shared, local, tuple(sorted(by_shared)), tuple(sorted(by_local)), tuple(moving), subsampled
+    )
+
+
+def _refused(expected: str, got: str, where: str) -> InputError:
+    return InputError(
+        expected, got,
+        "numpyro.plate around independent ones, summing them out in the program, or a guide over them "
+        "with the score function (RLOO, VIMCO), which `taut.infer` does not fit",
+        where=where,
+    )  # fmt: skip
+
+
+def _table(finite: Sequence[Finite]) -> np.ndarray:
+    """All joint values, one a line: (R, cells)."""
+    cells = [range(f.num_values) for f in finite for _ in range(math.prod(f.shape))]
+    lines = list(itertools.product(*cells))
+    return np.asarray(lines, np.int32).reshape(len(lines), len(cells))
+
+
+def _choice(finite: Sequence[Finite], line: Any) -> Choice:
+    """A line of the table as a choice that all rows share."""
+    sizes = [math.prod(f.shape) for f in finite]
+    parts = np.cumsum([0, *sizes])
+    return {
+        f.name: line[a:b].reshape(f.shape)
+        for f, a, b in zip(finite, parts[:-1], parts[1:], strict=True)
+    }
+
+
+def _mixed(finite: Sequence[Finite], table: np.ndarray, numbers: np.ndarray) -> Choice:
+    """A choice of its own for every row: numbers of lines, of the plates' sizes."""
+    made: Choice = {}
+    for f in finite:
+        shape = list(f.shape)
+        for dim, size in zip(f.dims, f.sizes, strict=True):
+            shape[dim] = size
+        line_of = np.ones(len(shape), int)
+        for dim, size in zip(f.dims, f.sizes, strict=True):
+            line_of[dim] = size
+        spread, out = numbers.reshape(line_of), np.zeros(shape, np.int32)
+        for number, line in enumerate(table):
+            out = np.where(spread == number, _choice(finite, line)[f.name], out)
+        made[f.name] = jnp.asarray(out)
+    return made
+
+
+def _rows(log_probs: dict[str, Array], names: Sequence[str], dims: tuple[int, ...]) -> Array:
+    rows = [_by_row(log_probs[name], dims) for name in names]
+    return sum(rows[1:], rows[0])
+
+
+def _by_row(log_prob: Array, dims: tuple[int, ...]) -> Array:
+    """A site's log-probability summed over all axes but those of the plates."""
+    kept = {log_prob.ndim + dim for dim in dims}
+    return log_prob.sum(axis=tuple(i for i in range(log_prob.ndim) if i not in kept))
