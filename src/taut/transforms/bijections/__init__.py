@@ -1,0 +1,51 @@
+"""Layers with an inverse, for vectors and elementwise."""
+
+from taut.transforms.bijections.actnorm import ActNorm, started
+from taut.transforms.bijections.affine import Affine
+from taut.transforms.bijections.autoregressive import AffineAutoregressive, SplineAutoregressive
+from taut.transforms.bijections.context_vector import ContextVector, check_condition
+from taut.transforms.bijections.coupling import AffineCoupling, SplineCoupling
+from taut.transforms.bijections.flowjax_adapter import FlowJAXBijection
+from taut.transforms.bijections.iaf import InverseAutoregressive
+from taut.transforms.bijections.inverse import Inverse
+from taut.transforms.bijections.invertible_linear import InvertibleLinear
+from taut.transforms.bijections.logit import Logit
+from taut.transforms.bijections.permute import Permute, reversal, reversed_riffle
+from taut.transforms.bijections.planar import Planar
+from taut.transforms.bijections.radial import Radial
+from taut.transforms.bijections.reshape import Reshape
+from taut.transforms.bijections.standardize import Standardize
+from taut.transforms.bijections.sylvester import Sylvester
+from taut.transforms.bijections.transformers import (
+    AbstractTransformer,
+    AffineTransformer,
+    SplineTransformer,
+)
+
+__all__ = [
+    "AbstractTransformer",
+    "ActNorm",
+    "Affine",
+    "AffineAutoregressive",
+    "AffineCoupling",
+    "AffineTransformer",
+    "ContextVector",
+    "FlowJAXBijection",
+    "Inverse",
+    "InverseAutoregressive",
+    "InvertibleLinear",
+    "Logit",
+    "Permute",
+    "Planar",
+    "Radial",
+    "Reshape",
+    "SplineAutoregressive",
+    "SplineCoupling",
+    "SplineTransformer",
+    "Standardize",
+    "Sylvester",
+    "check_condition",
+    "reversal",
+    "reversed_riffle",
+    "started",
+]

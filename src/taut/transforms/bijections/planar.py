@@ -1,0 +1,80 @@
+"""`Planar`: an expansion along a vector, as a function of one direction.
+
+    z = x + u tanh(w^T x + b),        log |det dz/dx| = log(1 + w^T u / cosh(w^T x + b)^2)
+
+It is invertible where w^T u > -1, which holds for
+
+    u = v + (m(w^T v) - w^T v) w / |w|^2,        m(t) = -1 + softplus(t + log(e - 1)),
+
+m(0) = 0, so that v = 0 is the identity (the paper's m has m(0) = log 2 - 1 < 0). The inverse is exact:
+a = w^T x + b solves a + w^T u tanh(a) = w^T z + b, and x = z - u tanh(a).
+
+Source: Rezende and Mohamed, Variational inference with normalizing flows (ICML 2015), equations 10 to 12
+and appendix A.1.
+"""
+
+import math
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.bijections.context_vector import ContextVector
+from taut.transforms.bijections.tanh_root import tanh_root
+
+__all__ = ["Planar"]
+
+_START = 0.1  # standard deviation of v at the start; w has the length one in expectation
+_SHIFT = math.log(math.expm1(1.0))
+_TINY = 1e-12  # added to |w|^2
+
+
+class Planar(AbstractBijection):
+    """One hidden unit.
+
+    Attributes:
+        x_shape, z_shape: (D,).
+        parameters: w, v and b, (2 D + 1,).
+    """
+
+    name: ClassVar[str] = "planar"
+
+    x_shape: Shape = eqx.field(static=True)
+    z_shape: Shape = eqx.field(static=True)
+    parameters: ContextVector
+
+    def __init__(self, dim: int, *, condition_dim: int | None = None, key: PRNGKeyArray):
+        self.x_shape = self.z_shape = (dim,)
+        w, v = jax.random.normal(key, (2, dim)) / math.sqrt(dim)
+        self.parameters = ContextVector(
+            jnp.concatenate([w, _START * v, jnp.zeros(1)]), condition_dim
+        )
+
+    @property
+    def condition_shape(self) -> Shape | None:
+        return self.parameters.condition_shape
+
+    def _constrained(self, condition: Array | None) -> tuple[Array, Array, Array]:
+        """w, u, b."""
+        dim, parameters = self.x_shape[0], self.parameters(condition)
+        w, v, b = parameters[:dim], parameters[dim : 2 * dim], parameters[-1]
+        along = w @ v
+        wanted = -1 + jax.nn.softplus(along + _SHIFT)
+        return w, v + (wanted - along) * w / (w @ w + _TINY), b
+
+    def encode_and_log_det(
+        self, x: Array, condition: Array | None = None
+    ) -> tuple[Array, Float[Array, ""]]:
+        w, u, b = self._constrained(condition)
+        t = jnp.tanh(w @ x + b)
+        return x + u * t, jnp.log1p((w @ u) * (1 - t**2))
+
+    def decode_and_log_det(
+        self, z: Array, condition: Array | None = None
+    ) -> tuple[Array, Float[Array, ""]]:
+        w, u, b = self._constrained(condition)
+        t = jnp.tanh(tanh_root(w @ u, w @ z + b))
+        return z - u * t, -jnp.log1p((w @ u) * (1 - t**2))
