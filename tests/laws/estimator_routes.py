@@ -79,7 +79,7 @@ class Route(NamedTuple):
 
 def moved_state(estimator: AbstractEstimator, route: Route) -> Any:
     """A state of the estimator in which nothing is at its start, where much is zero."""
-    start = estimator.init(jax.random.key(1), datum(route.x))
+    start = estimator.init(jax.random.key(1), datum(route.x), route.pair.guide)
     return jax.tree.map(lambda a: a + 0.6 if eqx.is_inexact_array(a) else a, start)
 
 

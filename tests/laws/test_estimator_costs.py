@@ -51,7 +51,7 @@ def operations(estimator: AbstractEstimator, bound: AbstractBound, *, binary: bo
     model = Decoder(MLP(LATENTS, (HIDDEN,), PIXELS, activation="relu", key=keys[0]))
     guide = Encoder(MLP(PIXELS, (10,), 2 * LATENTS, activation="relu", key=keys[1]), binary)
     rows = Datum(x=jnp.ones((ROWS, PIXELS)))
-    aux = estimator.init(keys[2], Datum(x=rows.x[0]))
+    aux = estimator.init(keys[2], Datum(x=rows.x[0]), guide)
 
     def mean_surrogate(pair, rows, keys):
         def one(row, key):

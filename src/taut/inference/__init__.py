@@ -31,6 +31,7 @@ from taut.inference.sample_average import AbstractAscent, Ascended, Ascent, Roun
 from taut.inference.semi_amortized import SemiAmortizedState, semi_amortized
 from taut.inference.starts import check_components, kmeans_plus_plus, random_start
 from taut.inference.variational_em import VariationalEMState, variational_em
+from taut.inference.wake_sleep import WakeSleepState, wake_sleep
 
 __all__ = [
     "AbstractAlternation",
@@ -63,6 +64,7 @@ __all__ = [
     "Start",
     "Starts",
     "VariationalEMState",
+    "WakeSleepState",
     "averaged",
     "best_of_restarts",
     "best_start",
@@ -84,4 +86,5 @@ __all__ = [
     "sample_average",
     "semi_amortized",
     "variational_em",
+    "wake_sleep",
 ]
