@@ -56,13 +56,18 @@ class AbstractDiscreteProposal(AbstractProposal):
 
     @property
     @abstractmethod
-    def num_layers(self) -> int:
-        """How many layers of units z has."""
+    def unit_shapes(self) -> tuple[tuple[int, int], ...]:
+        """For each layer the number of its units and of the outcomes of each."""
 
     @property
-    @abstractmethod
+    def num_layers(self) -> int:
+        """How many layers of units z has."""
+        return len(self.unit_shapes)
+
+    @property
     def num_outcomes(self) -> int:
         """Size of the support."""
+        return math.prod(each**units for units, each in self.unit_shapes)
 
     @abstractmethod
     def layer(self, above: tuple[Any, ...]) -> "AbstractFactorizedProposal":
@@ -113,6 +118,17 @@ class AbstractDiscreteProposal(AbstractProposal):
         at, fresh, made = self.layers_of(z), self.layers_of(noise), []
         for i in range(self.num_layers):
             made.append(self.layer(at[:i]).condition(at[i], fresh[i]))
+        return self.from_layers(tuple(made))
+
+    def fresh_noise(self, z: Any, noise: Any) -> Any:
+        """The fresh noise from which `condition` makes this noise, where `hard(noise)` is z.
+
+        It is independent of z, with the law of noise. Held fixed, it says how the noise of a draw moves
+        with the logits while the outcome stays.
+        """
+        at, parts, made = self.layers_of(z), self.layers_of(noise), []
+        for i in range(self.num_layers):
+            made.append(self.layer(at[:i]).fresh_noise(at[i], parts[i]))
         return self.from_layers(tuple(made))
 
     def conditional_noise(self, z: Any, key: PRNGKeyArray) -> Any:
@@ -166,13 +182,8 @@ class AbstractFactorizedProposal(AbstractDiscreteProposal):
         """The inverse of `from_numbers`."""
 
     @property
-    def num_layers(self) -> int:
-        return 1
-
-    @property
-    def num_outcomes(self) -> int:
-        num_units, num_each = self.unit_shape
-        return num_each**num_units
+    def unit_shapes(self) -> tuple[tuple[int, int], ...]:
+        return (self.unit_shape,)
 
     @property
     @abstractmethod
@@ -247,6 +258,12 @@ class BernoulliProposal(AbstractFactorizedProposal):
         side = 2.0 * z - 1.0
         return side * jax.nn.softplus(noise + jax.nn.softplus(side * self.logits)) - self.logits
 
+    def fresh_noise(self, z: Float[Array, " D"], noise: Float[Array, " D"]) -> Float[Array, " D"]:
+        side = 2.0 * z - 1.0
+        size = side * (self.logits + noise)
+        # log(e^a - 1), the inverse of softplus.
+        return size + jnp.log(-jnp.expm1(-size)) - jax.nn.softplus(side * self.logits)
+
     def antithetic(self, noise: Float[Array, " D"]) -> Float[Array, " D"]:
         return -noise
 
@@ -303,6 +320,18 @@ class CategoricalProposal(AbstractFactorizedProposal):
         top = fresh + jax.nn.logsumexp(self.logits, axis=1, keepdims=True)
         below = -jnp.logaddexp(-noise - self.logits, -top)
         return jnp.where(z > 0.5, top, below) - self.logits
+
+    def fresh_noise(
+        self, z: Float[Array, "D C"], noise: Float[Array, "D C"]
+    ) -> Float[Array, "D C"]:
+        won, perturbed = z > 0.5, self.logits + noise
+        top = jnp.sum(z * perturbed, axis=1, keepdims=True)
+        below = jnp.where(won, -1.0, perturbed - top)
+        return jnp.where(
+            won,
+            perturbed - jax.nn.logsumexp(self.logits, axis=1, keepdims=True),
+            noise - jnp.log(-jnp.expm1(below)),
+        )
 
     def antithetic(self, noise: Float[Array, "D C"]) -> Float[Array, "D C"]:
         raise InputError(

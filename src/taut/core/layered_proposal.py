@@ -39,12 +39,8 @@ class LayeredProposal(AbstractDiscreteProposal):
     second: Callable[[Any], AbstractFactorizedProposal]
 
     @property
-    def num_layers(self) -> int:
-        return 2
-
-    @property
-    def num_outcomes(self) -> int:
-        return self.first.num_outcomes * self._some_second().num_outcomes
+    def unit_shapes(self) -> tuple[tuple[int, int], ...]:
+        return self.first.unit_shape, self._some_second().unit_shape
 
     def layer(self, above: tuple[Any, ...]) -> AbstractFactorizedProposal:
         return self.second(above[0]) if above else self.first

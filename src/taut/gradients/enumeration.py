@@ -1,0 +1,131 @@
+"""Enumeration: the gradient with nothing, or one unit at a time, left to chance.
+
+    all      sum_z q(z | x) f(z), differentiated in the masses                      exact
+    units    E_q[sum_d sum_c f(z with z_d = c) grad q_d(c)]                         unbiased
+
+The second is the local expectation gradient (Titsias and Lazaro-Gredilla 2015, section 3): REINFORCE
+Rao-Blackwellized over each unit given the others, which are drawn. A layer above others draws those anew
+with the same noise for each outcome. Both are for the ELBO and both parameter groups.
+
+All outcomes cost as many evaluations as there are, C^D of D units with C outcomes, and nothing is drawn;
+the units of L draws cost L (1 + D (C - 1)), with D (C - 1) summed over layers. More than
+`most_outcomes` for one datum are refused.
+"""
+
+from typing import Any, ClassVar, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from taut.bounds import AbstractBound
+from taut.core import (
+    MOST_OUTCOMES,
+    AbstractDiscreteProposal,
+    AbstractModel,
+    AbstractProposal,
+    Datum,
+    InputError,
+    check_outcomes,
+)
+from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
+from taut.gradients.discrete_elbo import DiscreteELBO, discrete_elbo
+from taut.gradients.evaluations import Evaluations
+
+__all__ = ["Enumeration"]
+
+
+class Enumeration(AbstractEstimator):
+    """Sum over outcomes instead of drawing them.
+
+    Attributes:
+        over: `all` outcomes at once, or each of the `units` given the others.
+        most_outcomes: evaluations for one datum beyond which it refuses.
+    """
+
+    name: ClassVar[str] = "enumeration"
+    claims: ClassVar[tuple[Claim, ...]] = (Claim("elbo", "unbiased", "unbiased", "piecewise"),)
+
+    over: Literal["all", "units"] = eqx.field(static=True, default="all")
+    most_outcomes: int = eqx.field(static=True, default=MOST_OUTCOMES)
+
+    def __check_init__(self):
+        if self.over not in ("all", "units"):
+            raise InputError("all or units", repr(self.over), "all", where="enumeration")
+
+    def __call__(
+        self,
+        bound: AbstractBound,
+        model: AbstractModel,
+        guide: Any,
+        datum: Datum,
+        key: PRNGKeyArray,
+        *,
+        step: Int[Array, ""] | int = 0,
+        aux: Any = None,
+    ) -> Surrogate:
+        elbo = discrete_elbo(bound, model, guide, datum, step, name=self.name)
+        if self.over == "all":
+            return _over_all(elbo, self.most_outcomes)
+        check_outcomes(self.cost(bound, elbo.q).model, self.most_outcomes)
+        return _over_units(elbo, key)
+
+    def cost(self, bound: AbstractBound, q: AbstractProposal | None = None) -> Evaluations:
+        if not isinstance(q, AbstractDiscreteProposal):
+            return Evaluations(model=bound.minted, guide=bound.minted)
+        if self.over == "all":
+            return Evaluations(model=q.num_outcomes, guide=q.num_outcomes)
+        changes = sum(units * (each - 1) for units, each in q.unit_shapes)
+        count = bound.minted * (1 + changes)
+        return Evaluations(model=count, guide=count)
+
+
+def _over_all(elbo: DiscreteELBO, most: int) -> Surrogate:
+    every = elbo.q.enumerated(most=most)
+    made = elbo.particles(every.support, every.log_q)
+    return Surrogate(elbo.bound(made), elbo.bound.objective(made, elbo.step))
+
+
+def _over_units(elbo: DiscreteELBO, key: PRNGKeyArray) -> Surrogate:
+    q, num_draws = elbo.still_q, elbo.bound.num_draws
+    noise = q.noise(key, num_draws)
+    draws = jax.vmap(q.hard)(noise)
+    particles = elbo.particles(draws)
+
+    def local(one_noise: Any, z: Any, f: Float[Array, ""]) -> tuple[Array, ...]:
+        return tuple(_layer_estimate(elbo, i, one_noise, z, f) for i in range(q.num_layers))
+
+    estimates = jax.vmap(local)(noise, draws, elbo.signals(particles))
+    return elbo.surrogate(particles, estimates, draws)
+
+
+def _layer_estimate(
+    elbo: DiscreteELBO, i: int, noise: Any, z: Any, f: Float[Array, ""]
+) -> Float[Array, "..."]:
+    """The estimate in the logits of layer i from f at every change of one of its units."""
+    q = elbo.still_q
+    above, noises = q.layers_of(z)[: i + 1], q.layers_of(noise)
+    at = q.layer(above[:i])
+    numbers = at.to_numbers(above[i])
+    num_units, num_each = at.unit_shape
+
+    def changed(unit: Int[Array, ""], shift: Int[Array, ""]) -> Float[Array, ""]:
+        other = numbers.at[unit].set((numbers[unit] + shift) % num_each)
+        layers = (*above[:i], at.from_numbers(other))
+        for j in range(i + 1, q.num_layers):
+            layers = (*layers, q.layer(layers).hard(noises[j]))
+        return elbo.signal(q.from_layers(layers))
+
+    shifts = jnp.arange(1, num_each)
+    over_shifts = jax.vmap(changed, in_axes=(None, 0))
+    others = jax.vmap(over_shifts, in_axes=(0, None))(jnp.arange(num_units), shifts)
+    by_shift = jnp.concatenate([jnp.full((num_units, 1), f), others], axis=1)
+    # From shifts of the drawn outcome to outcomes: column c holds f at z_d = c.
+    places = (jnp.arange(num_each) - numbers[:, None]) % num_each
+    by_outcome = jnp.take_along_axis(by_shift, places, axis=1)
+
+    def expectation(logits: Float[Array, "..."]) -> Float[Array, ""]:
+        return jnp.sum(jnp.exp(at.with_logits(logits).unit_log_probs) * by_outcome)
+
+    return jax.grad(expectation)(at.logits)
