@@ -17,14 +17,12 @@ particle, and one of the guide per dream.
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.bounds import IWAE
 from taut.core import (
-    NEG_LOG_Q,
     AbstractModel,
     Datum,
     InputError,
@@ -34,6 +32,7 @@ from taut.core import (
     particles,
     total,
 )
+from taut.gradients.still import still_log_q
 
 __all__ = ["Woken", "sleep", "wake"]
 
@@ -70,10 +69,7 @@ def wake(
         )
     made = particles(model, lambda _: frozen(q), lambda _: q, datum, key, num_particles)
     weights = jax.nn.softmax(jax.lax.stop_gradient(made.log_mass + made.log_w))
-    held = {
-        name: jax.lax.stop_gradient(t) if name == NEG_LOG_Q else t for name, t in made.terms.items()
-    }
-    theta = IWAE(num_particles)(eqx.tree_at(lambda p: p.terms, made, held))
+    theta = IWAE(num_particles)(still_log_q(made))
     return Woken(made, theta, jnp.sum(weights * made.log_q))
 
 
