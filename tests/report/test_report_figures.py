@@ -81,6 +81,14 @@ def _tail(weights: np.ndarray, khat: float) -> Callable[[Path], Path]:
     return lambda path: figures.weight_tail(path, weights, khat, 0.7)
 
 
+def _gradients(names: list[str], variances: list[float], **options: object) -> Callable:
+    count = len(names)
+    return lambda path: figures.gradients(
+        path, names, [0.4 + i for i in range(count)], variances, [v / 20 for v in variances],
+        [i % 3 == 2 for i in range(count)], group="guide", **options,
+    )  # fmt: skip
+
+
 HEAVY = np.arange(1.0, 2001.0) ** -0.8 / np.sum(np.arange(1.0, 2001.0) ** -0.8)
 NONE = np.zeros(0)
 USUAL = {
@@ -110,8 +118,11 @@ USUAL = {
     "latents, numbers": _latents(LATENTS, label=LATENTS[:, 0]),
     "latents, many words": _latents(LATENTS, label=[f"kind {i % 20}" for i in range(300)]),
     "khat": _khat(RNG.normal(0.5, 0.2, size=400)),
+    "gradients": _gradients(["disarm", "rebar", "gumbel-softmax", "vimco"], [90.0, 40.0, 1.0, 4e3]),
 }
 EXTREME = {
+    "gradients, without variance": _gradients(["enumeration"], [0.0]),
+    "gradients, one": _gradients(["stl"], [1e-12]),
     "curves, one step": _curves(
         steps=STEPS[:1], train_bound=BOUND[:1], validation_steps=STEPS[:1], validation=BOUND[:1],
         validation_error=np.asarray([np.nan]), best_step=1,

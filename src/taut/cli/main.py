@@ -15,6 +15,7 @@ from taut.cli.em import em
 from taut.cli.evaluate import compare, evaluate
 from taut.cli.explore import encode, interpolate, reconstruct, sample
 from taut.cli.fit import fit
+from taut.cli.gradients import gradients
 from taut.cli.infer import infer
 from taut.cli.resume import resume
 from taut.cli.show import show
@@ -37,6 +38,7 @@ app = App(
 )
 COMMANDS = (
     fit, resume, em, infer, evaluate, sample, reconstruct, encode, interpolate, show, compare,
+    gradients,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command)

@@ -4,6 +4,7 @@ from taut.inference.aggressive import Aggressive
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.alternation import AbstractAlternation, Alternate
 from taut.inference.averaged import AveragedState, averaged
+from taut.inference.batch_surrogate import BatchSurrogate, batch_surrogate
 from taut.inference.em import (
     EMResult,
     EMState,
@@ -29,6 +30,7 @@ from taut.inference.restarts import Floor, best_of_restarts
 from taut.inference.row_blocks import Rows, Spread
 from taut.inference.sample_average import AbstractAscent, Ascended, Ascent, Round, sample_average
 from taut.inference.semi_amortized import SemiAmortizedState, semi_amortized
+from taut.inference.slots import Reach, reach
 from taut.inference.starts import check_components, kmeans_plus_plus, random_start
 from taut.inference.variational_em import VariationalEMState, variational_em
 from taut.inference.wake_sleep import WakeSleepState, wake_sleep
@@ -42,6 +44,7 @@ __all__ = [
     "Ascended",
     "Ascent",
     "AveragedState",
+    "BatchSurrogate",
     "EMResult",
     "EMState",
     "Floor",
@@ -57,6 +60,7 @@ __all__ = [
     "MinibatchState",
     "OnlineState",
     "PerDatumState",
+    "Reach",
     "Round",
     "Rows",
     "SemiAmortizedState",
@@ -66,6 +70,7 @@ __all__ = [
     "VariationalEMState",
     "WakeSleepState",
     "averaged",
+    "batch_surrogate",
     "best_of_restarts",
     "best_start",
     "check_components",
@@ -81,6 +86,7 @@ __all__ = [
     "pathfinder",
     "per_datum",
     "random_start",
+    "reach",
     "run_em",
     "run_online_em",
     "sample_average",

@@ -1,6 +1,7 @@
 """Figures: one function, one PNG. They take arrays and return the path that they wrote."""
 
 from taut.report.figures.bound_trace import bound_trace
+from taut.report.figures.gradients import gradients
 from taut.report.figures.interpolation import interpolation
 from taut.report.figures.khat import khat
 from taut.report.figures.latent_scatter import latent_scatter
@@ -12,6 +13,7 @@ from taut.report.figures.weight_tail import weight_tail
 
 __all__ = [
     "bound_trace",
+    "gradients",
     "interpolation",
     "khat",
     "latent_scatter",

@@ -1,0 +1,173 @@
+"""`taut gradients`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from taut.cli.output import print_json
+from taut.cli.rows import open_run, rows_of
+from taut.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from taut.api import Fit
+    from taut.audit import GradientBench
+    from taut.bounds import AbstractBound
+
+__all__ = ["gradients"]
+
+
+def gradients(
+    run: Path,
+    /,
+    *,
+    bound: Literal["elbo", "iwae", "renyi"] | None = None,
+    num_particles: int | None = None,
+    kl: Literal["auto", "closed", "sampled"] | None = None,
+    estimators: str | None = None,
+    rows: int = 32,
+    split: Literal["train", "validation", "test"] = "test",
+    num_repeats: int = 100,
+    seed: int = 0,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Bias, variance and cost of every gradient estimator at a fitted model, and which to take.
+
+    RUN/figures/gradients.png shows variance against time.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    bound
+        What is differentiated. [default: the run's]
+    num_particles
+        Draws of z per row; several estimators need at least two. [default: the run's, at least 2]
+    kl
+        KL of the ELBO, closed or sampled. [default: the run's]
+    estimators
+        Names with commas between them. [default: all that serve]
+    rows
+        Rows of the batch, which are held fixed.
+    split
+        Part of the run's own data that they are from.
+    num_repeats
+        Independent gradients of each estimator.
+    seed
+        Of the draws.
+    json
+        Print the results as JSON on standard output.
+    """
+    import jax
+
+    from taut.audit import gradient_bench
+    from taut.core import Datum
+
+    if rows < 1:
+        raise InputError("at least one row", f"{rows}", "32", where="rows")
+    fitted = open_run(run)
+    chosen = _chosen(estimators)
+    differentiated = _bound(fitted, bound, num_particles, kl)
+    batch = rows_of(fitted, data=None, split=split)[:rows].datum()
+    with jax.enable_x64(fitted.precision == "float64"):
+        bench = gradient_bench(
+            fitted.pair,
+            Datum(batch.x, batch.mask, None, batch.index, batch.weight),
+            differentiated,
+            estimators=chosen,
+            key=jax.random.key(seed),
+            num_repeats=num_repeats,
+        )
+    picture = _draw(run / "figures" / "gradients.png", bench)
+    if json:
+        print_json({"run": str(run), "figure": str(picture), **_plain(bench)})
+        return
+    from rich.console import Console
+
+    from taut.report import tables
+    from taut.report.gradients import gradients_table
+
+    console = Console()
+    gradients_table(console, bench)
+    tables.facts_table(console, "figure", {"variance against time": str(picture)})
+
+
+def _bound(
+    fitted: "Fit", name: str | None, num_particles: int | None, kl: str | None
+) -> "AbstractBound":
+    """The run's own bound, with what was given instead."""
+    from taut.bounds import BOUNDS
+
+    settings = {k.replace("-", "_"): v for k, v in fitted.settings.items()}
+    own_name = str(settings.get("bound", "elbo"))
+    name = name or own_name
+    given = settings if name == own_name else {}
+    number = num_particles or given.get("num_particles") or given.get("num_draws")
+    options: dict[str, Any] = {
+        "elbo": {"num_draws": max(2, number or 2), "kl": kl or given.get("kl") or "auto"},
+        "iwae": {"num_particles": number or 5},
+        "renyi": {"num_particles": number or 5, "alpha": given.get("alpha", 0.5)},
+    }[name]
+    if kl is not None and name != "elbo":
+        raise InputError("--kl with --bound elbo", f"--bound {name}", "no --kl", where="kl")
+    if name == "elbo" and num_particles is not None:
+        options["num_draws"] = num_particles
+    return BOUNDS[name](**options)
+
+
+def _chosen(names: str | None) -> dict[str, Any] | None:
+    from taut.gradients import ESTIMATORS
+
+    if names is None:
+        return None
+    listed = [name.strip() for name in names.split(",") if name.strip()]
+    for name in listed:
+        if name not in ESTIMATORS:
+            raise InputError(
+                f"names among {', '.join(ESTIMATORS)}", repr(name), nearest(name, ESTIMATORS),
+                where="estimators",
+            )  # fmt: skip
+    return {name: ESTIMATORS[name]() for name in listed}
+
+
+def _draw(path: Path, bench: "GradientBench") -> Path:
+    from taut.report import figures
+
+    group = [m.moments[bench.group] for m in bench.measures]
+    return figures.gradients(
+        path,
+        [m.name for m in bench.measures],
+        [m.milliseconds for m in bench.measures],
+        [g.variance for g in group],
+        [g.variance_error for g in group],
+        [m.biased for m in bench.measures],
+        group=bench.group,
+    )
+
+
+def _plain(bench: "GradientBench") -> dict[str, Any]:
+    return {
+        "reference": bench.reference,
+        "recommended": bench.recommended,
+        "why": bench.why,
+        "refused": dict(bench.refused),
+        "estimators": {
+            m.name: {
+                "milliseconds": m.milliseconds,
+                "evaluations": m.evaluations._asdict(),
+                "departure": m.departure,
+                "groups": {
+                    group: {
+                        "bias_relative": moments.relative_bias,
+                        "bias_relative_error": moments.relative_bias_error,
+                        "biased": moments.biased,
+                        "variance": moments.variance,
+                        "variance_error": moments.variance_error,
+                        "variance_times_milliseconds": m.variance_times_cost(group),
+                    }
+                    for group, moments in m.moments.items()
+                },
+            }
+            for m in bench.measures
+        },
+    }

@@ -1,0 +1,48 @@
+"""`taut gradients` as a user drives it."""
+
+import json
+
+import pytest
+
+from taut.cli.main import main
+
+QUICK = ["--hidden", "16", "--latent-dim", "2", "--epochs", "1", "--evidence-particles", "30"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small finished run on the digits."""
+    folder = tmp_path_factory.mktemp("gradients") / "run"
+    assert main(["fit", "digits", "--out", str(folder), *QUICK]) == 0
+    return folder
+
+
+def test_names_what_to_take_and_why(run, capsys):
+    small = ["--rows", "2", "--num-repeats", "10", "--estimators", "reparameterized,stl,rloo"]
+    assert main(["gradients", str(run), *small, "--kl", "sampled", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["estimators"]) == {"reparameterized", "stl", "rloo"}
+    assert found["recommended"] in found["estimators"]
+    assert "variance x time" in found["why"]
+    assert found["estimators"]["rloo"]["evaluations"] == {"model": 2, "guide": 2}
+    assert (run / "figures" / "gradients.png").exists()
+    assert main(["gradients", str(run), *small, "--bound", "elbo"]) == 0
+    out = capsys.readouterr().out
+    assert "recommended" in out
+    assert "Try --kl sampled" in out  # why stl does not serve a closed KL
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--rows", "0"], "rows: expected at least one row, got 0. Try 32."),
+        (["--estimators", "rebarr"], "estimators: expected names among "),
+        (["--bound", "iwae", "--kl", "closed"], "kl: expected --kl with --bound elbo"),
+    ],
+)
+def test_one_line_for_what_cannot_be_measured(run, capsys, options, line):
+    assert main(["gradients", str(run), *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"taut: {line}")
+    assert len(err.strip().splitlines()) == 1
