@@ -249,7 +249,7 @@ def test_wrong_input_gets_one_line(arguments, words, tmp_path, monkeypatch, caps
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("latent-dims = 3", ["'latent-dims'", "'latent-dim'"]),
+        ("latent-dimm = 3", ["'latent-dimm'", "'latent-dim'"]),
         ("[model]\nepochs = 'ten'", ["epochs", "a whole number", "'ten'"]),
         ("epochs = true", ["epochs", "a whole number"]),
         ("epochs = 1\nepochs = 2", ["TOML"]),

@@ -230,17 +230,20 @@ def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
     `order` holds row numbers, (most steps, batch size), of which the first `count` rows are used.
     """
 
+    # Traced once, though the loop needs the shapes of what it returns first.
+    step = jax.jit(algorithm.step, inline=True)
+
     @jax.jit
     def run(state: Any, rows: Datum, order: Any, count: Any) -> tuple[Any, dict[str, Any]]:
         def batch(i: Any) -> Datum:
             return _rows(rows, order[i])
 
-        _, metrics = jax.eval_shape(algorithm.step, state, batch(0))
+        _, metrics = jax.eval_shape(step, state, batch(0))
         log = jax.tree.map(lambda m: jnp.zeros((order.shape[0], *m.shape), m.dtype), metrics)
 
         def body(i: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             state, log = carry
-            state, metrics = algorithm.step(state, batch(i))
+            state, metrics = step(state, batch(i))
             return state, jax.tree.map(lambda buffer, m: buffer.at[i].set(m), log, metrics)
 
         return jax.lax.fori_loop(0, count, body, (state, log))
