@@ -21,6 +21,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import LOG_VOLUME, InputError, Terms
@@ -121,6 +122,17 @@ class AbstractLayer(eqx.Module):
         """The model's terms at a given pair: `log_likelihood` = log p(x | z), (), where x is drawn."""
         return {}
 
+    def check(self, x: np.ndarray, *, where: str) -> None:
+        """Refuse rows that no z decodes to; their log-weight is -inf.
+
+        Arguments:
+            x: rows, (N, *x_shape).
+            where: what the message is about, such as a file or an argument.
+
+        Raises:
+            InputError: names the first bad row and cell, counted from 0, and what was found there.
+        """
+
     def mean(self, z: Any, condition: Array | None = None) -> Any:
         """E[x | z]; x itself where it is a function of z.
 
@@ -138,7 +150,7 @@ class AbstractLayer(eqx.Module):
         """All of a finite q(z | x), `fibre_size` outcomes.
 
         Raises:
-            InputError: q(z | x) is Dirac or has a density.
+            InputError: q(z | x) is Dirac or has a density, or its outcomes are too many to sum over.
         """
         raise InputError(
             "a layer with a finite fibre", f"{self.name}, which has none", "drawing z",

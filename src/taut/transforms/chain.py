@@ -13,6 +13,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import InputError, Terms
@@ -83,6 +84,10 @@ class Chain(eqx.Module):
         """Passes of all layers together."""
         costs = [layer.cost for layer in self.layers]
         return Cost(sum(c.encode for c in costs), sum(c.decode for c in costs))
+
+    def check(self, x: np.ndarray, *, where: str) -> None:
+        """Refuse rows, (N, *x_shape), outside the support of the layer next to the data."""
+        self.layers[0].check(x, where=where)
 
     def encode(
         self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None

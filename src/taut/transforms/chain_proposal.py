@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from taut.core import NEG_LOG_Q, AbstractProposal, Draws, InputError, Terms
-from taut.transforms.abstract import AbstractLayer
+from taut.core import AbstractProposal, Draws, InputError, Terms
+from taut.transforms.abstract import AbstractLayer, Fibre
 from taut.transforms.chain import Chain, stacked
 
 __all__ = ["MOST_PATHS", "ChainProposal"]
@@ -62,12 +62,11 @@ class ChainProposal(AbstractProposal):
             if layer.deterministic_encode:
                 xs, own = jax.vmap(lambda x, la=layer, c=condition: la.encode(x, None, c))(xs)
             elif _summed(layer, self._enumerates):
-                fibre = jax.vmap(lambda x, la=layer, c=condition: la.fibre(x, c))(xs)
+                fibre, own = jax.vmap(lambda x, la=layer, c=condition: _outcomes(la, x, c))(xs)
                 copies = fibre.log_q.shape[1]
                 log_mass = (log_mass[:, None] + fibre.log_q).reshape(-1)
-                xs = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), fibre.z)
-                # An outcome of no mass has no weight to speak of; a finite stand-in keeps sums defined.
-                own = {NEG_LOG_Q: jnp.where(fibre.log_q > -jnp.inf, -fibre.log_q, 0.0).reshape(-1)}
+                flat = lambda leaf: leaf.reshape(-1, *leaf.shape[2:])  # noqa: E731
+                xs, own = jax.tree.map(flat, (fibre.z, own))
             else:
                 copies = 1 if drawn else num_particles
                 drawn = True
@@ -102,6 +101,15 @@ class ChainProposal(AbstractProposal):
     def _enumerates(self) -> bool:
         sizes = [la.fibre_size for la in self.chain.layers if la.fibre_size is not None]
         return math.prod(sizes) <= MOST_PATHS
+
+
+def _outcomes(layer: AbstractLayer, x: Any, condition: Array | None) -> tuple[Fibre, Terms]:
+    """The fibre of one x and the guide's terms of each outcome: -inf for all where x has no z."""
+    fibre = layer.fibre(x, condition)
+    own = jax.vmap(lambda z: layer.inference_terms(x, z, condition))(fibre.z)
+    # An outcome of no mass has no weight to speak of; a finite stand-in keeps sums defined.
+    massive = fibre.log_q > -jnp.inf
+    return fibre, {name: jnp.where(massive, term, 0.0) for name, term in own.items()}
 
 
 def _summed(layer: AbstractLayer, enumerates: bool) -> bool:
