@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from taut.api import Fit, Posterior, em, fit, infer, load
-    from taut.architectures import FA, GMM, LCA, PPCA, VAE, Ladder
+    from taut.architectures import FA, GMM, LCA, PPCA, VAE, VQ, Discrete, Ladder, Mixed
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
     from taut.data import Data, Dataset, load_data
@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api": ("Fit", "Posterior", "em", "fit", "infer", "load"),
-    "architectures": ("FA", "GMM", "LCA", "PPCA", "VAE", "Ladder"),
+    "architectures": (
+        "FA",
+        "GMM",
+        "LCA",
+        "PPCA",
+        "VAE",
+        "VQ",
+        "Discrete",
+        "Ladder",
+        "Mixed",
+    ),
     "bounds": ("ELBO", "IWAE", "Renyi"),
     "core": ("Datum", "Estimate", "InputError", "Particles", "RunError", "TautError", "particles"),
     "data": ("Data", "Dataset", "load_data"),
@@ -36,13 +46,16 @@ __all__ = [
     "LCA",
     "PPCA",
     "VAE",
+    "VQ",
     "Data",
     "Dataset",
     "Datum",
+    "Discrete",
     "Estimate",
     "Fit",
     "InputError",
     "Ladder",
+    "Mixed",
     "Particles",
     "Posterior",
     "Renyi",

@@ -13,7 +13,11 @@ from taut.core import InputError
 from taut.models.priors import (
     PRIORS,
     AbstractPrior,
+    CodebookPrior,
+    FactorizedPrior,
     FixedPrior,
+    LayeredPrior,
+    MixedPrior,
     MixtureOfGaussians,
     check_prior,
     make_prior,
@@ -43,6 +47,9 @@ def by_scipy(prior, z):
 def test_every_prior_has_a_name():
     named = {cls.name: cls for cls in concrete_subclasses(AbstractPrior, taut.models.priors)}
     assert named.pop("fixed") is FixedPrior  # takes a distribution, so no name makes it
+    # Of discrete latents; their architectures make them, and tests/discrete checks them.
+    discrete = (CodebookPrior, FactorizedPrior, LayeredPrior, MixedPrior)
+    assert [named.pop(prior.name) for prior in discrete] == list(discrete)
     assert named == PRIORS
 
 

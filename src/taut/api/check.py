@@ -1,12 +1,16 @@
-"""Rows that the model has no density for, in memory or on disk."""
+"""What cannot be fitted, found before a run begins: rows without a density, parts that do not fit."""
 
+import equinox as eqx
+import jax
 import numpy as np
 
 from taut.architectures import AbstractArchitecture
-from taut.core import InputError
+from taut.bounds import AbstractBound
+from taut.core import AbstractPair, Datum, InputError
 from taut.data import Dataset, StreamedRows
+from taut.gradients import AbstractEstimator
 
-__all__ = ["check_rows"]
+__all__ = ["check_rows", "check_step"]
 
 
 def check_rows(
@@ -26,6 +30,24 @@ def check_rows(
         except InputError:
             _name_first(architecture, part, where)
             raise
+
+
+def check_step(
+    pair: AbstractPair, bound: AbstractBound, gradient: AbstractEstimator, example: Datum
+) -> None:
+    """Refuse a bound, gradient and guide that do not go together; nothing is computed.
+
+    Raises:
+        InputError: as the estimator has it.
+    """
+
+    def one(pair: AbstractPair, datum: Datum) -> object:
+        model, guide = pair.bind()
+        key = jax.random.key(0)
+        aux = gradient.init(key, datum, guide)
+        return gradient(bound, model, guide, datum, key, aux=aux).surrogate
+
+    eqx.filter_eval_shape(one, pair, example)
 
 
 def _name_first(architecture: AbstractArchitecture, part: Dataset, where: str) -> None:

@@ -16,16 +16,18 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 import taut
-from taut.api.check import check_rows
+from taut.api.check import check_rows, check_step
 from taut.api.fitted import Fit, as_key
 from taut.api.resuming import begin, fingerprint
-from taut.architectures import VAE, AbstractArchitecture
+from taut.architectures import VAE, VQ, AbstractArchitecture
+from taut.audit.code_use import code_use
 from taut.bounds import ELBO, AbstractBound
 from taut.core import AbstractPair, Datum, Estimate, InputError
 from taut.data import Data, StreamedRows, load_data, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound, importance_sampling, independent_columns
-from taut.gradients import AbstractEstimator, Reparameterized
-from taut.inference import averaged, joint
+from taut.gradients import AbstractEstimator
+from taut.guides import QuantizedPair
+from taut.inference import Algorithm, averaged, joint, quantized
 from taut.models import LatentVariableModel
 from taut.training import (
     Loop,
@@ -80,8 +82,8 @@ def fit(
     Arguments:
         data: a `Data`, or whatever `load_data` takes: a source by name, an array, a data frame.
         model: architecture; a VAE with defaults when None.
-        bound: what is maximised; the ELBO when None.
-        gradient: how it is differentiated; reparameterized when None.
+        bound: what is maximised; the ELBO with the architecture's number of draws when None.
+        gradient: how it is differentiated; the architecture's own choice when None.
         optimizer: any Optax transformation that minimises; Adam at `learning_rate` when None.
         learning_rate: step size of Adam, after the warm-up.
         learning_rate_schedule: `constant`; `cosine`, falling to 0 at the last step; or `plateau`,
@@ -119,15 +121,21 @@ def fit(
         RunError: the bound is not finite, for good, or the disk does not take a checkpoint.
         KeyboardInterrupt: Ctrl-C; a run folder holds a checkpoint of the last step.
     """
-    bound = ELBO() if bound is None else bound
-    gradient = Reparameterized() if gradient is None else gradient
+    model = VAE() if model is None else model
+    bound = ELBO(num_draws=model.default_draws) if bound is None else bound
+    if gradient is not None and isinstance(model, VQ):
+        raise InputError(
+            "no other gradient with vector quantization, which goes straight through the codes",
+            gradient.name, "leaving out the gradient", where="gradient",
+        )  # fmt: skip
+    gradient, why = model.gradient(bound) if gradient is None else (gradient, None)
     data = data if isinstance(data, Data) else load_data(data)
     _check_options(
         learning_rate, clip_norm, epochs, patience, num_particles, precision, checkpoint_every
     )
     storage = "float64" if precision == "float64" else "float32"
     with jax.enable_x64(precision == "float64"):
-        architecture, reasons = (model or VAE()).resolved(data.schema)
+        architecture, reasons = model.resolved(data.schema)
         name = data.schema.name
         parts = {"training": data.train, "validation": data.validation, "test": data.test}
         redraw = data.schema.binarize == "dynamic"
@@ -156,12 +164,21 @@ def fit(
 
         init_key, train_key, order_key, validation_key, test_key = jax.random.split(as_key(key), 5)
         pair = architecture.init(data.schema, init_key)
-        algorithm = joint(
+        pair = architecture.start(
+            pair,
+            _datum(train_rows.sample(BASELINE_ROWS).datum(), storage)
+            if isinstance(train_rows, StreamedRows)
+            else train_rows,
+        )
+        example = jax.tree.map(lambda leaf: leaf[0], example)
+        check_step(pair, bound, gradient, example)
+        algorithm = _algorithm(
+            architecture,
             pair,
             bound,
             gradient,
             _optimizer(optimizer, rate, clip_norm),
-            example=jax.tree.map(lambda leaf: leaf[0], example),
+            example=example,
             key=train_key,
             prepare=_redrawn if redraw else None,
         )
@@ -237,8 +254,12 @@ def fit(
         "particles": num_particles,
     }
     facts |= {f"{choice} chosen because": reason for choice, reason in reasons.items()}
+    if why is not None:
+        facts["gradient"] = f"{gradient.name}: {why}"
     notes = (*data.notes, *resumed)
     facts |= {f"note {i}": note for i, note in enumerate(notes, start=1)}
+    if isinstance(pair, QuantizedPair):
+        facts["codes"] = str(code_use(pair, test_rows))
     departure = bound.departure(steps)
     if departure:
         facts["objective differs from the bound"] = departure
@@ -319,6 +340,27 @@ def _redrawn(datum: Datum, key: PRNGKeyArray) -> Datum:
     """Dynamic binarization: grey values as probabilities of a new binary image."""
     x = jax.random.bernoulli(key, datum.x).astype(datum.x.dtype)
     return Datum(x, datum.mask, datum.label, datum.index, datum.weight)
+
+
+def _algorithm(
+    architecture: AbstractArchitecture,
+    pair: AbstractPair,
+    bound: AbstractBound,
+    gradient: AbstractEstimator,
+    optimizer: optax.GradientTransformation,
+    **options: Any,
+) -> Algorithm:
+    """What moves the parameters: joint ascent, and a codebook's averages where there is one."""
+    if isinstance(architecture, VQ) and isinstance(pair, QuantizedPair):
+        return quantized(
+            pair,
+            bound,
+            optimizer,
+            commitment=architecture.commitment,
+            decay=architecture.decay,
+            **options,
+        )
+    return joint(pair, bound, gradient, optimizer, **options)
 
 
 def _optimizer(

@@ -1,13 +1,33 @@
 """Named sentences of choices: prior, decoder, likelihood, encoder, guide."""
 
 from taut.architectures.abstract import AbstractArchitecture
+from taut.architectures.discrete import Discrete
 from taut.architectures.factor import FA, PPCA
 from taut.architectures.ladder import Ladder
+from taut.architectures.mixed import Mixed
 from taut.architectures.mixture import GMM, LCA
 from taut.architectures.vae import VAE
+from taut.architectures.vq import VQ
 
-__all__ = ["ARCHITECTURES", "FA", "GMM", "LCA", "PPCA", "VAE", "AbstractArchitecture", "Ladder"]
+__all__ = [
+    "ARCHITECTURES",
+    "FA",
+    "GMM",
+    "LCA",
+    "PPCA",
+    "VAE",
+    "VQ",
+    "AbstractArchitecture",
+    "Discrete",
+    "Ladder",
+    "Mixed",
+]
 
-_Any = type[VAE] | type[Ladder] | type[GMM] | type[LCA] | type[PPCA] | type[FA]
+_Any = (
+    type[VAE] | type[Discrete] | type[Mixed] | type[VQ]
+    | type[Ladder] | type[GMM] | type[LCA] | type[PPCA] | type[FA]
+)  # fmt: skip
 
-ARCHITECTURES: dict[str, _Any] = {a.name: a for a in (VAE, Ladder, GMM, LCA, PPCA, FA)}
+ARCHITECTURES: dict[str, _Any] = {
+    a.name: a for a in (VAE, Ladder, Discrete, Mixed, VQ, GMM, LCA, PPCA, FA)
+}

@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.core import AbstractPair
+from taut.bounds import AbstractBound
+from taut.core import AbstractPair, Datum
 from taut.data import Schema
+from taut.gradients import AbstractEstimator, Reparameterized
 
 __all__ = ["AbstractArchitecture"]
 
@@ -20,6 +22,7 @@ class AbstractArchitecture:
     """Choices without arrays; `init` turns them into parameters."""
 
     name: ClassVar[str]
+    default_draws: ClassVar[int] = 1  # of the ELBO, a row and step
 
     @abstractmethod
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
@@ -28,6 +31,19 @@ class AbstractArchitecture:
         Raises:
             InputError: the parts do not fit each other or the data.
         """
+
+    def start(self, pair: AbstractPair, rows: Datum) -> AbstractPair:
+        """The pair with what the training rows decide before the first step; unchanged by default.
+
+        Arguments:
+            pair: from `init`.
+            rows: training rows or a sample of them, batched.
+        """
+        return pair
+
+    def gradient(self, bound: AbstractBound) -> tuple[AbstractEstimator, str | None]:
+        """The estimator where none is asked for, and why where there was a choice."""
+        return Reparameterized(), None
 
     @abstractmethod
     def resolved(self, schema: Schema) -> tuple["AbstractArchitecture", dict[str, str]]:

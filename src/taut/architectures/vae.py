@@ -15,13 +15,19 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
-from taut.core import AbstractPair, InputError, Pair, nearest
+from taut.architectures.choices import (
+    at_least_one,
+    known,
+    plain,
+    refuse_users_parts,
+    units_of,
+)
+from taut.core import AbstractPair, InputError, Pair
 from taut.data import Schema
 from taut.guides import FAMILIES, AbstractFamily, AmortizedGuide
 from taut.models import (
@@ -29,7 +35,6 @@ from taut.models import (
     AbstractPrior,
     FixedPrior,
     LatentVariableModel,
-    Units,
     check_prior,
     choose_likelihood,
     make_likelihood,
@@ -72,14 +77,14 @@ class VAE(AbstractArchitecture):
     decoder: Any = None
 
     def __post_init__(self):
-        _at_least_one(self.latent_dim, "latent-dim")
+        at_least_one(self.latent_dim, "latent-dim")
         if self.hidden is not None:
             object.__setattr__(self, "hidden", tuple(self.hidden))
         for width in self.hidden or ():
-            _at_least_one(width, "hidden")
-        _known(self.network, NETWORKS, "network")
+            at_least_one(width, "hidden")
+        known(self.network, NETWORKS, "network")
         if self.activation is not None:
-            _known(self.activation, ACTIVATIONS, "activation")
+            known(self.activation, ACTIVATIONS, "activation")
             if NETWORKS[self.network].activation is None:
                 raise InputError(
                     f"no activation with the network {self.network}, whose gates stand in for one",
@@ -88,7 +93,7 @@ class VAE(AbstractArchitecture):
         if isinstance(self.prior, str):
             check_prior(self.prior)
         if isinstance(self.guide, str):
-            _known(self.guide, FAMILIES, "guide")
+            known(self.guide, FAMILIES, "guide")
 
     def resolved(self, schema: Schema) -> tuple["VAE", dict[str, str]]:
         chosen = self
@@ -113,7 +118,7 @@ class VAE(AbstractArchitecture):
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
         chosen = self.resolved(schema)[0]
         likelihood = chosen._likelihood(schema)
-        units = None if likelihood.discrete else _units(schema)
+        units = None if likelihood.discrete else units_of(schema)
         encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
         decoder = chosen._decoder(schema, likelihood, decoder_key)
         prior = self._prior(prior_key)
@@ -138,7 +143,7 @@ class VAE(AbstractArchitecture):
     def to_dict(self) -> dict[str, Any]:
         content: dict[str, Any] = {"name": self.name}
         for item in fields(self):
-            content[item.name] = _plain(getattr(self, item.name))
+            content[item.name] = plain(getattr(self, item.name))
         return content
 
     @classmethod
@@ -149,14 +154,7 @@ class VAE(AbstractArchitecture):
             InputError: some part was a user's own object.
         """
         given = {k: v for k, v in content.items() if k != "name"}
-        for part, value in given.items():
-            if isinstance(value, Mapping) and "user" in value:
-                raise InputError(
-                    "a file whose parts are all taut's own",
-                    f"the {part} {value['user']}, which a user wrote",
-                    "`taut.load(path, like=architecture)` with an architecture that holds it",
-                    where="load",
-                )
+        refuse_users_parts(given)
         return cls(**given)
 
     def _likelihood(self, schema: Schema) -> AbstractLikelihood:
@@ -190,13 +188,6 @@ class VAE(AbstractArchitecture):
         return self.prior
 
 
-def _units(schema: Schema) -> Units | None:
-    if schema.scale is None:
-        return None
-    shift, scale = (jnp.broadcast_to(v, schema.shape).astype(float) for v in schema.shift_scale())
-    return Units(shift, scale)
-
-
 def _check_fit(
     model: LatentVariableModel, encoder: Any, family: AbstractFamily, schema: Schema
 ) -> None:
@@ -223,25 +214,3 @@ def _check_fit(
             f"a prior over shape ({latent_dim},)", f"one over {event_shape}",
             f"`.to_event(1)` or latent_dim={event_shape[-1] if event_shape else 1}", where="prior",
         )  # fmt: skip
-
-
-def _at_least_one(value: int, where: str) -> None:
-    if value < 1:
-        raise InputError("a whole number of at least 1", f"{value}", "1 or more", where=where)
-
-
-def _known(name: str, registry: Mapping[str, Any], where: str) -> None:
-    if name not in registry:
-        raise InputError(
-            f"one of {', '.join(registry)}", repr(name), nearest(name, registry), where=where
-        )
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, tuple):
-        return list(value)
-    return {"user": f"{type(value).__module__}.{type(value).__qualname__}"}

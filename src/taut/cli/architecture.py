@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 __all__ = ["architecture"]
 
 _SERVED_BY = {
-    "latent_dim": ("vae",),
+    "latent_dim": ("vae", "mixed"),
     "guide": ("vae",),
-    "prior": ("vae",),
-    "network": ("vae",),
+    "prior": ("vae", "discrete"),
+    "network": ("vae", "discrete", "mixed", "vq"),
     "latent_dims": ("ladder",),
+    "latents": ("discrete", "vq"),
+    "components": ("mixed",),
+    "code_dim": ("vq",),
+    "commitment": ("vq",),
 }
 
 

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from taut.cli.architecture import architecture as chosen_architecture
+from taut.cli.architecture import architecture
+from taut.cli.gradient import bound_served, gradient
 from taut.cli.options import FitOptions, merged, read_config
 from taut.errors import InputError
 
 if TYPE_CHECKING:
+    from taut.architectures import AbstractArchitecture
     from taut.bounds import AbstractBound
     from taut.data import Data
 
@@ -81,13 +83,15 @@ def run_fit(
     from taut.training.run_folder import next_run
 
     loaded = load_source(source, given)
-    architecture, bound = chosen_architecture(given), _bound(given, len(loaded.train))
-    folder = out or next_run("runs", f"{loaded.schema.name}-{architecture.name}")
+    model, estimator = architecture(given), gradient(given)
+    bound = _bound(given, model, len(loaded.train))
+    folder = out or next_run("runs", f"{loaded.schema.name}-{model.name}")
     with training_display(quiet=json) as progress:
         fitted = taut.fit(
             loaded,
-            model=architecture,
+            model=model,
             bound=bound,
+            gradient=estimator,
             validation_bound=_validation_bound(given.validation_particles),
             **_present(
                 {
@@ -122,15 +126,17 @@ def _streaming(loaded: "Data", given: FitOptions) -> dict[str, str]:
     return {} if given.stream is None else {"stream": "no"}
 
 
-def _bound(given: FitOptions, num_rows: int) -> "AbstractBound":
+def _bound(given: FitOptions, model: "AbstractArchitecture", num_rows: int) -> "AbstractBound":
     from taut.bounds import BOUNDS
 
-    name = given.bound or "elbo"
+    name = bound_served(given)
     batch = min(given.batch_size or 128, num_rows)
     warmup = None if given.kl_warmup is None else given.kl_warmup * (num_rows // batch)
     own = {
         "elbo": {
-            "num_draws": given.num_particles,
+            "num_draws": model.default_draws
+            if given.num_particles is None
+            else given.num_particles,
             "kl": given.kl,
             "beta": given.beta,
             "warmup_steps": warmup,

@@ -30,8 +30,20 @@ _IN_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true 
 class FitOptions:
     """Everything that `taut fit` can be told."""
 
-    model: Annotated[Literal["vae", "ladder"] | None, Parameter(group=_MODEL)] = None
-    """Kind of model: vae, or ladder, Gaussian layers above each other. [default: vae]"""
+    model: Annotated[
+        Literal["vae", "ladder", "discrete", "mixed", "vq"] | None, Parameter(group=_MODEL)
+    ] = None
+    """Kind of model: vae, Gaussian latents; ladder, Gaussian layers above each other; discrete; mixed,
+    a class with Gaussian latents; vq, vector-quantized. [default: vae]"""
+    latents: Annotated[str | None, Parameter(group=_MODEL)] = None
+    """Of discrete: bernoulli:D bits or categorical:DxC units of C outcomes, two sizes with a comma
+    for two stochastic layers. Of vq: PxN, positions and codes. [default: bernoulli:200; 8x64]"""
+    components: Annotated[int | None, Parameter(group=_MODEL)] = None
+    """Classes of mixed. [default: 10]"""
+    code_dim: Annotated[int | None, Parameter(group=_MODEL)] = None
+    """Dimensions of a code of vq. [default: 16]"""
+    commitment: Annotated[float | None, Parameter(group=_MODEL)] = None
+    """Weight of the commitment term of vq. [default: 0.25]"""
     likelihood: Annotated[str | None, Parameter(group=_MODEL)] = None
     """p(x | z): bernoulli, continuous-bernoulli, discretized-logistic, gaussian, categorical, ...
     [default: chosen from the data, with the reason]"""
@@ -56,20 +68,20 @@ class FitOptions:
     """Kind of encoder and decoder; residual-conv is for images. [default: mlp]"""
     hidden: Annotated[str | None, Parameter(group=_MODEL)] = None
     """Widths of the encoder's hidden layers, or channels at 1/2, 1/4, ... of the resolution for
-    residual-conv; the decoder mirrors them. [default: 256,256; gated-mlp 300,300; residual-conv
-    32,64]"""
+    residual-conv; the decoder mirrors them. Empty for a linear model. [default: 256,256; gated-mlp
+    300,300; residual-conv 32,64; of discrete none]"""
     activation: Annotated[str | None, Parameter(group=_MODEL)] = None
     """Activation between layers; gated-mlp has none. [default: gelu]"""
     guide: Annotated[str | None, Parameter(group=_MODEL)] = None
     """Family of q(z | x): mean-field or full-rank. [default: mean-field]"""
     prior: Annotated[str | None, Parameter(group=_MODEL)] = None
-    """p(z): standard-normal, or mixture:C of C Gaussians that are learned. [default:
-    standard-normal]"""
+    """p(z): standard-normal, or mixture:C of C Gaussians that are learned; of discrete learned or
+    uniform. [default: standard-normal; learned]"""
 
     bound: Annotated[Literal["elbo", "iwae", "renyi"] | None, Parameter(group=_BOUND)] = None
     """What is maximised. [default: elbo]"""
     num_particles: Annotated[int | None, Parameter(group=_BOUND)] = None
-    """Draws of z per row and step. [default: 1 for elbo, 5 for iwae and renyi]"""
+    """Draws of z per row and step. [default: 1 for elbo, 4 with discrete; 5 for iwae and renyi]"""
     alpha: Annotated[float | None, Parameter(group=_BOUND)] = None
     """Order of the Renyi bound. [default: 0.5]"""
     kl: Annotated[Literal["auto", "closed", "sampled"] | None, Parameter(group=_BOUND)] = None
@@ -80,8 +92,14 @@ class FitOptions:
     """Epochs over which the KL's weight rises to beta. [default: 0]"""
     free_bits: Annotated[float | None, Parameter(group=_BOUND)] = None
     """Nats of KL that each latent dimension keeps for nothing. [default: 0]"""
-    gradient: Annotated[Literal["reparameterized"] | None, Parameter(group=_BOUND)] = None
-    """How the bound is differentiated. [default: reparameterized]"""
+    gradient: Annotated[str | None, Parameter(group=_BOUND)] = None
+    """How the bound is differentiated, by the name of an estimator. [default: reparameterized; with
+    discrete what the latents and the bound allow, with the reason]"""
+    temperature: Annotated[float | None, Parameter(group=_BOUND)] = None
+    """Of gradients that relax discrete latents; one that is given does not fall. [default: falling from
+    1 to 0.5; of rebar and relax, where it is learned, 0.5 at the start]"""
+    baseline: Annotated[str | None, Parameter(group=_BOUND)] = None
+    """Of score-function: none, moving-average or network. [default: moving-average]"""
 
     epochs: Annotated[int | None, Parameter(group=_TRAINING)] = None
     """Passes over the training rows. [default: as many as make 6000 steps]"""

@@ -24,6 +24,7 @@ from taut.core.particles import (
     total,
     weighted_sum,
 )
+from taut.core.product import ProductProposal
 from taut.core.proposals import (
     AbstractProposal,
     Dirac,
@@ -34,6 +35,7 @@ from taut.core.proposals import (
     equal_mass,
 )
 from taut.core.protocols import AbstractModel, AbstractPair, Pair, frozen
+from taut.core.stratified import StratifiedProposal
 from taut.errors import InputError, RunError, TautError, nearest
 
 __all__ = [
@@ -59,8 +61,10 @@ __all__ = [
     "LayeredProposal",
     "Pair",
     "Particles",
+    "ProductProposal",
     "RunError",
     "Side",
+    "StratifiedProposal",
     "TautError",
     "Terms",
     "as_proposal",

@@ -76,6 +76,11 @@ class LayeredProposal(AbstractDiscreteProposal):
         means = jax.vmap(lambda z: self.second(z).mean())(first.support)
         return self.first.mean(), jnp.tensordot(jnp.exp(first.log_q), means, axes=1)
 
+    def center(self) -> Any:
+        """E_q[z_1], and the mean of z_2 there."""
+        first = self.first.mean()
+        return first, self.second(first).mean()
+
     def entropy(self) -> Float[Array, ""]:
         """H[q_1] + E_{q_1} H[q_2], by enumeration of the first layer."""
         first = self.first.enumerated()

@@ -74,6 +74,7 @@ def particles(
         subsampled=model.subsampled,
         dirac=draw_q.dirac,
         exhaustive=draw_q.exhaustive,
+        strata=draw_q.strata,
     )
 
 

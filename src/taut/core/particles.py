@@ -52,6 +52,7 @@ class Particles(eqx.Module):
             bounds only.
         dirac: True when the guide has no density: its log-volume stands in the terms instead.
         exhaustive: True when the draws are the guide's whole support, so that sums over them are exact.
+        strata: how many consecutive draws are one replicate, which stands for the guide as a whole.
     """
 
     z: Any
@@ -61,6 +62,7 @@ class Particles(eqx.Module):
     subsampled: bool = eqx.field(static=True, default=False)
     dirac: bool = eqx.field(static=True, default=False)
     exhaustive: bool = eqx.field(static=True, default=False)
+    strata: int = eqx.field(static=True, default=1)
 
     @property
     def num_particles(self) -> int:

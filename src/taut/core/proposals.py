@@ -3,6 +3,7 @@
     distribution   z_k ~ q independently, mass 1/K                         terms: -log_q
     Dirac          z = f(x) for certain, mass 1                            terms: log_volume
     enumerated     every z in a finite support, mass q(z | x)              terms: -log_q
+    stratified     K draws in each of C strata, mass q(stratum | x) / K    terms: -log_q
 
 A guide maps a datum to a proposal; a NumPyro distribution is accepted as one.
 """
@@ -63,9 +64,23 @@ class AbstractProposal(eqx.Module):
         """True when `draw` returns the whole support, so that nothing is left to chance."""
         return False
 
+    @property
+    def covering(self) -> bool:
+        """True when the support of q holds that of every posterior, as the design of q has it.
+
+        Sums over a support that leaves out some of the posterior's are lower bounds.
+        """
+        return True
+
+    @property
+    def strata(self) -> int:
+        """How many consecutive draws stand for q together, one in each stratum; 1 without strata."""
+        return 1
+
     @abstractmethod
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
-        """Draws with their mass. Enumerated and Dirac proposals fix their own number."""
+        """Draws with their mass. Enumerated and Dirac proposals fix their own number; stratified
+        ones return `num_particles` replicates of all strata."""
 
     @abstractmethod
     def terms(self, z: Any) -> Terms:

@@ -4,6 +4,7 @@ from taut.distributions.continuous_bernoulli import ContinuousBernoulli
 from taut.distributions.discretized_logistic import DiscretizedLogistic, grid
 from taut.distributions.inverse_cdf import InverseCDF
 from taut.distributions.kl import closed_kl, kl, kl_per_dimension
+from taut.distributions.proposal_kl import proposal_kl
 
 __all__ = [
     "ContinuousBernoulli",
@@ -13,4 +14,5 @@ __all__ = [
     "grid",
     "kl",
     "kl_per_dimension",
+    "proposal_kl",
 ]

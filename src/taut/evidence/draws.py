@@ -19,10 +19,13 @@ from taut.core import (
     NEG_LOG_Q,
     AbstractModel,
     Datum,
+    Particles,
     as_proposal,
+    log_weighted_sum,
     num_rows,
     particles,
     total,
+    weighted_sum,
 )
 
 __all__ = ["RowDraws", "weighted_draws"]
@@ -37,16 +40,21 @@ class RowDraws(NamedTuple):
     """Weighted draws of R rows, without the draws.
 
     Attributes:
-        log_w: log-weights, nats, (R, K).
-        fit: the part of log_w outside the prior and -log q: the log-likelihood, nats, (R, K).
+        log_w: log-weights, nats, (R, K); of a stratified guide those of its K replicates, each
+            log sum_c q(c) w_c over the strata c.
+        fit: the part of log_w outside the prior and -log q: the log-likelihood, nats, (R, K),
+            averaged over the strata.
         log_mass: (R, K) where the draws exhaust the guide's support, else None: each has mass 1/K.
         kl: KL(q to prior) in closed form, nats, (R,), averaged over draws; None without a rule.
+        elbo: sum_c q(c) log w_c of each replicate, nats, (R, K); None without strata, where it is
+            log_w.
     """
 
     log_w: Any
     fit: Any
     log_mass: Any
     kl: Any
+    elbo: Any = None
 
 
 def weighted_draws(
@@ -66,31 +74,36 @@ def weighted_draws(
     """
     num = num_rows(rows)
     width = min(_BLOCK_ROWS, num)
-    chunks = math.ceil(num_particles * width / _CHUNK_DRAWS)
-    chunk = math.ceil(num_particles / chunks)
     example = jax.tree.map(lambda leaf: leaf[0], rows)
-    exhaustive = eqx.filter_eval_shape(lambda g, d: as_proposal(g(d)), guide, example).exhaustive
+    q = eqx.filter_eval_shape(lambda g, d: as_proposal(g(d)), guide, example)
+    chunks = math.ceil(num_particles * q.strata * width / _CHUNK_DRAWS)
+    chunk = math.ceil(num_particles / chunks)
 
     for first in range(0, num, width):
         # Every block has one shape, which compiles once: the last is padded with its last row.
         numbers = np.minimum(np.arange(first, first + width), num - 1)
         kept = min(width, num - first)
         block = jax.tree.map(lambda leaf, n=numbers: leaf[n], rows)
-        if exhaustive:
+        if q.exhaustive:
             drawn = _mint(model, guide, block, numbers, key, np.int32(0), chunk)
             yield jax.tree.map(lambda a, kept=kept: np.asarray(a)[:kept], drawn)
             continue
         # Filled in place: leaving the device at once keeps one chunk there, however many there are.
         log_w, fit = (np.empty((kept, chunks * chunk), np.float64) for _ in range(2))
+        elbo = np.empty_like(log_w) if q.strata > 1 else None
         kls = []
         for part in range(chunks):
             drawn = _mint(model, guide, block, numbers, key, np.int32(part), chunk)
             here = slice(part * chunk, (part + 1) * chunk)
             log_w[:, here], fit[:, here] = drawn.log_w[:kept], drawn.fit[:kept]
+            if elbo is not None:
+                elbo[:, here] = drawn.elbo[:kept]
             if drawn.kl is not None:
                 kls.append(np.asarray(drawn.kl, np.float64)[:kept])
         kl = np.mean(kls, axis=0) if kls else None
-        yield RowDraws(log_w[:, :num_particles], fit[:, :num_particles], None, kl)
+        parts = (a if a is None else a[:, :num_particles] for a in (log_w, fit, elbo))
+        log_w, fit, elbo = parts
+        yield RowDraws(log_w, fit, None, kl, elbo)
 
 
 @eqx.filter_jit
@@ -105,13 +118,34 @@ def _mint(
 ) -> RowDraws:
     """A chunk of particles for each row of a block."""
 
-    def one(datum: Datum, number: Any) -> tuple[Array, Array, Array, Array | None]:
+    def one(datum: Datum, number: Any) -> RowDraws:
         row_key = jax.random.fold_in(jax.random.fold_in(key, number), part)
         minted = particles(model, guide, guide, datum, row_key, chunk)
         minted.refuse_subsampled("the evidence")
         outside = {n: t for n, t in minted.terms.items() if n not in (LOG_PRIOR, NEG_LOG_Q)}
         fit = jnp.broadcast_to(total(outside, batch_ndim=1), minted.log_mass.shape)
-        kl = None if minted.kl is None else jnp.mean(jnp.sum(minted.kl, axis=1))
-        return minted.log_w, fit, minted.log_mass, kl
+        kl = None
+        if minted.kl is not None:
+            kl = weighted_sum(minted.log_mass, jnp.sum(minted.kl, axis=1))
+        if minted.strata == 1:
+            return RowDraws(minted.log_w, fit, minted.log_mass, kl)
+        return _replicates(minted, fit, kl)
 
-    return RowDraws(*jax.vmap(one)(block, numbers))
+    return jax.vmap(one)(block, numbers)
+
+
+def _replicates(minted: Particles, fit: Array, kl: Array | None) -> RowDraws:
+    """Each replicate of the strata as one draw of equal mass."""
+
+    def by_stratum(values: Array) -> Array:
+        return values.reshape(-1, minted.strata)
+
+    log_q, log_w = by_stratum(minted.log_mass), by_stratum(minted.log_w)
+    log_q = log_q + jnp.log(float(log_q.shape[0]))  # masses of a replicate add up to one
+    return RowDraws(
+        log_w=jax.vmap(log_weighted_sum)(log_q, log_w),
+        fit=jax.vmap(weighted_sum)(log_q, by_stratum(fit)),
+        log_mass=minted.log_mass,
+        kl=kl,
+        elbo=jax.vmap(weighted_sum)(log_q, log_w),
+    )

@@ -4,17 +4,29 @@
 
 The mean of the weights is unbiased for p(x) where q covers the posterior; its logarithm is a lower
 bound in expectation that tightens with K (Burda, Grosse and Salakhutdinov 2016). Enumerated and Dirac
-guides leave nothing to chance: the sum over their draws is exact where they cover the support.
+guides leave nothing to chance: the sum over their draws is exact where they cover the support, and a
+lower bound where they do not. The replicates of a stratified guide count as K draws.
 """
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.core import AbstractModel, AbstractPair, Datum, Estimate, InputError, Side, num_rows
+from taut.core import (
+    AbstractModel,
+    AbstractPair,
+    Datum,
+    Estimate,
+    InputError,
+    Side,
+    as_proposal,
+    num_rows,
+)
 from taut.evidence.draws import RowDraws, weighted_draws
 from taut.evidence.weights import RowWeights, khat_threshold, mean_and_error, summarize
 
@@ -94,6 +106,9 @@ def weigh(
         for draws in weighted_draws(model, guide, rows, key=key, num_particles=num_particles)
     ]
     exact = blocks[0]["exact"]
+    covering = eqx.filter_eval_shape(
+        lambda g, d: as_proposal(g(d)), guide, jax.tree.map(lambda leaf: leaf[0], rows)
+    ).covering
     columns = {
         name: np.concatenate([block[name] for block in blocks])
         for name in blocks[0]
@@ -112,7 +127,9 @@ def weigh(
     free_of_draws = not columns["kl_error"].any()
     return Evidence(
         log_evidence=estimate(
-            "log_evidence", "exact" if exact else "lower", *(["unreliable"] if unreliable else [])
+            "log_evidence",
+            "exact" if exact and covering else "lower",
+            *(["unreliable"] if unreliable else []),
         ),
         elbo=estimate("elbo", "lower"),
         reconstruction=estimate("reconstruction", "exact" if exact else "unbiased"),
@@ -130,8 +147,9 @@ def _averages(draws: RowDraws) -> dict[str, Any]:
     weights: RowWeights = summarize(draws.log_w, draws.log_mass)
     reconstruction, reconstruction_error = mean_and_error(draws.fit, draws.log_mass)
     if draws.kl is None:
-        elbo, elbo_error = mean_and_error(draws.log_w, draws.log_mass)
-        kl, kl_error = mean_and_error(draws.fit - draws.log_w, draws.log_mass)
+        log_w = draws.log_w if draws.elbo is None else draws.elbo
+        elbo, elbo_error = mean_and_error(log_w, draws.log_mass)
+        kl, kl_error = mean_and_error(draws.fit - log_w, draws.log_mass)
     else:
         kl, kl_error = draws.kl, np.zeros_like(draws.kl)
         elbo, elbo_error = reconstruction - kl, reconstruction_error

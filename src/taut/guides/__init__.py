@@ -4,6 +4,7 @@ from taut.guides.abstract import AbstractFamily
 from taut.guides.amortized import AmortizedGuide
 from taut.guides.at_features import AtFeatures
 from taut.guides.chain_guide import ChainGuide, ChainPair
+from taut.guides.discrete import FactorizedUnits, LayeredGuide
 from taut.guides.exact_posterior import ExactPair, ExactPosterior
 from taut.guides.exponential import ExponentialGuide
 from taut.guides.full_rank import FullRankGaussian
@@ -12,7 +13,9 @@ from taut.guides.low_rank import LowRankGaussian
 from taut.guides.mean_field import MeanFieldGaussian
 from taut.guides.per_datum import PerDatumGuide
 from taut.guides.prior_guide import PriorGuide
+from taut.guides.quantized import NearestCodes, QuantizedPair, QuantizedProposal, nearest_codes
 from taut.guides.refined import RefinedGuide, RefinedPair, Refinement
+from taut.guides.stratified import StratifiedGaussian
 from taut.guides.structured import StructuredGuide, StructuredProposal
 
 __all__ = [
@@ -25,19 +28,26 @@ __all__ = [
     "ExactPair",
     "ExactPosterior",
     "ExponentialGuide",
+    "FactorizedUnits",
     "FullRankGaussian",
+    "LayeredGuide",
     "LinearEncoder",
     "LowRankGaussian",
     "MeanFieldGaussian",
+    "NearestCodes",
     "PerDatumGuide",
     "PriorGuide",
+    "QuantizedPair",
+    "QuantizedProposal",
     "RefinedGuide",
     "RefinedPair",
     "Refinement",
+    "StratifiedGaussian",
     "StructuredGuide",
     "StructuredProposal",
     "best_linear_guide",
     "linear_guide",
+    "nearest_codes",
 ]
 
 FAMILIES: dict[str, type[AbstractFamily]] = {

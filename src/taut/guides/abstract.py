@@ -1,10 +1,9 @@
 """`AbstractFamily`: a variational family, from unconstrained features to q(z | x)."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
-import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 __all__ = ["AbstractFamily"]
@@ -22,5 +21,8 @@ class AbstractFamily(eqx.Module):
         """How many unconstrained numbers name one member of the family."""
 
     @abstractmethod
-    def __call__(self, features: Float[Array, " F"]) -> dist.Distribution:
-        """The member, with event shape (latent_dim,) and batch shape ()."""
+    def __call__(self, features: Float[Array, " F"]) -> Any:
+        """The member: a distribution with batch shape (), or a proposal.
+
+        Its latents have `latent_dim` elements; those of a distribution have the shape (latent_dim,).
+        """

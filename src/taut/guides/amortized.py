@@ -7,8 +7,9 @@ Cells that are not observed reach the encoder as the column's mean.
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-import numpyro.distributions as dist
+from jaxtyping import Array, Float
 
 from taut.core import Datum
 from taut.guides.abstract import AbstractFamily
@@ -25,18 +26,30 @@ class AmortizedGuide(eqx.Module):
         family: variational family.
         units: standardisation of x; None where the encoder reads the data's units.
         log_counts: whether the encoder reads log(1 + x), which tames counts.
+        center: subtracted from what the encoder reads, of the data's shape; a constant of the data,
+            never trained. None for 0.
     """
 
     encoder: Any
     family: AbstractFamily
     units: Units | None = None
     log_counts: bool = eqx.field(static=True, default=False)
+    center: Float[Array, "..."] | None = None
 
-    def __call__(self, datum: Datum) -> dist.Distribution:
-        """q(z | x) with event shape (latent_dim,)."""
-        x = datum.x if self.units is None else self.units.standardize(datum.x)
-        if self.log_counts:
-            x = jnp.log1p(x)
+    def __call__(self, datum: Datum) -> Any:
+        """q(z | x), a distribution or a proposal."""
+        return self.family(self.features(datum))
+
+    def features(self, datum: Datum) -> Float[Array, " F"]:
+        """The family's features at a datum, (num_features,)."""
+        x = self.read(datum)
+        if self.center is not None:
+            x = x - jax.lax.stop_gradient(self.center)
         if datum.mask is not None:
             x = jnp.where(datum.mask, x, 0.0)
-        return self.family(self.encoder(x))
+        return self.encoder(x)
+
+    def read(self, datum: Datum) -> Float[Array, "..."]:
+        """x as the encoder reads it, before it is centred and masked."""
+        x = datum.x if self.units is None else self.units.standardize(datum.x)
+        return jnp.log1p(x) if self.log_counts else x

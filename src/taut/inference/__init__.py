@@ -33,6 +33,7 @@ from taut.inference.semi_amortized import SemiAmortizedState, semi_amortized
 from taut.inference.slots import Reach, reach
 from taut.inference.starts import check_components, kmeans_plus_plus, random_start
 from taut.inference.variational_em import VariationalEMState, variational_em
+from taut.inference.vq import QuantizedState, quantized
 from taut.inference.wake_sleep import WakeSleepState, wake_sleep
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "MinibatchState",
     "OnlineState",
     "PerDatumState",
+    "QuantizedState",
     "Reach",
     "Round",
     "Rows",
@@ -85,6 +87,7 @@ __all__ = [
     "online_em",
     "pathfinder",
     "per_datum",
+    "quantized",
     "random_start",
     "reach",
     "run_em",

@@ -9,6 +9,7 @@ from taut.models.exact import (
     ProbabilisticPCA,
 )
 from taut.models.exponential_normal import ExponentialNormal, joint_optimum
+from taut.models.latent_decoder import LatentDecoder
 from taut.models.latent_variable import LatentVariableModel
 from taut.models.likelihoods import (
     LIKELIHOODS,
@@ -20,12 +21,17 @@ from taut.models.linear_gaussian import LinearGaussian
 from taut.models.priors import (
     PRIORS,
     AbstractPrior,
+    CodebookPrior,
+    FactorizedPrior,
     FixedPrior,
+    LayeredPrior,
+    MixedPrior,
     MixtureOfGaussians,
     StandardNormal,
     check_prior,
     make_prior,
 )
+from taut.models.stochastic_layer import ConditionalLayer, StochasticLayer
 from taut.models.units import Units
 
 __all__ = [
@@ -35,16 +41,23 @@ __all__ = [
     "AbstractLikelihood",
     "AbstractPrior",
     "ChainModel",
+    "CodebookPrior",
+    "ConditionalLayer",
     "ExponentialNormal",
     "FactorAnalysis",
+    "FactorizedPrior",
     "FixedPrior",
     "GaussianMixture",
     "LatentClass",
+    "LatentDecoder",
     "LatentVariableModel",
+    "LayeredPrior",
     "LinearGaussian",
+    "MixedPrior",
     "MixtureOfGaussians",
     "ProbabilisticPCA",
     "StandardNormal",
+    "StochasticLayer",
     "Units",
     "check_prior",
     "choose_likelihood",

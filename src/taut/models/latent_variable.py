@@ -11,22 +11,20 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from taut.core import (
     LOG_LIKELIHOOD,
     LOG_PRIOR,
-    AbstractFactorizedProposal,
     AbstractModel,
     AbstractProposal,
     Datum,
-    DistributionProposal,
     Terms,
     as_proposal,
     total,
 )
-from taut.distributions import closed_kl, kl_per_dimension
+from taut.distributions import proposal_kl
+from taut.models.latent_decoder import LatentDecoder
 from taut.models.likelihoods import AbstractLikelihood
 from taut.models.priors import AbstractPrior
 from taut.models.units import Units
@@ -62,16 +60,11 @@ class LatentVariableModel(AbstractModel):
 
     def kl(self, datum: Datum, q: AbstractProposal, z: Any) -> Float[Array, " G"] | None:
         own = self.prior_family.kl(q, z)
-        if own is not None:
-            return own
-        q_dist, p_dist = _distribution(q), _distribution(as_proposal(self.prior()))
-        if q_dist is None or p_dist is None:
-            return None
-        per_dimension = kl_per_dimension(q_dist, p_dist)
-        if per_dimension is not None:
-            return per_dimension
-        whole = closed_kl(q_dist, p_dist)
-        return None if whole is None else whole[None]
+        return proposal_kl(q, as_proposal(self.prior()), z) if own is None else own
+
+    def code(self, z: Any) -> Any:
+        """What the decoder reads of z: as one vector where it takes latents of any form."""
+        return self.decoder.read(z) if isinstance(self.decoder, LatentDecoder) else z
 
     def prior(self) -> Any:
         return self.prior_family()
@@ -89,13 +82,6 @@ class LatentVariableModel(AbstractModel):
         """One x ~ p(x | z), of the data's shape and in its units."""
         x = jnp.asarray(self.likelihood(self.outputs(z)).sample(key))
         return x if self.units is None else self.units.restore(x)
-
-
-def _distribution(q: AbstractProposal) -> dist.Distribution | None:
-    """What divergences in closed form go by; None for a proposal that is not one of these."""
-    if isinstance(q, (DistributionProposal, AbstractFactorizedProposal)):
-        return q.distribution
-    return None
 
 
 def _only(terms: Terms) -> Float[Array, "..."]:

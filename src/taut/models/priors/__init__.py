@@ -1,7 +1,11 @@
 """Priors p(z)."""
 
 from taut.models.priors.abstract import AbstractPrior
+from taut.models.priors.codebook import CodebookPrior
+from taut.models.priors.factorized import FactorizedPrior
 from taut.models.priors.fixed import FixedPrior
+from taut.models.priors.layered import LayeredPrior
+from taut.models.priors.mixed import MixedPrior
 from taut.models.priors.mixture import MixtureOfGaussians
 from taut.models.priors.registry import PRIORS, check_prior, make_prior
 from taut.models.priors.standard_normal import StandardNormal
@@ -9,7 +13,11 @@ from taut.models.priors.standard_normal import StandardNormal
 __all__ = [
     "PRIORS",
     "AbstractPrior",
+    "CodebookPrior",
+    "FactorizedPrior",
     "FixedPrior",
+    "LayeredPrior",
+    "MixedPrior",
     "MixtureOfGaussians",
     "StandardNormal",
     "check_prior",

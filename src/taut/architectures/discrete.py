@@ -1,0 +1,118 @@
+"""Discrete latents in one or two stochastic layers, linear or not.
+
+    one layer      p(z) p(x | z),                     q(z | x)
+    two layers     p(z_2) p(z_1 | z_2) p(x | z_1),    q(z_1 | x) q(z_2 | z_1)
+
+With no hidden layers every arrow is an affine map: a sigmoid belief network (Neal 1992). The choices
+where none is made are those of the linear model of REBAR and RELAX on binary images: 200 bits, a learned
+prior, rows centred by their mean, bits read as signs, outputs that start at the data's log-odds.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from taut.architectures.choices import units_of
+from taut.architectures.latents import parse_latents
+from taut.architectures.networked import AbstractNetworked
+from taut.bounds import AbstractBound
+from taut.core import AbstractPair, InputError, Pair, nearest
+from taut.data import Schema
+from taut.gradients import NVIL, VIMCO, AbstractEstimator, DisARM, LeaveOneOut
+from taut.guides import AmortizedGuide, FactorizedUnits, LayeredGuide
+from taut.models import (
+    ConditionalLayer,
+    FactorizedPrior,
+    LatentVariableModel,
+    LayeredPrior,
+    StochasticLayer,
+)
+from taut.networks import MLP
+
+__all__ = ["Discrete"]
+
+_PRIORS = ("learned", "uniform")
+
+
+@dataclass(frozen=True)
+class Discrete(AbstractNetworked):
+    """A model with discrete latents.
+
+    Attributes:
+        latents: `bernoulli:D` or `categorical:DxC`; two sizes with a comma between them for two
+            stochastic layers, the first next to the data.
+        prior: of the top layer, `learned` or `uniform`.
+        hidden: widths of the hidden layers of every map; None for none with the network `mlp`.
+    """
+
+    name: ClassVar[str] = "discrete"
+    default_draws: ClassVar[int] = 4
+    default_hidden: ClassVar[tuple[int, ...] | None] = ()
+
+    latents: str = "bernoulli:200"
+    prior: Literal["learned", "uniform"] = "learned"
+
+    def __post_init__(self):
+        super().__post_init__()
+        parse_latents(self.latents)
+        if self.prior not in _PRIORS:
+            raise InputError(
+                "learned or uniform as prior of discrete latents", repr(self.prior),
+                nearest(self.prior, _PRIORS), where="prior",
+            )  # fmt: skip
+
+    def gradient(self, bound: AbstractBound) -> tuple[AbstractEstimator, str | None]:
+        """By the number of draws, among those that are unbiased and have no number to tune.
+
+        RLOO for two or more draws of an average and VIMCO for several in one logarithm serve every
+        discrete latent; for one draw DisARM serves bits and NVIL, with a learned baseline, the rest.
+        """
+        if bound.minted < 2 and self.latents.startswith("bernoulli"):
+            return DisARM(), "unbiased for one draw of bits, from an antithetic pair"
+        if bound.minted < 2:
+            return NVIL(), "unbiased for one draw of any discrete latent, by a learned baseline"
+        if bound.separable:
+            why = f"unbiased, and each of {bound.minted} draws has the others for a baseline"
+            return LeaveOneOut(), why
+        return VIMCO(), f"unbiased for {bound.minted} draws in one logarithm"
+
+    def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
+        chosen = self.resolved(schema)[0]
+        likelihood = chosen.make_likelihood(schema)
+        units = None if likelihood.discrete else units_of(schema)
+        layers = parse_latents(self.latents)
+        first, top, signed = layers[0], layers[-1], layers[0].levels is None
+        encoder_key, decoder_key, down_key, up_key = jax.random.split(key, 4)
+        prior = FactorizedPrior(top, learned=self.prior == "learned")
+        guide = AmortizedGuide(
+            chosen.make_encoder(schema, first.size, encoder_key), FactorizedUnits(first), units,
+            log_counts=schema.support == "count", center=jnp.zeros(schema.shape),
+        )  # fmt: skip
+        decoder = chosen.make_decoder(
+            schema, likelihood, first.size, decoder_key,
+            signed=signed, first_of_layers=len(layers) == 2,
+        )  # fmt: skip
+        if len(layers) == 2:
+            prior = LayeredPrior(prior, _between(chosen, top, first, down_key))
+            guide = LayeredGuide(guide, _between(chosen, first, top, up_key))
+        model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
+        return Pair(model, guide)
+
+    def constants(self, pair: AbstractPair) -> tuple[Any, Any]:
+        model, guide = cast(tuple[LatentVariableModel, Any], pair.bind())
+        return getattr(guide, "first", guide).center, model.decoder.offset
+
+
+def _between(
+    chosen: AbstractNetworked, source: StochasticLayer, target: StochasticLayer, key: PRNGKeyArray
+) -> ConditionalLayer:
+    """The map from one stochastic layer to the distribution of another."""
+    dense = chosen.network == "mlp"
+    network = MLP(
+        source.size, tuple(chosen.hidden or ()) if dense else (), target.size,
+        activation=chosen.activation or "gelu", key=key,
+    )  # fmt: skip
+    return ConditionalLayer(network, target, source.levels is None)

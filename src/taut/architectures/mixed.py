@@ -1,0 +1,65 @@
+"""A class that is enumerated and Gaussian latents within it: the model M2 without labels.
+
+    p(y) p(z) p(x | y, z),        q(y | x) q(z | x, y),        y in C classes
+
+The sum over y is exact, so that a step decodes every row once for each class and draw. Source: Kingma,
+Mohamed, Rezende and Welling, Semi-supervised learning with deep generative models (2014), eq. 2, 5, 7.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from taut.architectures.choices import at_least_one, units_of
+from taut.architectures.networked import AbstractNetworked
+from taut.core import AbstractPair, InputError, Pair
+from taut.data import Schema
+from taut.guides import AmortizedGuide, StratifiedGaussian
+from taut.models import LatentVariableModel, MixedPrior, StandardNormal
+
+__all__ = ["Mixed"]
+
+
+@dataclass(frozen=True)
+class Mixed(AbstractNetworked):
+    """A model with a class and Gaussian latents.
+
+    Attributes:
+        components: C, the number of classes.
+        latent_dim: number of Gaussian latents.
+    """
+
+    name: ClassVar[str] = "mixed"
+
+    components: int = 10
+    latent_dim: int = 16
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least_one(self.latent_dim, "latent-dim")
+        if self.components < 2:
+            raise InputError(
+                "at least two classes", f"{self.components}", "10, or --model vae without classes",
+                where="components",
+            )  # fmt: skip
+
+    def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
+        chosen = self.resolved(schema)[0]
+        likelihood = chosen.make_likelihood(schema)
+        units = None if likelihood.discrete else units_of(schema)
+        encoder_key, decoder_key = jax.random.split(key)
+        family = StratifiedGaussian(self.components, self.latent_dim)
+        prior = MixedPrior(self.components, StandardNormal(self.latent_dim))
+        decoder = chosen.make_decoder(schema, likelihood, family.latent_dim, decoder_key)
+        model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
+        encoder = chosen.make_encoder(schema, family.num_features, encoder_key)
+        counts = schema.support == "count"
+        guide = AmortizedGuide(encoder, family, units, counts, jnp.zeros(schema.shape))
+        return Pair(model, guide)
+
+    def constants(self, pair: AbstractPair) -> tuple[Any, Any]:
+        model, guide = cast(tuple[LatentVariableModel, AmortizedGuide], pair.bind())
+        return guide.center, model.decoder.offset
