@@ -67,7 +67,7 @@ def test_no_step_is_the_encoder(float64):
     rows = tabled_data(num_rows=3)
     unrefined = pair(refinement(0))
     _, guide = unrefined.bind()
-    row = Datum(rows.x[0])
+    row = Datum(jnp.asarray(rows.x[0]))
     plain = unrefined.amortized.family.gaussian(unrefined.amortized.encoder(rows.x[0]))
     np.testing.assert_array_equal(guide(row).distribution.mean, plain.mean)
 
@@ -85,7 +85,7 @@ def test_features_are_prepared_as_the_guide_prepares_them(float64):
 
 def test_the_gradient_passes_through_the_steps(float64):
     """Against central differences in the encoder and in the model; held, the encoder gets none."""
-    row = Datum(tabled_data().x[0])
+    row = Datum(jnp.asarray(tabled_data().x[0]))
     parts = (lambda p: p.amortized.encoder.bias, lambda p: p.model.shift)
     whole = pair(refinement(3))
     start = tuple(where(whole) for where in parts)
