@@ -7,6 +7,7 @@ from taut.guides.chain_guide import ChainGuide, ChainPair
 from taut.guides.discrete import FactorizedUnits, LayeredGuide
 from taut.guides.exact_posterior import ExactPair, ExactPosterior
 from taut.guides.exponential import ExponentialGuide
+from taut.guides.flow import FlowFamily, FlowPosterior, flow_widths
 from taut.guides.full_rank import FullRankGaussian
 from taut.guides.linear import LinearEncoder, best_linear_guide, linear_guide
 from taut.guides.low_rank import LowRankGaussian
@@ -29,6 +30,8 @@ __all__ = [
     "ExactPosterior",
     "ExponentialGuide",
     "FactorizedUnits",
+    "FlowFamily",
+    "FlowPosterior",
     "FullRankGaussian",
     "LayeredGuide",
     "LinearEncoder",
@@ -46,6 +49,7 @@ __all__ = [
     "StructuredGuide",
     "StructuredProposal",
     "best_linear_guide",
+    "flow_widths",
     "linear_guide",
     "nearest_codes",
 ]
