@@ -38,6 +38,7 @@ VARIANTS = {
     "elbo, all of them": ELBO(beta=2.0, warmup_steps=5, free_bits=0.2),
     "iwae, 1 particle": IWAE(num_particles=1),
     "iwae, 2 particles": IWAE(num_particles=2),
+    "iwae, warm-up": IWAE(num_particles=2, warmup_steps=10),
     "renyi, alpha -2": Renyi(alpha=-2.0),
     "renyi, alpha 0": Renyi(alpha=0.0, num_particles=3),
     "renyi, alpha 1": Renyi(alpha=1.0, num_particles=2),
@@ -272,6 +273,16 @@ def test_beta_weighs_a_sampled_kl_too(float64):
     np.testing.assert_allclose(bound(grouped_particles()), expected - 0.5 * kl, rtol=1e-14)
 
 
+@pytest.mark.parametrize("step", [0, 3, 9, 500])
+def test_the_warm_up_of_iwae_weighs_the_prior_and_log_q(step, float64):
+    mass, terms = np.array([0.25, 0.75]), THREE_GROUPS["terms"]
+    factor = min(1.0, (step + 1) / 10)
+    log_w = terms["log_likelihood"] + factor * (terms["log_prior"] + terms["-log_q"]).sum(axis=1)
+    bound = IWAE(num_particles=2, warmup_steps=10)
+    objective = jax.jit(lambda step: bound.objective(grouped_particles(), step))(jnp.asarray(step))
+    np.testing.assert_allclose(objective, np.log(mass @ np.exp(log_w)), rtol=1e-14)
+
+
 def test_departure_names_every_cause():
     bound = ELBO(beta=0.5, warmup_steps=100, free_bits=0.25)
     assert bound.departure(40) == (
@@ -304,6 +315,7 @@ def test_volumes_stand_outside_the_kl(float64):
         (lambda: ELBO(beta=-1.0), "beta: expected a factor of at least 0, got -1.0. Try 1."),
         (lambda: ELBO(beta=np.nan), "beta: expected a factor of at least 0, got nan. Try 1."),
         (lambda: ELBO(warmup_steps=-1), "warmup_steps: expected at least 0 steps, got -1. Try 0."),
+        (lambda: IWAE(warmup_steps=-1), "warmup_steps: expected at least 0 steps, got -1. Try 0."),
         (lambda: ELBO(free_bits=-0.1), "free_bits: expected at least 0 nats, got -0.1. Try 0."),
         (
             lambda: ELBO(free_bits=0.1, kl="sampled"),

@@ -333,6 +333,14 @@ def test_sticking_the_landing_takes_what_has_no_closed_kl(float64):
     assert gradient(ELBO()) == gradient(ELBO(kl="sampled"))
 
 
+def test_the_doubly_reparameterized_gradient_refuses_a_warm_up():
+    assert refusal(DoublyReparameterized(), IWAE(warmup_steps=9)) == (
+        "doubly reparameterized gradient: expected an IWAE bound whose KL has its full weight from "
+        "the first step, got a warm-up of 9 steps. Try --gradient reparameterized or "
+        "score-function, or no --kl-warmup."
+    )
+
+
 def test_the_doubly_reparameterized_gradient_refuses_an_average():
     assert refusal(DoublyReparameterized(), ELBO(kl="sampled")) == (
         "doubly reparameterized gradient: expected the bound iwae or renyi, whose weights depend on "

@@ -250,6 +250,13 @@ def test_vimco_refuses_an_average(bound):
     )
 
 
+def test_vimco_refuses_a_warm_up():
+    assert refusal(VIMCO(), IWAE(warmup_steps=9)).startswith(
+        "vimco: expected an IWAE bound whose KL has its full weight from the first step, got a "
+        "warm-up of 9 steps."
+    )
+
+
 def test_vimco_refuses_a_logarithm_that_it_does_not_know():
     bound = ELBO(num_draws=2, free_bits=0.1)
     assert refusal(VIMCO(), bound) == (

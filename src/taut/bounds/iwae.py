@@ -4,15 +4,19 @@
 
 Rises with K towards log p(x) wherever q covers the posterior (Burda, Grosse and Salakhutdinov 2016,
 theorem 1). With enumerated draws of unequal mass it is the logarithm of the whole sum.
+
+The objective may weigh log p(z) - log q(z | x) in each log-weight by a factor that rises linearly to 1
+(as for the ELBO, Sonderby et al. 2016): it keeps latents in use that are pruned in the first epochs.
 """
 
 from typing import ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from taut.bounds.abstract import AbstractBound
-from taut.core import InputError, Particles, Side, log_weighted_sum
+from taut.core import LOG_PRIOR, NEG_LOG_Q, InputError, Particles, Side, log_weighted_sum, total
 
 __all__ = ["IWAE"]
 
@@ -22,18 +26,23 @@ class IWAE(AbstractBound):
 
     Attributes:
         num_particles: K.
+        warmup_steps: steps over which the factor of log p(z) - log q(z | x) in the objective rises
+            linearly from 1/warmup_steps to 1.
     """
 
     name: ClassVar[str] = "iwae"
     linear: ClassVar[bool] = False
 
     num_particles: int = eqx.field(static=True, default=5)
+    warmup_steps: int = eqx.field(static=True, default=0)
 
     def __check_init__(self):
         if self.num_particles < 1:
             raise InputError(
                 "at least one particle", f"{self.num_particles}", "5", where="num_particles"
             )
+        if self.warmup_steps < 0:
+            raise InputError("at least 0 steps", f"{self.warmup_steps}", "0", where="warmup_steps")
 
     @property
     def minted(self) -> int:
@@ -48,4 +57,17 @@ class IWAE(AbstractBound):
         return log_weighted_sum(particles.log_mass, particles.log_w)
 
     def objective(self, particles: Particles, step: Int[Array, ""] | int) -> Float[Array, ""]:
-        return self(particles)
+        if self.warmup_steps == 0:
+            return self(particles)
+        particles.refuse_subsampled("the IWAE bound")
+        factor = jnp.minimum(1.0, (step + 1) / self.warmup_steps)
+        weighed = {
+            name: factor * term if name in (LOG_PRIOR, NEG_LOG_Q) else term
+            for name, term in particles.terms.items()
+        }
+        return log_weighted_sum(particles.log_mass, total(weighed, batch_ndim=1))
+
+    def departure(self, num_steps: int) -> str | None:
+        if num_steps >= self.warmup_steps:
+            return None
+        return f"the KL warm-up stopped at step {num_steps} of {self.warmup_steps}"

@@ -142,21 +142,21 @@ def _bound(given: FitOptions, model: "AbstractArchitecture", num_rows: int) -> "
             "warmup_steps": warmup,
             "free_bits": given.free_bits,
         },
-        "iwae": {"num_particles": given.num_particles},
+        "iwae": {"num_particles": given.num_particles, "warmup_steps": warmup},
         "renyi": {"num_particles": given.num_particles, "alpha": given.alpha},
     }
     served = {
-        "kl": "elbo",
-        "beta": "elbo",
-        "kl_warmup": "elbo",
-        "free_bits": "elbo",
-        "alpha": "renyi",
+        "kl": ("elbo",),
+        "beta": ("elbo",),
+        "kl_warmup": ("elbo", "iwae"),
+        "free_bits": ("elbo",),
+        "alpha": ("renyi",),
     }
-    for option, owner in served.items():
-        if getattr(given, option) is not None and owner != name:
+    for option, owners in served.items():
+        if getattr(given, option) is not None and name not in owners:
             flag = option.replace("_", "-")
             raise InputError(
-                f"--{flag} with --bound {owner}",
+                f"--{flag} with --bound {' or '.join(owners)}",
                 f"--bound {name}",
                 f"leaving out --{flag}",
                 where=flag,

@@ -89,7 +89,8 @@ class FitOptions:
     beta: Annotated[float | None, Parameter(group=_BOUND)] = None
     """Weight of the KL in the objective; reported numbers stay honest. [default: 1]"""
     kl_warmup: Annotated[int | None, Parameter(group=_BOUND)] = None
-    """Epochs over which the KL's weight rises to beta. [default: 0]"""
+    """Epochs over which the KL's weight rises to beta; in iwae, that of log p(z) - log q to 1.
+    [default: 0]"""
     free_bits: Annotated[float | None, Parameter(group=_BOUND)] = None
     """Nats of KL that each latent dimension keeps for nothing. [default: 0]"""
     gradient: Annotated[str | None, Parameter(group=_BOUND)] = None

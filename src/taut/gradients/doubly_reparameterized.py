@@ -38,6 +38,7 @@ from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.path import require_path
 from taut.gradients.scaled import scaled
+from taut.gradients.warmup import refuse_warmup
 
 __all__ = ["DoublyReparameterized"]
 
@@ -79,6 +80,7 @@ class DoublyReparameterized(AbstractEstimator):
 
 def _order(bound: AbstractBound) -> float:
     if isinstance(bound, IWAE):
+        refuse_warmup(bound, "doubly reparameterized gradient")
         return 0.0
     if isinstance(bound, Renyi):
         return bound.alpha

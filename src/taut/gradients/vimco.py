@@ -24,6 +24,7 @@ from taut.core import AbstractModel, AbstractProposal, Datum, InputError, as_pro
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.still import still_particles
+from taut.gradients.warmup import refuse_warmup
 
 __all__ = ["VIMCO"]
 
@@ -91,6 +92,7 @@ def _power(bound: AbstractBound) -> float:
             where="vimco",
         )
     if isinstance(bound, IWAE):
+        refuse_warmup(bound, "vimco")
         return 1.0
     if isinstance(bound, Renyi):
         return 1.0 - bound.alpha
