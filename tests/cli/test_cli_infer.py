@@ -1,6 +1,8 @@
 """`taut infer` as a user drives it: what it prints, what it leaves, and what it says when wrong."""
 
 import json
+import math
+import shutil
 import sys
 
 import jax
@@ -8,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import load_file
+from scipy.stats import multivariate_normal
 
 import taut
 from taut.cli.infer import batch_sizes
@@ -45,6 +48,54 @@ def files(tmp_path_factory):
     (folder / "normal.py").write_text(PROGRAM)
     (folder / "rows.json").write_text(json.dumps({"y": ROWS, "spare": 3}))
     return folder
+
+
+DENSITY = """
+import jax
+
+support = {"a": ("real", 1)}
+
+
+def scalar(p, data):
+    return -p["a"]
+
+
+def loop(p, data):
+    return jax.lax.while_loop(lambda s: s < 3.0, lambda s: s + 1.0, p["a"][0])
+"""
+BAD = """
+import jax.numpy as jnp
+import numpyro
+from numpyro import distributions as dist
+from numpyro.distributions import constraints
+
+
+def count(y):
+    k = numpyro.sample("k", dist.Poisson(2.0))
+    numpyro.sample("y", dist.Normal(k, 1.0), obs=y)
+
+
+def sized(y):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+    with numpyro.plate("rows", 4):
+        numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
+
+
+def three(y):
+    mu = numpyro.sample("mu", dist.Normal(jnp.zeros(3), 1.0).to_event(1))
+    numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
+
+
+def endless(y):
+    a = numpyro.sample("a", dist.ImproperUniform(constraints.real, (), ()))
+    b = numpyro.sample("b", dist.ImproperUniform(constraints.real, (), ()))
+    numpyro.sample("y", dist.Normal(a + b, 1.0), obs=y)
+
+
+def rounded(y):
+    mu = numpyro.sample("mu", dist.ImproperUniform(constraints.real, (), ()))
+    numpyro.sample("y", dist.Normal(jnp.round(mu), 1.0), obs=y)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +202,70 @@ def test_wrong_input_is_one_line(run, files, capsys):
     assert "--force to replace it" in complaint(capsys, program, *data, "--out", run)
     assert "guide: expected" in complaint(capsys, program, *data, "--guide", "fullrank")
     assert "none for y" in complaint(capsys, program)
+
+
+@pytest.mark.parametrize(
+    ("function", "data", "words", "code"),
+    [
+        ("normal:model", {"y": [0.1, math.nan, 2.0]}, "site 'y': expected data in the support of "
+         "their distribution, got nan in row 2", 2),
+        ("bad:count", {"y": 1.0}, "site 'k': expected a continuous latent", 2),
+        ("normal:other", {"y": ROWS, "z": 1.0}, "expected data that the program takes, got 'z'", 2),
+        ("bad:sized", {"y": ROWS}, "expected 4 rows in plate 'rows', as its size says, got", 2),
+        ("bad:three", {"y": [1.0, 2.0]}, "expected observed 'y' of shape (3,), got (2,)", 2),
+        ("bad:rounded", {"y": 1.0}, "changes smoothly with every latent, got a gradient of zero in "
+         "'mu'", 2),
+        ("bad:endless", {"y": 1.0}, "improper posterior: expected a bound that stops rising", 1),
+        ("density:scalar", {"y": 1.0}, "expected a real scalar from the log-joint, got shape (1,)", 2),
+        ("density:loop", {"y": 1.0}, "Try jax.lax.scan or a fori_loop with a fixed number of steps", 2),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_inferred_is_one_line(function, data, words, code, files, capsys):
+    (files / "bad.py").write_text(BAD)
+    (files / "density.py").write_text(DENSITY)
+    file, name = function.split(":")
+    (files / "bad.json").write_text(json.dumps(data))
+    command = [f"{files / file}.py:{name}", "--data", files / "bad.json", "--guide", "laplace"]
+    command += ["--out", files / "none"]
+    assert words in complaint(capsys, *command, code=code)
+    assert not (files / "none").exists()
+
+
+def test_a_run_that_was_cut_off_is_repeated(run, files, capsys):
+    before = json.loads((run / "summary.json").read_text())["estimates"]
+    cut = files / "cut"
+    shutil.copytree(run, cut)
+    (cut / "summary.json").unlink()
+    assert main(["resume", str(cut)]) == 0
+    assert json.loads((cut / "summary.json").read_text())["estimates"] == before
+    (cut / "summary.json").unlink()
+    text = (cut / "config.toml").read_text()
+    (cut / "config.toml").write_text(text + "num-strats = 3\n")
+    capsys.readouterr()
+    assert main(["resume", str(cut)]) == 2
+    assert "got 'num-strats'. Try 'num-starts'" in capsys.readouterr().err
+
+
+def test_two_programs_on_the_same_data_compare_by_evidence(run, files, capsys):
+    out = files / "wide"
+    (files / "wide.py").write_text(PROGRAM.replace("2.0", "20.0"))
+    command = [
+        "infer",
+        str(files / "wide.py"),
+        "--data",
+        str(files / "rows.json"),
+        "--out",
+        str(out),
+    ]
+    assert main([*command, "--guide", "laplace", "--num-draws", "4000"]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(run), str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["differences"]
+    y, n = np.asarray(ROWS), len(ROWS)
+    exact = [multivariate_normal(np.zeros(n), sd**2 + np.eye(n)).logpdf(y) for sd in (2.0, 20.0)]
+    log_bayes = found["log_evidence"]
+    assert abs(log_bayes["value"] - exact[0] + exact[1]) < 5 * log_bayes["mc_error"] + 1e-6
+    assert set(found) == {"elbo", "log_evidence"}
 
 
 def test_a_missing_arviz_says_which_extra(monkeypatch, small):

@@ -1,6 +1,5 @@
 """`taut.infer`: the posterior of any log-joint or NumPyro program, with a verdict on it."""
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -13,16 +12,12 @@ from jaxtyping import PRNGKeyArray
 from taut.api.climbing import INITS, Wishes, climbed, initial
 from taut.api.fitted import as_key
 from taut.api.guide_choice import GUIDES, GuideChoice, choose_guide
-from taut.api.posterior import Posterior, constrained
+from taut.api.natural import Natural
+from taut.api.posterior import Posterior
 from taut.api.verdict import judge
-from taut.core import Datum, Estimate, InputError, RunError
-from taut.evidence import (
-    defensive_draws,
-    khat_threshold,
-    smoothed_weights,
-    summarize,
-    weighted_moments,
-)
+from taut.api.weighing import weigh
+from taut.core import Datum, InputError, RunError
+from taut.evidence import weighted_moments
 from taut.inference import Starts
 from taut.models.program import AbstractProgram, LogJoint, NumPyroProgram, check_start
 
@@ -114,71 +109,60 @@ def _fitted(
     seconds["ascent"] = time.perf_counter() - tick
 
     tick = time.perf_counter()
-    count = num_draws or _affordable(datum)
-    moments = ascent.moments(fitted.guide)
-    drawn = defensive_draws(
-        lambda n: ascent.sample(fitted.guide, generator, n),
-        lambda z: ascent.log_q(fitted.guide, z),
-        moments.mean,
-        moments.tril,
-        count=count,
-        generator=generator,
+    weighed = weigh(
+        ascent, fitted.guide, count=num_draws or _affordable(datum), generator=generator
     )
-    values = ascent.log_density.values(drawn.z)
-    own = slice(drawn.num_guide)
-    log_w_guide = np.nan_to_num(values - drawn.log_q, nan=-np.inf)[own]
-    log_w = np.nan_to_num(values - drawn.log_r, nan=-np.inf)[None]
-    weights, summary = smoothed_weights(log_w)[0], summarize(log_w)
-    natural = constrained(model, drawn.z)
-    raw, resampled = weighted_moments(natural[own]), weighted_moments(natural, weights)
-    khat, threshold = float(summary.khat[0]), khat_threshold(count)
-    largest = float(np.exp(log_w.max() - summary.log_evidence[0]))
+    natural = Natural.of(model, datum)
+    table = natural.table(weighed.z)
+    raw, resampled = (
+        weighted_moments(table[: weighed.num_guide]),
+        weighted_moments(table, weighed.weights),
+    )
     verdict = judge(
         guide=choice.family,
         converged=fitted.converged,
         precision_nats=wishes.precision_nats,
         separate=_separate(starts),
-        khat=khat,
-        threshold=threshold,
-        largest=largest,
-        ess=float(summary.ess[0]),
-        raw=raw,
-        resampled=resampled,
+        khat=weighed.khat,
+        threshold=weighed.threshold,
+        largest=weighed.largest,
+        ess=weighed.ess,
+        raw=raw.first(natural.num_latents),
+        resampled=resampled.first(natural.num_latents),
     )
     seconds["weighing"] = time.perf_counter() - tick
-    flags = () if khat <= threshold else ("unreliable",)
     estimates = {
-        "elbo": Estimate(
-            float(log_w_guide.mean()), "lower",
-            float(log_w_guide.std(ddof=1) / math.sqrt(drawn.num_guide)), unit="nats",
-        ),
-        "log_evidence": Estimate(
-            float(summary.log_evidence[0]), "lower", float(summary.error[0]), unit="nats",
-            flags=frozenset(flags),
-        ),
+        "elbo": weighed.elbo,
+        "log_evidence": weighed.log_evidence,
         "remaining_gain": fitted.remaining,
-    }  # fmt: skip
+    }
     return Posterior(
-        model=model,
-        datum=datum,
+        natural=natural,
         guide=ascent.guide(fitted.guide),
         family=choice.family,
         estimates=estimates,
-        khat=khat,
-        guide_khat=float(summarize(log_w_guide[None]).khat[0]),
-        khat_threshold=threshold,
-        ess=float(summary.ess[0]),
+        khat=weighed.khat,
+        guide_khat=weighed.guide_khat,
+        khat_threshold=weighed.threshold,
+        ess=weighed.ess,
         raw=raw,
         resampled=resampled,
         verdict=verdict,
         trace=fitted.rounds,
         starts=starts,
-        notes=notes,
+        notes=(*notes, *_left_out(natural)),
         seconds=seconds,
-        z=drawn.z,
-        num_guide=drawn.num_guide,
-        weights=weights,
+        z=weighed.z,
+        num_guide=weighed.num_guide,
+        weights=weighed.weights,
     )
+
+
+def _left_out(natural: Natural) -> tuple[str, ...]:
+    if not natural.left_out:
+        return ()
+    names = ", ".join(natural.left_out)
+    return (f"derived values of many cells are not reported: {names}",)
 
 
 def _separate(starts: Starts | None) -> tuple[tuple[float, float], ...]:

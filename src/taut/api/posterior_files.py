@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import polars as pl
 from safetensors.numpy import save
@@ -81,7 +80,7 @@ def posterior_facts(posterior: Posterior) -> dict[str, Any]:
         "verdict": str(posterior.verdict),
         "program": posterior.model.name,
         "guide": posterior.family,
-        "coordinates": len(posterior.coordinates),
+        "coordinates": posterior.natural.num_latents,
         "k-hat": _plain(posterior.khat),
         "k-hat of the guide alone": _plain(posterior.guide_khat),
         "k-hat threshold": _plain(posterior.khat_threshold),
@@ -98,8 +97,8 @@ def posterior_facts(posterior: Posterior) -> dict[str, Any]:
 
 def _natural(posterior: Posterior) -> dict[str, np.ndarray]:
     with jax.enable_x64(posterior.z.dtype == np.float64):
-        values = jax.jit(jax.vmap(posterior.model.constrain))(jnp.asarray(posterior.z))
-    return {f"parameters/{name}": np.asarray(value) for name, value in values.items()}
+        values = posterior.natural.values(posterior.z)
+    return {f"parameters/{name}": value for name, value in values.items()}
 
 
 def _structure(posterior: Posterior) -> dict[str, Any]:
@@ -114,6 +113,9 @@ def _structure(posterior: Posterior) -> dict[str, Any]:
             "program": posterior.model.name,
             "guide": posterior.family,
             "sites": sites,
+            "derived": [
+                {"name": name, "shape": list(shape)} for name, shape in posterior.natural.derived
+            ],
             "num_guide_draws": posterior.num_guide,
         },
         "precision": str(posterior.z.dtype),
@@ -122,4 +124,4 @@ def _structure(posterior: Posterior) -> dict[str, Any]:
 
 def _plain(value: float) -> float | str:
     """JSON has no infinities: they are written as words."""
-    return round(value, 6) if math.isfinite(value) else str(value)
+    return round(value, 3) if math.isfinite(value) else str(value)

@@ -77,6 +77,8 @@ def compare(
 ) -> None:
     """Differences between two runs on the same held-out rows, FIRST minus SECOND, paired by row.
 
+    Of two programs on the same data: the difference of their log-evidences is a log Bayes factor.
+
     Parameters
     ----------
     first
@@ -97,7 +99,14 @@ def compare(
             "fitting both to one source", where="compare",
         )  # fmt: skip
     (a, _), (b, _) = (run.read_summary() for run in runs)
-    differences = {name: paired_difference(a[name], b[name]) for name in a if name in b}
+    # What neither side holds by row says nothing about the data, such as a gain that remains.
+    shared = [n for n in a if n in b and not (a[n].values is None and b[n].values is None)]
+    if not shared:
+        raise InputError(
+            "two runs with estimates in common", f"{', '.join(a)} and {', '.join(b)}",
+            "two fits, or two posteriors, on the same data", where="compare",
+        )  # fmt: skip
+    differences = {name: paired_difference(a[name], b[name]) for name in shared}
     if json:
         content = {name: e.to_dict() for name, e in differences.items()}
         print_json({"first": str(first), "second": str(second), "differences": content})

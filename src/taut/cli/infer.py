@@ -1,17 +1,18 @@
 """`taut infer`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from taut.errors import InputError
+from taut.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from taut.api import Posterior
 
-__all__ = ["InferOptions", "batch_sizes", "infer", "print_posterior"]
+__all__ = ["InferOptions", "batch_sizes", "infer", "print_posterior", "run_infer"]
 
 _GUIDE = Group("Guide", sort_key=1)
 _ASCENT = Group("Ascent", sort_key=2)
@@ -48,6 +49,21 @@ class InferOptions:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name.replace("_", "-"): v for name, v in values.items() if v is not None}
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "InferOptions":
+        """The inverse of `given`.
+
+        Raises:
+            InputError: a name that is no option.
+        """
+        known = {f.name.replace("_", "-") for f in fields(cls)}
+        for name in config:
+            if name not in known:
+                raise InputError(
+                    "a known option", f"'{name}'", nearest(name, known), where="config.toml"
+                )
+        return cls(**{name.replace("-", "_"): value for name, value in config.items()})
+
 
 def infer(
     program: str,
@@ -75,7 +91,19 @@ def infer(
     json
         Print the results as JSON on standard output.
     """
-    given = options or InferOptions()
+    run_infer(program, data, out, options or InferOptions(), force=force, json=json)
+
+
+def run_infer(
+    program: str,
+    data: Path | None,
+    out: Path | None,
+    given: InferOptions,
+    *,
+    force: bool,
+    json: bool,
+) -> None:
+    """What `taut infer` does, and `taut resume` again from the start; arguments as of `infer`."""
     batches = batch_sizes(given.subsample)
 
     from taut.training.run_folder import RunFolder, next_run
@@ -189,8 +217,8 @@ def _draw(fitted: "Posterior", folder: Path, precision_nats: float) -> None:
 
     from taut.report import figures
 
-    names = fitted.coordinates
-    values = fitted.coordinate_draws()
+    names = fitted.model.coordinates  # what is derived from them shows nothing new
+    values = fitted.coordinate_draws()[:, : len(names)]
     own = values[: fitted.num_guide]
     figures.pairs(folder / "pairs.png", values, fitted.weights, own, names)
     figures.weight_tail(folder / "khat.png", fitted.weights, fitted.khat, fitted.khat_threshold)

@@ -15,6 +15,8 @@ __all__ = ["resume"]
 def resume(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> None:
     """Go on with a run that was stopped, from its last checkpoint, to the same result.
 
+    A run of `taut infer` keeps no checkpoints: it is repeated from the start, to the same result.
+
     Parameters
     ----------
     run
@@ -29,6 +31,14 @@ def resume(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fals
         from taut.cli.show import show
 
         show(run, json=json)
+        return
+    if "program" in (saved := folder.read_config()):
+        from taut.cli.infer import InferOptions, run_infer
+
+        program, data = saved.pop("program"), saved.pop("data", None)
+        data = None if data is None else Path(data)
+        given = InferOptions.from_config(saved)
+        run_infer(program, data, run, given, force=True, json=json)
         return
     config = read_config(folder.path / "config.toml")
     if "data" not in config:

@@ -33,4 +33,4 @@ class Datum(eqx.Module):
 
 def num_rows(batch: Datum) -> int:
     """The length of the leading axis of a batch."""
-    return jax.tree.leaves(batch.x)[0].shape[0]
+    return jax.tree.leaves(batch)[0].shape[0]

@@ -38,6 +38,10 @@ class Moments(NamedTuple):
     quantile_errors: Float[np.ndarray, "C P"]
     probabilities: tuple[float, ...]
 
+    def first(self, count: int) -> "Moments":
+        """Those of the first coordinates."""
+        return Moments(*(part[:count] for part in self[:-1]), self.probabilities)
+
 
 def weighted_moments(
     values: Float[np.ndarray, "K C"],

@@ -99,6 +99,16 @@ class AbstractProgram(AbstractModel):
         """What the program computes from its latents and names (`numpyro.deterministic`)."""
 
     @abstractmethod
+    def predictive(
+        self, datum: Datum, z: Float[Array, " d"], key: PRNGKeyArray
+    ) -> dict[str, Array]:
+        """New data given z, by observed site: one draw of p(x_new | z).
+
+        Raises:
+            InputError: the program is a density alone, from which nothing can be drawn.
+        """
+
+    @abstractmethod
     def parts(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Part]:
         """The log-joint site by site and cell by cell, for messages about where it is not finite."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import LOG_VOLUME, Datum, InputError, Terms
 from taut.models.program.abstract import AbstractProgram, Part
@@ -102,6 +102,14 @@ class LogJoint(AbstractProgram):
 
     def derived(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Array]:
         return {}
+
+    def predictive(
+        self, datum: Datum, z: Float[Array, " d"], key: PRNGKeyArray
+    ) -> dict[str, Array]:
+        raise InputError(
+            "a NumPyro program, whose observed sites can be drawn", "a log-joint, which is a density",
+            "numpyro.sample(..., obs=y) for its data", where=self.name,
+        )  # fmt: skip
 
     def parts(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Part]:
         parameters = self.constrain(z)

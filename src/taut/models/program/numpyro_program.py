@@ -15,19 +15,20 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.distributions import MaskedDistribution
 from numpyro.distributions.constraints import is_dependent
 from numpyro.distributions.transforms import IdentityTransform
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME, Datum, Terms
 from taut.models.program.abstract import AbstractProgram, Part
+from taut.models.program.arguments import whole
 from taut.models.program.discrete import Choice
-from taut.models.program.failures import place
+from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout
 from taut.models.program.read import Reading, read
 from taut.models.program.supports import onto
-from taut.models.program.tracing import factor, is_latent, log_prob
+from taut.models.program.tracing import drawn, factor, is_latent, log_prob
 
 __all__ = ["NumPyroProgram"]
 
@@ -133,6 +134,13 @@ class NumPyroProgram(AbstractProgram):
             for n, s in sites.items()
             if s["type"] == "deterministic" and n not in moving
         }
+
+    def predictive(
+        self, datum: Datum, z: Float[Array, " d"], key: PRNGKeyArray
+    ) -> dict[str, Array]:
+        arguments, latents = whole(datum.x, self.reading.settings), self.constrain(z)
+        with reading(self.reading.program):
+            return drawn(self.reading.program, arguments, latents, key)
 
     def parts(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Part]:
         sites, enumeration = self._placed(datum, z).sites, self.reading.enumeration

@@ -4,16 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, PRNGKeyArray
 from numpyro import validation_enabled
-from numpyro.handlers import seed, trace
+from numpyro.handlers import seed, substitute, trace, uncondition
 from numpyro.primitives import Messenger
 
 from taut.errors import InputError
 from taut.models.program.discrete import Choice, choose, is_finite
 from taut.models.program.rows import Rows
 
-__all__ = ["factor", "is_latent", "is_summed", "log_prob", "plates_of", "run"]
+__all__ = ["drawn", "factor", "is_latent", "is_summed", "log_prob", "plates_of", "run"]
 
 
 def run(
@@ -51,6 +51,37 @@ def run(
     ):
         program(**arguments)
     return sites
+
+
+def drawn(
+    program: Callable, arguments: dict[str, Any], latents: dict[str, Array], key: PRNGKeyArray
+) -> dict[str, Array]:
+    """New values of the observed sites, by name, each drawn given the latents.
+
+    Discrete latents that are summed out elsewhere are drawn given the others: they are those of new
+    rows. Factors hold no data and are left out.
+
+    Arguments:
+        program: a function with NumPyro primitives.
+        arguments: its keyword arguments, all rows.
+        latents: values by name.
+        key: of the draws.
+    """
+    with (
+        validation_enabled(False),
+        trace() as sites,
+        substitute(data=latents),
+        uncondition(),
+        seed(rng_seed=key),
+    ):
+        program(**arguments)
+    return {
+        name: jnp.asarray(site["value"])
+        for name, site in sites.items()
+        if site["type"] == "sample"
+        and site["infer"].get("was_observed")
+        and not site["infer"].get("is_auxiliary")
+    }
 
 
 def log_prob(site: dict[str, Any]) -> Array:

@@ -1,0 +1,93 @@
+"""A fitted guide under importance weights: evidence, k-hat, and whose draws weigh more evenly.
+
+    log w_k = log p(x, z_k) - log r(z_k)
+
+r is the guide mixed with heavier tails around it (`taut.evidence.defensive`); the bound is that of the
+guide's own draws under its own density.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from taut.core import Estimate
+from taut.evidence import defensive_draws, khat_threshold, smoothed_weights, summarize
+from taut.inference import AbstractAscent
+
+__all__ = ["Weighed", "weigh"]
+
+
+class Weighed(NamedTuple):
+    """Weighted draws of a guide.
+
+    Attributes:
+        z: those of the guide first, (K, d).
+        num_guide: how many are the guide's own.
+        weights: smoothed, adding up to 1, (K,).
+        elbo: of the guide's own draws, nats; lower.
+        log_evidence: nats; lower.
+        khat: Pareto shape of the weights.
+        guide_khat: the same of the guide's own draws under its own density.
+        threshold: of k-hat, above which the draws are of no use.
+        largest: the largest weight before smoothing, in units of the mean.
+        ess: effective sample size.
+    """
+
+    z: Float[np.ndarray, "K d"]
+    num_guide: int
+    weights: Float[np.ndarray, " K"]
+    elbo: Estimate
+    log_evidence: Estimate
+    khat: float
+    guide_khat: float
+    threshold: float
+    largest: float
+    ess: float
+
+
+def weigh(
+    ascent: AbstractAscent, guide: Any, *, count: int, generator: np.random.Generator
+) -> Weighed:
+    """Draw from a guide and weigh what is drawn.
+
+    Arguments:
+        ascent: the guide's family.
+        guide: a member.
+        count: K.
+        generator: of the draws.
+    """
+    moments = ascent.moments(guide)
+    drawn = defensive_draws(
+        lambda n: ascent.sample(guide, generator, n),
+        lambda z: ascent.log_q(guide, z),
+        moments.mean,
+        moments.tril,
+        count=count,
+        generator=generator,
+    )
+    values = ascent.log_density.values(drawn.z)
+    log_w_guide = np.nan_to_num(values - drawn.log_q, nan=-np.inf)[: drawn.num_guide]
+    log_w = np.nan_to_num(values - drawn.log_r, nan=-np.inf)[None]
+    summary, threshold = summarize(log_w), khat_threshold(count)
+    khat, log_evidence = float(summary.khat[0]), float(summary.log_evidence[0])
+    flags = frozenset(() if khat <= threshold else ("unreliable",))
+    error = float(log_w_guide.std(ddof=1) / math.sqrt(drawn.num_guide))
+    elbo = float(log_w_guide.mean())
+    # A posterior explains one datum, whose value pairs it with other programs' on the same data.
+    return Weighed(
+        z=drawn.z,
+        num_guide=drawn.num_guide,
+        weights=smoothed_weights(log_w)[0],
+        elbo=Estimate(elbo, "lower", error, unit="nats", values=np.array([elbo])),
+        log_evidence=Estimate(
+            log_evidence, "lower", float(summary.error[0]), unit="nats", flags=flags,
+            values=np.array([log_evidence]),
+        ),
+        khat=khat,
+        guide_khat=float(summarize(log_w_guide[None]).khat[0]),
+        threshold=threshold,
+        largest=float(np.exp(log_w.max() - log_evidence)),
+        ess=float(summary.ess[0]),
+    )  # fmt: skip
