@@ -29,7 +29,7 @@ from taut.architectures.choices import (
 )
 from taut.core import AbstractPair, InputError, Pair
 from taut.data import Schema
-from taut.guides import FAMILIES, AbstractFamily, AmortizedGuide
+from taut.guides import AbstractFamily, AmortizedGuide, check_family, make_family
 from taut.models import (
     AbstractLikelihood,
     AbstractPrior,
@@ -58,7 +58,10 @@ class VAE(AbstractArchitecture):
         likelihood: name or object; None chooses from the data.
         likelihood_options: keyword options of a likelihood chosen by name.
         prior: name (`standard-normal`, `mixture:10`), `AbstractPrior` or NumPyro distribution.
-        guide: name of a variational family, `AbstractFamily`, or a guide.
+        guide: name of a variational family, layers of a flow (`planar:8`, `iaf:4`), `AbstractFamily`, or
+            a guide.
+        guide_hidden: widths of the networks inside layers of a flow guide; None for two of four times
+            the latent dimensions, at least 64.
         encoder: user's network from x to the family's features; None for `network`'s.
         decoder: user's network from z to the likelihood's outputs; None for `network`'s.
     """
@@ -73,6 +76,7 @@ class VAE(AbstractArchitecture):
     likelihood_options: Mapping[str, Any] = field(default_factory=dict)
     prior: Any = "standard-normal"
     guide: Any = "mean-field"
+    guide_hidden: Sequence[int] | None = None
     encoder: Any = None
     decoder: Any = None
 
@@ -93,7 +97,11 @@ class VAE(AbstractArchitecture):
         if isinstance(self.prior, str):
             check_prior(self.prior)
         if isinstance(self.guide, str):
-            known(self.guide, FAMILIES, "guide")
+            check_family(self.guide)
+        if self.guide_hidden is not None:
+            object.__setattr__(self, "guide_hidden", tuple(self.guide_hidden))
+            for width in self.guide_hidden or ():
+                at_least_one(width, "guide-hidden")
 
     def resolved(self, schema: Schema) -> tuple["VAE", dict[str, str]]:
         chosen = self
@@ -123,9 +131,11 @@ class VAE(AbstractArchitecture):
         decoder = chosen._decoder(schema, likelihood, decoder_key)
         prior = self._prior(prior_key)
         model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
-        family = (
-            FAMILIES[self.guide](self.latent_dim) if isinstance(self.guide, str) else self.guide
-        )
+        family = self.guide
+        if isinstance(family, str):
+            family = make_family(
+                family, self.latent_dim, hidden=self.guide_hidden, key=jax.random.fold_in(key, 1)
+            )
         if not isinstance(family, AbstractFamily):
             return Pair(model, family)
         if family.latent_dim != self.latent_dim:

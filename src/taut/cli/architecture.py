@@ -13,6 +13,7 @@ __all__ = ["architecture"]
 _SERVED_BY = {
     "latent_dim": ("vae", "mixed"),
     "guide": ("vae",),
+    "guide_hidden": ("vae",),
     "prior": ("vae", "discrete"),
     "network": ("vae", "discrete", "mixed", "vq"),
     "latent_dims": ("ladder",),
@@ -52,6 +53,7 @@ def architecture(given: FitOptions) -> "AbstractArchitecture":
         "activation": given.activation,
         **{option: getattr(given, option) for option in _SERVED_BY},
         "latent_dims": whole_numbers(given.latent_dims, "latent-dims"),
+        "guide_hidden": whole_numbers(given.guide_hidden, "guide-hidden"),
     }
     return ARCHITECTURES[name](**_present(choices))
 

@@ -73,7 +73,11 @@ class FitOptions:
     activation: Annotated[str | None, Parameter(group=_MODEL)] = None
     """Activation between layers; gated-mlp has none. [default: gelu]"""
     guide: Annotated[str | None, Parameter(group=_MODEL)] = None
-    """Family of q(z | x): mean-field or full-rank. [default: mean-field]"""
+    """Family of q(z | x): mean-field, full-rank, or layers of a flow: planar:8, radial:8, sylvester:8,
+    iaf:4, spline-coupling:4. [default: mean-field]"""
+    guide_hidden: Annotated[str | None, Parameter(group=_MODEL)] = None
+    """Widths of the networks inside the layers of a flow guide. [default: two of four times the latent
+    dimensions, at least 64]"""
     prior: Annotated[str | None, Parameter(group=_MODEL)] = None
     """p(z): standard-normal, or mixture:C of C Gaussians that are learned; of discrete learned or
     uniform. [default: standard-normal; learned]"""

@@ -4,6 +4,7 @@ from taut.guides.abstract import AbstractFamily
 from taut.guides.amortized import AmortizedGuide
 from taut.guides.at_features import AtFeatures
 from taut.guides.chain_guide import ChainGuide, ChainPair
+from taut.guides.choice import FAMILIES, check_family, make_family
 from taut.guides.discrete import FactorizedUnits, LayeredGuide
 from taut.guides.exact_posterior import ExactPair, ExactPosterior
 from taut.guides.exponential import ExponentialGuide
@@ -49,11 +50,9 @@ __all__ = [
     "StructuredGuide",
     "StructuredProposal",
     "best_linear_guide",
+    "check_family",
     "flow_widths",
     "linear_guide",
+    "make_family",
     "nearest_codes",
 ]
-
-FAMILIES: dict[str, type[AbstractFamily]] = {
-    f.name: f for f in (MeanFieldGaussian, FullRankGaussian)
-}

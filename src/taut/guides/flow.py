@@ -34,7 +34,7 @@ from taut.transforms import Chain, Cost, Transformed, make_layers
 
 __all__ = ["FlowFamily", "FlowPosterior", "flow_widths"]
 
-_CONTEXT = 64  # numbers that the encoder hands to the layers
+_CONTEXT = 32  # numbers that the encoder hands to the layers
 
 
 def flow_widths(dim: int) -> tuple[int, ...]:
@@ -73,7 +73,7 @@ class FlowFamily(AbstractFamily):
         key: PRNGKeyArray,
     ):
         if context < 1:
-            raise InputError("a context of at least 1 number", f"{context}", "64", where="context")
+            raise InputError("a context of at least 1 number", f"{context}", "32", where="context")
         self.latent_dim, self.context = latent_dim, context
         self.chain = Chain(
             make_layers(

@@ -3,7 +3,8 @@
     z = x + Q R tanh(S Q^T x + b)
     log |det dz/dx| = sum log(1 + r_ii s_ii / cosh(a_i)^2),        a = S Q^T x + b
 
-Q (D x M) has orthonormal columns, a product of M Householder reflections; R and S are upper triangular
+Q (D x M) has orthonormal columns, a product of M Householder reflections, applied in the compact form of
+Schreiber and Van Loan (1989); R and S are upper triangular
 with r_ii and s_ii in (-1, 1), so that every factor is positive. The inverse is exact: from the last unit
 to the first, a_i solves a_i + r_ii s_ii tanh(a_i) = s_ii (Q^T z - terms of later units)_i + rest, one
 scalar equation each.
@@ -19,6 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import InputError
@@ -137,23 +139,25 @@ def _bounded(matrix: Float[Array, "M M"]) -> Float[Array, "M M"]:
     return jnp.where(np.eye(len(matrix), dtype=bool), jnp.tanh(matrix), matrix)
 
 
-def _reflected(v: Array, x: Array) -> Array:
-    return x - v * (2 * (v @ x) / (v @ v))
-
-
 def _reduced(reflections: Float[Array, "M D"], x: Float[Array, " D"]) -> Float[Array, " M"]:
     """Q^T x."""
-    for v in reflections:
-        x = _reflected(v, x)
-    return x[: len(reflections)]
+    m = len(reflections)
+    inner = solve_triangular(_compact(reflections), reflections @ x, trans=1)
+    return x[:m] - reflections[:, :m].T @ inner
 
 
 def _expanded(reflections: Float[Array, "M D"], y: Float[Array, " M"]) -> Float[Array, " D"]:
     """Q y."""
-    x = jnp.concatenate([y, jnp.zeros(reflections.shape[1] - len(y), y.dtype)])
-    for v in reflections[::-1]:
-        x = _reflected(v, x)
-    return x
+    m, dim = reflections.shape
+    inner = solve_triangular(_compact(reflections), reflections[:, :m] @ y)
+    x = jnp.concatenate([y, jnp.zeros(dim - m, y.dtype)])
+    return x - reflections.T @ inner
+
+
+def _compact(reflections: Float[Array, "M D"]) -> Float[Array, "M M"]:
+    """T^-1, upper triangular, of H_1 ... H_M = I - V^T T V with the reflections as rows of V."""
+    gram = jnp.matmul(reflections, reflections.T, precision=jax.lax.Precision.HIGHEST)
+    return jnp.triu(gram, 1) + 0.5 * jnp.diag(jnp.diagonal(gram))
 
 
 def _log_det(p: _Parts, t: Float[Array, " M"]) -> Float[Array, ""]:

@@ -1,0 +1,63 @@
+"""The variational family that a choice names: a Gaussian, or layers of a flow over one.
+
+mean-field | full-rank | planar:8 | radial:8 | sylvester:8 | iaf:4 | spline-coupling:4 | lu,iaf:2 | ...
+"""
+
+from collections.abc import Sequence
+
+from jaxtyping import PRNGKeyArray
+
+from taut.core import InputError, nearest
+from taut.guides.abstract import AbstractFamily
+from taut.guides.flow import FlowFamily
+from taut.guides.full_rank import FullRankGaussian
+from taut.guides.mean_field import MeanFieldGaussian
+from taut.transforms import SPEC_NAMES, check_layers
+
+__all__ = ["FAMILIES", "check_family", "make_family"]
+
+FAMILIES: dict[str, type[MeanFieldGaussian] | type[FullRankGaussian]] = {
+    f.name: f for f in (MeanFieldGaussian, FullRankGaussian)
+}
+
+
+def make_family(
+    choice: str,
+    latent_dim: int,
+    *,
+    hidden: Sequence[int] | None = None,
+    key: PRNGKeyArray,
+) -> AbstractFamily:
+    """The family that a name or a line of layers stands for.
+
+    Arguments:
+        choice: see the module.
+        latent_dim: number of latent dimensions.
+        hidden: widths of networks inside layers; None for `flow_widths`.
+        key: for the parameters of layers.
+
+    Raises:
+        InputError: see `check_family`; a layer that does not take this number of dimensions.
+    """
+    check_family(choice)
+    if choice in FAMILIES:
+        return FAMILIES[choice](latent_dim)
+    return FlowFamily(latent_dim, choice, hidden=hidden, key=key)
+
+
+def check_family(choice: str) -> None:
+    """Refuse a choice that `make_family` cannot make.
+
+    Raises:
+        InputError: neither a family nor layers, or a number of layers that is none.
+    """
+    if choice in FAMILIES:
+        return
+    first = choice.split(",")[0].partition(":")[0].strip()
+    if first not in SPEC_NAMES:
+        known = (*FAMILIES, *SPEC_NAMES)
+        raise InputError(
+            f"{', '.join(FAMILIES)}, or layers of a flow such as planar:8, sylvester:8 or iaf:4",
+            repr(choice), nearest(first, known), where="guide",
+        )  # fmt: skip
+    check_layers(choice, where="guide")
