@@ -1,0 +1,72 @@
+"""Laws of bijections, one record or more for each that the library defines."""
+
+import functools
+
+import pytest
+from bijection_laws import (
+    Case,
+    Side,
+    both_sides,
+    case,
+    directions_undo_each_other,
+    every_parameter_has_a_gradient,
+    log_det_is_that_of_autodiff,
+    loss_in_float32,
+    mass_is_one,
+    second_derivatives_are_those_of_the_first,
+)
+from bijection_records import BIJECTIONS, MASSES
+
+import taut.transforms.bijections
+from taut.transforms import LAYERS, AbstractLayer
+
+over_all = pytest.mark.parametrize("name", BIJECTIONS)
+encoding_and_decoding = pytest.mark.parametrize("side", [0, 1], ids=["encoding", "decoding"])
+
+
+@functools.cache
+def looked_at(name: str) -> tuple[Case, tuple[Side, Side]]:
+    """Compiled once for all laws."""
+    made = case(BIJECTIONS[name])
+    return made, both_sides(made)
+
+
+def test_every_bijection_is_registered_and_under_the_laws():
+    module = taut.transforms.bijections
+    exported = {getattr(module, n) for n in module.__all__}
+    layers = {cls for cls in exported if isinstance(cls, type) and issubclass(cls, AbstractLayer)}
+    assert layers == {cls for cls in LAYERS.values() if ".bijections." in cls.__module__}
+    assert {cls.name for cls in layers} == {name.split(",")[0] for name in BIJECTIONS}
+
+
+@over_all
+@encoding_and_decoding
+def test_directions_undo_each_other(name, side, float64):
+    directions_undo_each_other(looked_at(name)[1][side])
+
+
+@over_all
+@encoding_and_decoding
+def test_log_det(name, side, float64):
+    log_det_is_that_of_autodiff(looked_at(name)[1][side])
+
+
+@over_all
+@encoding_and_decoding
+def test_second_derivatives(name, side, float64):
+    second_derivatives_are_those_of_the_first(looked_at(name)[1][side])
+
+
+@over_all
+def test_every_parameter_has_a_gradient(name, float64):
+    every_parameter_has_a_gradient(looked_at(name)[0])
+
+
+@over_all
+def test_float32_loses_no_more_than_stated(name, float64):
+    assert loss_in_float32(*looked_at(name)) <= BIJECTIONS[name].float32_loss
+
+
+@pytest.mark.parametrize("massive", MASSES.values(), ids=MASSES)
+def test_mass_is_one(massive, float64):
+    mass_is_one(massive)
