@@ -106,12 +106,12 @@ def test_the_valley_of_rosenbrock_is_walked_to_its_end():
 @pytest.mark.parametrize(
     ("wish", "dim", "subsampled", "found"),
     [
-        (None, 150, False, ("full-rank", 0)),
-        (None, 151, False, ("low-rank", 8)),
-        (None, 3, True, ("structured", 0)),
-        ("low-rank", 4, False, ("low-rank", 3)),
-        ("low-rank:2", 4, False, ("low-rank", 2)),
-        ("mean-field", 900, False, ("mean-field", 0)),
+        (None, 150, False, ("full-rank", 0, "")),
+        (None, 151, False, ("low-rank", 8, "")),
+        (None, 3, True, ("structured", 0, "")),
+        ("low-rank", 4, False, ("low-rank", 3, "")),
+        ("low-rank:2", 4, False, ("low-rank", 2, "")),
+        ("mean-field", 900, False, ("mean-field", 0, "")),
     ],
 )
 def test_the_family_follows_the_wish_or_the_dimension(wish, dim, subsampled, found):

@@ -8,13 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from taut.api.guide_choice import GuideChoice
+from taut.api.flow_ascent import ascend_flow
+from taut.api.guide_choice import GuideChoice, choose_guide, default_gaussian
 from taut.api.minibatch_ascent import ascend_minibatches
 from taut.core import Datum, Estimate, InputError, RunError
 from taut.guides import StructuredGuide
 from taut.inference import (
     AbstractAscent,
+    AbstractDrawable,
     Ascent,
+    FlowDraws,
     Gaussian,
     GaussianAscent,
     LogDensity,
@@ -54,16 +57,21 @@ class Climb(NamedTuple):
     """A climbed guide.
 
     Attributes:
-        ascent: its family.
+        choice: its family.
+        drawable: how it is drawn from.
         fitted: where it ended.
         starts: which start won; None where there was one.
         notes: what a reader should know.
+        rival: another guide that was climbed on the way; the one whose draws weigh more evenly is
+            kept.
     """
 
-    ascent: AbstractAscent
+    choice: GuideChoice
+    drawable: AbstractDrawable
     fitted: Ascent
     starts: Starts | None
     notes: tuple[str, ...] = ()
+    rival: "Climb | None" = None
 
 
 def climbed(
@@ -87,18 +95,21 @@ def climbed(
     Raises:
         RunError: no start has a finite bound, or the bound rises without end.
     """
+    if choice.family == "flow":
+        return _flow(choice, model, datum, generator, wishes)
     density = LogDensity(model, datum)
     full = GaussianAscent(density, model.dim, diagonal=False)
     if choice.family == "structured":
-        return Climb(full, _by_minibatches(part, model, datum, generator, wishes), None)
+        return Climb(choice, full, _by_minibatches(part, model, datum, generator, wishes), None)
     if choice.family == "laplace":
-        return _laplace(full, density, model, generator, wishes)
+        return _laplace(choice, full, density, model, generator, wishes)
     diagonal = choice.family in ("mean-field", "low-rank")
     ascent = GaussianAscent(density, model.dim, diagonal=diagonal)
     starts, notes = _starts(ascent, density, model, generator, wishes)
     if choice.family == "low-rank":
-        return _low_rank(density, choice.number, starts, notes, generator, wishes)
-    return Climb(ascent, _averaged(ascent, starts.guide, starts, generator, wishes), starts, notes)
+        return _low_rank(choice, density, starts, notes, generator, wishes)
+    fitted = _averaged(ascent, starts.guide, starts, generator, wishes)
+    return Climb(choice, ascent, fitted, starts, notes)
 
 
 def initial(model: AbstractProgram, generator: np.random.Generator) -> Float[np.ndarray, " d"]:
@@ -159,17 +170,42 @@ def _averaged(
 
 
 def _low_rank(
+    choice: GuideChoice,
     density: LogDensity,
-    rank: int,
     starts: Starts,
     notes: tuple[str, ...],
     generator: np.random.Generator,
     wishes: Wishes,
 ) -> Climb:
     """From the mean-field Gaussian that won."""
-    ascent = LowRankAscent(density, len(starts.guide.mean), rank)
+    ascent = LowRankAscent(density, len(starts.guide.mean), choice.number)
     guide = ascent.start(starts.guide, ascent.draws(generator, _JUDGED))
-    return Climb(ascent, _averaged(ascent, guide, starts, generator, wishes), starts, notes)
+    fitted = _averaged(ascent, guide, starts, generator, wishes)
+    return Climb(choice, ascent, fitted, starts, notes)
+
+
+def _flow(
+    choice: GuideChoice,
+    model: AbstractProgram,
+    datum: Datum,
+    generator: np.random.Generator,
+    wishes: Wishes,
+) -> Climb:
+    """From the Gaussian that is the default for so many coordinates."""
+    family = choose_guide(default_gaussian(model.dim), model.dim, subsampled=False)
+    begun = climbed(family, model, model, datum, generator, wishes)
+    drawable = FlowDraws(begun.drawable.log_density)
+    fitted = ascend_flow(
+        drawable, model, datum, begun.drawable.moments(begun.fitted.guide), choice.layers,
+        key=_key(generator), precision_nats=wishes.precision_nats,
+    )  # fmt: skip
+    steps, seconds = (begun.fitted.rounds[-1].num_steps, begun.fitted.rounds[-1].seconds)
+    later = tuple(
+        r._replace(num_steps=r.num_steps + steps, seconds=r.seconds + seconds)
+        for r in fitted.rounds
+    )
+    fitted = fitted._replace(rounds=begun.fitted.rounds + later)
+    return Climb(choice, drawable, fitted, begun.starts, begun.notes, begun)
 
 
 def _by_minibatches(
@@ -198,6 +234,7 @@ def _by_minibatches(
 
 
 def _laplace(
+    choice: GuideChoice,
     ascent: GaussianAscent,
     density: LogDensity,
     model: AbstractProgram,
@@ -217,7 +254,8 @@ def _laplace(
             "Newton's method ended; the guide is damped there",
         )
     done = found.converged and not found.num_negative
-    return Climb(ascent, Ascent(found.guide, unknown, unknown, (), done), None, notes)
+    fitted = Ascent(found.guide, unknown, unknown, (), done)
+    return Climb(choice, ascent, fitted, None, notes)
 
 
 def _finite(

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.api.climbing import INITS, Wishes, climbed, initial
+from taut.api.climbing import INITS, Climb, Wishes, climbed, initial
 from taut.api.fitted import as_key
 from taut.api.guide_choice import GUIDES, GuideChoice, choose_guide
 from taut.api.natural import Natural
 from taut.api.posterior import Posterior
 from taut.api.verdict import judge
-from taut.api.weighing import weigh
+from taut.api.weighing import Weighed, more_even, weigh
 from taut.core import Datum, InputError, RunError
 from taut.evidence import weighted_moments
 from taut.inference import Starts
@@ -48,8 +48,9 @@ def infer(
             was read already.
         data: its arrays and settings by name.
         support: for each parameter of a log-joint its support, and its shape.
-        guide: one of `GUIDES`, a low-rank one with its rank where wished (`low-rank:4`); None for
-            full-rank up to 150 latent coordinates, else low-rank.
+        guide: one of `GUIDES`, a low-rank one with its rank where wished (`low-rank:4`), or layers of a
+            flow (`spline-coupling:4`, `planar:8`); None for full-rank up to 150 latent coordinates,
+            else low-rank. A flow starts from that default, and the better of the two is kept.
         precision_nats: the ascent stops when the estimated remaining gain in the ELBO, with its
             standard error, is below.
         num_starts: starts that climb; the highest goes on.
@@ -101,7 +102,7 @@ def _fitted(
         )
     tick = time.perf_counter()
     try:
-        ascent, fitted, starts, notes = climbed(choice, part, model, datum, generator, wishes)
+        climb = climbed(choice, part, model, datum, generator, wishes)
     except RunError:
         # Whatever the first evaluation shows tells more than that the bound cannot be climbed.
         check_start(model, datum, jnp.asarray(initial(model, generator)))
@@ -109,9 +110,7 @@ def _fitted(
     seconds["ascent"] = time.perf_counter() - tick
 
     tick = time.perf_counter()
-    weighed = weigh(
-        ascent, fitted.guide, count=num_draws or _affordable(datum), generator=generator
-    )
+    climb, weighed, notes = _chosen(climb, num_draws or _affordable(datum), generator)
     natural = Natural.of(model, datum)
     table = natural.table(weighed.z)
     raw, resampled = (
@@ -120,9 +119,9 @@ def _fitted(
     )
     verdict = judge(
         guide=choice.family,
-        converged=fitted.converged,
+        converged=climb.fitted.converged,
         precision_nats=wishes.precision_nats,
-        separate=_separate(starts),
+        separate=_separate(climb.starts),
         khat=weighed.khat,
         threshold=weighed.threshold,
         largest=weighed.largest,
@@ -134,12 +133,13 @@ def _fitted(
     estimates = {
         "elbo": weighed.elbo,
         "log_evidence": weighed.log_evidence,
-        "remaining_gain": fitted.remaining,
+        "remaining_gain": climb.fitted.remaining,
     }
     return Posterior(
         natural=natural,
-        guide=ascent.guide(fitted.guide),
-        family=choice.family,
+        guide=climb.drawable.guide(climb.fitted.guide),
+        family=climb.choice.family,
+        layers=climb.choice.layers,
         estimates=estimates,
         khat=weighed.khat,
         guide_khat=weighed.guide_khat,
@@ -148,14 +148,38 @@ def _fitted(
         raw=raw,
         resampled=resampled,
         verdict=verdict,
-        trace=fitted.rounds,
-        starts=starts,
+        trace=climb.fitted.rounds,
+        starts=climb.starts,
         notes=(*notes, *_left_out(natural)),
         seconds=seconds,
         z=weighed.z,
         num_guide=weighed.num_guide,
         weights=weighed.weights,
     )
+
+
+def _chosen(
+    climb: Climb, count: int, generator: np.random.Generator
+) -> tuple[Climb, Weighed, tuple[str, ...]]:
+    """The guide, or its rival where the rival's draws weigh more evenly, and what to tell of it."""
+
+    def weighed(one: Climb) -> Weighed:
+        return weigh(one.drawable, one.fitted.guide, count=count, generator=generator)
+
+    found = weighed(climb)
+    if climb.rival is None:
+        return climb, found, climb.notes
+    other = weighed(climb.rival)
+    kept = more_even(found, other)
+    pairs = [(climb, found), (climb.rival, other)]
+    (chosen, best), (_, beaten) = pairs if kept else pairs[::-1]
+    names = [climb.choice.layers, climb.rival.choice.family]
+    first, second = names if kept else names[::-1]
+    note = (
+        f"{first} is kept, with {best.ess:.0f} effective draws and k-hat {best.khat:.2f}, rather than "
+        f"{second}, with {beaten.ess:.0f} and {beaten.khat:.2f}"
+    )
+    return chosen, best, (*climb.notes, note)
 
 
 def _left_out(natural: Natural) -> tuple[str, ...]:

@@ -1,19 +1,5 @@
-"""Stochastic ascent that stops by what a stretch of steps gains on all rows.
+"""Stochastic ascent of a structured guide over minibatches of a plate, judged on all rows."""
 
-One stretch is 500 steps at one step size; its guide is the mean of their iterates. Stretches are
-compared on all rows and common draws, so that neither the choice of rows nor most of the draws
-stands between them:
-
-    gain_j = mean over replicates r of  f_r(q_j) - f_r(q_{j-1}),       f_r the whole bound on draws r
-
-A stretch that gains less than the precision, with its standard error, or that loses, halves the
-step size. The excess of iterates is of the order of the step size, so after a halving that gains g
-the later ones promise g together: the ascent stops when two stretches in a row, with a halving
-between, gain less than the precision. (Welandawe, Andersen, Vehtari and Huggins 2024 stop by the
-same extrapolation, from the iterates' own stationarity.)
-"""
-
-import time
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -21,23 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from scipy.special import stdtrit
 
 from taut.bounds import ELBO
-from taut.core import AbstractModel, Datum, Estimate, RunError, particles
+from taut.core import AbstractModel, Datum, RunError, particles
 from taut.data import batch_indices
 from taut.guides import StructuredGuide
-from taut.inference import Ascent, Round, minibatch
+from taut.inference import STRETCH, Ascent, climb_in_stretches, minibatch
 from taut.training import compiled_steps
 
 __all__ = ["ascend_minibatches"]
 
-_STRETCH = 500  # steps; Adam's longest memory is a hundred
 _FIRST_SIZE = 0.1  # a step of a tenth in the logarithm of a scale
-_LEAST_SIZE = 1e-6
-_MOST_STRETCHES = 200
 _REPLICATES, _DRAWS = 4, 8  # of the whole bound
-_QUANTILE = 0.95
 _RUNAWAY = 25.0  # logarithm of a standard deviation
 
 
@@ -58,7 +39,7 @@ def ascend_minibatches(
     key: PRNGKeyArray,
     precision_nats: float,
 ) -> Ascent:
-    """Climb until stretches gain less than the precision.
+    """Climb until stretches gain less than the precision; see `climb_in_stretches`.
 
     Arguments:
         model: p(x, z) of a minibatch.
@@ -73,7 +54,6 @@ def ascend_minibatches(
     Raises:
         RunError: the bound is not finite, or a standard deviation grows without end.
     """
-    began = time.perf_counter()
     run_key, whole_key, seed_key = jax.random.split(key, 3)
     data = jax.device_put(datum.x)
     algorithm = minibatch(model, guide, data, key=run_key, step_size=_FIRST_SIZE)
@@ -82,39 +62,21 @@ def ascend_minibatches(
     numbers = np.arange(num_rows, dtype=np.int32)
     rows = jax.device_put(Datum(x=numbers, index=numbers))
     whole = _Whole(whole_model, Datum(x=data), jax.random.split(whole_key, _REPLICATES))
-    value = eqx.filter_jit(_whole_bound)
+    bound = eqx.filter_jit(_whole_bound)
 
-    size, quiet, before, rounds, best = _FIRST_SIZE, 0, None, [], guide
-    t = float(stdtrit(_REPLICATES - 1, _QUANTILE))
-    gain, gain_error = np.inf, np.inf
-    while quiet < 2 and len(rounds) < _MOST_STRETCHES and size > _LEAST_SIZE:
-        step = len(rounds) * _STRETCH
-        order = batch_indices(seed, step, _STRETCH, num_rows, batch_size)
-        state, _ = run(state.restarted(size), rows, order, _STRETCH)
-        _, found = algorithm.pair(state).bind()
-        after = np.asarray(value(found, whole), np.float64)
-        _check(found, after, step + _STRETCH)
-        if before is not None:
-            gain, gain_error = _mean_and_error(after - before)
-        if before is None or gain > 0:
-            best, before = found, after
-        rounds.append(
-            Round(
-                _DRAWS, step + _STRETCH, float(np.nan), *_mean_and_error(after), gain, gain_error,
-                time.perf_counter() - began,
-            )
-        )  # fmt: skip
-        settled = gain + t * gain_error < precision_nats
-        quiet = quiet + 1 if settled else 0
-        if settled or gain <= t * gain_error:
-            size /= 2
-    bound, error = _mean_and_error(before) if before is not None else (np.nan, np.nan)
-    return Ascent(
-        best,
-        Estimate(bound, "lower", error, unit="nats"),
-        Estimate(max(gain, 0.0), "none", gain_error, unit="nats"),
-        tuple(rounds),
-        quiet >= 2,
+    def advance(number: int, size: float) -> StructuredGuide:
+        nonlocal state
+        order = batch_indices(seed, number * STRETCH, STRETCH, num_rows, batch_size)
+        state, _ = run(state.restarted(size), rows, order, STRETCH)
+        return algorithm.pair(state).bind()[1]
+
+    def value(found: StructuredGuide) -> Float[np.ndarray, " R"]:
+        values = np.asarray(bound(found, whole), np.float64)
+        _check(found, values, int(state.step))
+        return values
+
+    return climb_in_stretches(
+        advance, value, step_size=_FIRST_SIZE, precision_nats=precision_nats, num_draws=_DRAWS
     )
 
 
@@ -143,7 +105,3 @@ def _check(guide: StructuredGuide, values: np.ndarray, step: int) -> None:
             "a proper prior for every parameter",
             where="improper posterior",
         )
-
-
-def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))

@@ -29,6 +29,7 @@ class Posterior:
         natural: the program, p(x, z) of all rows, with its data and the values that are reported.
         guide: q(z), a callable pytree from a datum to a proposal.
         family: name of the guide's family.
+        layers: of a flow; empty for other families.
         estimates: `elbo` (lower), `log_evidence` (lower), `remaining_gain` (upper; NaN where no bound
             was climbed), nats in all.
         khat: Pareto shape of the weights of the draws, a fifth of which are wider than the guide.
@@ -50,6 +51,7 @@ class Posterior:
     natural: Natural
     guide: Any
     family: str
+    layers: str
     estimates: dict[str, Estimate]
     khat: float
     guide_khat: float

@@ -79,7 +79,7 @@ def posterior_facts(posterior: Posterior) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "verdict": str(posterior.verdict),
         "program": posterior.model.name,
-        "guide": posterior.family,
+        "guide": " ".join(filter(None, (posterior.family, posterior.layers))),
         "coordinates": posterior.natural.num_latents,
         "k-hat": _plain(posterior.khat),
         "k-hat of the guide alone": _plain(posterior.guide_khat),
@@ -112,6 +112,7 @@ def _structure(posterior: Posterior) -> dict[str, Any]:
             "name": POSTERIOR,
             "program": posterior.model.name,
             "guide": posterior.family,
+            "layers": posterior.layers,
             "sites": sites,
             "derived": [
                 {"name": name, "shape": list(shape)} for name, shape in posterior.natural.derived

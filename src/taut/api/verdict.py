@@ -37,6 +37,7 @@ _NEXT = {
     "mean-field": "guide 'full-rank'",
     "low-rank": "guide 'full-rank'",
     "laplace": "guide 'full-rank'",
+    "full-rank": "guide 'flow', or other parameters: a non-centred scale, a logarithm",
 }
 
 

@@ -14,9 +14,11 @@ from jaxtyping import Float
 
 from taut.core import Estimate
 from taut.evidence import defensive_draws, khat_threshold, smoothed_weights, summarize
-from taut.inference import AbstractAscent
+from taut.inference import AbstractDrawable
 
-__all__ = ["Weighed", "weigh"]
+__all__ = ["Weighed", "more_even", "weigh"]
+
+_NOTICED = 1.02  # ratio of effective draws that other draws of the same guides do not reverse
 
 
 class Weighed(NamedTuple):
@@ -48,26 +50,26 @@ class Weighed(NamedTuple):
 
 
 def weigh(
-    ascent: AbstractAscent, guide: Any, *, count: int, generator: np.random.Generator
+    drawable: AbstractDrawable, guide: Any, *, count: int, generator: np.random.Generator
 ) -> Weighed:
     """Draw from a guide and weigh what is drawn.
 
     Arguments:
-        ascent: the guide's family.
-        guide: a member.
+        drawable: how the guide is drawn from.
+        guide: the guide.
         count: K.
         generator: of the draws.
     """
-    moments = ascent.moments(guide)
+    moments = drawable.moments(guide)
     drawn = defensive_draws(
-        lambda n: ascent.sample(guide, generator, n),
-        lambda z: ascent.log_q(guide, z),
+        lambda n: drawable.sample(guide, generator, n),
+        lambda z: np.nan_to_num(drawable.log_q(guide, z), nan=-np.inf),
         moments.mean,
         moments.tril,
         count=count,
         generator=generator,
     )
-    values = ascent.log_density.values(drawn.z)
+    values = drawable.log_density.values(drawn.z)
     log_w_guide = np.nan_to_num(values - drawn.log_q, nan=-np.inf)[: drawn.num_guide]
     log_w = np.nan_to_num(values - drawn.log_r, nan=-np.inf)[None]
     summary, threshold = summarize(log_w), khat_threshold(count)
@@ -91,3 +93,12 @@ def weigh(
         largest=float(np.exp(log_w.max() - log_evidence)),
         ess=float(summary.ess[0]),
     )  # fmt: skip
+
+
+def more_even(first: Weighed, second: Weighed) -> bool:
+    """Whether the first guide's draws weigh more evenly than the second's, by more than chance.
+
+    Effective draws decide, among guides whose k-hat is below the threshold where there is one.
+    """
+    usable = [w.khat <= w.threshold for w in (first, second)]
+    return usable[0] if usable[0] != usable[1] else first.ess > _NOTICED * second.ess

@@ -26,8 +26,9 @@ class InferOptions:
     """Everything that `taut infer` can be told beside the program, its data and where to write."""
 
     guide: Annotated[str | None, Parameter(group=_GUIDE)] = None
-    """Family of q(z): full-rank, mean-field, low-rank[:RANK], laplace, structured. [default: full-rank
-    up to 150 coordinates, above low-rank:8; structured with --subsample]"""
+    """Family of q(z): full-rank, mean-field, low-rank[:RANK], laplace, structured, flow, or the layers
+    of a flow, such as spline-coupling:4 or planar:8. [default: full-rank up to 150 coordinates, above
+    low-rank:8; structured with --subsample]"""
 
     precision_nats: Annotated[float | None, Parameter(group=_ASCENT)] = None
     """Stop when less than this remains to be gained. [default: 0.1]"""

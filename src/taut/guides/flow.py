@@ -199,6 +199,15 @@ class FlowPosterior(AbstractProposal):
     def terms(self, z: Any) -> Terms:
         return {NEG_LOG_Q: -self.log_prob(z)}
 
+    def mapped(self, loc: Float[Array, " D"], tril: Float[Array, "D D"]) -> "FlowPosterior":
+        """The distribution of loc + tril z; tril lower triangular, positive on its diagonal."""
+        product = tril @ self._scale_tril()
+        rows, columns = np.tril_indices(self.dim, -1)
+        return eqx.tree_at(
+            lambda q: (q.loc, q.log_diagonal, q.lower), self,
+            (loc + tril @ self.loc, jnp.log(jnp.diagonal(product)), product[rows, columns]),
+        )  # fmt: skip
+
     def center(self) -> Float[Array, " D"]:
         """The image of e = 0: not the mean of z, unless the layers are affine."""
         return self.push(jnp.zeros(self.dim))[0]

@@ -5,6 +5,7 @@ from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.alternation import AbstractAlternation, Alternate
 from taut.inference.averaged import AveragedState, averaged
 from taut.inference.batch_surrogate import BatchSurrogate, batch_surrogate
+from taut.inference.drawable import AbstractDrawable
 from taut.inference.em import (
     EMResult,
     EMState,
@@ -14,6 +15,7 @@ from taut.inference.em import (
     log_evidences,
     run_em,
 )
+from taut.inference.flow_draws import FlowDraws
 from taut.inference.gaussian import Gaussian
 from taut.inference.gaussian_ascent import GaussianAscent
 from taut.inference.joint import JointState, joint
@@ -32,13 +34,17 @@ from taut.inference.sample_average import AbstractAscent, Ascended, Ascent, Roun
 from taut.inference.semi_amortized import SemiAmortizedState, semi_amortized
 from taut.inference.slots import Reach, reach
 from taut.inference.starts import check_components, kmeans_plus_plus, random_start
+from taut.inference.stretches import STRETCH, climb_in_stretches
 from taut.inference.variational_em import VariationalEMState, variational_em
 from taut.inference.vq import QuantizedState, quantized
 from taut.inference.wake_sleep import WakeSleepState, wake_sleep
+from taut.inference.whitened import Whitened
 
 __all__ = [
+    "STRETCH",
     "AbstractAlternation",
     "AbstractAscent",
+    "AbstractDrawable",
     "Aggressive",
     "Algorithm",
     "Alternate",
@@ -49,6 +55,7 @@ __all__ = [
     "EMResult",
     "EMState",
     "Floor",
+    "FlowDraws",
     "Gaussian",
     "GaussianAscent",
     "Inspection",
@@ -71,12 +78,14 @@ __all__ = [
     "Starts",
     "VariationalEMState",
     "WakeSleepState",
+    "Whitened",
     "averaged",
     "batch_surrogate",
     "best_of_restarts",
     "best_start",
     "check_components",
     "check_start",
+    "climb_in_stretches",
     "em",
     "expectation_step",
     "joint",

@@ -1,9 +1,10 @@
-"""Stochastic ascent of a program's ELBO over minibatches of a plate, with averaged iterates.
+"""Stochastic ascent of a guide's ELBO, over minibatches of a plate or all rows, with averaged iterates.
 
     phi <- phi + a Adam(grad of the bound on B rows, scaled by N/B)
     phi_bar = mean of phi over the steps since `average` was cleared
 
 The data travel in the state, which the loop carries without copying: a step reads B of their rows.
+A gradient that is not finite counts as zero.
 Under a fixed step size a the iterates settle into a cloud around the optimum whose excess is of
 order a; their mean is closer (Polyak and Juditsky 1992). `a` is part of the state, so that one
 program serves all sizes.
@@ -19,8 +20,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import ELBO
 from taut.core import AbstractModel, Datum, Pair
-from taut.gradients import Reparameterized
+from taut.gradients import AbstractEstimator, Reparameterized
 from taut.inference.algorithm import Algorithm, Metrics
+from taut.inference.finite import all_finite
 
 __all__ = ["MinibatchState", "minibatch"]
 
@@ -62,26 +64,29 @@ def minibatch(
     key: PRNGKeyArray,
     step_size: float,
     num_draws: int = 1,
+    estimator: AbstractEstimator | None = None,
 ) -> Algorithm:
-    """Maximise the minibatch ELBO in the guide's parameters.
+    """Maximise the ELBO in the guide's parameters.
 
     Arguments:
-        model: p(x, z), subsampled; reads `datum.x`, all data, at the rows `datum.index`.
+        model: p(x, z); reads `datum.x`, all data, where it is subsampled at the rows `datum.index`.
         guide: q(z) over the batch's latents.
         data: all arrays of the program.
         key: random key of the run.
         step_size: a, in units of the guide's parameters.
         num_draws: draws a step.
+        estimator: of the gradient; None for the reparameterized one.
 
     Returns:
-        an `Algorithm` whose batches carry row numbers in `index`, whose metric `bound` is the ELBO's
-        unbiased value in nats, and whose pair has the averaged parameters.
+        an `Algorithm` whose batches carry row numbers, if any, in `index`, whose metric `bound` is
+        the ELBO's unbiased value in nats, and whose pair has the averaged parameters.
     """
     arrays, static = eqx.partition(guide, eqx.is_inexact_array)
     # Python numbers leave weak types behind, which a second step would compile again without.
     arrays = jax.tree.map(lambda a: jnp.array(a, dtype=a.dtype), arrays)
     adam = optax.scale_by_adam(b1=0.9, b2=0.99)
-    bound, estimator = ELBO(num_draws=num_draws), Reparameterized()
+    # Sampled: log q comes from the draws, as estimators that drop its score want it.
+    bound, estimate = ELBO(num_draws=num_draws, kl="sampled"), estimator or Reparameterized()
 
     def init() -> MinibatchState:
         zero = jnp.zeros((), jnp.int32)
@@ -92,13 +97,15 @@ def minibatch(
         datum = Datum(x=state.data, index=batch.index)
 
         def loss(parameters: Any) -> tuple[Array, Array]:
-            out = estimator(
+            out = estimate(
                 bound, model, eqx.combine(parameters, static), datum,
                 jax.random.fold_in(state.key, state.step),
             )  # fmt: skip
             return -out.surrogate, out.value
 
         gradients, value = jax.grad(loss, has_aux=True)(state.parameters)
+        finite = all_finite(value, gradients)
+        gradients = jax.tree.map(lambda g: jnp.where(finite, g, 0.0), gradients)
         updates, moments = adam.update(gradients, state.moments)
         moved = jax.tree.map(lambda p, u: p - state.step_size * u, state.parameters, updates)
         count = state.averaged + 1

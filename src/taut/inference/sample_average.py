@@ -19,16 +19,15 @@ Sources: Mak, Morton and Wood 1999 (the bounds, and pairing them); Giordano, Ing
 """
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from scipy.special import stdtrit
 
 from taut.core import Estimate
-from taut.inference.log_density import LogDensity
+from taut.inference.drawable import AbstractDrawable
 
 __all__ = ["AbstractAscent", "Ascended", "Ascent", "Round", "sample_average"]
 
@@ -56,14 +55,8 @@ class Ascended(NamedTuple):
     first: float
 
 
-class AbstractAscent(ABC):
-    """How the sample average of one family of guides is evaluated and maximised.
-
-    Attributes:
-        log_density: log p(x, z).
-    """
-
-    log_density: LogDensity
+class AbstractAscent(AbstractDrawable):
+    """How the sample average of one family of guides is evaluated and maximised."""
 
     @abstractmethod
     def draws(self, generator: np.random.Generator, size: int) -> Any:
@@ -84,24 +77,6 @@ class AbstractAscent(ABC):
     @abstractmethod
     def distance(self, first: Any, second: Any) -> float:
         """Largest difference of the means over coordinates, in standard deviations of the second."""
-
-    @abstractmethod
-    def sample(
-        self, guide: Any, generator: np.random.Generator, count: int
-    ) -> Float[np.ndarray, "K d"]:
-        """Independent draws of z."""
-
-    @abstractmethod
-    def log_q(self, guide: Any, z: Float[np.ndarray, "K d"]) -> Float[np.ndarray, " K"]:
-        """The guide's log-density, nats."""
-
-    @abstractmethod
-    def moments(self, guide: Any) -> Any:
-        """A `Gaussian` with the guide's mean and about its covariance."""
-
-    @abstractmethod
-    def guide(self, guide: Any) -> Any:
-        """The guide as a callable pytree, from a datum to a proposal."""
 
 
 class Round(NamedTuple):
