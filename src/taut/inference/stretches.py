@@ -59,10 +59,14 @@ def climb_in_stretches(
     while quiet < 2 and len(rounds) < _MOST_STRETCHES and size > _LEAST_SIZE * step_size:
         found = advance(len(rounds), size)
         after = np.asarray(value(found), np.float64)
-        known = before is not None
-        if known:
+        t = float(stdtrit(len(after) - 1, _QUANTILE))
+        if before is not None:
             gain, gain_error = _gain(after, before)
-        if not known or gain > 0:
+            settled = gain + t * gain_error < precision_nats
+            quiet = quiet + 1 if settled else 0
+            if settled or not gain > t * gain_error:
+                size /= 2
+        if before is None or gain > 0:
             best, before = found, after
         rounds.append(
             Round(
@@ -70,11 +74,6 @@ def climb_in_stretches(
                 gain, gain_error, clock() - began,
             )
         )  # fmt: skip
-        t = float(stdtrit(len(after) - 1, _QUANTILE))
-        settled = gain + t * gain_error < precision_nats
-        quiet = quiet + 1 if settled else 0
-        if known and not (gain > t * gain_error and not settled):
-            size /= 2
     bound, error = _mean_and_error(before) if before is not None else (np.nan, np.nan)
     return Ascent(
         best,
