@@ -72,6 +72,7 @@ def _trace(rounds: int, **options: object) -> Callable[[Path], Path]:
         "bound_error": np.full(rounds, 0.1),
         "gain": 1.0 / np.arange(1, rounds + 1),
         "gain_error": np.full(rounds, 0.05),
+        "won": np.zeros(rounds, bool),
         "precision_nats": 0.1,
     }
     return lambda path: figures.bound_trace(path, **{**usual, **options})
@@ -95,6 +96,9 @@ USUAL = {
     "pairs, 3": _pairs(LATENTS[:, :3]),
     "pairs, many of unlike scales": _pairs(TABLE, NAMES),
     "bound, three rounds": _trace(3),
+    "bound, rounds and stretches": _trace(
+        4, won=np.array([False, True, True, True]), gain=np.array([0.05, 0.3, -0.05, 0.01])
+    ),
     "weights, heavy": _tail(HEAVY, 0.8),
     "curves": _curves(validation_error=np.full(60, 0.5), best_step=2950),
     "curves, no validation": _curves(validation_steps=NONE, validation=NONE),

@@ -85,10 +85,11 @@ class Round(NamedTuple):
     Attributes:
         num_draws: K.
         num_steps: evaluations of the sample average and its gradient, those of the gap left out.
-        in_sample: the maximum over the round's own draws, nats; an upper value in expectation.
+        in_sample: the maximum over the round's own draws, nats; an upper value in expectation; NaN for
+            a stretch of stochastic steps.
         bound: the ELBO of its maximiser on fresh draws, nats.
         bound_error: standard error.
-        gain: mean of G over the replicates, nats.
+        gain: mean of G over the replicates, nats; what the round won for a stretch.
         gain_error: standard error.
         seconds: since the ascent began.
     """
@@ -101,6 +102,11 @@ class Round(NamedTuple):
     gain: float
     gain_error: float
     seconds: float
+
+    @property
+    def stretch(self) -> bool:
+        """Whether the round was a stretch of stochastic steps (`climb_in_stretches`)."""
+        return bool(np.isnan(self.in_sample))
 
 
 class Ascent(NamedTuple):
