@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from taut.api import Fit, Posterior, em, fit, infer, load
-    from taut.architectures import FA, GMM, LCA, PPCA, VAE, VQ, Discrete, Ladder, Mixed
+    from taut.architectures import FA, GMM, LCA, PPCA, VAE, VQ, Discrete, Flow, Ladder, Mixed
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
     from taut.data import Data, Dataset, load_data
@@ -27,6 +27,7 @@ _HOMES = {
         "VAE",
         "VQ",
         "Discrete",
+        "Flow",
         "Ladder",
         "Mixed",
     ),
@@ -53,6 +54,7 @@ __all__ = [
     "Discrete",
     "Estimate",
     "Fit",
+    "Flow",
     "InputError",
     "Ladder",
     "Mixed",

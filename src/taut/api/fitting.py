@@ -19,16 +19,16 @@ import taut
 from taut.api.check import check_rows, check_step
 from taut.api.fitted import Fit, as_key
 from taut.api.resuming import begin, fingerprint
-from taut.architectures import VAE, VQ, AbstractArchitecture
+from taut.architectures import ARCHITECTURES, VAE, VQ, AbstractArchitecture, Flow
 from taut.audit.code_use import code_use
 from taut.bounds import ELBO, AbstractBound
-from taut.core import AbstractPair, Datum, Estimate, InputError
+from taut.core import AbstractPair, Datum, Estimate, InputError, nearest
 from taut.data import Data, StreamedRows, load_data, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound, importance_sampling, independent_columns
 from taut.gradients import AbstractEstimator
 from taut.guides import QuantizedPair
 from taut.inference import Algorithm, averaged, joint, quantized
-from taut.models import LatentVariableModel
+from taut.models import ChainModel, LatentVariableModel
 from taut.training import (
     Loop,
     Plateau,
@@ -40,6 +40,7 @@ from taut.training import (
     schedule,
     train,
 )
+from taut.transforms import Chain
 
 __all__ = ["fit"]
 
@@ -53,7 +54,8 @@ _VALIDATION_STEPS = 50  # at least, between two validations
 def fit(
     data: Any,
     *,
-    model: AbstractArchitecture | None = None,
+    model: AbstractArchitecture | str | None = None,
+    layers: str | Chain | None = None,
     bound: AbstractBound | None = None,
     gradient: AbstractEstimator | None = None,
     optimizer: optax.GradientTransformation | None = None,
@@ -81,7 +83,8 @@ def fit(
 
     Arguments:
         data: a `Data`, or whatever `load_data` takes: a source by name, an array, a data frame.
-        model: architecture; a VAE with defaults when None.
+        model: architecture, or the name of one with its defaults; a VAE when None.
+        layers: of a flow, `model="flow"`: a line such as `spline-coupling:8`, or a `Chain`.
         bound: what is maximised; the ELBO with the architecture's number of draws when None.
         gradient: how it is differentiated; the architecture's own choice when None.
         optimizer: any Optax transformation that minimises; Adam at `learning_rate` when None.
@@ -121,7 +124,7 @@ def fit(
         RunError: the bound is not finite, for good, or the disk does not take a checkpoint.
         KeyboardInterrupt: Ctrl-C; a run folder holds a checkpoint of the last step.
     """
-    model = VAE() if model is None else model
+    model = _model(model, layers)
     bound = ELBO(num_draws=model.default_draws) if bound is None else bound
     if gradient is not None and isinstance(model, VQ):
         raise InputError(
@@ -289,21 +292,28 @@ def measure(
 ) -> dict[str, Estimate]:
     """The numbers at the end of a fit, by name; all on the test rows."""
     evidence = importance_sampling(pair, test_rows, key=key, num_particles=num_particles)
+    model, _ = pair.bind()
+    bits = evidence.log_evidence.scaled(
+        -1 / (data.schema.size * math.log(2)), unit="bits per dimension"
+    )
+    if isinstance(model, ChainModel):
+        estimates = {} if evidence.log_evidence.side == "exact" else {"elbo": evidence.elbo}
+        estimates["log_evidence"] = evidence.log_evidence
+        if data.schema.kind == "image" and data.schema.support in ("binary", "grey"):
+            estimates["bits_per_dimension"] = bits
+        return estimates
     estimates = {
         "elbo": evidence.elbo,
         "reconstruction": evidence.reconstruction,
         "kl": evidence.kl,
         "log_evidence": evidence.log_evidence,
     }
-    model, _ = pair.bind()
     if isinstance(model, LatentVariableModel):
         estimates["independent_columns"] = independent_columns(
             model, train_rows, test_rows, levels=_grid(data)
         )
         if data.schema.kind == "image" and model.likelihood.discrete:
-            estimates["bits_per_dimension"] = evidence.log_evidence.scaled(
-                -1 / (data.schema.size * math.log(2)), unit="bits per dimension"
-            )
+            estimates["bits_per_dimension"] = bits
     return estimates
 
 
@@ -327,6 +337,27 @@ def _grid(data: Data) -> int | None:
 def _datum(rows: Datum, precision: str) -> Datum:
     """Observations in the precision of the run; labels are not the model's business."""
     return Datum(np.asarray(rows.x, precision), rows.mask, None, rows.index, rows.weight)
+
+
+def _model(
+    model: AbstractArchitecture | str | None, layers: str | Chain | None
+) -> AbstractArchitecture:
+    """The architecture that is meant."""
+    if layers is not None:
+        if model not in (None, "flow"):
+            raise InputError(
+                'model="flow" with layers', f"{model!r}", "taut.Flow(layers=...), or no layers",
+                where="layers",
+            )  # fmt: skip
+        return Flow(layers=layers)
+    if not isinstance(model, str):
+        return VAE() if model is None else model
+    if model not in ARCHITECTURES:
+        raise InputError(
+            f"an architecture, or one of {', '.join(ARCHITECTURES)}", repr(model),
+            nearest(model, ARCHITECTURES), where="model",
+        )  # fmt: skip
+    return ARCHITECTURES[model]()
 
 
 def _products(precision: str) -> contextlib.AbstractContextManager[Any]:

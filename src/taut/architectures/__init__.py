@@ -3,6 +3,7 @@
 from taut.architectures.abstract import AbstractArchitecture
 from taut.architectures.discrete import Discrete
 from taut.architectures.factor import FA, PPCA
+from taut.architectures.flow import Flow
 from taut.architectures.ladder import Ladder
 from taut.architectures.mixed import Mixed
 from taut.architectures.mixture import GMM, LCA
@@ -19,15 +20,16 @@ __all__ = [
     "VQ",
     "AbstractArchitecture",
     "Discrete",
+    "Flow",
     "Ladder",
     "Mixed",
 ]
 
 _Any = (
     type[VAE] | type[Discrete] | type[Mixed] | type[VQ]
-    | type[Ladder] | type[GMM] | type[LCA] | type[PPCA] | type[FA]
+    | type[Flow] | type[Ladder] | type[GMM] | type[LCA] | type[PPCA] | type[FA]
 )  # fmt: skip
 
 ARCHITECTURES: dict[str, _Any] = {
-    a.name: a for a in (VAE, Ladder, Discrete, Mixed, VQ, GMM, LCA, PPCA, FA)
+    a.name: a for a in (VAE, Flow, Ladder, Discrete, Mixed, VQ, GMM, LCA, PPCA, FA)
 }

@@ -57,7 +57,8 @@ class VAE(AbstractArchitecture):
         activation: elementwise function between layers; None for the network's own.
         likelihood: name or object; None chooses from the data.
         likelihood_options: keyword options of a likelihood chosen by name.
-        prior: name (`standard-normal`, `mixture:10`), `AbstractPrior` or NumPyro distribution.
+        prior: name (`standard-normal`, `mixture:10`, `flow:affine-coupling:4`), `AbstractPrior` or
+            NumPyro distribution.
         guide: name of a variational family, layers of a flow (`planar:8`, `iaf:4`), `AbstractFamily`, or
             a guide.
         guide_hidden: widths of the networks inside layers of a flow guide; None for two of four times

@@ -14,14 +14,19 @@ _SERVED_BY = {
     "latent_dim": ("vae", "mixed"),
     "guide": ("vae",),
     "guide_hidden": ("vae",),
-    "prior": ("vae", "discrete"),
+    "prior": ("vae", "discrete", "flow"),
     "network": ("vae", "discrete", "mixed", "vq"),
     "latent_dims": ("ladder",),
+    "layers": ("flow",),
+    "bins": ("flow",),
+    "box": ("flow",),
     "latents": ("discrete", "vq"),
     "components": ("mixed",),
     "code_dim": ("vq",),
     "commitment": ("vq",),
 }
+_WITH_LIKELIHOOD = ("vae", "ladder", "discrete", "mixed", "vq")
+_OF_LIKELIHOOD = ("scale", "floor", "library", "library_size")
 
 
 def architecture(given: FitOptions) -> "AbstractArchitecture":
@@ -33,7 +38,8 @@ def architecture(given: FitOptions) -> "AbstractArchitecture":
     from taut.architectures import ARCHITECTURES
 
     name = given.model or "vae"
-    for option, models in _SERVED_BY.items():
+    of_likelihood = dict.fromkeys(("likelihood", *_OF_LIKELIHOOD), _WITH_LIKELIHOOD)
+    for option, models in {**_SERVED_BY, **of_likelihood}.items():
         if getattr(given, option) is not None and name not in models:
             flag = option.replace("_", "-")
             raise InputError(
@@ -45,16 +51,16 @@ def architecture(given: FitOptions) -> "AbstractArchitecture":
             "--library with --library-size", "none", "--library, or leaving out --library-size",
             where="library-size",
         )  # fmt: skip
-    of_likelihood = ("scale", "floor", "library", "library_size")
     choices: dict[str, Any] = {
-        "likelihood": given.likelihood,
-        "likelihood_options": _present({n: getattr(given, n) for n in of_likelihood}),
         "hidden": whole_numbers(given.hidden, "hidden"),
         "activation": given.activation,
         **{option: getattr(given, option) for option in _SERVED_BY},
         "latent_dims": whole_numbers(given.latent_dims, "latent-dims"),
         "guide_hidden": whole_numbers(given.guide_hidden, "guide-hidden"),
     }
+    if name in _WITH_LIKELIHOOD:
+        choices["likelihood"] = given.likelihood
+        choices["likelihood_options"] = _present({n: getattr(given, n) for n in _OF_LIKELIHOOD})
     return ARCHITECTURES[name](**_present(choices))
 
 

@@ -26,7 +26,7 @@ def evaluate(
 
     Importance sampling draws from the guide, naive Monte Carlo from the prior. Both are lower bounds
     in expectation; Pareto k-hat above the threshold says that a row's estimate cannot be trusted;
-    RUN/figures/khat.png shows all of them.
+    RUN/figures/khat.png shows all of them. A flow has one number: exact, or from draws of its layers.
 
     Parameters
     ----------
@@ -47,17 +47,23 @@ def evaluate(
 
     fitted = open_run(run)
     rows = rows_of(fitted, data=data, split=split)
+    methods = (
+        ("importance",) if fitted.architecture.name == "flow" else ("importance", "monte-carlo")
+    )
     found = {
         method: fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
-        for method in ("importance", "monte-carlo")
+        for method in methods
     }
     sampled = found["importance"]
-    picture = figures.khat(run / "figures" / "khat.png", sampled.khat, sampled.khat_threshold)
+    exact = len(methods) == 1 and sampled.log_evidence.side == "exact"
+    picture = None
+    if not exact:
+        picture = figures.khat(run / "figures" / "khat.png", sampled.khat, sampled.khat_threshold)
     if json:
         print_json(
             {
                 "run": str(run),
-                "figure": str(picture),
+                "figure": picture and str(picture),
                 "rows": len(rows),
                 **{m: _plain(e) for m, e in found.items()},
             }
@@ -68,7 +74,10 @@ def evaluate(
     from taut.report import tables
 
     console = Console()
-    tables.evidence_table(console, sampled, found["monte-carlo"])
+    if picture is None:
+        tables.summary_table(console, {"log-evidence": sampled.log_evidence}, facts={})
+        return
+    tables.evidence_table(console, sampled, found.get("monte-carlo"))
     tables.facts_table(console, "figure", {"k-hat of all rows": str(picture)})
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from taut.cli.output import print_json
+from taut.cli.passes import announce_sampling
 from taut.cli.rows import one_row, open_run, rows_of
 from taut.cli.save import check_suffix, save_figure, save_table
 from taut.errors import InputError
@@ -49,6 +50,7 @@ def sample(
     import numpy as np
 
     fitted = open_run(run)
+    announce_sampling(fitted.pair)
     out = check_suffix(out or run / "samples.png", (".png", ".npy", ".csv", ".parquet"))
     x = np.asarray(fitted.sample(num_samples, key=seed, mean=mean))
     if out.suffix == ".png":

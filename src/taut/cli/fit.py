@@ -79,12 +79,14 @@ def run_fit(
     """
     import taut
     from taut.cli.output import finish_fit, training_display
+    from taut.cli.passes import announce
     from taut.cli.rows import load_source
     from taut.training.run_folder import next_run
 
     loaded = load_source(source, given)
     model, estimator = architecture(given), gradient(given)
     bound = _bound(given, model, len(loaded.train))
+    announce(model, loaded.schema, estimator)
     folder = out or next_run("runs", f"{loaded.schema.name}-{model.name}")
     with training_display(quiet=json) as progress:
         fitted = taut.fit(

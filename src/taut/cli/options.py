@@ -31,10 +31,18 @@ class FitOptions:
     """Everything that `taut fit` can be told."""
 
     model: Annotated[
-        Literal["vae", "ladder", "discrete", "mixed", "vq"] | None, Parameter(group=_MODEL)
+        Literal["vae", "flow", "ladder", "discrete", "mixed", "vq"] | None, Parameter(group=_MODEL)
     ] = None
-    """Kind of model: vae, Gaussian latents; ladder, Gaussian layers above each other; discrete; mixed,
-    a class with Gaussian latents; vq, vector-quantized. [default: vae]"""
+    """Kind of model: vae, Gaussian latents; flow, a chain of layers; ladder, Gaussian layers above each
+    other; discrete; mixed, a class with Gaussian latents; vq, vector-quantized. [default: vae]"""
+    layers: Annotated[str | None, Parameter(group=_MODEL)] = None
+    """Of flow, from the data up: spline-coupling:8; maf:5; abs,affine-coupling:4; of images
+    dequantize,logit,squeeze,glow:4; dequantize,logit,vae:16,affine-coupling:2. [default:
+    spline-coupling:8]"""
+    bins: Annotated[int | None, Parameter(group=_MODEL)] = None
+    """Of splines in a flow. [default: 8]"""
+    box: Annotated[float | None, Parameter(group=_MODEL)] = None
+    """Splines of a flow are the identity outside of plus and minus this. [default: 5]"""
     latents: Annotated[str | None, Parameter(group=_MODEL)] = None
     """Of discrete: bernoulli:D bits or categorical:DxC units of C outcomes, two sizes with a comma
     for two stochastic layers. Of vq: PxN, positions and codes. [default: bernoulli:200; 8x64]"""
@@ -69,9 +77,9 @@ class FitOptions:
     hidden: Annotated[str | None, Parameter(group=_MODEL)] = None
     """Widths of the encoder's hidden layers, or channels at 1/2, 1/4, ... of the resolution for
     residual-conv; the decoder mirrors them. Empty for a linear model. [default: 256,256; gated-mlp
-    300,300; residual-conv 32,64; of discrete none]"""
+    300,300; residual-conv 32,64; of discrete none; of the networks inside a flow's layers 64,64]"""
     activation: Annotated[str | None, Parameter(group=_MODEL)] = None
-    """Activation between layers; gated-mlp has none. [default: gelu]"""
+    """Activation between layers; gated-mlp has none. [default: gelu; of flow relu]"""
     guide: Annotated[str | None, Parameter(group=_MODEL)] = None
     """Family of q(z | x): mean-field, full-rank, or layers of a flow: planar:8, radial:8, sylvester:8,
     iaf:4, spline-coupling:4. [default: mean-field]"""
@@ -79,8 +87,8 @@ class FitOptions:
     """Widths of the networks inside the layers of a flow guide. [default: two of four times the latent
     dimensions, at least 64]"""
     prior: Annotated[str | None, Parameter(group=_MODEL)] = None
-    """p(z): standard-normal, or mixture:C of C Gaussians that are learned; of discrete learned or
-    uniform. [default: standard-normal; learned]"""
+    """p(z): standard-normal, mixture:C of C Gaussians that are learned, or flow:LAYERS such as
+    flow:affine-coupling:4; of discrete learned or uniform. [default: standard-normal; learned]"""
 
     bound: Annotated[Literal["elbo", "iwae", "renyi"] | None, Parameter(group=_BOUND)] = None
     """What is maximised. [default: elbo]"""

@@ -9,9 +9,10 @@ posterior and prior part, by a number of draws exponential in the nats between t
 
 from jaxtyping import PRNGKeyArray
 
-from taut.core import AbstractPair, Datum
+from taut.core import AbstractPair, Datum, InputError
 from taut.evidence.importance import Evidence, weigh
 from taut.guides import PriorGuide
+from taut.models import ChainModel
 
 __all__ = ["naive_monte_carlo"]
 
@@ -28,7 +29,14 @@ def naive_monte_carlo(
         num_particles: K, draws per row.
 
     Raises:
-        InputError: the model cannot draw from its prior; fewer than two particles.
+        InputError: the model cannot draw from its prior, or draws a path and not one latent; fewer than
+            two particles.
     """
     model, _ = pair.bind()
+    if isinstance(model, ChainModel):
+        raise InputError(
+            "a model of one latent, which the prior draws",
+            "a chain of layers, whose number is its own log-weight", "importance sampling",
+            where="monte-carlo",
+        )  # fmt: skip
     return weigh(model, PriorGuide(model), rows, key=key, num_particles=num_particles)

@@ -2,7 +2,7 @@
 
 import equinox as eqx
 
-from taut.core import AbstractPair, Datum
+from taut.core import AbstractPair, Datum, InputError
 from taut.models import AbstractPrior, ChainModel
 from taut.transforms import Chain, ChainProposal
 
@@ -10,11 +10,20 @@ __all__ = ["ChainGuide", "ChainPair"]
 
 
 class ChainGuide(eqx.Module):
-    """q(path | x) of a chain."""
+    """q(path | x) of a chain, which needs all of x.
+
+    Raises:
+        InputError: a datum with a mask.
+    """
 
     chain: Chain
 
     def __call__(self, datum: Datum) -> ChainProposal:
+        if datum.mask is not None:
+            raise InputError(
+                "rows that are observed whole, for a chain of layers", "a row with a mask",
+                "--missing drop-rows, or --model vae", where="mask",
+            )  # fmt: skip
         return ChainProposal(self.chain, datum.x)
 
 

@@ -52,30 +52,34 @@ def summary_table(
             _print_line(console, f"Note: {sentence}")
 
 
-def evidence_table(console: Console, importance: Evidence, naive: Evidence) -> None:
+def evidence_table(console: Console, importance: Evidence, naive: Evidence | None) -> None:
     """Print two estimators of the same rows' evidence side by side, and how far to trust each.
 
     Arguments:
         console: where to print.
         importance: by importance sampling from the guide.
-        naive: by naive Monte Carlo from the prior.
+        naive: by naive Monte Carlo from the prior; None where the model has no such estimate.
     """
-    sampled, drawn = (_evidence_rows(console, e) for e in (importance, naive))
-    rows = [
-        (name, first, second) for (name, first), (_, second) in zip(sampled, drawn, strict=True)
-    ]
-    _print_table(console, ["", "importance sampling", "naive Monte Carlo"], rows, words=(0,))
-    _print_line(
-        console,
-        f"Means over {importance.log_evidence.count} rows, nats per row. Importance sampling draws z "
-        "from the guide, naive Monte Carlo from the prior.",
-    )
-    _print_line(
-        console,
-        "Unless exact, both are lower bounds in expectation: of two that can be trusted, the larger "
-        "is the tighter.",
-    )
-    for name, evidence in (("importance sampling", importance), ("naive Monte Carlo", naive)):
+    found = {"importance sampling": importance}
+    if naive is not None:
+        found["naive Monte Carlo"] = naive
+    sides = [_evidence_rows(console, e) for e in found.values()]
+    rows = [(same[0][0], *(value for _, value in same)) for same in zip(*sides, strict=True)]
+    _print_table(console, ["", *found], rows, words=(0,))
+    means = f"Means over {importance.log_evidence.count} rows, nats per row."
+    if naive is None:
+        _print_line(console, means)
+    else:
+        _print_line(
+            console,
+            f"{means} Importance sampling draws z from the guide, naive Monte Carlo from the prior.",
+        )
+        _print_line(
+            console,
+            "Unless exact, both are lower bounds in expectation: of two that can be trusted, the "
+            "larger is the tighter.",
+        )
+    for name, evidence in found.items():
         worst = [(row, k) for row, k in evidence.worst_rows() if np.isfinite(k)]
         if worst:
             listed = ", ".join(f"{row} ({k:.2f})" for row, k in worst)

@@ -122,6 +122,14 @@ class AbstractLayer(eqx.Module):
         """The model's terms at a given pair: `log_likelihood` = log p(x | z), (), where x is drawn."""
         return {}
 
+    def started_at(self, x: Array, *, key: PRNGKeyArray | None = None) -> "AbstractLayer":
+        """The layer as a batch of its inputs, (B, *x_shape), has it start; unchanged by default.
+
+        Arguments:
+            key: for parts that draw.
+        """
+        return self
+
     def check(self, x: np.ndarray, *, where: str) -> None:
         """Refuse rows that no z decodes to; their log-weight is -inf.
 

@@ -4,6 +4,7 @@ from taut.models.priors.abstract import AbstractPrior
 from taut.models.priors.codebook import CodebookPrior
 from taut.models.priors.factorized import FactorizedPrior
 from taut.models.priors.fixed import FixedPrior
+from taut.models.priors.flow import FlowPrior
 from taut.models.priors.layered import LayeredPrior
 from taut.models.priors.mixed import MixedPrior
 from taut.models.priors.mixture import MixtureOfGaussians
@@ -16,6 +17,7 @@ __all__ = [
     "CodebookPrior",
     "FactorizedPrior",
     "FixedPrior",
+    "FlowPrior",
     "LayeredPrior",
     "MixedPrior",
     "MixtureOfGaussians",

@@ -1,27 +1,31 @@
-"""The registry of priors: `name`, or `name:number` where the prior has components."""
+"""The registry of priors: `name`, `name:number` where the prior has components, `flow:LAYERS`."""
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from jaxtyping import PRNGKeyArray
 
 from taut.core import InputError, nearest
 from taut.models.priors.abstract import AbstractPrior
+from taut.models.priors.flow import FlowPrior
 from taut.models.priors.mixture import MixtureOfGaussians
 from taut.models.priors.standard_normal import StandardNormal
+from taut.transforms import check_layers
 
 __all__ = ["PRIORS", "check_prior", "make_prior"]
 
 PRIORS: dict[str, Callable[..., AbstractPrior]] = {
-    p.name: p for p in (StandardNormal, MixtureOfGaussians)
+    p.name: p for p in (StandardNormal, MixtureOfGaussians, FlowPrior)
 }
 
 
 def make_prior(choice: str, latent_dim: int, *, key: PRNGKeyArray) -> AbstractPrior:
-    """The prior that a name stands for, such as `standard-normal` or `mixture:10`.
+    """The prior that a name stands for, such as `standard-normal`, `mixture:10` or `flow:maf:4`.
 
     Arguments:
-        choice: a key of `PRIORS`, with the number of components behind a colon where it has any.
+        choice: a key of `PRIORS`, with the number of components behind a colon where it has any, and
+            the layers of a flow there.
         latent_dim: number of latent dimensions.
         key: for parameters that start at random.
 
@@ -38,13 +42,13 @@ def check_prior(choice: str) -> None:
     """Refuse a name that `make_prior` cannot make.
 
     Raises:
-        InputError: an unknown name, a number that is not a whole one of at least 1, or a number for
-            a prior without components.
+        InputError: an unknown name, a number that is not a whole one of at least 1, a number for a
+            prior without components, layers that there are not.
     """
     _parsed(choice)
 
 
-def _parsed(choice: str) -> tuple[Callable[..., AbstractPrior], dict[str, int]]:
+def _parsed(choice: str) -> tuple[Callable[..., AbstractPrior], dict[str, Any]]:
     name, colon, number = choice.partition(":")
     if name not in PRIORS:
         raise InputError(
@@ -53,6 +57,9 @@ def _parsed(choice: str) -> tuple[Callable[..., AbstractPrior], dict[str, int]]:
     make = PRIORS[name]
     if not colon:
         return make, {}
+    if "layers" in inspect.signature(make).parameters:
+        check_layers(number, where="prior")
+        return make, {"layers": number}
     if "components" not in inspect.signature(make).parameters:
         raise InputError(
             f"{name} without a number, for it has no components", repr(choice), name, where="prior"

@@ -43,7 +43,7 @@ class ActNorm(AbstractBijection):
         self.shift = jnp.zeros(shape[-1])
         self.log_scale = jnp.zeros(shape[-1])
 
-    def started_at(self, x: Float[Array, "B ..."]) -> "ActNorm":
+    def started_at(self, x: Float[Array, "B ..."], *, key: PRNGKeyArray | None = None) -> "ActNorm":
         """The layer under which each channel of the batch x has mean 0 and standard deviation 1.
 
         A channel that is constant over the batch keeps its scale.
@@ -84,7 +84,7 @@ class ActNorm(AbstractBijection):
 def started(
     chain: Chain, x: Float[Array, "B ..."], *, key: PRNGKeyArray, condition: Array | None = None
 ) -> Chain:
-    """The chain with every ActNorm in it started at the batch that reaches it.
+    """The chain with every layer in it started at the batch that reaches it.
 
     Arguments:
         x: a batch of data.
@@ -95,7 +95,8 @@ def started(
     for layer, layer_key in zip(
         chain.layers, jax.random.split(key, len(chain.layers)), strict=True
     ):
-        layer = layer.started_at(x) if isinstance(layer, ActNorm) else layer
+        start_key, layer_key = jax.random.split(layer_key)
+        layer = layer.started_at(x, key=start_key)
         layers.append(layer)
         keys = jax.random.split(layer_key, x.shape[0])
         reads = None if layer.condition_shape is None else condition

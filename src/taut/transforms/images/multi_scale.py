@@ -15,11 +15,13 @@ import math
 from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import InputError
 from taut.transforms.abstract import AbstractBijection, Cost
+from taut.transforms.bijections import started
 from taut.transforms.chain import Chain
 from taut.transforms.images.conv_conditioner import ConvConditioner
 from taut.transforms.images.conv_coupling import bounded
@@ -79,6 +81,15 @@ class MultiScale(AbstractBijection):
     def cost(self) -> Cost:
         inner = Cost(0, 0) if self.inner is None else self.inner.cost
         return Cost(inner.encode + 1, inner.decode + 1)
+
+    def started_at(
+        self, x: Float[Array, "B ..."], *, key: PRNGKeyArray | None = None
+    ) -> "MultiScale":
+        if self.inner is None:
+            return self
+        kept = x[..., : x.shape[-1] // 2]
+        key = jax.random.key(0) if key is None else key  # bijections draw nothing
+        return eqx.tree_at(lambda la: la.inner, self, started(self.inner, kept, key=key))
 
     def encode_and_log_det(
         self, x: Array, condition: Array | None = None

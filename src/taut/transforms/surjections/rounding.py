@@ -7,7 +7,8 @@ The second puts a density over integers: P(x) is its integral over the unit cell
 log-weight bounds log P(x) from below, so that -log w / (D log 2) is bits per dimension in the data's own
 levels. A uniform q gives log w = log p(x + u) (Theis, van den Oord and Bethge 2016, section 3.1); a
 learned q is variational dequantization (Ho et al., Flow++, 2019, section 3.1.2). A layer above that
-rescales z, say by 1/256, adds its own volume.
+rescales z, say by 1/256, adds its own volume. Data that are kept as k / (L - 1) on a grid of L levels
+are read as their k: naming the levels anew has no volume.
 """
 
 from typing import Any, ClassVar
@@ -18,12 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, Terms, as_proposal
+from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, InputError, Terms, as_proposal
 from taut.transforms.abstract import AbstractLayer, Encoded, Kind
 from taut.transforms.conditional import drawn_once, is_reparameterized, log_density, required
 from taut.transforms.surjections.fibres import refuse_cells
 
 __all__ = ["Dequantization", "Rounding"]
+
+_OFF_GRID = 0.02  # of a step: 65536 levels in float32 are within 0.01
 
 
 class Rounding(AbstractLayer):
@@ -75,13 +78,15 @@ class Rounding(AbstractLayer):
 
 
 class Dequantization(AbstractLayer):
-    """z = x + u for integers x; a lower bound on the log of their probability.
+    """z = k + u for integers k; a lower bound on the log of their probability.
 
     The log-weight of a cell that is no integer is -inf.
 
     Attributes:
-        noise: q(u | x): callable from x to a distribution or proposal on (0, 1) in every cell, such as
+        noise: q(u | k): callable from k to a distribution or proposal on (0, 1) in every cell, such as
             `ConditionalLogitNormal` or a `Transformed` one; None for uniform.
+        levels: L, where x = k / (L - 1) with k = 0, ..., L - 1; None where x = k is any integer. What
+            decodes beyond the grid is its nearest level; the bound leaves that mass out.
     """
 
     name: ClassVar[str] = "dequantization"
@@ -90,10 +95,14 @@ class Dequantization(AbstractLayer):
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
     noise: Any
+    levels: int | None = eqx.field(static=True)
 
-    def __init__(self, shape: tuple[int, ...], noise: Any = None):
+    def __init__(self, shape: tuple[int, ...], noise: Any = None, *, levels: int | None = None):
+        if levels is not None and levels < 2:
+            raise InputError("at least two levels", f"{levels}", "256", where="levels")
         self.x_shape = self.z_shape = shape
         self.noise = noise
+        self.levels = levels
 
     @property
     def deterministic_encode(self) -> bool:
@@ -110,27 +119,42 @@ class Dequantization(AbstractLayer):
     def encode(
         self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
     ) -> Encoded:
-        x = jnp.asarray(x, jnp.result_type(float))
-        u, log_q = _drawn(self.noise, x, key, self.name)
-        neg_log_q = jnp.where(_integers(x), -log_q, -jnp.inf)
-        return Encoded(_within_cell(x, u), {NEG_LOG_Q: neg_log_q})
+        k, valid = self._integers(x)
+        u, log_q = _drawn(self.noise, k, key, self.name)
+        neg_log_q = jnp.where(valid, -log_q, -jnp.inf)
+        return Encoded(_within_cell(k, u), {NEG_LOG_Q: neg_log_q})
 
     def decode(
         self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
     ) -> Any:
-        return jnp.floor(z)
+        k = jnp.floor(z)
+        if self.levels is None:
+            return k
+        return jnp.clip(k, 0, self.levels - 1) / (self.levels - 1)
 
     def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
-        x = jnp.asarray(x, jnp.result_type(float))
-        neg_log_q = -_log_noise(self.noise, z, x)
-        return {NEG_LOG_Q: jnp.where(_integers(x), neg_log_q, -jnp.inf)}
+        k, valid = self._integers(x)
+        return {NEG_LOG_Q: jnp.where(valid, -_log_noise(self.noise, z, k), -jnp.inf)}
 
     def check(self, x: np.ndarray, *, where: str) -> None:
+        if self.levels is None:
+            bad, expected = x != np.floor(x), "an integer in every cell to dequantize"
+        else:
+            top = self.levels - 1
+            bad = (np.abs(x * top - np.rint(x * top)) > _OFF_GRID) | (x < 0) | (x > 1)
+            expected = f"k/{top}, k = 0, ..., {top}, in every cell to dequantize"
         refuse_cells(
-            x != np.floor(x), x, where=where,
-            expected="an integer in every cell to dequantize",
-            remedy="a chain without dequantization",
-        )  # fmt: skip
+            bad, x, where=where, expected=expected, remedy="a chain without dequantization"
+        )
+
+    def _integers(self, x: Any) -> tuple[Float[Array, "*x"], Bool[Array, ""]]:
+        """k, and whether every cell has one."""
+        x = jnp.asarray(x, jnp.result_type(float))
+        if self.levels is None:
+            return x, jnp.all(x == jnp.floor(x))
+        k = jnp.rint(x * (self.levels - 1))
+        on_grid = jnp.abs(x * (self.levels - 1) - k) <= _OFF_GRID
+        return k, jnp.all(on_grid & (k >= 0) & (k < self.levels))
 
 
 def _drawn(
@@ -157,7 +181,3 @@ def _log_noise(
 def _within_cell(corner: Float[Array, "*x"], u: Float[Array, "*x"]) -> Float[Array, "*x"]:
     """corner + u, below the next corner also where the sum would round up to it."""
     return jnp.minimum(corner + u, jnp.nextafter(corner + 1, corner))
-
-
-def _integers(x: Float[Array, "*x"]) -> Bool[Array, ""]:
-    return jnp.all(x == jnp.floor(x))

@@ -1,0 +1,158 @@
+"""The flow as a sentence of choices: layers from data to latent over a base.
+
+    log p(x) = log p(z_T) + sum of the layers' terms
+
+Exact where every latent is a function of the data or all of a finite fibre is summed over; a lower bound
+where a layer draws (dequantization, augmentation, a VAE layer). Log-densities are in the data's own
+units; of grey levels and other whole numbers they are log-probabilities.
+
+    layers="spline-coupling:8"                        a flow
+    layers="abs,affine-coupling:4"                    a surjection under a flow
+    layers="dequantize,logit,squeeze,glow:4"          images
+    layers="vae:32,vae:8"                             a hierarchical VAE, its guide from the data upwards
+    layers="dequantize,logit,affine-coupling:2,vae:16,spline-coupling:2"
+                                                      dequantization, flow, VAE and flow prior in one
+
+Source: Nielsen, Jaini, Hoogeboom, Winther and Welling, SurVAE flows (NeurIPS 2020).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from taut.architectures.abstract import AbstractArchitecture
+from taut.architectures.choices import at_least_one, known, plain, refuse_users_parts
+from taut.architectures.flow_layers import check_line, first_layer, make_chain
+from taut.architectures.flow_parts import FlowChoices
+from taut.core import AbstractPair, Datum, InputError
+from taut.data import Schema
+from taut.guides import ChainPair
+from taut.models import check_prior, make_prior
+from taut.networks import ACTIVATIONS
+from taut.transforms import Chain, Reshape, Standardize, VAELayer, started
+
+__all__ = ["Flow"]
+
+_START_ROWS = 2048  # that layers with a data-dependent start see
+
+
+@dataclass(frozen=True)
+class Flow(AbstractArchitecture):
+    """A chain of layers over a base.
+
+    Attributes:
+        layers: a line of layers (see `taut.architectures.flow_layers`), or a `Chain`, which sees the
+            data as they are.
+        hidden: widths of networks inside layers; of image layers the first is the channels and the
+            number that of residual blocks.
+        activation: elementwise function of these networks.
+        bins: of splines.
+        box: splines are the identity outside of [-box, box].
+        prior: the base: `standard-normal`, or another prior by name.
+    """
+
+    name: ClassVar[str] = "flow"
+
+    layers: Any = "spline-coupling:8"
+    hidden: Sequence[int] = (64, 64)
+    activation: str = "relu"
+    bins: int = 8
+    box: float = 5.0
+    prior: str = "standard-normal"
+
+    def __post_init__(self):
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        for width in self.hidden:
+            at_least_one(width, "hidden")
+        known(self.activation, ACTIVATIONS, "activation")
+        at_least_one(self.bins, "bins")
+        if not self.box > 0:
+            raise InputError("a positive number", f"{self.box}", "5", where="box")
+        check_prior(self.prior)
+        if isinstance(self.layers, str):
+            check_line(self.layers)
+        elif not isinstance(self.layers, Chain):
+            raise InputError(
+                "a line of layers or a Chain", type(self.layers).__name__,
+                "'spline-coupling:8', or Chain([...])", where="layers",
+            )  # fmt: skip
+
+    def resolved(self, schema: Schema) -> tuple["Flow", dict[str, str]]:
+        return self, {}
+
+    def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
+        if isinstance(self.layers, Chain):
+            self.layers.check(x, where=where)
+            return
+        first = first_layer(self.layers, schema)
+        if first is not None:
+            first.check(x, where=where)
+            return
+        if schema.support == "real" and np.all(x == np.floor(x)) and np.ptp(x) > 0:
+            raise InputError(
+                "real numbers, where a density of single points has a bound",
+                "whole numbers in every cell", f"--layers dequantize,{self.layers}", where=where,
+            )  # fmt: skip
+
+    def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
+        layers_key, prior_key = jax.random.split(key)
+        if isinstance(self.layers, Chain):
+            chain = _for_rows(self.layers, schema)
+        else:
+            choices = FlowChoices(tuple(self.hidden), self.activation, self.bins, self.box)
+            chain = make_chain(self.layers, schema, choices, key=layers_key)
+        return ChainPair(chain, make_prior(self.prior, chain.z_shape[0], key=prior_key))
+
+    def start(self, pair: AbstractPair, rows: Datum) -> AbstractPair:
+        """Refuse columns that a density has no bound on, and start layers at the rows.
+
+        Raises:
+            InputError: a standardised column that is constant over the training rows.
+        """
+        assert isinstance(pair, ChainPair)
+        first, *rest = pair.chain.layers
+        if isinstance(first, Standardize) and not isinstance(rest[0], VAELayer):
+            x = np.asarray(rows.x)
+            constant = np.flatnonzero((x == x[:1]).all(axis=0).ravel())
+            if constant.size:
+                raise InputError(
+                    "columns that vary, for a density that has a bound",
+                    f"the same number in all training rows of column {constant[0]}, counted from 0",
+                    "--drop with that column, or --model vae", where="layers",
+                )  # fmt: skip
+        batch = jnp.asarray(rows.x[:_START_ROWS])
+        chain = started(pair.chain, batch, key=jax.random.key(0))
+        return ChainPair(chain, pair.base)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, **{f.name: plain(getattr(self, f.name)) for f in fields(self)}}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Flow":
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: the layers were a user's own chain.
+        """
+        given = {k: v for k, v in content.items() if k != "name"}
+        refuse_users_parts(given)
+        return cls(**given)
+
+
+def _for_rows(chain: Chain, schema: Schema) -> Chain:
+    """A user's chain with a vector at its latent end."""
+    if chain.x_shape != schema.shape:
+        raise InputError(
+            f"layers that take the data's shape {schema.shape}",
+            f"{chain.layers[0].name}, which takes {chain.x_shape}",
+            "a reshape before it", where="layers",
+        )  # fmt: skip
+    if len(chain.z_shape) == 1:
+        return chain
+    size = int(np.prod(chain.z_shape))
+    return Chain([*chain.layers, Reshape(chain.z_shape, (size,))])
