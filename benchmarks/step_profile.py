@@ -2,9 +2,9 @@
 
 JAX's profiler gives the duration of every instruction of the compiled program; the program's text
 names its source. An instruction's part is that of the first rule that fits: the operation for matrix
-products and random draws, the file for the rest. Durations are those of the threads that ran them,
-added up, and are given as shares of the sum; the profiler itself costs time, more for small
-instructions.
+products, random draws and rows, the file for likelihood and optimizer. Durations are those of the
+threads that ran them, added up, and are given as shares of the sum; the profiler itself costs time,
+more for small instructions.
 
     python benchmarks/step_profile.py rows.npy STEPS
 """
@@ -19,16 +19,16 @@ from typing import Any
 
 import jax
 
-# Part, and what the operation's name or the path of its source contains.
+# Part, and what the instruction's name, its operation or the path of its source contains.
 _RULES = (
-    ("matrix products", ("dot_general",)),
-    ("random draws", ("threefry", "random_", "erf_inv", "shift_right", "shift_left", "/xor")),
+    ("matrix products", ("dot_general", "dot.", "ynn_fusion")),
+    ("random draws", ("threefry", "random_", "_uniform", "erf_inv", "shift_right", "/xor")),
     ("likelihood and its gradient", ("models/likelihoods",)),
     ("Adam", ("optax", "apply_updates")),
-    ("rows of the batch", ("training/loop.py", "gather")),
-    ("activations and biases", ("networks/",)),
-    ("prior, guide, KL and bound", ("taut/", "numpyro/")),
+    ("rows of the batch", ("gather",)),
 )
+_REST = "activations, biases, guide, KL and bound"
+_CONTAINERS = ("cond", "while", "call")  # whose time is that of the instructions inside
 
 
 def shares(run: Callable[[], Any], program: str) -> dict[str, float]:
@@ -64,11 +64,13 @@ def _parts(program: str) -> Iterator[tuple[str, str]]:
     frames = _frames(program)
     for match in re.finditer(r"%?([\w.-]+) = .*?metadata=\{(.*?)\}", program):
         name, metadata = match.groups()
+        if name.split(".")[0] in _CONTAINERS:
+            continue
         operation = re.search(r'op_name="([^"]*)"', metadata)
         frame = re.search(r"stack_frame_id=(\d+)", metadata)
-        described = operation.group(1) if operation else ""
+        described = f"{name} {operation.group(1) if operation else ''}"
         described += " " + (frames.get(frame.group(1), "") if frame else "")
-        part = next((p for p, marks in _RULES if any(m in described for m in marks)), "the rest")
+        part = next((p for p, marks in _RULES if any(m in described for m in marks)), _REST)
         yield name, part
 
 
