@@ -7,13 +7,18 @@ centred by their mean and outputs that start at the log-odds of the data; batch 
 rates; the best rate by training -ELBO is compared. VIMCO maximises the IWAE bound of four particles, so
 that its ELBO is beside the point; both are given.
 
-    TAUT_DATA=FOLDER python benchmarks/discrete_mnist.py [--steps N] [--runs FOLDER] [--only METHOD ...]
+    TAUT_DATA=FOLDER python benchmarks/discrete_mnist.py [--steps N] [--runs FOLDER]
+                                                         [--only METHOD ...] [--rate R ...]
+    TAUT_DATA=FOLDER python benchmarks/discrete_mnist.py --time
 
-Each (method, rate) is a run of its own: one that is done is not repeated, one that was interrupted goes
-on where it was. `--only` shares the work among processes; the last call, without it, writes the result.
+Each (method, rate) is a run of its own, written to the result and the figure as soon as it is done: one
+that is there is not repeated, one that was interrupted goes on where it was. `--time` measures the
+milliseconds of a step, which want a quiet machine.
 """
 
 import argparse
+import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +27,7 @@ import jax
 import matplotlib
 import numpy as np
 import optax
-from record import RESULTS, save_result
+from record import RESULTS, commit, conditions, save_result
 from static_mnist import split
 
 import taut
@@ -43,7 +48,7 @@ BOUNDS: dict[str, AbstractBound] = {
     "relax": ELBO(),
     "vimco": IWAE(num_particles=4),
 }
-RATES = (3e-3, 1e-3, 3e-4)
+RATES = (2e-3, 1e-3, 3e-3)
 BATCH = 24
 WINDOW = 1000  # steps that a point of a curve averages
 TIMED_STEPS, TIMED_ROUNDS = 200, 7
@@ -51,53 +56,62 @@ FIGURE = Path(__file__).parent.parent / "docs" / "discrete_mnist.png"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=100_000)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--steps", type=int, default=100_000, help="at least; whole epochs")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--only", nargs="+", choices=BOUNDS, default=None)
+    parser.add_argument("--only", nargs="+", choices=BOUNDS, default=list(BOUNDS))
+    parser.add_argument("--rate", nargs="+", type=float, choices=RATES, default=list(RATES))
+    parser.add_argument("--time", action="store_true", help="measure milliseconds of a step")
     options = parser.parse_args()
     data = load_data(split())
-    found: dict[str, dict[str, Any]] = {}
-    for rate in sorted(RATES, key=lambda r: abs(np.log(r / 1e-3))):  # the middle one first
-        for method in options.only or BOUNDS:
-            outcome = run(data, method, rate, options.steps, options.runs)
-            found.setdefault(method, {})[f"{rate:g}"] = outcome
-            print(
-                f"{method} at {rate:g}: training -ELBO {outcome['training_nelbo']:.2f}", flush=True
-            )
-    if options.only:
+    if options.time:
+        write({"milliseconds_per_step": time_steps(data), "timing": conditions()})
         return
-    milliseconds = time_steps(data)
-    best = {
-        m: min(by_rate.values(), key=lambda o: o["training_nelbo"]) for m, by_rate in found.items()
+    epochs = math.ceil(options.steps / (len(data.train) // BATCH))
+    for rate in options.rate:
+        for method in options.only:
+            runs = read().get("runs", {})
+            done = runs.get(method, {}).get(f"{rate:g}", {"steps": 0})
+            if done["steps"] >= options.steps:
+                continue
+            outcome = run(data, method, rate, epochs, options.runs)
+            runs.setdefault(method, {})[f"{rate:g}"] = outcome
+            write({"runs": runs})
+            print(f"{method} at {rate:g}: -ELBO {outcome['training_nelbo']:.2f}", flush=True)
+
+
+def read() -> dict[str, Any]:
+    """What was found so far."""
+    path = RESULTS / "discrete_mnist.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def write(new: dict[str, Any]) -> None:
+    """Add to what was found, draw the best rate of each method and print the table."""
+    content = read() | new
+    runs: dict[str, dict[str, Any]] = content.get("runs", {})
+    best = {m: min(r.values(), key=lambda o: o["training_nelbo"]) for m, r in runs.items()}
+    milliseconds = content.get("milliseconds_per_step", {})
+    content |= {
+        "published_training_nelbo": PUBLISHED,
+        "batch": BATCH,
+        "best": {m: {k: v for k, v in o.items() if k != "curve"} for m, o in best.items()},
     }
-    draw(best, milliseconds)
-    path = save_result(
-        "discrete_mnist",
-        {
-            "published_training_nelbo": PUBLISHED,
-            "steps": options.steps,
-            "batch": BATCH,
-            "milliseconds_per_step": milliseconds,
-            "best": {m: {k: v for k, v in o.items() if k != "curve"} for m, o in best.items()},
-            "curves": {m: o["curve"] for m, o in best.items()},
-            "runs": {
-                m: {r: {k: v for k, v in o.items() if k != "curve"} for r, o in by_rate.items()}
-                for m, by_rate in found.items()
-            },
-        },
-    )
+    save_result("discrete_mnist", {k: v for k, v in content.items() if k not in conditions()})
+    if best:
+        draw(best, milliseconds)
     for method, outcome in best.items():
         print(
-            f"{method:8} {outcome['training_nelbo']:.2f} (published {PUBLISHED.get(method, '-')})"
+            f"{method:8} rate {outcome['rate']:g} steps {outcome['steps']} "
+            f"training -ELBO {outcome['training_nelbo']:.2f} "
+            f"(published {PUBLISHED.get(method, '-')}), {milliseconds.get(method, '-')} ms a step"
         )
-    print(path)
 
 
-def run(data: Any, method: str, rate: float, steps: int, runs: Path) -> dict[str, Any]:
+def run(data: Any, method: str, rate: float, epochs: int, runs: Path) -> dict[str, Any]:
     """Fit one method at one rate, or read the fit that is there."""
+    steps = epochs * (len(data.train) // BATCH)
     folder = runs / f"discrete-mnist-{method}-{rate:g}-{steps}"
-    per_epoch = len(data.train) // BATCH
     if not (folder / "summary.json").exists():
         taut.fit(
             data,
@@ -105,7 +119,7 @@ def run(data: Any, method: str, rate: float, steps: int, runs: Path) -> dict[str
             bound=BOUNDS[method],
             gradient=ESTIMATORS[method](),
             optimizer=optax.adam(schedule("cosine", rate, num_steps=steps)),
-            epochs=max(1, round(steps / per_epoch)),
+            epochs=epochs,
             batch_size=BATCH,
             patience=0,
             validate_every=max(1, steps // 10),
@@ -116,17 +130,17 @@ def run(data: Any, method: str, rate: float, steps: int, runs: Path) -> dict[str
             resume=(folder / "config.toml").exists(),
         )
     fitted = taut.load(folder)
-    rows = data.train
-    elbo = fitted.bound(rows, ELBO(), key=1, num_repeats=2)
+    elbo = fitted.bound(data.train, ELBO(), key=1, num_repeats=2)
     bound = np.asarray([record["bound"] for record in fitted.history])
     whole = len(bound) // WINDOW * WINDOW
     return {
         "rate": rate,
+        "steps": len(bound),
         "training_nelbo": -elbo.value,
         "mc_error": elbo.mc_error,
         "test_nelbo": -fitted.estimates["elbo"].value,
         "test_nll": -fitted.estimates["log_evidence"].value,
-        "steps": len(bound),
+        "commit": commit(),
         "curve": np.round(-np.nanmean(bound[:whole].reshape(-1, WINDOW), axis=1), 3).tolist(),
     }
 
@@ -170,8 +184,9 @@ def draw(best: dict[str, dict[str, Any]], milliseconds: dict[str, float]) -> Non
         steps = WINDOW * (1 + np.arange(len(curve)))
         name = method + (" (IWAE-4)" if method == "vimco" else "")
         label = f"{name}, rate {outcome['rate']:g}"
-        for axis, x in zip(axes, (steps, steps * milliseconds[method] / 1e3), strict=True):
-            axis.plot(x, curve, label=label, linewidth=1.2)
+        axes[0].plot(steps, curve, label=label, linewidth=1.2)
+        if method in milliseconds:
+            axes[1].plot(steps * milliseconds[method] / 1e3, curve, label=label, linewidth=1.2)
     for published in sorted(set(PUBLISHED.values())):
         for axis in axes:
             axis.axhline(published, color="grey", linewidth=0.6, linestyle=(0, (4, 3)))
@@ -181,8 +196,8 @@ def draw(best: dict[str, dict[str, Any]], milliseconds: dict[str, float]) -> Non
     axes[0].set_ylim(min(lowest, 111) - 1, lowest + 25)
     axes[0].legend(frameon=False, fontsize=8)
     figure.savefig(FIGURE, dpi=150)
+    plt.close(figure)
 
 
 if __name__ == "__main__":
-    RESULTS.mkdir(exist_ok=True)
     main()

@@ -158,7 +158,9 @@ def test_a_users_chain_is_brought_again_on_loading(tmp_path):
     fitted = taut.fit(rows, layers=chain, epochs=1, out=tmp_path / "run")
     assert np.max(fitted.pair.chain.layers[0].log_scale) < 1
     assert np.min(fitted.pair.chain.layers[0].log_scale) < -3  # started at the rows
-    with pytest.raises(InputError, match=r"the layers taut\.transforms\.chain\.Chain, which a user"):
+    with pytest.raises(
+        InputError, match=r"the layers taut\.transforms\.chain\.Chain, which a user"
+    ):
         taut.load(tmp_path / "run")
     loaded = taut.load(tmp_path / "run", like=Flow(layers=chain))
     np.testing.assert_array_equal(loaded.encode(rows), fitted.encode(rows))

@@ -89,13 +89,14 @@ def test_free_bits_of_a_kl_that_is_drawn_are_refused():
 def test_enumeration_refuses_more_outcomes_than_it_is_given(over, count):
     pair = two_bits().pair
     with pytest.raises(InputError, match=f"at most 2 outcomes to enumerate, got {count}"):
-        Enumeration(over, 2)(ELBO(), pair.model, pair.guide, datum(X), jax.random.key(0))
+        Enumeration(over, most_outcomes=2)(
+            ELBO(), pair.model, pair.guide, datum(X), jax.random.key(0)
+        )
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Enumeration("bits"), "enumeration: expected all or units, got 'bits'. Try all."),
         (
             lambda: StraightThrough("step"),
             "straight-through: expected mean or relaxed, got 'step'. Try mean.",

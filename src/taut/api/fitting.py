@@ -16,18 +16,20 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 import taut
+from taut.api.algorithms import WakeSleep, check_gradient, check_wake_sleep
+from taut.api.algorithms import algorithm as algorithm_of
 from taut.api.check import check_rows, check_step
 from taut.api.fitted import Fit, as_key
 from taut.api.resuming import begin, fingerprint
-from taut.architectures import ARCHITECTURES, VAE, VQ, AbstractArchitecture, Flow
+from taut.architectures import ARCHITECTURES, VAE, AbstractArchitecture, Flow
 from taut.audit.code_use import code_use
-from taut.bounds import ELBO, AbstractBound
+from taut.bounds import ELBO, IWAE, AbstractBound
 from taut.core import AbstractPair, Datum, Estimate, InputError, nearest
 from taut.data import Data, StreamedRows, load_data, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound, importance_sampling, independent_columns
 from taut.gradients import AbstractEstimator
 from taut.guides import QuantizedPair
-from taut.inference import Algorithm, averaged, joint, quantized
+from taut.inference import averaged
 from taut.models import ChainModel, LatentVariableModel
 from taut.training import (
     Loop,
@@ -58,6 +60,7 @@ def fit(
     layers: str | Chain | None = None,
     bound: AbstractBound | None = None,
     gradient: AbstractEstimator | None = None,
+    wake_sleep: WakeSleep | None = None,
     optimizer: optax.GradientTransformation | None = None,
     learning_rate: float = 1e-3,
     learning_rate_schedule: ScheduleName = "constant",
@@ -87,6 +90,9 @@ def fit(
         layers: of a flow, `model="flow"`: a line such as `spline-coupling:8`, or a `Chain`.
         bound: what is maximised; the ELBO with the architecture's number of draws when None.
         gradient: how it is differentiated; the architecture's own choice when None.
+        wake_sleep: instead of differentiating a bound in the guide, fit it to weighted draws at the
+            data (`wake`), to dreams of the model (`sleep`) or to `both`, while the model goes up the
+            IWAE bound.
         optimizer: any Optax transformation that minimises; Adam at `learning_rate` when None.
         learning_rate: step size of Adam, after the warm-up.
         learning_rate_schedule: `constant`; `cosine`, falling to 0 at the last step; or `plateau`,
@@ -125,13 +131,14 @@ def fit(
         KeyboardInterrupt: Ctrl-C; a run folder holds a checkpoint of the last step.
     """
     model = _model(model, layers)
-    bound = ELBO(num_draws=model.default_draws) if bound is None else bound
-    if gradient is not None and isinstance(model, VQ):
-        raise InputError(
-            "no other gradient with vector quantization, which goes straight through the codes",
-            gradient.name, "leaving out the gradient", where="gradient",
-        )  # fmt: skip
-    gradient, why = model.gradient(bound) if gradient is None else (gradient, None)
+    if bound is None:
+        bound = IWAE() if wake_sleep else ELBO(num_draws=model.default_draws)
+    why = None
+    if wake_sleep is not None:
+        check_wake_sleep(model, bound, gradient, wake_sleep)
+    else:
+        check_gradient(model, gradient)
+        gradient, why = model.gradient(bound) if gradient is None else (gradient, None)
     data = data if isinstance(data, Data) else load_data(data)
     _check_options(
         learning_rate, clip_norm, epochs, patience, num_particles, precision, checkpoint_every
@@ -174,13 +181,15 @@ def fit(
             else train_rows,
         )
         example = jax.tree.map(lambda leaf: leaf[0], example)
-        check_step(pair, bound, gradient, example)
-        algorithm = _algorithm(
+        if gradient is not None:
+            check_step(pair, bound, gradient, example)
+        algorithm = algorithm_of(
             architecture,
             pair,
             bound,
             gradient,
             _optimizer(optimizer, rate, clip_norm),
+            phi=wake_sleep,
             example=example,
             key=train_key,
             prepare=_redrawn if redraw else None,
@@ -197,6 +206,7 @@ def fit(
         )
         chosen = dict(settings) if settings is not None else {
             "data": data.source, **_plain_settings(architecture, bound, gradient),
+            "wake_sleep": wake_sleep,
             "learning_rate": learning_rate,
             "learning_rate_schedule": learning_rate_schedule, "warmup_steps": warmup_steps,
             "ema": ema, "epochs": epochs, "batch_size": batch_size,
@@ -257,12 +267,14 @@ def fit(
         "particles": num_particles,
     }
     facts |= {f"{choice} chosen because": reason for choice, reason in reasons.items()}
-    if why is not None:
+    if gradient is not None and why is not None:
         facts["gradient"] = f"{gradient.name}: {why}"
     notes = (*data.notes, *resumed)
     facts |= {f"note {i}": note for i, note in enumerate(notes, start=1)}
     if isinstance(pair, QuantizedPair):
         facts["codes"] = str(code_use(pair, test_rows))
+    if gradient is not None and (differs := gradient.departure(bound)):
+        facts["gradient differs from the bound's"] = differs
     departure = bound.departure(steps)
     if departure:
         facts["objective differs from the bound"] = departure
@@ -373,27 +385,6 @@ def _redrawn(datum: Datum, key: PRNGKeyArray) -> Datum:
     return Datum(x, datum.mask, datum.label, datum.index, datum.weight)
 
 
-def _algorithm(
-    architecture: AbstractArchitecture,
-    pair: AbstractPair,
-    bound: AbstractBound,
-    gradient: AbstractEstimator,
-    optimizer: optax.GradientTransformation,
-    **options: Any,
-) -> Algorithm:
-    """What moves the parameters: joint ascent, and a codebook's averages where there is one."""
-    if isinstance(architecture, VQ) and isinstance(pair, QuantizedPair):
-        return quantized(
-            pair,
-            bound,
-            optimizer,
-            commitment=architecture.commitment,
-            decay=architecture.decay,
-            **options,
-        )
-    return joint(pair, bound, gradient, optimizer, **options)
-
-
 def _optimizer(
     optimizer: optax.GradientTransformation | None,
     learning_rate: optax.Schedule | float,
@@ -406,14 +397,15 @@ def _optimizer(
 
 
 def _plain_settings(
-    architecture: AbstractArchitecture, bound: AbstractBound, gradient: AbstractEstimator
+    architecture: AbstractArchitecture, bound: AbstractBound, gradient: AbstractEstimator | None
 ) -> dict[str, Any]:
     choices = architecture.to_dict()
     named = {k: v["user"] if isinstance(v, dict) and "user" in v else v for k, v in choices.items()}
     options = {f.name: getattr(bound, f.name) for f in bound.__dataclass_fields__.values()}
     own = choices.get("likelihood_options", {})
     flat = {k: v for k, v in {**named, **own, **options}.items() if not isinstance(v, dict)}
-    return {"model": flat.pop("name"), **flat, "bound": bound.name, "gradient": gradient.name}
+    named_gradient = {} if gradient is None else {"gradient": gradient.name}
+    return {"model": flat.pop("name"), **flat, "bound": bound.name, **named_gradient}
 
 
 def _check_options(

@@ -3,7 +3,7 @@
     p(y) p(z) p(x | y, z),        q(y | x) q(z | x, y),        y in C classes
 
 The sum over y is exact, so that a step decodes every row once for each class and draw. Source: Kingma,
-Mohamed, Rezende and Welling, Semi-supervised learning with deep generative models (2014), eq. 2, 5, 7.
+Mohamed, Rezende and Welling, Semi-supervised learning with deep generative models (2014), model M2.
 """
 
 from dataclasses import dataclass

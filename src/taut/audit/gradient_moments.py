@@ -5,7 +5,7 @@
     |b|^2  ~  U = (sum_{i != j} d_i . d_j) / (N (N - 1))                               unbiased
     Var U  =  4 b' S b / N + 2 tr S^2 / (N (N - 1))
 
-U is a U-statistic (Hoeffding 1948, section 5): a square of an average would be too large by tr S / N.
+U is a U-statistic (Hoeffding 1948): a square of an average would be too large by tr S / N.
 It may come out negative where there is no bias. References r_i that are exact are all equal; otherwise
 each is an average of its own, so that the d_i stay independent. Everything is a function of the Gram
 matrix of the d_i, (N, N), whatever the number of parameters.

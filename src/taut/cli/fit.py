@@ -97,6 +97,7 @@ def run_fit(
             validation_bound=_validation_bound(given.validation_particles),
             **_present(
                 {
+                    "wake_sleep": given.wake_sleep,
                     "learning_rate": given.learning_rate,
                     "learning_rate_schedule": given.learning_rate_schedule,
                     "warmup_steps": given.warmup_steps,
@@ -115,7 +116,12 @@ def run_fit(
             out=folder,
             force=force,
             resume=resume,
-            settings={"data": source, **given.given(), **_streaming(loaded, given)},
+            settings={
+                "data": source,
+                **given.given(),
+                **_bound_chosen(given),
+                **_streaming(loaded, given),
+            },
             progress=progress,
         )
     finish_fit(fitted, loaded, folder, json=json)
@@ -126,6 +132,12 @@ def _streaming(loaded: "Data", given: FitOptions) -> dict[str, str]:
     if loaded.streamed:
         return {"stream": "yes"}
     return {} if given.stream is None else {"stream": "no"}
+
+
+def _bound_chosen(given: FitOptions) -> dict[str, str]:
+    """The bound that --gradient brings along, which the run is measured on later."""
+    name = bound_served(given)
+    return {} if given.bound is not None or name == "elbo" else {"bound": name}
 
 
 def _bound(given: FitOptions, model: "AbstractArchitecture", num_rows: int) -> "AbstractBound":

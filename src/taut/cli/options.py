@@ -108,6 +108,14 @@ class FitOptions:
     gradient: Annotated[str | None, Parameter(group=_BOUND)] = None
     """How the bound is differentiated, by the name of an estimator. [default: reparameterized; with
     discrete what the latents and the bound allow, with the reason]"""
+    wake_sleep: Annotated[Literal["wake", "sleep", "both"] | None, Parameter(group=_BOUND)] = None
+    """Reweighted wake-sleep instead of a gradient: fit the guide to weighted draws at the data, to
+    dreams of the model, or to both. [default: neither]"""
+    enumerate: Annotated[str | None, Parameter(group=_BOUND)] = None
+    """Of enumeration: all outcomes; each of the units given the others; or one factor, layer:N or
+    unit:D, counted from 1, while --rest serves the others. [default: all]"""
+    rest: Annotated[str | None, Parameter(group=_BOUND)] = None
+    """Estimator of what --enumerate layer:N or unit:D does not sum over. [default: rloo]"""
     temperature: Annotated[float | None, Parameter(group=_BOUND)] = None
     """Of gradients that relax discrete latents; one that is given does not fall. [default: falling from
     1 to 0.5; of rebar and relax, where it is learned, 0.5 at the start]"""

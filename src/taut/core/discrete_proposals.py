@@ -6,7 +6,7 @@
     categorical    z_d = onehot(argmax_c l_dc + g_dc),  g Gumbel      relaxed: softmax((l + g) / T)
 
 Draws are not differentiable in the logits; `relaxed` and, at fixed fresh noise, `condition` are. Noise
-given the outcome is exact (Tucker et al. 2017, appendix C; Grathwohl et al. 2018, appendix B). In the
+given the outcome is exact (Tucker et al. 2017; Grathwohl et al. 2018). In the
 perturbed logits a = l + eps and, with E = e^-g, in a = l + g:
 
     Bernoulli      a = softplus(eps' + softplus(l)) at z = 1,  -softplus(eps' + softplus(-l)) at z = 0
@@ -40,6 +40,8 @@ __all__ = [
     "check_outcomes",
 ]
 
+_BYTES = ("bytes", "kB", "MB", "GB", "TB")
+
 MOST_OUTCOMES = 2**16
 """Outcomes that are enumerated unless more are asked for: sixteen bits take 4 MiB of float32 latents."""
 
@@ -68,6 +70,12 @@ class AbstractDiscreteProposal(AbstractProposal):
     def num_outcomes(self) -> int:
         """Size of the support."""
         return math.prod(each**units for units, each in self.unit_shapes)
+
+    @property
+    def latent_bytes(self) -> int:
+        """Memory of one z."""
+        noise = jax.eval_shape(lambda: self.noise(jax.random.key(0), 1))
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(noise))
 
     @abstractmethod
     def layer(self, above: tuple[Any, ...]) -> "AbstractFactorizedProposal":
@@ -204,7 +212,7 @@ class AbstractFactorizedProposal(AbstractDiscreteProposal):
         return eqx.tree_at(lambda q: q.logits, self, logits)
 
     def enumerated(self, *, most: int = MOST_OUTCOMES) -> Enumerated:
-        check_outcomes(self.num_outcomes, most)
+        check_outcomes(self.num_outcomes, most, self.latent_bytes)
         num_units, num_each = self.unit_shape
         place = num_each ** jnp.arange(num_units - 1, -1, -1)
         numbers = jnp.arange(self.num_outcomes)[:, None] // place % num_each
@@ -348,14 +356,32 @@ class CategoricalProposal(AbstractFactorizedProposal):
         return jax.nn.softmax(self.logits, axis=1)
 
 
-def check_outcomes(count: int, most: int) -> None:
-    """Refuse to enumerate `count` outcomes when there are more than `most`."""
+def check_outcomes(count: int, most: int, latent_bytes: int) -> None:
+    """Refuse to enumerate outcomes that are too many.
+
+    Arguments:
+        count: how many there are.
+        most: how many are allowed.
+        latent_bytes: memory of one latent, from which the message says what all of them take.
+
+    Raises:
+        InputError: with the count and the memory.
+    """
     if count <= most:
         return
-    told = f"{count:,}" if count < 10**12 else f"about 10^{math.floor(math.log10(count))}"
+    told = f"{count:,}" if count < 10**12 else f"about 10^{_magnitude(count)}"
+    size = count * latent_bytes
+    power = min(_magnitude(size) // 3, len(_BYTES) - 1)
+    memory = f"{size // 10 ** (3 * power):,}" if size < 10**18 else f"10^{_magnitude(size) - 12}"
     raise InputError(
         f"at most {most:,} outcomes to enumerate",
-        told,
-        "enumerating each unit given the others, or an estimator that draws, such as rloo or disarm",
+        f"{told}, whose latents alone take about {memory} {_BYTES[power]} a row",
+        "--enumerate units or layer:N, which sum over fewer, or an estimator that draws, such as "
+        "--gradient rloo",
         where="enumeration",
     )
+
+
+def _magnitude(count: int) -> int:
+    """floor(log10(count)) of a whole number of any size."""
+    return math.floor(math.log10(count))

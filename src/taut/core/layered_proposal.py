@@ -60,7 +60,7 @@ class LayeredProposal(AbstractDiscreteProposal):
         return {NEG_LOG_Q: jnp.stack([first[NEG_LOG_Q], second[NEG_LOG_Q]])}
 
     def enumerated(self, *, most: int = MOST_OUTCOMES) -> Enumerated:
-        check_outcomes(self.num_outcomes, most)
+        check_outcomes(self.num_outcomes, most, self.latent_bytes)
         first = self.first.enumerated(most=most)
         second = jax.vmap(lambda z: self.second(z).enumerated(most=most))(first.support)
         count = second.log_q.shape[1]

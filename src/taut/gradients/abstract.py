@@ -46,12 +46,15 @@ class Surrogate(NamedTuple):
         surrogate: differentiated and maximised; its own value has no meaning.
         aux_surrogate: minimised in `aux` alone: its gradient reaches `update`.
         statistics: a pytree of arrays that is averaged over the batch, for `update`.
+        objective: the objective at the same draws, for what weighs several surrogates by it; nats.
+            None where none is given.
     """
 
     value: Float[Array, ""]
     surrogate: Float[Array, ""]
     aux_surrogate: Float[Array, ""] | float = 0.0
     statistics: Any = None
+    objective: Float[Array, ""] | None = None
 
 
 class AbstractEstimator(eqx.Module):

@@ -57,7 +57,8 @@ class Concrete(AbstractEstimator):
         noise = elbo.q.noise(key, elbo.bound.num_draws)
         particles = elbo.particles(jax.vmap(elbo.q.hard)(noise))
         soft = jax.vmap(lambda one: elbo.signal(elbo.q.relaxed(one, temperature)))(noise)
-        return Surrogate(bound(particles), bound.objective(particles, step) + jnp.mean(soft))
+        objective = bound.objective(particles, step)
+        return Surrogate(bound(particles), objective + jnp.mean(soft), objective=objective)
 
     def cost(self, bound: AbstractBound, q: AbstractProposal | None = None) -> Evaluations:
         return Evaluations(model=2 * bound.minted, guide=2 * bound.minted)

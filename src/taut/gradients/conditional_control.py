@@ -4,9 +4,9 @@
 
 a = l + eps are the perturbed logits of the draw b = hard(a), and a~ are perturbed logits given b, as a
 function of l and of fresh noise. E[c(a~) | b] = E[c(a) | b], so that what c adds has mean zero for every
-continuous c that is differentiable almost everywhere (Tucker et al. 2017, section 3; Grathwohl et al.
-2018, section 3.2). The fresh noise is that which makes a~ = a in value, as in the papers' code: it has
-the law of noise and is independent of b, which is all that is asked, and c is evaluated once.
+continuous c that is differentiable almost everywhere (Tucker et al. 2017; Grathwohl et al. 2018). The
+fresh noise is that which makes a~ = a in value, as in the papers' code: it has the law of noise and is
+independent of b, which is all that is asked, and c is evaluated once.
 
 Below a layer that is relaxed, layers are relaxed too, with the noise of the draw: hard ones would jump
 as the layer above moves. g is linear in c; what c takes away is kept apart from f(b) grad log q(b):

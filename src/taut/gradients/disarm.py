@@ -3,10 +3,10 @@
     grad_l E_q[f] = E[(f(z) - f(z')) / 2 (z - z') sigmoid(|l|)]
 
 z and z' are draws of u and 1 - u. It is ARM's estimate averaged over all u that give the same pair, so
-its variance is never larger (Dong, Mnih and Tucker 2020, section 3; the same estimator is U2G of Yin,
-Ho, Mnih and Tucker 2020). A bit that is the same in both gets nothing. L draws are L independent pairs,
-averaged. Unbiased for the ELBO in both parameter groups. Two layers take a pair each, with the other
-layers' noise in common; categorical latents are refused.
+its variance is never larger (Dong, Mnih and Tucker 2020; the same estimator is U2G of Yin, Ho, Mnih and
+Tucker 2020). A bit that is the same in both gets nothing. L draws are L independent pairs, averaged.
+Unbiased for the ELBO in both parameter groups. Two layers take a pair each, with the other layers' noise
+in common; categorical latents are refused.
 
 L pairs cost 2L evaluations of the model, (1 + layers) L in general, and as many of the guide.
 """

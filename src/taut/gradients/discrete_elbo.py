@@ -106,7 +106,9 @@ class DiscreteELBO(eqx.Module):
 
         through_logits = jnp.mean(jax.vmap(linear)(draws, local))
         objective = self.bound.objective(particles, self.step)
-        return Surrogate(self.bound(particles), objective + through_logits, aux)
+        return Surrogate(
+            self.bound(particles), objective + through_logits, aux, objective=objective
+        )
 
     def _alone(self, one: Particles) -> Float[Array, ""]:
         """f of a single particle: its objective, without a KL that is the same for all."""

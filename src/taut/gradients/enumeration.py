@@ -1,18 +1,20 @@
-"""Enumeration: the gradient with nothing, or one unit at a time, left to chance.
+"""Enumeration: the gradient with nothing, a factor, or one unit at a time left to no chance.
 
-    all      sum_z q(z | x) f(z), differentiated in the masses                      exact
-    units    E_q[sum_d sum_c f(z with z_d = c) grad q_d(c)]                         unbiased
+    all        sum_z q(z | x) f(z), differentiated in the masses                      exact
+    layer:N    a layer summed over, the rest left to an estimator; unit:D, a unit     as `rest`
+    units      E_q[sum_d sum_c f(z with z_d = c) grad q_d(c)]                         unbiased
 
-The second is the local expectation gradient (Titsias and Lazaro-Gredilla 2015, section 3): REINFORCE
-Rao-Blackwellized over each unit given the others, which are drawn. A layer above others draws those anew
-with the same noise for each outcome. Both are for the ELBO and both parameter groups.
+The second is Rao-Blackwellized over one factor, see `collapsed`; it is unbiased where `rest` is. The
+third is the local expectation gradient (Titsias and Lazaro-Gredilla 2015): REINFORCE Rao-Blackwellized
+over each unit given the others, which are drawn. A layer above others draws those anew with the same
+noise for each outcome. All are for the ELBO and both parameter groups.
 
 All outcomes cost as many evaluations as there are, C^D of D units with C outcomes, and nothing is drawn;
-the units of L draws cost L (1 + D (C - 1)), with D (C - 1) summed over layers. More than
-`most_outcomes` for one datum are refused.
+a factor costs those of `rest` times its outcomes; the units of L draws cost L (1 + D (C - 1)), with
+D (C - 1) summed over layers. More than `most_outcomes` for one datum are refused.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -30,8 +32,11 @@ from taut.core import (
     check_outcomes,
 )
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
+from taut.gradients.collapsed import RestGuide, collapsed_surrogate, rest_proposal
 from taut.gradients.discrete_elbo import DiscreteELBO, discrete_elbo
 from taut.gradients.evaluations import Evaluations
+from taut.gradients.factor import Factor
+from taut.gradients.leave_one_out import LeaveOneOut
 
 __all__ = ["Enumeration"]
 
@@ -40,19 +45,30 @@ class Enumeration(AbstractEstimator):
     """Sum over outcomes instead of drawing them.
 
     Attributes:
-        over: `all` outcomes at once, or each of the `units` given the others.
+        over: `all` outcomes at once; each of the `units` given the others; or one factor, `layer:N`,
+            `unit:D` of the only layer or `layer:N,unit:D`, counted from 1, layer 1 next to the data.
+        rest: what differentiates in the rest where a factor is summed over.
         most_outcomes: evaluations for one datum beyond which it refuses.
     """
 
     name: ClassVar[str] = "enumeration"
     claims: ClassVar[tuple[Claim, ...]] = (Claim("elbo", "unbiased", "unbiased", "piecewise"),)
 
-    over: Literal["all", "units"] = eqx.field(static=True, default="all")
+    over: str = eqx.field(static=True, default="all")
+    rest: AbstractEstimator = LeaveOneOut()
     most_outcomes: int = eqx.field(static=True, default=MOST_OUTCOMES)
 
     def __check_init__(self):
-        if self.over not in ("all", "units"):
-            raise InputError("all or units", repr(self.over), "all", where="enumeration")
+        if self.factor is not None and isinstance(self.rest, Enumeration):
+            raise InputError(
+                "an estimator that draws the rest", "enumeration of it too",
+                "rloo, or over all outcomes", where="enumeration",
+            )  # fmt: skip
+
+    @property
+    def factor(self) -> Factor | None:
+        """The one that is summed over; None for all outcomes or each unit."""
+        return None if self.over in ("all", "units") else Factor.parse(self.over)
 
     def __call__(
         self,
@@ -68,7 +84,13 @@ class Enumeration(AbstractEstimator):
         elbo = discrete_elbo(bound, model, guide, datum, step, name=self.name)
         if self.over == "all":
             return _over_all(elbo, self.most_outcomes)
-        check_outcomes(self.cost(bound, elbo.q).model, self.most_outcomes)
+        factor = self.factor
+        if factor is not None:
+            factor.check(elbo.q)
+        count = self.cost(bound, elbo.q).model
+        check_outcomes(count, self.most_outcomes, elbo.q.latent_bytes)
+        if factor is not None:
+            return collapsed_surrogate(self.rest, elbo, factor, key, aux)
         return _over_units(elbo, key)
 
     def cost(self, bound: AbstractBound, q: AbstractProposal | None = None) -> Evaluations:
@@ -76,9 +98,23 @@ class Enumeration(AbstractEstimator):
             return Evaluations(model=bound.minted, guide=bound.minted)
         if self.over == "all":
             return Evaluations(model=q.num_outcomes, guide=q.num_outcomes)
+        if self.factor is not None:
+            of_rest = self.rest.cost(bound, rest_proposal(q, self.factor))
+            return Evaluations(*(self.factor.count(q) * n for n in of_rest))
         changes = sum(units * (each - 1) for units, each in q.unit_shapes)
         count = bound.minted * (1 + changes)
         return Evaluations(model=count, guide=count)
+
+    def departure(self, bound: AbstractBound) -> str | None:
+        return None if self.factor is None else self.rest.departure(bound)
+
+    def init(self, key: PRNGKeyArray, example: Datum, guide: Any = None) -> Any:
+        if self.factor is None or guide is None:
+            return None if self.factor is None else self.rest.init(key, example)
+        return self.rest.init(key, example, RestGuide(guide, self.factor, self.name))
+
+    def update(self, aux: Any, gradients: Any, statistics: Any, step: Int[Array, ""]) -> Any:
+        return aux if self.factor is None else self.rest.update(aux, gradients, statistics, step)
 
 
 def _over_all(elbo: DiscreteELBO, most: int) -> Surrogate:

@@ -3,9 +3,9 @@
     V = mean over draws of the sum over logits of g^2
 
 The mean of g does not depend on them, so that the gradient of E[V] is that of the variance (Tucker et
-al. 2017, section 3.2; Grathwohl et al. 2018, section 3). V is that of one datum's estimate in its
-logits. Temperature and scale are two numbers: their derivatives are taken forwards, for one further
-evaluation of the relaxed draws, and handed on as a linear function.
+al. 2017; Grathwohl et al. 2018). V is that of one datum's estimate in its logits. Temperature and scale
+are two numbers: their derivatives are taken forwards, for one further evaluation of the relaxed draws,
+and handed on as a linear function.
 """
 
 from collections.abc import Callable

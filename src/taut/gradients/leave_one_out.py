@@ -3,10 +3,9 @@
     (1/L) sum_l (f_l - mean_{j != l} f_j) grad_phi log q(z_l),        f = log w for the ELBO
 
 Each draw's baseline is the mean of the others, which do not depend on it, so the estimate is unbiased
-(Kool, van Hoof and Welling 2019, eq. 8). It is minus the gradient of half the sample variance of log w
-at fixed draws (Richter, Boustati, Nüsken, Ruiz and Akyildiz 2020, proposition 1), so at q(z | x) =
-p(z | x) each draw's gradient in the guide is zero. The -1 of grad_phi log w is the same for all draws
-and leaves with the baseline.
+(Kool, van Hoof and Welling 2019). It is minus the gradient of half the sample variance of log w at fixed
+draws (Richter, Boustati, Nüsken, Ruiz and Akyildiz 2020), so at q(z | x) = p(z | x) each draw's gradient
+in the guide is zero. The -1 of grad_phi log w is the same for all draws and leaves with the baseline.
 
 Needs two draws or more of a bound that is an average over them: the ELBO, with the KL in closed form or
 from the draws. Unbiased in both parameter groups. One evaluation of the model and of the guide per draw.
@@ -72,9 +71,8 @@ class LeaveOneOut(AbstractEstimator):
         signal = each_alone(bound, minted, step)
         others = (jnp.sum(signal) - signal) / (minted.num_particles - 1)
         score = weighted_sum(minted.log_mass, (signal - others) * minted.log_q)
-        return Surrogate(
-            value=bound(minted), surrogate=bound.objective(still_log_q(minted), step) + score
-        )
+        objective = bound.objective(still_log_q(minted), step)
+        return Surrogate(value=bound(minted), surrogate=objective + score, objective=objective)
 
     def cost(self, bound: AbstractBound, q: AbstractProposal | None = None) -> Evaluations:
         return density_apart(bound, q)

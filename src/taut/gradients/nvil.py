@@ -2,12 +2,12 @@
 
     (f - C(x; psi) - c) grad_phi log q(z | x)  +  grad_phi F at fixed draws
 
-C is a network of the datum, c the running mean of what it leaves (Mnih and Gregor 2014, sections 2.2 to
-2.3; here the signal is the whole one, without the layers' local ones of section 2.4). Unbiased for
-every bound in both parameter groups, whatever the network. With `normalize_variance` the guide's whole
-gradient, a closed KL's share included, is divided by max(1, the running standard deviation of the
-centred signal): its expectation is the right one times that factor, which is the same for all data of a
-step; `departure` says so. The model's gradient is untouched.
+C is a network of the datum, c the running mean of what it leaves (Mnih and Gregor 2014; here the
+signal is the whole one, without the layers' local ones). Unbiased for every bound in both parameter
+groups, whatever the network. With `normalize_variance` the guide's whole gradient, a closed KL's share
+included, is divided by max(1, the running standard deviation of the centred signal): its expectation is
+the right one times that factor, which is the same for all data of a step; `departure` says so. The
+model's gradient is untouched.
 
 One evaluation of the model and of the guide per particle, and one pass of a small network per datum.
 """

@@ -3,7 +3,7 @@
     g = [f(b) - eta f(b~)] grad_l log q(b) + eta grad_l f(b^) - eta grad_l f(b~)
 
 b is hard, b^ is relaxed at temperature T from the same noise, b~ is relaxed from noise given b (Tucker,
-Mnih, Maddison, Lawson and Sohl-Dickstein 2017, section 3, with f at soft z as in `concrete`); see
+Mnih, Maddison, Lawson and Sohl-Dickstein 2017, with f at soft z as in `concrete`); see
 `conditional_control`. Unbiased for the ELBO in both parameter groups, whatever T and eta, which are
 learned from the variance of the estimate. Bernoulli and categorical latents, one layer or two.
 

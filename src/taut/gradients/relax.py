@@ -4,10 +4,9 @@
     c(a) = eta f(relaxed(a, T)) + r(x, a; psi)
 
 r is a network for each layer of the datum, the hard layers above and the layer's units relaxed at
-temperature 1 (Grathwohl, Choi, Wu, Roeder and Duvenaud 2018, section 3); see `conditional_control`. It
-starts at 0, where RELAX is REBAR. Unbiased for the ELBO in both parameter groups, whatever T, eta and
-psi, which are learned from the variance of the estimate. Bernoulli and categorical latents, one layer or
-two.
+temperature 1 (Grathwohl, Choi, Wu, Roeder and Duvenaud 2018); see `conditional_control`. It starts at 0,
+where RELAX is REBAR. Unbiased for the ELBO in both parameter groups, whatever T, eta and psi, which are
+learned from the variance of the estimate. Bernoulli and categorical latents, one layer or two.
 
 Needs what REBAR needs, and the guide at `init`, from which r reads the shape of z. L draws cost what
 they cost REBAR, 2L evaluations of the model and 3L where T is learned, and passes of r.

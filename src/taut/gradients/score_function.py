@@ -103,12 +103,14 @@ def score_surrogate(
     else:
         score = centred[0] * jnp.sum(minted.log_q)
         kept = minted
-    surrogate = bound.objective(kept, step) + score
+    objective = bound.objective(kept, step)
+    surrogate = objective + score
     if baseline is None:
-        return Surrogate(value=bound(minted), surrogate=surrogate)
+        return Surrogate(value=bound(minted), surrogate=surrogate, objective=objective)
     return Surrogate(
         value=bound(minted),
         surrogate=surrogate,
+        objective=objective,
         aux_surrogate=baseline.loss(state, datum, signal),
         statistics=baseline.statistics(state, datum, signal),
     )

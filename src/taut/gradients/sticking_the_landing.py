@@ -4,8 +4,8 @@
                                        ^ kept                ^ the score: mean zero, dropped
 
 The density slot is frozen. At q(z | x) = p(z | x) log w is constant in z, so that each draw's gradient
-in the guide is zero, not only their mean (Roeder, Wu and Duvenaud 2017, section 3). The gradient in the
-model is that of the reparameterized estimator.
+in the guide is zero, not only their mean (Roeder, Wu and Duvenaud 2017). The gradient in the model is
+that of the reparameterized estimator.
 
 Unbiased where the objective is an average over the draws: the ELBO with log q from the draws, at any
 beta; IWAE and Renyi with one particle. Biased for more of them, whose scores are weighed by what the

@@ -4,10 +4,10 @@
                                              dz = d relaxed(noise, T; l)    through the relaxed draw
 
 The step from logits to outcomes is passed over as if it were its mean (Bengio, Leonard and Courville
-2013) or the relaxed draw of the same noise (straight-through Gumbel-softmax: Jang, Gu and Poole 2017,
-section 2.2). Biased in the guide, except through the mean where f is linear in z; T -> 0 does not remove
-the bias. The model is evaluated at hard draws only, so its gradient is unbiased and the value is that of
-the discrete ELBO. L draws cost L evaluations of the model and of the guide.
+2013) or the relaxed draw of the same noise (straight-through Gumbel-softmax: Jang, Gu and Poole
+2017). Biased in the guide, except through the mean where f is linear in z; T -> 0 does not remove the
+bias. The model is evaluated at hard draws only, so its gradient is unbiased and the value is that of the
+discrete ELBO. L draws cost L evaluations of the model and of the guide.
 """
 
 from typing import Any, ClassVar, Literal
@@ -71,7 +71,8 @@ class StraightThrough(AbstractEstimator):
             return q.ancestral(through)
 
         particles = elbo.particles(jax.vmap(draw)(q.noise(key, elbo.bound.num_draws)))
-        return Surrogate(bound(particles), bound.objective(particles, step))
+        objective = bound.objective(particles, step)
+        return Surrogate(bound(particles), objective, objective=objective)
 
     def cost(self, bound: AbstractBound, q: AbstractProposal | None = None) -> Evaluations:
         return Evaluations(model=bound.minted, guide=bound.minted)

@@ -2,7 +2,7 @@
 
     T_t = max(T_least, T_0 exp(-r t))
 
-Source: Jang, Gu and Poole, Categorical reparameterization with Gumbel-softmax (2017), section 4.2, with
+Source: Jang, Gu and Poole, Categorical reparameterization with Gumbel-softmax (2017), with
 T_0 = 1, T_least = 0.5 and r of 1e-5 to 1e-4.
 """
 

@@ -4,9 +4,9 @@
     L_-k  = log((1/K) (w^_k + sum_{j != k} w_j)),      w^_k = the mean of the other weights
     grad_phi:  sum_k (L - L_-k) grad_phi log q(z_k) + grad_phi L at fixed draws
 
-L_-k does not depend on z_k, so the estimate is unbiased with either mean, geometric or arithmetic
-(Mnih and Rezende 2016, eq. 10 and 11). The second part is -sum_k w~_k grad_phi log q(z_k): not of mean
-zero, and kept. For Renyi bounds the same holds of w^(1 - alpha) and 1/(1 - alpha) times the logarithms.
+L_-k does not depend on z_k, so the estimate is unbiased with either mean, geometric or arithmetic (Mnih
+and Rezende 2016). The second part is -sum_k w~_k grad_phi log q(z_k): not of mean zero, and kept. For
+Renyi bounds the same holds of w^(1 - alpha) and 1/(1 - alpha) times the logarithms.
 
 Unbiased in both parameter groups, for any guide with a density. One evaluation of the model and of the
 guide per particle.

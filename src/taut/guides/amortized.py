@@ -51,5 +51,8 @@ class AmortizedGuide(eqx.Module):
 
     def read(self, datum: Datum) -> Float[Array, "..."]:
         """x as the encoder reads it, before it is centred and masked."""
-        x = datum.x if self.units is None else self.units.standardize(datum.x)
+        # Rows of bits or counts that a model has drawn are whole numbers.
+        whole = not jnp.issubdtype(datum.x.dtype, jnp.inexact)
+        x = datum.x.astype(jnp.result_type(float)) if whole else datum.x
+        x = x if self.units is None else self.units.standardize(x)
         return jnp.log1p(x) if self.log_counts else x

@@ -3,7 +3,7 @@
     one layer      q(z | x) = prod_d q(z_d; features_d(x))
     two layers     q(z_1, z_2 | x) = q(z_1 | x) q(z_2 | z_1)
 
-Both are made from the bottom up, as in Mnih and Gregor (2014), section 4.
+Both are made from the bottom up, as in Mnih and Gregor (2014).
 """
 
 from typing import Any, ClassVar

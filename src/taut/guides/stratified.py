@@ -3,7 +3,7 @@
     q(y, z | x) = q(y | x) N(z; m_y(x), s_y(x)^2)
 
 One network names the probabilities of the classes and the Gaussian within each. Source: Kingma, Mohamed,
-Rezende and Welling (2014), eq. 5; there the network of the Gaussian reads y as an input.
+Rezende and Welling (2014); there the network of the Gaussian reads y as an input.
 """
 
 from typing import Any, ClassVar

@@ -7,7 +7,7 @@
 
 Source: van den Oord, Vinyals and Kavukcuoglu, Neural discrete representation learning (2017), eq. 3 and
 appendix A.1. A code whose n_k has fallen below a threshold starts again at a vector h of the batch, as
-in Dhariwal et al., Jukebox (2020), section 3; n starts at zero, so that the first batch makes the
+in Dhariwal et al., Jukebox (2020); n starts at zero, so that the first batch makes the
 codebook.
 
 The straight-through gradient is biased and the codebook follows no objective; the bound that is reported

@@ -3,9 +3,9 @@
     b(x) = C(x; psi) + c,        psi minimises (signal - b(x))^2,        c: mean of signal - C(x; psi)
 
 With `normalize_variance` the guide's gradient is divided by max(1, the running standard deviation of
-the centred signal): its direction stays in expectation, its length does not (Mnih and Gregor 2014,
-section 2.3). c and the deviation come from past batches alone; algorithm 1 of
-the paper lets the current batch into both, and with it a bias that falls with the size of the batch.
+the centred signal): its direction stays in expectation, its length does not (Mnih and Gregor 2014). c
+and the deviation come from past batches alone; the paper's algorithm lets the current batch into both,
+and with it a bias that falls with the size of the batch.
 """
 
 from typing import Any, NamedTuple

@@ -3,7 +3,7 @@
     p(z) = prod_d Ber(z_d; sigmoid(l_d))        or        prod_d Cat(z_d; softmax(l_d))
 
 The logits start at zero, where the prior is uniform; learned, they are the log-odds that sigmoid belief
-networks have at their top (Neal 1992, section 2).
+networks have at their top (Neal 1992).
 """
 
 from typing import Any, ClassVar

@@ -3,7 +3,7 @@
     p(z_1, z_2) = p(z_2) p(z_1 | z_2),        x given z_1 is independent of z_2
 
 Source: sigmoid belief networks (Neal 1992); as trained with amortized guides by Mnih and Gregor, Neural
-variational inference and learning in belief networks (2014), section 4.
+variational inference and learning in belief networks (2014).
 """
 
 from typing import Any, ClassVar

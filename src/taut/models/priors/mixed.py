@@ -3,7 +3,7 @@
     p(y, z) = Cat(y; softmax(logits)) p(z),        y one-hot in C classes
 
 Source: Kingma, Mohamed, Rezende and Welling, Semi-supervised learning with deep generative models
-(2014), eq. 2; there p(y) is fixed, here its logits are learned, from equal ones.
+(2014); there p(y) is fixed, here its logits are learned, from equal ones.
 """
 
 from typing import Any, ClassVar
