@@ -30,7 +30,7 @@ from taut.data import Schema
 from taut.evidence import importance_sampling
 
 AIM = 0.6
-PART = 100  # rows
+PART = 160  # rows, whole blocks of those that are evaluated at once
 SIDE = 3072  # of the matrices whose product gives the peak
 ARCHITECTURES = {
     "784-400-20, relu": {"hidden": (400,), "latent_dim": 20, "activation": "relu"},

@@ -31,9 +31,9 @@ from taut.core import (
 __all__ = ["RowDraws", "weighted_draws"]
 
 _BLOCK_ROWS = 16
-_CHUNK_DRAWS = (
-    1024  # rows x particles held at once: matrix products with as many rows run at full speed
-)
+# Rows x particles held at once. Products with 1024 rows run at full speed, but what surrounds them gains
+# up to 4096: 66 % of the peak instead of 50 % for a decoder of two layers of 200 on two cores.
+_CHUNK_DRAWS = 4096
 
 
 class RowDraws(NamedTuple):
