@@ -34,6 +34,13 @@ def ridge(y):
     numpyro.sample("y", dist.Normal(a + b, 1.0), obs=y)
 
 
+def ridge_of_rows(y):
+    a = numpyro.sample("a", dist.ImproperUniform(constraints.real, (), ()))
+    b = numpyro.sample("b", dist.ImproperUniform(constraints.real, (), ()))
+    with numpyro.plate("rows", len(y)):
+        numpyro.sample("y", dist.Normal(a + b, 1.0), obs=y)
+
+
 def endless(p):
     return jnp.where(p["a"] > -9.0, jnp.inf, -(p["a"] ** 2))
 
@@ -72,6 +79,14 @@ def test_a_bad_start_names_what_is_bad(target, wishes, kind, message, guide):
     with pytest.raises(kind, match=message) as caught:
         taut.infer(target, **wishes, guide=guide, num_starts=1)
     assert "\n" not in str(caught.value)
+
+
+def test_an_improper_posterior_is_said_to_be_one_in_minibatches_too():
+    with pytest.raises(
+        RunError, match=r"^improper posterior: .* standard deviation .* Try a proper"
+    ) as e:
+        taut.infer(ridge_of_rows, data={"y": Y}, subsample={"rows": 2})
+    assert "\n" not in str(e.value)
 
 
 def test_pathfinder_lands_on_a_gaussian_target(float64):

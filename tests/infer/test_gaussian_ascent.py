@@ -64,6 +64,18 @@ def test_draws_are_standard_normal_and_their_second_moment_is_isotropic():
     assert abs(fourth.mean() - 3 * 3 / 5) > 5 * error  # on a sphere of radius sqrt(d)
 
 
+def test_curvature_is_in_units_of_the_guide(target):
+    ascent, guide = (
+        GaussianAscent(target, DIM),
+        Gaussian(CENTRE + 1.0, np.diag(np.arange(1.0, 7.0))),
+    )
+    draws = ascent.draws(np.random.default_rng(1), 1)
+    expected = np.linalg.eigvalsh(guide.tril.T @ PRECISION @ guide.tril)
+    assert abs(np.mean(draws**2) - 1) > 0.01
+    found = ascent.curvature(guide, draws)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9 * expected.max())
+
+
 @pytest.mark.parametrize("diagonal", [False, True])
 def test_the_optimum_on_a_gaussian_is_known(target, diagonal):
     """Full-rank: the posterior. Mean-field: its mean, and the inverse diagonal of its precision."""

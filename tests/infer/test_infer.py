@@ -21,6 +21,7 @@ from targets import (
 )
 
 import taut
+from taut.api import minibatch_ascent
 from taut.core import Datum, InputError, particles
 from taut.guides import StructuredGuide
 
@@ -120,6 +121,33 @@ def test_minibatches_reach_the_evidence_of_a_conjugate_program():
     # The posterior is in the guide's family, so nothing but the ascent's precision is lost.
     assert exact - elbo.value < 0.1 + 5 * elbo.mc_error
     assert found.verdict.verdict != "do not believe"
+
+
+def rows_of_a_mean(y):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 2.0))
+    with numpyro.plate("rows", len(y)):
+        numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
+
+
+def test_minibatches_of_a_shared_latent_reach_the_posterior_from_some_of_the_rows(monkeypatch):
+    """Newton's method sees 20 of 300 rows, whose mean is four standard deviations away."""
+    monkeypatch.setattr(minibatch_ascent, "_PILOT", 20)
+    y = np.random.default_rng(0).normal(1.0, 1.0, 300)
+    found = taut.infer(
+        rows_of_a_mean, data={"y": y}, subsample={"rows": 10}, num_starts=1, num_draws=1000
+    )
+    covariance: Any = 4.0 + np.eye(300)
+    exact = multivariate_normal(np.zeros(300), covariance).logpdf(y)
+    evidence, elbo = found.estimates["log_evidence"], found.estimates["elbo"]
+    assert abs(evidence.value - exact) < 5 * evidence.mc_error
+    assert exact - elbo.value < 0.1 + 5 * elbo.mc_error
+    assert found.verdict.verdict == "believe"
+    variance = 1 / (0.25 + 300)
+    mean = found.resampled.mean[0]
+    assert abs(mean - variance * y.sum()) < 5 * found.resampled.mean_error[0]
+    assert found.starts is not None
+    begun = float(found.starts.guide.mean[0])
+    assert abs(begun - mean) > np.sqrt(variance), "the start alone would not do"
 
 
 def structured():

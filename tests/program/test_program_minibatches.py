@@ -11,7 +11,10 @@ import pytest
 
 from taut.bounds import ELBO
 from taut.core import NEG_LOG_Q, AbstractProposal, Datum, Draws, InputError, equal_mass, particles
+from taut.guides import StructuredGuide
+from taut.inference import Anchored, Whitened, minibatch
 from taut.models.program import NumPyroProgram
+from taut.training import compiled_steps
 
 N, B = 5, 2
 BATCHES = np.array(list(itertools.combinations(range(N), B)))
@@ -126,6 +129,55 @@ def test_elbo_and_gradient_are_unbiased_over_all_batches(program, float64):
         np.testing.assert_allclose(np.mean(batches, axis=0), exact, rtol=1e-10, atol=1e-12)
 
 
+def shared_alone(x, y):
+    beta = numpyro.sample("beta", dist.Normal(0.0, 1.0).expand((2,)).to_event(1))
+    with numpyro.plate("rows", len(y)):
+        numpyro.sample("y", dist.StudentT(4.0, x @ beta, 0.5), obs=y)
+
+
+def test_an_anchored_minibatch_is_unbiased_and_its_noise_falls_with_the_distance(float64):
+    """Over all batches, values and gradients; at the anchor the gradient is that of all rows."""
+    model, datum = NumPyroProgram.of(shared_alone, DATA, subsample={"rows": B})
+    whole = model.all_rows()
+    anchor = jnp.array([0.7, 0.2])
+
+    @jax.jit
+    def by_batch(z):
+        gradient = jax.grad(lambda at: whole.log_joint(datum, at))(anchor)
+        anchored = Anchored(model, anchor, gradient)
+
+        def both(m, index):
+            batch = Datum(x=datum.x, index=index)
+            return jax.value_and_grad(lambda at: m.log_joint(batch, at))(z)
+
+        every = jax.vmap(both, in_axes=(None, 0))
+        batches = jnp.asarray(BATCHES)
+        return every(anchored, batches), every(model, batches), both(whole, None)
+
+    assert Anchored(model, anchor, anchor).subsampled
+    for z, ratio in ((anchor, 1e-12), (anchor + 0.01, 0.1), (anchor + 2.0, np.inf)):
+        (values, gradients), (_, plain), (value, gradient) = by_batch(z)
+        np.testing.assert_allclose(np.mean(values), value, rtol=1e-12)
+        np.testing.assert_allclose(np.mean(gradients, axis=0), gradient, rtol=1e-10, atol=1e-12)
+        noise, of_plain = (np.std(g, axis=0).max() for g in (gradients, plain))
+        assert noise <= ratio * of_plain
+        np.testing.assert_allclose(np.mean(plain, axis=0), gradient, rtol=1e-10, atol=1e-12)
+
+
+def test_a_batch_of_another_size_is_the_same_program(float64):
+    """The batch that a pilot climbs: all rows at once are the whole, scaled by one."""
+    model, datum = NumPyroProgram.of(shared_alone, DATA, subsample={"rows": B})
+    z = jnp.array([0.3, -0.4])
+    larger = [
+        model.with_batch(4).log_joint(Datum(x=datum.x, index=jnp.array(rows)), z)
+        for rows in itertools.combinations(range(N), 4)
+    ]
+    whole = model.all_rows().log_joint(datum, z)
+    np.testing.assert_allclose(np.mean(larger), whole, rtol=1e-12)
+    assert model.with_batch(4).row_scale == N / 4
+    assert not model.with_batch(N).subsampled
+
+
 def test_the_whole_model_is_the_program_and_has_the_batch_layout(float64):
     """The same z, cut by rows, gives each batch its rows; the plain program agrees on the density."""
     model, datum = NumPyroProgram.of(sized_by_data, DATA, subsample={"rows": B})
@@ -149,16 +201,31 @@ def test_the_whole_model_is_the_program_and_has_the_batch_layout(float64):
     np.testing.assert_allclose(back, z, rtol=1e-9, atol=1e-12)
 
 
-def test_a_step_gathers_rows_and_copies_nothing(float64):
-    """No intermediate of the compiled gradient has as many cells as the data."""
+def copying(x, y):
+    beta = numpyro.sample("beta", dist.Normal(0.0, 1.0).expand((2,)).to_event(1))
+    scaled = 2.0 * x
+    with numpyro.plate("rows", len(y)) as rows:
+        numpyro.sample("y", dist.StudentT(4.0, scaled[rows] @ beta, 0.5), obs=y[rows])
+
+
+@pytest.mark.parametrize(("program", "copies"), [(shared_alone, False), (copying, True)])
+def test_steps_gather_rows_and_copy_nothing(program, copies, float64):
+    """What the compiled loop of steps holds beside arguments and results is less than a column."""
     rows = 20_000
     rng = np.random.default_rng(0)
     data = {"x": rng.normal(size=(rows, 2)), "y": rng.normal(size=rows)}
-    model, datum = NumPyroProgram.of(sized_by_data, data, subsample={"rows": 10})
-    z = jnp.zeros(model.dim)
-    step = jax.jit(jax.grad(lambda z, x, i: model.log_joint(Datum(x=x, index=i), z)))
-    memory = step.lower(z, datum.x, jnp.arange(10)).compile().memory_analysis()
-    assert memory.temp_size_in_bytes < rows * 8
+    model, datum = NumPyroProgram.of(program, data, subsample={"rows": 10})
+    guide = StructuredGuide.start(jnp.zeros(2), rows, 0)
+    white = Whitened(Anchored(model, jnp.zeros(2), jnp.zeros(2)), jnp.zeros(2), jnp.eye(2))
+    algorithm = minibatch(white, guide, datum.x, key=jax.random.key(0), step_size=0.1)
+    numbers = np.arange(rows, dtype=np.int32)
+    steps = compiled_steps(algorithm).lower(
+        algorithm.init(), Datum(x=numbers, index=numbers), np.zeros((500, 10), np.int32), 500
+    )
+    memory = steps.compile().memory_analysis()
+    assert (memory.temp_size_in_bytes >= rows * 8) == copies
+    # The loop returns its state, the data among it, once in 500 steps.
+    assert memory.output_size_in_bytes < 1.1 * sum(a.nbytes for a in datum.x.values())
 
 
 def outside(x, y):

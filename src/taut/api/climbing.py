@@ -4,15 +4,13 @@ import math
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from taut.api.flow_ascent import ascend_flow
 from taut.api.guide_choice import GuideChoice, choose_guide, default_gaussian
-from taut.api.minibatch_ascent import ascend_minibatches
+from taut.api.minibatch_ascent import ascend_minibatches, pilot_density
 from taut.core import Datum, Estimate, InputError, RunError
-from taut.guides import StructuredGuide
 from taut.inference import (
     AbstractAscent,
     AbstractDrawable,
@@ -100,7 +98,7 @@ def climbed(
     density = LogDensity(model, datum)
     full = GaussianAscent(density, model.dim, diagonal=False)
     if choice.family == "structured":
-        return Climb(choice, full, _by_minibatches(part, model, datum, generator, wishes), None)
+        return _by_minibatches(choice, full, density, part, datum, generator, wishes)
     if choice.family == "laplace":
         return _laplace(choice, full, density, model, generator, wishes)
     diagonal = choice.family in ("mean-field", "low-rank")
@@ -209,28 +207,33 @@ def _flow(
 
 
 def _by_minibatches(
+    choice: GuideChoice,
+    full: GaussianAscent,
+    density: LogDensity,
     part: AbstractProgram,
-    whole: AbstractProgram,
     datum: Datum,
     generator: np.random.Generator,
     wishes: Wishes,
-) -> Ascent:
-    """Stochastic ascent over a plate, its guide written as one Gaussian over all rows' latents."""
-    rows = part.reading.rows if isinstance(part, NumPyroProgram) else None
-    if rows is None:
+) -> Climb:
+    """Stochastic ascent over a plate, its guide written as one Gaussian over all rows' latents.
+
+    Raises:
+        InputError: the program was not read with a subsampled plate.
+    """
+    if not isinstance(part, NumPyroProgram) or part.reading.rows is None:
         raise InputError(
             "a NumPyro program read with a subsampled plate", part.name,
             "NumPyroProgram.of(program, data, subsample={'rows': 1000})", where="subsample",
         )  # fmt: skip
-    start = StructuredGuide.start(
-        jnp.asarray(generator.uniform(-0.5, 0.5, part.num_globals)), rows.size, part.num_locals
-    )
+    starts, notes = None, ()
+    if not part.num_locals:
+        some = pilot_density(part, datum, generator)
+        starts, notes = _starts(GaussianAscent(some, part.dim), some, part, generator, wishes)
     fitted = ascend_minibatches(
-        part, whole, datum, start, batch_size=rows.batch, num_rows=rows.size,
-        key=_key(generator), precision_nats=wishes.precision_nats,
+        part, density, datum, None if starts is None else starts.guide, generator,
+        precision_nats=wishes.precision_nats,
     )  # fmt: skip
-    mean, tril = fitted.guide(Datum(x=datum.x)).dense()
-    return fitted._replace(guide=Gaussian(np.asarray(mean), np.asarray(tril)))
+    return Climb(choice, full, fitted, starts, notes)
 
 
 def _laplace(

@@ -40,7 +40,12 @@ class Moments(NamedTuple):
 
     def first(self, count: int) -> "Moments":
         """Those of the first coordinates."""
-        return Moments(*(part[:count] for part in self[:-1]), self.probabilities)
+        mean, mean_error, sd, sd_error, quantiles, quantile_errors = (
+            part[:count] for part in self[:-1]
+        )
+        return Moments(
+            mean, mean_error, sd, sd_error, quantiles, quantile_errors, self.probabilities
+        )
 
 
 def weighted_moments(

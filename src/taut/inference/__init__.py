@@ -3,6 +3,7 @@
 from taut.inference.aggressive import Aggressive
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.alternation import AbstractAlternation, Alternate
+from taut.inference.anchored import Anchored
 from taut.inference.averaged import AveragedState, averaged
 from taut.inference.batch_surrogate import BatchSurrogate, batch_surrogate
 from taut.inference.drawable import AbstractDrawable
@@ -48,6 +49,7 @@ __all__ = [
     "Aggressive",
     "Algorithm",
     "Alternate",
+    "Anchored",
     "Ascended",
     "Ascent",
     "AveragedState",

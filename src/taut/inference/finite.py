@@ -11,7 +11,7 @@ __all__ = ["all_finite"]
 
 def all_finite(value: Float[Array, ""], gradients: Any) -> Bool[Array, ""]:
     """True when the value and every entry of the gradients are finite, and so is their sum."""
-    return jnp.isfinite(value + sum(_sum(g) for g in jax.tree.leaves(gradients)))
+    return jnp.isfinite(value + sum(_sum(g) for g in jax.tree.leaves(gradients) if g.size))
 
 
 def _sum(x: Float[Array, "..."]) -> Float[Array, ""]:

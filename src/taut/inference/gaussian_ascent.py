@@ -101,6 +101,21 @@ class GaussianAscent(AbstractAscent):
             found, risen.value, newton.num_steps + risen.num_steps, risen.converged, newton.first
         )
 
+    def curvature(
+        self, guide: Gaussian, draws: Float[np.ndarray, "K d"]
+    ) -> Float[np.ndarray, " d"]:
+        """Eigenvalues of the average curvature of -log p in units of the guide's, 1 at its optimum.
+
+        Along an eigenvector of eigenvalue l the guide would widen by 1 / sqrt(l). Exact where log p is
+        quadratic, whatever the second moment of the balanced draws, by which they are divided.
+        """
+        filled = Filled.of(draws, self.log_density.most)
+        found = climb(
+            self.log_density.function, self.log_density.arrays, guide.mean, guide.tril, *filled,
+            0.0, 1, diagonal=False,
+        )  # fmt: skip
+        return np.asarray(found.curvature) / np.mean(draws**2)
+
     def distance(self, first: Gaussian, second: Gaussian) -> float:
         return float(np.max(np.abs(first.mean - second.mean) / second.scale))
 

@@ -30,6 +30,7 @@ class LogDensity:
     Arguments:
         model: p(x, z) over flat z.
         datum: the data that z explains, whole.
+        cells: data cells that one evaluation reads; None for all of the arrays.
 
     Attributes:
         function: (z, arrays) -> log p(x, z) in nats, pure; the same object for all data of one model.
@@ -37,11 +38,12 @@ class LogDensity:
         most: z at once that memory allows.
     """
 
-    def __init__(self, model: AbstractModel, datum: Datum):
+    def __init__(self, model: AbstractModel, datum: Datum, *, cells: int | None = None):
         arrays, static = eqx.partition((model, datum), eqx.is_array)
         self._model = model
         self.arrays = jax.device_put(arrays)
-        cells = sum(leaf.size for leaf in jax.tree.leaves(arrays))
+        if cells is None:
+            cells = sum(leaf.size for leaf in jax.tree.leaves(arrays))
         self.most = int(max(_CELLS // max(cells, 1), 1))
 
         def log_joint(z: Any, arrays: Any) -> Any:

@@ -36,6 +36,7 @@ class MinibatchState(NamedTuple):
         average: mean of the parameters over `averaged` steps.
         averaged: steps in it.
         step_size: a.
+        model: arrays of the model.
         data: all arrays of the program.
         key: random key of the run.
         step: steps taken.
@@ -46,6 +47,7 @@ class MinibatchState(NamedTuple):
     average: Any
     averaged: Int[Array, ""]
     step_size: Float[Array, ""]
+    model: Any
     data: Any
     key: PRNGKeyArray
     step: Int[Array, ""]
@@ -54,6 +56,10 @@ class MinibatchState(NamedTuple):
         """The same iterate with a cleared average and another step size."""
         size = jnp.asarray(step_size, self.step_size.dtype)
         return self._replace(averaged=jnp.zeros_like(self.averaged), step_size=size)
+
+    def with_model(self, model: AbstractModel) -> "MinibatchState":
+        """The same iterate under another model of the same structure."""
+        return self._replace(model=eqx.filter(model, eqx.is_array))
 
 
 def minibatch(
@@ -82,6 +88,7 @@ def minibatch(
         the ELBO's unbiased value in nats, and whose pair has the averaged parameters.
     """
     arrays, static = eqx.partition(guide, eqx.is_inexact_array)
+    model_arrays, model_static = eqx.partition(model, eqx.is_array)
     # Python numbers leave weak types behind, which a second step would compile again without.
     arrays = jax.tree.map(lambda a: jnp.array(a, dtype=a.dtype), arrays)
     adam = optax.scale_by_adam(b1=0.9, b2=0.99)
@@ -91,14 +98,17 @@ def minibatch(
     def init() -> MinibatchState:
         zero = jnp.zeros((), jnp.int32)
         size = jnp.asarray(step_size, float)
-        return MinibatchState(arrays, adam.init(arrays), arrays, zero, size, data, key, zero)
+        return MinibatchState(
+            arrays, adam.init(arrays), arrays, zero, size, model_arrays, data, key, zero
+        )
 
     def step(state: MinibatchState, batch: Datum) -> tuple[MinibatchState, Metrics]:
         datum = Datum(x=state.data, index=batch.index)
+        here = eqx.combine(state.model, model_static)
 
         def loss(parameters: Any) -> tuple[Array, Array]:
             out = estimate(
-                bound, model, eqx.combine(parameters, static), datum,
+                bound, here, eqx.combine(parameters, static), datum,
                 jax.random.fold_in(state.key, state.step),
             )  # fmt: skip
             return -out.surrogate, out.value

@@ -86,6 +86,12 @@ class NumPyroProgram(AbstractProgram):
     def row_scale(self) -> float:
         return 1.0 if self.reading.rows is None else self.reading.rows.scale
 
+    def with_batch(self, size: int) -> "NumPyroProgram":
+        """The model of minibatches of another size, where no row has latents of its own."""
+        assert self.reading.rows is not None
+        assert not self.num_locals
+        return NumPyroProgram(self.reading.with_batch(size))
+
     def all_rows(self) -> "NumPyroProgram":
         """The model of all rows; in its z the locals of all rows follow the same globals."""
         return NumPyroProgram(self.reading.all_rows()) if self.subsampled else self

@@ -80,8 +80,12 @@ class Reading:
     def all_rows(self) -> "Reading":
         """The reading of the same program with all rows at once."""
         assert self.rows is not None
-        rows = self.rows._replace(batch=self.rows.size)
-        return replace(self, layout=self.all_layout, rows=rows)
+        return replace(self.with_batch(self.rows.size), layout=self.all_layout)
+
+    def with_batch(self, size: int) -> "Reading":
+        """The reading with another number of rows in a batch, and the places of this one in z."""
+        assert self.rows is not None
+        return replace(self, rows=self.rows._replace(batch=size))
 
 
 def read(
