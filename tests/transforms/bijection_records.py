@@ -207,7 +207,9 @@ MASSES: dict[str, Massive] = {
     **of_line_and_plane(
         "spline-maf", lambda d, key: SplineAutoregressive(d, key=key, **SPLINE), **ROUGH
     ),
-    "inverse, of maf": one(lambda key: Inverse(AffineAutoregressive(2, key=key, **NETWORK))),
+    "inverse, of maf": one(
+        lambda key: Inverse(AffineAutoregressive(2, key=key, **NETWORK)), ends=(-40.0, 40.0)
+    ),
     "logit": one(lambda key: Logit((1,), margin=0.0), dim=1, ends=(0.0, 1.0), step=1 / 1024),
     "inverse, of logit": one(
         lambda key: Inverse(Logit((1,), margin=0.0)),

@@ -70,10 +70,9 @@ def gradients(
             fontsize=8, color=INK,
         )  # fmt: skip
     if drawn.any():
-        axes.margins(x=0.35, y=0.15)
-        across = np.asarray(axes.get_xlim())
+        across = _around(times[drawn], 0.35)
         axes.set_xlim(*across)
-        axes.set_ylim(*axes.get_ylim())
+        axes.set_ylim(*_around(spread[drawn], 0.15))
         for product in np.unique(np.round(np.log10(times[drawn] * spread[drawn]))):
             axes.plot(
                 across, 10.0**product / across, color=GREY, linewidth=0.6, linestyle=(0, (4, 3))
@@ -89,3 +88,10 @@ def gradients(
             figure, loc="outside lower center", ncols=2, title="dashed: equal variance x time"
         )
     return save(figure, path)
+
+
+def _around(values: np.ndarray, margin: float) -> np.ndarray:
+    """Limits of a logarithmic axis, with a margin that one value alone has too."""
+    low, high = float(values.min()), float(values.max())
+    room = max((high / low) ** margin, 1.5)
+    return np.array([low / room, high * room])
