@@ -11,9 +11,15 @@ from taut.gradients import AbstractEstimator
 from taut.guides import QuantizedPair
 from taut.inference import Algorithm, joint, quantized, wake_sleep
 
-__all__ = ["WakeSleep", "algorithm", "check_gradient", "check_wake_sleep"]
+__all__ = ["WakeSleep", "algorithm", "check_gradient", "check_wake_sleep", "departures"]
 
 WakeSleep = Literal["wake", "sleep", "both"]
+
+_FITTED_TO = {
+    "wake": "weighted draws at the data",
+    "sleep": "dreams of the model",
+    "both": "weighted draws at the data and dreams of the model",
+}
 
 
 def check_gradient(architecture: AbstractArchitecture, gradient: AbstractEstimator | None) -> None:
@@ -98,3 +104,28 @@ def algorithm(
         )
     assert gradient is not None
     return joint(pair, bound, gradient, optimizer, **options)
+
+
+def departures(
+    architecture: AbstractArchitecture,
+    bound: AbstractBound,
+    gradient: AbstractEstimator | None,
+    phi: WakeSleep | None,
+    steps: int,
+) -> dict[str, str]:
+    """How what was climbed differs from the bound that is reported, in words; empty if it does not."""
+    parts = [bound.departure(steps)]
+    if isinstance(architecture, VQ):
+        parts.append(
+            f"the encoder also pays {architecture.commitment:g} times the squared distance to its code, "
+            "and codes follow the averages of what they stand for, not the bound"
+        )
+    if phi is not None:
+        parts.append(f"the guide is fitted to {_FITTED_TO[phi]}, not to the bound")
+    whole = "; ".join(part for part in parts if part)
+    differs = None if gradient is None else gradient.departure(bound)
+    facts = {
+        "objective differs from the bound": whole,
+        "gradient differs from the bound's": differs,
+    }
+    return {name: text for name, text in facts.items() if text}

@@ -16,7 +16,7 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 import taut
-from taut.api.algorithms import WakeSleep, check_gradient, check_wake_sleep
+from taut.api.algorithms import WakeSleep, check_gradient, check_wake_sleep, departures
 from taut.api.algorithms import algorithm as algorithm_of
 from taut.api.check import check_rows, check_step
 from taut.api.fitted import Fit, as_key
@@ -273,11 +273,7 @@ def fit(
     facts |= {f"note {i}": note for i, note in enumerate(notes, start=1)}
     if isinstance(pair, QuantizedPair):
         facts["codes"] = str(code_use(pair, test_rows))
-    if gradient is not None and (differs := gradient.departure(bound)):
-        facts["gradient differs from the bound's"] = differs
-    departure = bound.departure(steps)
-    if departure:
-        facts["objective differs from the bound"] = departure
+    facts |= departures(architecture, bound, gradient, wake_sleep, steps)
     result = Fit(
         pair=pair,
         architecture=architecture,
