@@ -5,22 +5,29 @@ libraries is reported apart and left out for all. Peers take Adam steps for a fi
 small grid of step sizes, and the best step size of each posterior counts, its search free of charge;
 taut chooses its own steps and stops by itself. Guides are recorded on the way and their bounds estimated
 afterwards on the same draws by NumPyro's potential (`vi_peers/bound.py`). The best bound is that of all
-methods' guides in the same family. A peer that never comes within 0.1 nat is charged with the time that
-it was given, which understates it. Rounds repeat all runs, alternated.
+methods' guides in the same family, with a run of taut to a hundredth of a nat among them, which is not
+timed. A peer that never comes within 0.1 nat is charged with the time that it was given, which
+understates it. Rounds repeat all runs, alternated.
+
+Steps per second: a step is one value and gradient of the bound at the same number of draws for both, in
+one compiled loop of each, the best of several loops.
 
     python benchmarks/vi_speed.py [--rounds 1] [--only WORD] [--seconds 3] [--family full-rank]
+                                  [--runs runs/vi_speed]
 
-PyMC is installed beside, under $TAUT_PEERS or ~/.cache/taut-peers, when it is not there yet.
+Every worker's output stays in --runs, so that a benchmark that was cut off goes on where it was; remove
+the folder to measure again. PyMC is installed beside, under $TAUT_PEERS or ~/.cache/taut-peers, when it
+is not there yet.
 """
 
 import argparse
 import json
 import math
 import os
+import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import venv
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +41,7 @@ FAMILIES = ("mean-field", "full-rank")
 STEP_SIZES = "0.003,0.01,0.05"
 WITHIN = 0.1  # nats
 PYMC = "pymc==5.28.5"
+LONG = "0.01"  # nats, of the run that is not timed
 _COARSE = 512  # draws that decide which checkpoints are worth all draws
 
 
@@ -63,12 +71,15 @@ def main() -> None:
     parser.add_argument("--only", help="posteriors whose names contain this word")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each peer's stepping")
     parser.add_argument("--family", choices=FAMILIES, help="one family of guides only")
+    parser.add_argument("--runs", type=Path, default=Path("runs/vi_speed"))
     options = parser.parse_args()
     peer_python = install_pymc()
     rows = []
     for name in reference_posteriors.names(options.only):
         for family in (options.family,) if options.family else FAMILIES:
-            rows.append(compare(name, family, options.rounds, options.seconds, peer_python))
+            folder = options.runs.resolve() / name / family
+            folder.mkdir(parents=True, exist_ok=True)
+            rows.append(compare(name, family, options.rounds, options.seconds, peer_python, folder))
             print_row(rows[-1])
     summary = {family: summarize([r for r in rows if r["family"] == family]) for family in FAMILIES}
     summary = {family: content for family, content in summary.items() if content}
@@ -80,32 +91,38 @@ def main() -> None:
         }))  # fmt: skip
 
 
-def compare(name: str, family: str, rounds: int, seconds: float, peer_python: Path) -> dict:
-    """All methods on one posterior and one family."""
+def compare(
+    name: str, family: str, rounds: int, seconds: float, peer_python: Path, folder: Path
+) -> dict[str, Any]:
+    """All methods on one posterior and one family; what is in the folder is not run again."""
     import jax
 
     sys.path.insert(0, str(WORKERS))
     from bound import Bound
 
-    with tempfile.TemporaryDirectory() as folder, jax.enable_x64(True):
-        files: dict[str, list[Path]] = {method: [] for method in METHODS}
-        for number in range(rounds):
-            for method, (worker, particles) in METHODS.items():
-                out = Path(folder) / f"{len(files[method])}-{method.replace(' ', '')}.npz"
-                own = (
-                    [str(number)]
-                    if particles is None
-                    else [str(particles), STEP_SIZES, str(seconds)]
-                )
-                python = peer_python if "PyMC" in method else Path(sys.executable)
-                run_worker(python, worker, [name, family, *own, str(out)], Path(folder) / out.stem)
-                files[method].append(out)
+    files: dict[str, list[Path]] = {method: [] for method in METHODS}
+    for number in range(rounds):
+        for method, (worker, particles) in METHODS.items():
+            out = folder / f"{method.replace(' ', '').replace(',', '-')}-{number}.npz"
+            own = (
+                [str(number), "0.1"]
+                if particles is None
+                else [str(particles), STEP_SIZES, str(seconds)]
+            )
+            python = peer_python if "PyMC" in method else Path(sys.executable)
+            run_worker(python, worker, [name, family, *own], out)
+            files[method].append(out)
+    long = folder / "long.npz"
+    run_worker(Path(sys.executable), "taut_infer.py", [name, family, "0", LONG], long)
+    facts = {m: json.loads(own[0].with_suffix(".json").read_text()) for m, own in files.items()}
+    num_draws, rate = facts["taut"]["num_draws"], folder / "rate.npz"
+    run_worker(Path(sys.executable), "numpyro_rate.py", [name, family, str(num_draws)], rate)
+    with jax.enable_x64(True):
         bound = Bound(reference_posteriors.read(name))
         ends = {m: [ends_of(bound, f) for f in own] for m, own in files.items()}
-        best = max(value for own in ends.values() for end in own for value in end.values())
+        every = [*(end for own in ends.values() for end in own), ends_of(bound, long)]
+        best = max(value for end in every for value in end.values())
         found = {m: [first_within(bound, f, best) for f in own] for m, own in files.items()}
-        facts = {m: json.loads(own[0].with_suffix(".json").read_text()) for m, own in files.items()}
-        rate = numpyro_rate(name, family, facts["taut"]["num_draws"], Path(folder))
     return {
         "posterior": name,
         "family": family,
@@ -116,20 +133,27 @@ def compare(name: str, family: str, rounds: int, seconds: float, peer_python: Pa
             m: statistics.median(best - max(end.values()) for end in own)
             for m, own in ends.items()
         },
-        "draws_a_step": facts["taut"]["num_draws"],
-        "steps_per_second": {"taut": facts["taut"]["steps_per_second"], "NumPyro": rate},
+        "draws_a_step": num_draws,
+        "steps_per_second": {
+            "taut": facts["taut"]["steps_per_second"],
+            "NumPyro": json.loads(rate.with_suffix(".json").read_text())["steps_per_second"],
+        },
         "import_seconds": {m: f["import_seconds"] for m, f in facts.items()},
         "taut_seconds_with_weighing": facts["taut"]["seconds_with_weighing"],
     }  # fmt: skip
 
 
-def run_worker(python: Path, worker: str, arguments: list[str], scratch: Path) -> None:
-    """A fresh process with empty caches."""
+def run_worker(python: Path, worker: str, arguments: list[str], out: Path) -> None:
+    """A fresh process with empty caches, unless its output is there; the JSON is written last."""
+    if out.with_suffix(".json").exists():
+        return
+    scratch = out.with_suffix(".scratch")
     scratch.mkdir(exist_ok=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_COMPILATION")}
     environment["PYTENSOR_FLAGS"] = f"base_compiledir={scratch}"
-    command = [str(python), "-W", "ignore", str(WORKERS / worker), *arguments]
+    command = [str(python), "-W", "ignore", str(WORKERS / worker), *arguments, str(out)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    shutil.rmtree(scratch)
     if done.returncode:
         raise SystemExit(f"{worker} {' '.join(arguments)}\n{done.stderr}")
 
@@ -158,13 +182,6 @@ def first_within(bound: Any, file: Path, best: float) -> tuple[float, bool]:
                 first = float(t)
                 break
     return (first, True) if math.isfinite(first) else (given, False)
-
-
-def numpyro_rate(name: str, family: str, num_draws: int, folder: Path) -> float:
-    out = folder / "rate.json"
-    arguments = [name, family, str(num_draws), str(out)]
-    run_worker(Path(sys.executable), "numpyro_rate.py", arguments, folder / "rate")
-    return json.loads(out.read_text())["steps_per_second"]
 
 
 def print_row(row: dict[str, Any]) -> None:

@@ -2,14 +2,10 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from scipy.stats import binom, gamma, multivariate_normal, multivariate_t
-from targets import RATE_RATE, RATE_SHAPE, gamma_poisson
+from scipy.stats import multivariate_normal, multivariate_t
 
-from taut.evidence import defensive_draws, smoothed_weights, weighted_moments
-from taut.inference import Gaussian, GaussianAscent, LogDensity
-from taut.models.program import LogJoint
+from taut.evidence import defensive_draws, weighted_moments
 
 
 def test_weights_stand_for_repeated_draws():
@@ -49,28 +45,3 @@ def test_the_defensive_density_is_the_mixture():
     assert drawn.num_guide == 40
     mixture = 0.8 * q.pdf(drawn.z) + 0.2 * multivariate_t(mean, cov, df=5).pdf(drawn.z)
     np.testing.assert_allclose(drawn.log_r, np.log(mixture), rtol=1e-9)
-
-
-def test_intervals_of_the_resampled_draws_cover_at_their_rate(float64):
-    """Data from the prior: the 90 % interval holds the parameter in 90 % of the replications."""
-    generator = np.random.default_rng(3)
-    rates = gamma(RATE_SHAPE, scale=1 / RATE_RATE).rvs(300, random_state=generator)
-    data = generator.poisson(rates[:, None], size=(300, 3)).clip(max=18) * 1.0
-    model, datum = LogJoint.of(gamma_poisson, {"rate": "positive"}, {"y": jnp.asarray(data[0])})
-    density, start = LogDensity(model, datum), Gaussian(np.zeros(1), 0.5 * np.eye(1))
-    inside = narrow = 0
-    for rate, y in zip(rates, data, strict=True):
-        here = density.of(datum.__class__(x={"y": y}))
-        ascent = GaussianAscent(here, 1)
-        fit = ascent.maximise(start, ascent.draws(generator, 8), tolerance=0.01).guide
-        drawn = defensive_draws(
-            lambda n, a=ascent, g=fit: a.sample(g, generator, n),
-            lambda z, a=ascent, g=fit: a.log_q(g, z),
-            fit.mean, fit.tril, count=1000, generator=generator,
-        )  # fmt: skip
-        weights = smoothed_weights((here(drawn.z)[0] - drawn.log_r)[None])[0]
-        low, middle, high = weighted_moments(np.exp(drawn.z), weights).quantiles[0]
-        inside += low < rate < high
-        narrow += middle + 0.7 * (low - middle) < rate < middle + 0.7 * (high - middle)
-    assert 1e-4 < binom.cdf(inside, 300, 0.9) < 1 - 1e-4
-    assert binom.cdf(narrow, 300, 0.9) < 1e-4, "intervals that are too narrow are caught"
