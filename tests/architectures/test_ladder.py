@@ -15,7 +15,7 @@ from taut.architectures import Ladder
 from taut.bounds import ELBO
 from taut.core import LOG_PRIOR, NEG_LOG_Q, Datum, InputError, frozen, particles
 from taut.data import Schema
-from taut.models.ladder import Gaussians
+from taut.models.ladder import Gaussians, Message, gaussians, message
 
 SCHEMA = Schema(name="rows", kind="table", shape=(3,), support="real")
 SMALL = Ladder(latent_dims=(1, 1), hidden=(4, 4), activation="tanh")
@@ -48,12 +48,13 @@ def moments(features):
 
 
 def bottom_up(pair):
-    """(m_hat, s_hat) of both levels by NumPy."""
+    """Shift and ratio of the level below, mean and scale of the top, by NumPy."""
     found, d = [], X
     for net, head in zip(pair.encoder.networks, pair.encoder.heads, strict=True):
         d = np.tanh(network(net, d))
-        found.append(moments(d @ np.asarray(head.weight) + np.asarray(head.bias)))
-    return found
+        found.append(d @ np.asarray(head.weight) + np.asarray(head.bias))
+    shift, raw = np.split(found[0], 2)
+    return (shift, FLOOR + (1 - FLOOR) / (1 + np.exp(raw - 1))), moments(found[1])
 
 
 @eqx.filter_jit
@@ -67,8 +68,10 @@ def minted(pair, num):
 
 def by_hand(pair, z):
     """Terms of (z_1, z_2) from the paper's equations: log p and log q of each level."""
-    (hat_1, hat_2), (z_1, z_2) = bottom_up(pair), z
+    ((shift, ratio), hat_2), (z_1, z_2) = bottom_up(pair), z
     p_1 = moments(network(pair.path.networks[0], np.array([z_2])))
+    # The data's Gaussian of the level below, and its product with the path's.
+    hat_1 = shift / (1 - ratio**2), p_1[1] * ratio / np.sqrt(1 - ratio**2)
     precision = hat_1[1] ** -2 + p_1[1] ** -2
     q_1 = (hat_1[0] / hat_1[1] ** 2 + p_1[0] / p_1[1] ** 2) / precision, precision**-0.5
     log_p = [norm.logpdf(z_1, *p_1).sum(), norm.logpdf(z_2)]
@@ -108,12 +111,27 @@ def test_kl_of_each_level_is_its_integral():
         np.testing.assert_allclose(found[level], np.sum(weights * integrand), rtol=1e-10)
 
 
-@pytest.mark.usefixtures("float64")
-def test_a_product_of_gaussians_keeps_extreme_scales_finite():
-    loc, scale = jnp.array([1.0]), jnp.array([1e-200])
-    vague = Gaussians(jnp.array([-3.0]), jnp.array([1e3]))
-    product = Gaussians(loc, scale).times(vague)
-    np.testing.assert_allclose([product.loc[0], product.scale[0]], [1.0, 1e-200])
+def test_a_sharper_path_does_not_silence_the_data():
+    """The noise of z_1 and the data's share of it shrink together only at a price in KL."""
+    said = Message(jnp.array([0.5]), jnp.array([0.8]))
+    kls = []
+    for scale in (1.0, 0.01):
+        path = Gaussians(jnp.array([0.0]), jnp.array([scale]))
+        q = said.times(path)
+        np.testing.assert_allclose([q.loc[0], q.scale[0]], [0.5, 0.8 * scale], rtol=1e-6)
+        kls.append(float(q.kl(path)))
+    assert kls[1] > 1000 * kls[0]
+
+
+def test_extreme_features_have_finite_divergences():
+    def kl(features):
+        path = gaussians(jnp.array([0.0, -1e4]))
+        return message(features).times(path).kl(path)
+
+    for raw in (-1e4, 1e4):
+        value, gradient = jax.value_and_grad(kl)(jnp.array([1e-3, raw]))
+        assert np.isfinite(value)
+        assert np.isfinite(gradient).all()
 
 
 @pytest.mark.usefixtures("float64")
@@ -148,7 +166,7 @@ def test_one_level_is_a_vae():
     model = LatentVariableModel(StandardNormal(2), pair.decoder, pair.likelihood, (3,))
 
     def encoder(x):
-        loc, scale = ladder_guide(Datum(x=x)).bottom_up[0]
+        loc, scale = ladder_guide(Datum(x=x)).top
         return jnp.concatenate([loc, jnp.log(scale)])
 
     guide = AmortizedGuide(encoder, MeanFieldGaussian(2))

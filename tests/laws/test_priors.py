@@ -1,5 +1,6 @@
 """Laws of priors p(z)."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,7 @@ from taut.models.priors import (
     CodebookPrior,
     FactorizedPrior,
     FixedPrior,
+    FlowPrior,
     LayeredPrior,
     MixedPrior,
     MixtureOfGaussians,
@@ -118,8 +120,29 @@ def test_mixture_starts_with_unit_variance():
     np.testing.assert_array_equal(prior.logits, 0)
 
 
+@pytest.mark.usefixtures("float64")
+def test_a_flow_has_mass_one_and_its_draws_follow_it():
+    prior = FlowPrior(2, "maf,radial", hidden=(4,), activation="tanh", key=jax.random.key(0))
+    rng = np.random.default_rng(1)
+    arrays, rest = eqx.partition(prior, eqx.is_inexact_array)
+    arrays = jax.tree.map(lambda a: a + 0.4 * jnp.asarray(rng.normal(size=a.shape)), arrays)
+    q = eqx.combine(arrays, rest)()
+    z, spacing = np.linspace(-20, 20, 801, retstep=True)
+    grid = np.stack(np.meshgrid(z, z, indexing="ij"), -1).reshape(-1, 2)
+    mass = spacing**2 * np.exp(-np.asarray(jax.jit(jax.vmap(q.terms))(jnp.asarray(grid))["-log_q"]))
+    assert abs(mass.sum() - 1) < 1e-5  # a radial layer has a kink at its centre
+    draws = np.asarray(jax.jit(lambda: q.draw(jax.random.key(2), 4000).z)())
+    moments = [np.concatenate([v, v**2, v[:, :1] * v[:, 1:]], axis=1) for v in (draws, grid)]
+    error = moments[0].std(axis=0) / np.sqrt(len(draws))
+    assert np.all(np.abs(moments[0].mean(axis=0) - mass @ moments[1]) < 5 * error)
+    # Its mean is not that of the base.
+    assert np.any(np.abs(mass @ moments[1][:, :2]) > 5 * error[:2])
+
+
 def test_a_name_makes_a_prior():
     key = jax.random.key(0)
+    assert [la.name for la in make_prior("flow:maf,lu", 3, key=key).chain.layers] == ["maf", "lu"]
+    assert len(make_prior("flow", 3, key=key).chain.layers) == 7  # three permutations
     assert make_prior("mixture:7", 3, key=key).means.shape == (7, 3)
     assert make_prior("mixture", 3, key=key).means.shape == (10, 3)
     assert make_prior("standard-normal", 3, key=key)().event_shape == (3,)
@@ -130,7 +153,11 @@ def test_a_name_makes_a_prior():
     [
         (
             lambda: check_prior("mixtur:10"),
-            "prior: expected one of standard-normal, mixture, got 'mixtur'. Try 'mixture'.",
+            "prior: expected one of standard-normal, mixture, flow, got 'mixtur'. Try 'mixture'.",
+        ),
+        (
+            lambda: check_prior("flow:maf:0"),
+            "prior: expected maf:K with K layers, a whole number of at least 1, got 'maf:0'. Try maf:8.",
         ),
         (
             lambda: check_prior("standard-normal:3"),

@@ -1,6 +1,6 @@
 """The inference side of a ladder, and the pair that shares the top-down path.
 
-    d_0 = x,        d_i = network_i(d_{i-1}),        m_hat_i, s_hat_i = heads_i(d_i)        bottom up
+    d_0 = x,        d_i = network_i(d_{i-1}),        a_i, t_i = heads_i(d_i)                bottom up
     q(z | x) = q(z_L | x) prod_{i < L} q(z_i | z_{i+1}, x)                                  top down
 
 The deterministic way up names a Gaussian for each layer; on the way down it meets the model's own path
@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from taut.core import AbstractModel, AbstractPair, Datum
 from taut.models import AbstractLikelihood, LatentVariableModel, Units
-from taut.models.ladder import BottomLayer, LadderPrior, LadderProposal, TopDown, gaussians
+from taut.models.ladder import BottomLayer, LadderPrior, LadderProposal, TopDown, gaussians, message
 from taut.networks import activation
 
 __all__ = ["BottomUp", "LadderGuide", "LadderPair"]
@@ -66,7 +66,8 @@ class LadderGuide(eqx.Module):
             x = jnp.log1p(x)
         if datum.mask is not None:
             x = jnp.where(datum.mask, x, 0.0)
-        return LadderProposal(self.path, tuple(gaussians(f) for f in self.encoder(x)))
+        *below, top = self.encoder(x)
+        return LadderProposal(self.path, tuple(message(f) for f in below), gaussians(top))
 
 
 class LadderPair(AbstractPair):

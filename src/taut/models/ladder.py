@@ -7,6 +7,13 @@ data say, as a product of two Gaussians does:
 
     1 / s_q^2 = 1 / s_hat^2 + 1 / s_p^2,        m_q = s_q^2 (m_hat / s_hat^2 + m_p / s_p^2)
 
+The way up names the data's part by its shift a and by s_q / s_p = t in (0, 1):
+
+    s_hat = s_p t / sqrt(1 - t^2),   m_hat = a / (1 - t^2)        m_q = t^2 m_p + a,   s_q = t s_p
+
+By an s_hat of its own a path that grows sharper would silence the data, at no cost in KL: s_p shrinks
+with the noise of z_i that the decoder suffers from, s_q with it, and a layer is lost before it is used.
+
 A latent is one vector, z_1 first and z_L last. The terms and the KL have one entry a layer, (L,); the KL
 is in closed form given the draw of the layer above.
 
@@ -24,9 +31,19 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from taut.core import NEG_LOG_Q, AbstractProposal, Draws, Terms, equal_mass
 from taut.models.priors import AbstractPrior
 
-__all__ = ["BottomLayer", "Gaussians", "LadderPrior", "LadderProposal", "TopDown", "gaussians"]
+__all__ = [
+    "BottomLayer",
+    "Gaussians",
+    "LadderPrior",
+    "LadderProposal",
+    "Message",
+    "TopDown",
+    "gaussians",
+    "message",
+]
 
-_FLOOR = 1e-3  # smallest scale; a latent gains at most log(1 / floor) nats over a standard normal
+_FLOOR = 1e-3  # smallest scale and ratio; a latent gains at most log(1 / floor) nats over N(0, 1)
+_FAINT = -1.0  # where ratios start: exp(-softplus(-1)) = 0.73
 _ONE = math.log(math.expm1(1.0 - _FLOOR))  # where scales start: floor + softplus(_ONE) = 1
 
 
@@ -46,18 +63,33 @@ class Gaussians(NamedTuple):
         noise = (z - self.loc) / self.scale
         return -0.5 * jnp.sum(noise**2 + math.log(2 * math.pi)) - jnp.sum(jnp.log(self.scale))
 
-    def times(self, other: "Gaussians") -> "Gaussians":
-        """The normalized product of two densities."""
-        # Weights in [0, 1] of the two means, without squares that overflow.
-        ratio = (self.scale / other.scale) ** 2
-        own = 1 / (1 + ratio)
-        loc = own * self.loc + (1 - own) * other.loc
-        return Gaussians(loc, self.scale * jnp.sqrt(own))
-
     def kl(self, other: "Gaussians") -> Float[Array, ""]:
         """KL(self to other), nats."""
         ratio, distance = self.scale / other.scale, (self.loc - other.loc) / other.scale
         return jnp.sum(0.5 * (ratio**2 + distance**2 - 1) - jnp.log(ratio))
+
+
+class Message(NamedTuple):
+    """What the data say of a layer below the top, in units of what the path says.
+
+    Attributes:
+        shift: a, (d,).
+        ratio: t = s_q / s_p, within (0, 1), (d,).
+    """
+
+    shift: Float[Array, " d"]
+    ratio: Float[Array, " d"]
+
+    def times(self, p: Gaussians) -> Gaussians:
+        """The normalized product with what the path says."""
+        return Gaussians(self.ratio**2 * p.loc + self.shift, self.ratio * p.scale)
+
+
+def message(features: Float[Array, " F"]) -> Message:
+    """Shifts, and ratios floor + (1 - floor) exp(-softplus) of the rest; zeros say little."""
+    shift, raw = jnp.split(features, 2)
+    ratio = jnp.exp(-jax.nn.softplus(raw + _FAINT))
+    return Message(shift, _FLOOR + (1 - _FLOOR) * ratio)
 
 
 def gaussians(features: Float[Array, " F"]) -> Gaussians:
@@ -95,11 +127,13 @@ class LadderProposal(AbstractProposal):
 
     Attributes:
         path: p(z).
-        bottom_up: m_hat and s_hat of each layer, z_1 first; None for the prior.
+        bottom_up: what the data say of each layer below the top, z_1 first; None for the prior.
+        top: q(z_L | x); None for the prior.
     """
 
     path: TopDown
-    bottom_up: tuple[Gaussians, ...] | None = None
+    bottom_up: tuple[Message, ...] | None = None
+    top: Gaussians | None = None
 
     @property
     def reparameterized(self) -> bool:
@@ -140,10 +174,11 @@ class LadderProposal(AbstractProposal):
 
     def given(self, layer: int, above: Float[Array, " d"] | None) -> Gaussians:
         """q of a layer, counted from 0, given the draw of the one above; None for the top."""
-        if self.bottom_up is None:
+        if self.bottom_up is None or self.top is None:
             return self.path.given(layer, above)
-        seen = self.bottom_up[layer]
-        return seen if above is None else seen.times(self.path.given(layer, above))
+        if above is None:
+            return self.top
+        return self.bottom_up[layer].times(self.path.given(layer, above))
 
     def _layers(self, z: Any) -> list[tuple[int, Array, Array | None]]:
         """Number, draw and draw above, of each layer."""
