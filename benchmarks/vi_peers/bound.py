@@ -22,6 +22,7 @@ from reference_posteriors import Posterior
 __all__ = ["Bound"]
 
 _BATCH = 512  # draws at once
+_ENDLESS = 1e100  # nats: a run that has left for infinity, whose squares overflow
 
 
 class Bound:
@@ -48,7 +49,7 @@ class Bound:
         z = loc + noise @ factor.T
         parts = [self._log_p(jnp.asarray(z[i : i + _BATCH])) for i in range(0, len(z), _BATCH)]
         pairs = np.concatenate([np.asarray(p) for p in parts]).reshape(-1, 2).mean(axis=1)
-        if not np.isfinite(pairs).all():
+        if not np.isfinite(pairs).all() or np.abs(pairs).max() > _ENDLESS:
             return -math.inf, math.nan
         _, log_det = np.linalg.slogdet(factor)
         entropy = log_det + 0.5 * self.dim * (1 + math.log(2 * math.pi))

@@ -9,14 +9,22 @@ import pytest
 from targets import normal_log_prob
 
 import taut
-from taut.api import inferring
+from taut.api import climbing, inferring
 from taut.api.climbing import Climb
 from taut.api.guide_choice import GuideChoice, choose_guide
 from taut.api.posterior_files import posterior_facts
 from taut.api.weighing import Weighed
 from taut.core import Estimate, InputError, particles
 from taut.guides import FlowPosterior
-from taut.inference import Ascent, Whitened, climb_in_stretches
+from taut.inference import (
+    Ascent,
+    Gaussian,
+    GaussianAscent,
+    LogDensity,
+    Round,
+    Whitened,
+    climb_in_stretches,
+)
 from taut.models.program import LogJoint
 
 
@@ -92,6 +100,29 @@ def test_the_guide_whose_draws_weigh_more_evenly_is_kept(flow, gaussian, kept, m
     assert notes[0].startswith(
         f"{'planar:8' if kept else 'full-rank'} is kept, with {best.ess:.0f}"
     )
+
+
+@pytest.mark.parametrize(("layers", "says"), [("iaf:1", True), ("affine-coupling:1", False)])
+def test_a_density_of_many_passes_is_announced(layers, says, monkeypatch):
+    model, datum = LogJoint.of(lambda a: -jnp.sum(a**2), {"a": ("real", 6)})
+    unknown = Estimate(0.0, "none")
+    gaussian = Gaussian(np.zeros(6), np.eye(6))
+    rounds = (Round(1, 10, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0),)
+    flow = FlowPosterior(6, layers, key=jax.random.key(0))
+    begun: Any = Climb(
+        GuideChoice("full-rank"), GaussianAscent(LogDensity(model, datum), 6),
+        Ascent(gaussian, unknown, unknown, rounds, True), None,
+    )  # fmt: skip
+    later = Ascent(flow, unknown, unknown, rounds, True)
+    monkeypatch.setattr(climbing, "climbed", lambda *_: begun)
+    monkeypatch.setattr(climbing, "ascend_flow", lambda *_, **__: later)
+    wishes = climbing.Wishes(0.1, 1, "random")
+    choice = GuideChoice("flow", layers=layers)
+    found = climbing._flow(choice, model, datum, np.random.default_rng(0), wishes)
+    assert [r.num_steps for r in found.fitted.rounds] == [10, 20]
+    assert found.rival is begun
+    note = ("the density of iaf:1 at a given z takes 6 passes",) if says else ()
+    assert found.notes == note
 
 
 LOC = np.array([1.0, -2.0])

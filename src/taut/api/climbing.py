@@ -203,7 +203,11 @@ def _flow(
         for r in fitted.rounds
     )
     fitted = fitted._replace(rounds=begun.fitted.rounds + later)
-    return Climb(choice, drawable, fitted, begun.starts, begun.notes, begun)
+    cost = fitted.guide.cost
+    slow = ()
+    if cost.encode > 2 * cost.decode:
+        slow = (f"the density of {choice.layers} at a given z takes {cost.encode} passes",)
+    return Climb(choice, drawable, fitted, begun.starts, (*begun.notes, *slow), begun)
 
 
 def _by_minibatches(
