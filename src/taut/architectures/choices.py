@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from taut.core import InputError, nearest
+from taut.core import Datum, InputError, nearest
 from taut.data import Schema
 from taut.models import Units
 
-__all__ = ["at_least_one", "known", "plain", "refuse_users_parts", "units_of"]
+__all__ = ["at_least_one", "known", "log_odds_of", "plain", "refuse_users_parts", "units_of"]
+
+_LEAST_SHARE = 1e-3  # of ones in a column, as in the code of Grathwohl et al. (2018)
 
 
 def at_least_one(value: int, where: str) -> None:
@@ -47,6 +50,14 @@ def refuse_users_parts(choices: Mapping[str, Any]) -> None:
                 "`taut.load(path, like=architecture)` with an architecture that holds it",
                 where="load",
             )
+
+
+def log_odds_of(rows: Datum) -> Float[Array, " D"]:
+    """Log-odds of a one in each column of binary rows, where a decoder of Bernoulli cells starts."""
+    mask = None if rows.mask is None else jnp.asarray(rows.mask)
+    share = jnp.mean(jnp.asarray(rows.x), axis=0, where=mask).reshape(-1)
+    share = jnp.clip(share, _LEAST_SHARE, 1 - _LEAST_SHARE)
+    return jnp.log(share) - jnp.log1p(-share)
 
 
 def units_of(schema: Schema) -> Units | None:

@@ -3,7 +3,9 @@
     d_i = a(network_i(d_{i-1})),      z_i given z_{i+1},      x given z_1        (i = 1..L from the data)
 
 Level i has one width h_i: its way up, its part of the way down and, for i = 1, the decoder are MLPs with
-two hidden layers of that width. With one level this is a VAE with a mean-field guide.
+two hidden layers of that width. With one level this is a VAE with a mean-field guide. The path starts
+near N(0, I) whatever is above, and the outputs of Bernoulli cells at the log-odds of the training rows:
+a decoder that has yet to learn them makes z_1 carry a constant, and the upper layers carry nothing.
 
 Source: Sonderby, Raiko, Maaloe, Sonderby and Winther, Ladder variational autoencoders (2016).
 """
@@ -12,20 +14,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
-from taut.architectures.choices import at_least_one, known, plain, refuse_users_parts, units_of
-from taut.core import AbstractPair, InputError
+from taut.architectures.choices import (
+    at_least_one,
+    known,
+    log_odds_of,
+    plain,
+    refuse_users_parts,
+    units_of,
+)
+from taut.core import AbstractPair, Datum, InputError
 from taut.data import Schema
 from taut.guides.ladder import BottomUp, LadderPair
 from taut.models import AbstractLikelihood, choose_likelihood, make_likelihood
 from taut.models.ladder import TopDown
+from taut.models.likelihoods import Bernoulli
 from taut.networks import ACTIVATIONS, MLP, Linear
 
 __all__ = ["Ladder"]
+
+_START = 0.1  # of the usual size of the path's last weights
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ class Ladder(AbstractArchitecture):
         )
         path = TopDown(
             tuple(
-                mlp(dims[i + 1], (widths[i + 1],) * 2, 2 * dims[i], down_keys[i])
+                _quiet(mlp(dims[i + 1], (widths[i + 1],) * 2, 2 * dims[i], down_keys[i]))
                 for i in levels[:-1]
             ),
             dims,
@@ -112,6 +125,15 @@ class Ladder(AbstractArchitecture):
             data_shape=schema.shape,
             units=None if likelihood.discrete else units_of(schema),
             log_counts=schema.support == "count",
+        )
+
+    def start(self, pair: AbstractPair, rows: Datum) -> AbstractPair:
+        """The pair with the outputs of Bernoulli cells at the log-odds of the training rows."""
+        if not isinstance(pair, LadderPair) or not isinstance(pair.likelihood, Bernoulli):
+            return pair
+        bias = pair.decoder.layers[-1].bias
+        return eqx.tree_at(
+            lambda p: p.decoder.layers[-1].bias, pair, log_odds_of(rows).astype(bias.dtype)
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,6 +150,10 @@ class Ladder(AbstractArchitecture):
             self.likelihood or "", shape=schema.shape, levels=schema.levels,
             **self.likelihood_options,
         )  # fmt: skip
+
+
+def _quiet(network: MLP) -> MLP:
+    return eqx.tree_at(lambda n: n.layers[-1].weight, network, replace_fn=lambda w: _START * w)
 
 
 def _widths(levels: int) -> tuple[int, ...]:

@@ -17,7 +17,13 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
-from taut.architectures.choices import at_least_one, known, plain, refuse_users_parts
+from taut.architectures.choices import (
+    at_least_one,
+    known,
+    log_odds_of,
+    plain,
+    refuse_users_parts,
+)
 from taut.core import AbstractPair, Datum, InputError
 from taut.data import Schema
 from taut.models import LatentDecoder, choose_likelihood, make_likelihood
@@ -25,8 +31,6 @@ from taut.models.likelihoods import AbstractLikelihood
 from taut.networks import ACTIVATIONS, NETWORKS
 
 __all__ = ["AbstractNetworked"]
-
-_LEAST_SHARE = 1e-3  # of ones in a column, as in the code of Grathwohl et al.
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,5 @@ class AbstractNetworked(AbstractArchitecture):
         pair = eqx.tree_at(lambda p: self.constants(p)[0], pair, mean.astype(center.dtype))
         if offset is None:
             return pair
-        share = jnp.mean(jnp.asarray(rows.x), axis=0, where=mask).reshape(-1)
-        share = jnp.clip(share, _LEAST_SHARE, 1 - _LEAST_SHARE)
-        log_odds = jnp.log(share) - jnp.log1p(-share)
-        return eqx.tree_at(lambda p: self.constants(p)[1], pair, log_odds.astype(offset.dtype))
+        log_odds = log_odds_of(rows).astype(offset.dtype)
+        return eqx.tree_at(lambda p: self.constants(p)[1], pair, log_odds)
