@@ -14,6 +14,7 @@ from scipy.special import log_expit, logsumexp
 import taut
 from taut.api.algorithms import departures
 from taut.architectures import VQ
+from taut.audit import gradient_bench
 from taut.audit.code_use import CodeUse, code_use
 from taut.bounds import ELBO
 from taut.core import Datum, InputError, particles
@@ -157,6 +158,13 @@ def test_a_fit_says_what_its_loss_is_and_how_codes_are_used():
     )
     assert "used" in fitted.facts["codes"]
     assert fitted.estimates["log_evidence"].side == "lower"
+
+
+def test_there_is_no_choice_of_gradient_to_measure(pair):
+    with pytest.raises(
+        InputError, match="straight through its codes, with a bias that nothing here"
+    ):
+        gradient_bench(pair, Datum(jnp.asarray(X)), ELBO(), key=jax.random.key(0))
 
 
 def test_other_objectives_are_put_in_words_too():

@@ -25,6 +25,7 @@ from taut.audit.gradient_moments import GradientMoments, gradient_moments
 from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, InputError, as_proposal
 from taut.gradients import ESTIMATORS, AbstractEstimator, Evaluations
+from taut.guides import QuantizedPair
 from taut.inference import batch_surrogate, joint, reach
 
 __all__ = ["GradientBench", "GradientMeasure", "gradient_bench"]
@@ -112,8 +113,14 @@ def gradient_bench(
         step: the number of the step that warm-ups and schedules are taken at; their end by default.
 
     Raises:
-        InputError: too few repeats, or no estimator serves.
+        InputError: too few repeats, a vector-quantized pair, or no estimator serves.
     """
+    if isinstance(pair, QuantizedPair):
+        raise InputError(
+            "a bound whose gradient there is more than one way to",
+            "vector quantization, which goes straight through its codes, with a bias that nothing here "
+            "measures", "--model discrete with categorical latents", where="gradients",
+        )  # fmt: skip
     if num_repeats < 10:
         raise InputError("at least 10 repeats", f"{num_repeats}", "100", where="num-repeats")
     chosen = {n: e() for n, e in ESTIMATORS.items()} if estimators is None else dict(estimators)
