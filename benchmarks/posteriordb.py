@@ -10,12 +10,16 @@ not mean-field: k-hat below 0.7 on at least 8 of 11, there at most 0.1 and 0.15;
 says not to believe.
 
     python benchmarks/posteriordb.py [--only WORD] [--guides mean-field,full-rank] [--seed 0]
+                                     [--runs runs/posteriordb]
 
-Needs $TAUT_DATA/posteriordb.
+Every fit's row stays in --runs, so that a benchmark that was cut off goes on where it was. Needs
+$TAUT_DATA/posteriordb.
 """
 
 import argparse
+import json
 import time
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -37,11 +41,16 @@ def main() -> None:
     parser.add_argument("--only", help="posteriors whose names contain this word")
     parser.add_argument("--guides", default=",".join(g for g in WANTED if g in GUIDES))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", type=Path, default=Path("runs/posteriordb"))
     options = parser.parse_args()
+    options.runs.mkdir(parents=True, exist_ok=True)
     rows = []
     for name in reference_posteriors.names(options.only):
         for guide in options.guides.split(","):
-            rows.append(measure(name, guide, options.seed))
+            kept = options.runs / f"{name}-{guide}-{options.seed}.json"
+            if not kept.exists():
+                kept.write_text(json.dumps(measure(name, guide, options.seed)))
+            rows.append(json.loads(kept.read_text()))
             print_row(rows[-1])
     summary = judged(rows)
     print("\n".join(f"{what}: {value}" for what, value in summary.items()))
@@ -68,6 +77,8 @@ def measure(name: str, guide: str, seed: int) -> dict[str, Any]:
         "raw": discrepancy(values, own, target.reference),
         "verdict": fitted.verdict.verdict,
         "said": str(fitted.verdict),
+        "kept": fitted.family,
+        "notes": fitted.notes,
         "estimates": {n: e.to_dict() for n, e in fitted.estimates.items()},
         "seconds": seconds,
     }

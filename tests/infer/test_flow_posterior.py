@@ -82,7 +82,7 @@ def test_the_flow_is_a_guide_like_any_other(posterior, float64):
 def test_the_guide_whose_draws_weigh_more_evenly_is_kept(flow, gaussian, kept, monkeypatch):
     unknown = Estimate(0.0, "none")
     weighed = {
-        name: Weighed(np.zeros((1, 1)), 1, np.ones(1), unknown, unknown, khat, khat, 0.7, 1.0, ess)
+        name: Weighed(np.zeros((1, 1)), 1, np.ones(1), unknown, unknown, khat, khat, 0.7, 20.0, ess)
         for name, (ess, khat) in (("flow", flow), ("gaussian", gaussian))
     }
     monkeypatch.setattr(inferring, "weigh", lambda _, guide, **__: weighed[guide])

@@ -1,5 +1,6 @@
 """What a `Posterior` is used for: derived values, new data, other bounds, all of a conjugate program."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -8,7 +9,10 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import taut
+from taut.api.posterior_loading import _guide
 from taut.core import InputError
+from taut.guides import FlowPosterior, FullRankGaussian, LowRankGaussian, MeanFieldGaussian
+from taut.training import RunFolder
 
 Y = np.array([0.3, 1.9, 1.2, 0.8, 1.5])
 PRECISION = 0.25 + len(Y)
@@ -64,6 +68,48 @@ def test_every_bound_is_the_evidence_where_the_guide_is_the_posterior(posterior)
         assert found.unit == "nats"
         assert found.side == "lower"
     assert posterior.evaluate(num_particles=100).ess[0] == pytest.approx(100)
+
+
+def test_a_saved_posterior_is_loaded_with_its_program(posterior, tmp_path):
+    posterior.save(tmp_path / "run")
+    again = taut.load_posterior(tmp_path / "run", program, data={"y": Y})
+    for name in ("khat", "guide_khat", "khat_threshold", "ess", "num_guide", "family", "verdict",
+                 "notes", "trace", "coordinates"):  # fmt: skip
+        assert getattr(again, name) == getattr(posterior, name), name
+    for ours, theirs in zip(again.resampled[:-1], posterior.resampled[:-1], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    np.testing.assert_array_equal(again.draws(50)["mu"], posterior.draws(50)["mu"])
+    np.testing.assert_array_equal(again.guide.features, posterior.guide.features)
+    assert again.estimates["elbo"].value == posterior.estimates["elbo"].value
+    with pytest.raises(
+        InputError, match=r"expected the program that was fitted, with the latents mu, got a\[2\]"
+    ):
+        taut.load_posterior(tmp_path / "run", lambda a: -jnp.sum(a**2), support={"a": ("real", 2)})
+
+
+def test_guides_of_every_family_come_back(float64):
+    """What `save` writes by name, from arrays alone."""
+    flow = FlowPosterior(2, "planar:2", loc=np.array([0.3, -2.0]), key=jax.random.key(3))
+    flat, _ = jax.tree_util.tree_flatten_with_path(flow)
+    arrays = {jax.tree_util.keystr(place): np.asarray(leaf) for place, leaf in flat}
+    again = _guide({"guide": "flow", "layers": "planar:2"}, 2, arrays)
+    assert jax.tree.all(jax.tree.map(np.array_equal, again, flow))
+    for name, size, family in (
+        ("mean-field", 6, MeanFieldGaussian(3)), ("low-rank", 12, LowRankGaussian(3, 2)),
+        ("structured", 9, FullRankGaussian(3)), ("laplace", 9, FullRankGaussian(3)),
+    ):  # fmt: skip
+        assert family.num_features == size
+        assert _guide({"guide": name}, 3, {"features": np.zeros(size)}).family == family
+
+
+def test_a_fitted_model_is_no_posterior(tmp_path):
+    RunFolder.create(tmp_path / "run", {})
+    text = '{"format": 1, "architecture": {"name": "vae"}, "precision": "float32"}'
+    (tmp_path / "run" / "model.json").write_text(text)
+    with pytest.raises(
+        InputError, match=r"expected the posterior of .*, got a fitted model, vae\. Try taut\.load"
+    ):
+        taut.load_posterior(tmp_path / "run", program)
 
 
 def test_what_a_density_cannot_do_is_said():

@@ -14,12 +14,13 @@ from taut.api.fitted import as_key
 from taut.api.guide_choice import GUIDES, GuideChoice, choose_guide
 from taut.api.natural import Natural
 from taut.api.posterior import Posterior
+from taut.api.targets import program_of
 from taut.api.verdict import judge
 from taut.api.weighing import Weighed, more_even, weigh
 from taut.core import Datum, InputError, RunError
 from taut.evidence import weighted_moments
 from taut.inference import Starts
-from taut.models.program import AbstractProgram, LogJoint, NumPyroProgram, check_start
+from taut.models.program import AbstractProgram, NumPyroProgram, check_start
 
 __all__ = ["GUIDES", "infer"]
 
@@ -73,7 +74,7 @@ def infer(
     _check(precision_nats, num_starts, init, num_draws, precision)
     with jax.enable_x64(precision == "float64"):
         began = time.perf_counter()
-        model, datum = _program(target, data, support, subsample)
+        model, datum = program_of(target, data, support, subsample)
         choice = choose_guide(guide, model.dim, subsampled=bool(subsample))
         wishes = Wishes(precision_nats, num_starts, init)
         return _fitted(model, datum, choice, wishes, num_draws, key, began)
@@ -194,25 +195,6 @@ def _separate(starts: Starts | None) -> tuple[tuple[float, float], ...]:
         return ()
     others = (s for i, s in enumerate(starts.starts) if i != starts.winner)
     return tuple((start.behind.value, start.distance) for start in others)
-
-
-def _program(
-    target: Any,
-    data: Mapping[str, Any] | None,
-    support: Mapping[str, Any] | None,
-    subsample: Mapping[str, int] | None,
-) -> tuple[AbstractProgram, Datum]:
-    if isinstance(target, AbstractProgram):
-        return target, data if isinstance(data, Datum) else Datum(x=dict(data or {}))
-    if support is not None and subsample:
-        raise InputError(
-            "a NumPyro program where a plate is subsampled", "a log-joint without plates",
-            "numpyro.plate around the rows", where="subsample",
-        )  # fmt: skip
-    if support is not None:
-        return LogJoint.of(target, support, dict(data or {}))
-    chosen = dict(subsample) if subsample else None
-    return NumPyroProgram.of(target, dict(data or {}), subsample=chosen)
 
 
 def _affordable(datum: Datum) -> int:

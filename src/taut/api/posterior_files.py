@@ -14,6 +14,7 @@ The program itself is only named: reading a folder runs no code.
 import io
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from safetensors.numpy import save
 
 from taut.api.posterior import Posterior
 from taut.core import write_atomically, write_json
+from taut.models.program import NumPyroProgram
 from taut.report.posterior import coordinate_columns
 from taut.training import FORMAT, RunFolder
 
@@ -117,10 +119,23 @@ def _structure(posterior: Posterior) -> dict[str, Any]:
             "derived": [
                 {"name": name, "shape": list(shape)} for name, shape in posterior.natural.derived
             ],
+            "plate": _plate(posterior),
             "num_guide_draws": posterior.num_guide,
+            "khat": str(posterior.khat),
+            "guide_khat": str(posterior.guide_khat),
+            "khat_threshold": str(posterior.khat_threshold),
+            "ess": str(posterior.ess),
+            "verdict": asdict(posterior.verdict),
         },
         "precision": str(posterior.z.dtype),
     }
+
+
+def _plate(posterior: Posterior) -> str | None:
+    """The plate by whose rows the latents stand in z."""
+    model = posterior.model
+    rows = model.reading.rows if isinstance(model, NumPyroProgram) else None
+    return None if rows is None else rows.plate
 
 
 def _plain(value: float) -> float | str:

@@ -22,7 +22,7 @@ import numpy as np
 
 from taut.evidence import Moments
 
-__all__ = ["BELIEVE", "DOUBT", "RESAMPLE", "Verdict", "judge"]
+__all__ = ["BELIEVE", "DOUBT", "RESAMPLE", "Verdict", "judge", "reliable"]
 
 BELIEVE = "believe"
 RESAMPLE = "believe after resampling"
@@ -97,7 +97,7 @@ def judge(
         )
     measured = f"k-hat {khat:.2f}, {'above' if khat > threshold else 'below'} {threshold:.2f}"
     effective = f"{ess:.0f} effective draws"
-    if not _reliable(khat, threshold, largest) or ess < _LEAST_ESS:
+    if not reliable(khat, threshold, largest) or ess < _LEAST_ESS:
         if math.isnan(khat):
             measured = "k-hat could not be fitted"
         return Verdict(DOUBT, (measured, effective), better)
@@ -114,7 +114,7 @@ def judge(
     return Verdict(verdict, (measured, effective, f"{found} of the resampled ones"))
 
 
-def _reliable(khat: float, threshold: float, largest: float) -> bool:
+def reliable(khat: float, threshold: float, largest: float) -> bool:
     """Whether averages under the weights have the errors that they claim."""
     return khat <= threshold or largest <= _HARMLESS
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from taut.api.verdict import reliable
 from taut.core import Estimate
 from taut.evidence import defensive_draws, khat_threshold, smoothed_weights, summarize
 from taut.inference import AbstractDrawable
@@ -98,7 +99,7 @@ def weigh(
 def more_even(first: Weighed, second: Weighed) -> bool:
     """Whether the first guide's draws weigh more evenly than the second's, by more than chance.
 
-    Effective draws decide, among guides whose k-hat is below the threshold where there is one.
+    Effective draws decide, among guides whose weights are reliable where there is one.
     """
-    usable = [w.khat <= w.threshold for w in (first, second)]
+    usable = [reliable(w.khat, w.threshold, w.largest) for w in (first, second)]
     return usable[0] if usable[0] != usable[1] else first.ess > _NOTICED * second.ess

@@ -119,7 +119,8 @@ def _architecture(content: dict[str, Any], folder: Path) -> AbstractArchitecture
     name = content.get("name", "")
     if name == "posterior":
         raise InputError(
-            "a model of rows", "the posterior of a program", f"`taut show {folder}`",
+            "a model of rows", "the posterior of a program",
+            f"`taut show {folder}`, or taut.load_posterior with its program",
             where=str(folder),
         )  # fmt: skip
     if name not in ARCHITECTURES:
