@@ -12,7 +12,7 @@ from taut.core.discrete_proposals import (
 from taut.core.estimate import Estimate, Side, paired_difference
 from taut.core.files import write_atomically, write_json
 from taut.core.layered_proposal import LayeredProposal
-from taut.core.mint import particles
+from taut.core.mint import over_draws, particles
 from taut.core.particles import (
     LOG_LIKELIHOOD,
     LOG_PRIOR,
@@ -74,6 +74,7 @@ __all__ = [
     "log_weighted_sum",
     "nearest",
     "num_rows",
+    "over_draws",
     "paired_difference",
     "particles",
     "total",

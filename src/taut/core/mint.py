@@ -10,6 +10,7 @@ All three are the live objects for a value or a reparameterized gradient; a grad
 choice of which slot to hand over as `frozen(...)`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,7 +23,7 @@ from taut.core.proposals import as_proposal
 from taut.core.protocols import AbstractModel
 from taut.errors import InputError
 
-__all__ = ["particles"]
+__all__ = ["over_draws", "particles"]
 
 
 def particles(
@@ -55,7 +56,7 @@ def particles(
     draws = draw_q.draw(key, num_particles)
     density_q = draw_q if same else as_proposal(density_guide(datum))
     q_terms = (
-        draws.terms if same and draws.terms is not None else jax.vmap(density_q.terms)(draws.z)
+        draws.terms if same and draws.terms is not None else over_draws(density_q.terms, draws.z)
     )
     if not same and (draw_q.dirac or LOG_VOLUME in q_terms):
         raise InputError(
@@ -64,8 +65,8 @@ def particles(
             "the reparameterized estimator",
             where="density_guide",
         )
-    p_terms = jax.vmap(lambda z: model.terms(datum, z))(draws.z)
-    kl = jax.vmap(lambda z: model.kl(datum, density_q, z))(draws.z)
+    p_terms = over_draws(lambda z: model.terms(datum, z), draws.z)
+    kl = over_draws(lambda z: model.kl(datum, density_q, z), draws.z)
     return Particles(
         z=draws.z,
         log_mass=draws.log_mass,
@@ -76,6 +77,18 @@ def particles(
         exhaustive=draw_q.exhaustive,
         strata=draw_q.strata,
     )
+
+
+def over_draws(function: Callable[[Any], Any], z: Any) -> Any:
+    """`function` of every draw, with a first axis over them.
+
+    A single draw is not batched: an axis of size one beside that of the rows costs the gradient of
+    every matrix product a transposed copy.
+    """
+    if all(leaf.shape[0] == 1 for leaf in jax.tree.leaves(z)):
+        alone = function(jax.tree.map(lambda leaf: leaf[0], z))
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], alone)
+    return jax.vmap(function)(z)
 
 
 def _joined(p_terms: Terms, q_terms: Terms) -> Terms:

@@ -50,6 +50,10 @@ class ChainProposal(AbstractProposal):
         return self.dirac or (self.chain.fibre_size is not None and self._enumerates)
 
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
+        if self.dirac:
+            alone = self.chain.encode(self.x, None, self.condition)
+            path, terms = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], alone)
+            return Draws(path, jnp.zeros(1), terms)
         xs = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], self.x)
         log_mass = jnp.zeros(1)
         path: list[Any] = []

@@ -10,10 +10,17 @@ Source: Rezende and Mohamed, Variational inference with normalizing flows (2015)
 
 from typing import Any
 
-import jax
 from jaxtyping import Array, PRNGKeyArray
 
-from taut.core import NEG_LOG_Q, AbstractProposal, Draws, Terms, as_proposal, total
+from taut.core import (
+    NEG_LOG_Q,
+    AbstractProposal,
+    Draws,
+    Terms,
+    as_proposal,
+    over_draws,
+    total,
+)
 from taut.transforms.chain import Chain
 
 __all__ = ["Transformed"]
@@ -39,8 +46,10 @@ class Transformed(AbstractProposal):
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
         base = as_proposal(self.base)
         draws = base.draw(key, num_particles)
-        own = jax.vmap(base.terms)(draws.z) if draws.terms is None else draws.terms
-        z, log_det = jax.vmap(lambda e: self.chain.decode_and_log_det(e, self.condition))(draws.z)
+        own = over_draws(base.terms, draws.z) if draws.terms is None else draws.terms
+        z, log_det = over_draws(
+            lambda e: self.chain.decode_and_log_det(e, self.condition), draws.z
+        )
         return Draws(z, draws.log_mass, {NEG_LOG_Q: total(own, batch_ndim=1) + log_det})
 
     def center(self) -> Any:
