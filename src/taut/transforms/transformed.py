@@ -47,9 +47,7 @@ class Transformed(AbstractProposal):
         base = as_proposal(self.base)
         draws = base.draw(key, num_particles)
         own = over_draws(base.terms, draws.z) if draws.terms is None else draws.terms
-        z, log_det = over_draws(
-            lambda e: self.chain.decode_and_log_det(e, self.condition), draws.z
-        )
+        z, log_det = over_draws(lambda e: self.chain.decode_and_log_det(e, self.condition), draws.z)
         return Draws(z, draws.log_mass, {NEG_LOG_Q: total(own, batch_ndim=1) + log_det})
 
     def center(self) -> Any:
