@@ -51,9 +51,9 @@ class ChainProposal(AbstractProposal):
 
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
         if self.dirac:
-            path, terms = self.chain.encode(self.x, None, self.condition)
             first = lambda leaf: jnp.asarray(leaf)[None]  # noqa: E731
-            return Draws(jax.tree.map(first, path), jnp.zeros(1), jax.tree.map(first, terms))
+            z, own = self.chain.encode(self.x, None, self.condition)
+            return Draws(jax.tree.map(first, z), jnp.zeros(1), jax.tree.map(first, own))
         xs = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], self.x)
         log_mass = jnp.zeros(1)
         path: list[Any] = []
