@@ -11,6 +11,12 @@ _CACHE = {
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
 
+# A test runs its programs once or twice: LLVM's optimisations and fused emitters cost four times the
+# compilation that they save in the run. XLA_FLAGS= in the environment tests with both.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile each program once for all workers and for the commands that tests start.

@@ -303,23 +303,6 @@ def test_the_mint_takes_the_closed_divergence_to_the_prior(name, float64):
     np.testing.assert_allclose(made.kl.sum(axis=1), by_sum, rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("family", "shape", "count"),
-    [
-        (BernoulliProposal, (17,), "131,072"),
-        (BernoulliProposal, (200,), "about 10^60"),
-        (CategoricalProposal, (20, 10), "about 10^20"),
-    ],
-)
-def test_too_many_outcomes_are_refused_with_their_count(family, shape, count):
-    with pytest.raises(InputError) as refusal:
-        family(jnp.zeros(shape)).enumerated()
-    assert str(refusal.value) == (
-        f"enumeration: expected at most 65,536 outcomes to enumerate, got {count}. Try enumerating "
-        "each unit given the others, or an estimator that draws, such as rloo or disarm."
-    )
-
-
 def test_both_layers_count():
     with pytest.raises(InputError, match="at most 31 outcomes to enumerate, got 32"):
         layered().enumerated(most=31)
