@@ -1,7 +1,7 @@
 """Monotone functions of a scalar, whose parameters a network gives: the inside of coupling and
 autoregressive layers.
 
-    affine      z = (x - shift) exp(-log_scale),    log_scale = 4 tanh(raw / 4), within (-4, 4)
+    affine      z = (x - shift) exp(-log_scale),    log_scale = raw / (1 + |raw| / 4), within (-4, 4)
     spline      z = (rational quadratic)(x) within the box [-B, B], z = x outside of it
 
 Parameters of zero are the identity. The spline has K bins of learned widths, heights and derivatives at
@@ -69,7 +69,7 @@ class AffineTransformer(AbstractTransformer):
 
 def _shift_and_log_scale(parameters: Float[Array, "n 2"]) -> tuple[Values, Values]:
     shift, raw = parameters[:, 0], parameters[:, 1]
-    return shift, _LOG_SCALE * jnp.tanh(raw / _LOG_SCALE)
+    return shift, raw / (1 + jnp.abs(raw) / _LOG_SCALE)
 
 
 class SplineTransformer(AbstractTransformer):
