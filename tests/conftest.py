@@ -7,7 +7,7 @@ import jax
 import pytest
 
 _CACHE = {
-    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_compile_time_secs": 0.05,
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
 
