@@ -39,7 +39,7 @@ def garch(d):
     def following(last, variance, mu, alpha0, alpha1, beta1):
         return alpha0 + alpha1 * (last - mu) ** 2 + beta1 * variance
 
-    first = pt.as_tensor_variable(d["sigma1"] ** 2)
+    first = pt.as_tensor_variable(np.asarray(d["sigma1"] ** 2, float))
     later = pytensor.scan(
         following,
         sequences=[pt.as_tensor_variable(d["y"][:-1])],
