@@ -16,10 +16,13 @@ import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ["COLUMNS"] = "100"
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from record import conditions  # noqa: E402
@@ -53,47 +56,210 @@ def main() -> None:
 
 
 def speed() -> str:
-    """The benchmarks' results in words."""
-    results = ROOT / "benchmarks" / "results"
-    steps, memory, start, em, mnist, kills = (
-        json.loads((results / f"{name}.json").read_text())
-        for name in (
-            "throughput", "evaluate_memory", "start", "em", "static_mnist_elbo", "kills",
+    """The benchmarks' results in words, each table with those that have been measured."""
+    lines = [f"On {hardware()}; published figures in brackets where there are any."]
+    for title, tables in (("speed and memory", SPEED), ("quality", QUALITY)):
+        lines += ["", f"| {title} | measured |", "|---|---|"]
+        for name, rows in tables.items():
+            path = RESULTS / f"{name}.json"
+            if path.exists():
+                lines += [
+                    f"| {what} | {found} |" for what, found in rows(json.loads(path.read_text()))
+                ]
+    return "\n".join(lines)
+
+
+def hardware() -> str:
+    """What the training steps were timed on."""
+    found = json.loads((RESULTS / "throughput.json").read_text())["hardware"]
+    return f"{found['cores']} cores ({found['processor']})"
+
+
+Rows = list[tuple[str, str]]
+
+
+def of_throughput(found: dict[str, Any]) -> Rows:
+    over, conv = found["speed_over"], found["conv"]["speed_over_pytorch_channels_last"]
+    step = statistics.median(found["milliseconds_per_step"]["taut"])
+    peers = ("NumPyro", "PyTorch", "Pyro", "Pythae")
+    return [
+        ("training step, 784-400-20 VAE, batch 128", f"{step:.2f} ms"),
+        (f"its speed over {', '.join(peers)}", ", ".join(f"{over[n]:.2f}" for n in peers)),
+        ("share that its matrix products alone need", f"{found['products_over_taut']:.0%}"),
+        ("residual convolutional VAE, 28 x 28, its speed over PyTorch", f"{conv:.2f}"),
+    ]
+
+
+def of_evaluate(found: dict[str, Any]) -> Rows:
+    shares = found["architectures"].items()
+    what = f"evidence by {found['particles']} draws a row, share of the peak of matrix products"
+    return [(what, ", ".join(f"{name}: {each['share_of_peak']:.0%}" for name, each in shares))]
+
+
+def of_memory(found: dict[str, Any]) -> Rows:
+    what = "`taut evaluate`, peak memory, 10,000 over 100 particles"
+    return [(what, f"{1 + found['growth']:.3f}")]
+
+
+def of_start(found: dict[str, Any]) -> Rows:
+    seconds = found["seconds"]
+    first, again = (seconds[f"fit digits, {cache} cache"] for cache in ("empty", "warm"))
+    return [
+        ("`taut fit digits`, whole command", f"{first:.1f} s, again {again:.1f} s"),
+        ("`taut --help`", f"{seconds['help']:.2f} s"),
+    ]
+
+
+def of_em(found: dict[str, Any]) -> Rows:
+    exact, online = found["exact"], found["online"]
+    size = f"{exact['rows']:,} x {exact['columns']}, {exact['components']} full components"
+    return [
+        (f"EM, {size}, against scikit-learn", f"{exact['speedup']:.1f} times as fast"),
+        (
+            f"online EM, {online['rows']:,} x {online['columns']} from disk",
+            f"{online['seconds']:.0f} s, {online['peak_gib']:.2f} GiB",
+        ),
+    ]
+
+
+def of_vi_speed(found: dict[str, Any]) -> Rows:
+    return [
+        (
+            f"`taut.infer`, {family}, seconds to within {found['within_nats']} nat of the best bound, "
+            f"compilation included, against the best of NumPyro's SVI and PyMC's ADVI: median of "
+            f"{of['of']} posteriors",
+            f"{of['speedup_over_best_peer']:.1f} times as fast; steps a second "
+            f"{of['steps_per_second_over_numpyro']:.1f} times NumPyro's",
         )
-    )  # fmt: skip
-    over = steps["speed_over"]
-    error = math.hypot(mnist["mc_error"], mnist["data_error"])
-    step = statistics.median(steps["milliseconds_per_step"]["taut"])
-    seconds, exact, online = start["seconds"], em["exact"], em["online"]
-    return "\n".join(
-        [
-            f"On {steps['hardware']['cores']} cores ({steps['hardware']['processor']}):",
-            "",
-            "| what | measured |",
-            "|---|---|",
-            f"| training step, 784-400-20 VAE, batch 128 | {step:.2f} ms |",
-            f"| the same over plain JAX by hand on batches | {steps['taut_over_plain_jax']:.3f} |",
-            f"| its speed over NumPyro, PyTorch, Pyro, Pythae | "
-            f"{', '.join(f'{over[n]:.2f}' for n in ('NumPyro', 'PyTorch', 'Pyro', 'Pythae'))} |",
-            f"| residual convolutional VAE, 28 x 28, its speed over PyTorch | "
-            f"{steps['conv']['speed_over_pytorch_channels_last']:.2f} |",
-            f"| share that its matrix products alone need | {steps['products_over_taut']:.0%} |",
-            f"| `taut evaluate`, peak memory, 10,000 over 100 particles | {1 + memory['growth']:.3f} |",
-            f"| `taut fit digits`, whole command | {seconds['fit digits, empty cache']:.1f} s, "
-            f"again {seconds['fit digits, warm cache']:.1f} s |",
-            f"| `taut --help` | {seconds['help']:.2f} s |",
-            f"| EM, {exact['rows']:,} x {exact['columns']}, {exact['components']} full components, "
-            f"against scikit-learn | {exact['speedup']:.1f} times as fast |",
-            f"| online EM, {online['rows']:,} x {online['columns']} from disk | "
-            f"{online['seconds']:.0f} s, {online['peak_gib']:.2f} GiB |",
-            f"| statically binarized MNIST, 50 latents, one-sample ELBO, "
-            f"{mnist['facts']['training seconds'] / 60:.0f} minutes on {mnist['hardware']['cores']} "
-            f"core | test NLL {mnist['test_nll']:.2f} ± {error:.2f} (published "
-            f"{mnist['published_test_nll']}) |",
-            f"| runs killed at random and resumed, with the bytes of one never stopped | "
-            f"{kills['identical']} of {kills['runs']}, after {kills['kills']} kills |",
+        for family, of in found["summary"].items()
+    ]
+
+
+def of_plate(found: dict[str, Any]) -> Rows:
+    run = max(found["runs"].values(), key=lambda run: run["rows"])
+    return [
+        (
+            f"`taut.infer` on {run['rows']:,} rows, {run['batch']:,} a step, and the largest errors of "
+            "means and sds",
+            f"{run['seconds']:.0f} s; {run['largest_error_of_means_in_sd']:.2f} sd, "
+            f"{run['largest_relative_error_of_sds']:.0%}",
+        )
+    ]
+
+
+def of_mnist(bound: str) -> Callable[[dict[str, Any]], Rows]:
+    def rows(found: dict[str, Any]) -> Rows:
+        error = math.hypot(found["mc_error"], found["data_error"])
+        minutes = found["facts"]["training seconds"] / 60
+        return [
+            (
+                f"statically binarized MNIST, 50 latents, {bound}, {minutes:.0f} minutes, test NLL",
+                f"{found['test_nll']:.2f} ± {error:.2f} [{found['published_test_nll']}]",
+            )
         ]
-    )
+
+    return rows
+
+
+def of_discrete(found: dict[str, Any]) -> Rows:
+    published = found["published_training_nelbo"]
+    return [
+        (
+            f"200 Bernoulli latents, linear, {of['steps']:,} steps of {found['batch']} rows, {name}, "
+            "training -ELBO",
+            f"{of['training_nelbo']:.2f}"
+            + (f" [{published[name]} after 2,000,000]" if name in published else ""),
+        )
+        for name, of in found["best"].items()
+    ]
+
+
+def of_tables(found: dict[str, Any]) -> Rows:
+    return [
+        (
+            f"{name}, test log-likelihood, factorized decoder",
+            f"{of['test_log_likelihood']:.2f} ± {of['data_error']:.2f}",
+        )
+        for name, of in found["tables"].items()
+        if "test_log_likelihood" in of
+    ]
+
+
+def of_posteriors(found: dict[str, Any]) -> Rows:
+    summary = found["summary"]
+    return [
+        (
+            f"posteriordb, {summary['posteriors']} posteriors: k-hat below 0.7 and moments within 0.1 "
+            "and 0.15 sd of the reference",
+            f"{summary['of these with moments within 0.1 and 0.15']}, and "
+            f"{summary['silent failures, mean-field included']} silent failures",
+        )
+    ]
+
+
+def of_flow_posteriors(found: dict[str, Any]) -> Rows:
+    return [
+        (
+            f"static MNIST, 50 latents, {of['steps']:,} steps, posterior {name.split('-', 1)[1]}: test "
+            "-ELBO, NLL",
+            f"{of['nelbo']:.2f}, {of['nll']:.2f}",
+        )
+        for name, of in found["runs"].items()
+        if name.startswith("mnist")
+    ]
+
+
+def of_densities(found: dict[str, Any]) -> Rows:
+    return [
+        (
+            f"flow on {name}, {of['parameters']:,} parameters, nats below the ceiling",
+            f"{of['gap']:.3f} ± {of['gap_error']:.3f}",
+        )
+        for name, of in found["densities"].items()
+    ]
+
+
+def of_flows(found: dict[str, Any]) -> Rows:
+    rows: Rows = []
+    if "quality" in found:
+        pairs = [(row["difference"], row["error"]) for row in found["quality"].values()]
+        level = sum(difference >= -2 * error for difference, error in pairs)
+        what = "flows on tables, test log-likelihood no worse than Zuko's within two errors"
+        rows.append((what, f"{level} of {len(pairs)}"))
+    for kind, of in found.get("time", {}).items():
+        if isinstance(of, dict) and "speed_over" in of:
+            speed = ", ".join(f"{ratio:.2f}" for ratio in of["speed_over"].values())
+            rows.append(
+                (f"{kind}, training step, its speed over {', '.join(of['speed_over'])}", speed)
+            )
+    return rows
+
+
+def of_kills(found: dict[str, Any]) -> Rows:
+    what = "runs killed at random and resumed, with the bytes of one never stopped"
+    return [(what, f"{found['identical']} of {found['runs']}, after {found['kills']} kills")]
+
+
+SPEED: dict[str, Callable[[dict[str, Any]], Rows]] = {
+    "throughput": of_throughput,
+    "evaluate": of_evaluate,
+    "evaluate_memory": of_memory,
+    "start": of_start,
+    "em": of_em,
+    "vi_speed": of_vi_speed,
+    "plate": of_plate,
+}
+QUALITY: dict[str, Callable[[dict[str, Any]], Rows]] = {
+    "static_mnist_elbo": of_mnist("one-sample ELBO"),
+    "static_mnist_iwae": of_mnist("IWAE-5"),
+    "discrete_mnist": of_discrete,
+    "binary_tables": of_tables,
+    "posteriordb": of_posteriors,
+    "flow_posteriors": of_flow_posteriors,
+    "toy_densities": of_densities,
+    "flows": of_flows,
+    "kills": of_kills,
+}
 
 
 def printed(action) -> str:
