@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 .PHONY: test demo lint clean
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 demo: $(STAMP)
 	$(BIN)/taut fit digits
