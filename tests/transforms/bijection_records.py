@@ -189,6 +189,8 @@ def of_line_and_plane(
 
 
 ROUGH = {"smooth": False, "step": 0.0625}
+# A spline is the identity outside of its box, and has more kinks within.
+BOXED = {"smooth": False, "step": 0.03125, "ends": (-9.0, 9.0)}
 MASSES: dict[str, Massive] = {
     **of_line_and_plane("actnorm", lambda d, key: ActNorm((d,))),
     **of_line_and_plane("affine", lambda d, key: Affine((d,))),
@@ -201,11 +203,11 @@ MASSES: dict[str, Massive] = {
         "affine-coupling", lambda d, key: AffineCoupling(d, key=key, **NETWORK)
     ),
     **of_line_and_plane(
-        "spline-coupling", lambda d, key: SplineCoupling(d, key=key, **SPLINE), **ROUGH
+        "spline-coupling", lambda d, key: SplineCoupling(d, key=key, **SPLINE), **BOXED
     ),
     **of_line_and_plane("maf", lambda d, key: AffineAutoregressive(d, key=key, **NETWORK)),
     **of_line_and_plane(
-        "spline-maf", lambda d, key: SplineAutoregressive(d, key=key, **SPLINE), **ROUGH
+        "spline-maf", lambda d, key: SplineAutoregressive(d, key=key, **SPLINE), **BOXED
     ),
     "inverse, of maf": one(
         lambda key: Inverse(AffineAutoregressive(2, key=key, **NETWORK)), ends=(-40.0, 40.0)
@@ -233,6 +235,6 @@ MASSES: dict[str, Massive] = {
             Permute((1, 0)),
             AbsoluteValue((2,), Slope(jnp.array([0.3, -1.5]))),
         ],
-        log_base=lambda z: jnp.sum(jnp.log(2.0) + norm.logpdf(z)), **ROUGH,
+        log_base=lambda z: jnp.sum(jnp.log(2.0) + norm.logpdf(z)), **BOXED,
     ),
 }  # fmt: skip

@@ -17,8 +17,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.networks import MLP
 from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.bijections.conditioner import conditioner
 from taut.transforms.bijections.context_vector import ContextVector, check_condition
 from taut.transforms.bijections.transformers import (
     AbstractTransformer,
@@ -27,8 +27,6 @@ from taut.transforms.bijections.transformers import (
 )
 
 __all__ = ["AffineCoupling", "SplineCoupling"]
-
-_START = 0.1  # of the usual size of the last weights: near the identity, with a gradient everywhere
 
 
 class AbstractCoupling(AbstractBijection):
@@ -161,5 +159,4 @@ def _conditioner(
     size = (dim - dim // 2) * transformer.num_parameters
     if known == 0:
         return _Constant(ContextVector(jnp.zeros(size)))
-    network = MLP(known, hidden, size, activation=activation, key=key)
-    return eqx.tree_at(lambda n: n.layers[-1].weight, network, replace_fn=lambda w: _START * w)
+    return conditioner(known, hidden, size, activation=activation, key=key)

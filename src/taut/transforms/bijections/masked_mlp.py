@@ -19,11 +19,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.networks import MLP, activation
 from taut.networks.products import product
+from taut.transforms.bijections.conditioner import conditioner
 from taut.transforms.bijections.context_vector import check_condition
 
 __all__ = ["MaskedMLP"]
-
-_START = 0.1  # of the usual size of the last weights: near the identity, with a gradient everywhere
 
 
 class MaskedMLP(eqx.Module):
@@ -52,9 +51,8 @@ class MaskedMLP(eqx.Module):
         key: PRNGKeyArray,
     ):
         in_size = dim + (condition_dim or 0)
-        network = MLP(in_size, hidden, dim * num_outputs, activation=activation, key=key)
-        self.network = eqx.tree_at(
-            lambda n: n.layers[-1].weight, network, replace_fn=lambda w: _START * w
+        self.network = conditioner(
+            in_size, hidden, dim * num_outputs, activation=activation, key=key
         )
         self.dim, self.num_outputs, self.condition_dim = dim, num_outputs, condition_dim
 

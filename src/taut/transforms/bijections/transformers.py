@@ -1,7 +1,7 @@
 """Monotone functions of a scalar, whose parameters a network gives: the inside of coupling and
 autoregressive layers.
 
-    affine      z = (x - shift) exp(-log_scale),    log_scale = raw / (1 + |raw| / 4), within (-4, 4)
+    affine      z = x exp(log_scale) + shift,    log_scale = raw / (1 + |raw| / 4), within (-4, 4)
     spline      z = (rational quadratic)(x) within the box [-B, B], z = x outside of it
 
 Parameters of zero are the identity. The spline has K bins of learned widths, heights and derivatives at
@@ -60,11 +60,11 @@ class AffineTransformer(AbstractTransformer):
 
     def forward(self, parameters: Float[Array, "n 2"], x: Values) -> tuple[Values, Values]:
         shift, log_scale = _shift_and_log_scale(parameters)
-        return (x - shift) * jnp.exp(-log_scale), -log_scale
+        return x * jnp.exp(log_scale) + shift, log_scale
 
     def inverse(self, parameters: Float[Array, "n 2"], z: Values) -> tuple[Values, Values]:
         shift, log_scale = _shift_and_log_scale(parameters)
-        return z * jnp.exp(log_scale) + shift, log_scale
+        return (z - shift) * jnp.exp(-log_scale), -log_scale
 
 
 def _shift_and_log_scale(parameters: Float[Array, "n 2"]) -> tuple[Values, Values]:
