@@ -129,7 +129,7 @@ RECIPES = {
     "corners": Recipe(square, "actnorm,spline-coupling:4", (64, 64), 16),
     "corners, folded": Recipe(folded, "actnorm,spline-coupling:2", (60, 60), 16),
     "eight-gaussians": Recipe(plane, "actnorm,spline-coupling:4", (64, 64), 16, steps=4000),
-    "four-circles": Recipe(plane, "actnorm,spline-coupling:6", (64, 64), 16, steps=7000),
+    "four-circles": Recipe(plane, "actnorm,spline-coupling:6", (64, 64), 16),
 }
 
 

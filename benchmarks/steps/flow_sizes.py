@@ -12,3 +12,13 @@ KINDS = {
     "spline-coupling": (f"spline-coupling:{LAYERS}", False, True),
     "maf": (f"maf:{LAYERS}", True, False),
 }
+
+
+def kept(dim: int) -> list[list[bool]]:
+    """Which dimensions each coupling of a flow keeps: the first half, after taut's permutations."""
+    order, masks = list(range(dim)), []
+    for layer in range(LAYERS):
+        masks.append([i in order[: dim // 2] for i in range(dim)])
+        # A reversal and a reversed riffle in turn.
+        order = order[::-1] if layer % 2 == 0 else order[1::2][::-1] + order[::2][::-1]
+    return masks

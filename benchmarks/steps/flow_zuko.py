@@ -1,7 +1,7 @@
 """A flow's step in Zuko with PyTorch's Adam.
 
-Couplings are its `NICE`, an MLP and alternating masks, which is faster than its masked flows of two
-passes; autoregressive layers are its `MAF`.
+Couplings are those of its `NICE`, an MLP each, which is faster than its masked flows of two passes, and
+keep the dimensions that taut's keep; autoregressive layers are its `MAF`.
 
 Arguments: rows, steps, kind of layer (see `flow_sizes.py`).
 """
@@ -10,10 +10,12 @@ import sys
 from functools import partial
 
 import torch
-from flow_sizes import BINS, BOX, HIDDEN, KINDS, LAYERS, LEARNING_RATE
+from flow_sizes import BINS, BOX, HIDDEN, KINDS, LAYERS, LEARNING_RATE, kept
 from serve import serve, task
-from zuko.flows import MAF, NICE
-from zuko.lazy import Flow
+from zuko.distributions import DiagNormal
+from zuko.flows import MAF
+from zuko.flows.coupling import GeneralCouplingTransform
+from zuko.lazy import Flow, UnconditionalDistribution
 from zuko.transforms import MonotonicRQSTransform
 
 
@@ -23,8 +25,12 @@ def flow(kind: str, dim: int) -> Flow:
         "univariate": partial(MonotonicRQSTransform, bound=BOX),
         "shapes": [(BINS,), (BINS,), (BINS - 1,)],
     }
-    make = MAF if autoregressive else NICE
-    return make(dim, transforms=LAYERS, hidden_features=HIDDEN, **(splines if spline else {}))
+    choices = {"hidden_features": HIDDEN, **(splines if spline else {})}
+    if autoregressive:
+        return MAF(dim, transforms=LAYERS, **choices)
+    base = UnconditionalDistribution(DiagNormal, torch.zeros(dim), torch.ones(dim), buffer=True)
+    masks = [torch.tensor(mask) for mask in kept(dim)]
+    return Flow([GeneralCouplingTransform(dim, mask=mask, **choices) for mask in masks], base)
 
 
 class Training:
