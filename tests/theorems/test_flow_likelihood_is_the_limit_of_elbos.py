@@ -25,8 +25,8 @@ from taut.guides import ChainPair
 from taut.models import StandardNormal
 from taut.transforms import Affine, AffineCoupling, Chain, Planar
 
-SCALES = (0.04, 0.02, 0.01)
-ROWS = np.array([[0.4, -0.9], [-1.2, 0.3]])
+SCALES = (0.02, 0.01, 0.005)
+ROWS = np.array([[0.9, -0.9], [-1.2, 0.9]])
 STEP = 1e-5  # of central differences: they err by its square, and by rounding over it
 
 
