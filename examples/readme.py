@@ -151,10 +151,11 @@ def of_plate(found: dict[str, Any]) -> Rows:
 def of_mnist(bound: str) -> Callable[[dict[str, Any]], Rows]:
     def rows(found: dict[str, Any]) -> Rows:
         error = math.hypot(found["mc_error"], found["data_error"])
-        minutes = found["facts"]["training seconds"] / 60
+        minutes, cores = found["facts"]["training seconds"] / 60, found["hardware"]["cores"]
         return [
             (
-                f"statically binarized MNIST, 50 latents, {bound}, {minutes:.0f} minutes, test NLL",
+                f"statically binarized MNIST, 50 latents, {bound}, {minutes:.0f} minutes on {cores} "
+                f"core{'s' * (cores > 1)}, test NLL",
                 f"{found['test_nll']:.2f} ± {error:.2f} [{found['published_test_nll']}]",
             )
         ]

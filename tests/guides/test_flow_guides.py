@@ -24,11 +24,6 @@ def moved(tree, seed=1, size=0.3):
     )  # fmt: skip
 
 
-def quick(function):
-    """Compiled without optimization: compiling is most of the time of this file."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
 def posterior(layers="planar,iaf"):
     return moved(FlowPosterior(2, layers, **START, hidden=(8,), key=jax.random.key(0)))
 
@@ -45,12 +40,12 @@ def test_the_density_is_right_by_quadrature(make, float64):
     nodes, weights = trapezoid(-10, 10, 0.05)
     grid = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), -1).reshape(-1, 2)
     mass = np.outer(weights, weights).ravel()
-    log_q = -np.asarray(quick(jax.vmap(lambda z: total(q.terms(z))))(jnp.asarray(grid)))
+    log_q = -np.asarray(jax.jit(jax.vmap(lambda z: total(q.terms(z))))(jnp.asarray(grid)))
     mass = mass * np.exp(log_q)
     assert abs(mass.sum() - 1) < 1e-6
 
-    draws = quick(lambda: q.draw(jax.random.key(2), 4000))()
-    again = quick(jax.vmap(q.terms))(draws.z)[NEG_LOG_Q]
+    draws = jax.jit(lambda: q.draw(jax.random.key(2), 4000))()
+    again = jax.jit(jax.vmap(q.terms))(draws.z)[NEG_LOG_Q]
     np.testing.assert_allclose(again, draws.terms[NEG_LOG_Q], atol=1e-9)
     z = np.asarray(draws.z)
     features = np.concatenate([z, z**2, z[:, :1] * z[:, 1:]], axis=1)
@@ -79,7 +74,7 @@ def gradient(estimator, bound, model, guide):
     def surrogate(arrays):
         return estimator(bound, model, join(arrays, static), datum, key).surrogate
 
-    return quick(jax.grad(surrogate))(arrays)
+    return jax.jit(jax.grad(surrogate))(arrays)
 
 
 def split(guide):
@@ -113,7 +108,7 @@ def test_the_gradient_is_that_of_the_map_and_its_jacobian(float64):
 
         return jnp.mean(jax.vmap(one)(noise))
 
-    for got, wanted in zip(found, quick(jax.grad(by_hand))(arrays), strict=True):
+    for got, wanted in zip(found, jax.jit(jax.grad(by_hand))(arrays), strict=True):
         np.testing.assert_allclose(got, wanted, atol=1e-10)
         assert np.any(got != 0)
 
@@ -149,7 +144,7 @@ def test_a_draw_takes_no_inverse_and_a_density_apart_is_priced():
 
 def test_the_start_is_near_the_gaussian_that_is_given(float64):
     q = FlowPosterior(2, "spline-coupling", **START, key=jax.random.key(0))
-    z, log_q = quick(lambda: q.sample_and_log_prob(jax.random.key(1), 2000))()
+    z, log_q = jax.jit(lambda: q.sample_and_log_prob(jax.random.key(1), 2000))()
     e = np.linalg.solve(START["scale_tril"], (np.asarray(z) - START["loc"]).T).T
     gaussian = -0.5 * (e**2).sum(1) - np.log(2 * np.pi) - np.log(0.8 * 0.4)
     assert np.std(np.asarray(log_q) - gaussian) < 0.1

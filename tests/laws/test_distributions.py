@@ -57,11 +57,6 @@ def test_every_distribution_is_under_the_laws():
     assert classes == {name.split()[0] for name in MEMBERS}
 
 
-def quick(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled as a whole, without optimization: compiling is most of the time of this file."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
 @over_members
 @pytest.mark.usefixtures("float64")
 def test_is_a_pytree_and_batches(name: str):
@@ -69,7 +64,7 @@ def test_is_a_pytree_and_batches(name: str):
     batched = make(*args)
     assert (batched.batch_shape, batched.event_shape) == ((4,), ())
 
-    @quick
+    @jax.jit
     def three_ways(d: Any, args: Any) -> Any:
         """log_prob of the distribution as an argument, rebuilt from its leaves, and mapped over."""
         x = d.sample(jax.random.key(0), (5,))
@@ -83,7 +78,7 @@ def test_is_a_pytree_and_batches(name: str):
     assert np.all(inside)
     np.testing.assert_array_equal(again, expected)
     np.testing.assert_allclose(mapped, expected, rtol=100 * EPS, atol=100 * EPS)
-    constant = quick(lambda x: make(*args).log_prob(x))(x)
+    constant = jax.jit(lambda x: make(*args).log_prob(x))(x)
     np.testing.assert_allclose(constant, expected, rtol=100 * EPS, atol=100 * EPS)
 
 
@@ -92,7 +87,7 @@ def test_is_a_pytree_and_batches(name: str):
 def test_moments_are_those_of_its_draws(name: str):
     args, make = member(name)
 
-    @quick
+    @jax.jit
     def draws_and_moments(*args: Any) -> Any:
         d = make(*args)
         return d.sample(jax.random.key(1), (20_000,)), d.mean, d.variance
@@ -143,7 +138,7 @@ def expectation(
 def test_continuous_bernoulli_equals_quadrature():
     x = np.array([0.0, 0.2, 0.9, 1.0])[:, None]
 
-    @quick
+    @jax.jit
     def all_at_once(logits: Any) -> Any:
         d = ContinuousBernoulli(logits)
         return jnp.exp(d.log_prob(x)), d.cdf(x), d.mean, d.variance, d.entropy()
@@ -174,12 +169,12 @@ def test_continuous_bernoulli_quantiles_and_their_gradient():
         return ContinuousBernoulli(logit).icdf(q)
 
     slope_of = jax.grad(quantile)
-    over_both = quick(jax.vmap(jax.vmap(jax.value_and_grad(quantile), (None, 0)), (0, None)))
-    over_logits = quick(jax.vmap(slope_of, (0, None)))
+    over_both = jax.jit(jax.vmap(jax.vmap(jax.value_and_grad(quantile), (None, 0)), (0, None)))
+    over_logits = jax.jit(jax.vmap(slope_of, (0, None)))
     logits, q = jnp.array(LOGITS), jnp.array([0.01, 0.3, 0.8])
     x, slope = over_both(logits, q)
     np.testing.assert_allclose(
-        quick(lambda logit, x: ContinuousBernoulli(logit[:, None]).cdf(x))(logits, x),
+        jax.jit(lambda logit, x: ContinuousBernoulli(logit[:, None]).cdf(x))(logits, x),
         np.broadcast_to(q, x.shape),
         rtol=1e-12,
     )
@@ -191,7 +186,7 @@ def test_continuous_bernoulli_quantiles_and_their_gradient():
             expected = -moved / density(logit)(float(x[i, j]))
             # `moved` is asked for to 1e-12 and cancels to a thousandth of its terms.
             np.testing.assert_allclose(slope[i, j], expected, rtol=1e-9)
-    curvature = quick(jax.vmap(jax.grad(slope_of), (0, None)))(logits, 0.3)
+    curvature = jax.jit(jax.vmap(jax.grad(slope_of), (0, None)))(logits, 0.3)
     below, above = (over_logits(logits + h, 0.3) for h in (-1e-4, 1e-4))
     # Central differences: truncation near h^2, rounding near eps / h, both below 1e-7.
     np.testing.assert_allclose(curvature, (above - below) / 2e-4, atol=1e-7)
@@ -200,13 +195,13 @@ def test_continuous_bernoulli_quantiles_and_their_gradient():
 def test_continuous_bernoulli_is_finite_in_float32():
     logits = jnp.array([-200.0, -50.0, -1e-8, 0.0, 1e-8, 50.0, 200.0], jnp.float32)
     x = jnp.array([0.0, 0.5, 1.0])[:, None]
-    log_prob = quick(jax.grad(lambda logit: jnp.sum(ContinuousBernoulli(logit).log_prob(x))))
+    log_prob = jax.jit(jax.grad(lambda logit: jnp.sum(ContinuousBernoulli(logit).log_prob(x))))
     assert np.isfinite(log_prob(logits)).all()
     q = jnp.array([0.0, 1e-7, 0.5, 1.0])[:, None]
     quantile = jax.vmap(
         jax.value_and_grad(lambda logit, q: ContinuousBernoulli(logit).icdf(q)), (0, None)
     )
-    x, slope = quick(jax.vmap(quantile, (None, 0)))(logits, q[:, 0])
+    x, slope = jax.jit(jax.vmap(quantile, (None, 0)))(logits, q[:, 0])
     assert np.all((x >= 0) & (x <= 1))
     assert np.isfinite(slope).all()
 
@@ -217,7 +212,7 @@ def test_continuous_bernoulli_draws_are_differentiable():
     def draws(logit: Any) -> Any:
         return ContinuousBernoulli(logit).sample(jax.random.key(0), (20_000,))
 
-    slopes = quick(jax.jacfwd(draws))(jnp.array(1.5))
+    slopes = jax.jit(jax.jacfwd(draws))(jnp.array(1.5))
     slopes = np.asarray(slopes, np.float64)
     error = slopes.std() / np.sqrt(slopes.size)
     assert abs(slopes.mean() - float(ContinuousBernoulli(1.5).variance)) < 5 * error
@@ -234,7 +229,7 @@ def test_discretized_logistic_sums_to_one_with_its_moments(levels: int):
     log_scale = jnp.array([-12.0, -4.0, -1.0, 0.0, 5.0])
     d = DiscretizedLogistic(loc, log_scale, levels=levels)
     x = d.enumerate_support()
-    mass = np.exp(np.asarray(quick(d.log_prob)(x)))
+    mass = np.exp(np.asarray(jax.jit(d.log_prob)(x)))
     np.testing.assert_allclose(mass.sum(0), 1.0, rtol=levels * 8 * EPS)
     mean = (mass * np.asarray(x)).sum(0)
     np.testing.assert_allclose(d.mean, mean, atol=levels * 8 * EPS)
@@ -263,7 +258,7 @@ def test_discretized_logistic_is_finite_far_out_in_float32(x: float):
     loc, log_scale = jnp.meshgrid(
         jnp.array([-50.0, -1.0, 0.5, 2.0, 50.0]), jnp.linspace(-10, 50, 7)
     )
-    value, gradient = quick(jax.value_and_grad(total))((loc, log_scale))
+    value, gradient = jax.jit(jax.value_and_grad(total))((loc, log_scale))
     assert np.isfinite(value)
     assert all(np.isfinite(g).all() for g in gradient)
 
@@ -324,7 +319,7 @@ def test_inverse_cdf_gradients_are_unbiased(make: Callable[..., Any], moment: Ca
         return InverseCDF(make(t)).sample(jax.random.key(2), (20_000,)) ** 2
 
     t = jnp.array(0.4)
-    slopes = quick(jax.jacfwd(squares))(t)
+    slopes = jax.jit(jax.jacfwd(squares))(t)
     slopes = np.asarray(slopes, np.float64)
     error = slopes.std() / np.sqrt(slopes.size)
     expected = float(jax.grad(moment)(t))

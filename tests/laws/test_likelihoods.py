@@ -145,20 +145,12 @@ CASES = [
 over_cases = pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
 
 
-def quick(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled as a whole, without optimization: compiling is most of the time of this file.
-
-    Likelihoods are arguments, not constants, so that the laws of a member share what is compiled.
-    """
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
-@quick
+@jax.jit
 def log_prob(likelihood: Any, x: Any, outputs: Any, mask: Any = None) -> Any:
     return likelihood.log_prob(x, outputs, mask)
 
 
-@quick
+@jax.jit
 def value_and_gradient(likelihood: Any, x: Any, outputs: Any, mask: Any) -> Any:
     """With respect to the shared parameters and the outputs."""
     return jax.value_and_grad(lambda args: args[0].log_prob(x, args[1], mask))(
@@ -166,7 +158,7 @@ def value_and_gradient(likelihood: Any, x: Any, outputs: Any, mask: Any) -> Any:
     )
 
 
-@quick
+@jax.jit
 def cells_given(likelihood: Any, outputs: Any, row: Any, x: Any) -> Any:
     """log p(x | outputs, the row's total), and the mean."""
     given = likelihood.given(outputs, row)
@@ -265,7 +257,7 @@ def test_equals_scipy(case: Case):
 def test_distribution_has_the_shape_of_the_data_and_draws_what_check_accepts(name: str):
     likelihood = made(next(case for case in CASES if case.name == name))
 
-    @quick
+    @jax.jit
     def all_at_once(outputs: Any) -> Any:
         distribution = likelihood(outputs)
         assert (distribution.batch_shape, distribution.event_shape) == (SHAPE, ())
@@ -350,8 +342,8 @@ def test_bernoulli_has_right_derivatives_at_zero():
         return Bernoulli().log_prob(jnp.ones(1), logit[None, None])
 
     zero = jnp.zeros(())
-    assert quick(jax.grad(of_logit))(zero) == 0.5
-    assert quick(jax.grad(jax.grad(of_logit)))(zero) == -0.25
+    assert jax.jit(jax.grad(of_logit))(zero) == 0.5
+    assert jax.jit(jax.grad(jax.grad(of_logit)))(zero) == -0.25
 
 
 @pytest.mark.parametrize("size", [1, 13, 17, 48, 49])
@@ -390,7 +382,7 @@ def test_floor_bounds_the_density_of_a_constant_cell(name: str):
 def test_an_empty_row_of_a_library_is_certain():
     likelihood = Poisson(library=True)
     row = lambda outputs: likelihood.log_prob(jnp.zeros(3), outputs)  # noqa: E731
-    value, gradient = quick(jax.value_and_grad(row))(jnp.zeros((1, 3)))
+    value, gradient = jax.jit(jax.value_and_grad(row))(jnp.zeros((1, 3)))
     assert abs(value) <= 100 * EPS
     assert np.isfinite(gradient).all()
 

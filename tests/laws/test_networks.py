@@ -26,11 +26,6 @@ over_networks = pytest.mark.parametrize(
 )
 
 
-def quick(function):
-    """Compiled without optimization: compiling is most of the time of this file."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
 def made(name, shape, *, asked=(4, 6), num_outputs=2, activation="softplus"):
     """An encoder to 5 features and a decoder from 3 latents."""
     network = NETWORKS[name]
@@ -56,7 +51,7 @@ def test_shapes_hold_and_the_gradient_reaches_every_parameter(name, shape):
     z = jax.random.normal(jax.random.key(2), (3,))
     weights = jax.random.normal(jax.random.key(3), (2 * math.prod(shape),))
 
-    @quick
+    @jax.jit
     def gradients(networks):
         def total(networks):
             features, outputs = networks[0](x), networks[1](z)

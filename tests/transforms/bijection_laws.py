@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from bijection_records import Massive, Record, moved
 from known_models import trapezoid
-from layer_laws import quick, refuse_idle
+from layer_laws import refuse_idle
 
 from taut.core import total
 from taut.transforms import Chain
@@ -31,8 +31,7 @@ def same(layer: Any) -> Any:
 
 def made(layer: Callable[[Any], Any]) -> Any:
     """By one compiled program, which is faster than compiling each of its operations."""
-    options = {"xla_backend_optimization_level": 0}
-    return eqx.filter_jit(layer, compiler_options=options)(jax.random.key(0))
+    return eqx.filter_jit(layer)(jax.random.key(0))
 
 
 class Case(NamedTuple):
@@ -119,7 +118,7 @@ def _along_lines(case: Case, direction: int) -> Callable[..., Any]:
         (value, first), (_, second) = jax.jvp(slope, (arrays, v), line)
         return value, _row(first), _row(second)
 
-    return quick(jax.vmap(along))
+    return jax.jit(jax.vmap(along))
 
 
 def _row(pair: Any) -> Any:
@@ -186,7 +185,7 @@ def every_parameter_has_a_gradient(case: Case) -> None:
         out, log_det = jax.vmap(case.directions(arrays)[1])(z, case.conditions)
         return jnp.sum(log_det) + jnp.sum(jnp.sin(3 * out))
 
-    gradients = quick(lambda arrays: (jax.grad(density)(arrays), jax.grad(draws)(arrays)))
+    gradients = jax.jit(lambda arrays: (jax.grad(density)(arrays), jax.grad(draws)(arrays)))
     for gradient in gradients(case.start):
         for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
             if _name(path) in case.fixed:
@@ -198,7 +197,7 @@ def every_parameter_has_a_gradient(case: Case) -> None:
 def loss_in_float32(case: Case, sides: tuple[Side, Side]) -> float:
     """The largest difference to float64 of images and log-determinants, relative to their size."""
 
-    @quick
+    @jax.jit
     def both(arrays: Any, x: Any, z: Any, c: Any) -> Any:
         encode, decode = case.directions(arrays)
         return jax.vmap(encode)(x, c), jax.vmap(decode)(z, c)
@@ -238,7 +237,7 @@ def mass_is_one(massive: Massive, change: Change = same) -> None:
         return jnp.exp(log_base + total(inference) + total(chain.generative_terms(x, path)))
 
     function = density if massive.smooth else jax.value_and_grad(density)
-    over_points = quick(jax.vmap(function, in_axes=(0, None)))
+    over_points = jax.jit(jax.vmap(function, in_axes=(0, None)))
     found = over_points(points.reshape(-1, massive.dim), moved(arrays))
     allowed = TOLERANCE
     if massive.smooth:

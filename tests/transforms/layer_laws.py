@@ -62,11 +62,6 @@ class Fixed(AbstractPrior):
         return self.distribution
 
 
-def quick(function: Callable) -> Callable:
-    """Compiled without optimization: compiling is most of the time of these files."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
 def minted(pair: ChainPair, x: Any, key: Any, num: int) -> Any:
     model, guide = pair.bind()
     return particles(model, guide, guide, Datum(x=x), key, num)
@@ -80,7 +75,7 @@ def log_evidence(pair: ChainPair, points: Any) -> np.ndarray:
         assert made.exhaustive
         return log_weighted_sum(made.log_mass, made.log_w)
 
-    return np.asarray(quick(jax.vmap(one))(jnp.asarray(points)))
+    return np.asarray(jax.jit(jax.vmap(one))(jnp.asarray(points)))
 
 
 def total_mass_is_one_and_draws_follow_it(record: Record, layer: Any = None) -> None:
@@ -98,7 +93,7 @@ def total_mass_is_one_and_draws_follow_it(record: Record, layer: Any = None) -> 
         base_key, key = jax.random.split(key)
         return model.sample(as_proposal(model.prior()).draw(base_key, 1).z[0], key)
 
-    x = quick(jax.vmap(draw))(jax.random.split(jax.random.key(1), num))
+    x = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(1), num))
     assert x.shape[1:] == pair.chain.x_shape
     agree_in_mean(features(np.asarray(x)), mass @ features(points))
 
@@ -126,7 +121,7 @@ def density_is_known(record: Record, layer: Any = None) -> None:
         return -total(pair.chain.layers[0].inference_terms(x, z)), log_w(pair, x, (z,))
 
     over_rows = jax.vmap(jax.vmap(log_q_and_w, in_axes=(None, 0)))
-    log_q, weight = quick(over_rows)(rows, jnp.asarray(np.stack(points)))
+    log_q, weight = jax.jit(over_rows)(rows, jnp.asarray(np.stack(points)))
     average = np.sum(np.stack(weights) * np.exp(np.asarray(log_q + weight)), axis=1)
     np.testing.assert_allclose(np.log(average), known, rtol=0, atol=ROUNDING)
 
@@ -142,7 +137,7 @@ def directions_agree(record: Record, layer: Any = None) -> None:
     layer = record.layer() if layer is None else layer
     x = jnp.asarray(record.rows[0])
 
-    @quick
+    @jax.jit
     @jax.vmap
     def at(key: Any) -> Any:
         z, terms = layer.encode(x, key)
@@ -178,7 +173,7 @@ def density_over_the_fibre_is_normalized(record: Record, layer: Any, drawn: np.n
         assert record.fibre_rule is not None
         points, weights = map(jnp.asarray, record.fibre_rule(np.asarray(x)))
 
-    @quick
+    @jax.jit
     @jax.vmap
     def at(z: Any) -> Any:
         return total(layer.inference_terms(x, z)), layer.decode(z)
@@ -216,7 +211,7 @@ def every_parameter_has_a_gradient(record: Record) -> float:
         found = jax.vmap(lambda x, path: log_w(whole, x, path))(rows, paths)
         return jnp.sum(found), found
 
-    (_, wide), gradient = quick(jax.value_and_grad(weights, has_aux=True))(arrays, rows, paths)
+    (_, wide), gradient = jax.jit(jax.value_and_grad(weights, has_aux=True))(arrays, rows, paths)
     refuse_idle(gradient.chain.layers[0])
     if record.sampled:
         refuse_idle(jax.tree.leaves(gradient_of_draws(record)))
@@ -224,7 +219,7 @@ def every_parameter_has_a_gradient(record: Record) -> float:
         lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a, (arrays, rows, paths)
     )
     with jax.enable_x64(False):
-        _, rounded = quick(weights)(*narrow)
+        _, rounded = jax.jit(weights)(*narrow)
     assert rounded.dtype == jnp.float32
     return float(np.max(np.abs(np.asarray(rounded, np.float64) - np.asarray(wide))))
 
@@ -243,7 +238,7 @@ def gradient_of_draws(record: Record) -> list[Any]:
         found = whole.decode(z, key) if layer.deterministic_encode else whole.encode(row, key).z
         return jnp.sum(jnp.sin(3 * found))
 
-    gradient = quick(jax.grad(drawn))(arrays)
+    gradient = jax.jit(jax.grad(drawn))(arrays)
     return [getattr(gradient, name) for name in record.sampled]
 
 

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flowjax import bijections as theirs
-from layer_laws import quick
 from scipy.optimize import brentq
 
 from taut.core import InputError
@@ -43,7 +42,7 @@ def test_the_root_is_that_of_brent_and_has_the_derivatives_of_an_inverse_functio
     c = np.array([-1 + 1e-6, -0.9, -0.3, 0.0, 0.5, 3.0, 1e6])[:, None]
     s = np.array([-1e8, -30.0, -2.0, -1e-3, 0.0, 0.4, 5.0])[None]
     c, s = (grid.ravel() for grid in np.broadcast_arrays(c, s))
-    a = np.asarray(quick(jax.vmap(tanh_root))(c, s))
+    a = np.asarray(jax.jit(jax.vmap(tanh_root))(c, s))
     by_brent = [
         brentq(
             lambda a, c=c, s=s: a + c * np.tanh(a) - s, s - abs(c) - 1, s + abs(c) + 1, xtol=1e-14
@@ -58,7 +57,7 @@ def test_the_root_is_that_of_brent_and_has_the_derivatives_of_an_inverse_functio
     sech2, tanh = 1 / np.cosh(a) ** 2, np.tanh(a)
     first, second = 1 + c * sech2, -2 * c * sech2 * tanh
     slope = jax.grad(tanh_root, argnums=1)
-    by_s = quick(jax.vmap(lambda c, s: (slope(c, s), jax.grad(slope, argnums=1)(c, s))))(
+    by_s = jax.jit(jax.vmap(lambda c, s: (slope(c, s), jax.grad(slope, argnums=1)(c, s))))(
         c, a + c * tanh
     )
     np.testing.assert_allclose(by_s[0], 1 / first, rtol=1e-12)
@@ -82,7 +81,7 @@ def test_parameters_of_zero_are_the_identity(make, shown):
         zero.parameters.own[list(shown)] = [0.3, -1.2, 0.7, 0.4][: len(shown)]
     x = jnp.array([0.3, -1.7, 7.0])
 
-    @quick
+    @jax.jit
     def both(zero: Any) -> Any:
         c = jnp.array([1.0, -1.0])
         return zero.encode_and_log_det(x, c), zero.decode_and_log_det(x, c)
@@ -97,7 +96,7 @@ def test_actnorms_are_started_one_after_the_other(float64):
     normal = np.random.default_rng(0).normal
     x = np.stack([5 + 3 * normal(size=50), np.full(50, 2.0), normal(size=50)], 1)
     chain = Chain([ActNorm((3,)), AbsoluteValue((3,)), ActNorm((3,))])
-    begun = quick(lambda x: started(chain, x, key=KEY))(x)
+    begun = jax.jit(lambda x: started(chain, x, key=KEY))(x)
     scale = np.array([x[:, 0].std(), 1, x[:, 2].std()])
     np.testing.assert_allclose(begun.layers[0].shift, -x.mean(0), atol=1e-12)
     np.testing.assert_allclose(begun.layers[0].log_scale, -np.log(scale), atol=1e-12)
@@ -111,7 +110,7 @@ def test_actnorms_are_started_one_after_the_other(float64):
 def test_a_logit_has_no_density_outside_of_its_bounds_and_a_finite_gradient(x):
     layer = Logit((2,), margin=0.0)
 
-    @quick
+    @jax.jit
     def look(x: Any) -> Any:
         log_det = layer.encode_and_log_det(x)[1]
         return log_det, jax.grad(lambda x: sum(layer.encode_and_log_det(x)).sum())(x)

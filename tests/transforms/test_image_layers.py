@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from known_models import trapezoid
-from layer_laws import plane, quick, refuse_idle
+from layer_laws import plane, refuse_idle
 
 import taut.transforms.images
 from taut.core import InputError
@@ -87,7 +87,7 @@ class Directions(NamedTuple):
 def both_directions(layer: Any) -> Directions:
     x = jax.random.normal(jax.random.key(2), layer.x_shape)
 
-    @quick
+    @jax.jit
     def at(x: Any) -> Any:
         encode = lambda v: (lambda z, d: (z, (z, d)))(*layer.encode_and_log_det(v))  # noqa: E731
         decode = lambda v: (lambda z, d: (z, (z, d)))(*layer.decode_and_log_det(v))  # noqa: E731
@@ -131,7 +131,7 @@ def test_every_parameter_has_a_gradient_where_it_starts(record, float64):
     x = jax.random.normal(jax.random.key(3), layer.x_shape)
     z = jax.random.normal(jax.random.key(4), layer.z_shape)
 
-    @quick
+    @jax.jit
     def gradients(arrays: Any) -> Any:
         def density(arrays: Any) -> Any:
             latent, log_det = eqx.combine(arrays, rest).encode_and_log_det(x)
@@ -153,7 +153,7 @@ def test_float32_loses_no_more_than_stated(record, float64):
     layer = made(record)
     arrays, rest = eqx.partition(layer, eqx.is_inexact_array)
     x = jax.random.normal(jax.random.key(5), layer.x_shape, jnp.float32).astype(jnp.float64)
-    at = quick(lambda arrays, x: eqx.combine(arrays, rest).encode_and_log_det(x))
+    at = jax.jit(lambda arrays, x: eqx.combine(arrays, rest).encode_and_log_det(x))
     wide = at(arrays, x)
     with jax.enable_x64(False):
         narrow = at(*jax.tree.map(lambda a: a.astype(jnp.float32), (arrays, x)))
@@ -180,7 +180,7 @@ def test_a_multi_scale_chain_has_mass_one(float64):
         z, log_det = guide.chain.encode_and_log_det(x.reshape(shape))
         return model.prior().log_prob(z) + log_det
 
-    mass = weights * np.exp(quick(jax.vmap(log_density))(jnp.asarray(points)))
+    mass = weights * np.exp(jax.jit(jax.vmap(log_density))(jnp.asarray(points)))
     assert abs(mass.sum() - 1) < 1e-9
 
 

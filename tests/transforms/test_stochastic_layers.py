@@ -15,7 +15,6 @@ from layer_laws import (
     every_parameter_has_a_gradient,
     minted,
     plane,
-    quick,
     total_mass_is_one_and_draws_follow_it,
 )
 from scipy.stats import multivariate_normal, norm
@@ -106,7 +105,7 @@ def test_draws_carry_and_follow_their_density(float64):
     x, z = jnp.array([0.7]), jnp.array([-0.4])
     keys = jax.random.split(jax.random.key(0), 4000)
 
-    @quick
+    @jax.jit
     @jax.vmap
     def draws(key):
         latent, terms = layer.encode(x, key)
@@ -121,7 +120,7 @@ def test_draws_carry_and_follow_their_density(float64):
     np.testing.assert_allclose(carried, again, rtol=1e-11)
     nodes, weights = line(x)
 
-    @quick
+    @jax.jit
     @jax.vmap
     def densities(node):
         own = layer.inference_terms(x, node)[NEG_LOG_Q]

@@ -92,8 +92,9 @@ def ascend_minibatches(
     assert rows is not None
     route = _from_independent(part, generator) if pilot is None else _whitened(part, density, pilot)
     data = jax.device_put(datum.x)
+    key = jax.random.key(int(generator.integers(2**31)))
     algorithm = minibatch(
-        route.model, route.guide, data, key=_key(generator), step_size=_FIRST_SIZE,
+        route.model, route.guide, data, key=key, step_size=_FIRST_SIZE,
         estimator=StickingTheLanding(),
     )  # fmt: skip
     run, state = compiled_steps(algorithm), algorithm.init()
@@ -195,7 +196,3 @@ def _check(q: Gaussian, guide: StructuredGuide, values: np.ndarray, step: int) -
             "a proper prior for every parameter",
             where="improper posterior",
         )
-
-
-def _key(generator: np.random.Generator) -> Any:
-    return jax.random.key(int(generator.integers(2**31)))

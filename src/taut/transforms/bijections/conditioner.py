@@ -1,8 +1,10 @@
-"""The network that gives a coupling or autoregressive layer its parameters, as it starts.
+"""The network that gives a coupling or autoregressive layer its parameters.
 
-last weights      a tenth of their usual size: the layer is near the identity, with a gradient everywhere
-hidden biases     uniform in (-1, 1) / sqrt(inputs): the kinks of the units are spread over the data,
-                  rather than all at zero, which is what a unit that sees one dimension has else
+It starts near the identity, with a gradient everywhere:
+
+    last weights      a tenth of their usual size
+    hidden biases     uniform in (-1, 1) / sqrt(inputs), which spreads the kinks of the units over the
+                      data; with zero biases all units that see one dimension have theirs at its zero
 """
 
 import math

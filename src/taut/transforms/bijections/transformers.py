@@ -1,11 +1,13 @@
 """Monotone functions of a scalar, whose parameters a network gives: the inside of coupling and
 autoregressive layers.
 
-    affine      z = x exp(log_scale) + shift,    log_scale = raw / (1 + |raw| / 4), within (-4, 4)
+    affine      z = x exp(log_scale) + shift,    log_scale = (8 / pi) atan(pi raw / 8), within (-4, 4)
     spline      z = (rational quadratic)(x) within the box [-B, B], z = x outside of it
 
-Parameters of zero are the identity. The spline has K bins of learned widths, heights and derivatives at
-the inner knots; its slope at the ends of the box is one, so that it is continuously differentiable.
+Parameters of zero are the identity. The squash of log_scale is analytic, and approaches its bound as
+1 / |raw| does, so that its gradient is not lost there. The spline has K bins of learned widths, heights
+and derivatives at the inner knots; its slope at the ends of the box is one, so that it is continuously
+differentiable.
 
 Source: Dinh, Sohl-Dickstein and Bengio, Density estimation using Real NVP (ICLR 2017), equation 7;
 Durkan, Bekasov, Murray and Papamakarios, Neural spline flows (NeurIPS 2019), section 3.1 and
@@ -69,7 +71,8 @@ class AffineTransformer(AbstractTransformer):
 
 def _shift_and_log_scale(parameters: Float[Array, "n 2"]) -> tuple[Values, Values]:
     shift, raw = parameters[:, 0], parameters[:, 1]
-    return shift, raw / (1 + jnp.abs(raw) / _LOG_SCALE)
+    most = 2 * _LOG_SCALE / math.pi
+    return shift, most * jnp.arctan(raw / most)
 
 
 class SplineTransformer(AbstractTransformer):
