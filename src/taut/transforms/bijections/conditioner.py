@@ -3,8 +3,9 @@
 It starts near the identity, with a gradient everywhere:
 
     last weights      a tenth of their usual size
-    hidden biases     uniform in (-1, 1) / sqrt(inputs), which spreads the kinks of the units over the
-                      data; with zero biases all units that see one dimension have theirs at its zero
+    hidden layers     weights and biases uniform in (-1, 1) / sqrt(inputs), which spreads the kinks of
+                      the units over the data; with zero biases all units that see one dimension have
+                      theirs at its zero
 """
 
 import math
@@ -14,7 +15,7 @@ import equinox as eqx
 import jax
 from jaxtyping import PRNGKeyArray
 
-from taut.networks import MLP
+from taut.networks import MLP, Linear
 
 __all__ = ["conditioner"]
 
@@ -32,13 +33,22 @@ def conditioner(
     """A multilayer perceptron with those starting values."""
     network_key, *keys = jax.random.split(key, 1 + len(hidden))
     network = MLP(in_size, hidden, out_size, activation=activation, key=network_key)
-    biases = [
-        jax.random.uniform(k, layer.bias.shape, layer.bias.dtype, -1, 1)
-        / math.sqrt(layer.weight.shape[0])
-        for k, layer in zip(keys, network.layers[:-1], strict=True)
-    ]
+    *layers, last = network.layers
+    layers = [_spread(layer, k) for layer, k in zip(layers, keys, strict=True)]
+    last = eqx.tree_at(lambda layer: layer.weight, last, _START * last.weight)
+    return eqx.tree_at(lambda n: n.layers, network, (*layers, last))
+
+
+def _spread(layer: Linear, key: PRNGKeyArray) -> Linear:
+    """The layer with uniform weights and biases."""
+    weight_key, bias_key = jax.random.split(key)
+    bound = 1 / math.sqrt(layer.weight.shape[0])
+    weight, bias = layer.weight, layer.bias
     return eqx.tree_at(
-        lambda n: [n.layers[-1].weight, *(layer.bias for layer in n.layers[:-1])],
-        network,
-        [_START * network.layers[-1].weight, *biases],
+        lambda layer: (layer.weight, layer.bias),
+        layer,
+        (
+            jax.random.uniform(weight_key, weight.shape, weight.dtype, -bound, bound),
+            jax.random.uniform(bias_key, bias.shape, bias.dtype, -bound, bound),
+        ),
     )

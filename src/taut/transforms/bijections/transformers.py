@@ -1,13 +1,14 @@
 """Monotone functions of a scalar, whose parameters a network gives: the inside of coupling and
 autoregressive layers.
 
-    affine      z = x exp(log_scale) + shift,    log_scale = (8 / pi) atan(pi raw / 8), within (-4, 4)
+    affine      z = x exp(log_scale) + shift,    log_scale within (-3, 3)
     spline      z = (rational quadratic)(x) within the box [-B, B], z = x outside of it
 
-Parameters of zero are the identity. The squash of log_scale is analytic, and approaches its bound as
-1 / |raw| does, so that its gradient is not lost there. The spline has K bins of learned widths, heights
-and derivatives at the inner knots; its slope at the ends of the box is one, so that it is continuously
-differentiable.
+Parameters of zero are the identity. The spline has K bins of learned widths, heights and slopes at the
+inner knots, log-slopes within (-7, 7); its slope at the ends of the box is one, so that it is
+continuously differentiable. Logarithms keep within (-b, b) by (2 b / pi) atan(pi raw / (2 b)), which is
+analytic, has slope one at zero and approaches its bound as 1 / |raw| does, so that its gradient is not
+lost there.
 
 Source: Dinh, Sohl-Dickstein and Bengio, Density estimation using Real NVP (ICLR 2017), equation 7;
 Durkan, Bekasov, Murray and Papamakarios, Neural spline flows (NeurIPS 2019), section 3.1 and
@@ -29,9 +30,8 @@ from taut.core import InputError
 __all__ = ["AbstractTransformer", "AffineTransformer", "SplineTransformer"]
 
 _LEAST_BIN = 1e-3  # of the box, as in the authors' code
-_LEAST_SLOPE = 1e-3
-_RAW_ONE = math.log(math.expm1(1 - _LEAST_SLOPE))  # the raw derivative whose slope is one
-_LOG_SCALE = 4.0
+_LOG_SLOPE = 7.0  # a factor of 1100
+_LOG_SCALE = 3.0  # a factor of 20 a layer
 
 Values = Float[Array, " n"]
 
@@ -70,9 +70,12 @@ class AffineTransformer(AbstractTransformer):
 
 
 def _shift_and_log_scale(parameters: Float[Array, "n 2"]) -> tuple[Values, Values]:
-    shift, raw = parameters[:, 0], parameters[:, 1]
-    most = 2 * _LOG_SCALE / math.pi
-    return shift, most * jnp.arctan(raw / most)
+    return parameters[:, 0], _within(_LOG_SCALE, parameters[:, 1])
+
+
+def _within(bound: float, raw: Array) -> Array:
+    most = 2 * bound / math.pi
+    return most * jnp.arctan(raw / most)
 
 
 class SplineTransformer(AbstractTransformer):
@@ -127,13 +130,14 @@ class SplineTransformer(AbstractTransformer):
     def _bin(self, raw: Float[Array, " P"], value: Array, *, by_x: bool) -> "_Bin":
         """The bin that holds a value within the box."""
         xs, zs = self._knots(raw[: self.bins]), self._knots(raw[self.bins : 2 * self.bins])
-        ends = jnp.full(1, _RAW_ONE, raw.dtype)
-        slopes = jnp.concatenate([ends, raw[2 * self.bins :] + _RAW_ONE, ends])
+        ends = jnp.zeros(1, raw.dtype)
+        slopes = jnp.concatenate([ends, raw[2 * self.bins :], ends])
         inner = (xs if by_x else zs)[1:-1]
         table = jnp.stack([xs, zs, slopes])
         k = jnp.sum(value >= inner)
         (x, z, left), (x1, z1, right) = table[:, k], table[:, k + 1]
-        return _Bin(x, z, x1 - x, z1 - z, _slope(left), _slope(right))
+        left, right = jnp.exp(_within(_LOG_SLOPE, left)), jnp.exp(_within(_LOG_SLOPE, right))
+        return _Bin(x, z, x1 - x, z1 - z, left, right)
 
     def _knots(self, raw: Float[Array, " K"]) -> Float[Array, " K1"]:
         parts = _LEAST_BIN + (1 - _LEAST_BIN * self.bins) * jax.nn.softmax(raw)
@@ -151,10 +155,6 @@ class _Bin(NamedTuple):
     height: Array
     left: Array
     right: Array
-
-
-def _slope(raw: Array) -> Array:
-    return _LEAST_SLOPE + jax.nn.softplus(raw)
 
 
 def _rational_quadratic(bin_: _Bin, xi: Array) -> tuple[Array, Array]:
