@@ -79,6 +79,20 @@ def test_the_norm_of_an_averaged_reference_is_unbiased():
     assert (noisy[0] ** 2).sum() > 10  # the norm of one block is no measure of it
 
 
+def test_a_bias_that_was_not_measured_is_given_as_a_limit_that_holds():
+    """The root of a noisy square is no bias of an unbiased gradient; the limit covers the truth."""
+    truth, limits = 0.05, []
+    for seed in range(40):
+        reference = 3 * np.ones((1, 20))
+        moments = gradient_moments(
+            draws((1 + truth) * reference[0], np.ones(20), 100, seed), reference
+        )
+        limits.append(moments.relative_bias_limit)
+        assert moments.relative_bias < moments.relative_bias_limit
+    assert np.mean(np.asarray(limits) > truth) > 0.8
+    assert np.median(limits) < 0.15
+
+
 def test_a_mistaken_estimator_is_caught_and_not_recommended(float64):
     bench = gradient_bench(
         GAUSSIAN, ROWS, ELBO(kl="sampled", num_draws=32), key=jax.random.key(0), num_repeats=200,

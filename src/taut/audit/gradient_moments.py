@@ -59,6 +59,12 @@ class GradientMoments(NamedTuple):
         norm = math.sqrt(max(self.squared_norm, 1e-300))
         return self.squared_bias_error / (2 * math.sqrt(spread)) / norm
 
+    @property
+    def relative_bias_limit(self) -> float:
+        """The largest relative bias within two standard errors of the squared one."""
+        most = max(self.squared_bias + 2 * self.squared_bias_error, 0.0)
+        return math.sqrt(most / max(self.squared_norm, 1e-300))
+
 
 def gradient_moments(
     gradients: Float[np.ndarray, "N P"], references: Float[np.ndarray, "#N P"]

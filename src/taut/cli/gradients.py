@@ -160,6 +160,7 @@ def _plain(bench: "GradientBench") -> dict[str, Any]:
                     group: {
                         "bias_relative": moments.relative_bias,
                         "bias_relative_error": moments.relative_bias_error,
+                        "bias_relative_limit": moments.relative_bias_limit,
                         "biased": moments.biased,
                         "variance": moments.variance,
                         "variance_error": moments.variance_error,
