@@ -16,7 +16,7 @@ from jaxtyping import PRNGKeyArray
 from taut.api.em_candidate import Candidate, fit_offline, fit_online, skeleton_of
 from taut.api.em_data import EMData, in_memory, on_disk
 from taut.api.fitted import Fit, as_key
-from taut.api.fitting import device
+from taut.api.measuring import device
 from taut.architectures import FA, GMM, LCA, PPCA
 from taut.core import Estimate, InputError
 from taut.guides import ExactPair

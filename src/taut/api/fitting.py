@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,22 +14,21 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
-import taut
 from taut.api.algorithms import WakeSleep, check_gradient, check_wake_sleep, departures
 from taut.api.algorithms import algorithm as algorithm_of
 from taut.api.check import check_rows, check_step
 from taut.api.fitted import Fit, as_key
+from taut.api.measuring import device, measure, versions
 from taut.api.resuming import begin, fingerprint
 from taut.architectures import ARCHITECTURES, VAE, AbstractArchitecture, Flow
 from taut.audit.code_use import code_use
 from taut.bounds import ELBO, IWAE, AbstractBound
-from taut.core import AbstractPair, Datum, Estimate, InputError, nearest
+from taut.core import Datum, Estimate, InputError, nearest
 from taut.data import Data, StreamedRows, load_data, steps_per_epoch
-from taut.evidence import BASELINE_ROWS, expected_bound, importance_sampling, independent_columns
+from taut.evidence import BASELINE_ROWS, expected_bound
 from taut.gradients import AbstractEstimator
 from taut.guides import QuantizedPair
 from taut.inference import averaged
-from taut.models import ChainModel, LatentVariableModel
 from taut.training import (
     Loop,
     Plateau,
@@ -263,7 +261,7 @@ def fit(
         "training seconds": round(trained - started, 2),
         "evaluation seconds": round(finished - trained, 2),
         "device": device(),
-        "versions": _versions(),
+        "versions": versions(),
         "particles": num_particles,
     }
     facts |= {f"{choice} chosen because": reason for choice, reason in reasons.items()}
@@ -288,58 +286,6 @@ def fit(
         result.save_model(run)
         run.write_summary(estimates, facts)
     return result
-
-
-def measure(
-    pair: AbstractPair,
-    data: Data,
-    train_rows: Datum,
-    test_rows: Datum,
-    key: PRNGKeyArray,
-    num_particles: int,
-) -> dict[str, Estimate]:
-    """The numbers at the end of a fit, by name; all on the test rows."""
-    evidence = importance_sampling(pair, test_rows, key=key, num_particles=num_particles)
-    model, _ = pair.bind()
-    bits = evidence.log_evidence.scaled(
-        -1 / (data.schema.size * math.log(2)), unit="bits per dimension"
-    )
-    if isinstance(model, ChainModel):
-        estimates = {} if evidence.log_evidence.side == "exact" else {"elbo": evidence.elbo}
-        estimates["log_evidence"] = evidence.log_evidence
-        if data.schema.kind == "image" and data.schema.support in ("binary", "grey"):
-            estimates["bits_per_dimension"] = bits
-        return estimates
-    estimates = {
-        "elbo": evidence.elbo,
-        "reconstruction": evidence.reconstruction,
-        "kl": evidence.kl,
-        "log_evidence": evidence.log_evidence,
-    }
-    if isinstance(model, LatentVariableModel):
-        estimates["independent_columns"] = independent_columns(
-            model, train_rows, test_rows, levels=_grid(data)
-        )
-        if data.schema.kind == "image" and model.likelihood.discrete:
-            estimates["bits_per_dimension"] = bits
-    return estimates
-
-
-def device() -> str:
-    """The default device in words."""
-    first = jax.devices()[0]
-    if first.platform == "cpu":
-        return f"CPU, {len(jax.devices())} device of {platform.machine()}"
-    return f"{first.device_kind} ({first.platform})"
-
-
-def _versions() -> str:
-    python = platform.python_version()
-    return f"taut {taut.__version__}, jax {jax.__version__}, Python {python}"
-
-
-def _grid(data: Data) -> int | None:
-    return 2 if data.schema.support == "binary" else data.schema.levels
 
 
 def _datum(rows: Datum, precision: str) -> Datum:
