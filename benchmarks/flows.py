@@ -4,9 +4,8 @@ quality     concrete, power-plant, wine-quality-red, energy: all columns, the ta
             by key, standardised by the training rows. Affine and spline coupling and MAF of one
             architecture (`steps/flow_sizes.py`), Adam, the same rows in every step; each library starts
             as it does, and the parameters with the best validation value are kept on both sides.
-            Several keys for the start and the order of rows; the difference of a test row is that of
-            the means over keys. Compared by the mean of the differences over test rows and its standard
-            error.
+            Several keys for the start and the order of rows. Compared by the mean difference and its
+            standard error: over test rows, of the differences of means over keys, and over the keys.
 time        milliseconds a step of batch 128, each library a process of its own, asked in turn; the
             figure is the median over rounds of the ratio within a round.
 
@@ -21,6 +20,7 @@ A comparison that is in the result file is not repeated.
 import argparse
 import gzip
 import json
+import math
 import os
 import subprocess
 import sys
@@ -92,9 +92,15 @@ def compared(peers: str, name: str, kind: str, keys: int, steps: int) -> dict[st
             subprocess.run([python, str(script), str(task), kind, str(out)], check=True)
             results[library] = dict(np.load(out))
     each = results["taut"]["test"].mean(axis=0) - results["zuko"]["test"].mean(axis=0)
+    of_keys = [r["test"].mean(axis=1).var(ddof=1) / keys for r in results.values()]
+    errors = {
+        "rows_error": each.std(ddof=1) / np.sqrt(len(each)),
+        "keys_error": sum(of_keys) ** 0.5,
+    }
     return {
         "difference": float(each.mean()),
-        "error": float(each.std(ddof=1) / np.sqrt(len(each))),
+        "error": math.hypot(*errors.values()),
+        **{name: float(error) for name, error in errors.items()},
         **{library: outcome(result) for library, result in results.items()},
         "rows": {part: len(x) for part, x in rows.items()},
         "columns": rows["train"].shape[1],
