@@ -172,7 +172,7 @@ def of_discrete(found: dict[str, Any]) -> Rows:
             f"{of['training_nelbo']:.2f}"
             + (f" [{published[name]} after 2,000,000]" if name in published else ""),
         )
-        for name, of in found["best"].items()
+        for name, of in [*found["best"].items(), *found["best_longer"].items()]
     ]
 
 
