@@ -43,8 +43,12 @@ GUIDES = {
 }
 PUBLISHED_FREY = {"none": 4.53, "planar": 4.40, "iaf": 4.47, "sylvester": 4.45}
 PATH = RESULTS / "flow_posteriors.json"
-MNIST = {"epochs": 36, "batch_size": 100, "warmup_epochs": 6, "num_particles": 500}
-FREY = {"epochs": 800, "batch_size": 100, "warmup_epochs": 50, "num_particles": 500}
+MNIST = {
+    "rate": 3e-3, "epochs": 36, "batch_size": 100, "warmup_epochs": 6, "num_particles": 500,
+}  # fmt: skip
+FREY = {
+    "rate": 1e-3, "epochs": 800, "batch_size": 100, "warmup_epochs": 50, "num_particles": 500,
+}  # fmt: skip
 ACTIVE = {"activation": "tanh", "likelihood": "bernoulli"}
 KEYS = 3  # of the mean-field guide and the best flow
 
@@ -115,18 +119,18 @@ def faces() -> str:
 
 def fitted(
     data: Any, model: Any, folder: Path, *, key: int,
-    epochs: int, batch_size: int, warmup_epochs: int, num_particles: int,
+    rate: float, epochs: int, batch_size: int, warmup_epochs: int, num_particles: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Fit, or go on, and what the test rows say."""
     per_epoch = len(data.train) // batch_size
-    rate = schedule("cosine", 1e-3, num_steps=epochs * per_epoch, warmup_steps=200)
+    rates = schedule("cosine", rate, num_steps=epochs * per_epoch, warmup_steps=200)
     if not (folder / "summary.json").exists():
         taut.fit(
             data,
             model=model,
             bound=ELBO(warmup_steps=warmup_epochs * per_epoch),
             validation_bound=ELBO(),
-            optimizer=optax.adam(rate, eps=1e-4),
+            optimizer=optax.adam(rates, eps=1e-4),
             ema=0.999,
             epochs=epochs,
             batch_size=batch_size,
