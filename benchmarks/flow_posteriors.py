@@ -44,11 +44,11 @@ GUIDES = {
 PUBLISHED_FREY = {"none": 4.53, "planar": 4.40, "iaf": 4.47, "sylvester": 4.45}
 PATH = RESULTS / "flow_posteriors.json"
 MNIST = {
-    "rate": 1e-3, "epochs": 36, "batch_size": 100, "warmup_epochs": 6, "num_particles": 200,
+    "rate": 3e-3, "epochs": 36, "batch_size": 100, "warmup_epochs": 6, "num_particles": 500,
 }  # fmt: skip
-OTHER_RATE = 3e-3
+OTHER_RATE = 1e-3
 FREY = {
-    "rate": 1e-3, "epochs": 800, "batch_size": 100, "warmup_epochs": 50, "num_particles": 200,
+    "rate": 1e-3, "epochs": 800, "batch_size": 100, "warmup_epochs": 50, "num_particles": 500,
 }  # fmt: skip
 ACTIVE = {"activation": "tanh", "likelihood": "bernoulli"}
 KEYS = 3  # of the mean-field guide and the best flow
