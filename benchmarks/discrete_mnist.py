@@ -222,7 +222,7 @@ def draw(best: dict[str, dict[str, Any]], milliseconds: dict[str, float]) -> Non
     axes[0].set(xlabel="steps", ylabel="training bound, negative [nats per row]")
     axes[1].set(xlabel="seconds, at the measured milliseconds a step")
     axes[0].set_ylim(min(lowest, 111) - 1, lowest + 25)
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[1].legend(frameon=False, fontsize=8, loc="upper right")
     figure.savefig(FIGURE, dpi=150)
     plt.close(figure)
 
