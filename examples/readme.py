@@ -200,15 +200,25 @@ def of_posteriors(found: dict[str, Any]) -> Rows:
 
 
 def of_flow_posteriors(found: dict[str, Any]) -> Rows:
-    return [
+    runs = found["runs"]
+    mnist = [
         (
-            f"static MNIST, 50 latents, {of['steps']:,} steps, posterior {name.split('-', 1)[1]}: test "
+            f"static MNIST, 50 latents, {of['steps']:,} steps, "
+            f"{'posterior ' if name.startswith('mnist') else ''}{name.removeprefix('mnist-')}: test "
             "-ELBO, NLL",
             f"{of['nelbo']:.2f}, {of['nll']:.2f}",
         )
-        for name, of in found["runs"].items()
-        if name.startswith("mnist")
+        for name, of in runs.items()
+        if name.startswith(("mnist", "ladder")) and "-key" not in name and "-rate" not in name
     ]
+    frey = [
+        (
+            f"Frey faces, posterior {name}, bits per dimension of the ELBO",
+            f"{runs[f'frey-{name}']['bits_per_dimension_of_the_elbo']:.2f} [{published}]",
+        )
+        for name, published in found["published_frey"].items()
+    ]
+    return mnist + frey
 
 
 def of_densities(found: dict[str, Any]) -> Rows:
