@@ -204,7 +204,7 @@ def of_flow_posteriors(found: dict[str, Any]) -> Rows:
     mnist = [
         (
             f"static MNIST, 50 latents, {of['steps']:,} steps, "
-            f"{'posterior ' if name.startswith('mnist') else ''}{name.removeprefix('mnist-')}: test "
+            f"{'posterior ' if name.startswith('mnist') else ''}{name.removeprefix('mnist-').replace('-', ' ')}: test "
             "-ELBO, NLL",
             f"{of['nelbo']:.2f}, {of['nll']:.2f}",
         )
@@ -214,7 +214,7 @@ def of_flow_posteriors(found: dict[str, Any]) -> Rows:
     frey = [
         (
             f"Frey faces, posterior {name}, bits per dimension of the ELBO",
-            f"{runs[f'frey-{name}']['bits_per_dimension_of_the_elbo']:.2f} [{published}]",
+            f"{runs[f'frey-{name}']['bits_per_dimension_of_the_elbo']:.2f} [{published:.2f}]",
         )
         for name, published in found["published_frey"].items()
     ]
