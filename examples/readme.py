@@ -204,8 +204,7 @@ def of_flow_posteriors(found: dict[str, Any]) -> Rows:
     mnist = [
         (
             f"static MNIST, 50 latents, {of['steps']:,} steps, "
-            f"{'posterior ' if name.startswith('mnist') else ''}{name.removeprefix('mnist-').replace('-', ' ')}: test "
-            "-ELBO, NLL",
+            f"{name.replace('mnist-', 'posterior ').replace('-', ' ')}: test -ELBO, NLL",
             f"{of['nelbo']:.2f}, {of['nll']:.2f}",
         )
         for name, of in runs.items()
