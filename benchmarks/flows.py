@@ -55,6 +55,10 @@ def main() -> None:
     parser.add_argument("--time-steps", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    if options.keys < 2:
+        raise SystemExit(
+            f"--keys: expected two at least, which an error needs, got {options.keys}; try 3"
+        )
     if options.threads:
         use_threads(options.threads)
     peers = python_of_peers("flows", FLOW_PINS)

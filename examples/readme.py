@@ -176,11 +176,19 @@ def of_discrete(found: dict[str, Any]) -> Rows:
     ]
 
 
+def trust(of: dict[str, Any]) -> str:
+    """What its importance weights take from a number."""
+    if "unreliable" not in of["flags"]:
+        return ""
+    share, threshold = 100 * of["khat_above_threshold"], of["khat_threshold"]
+    return f", a lower bound: k-hat above {threshold:.1f} on {share:.1f} % of rows"
+
+
 def of_tables(found: dict[str, Any]) -> Rows:
     return [
         (
             f"{name}, test log-likelihood, factorized decoder",
-            f"{of['test_log_likelihood']:.2f} ± {of['data_error']:.2f}",
+            f"{of['test_log_likelihood']:.2f} ± {of['data_error']:.2f}" + trust(of),
         )
         for name, of in found["tables"].items()
         if "test_log_likelihood" in of
