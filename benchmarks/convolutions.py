@@ -1,7 +1,8 @@
 """Stride-1 convolutions inside a compiled loop: GFLOP/s of the gradients in input and weight.
 
-    written        `taut.networks.cpu_convolution`, what a CPU runs
-    XLA            the same convolution with XLA's derivatives
+    written        `taut.networks.cpu_convolution` and `taut.core.compiling`, what a CPU runs
+    defaults       the same without options of the compiler
+    XLA            the same convolution with XLA's derivatives, without options
     peak           one large matrix product
 
 Batches of 128 images, float32. Runs are alternated; medians over rounds.
@@ -13,18 +14,24 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from record import save_result
 
+from taut.core.compiling import steady_options
 from taut.networks.convolution import convolve
 from taut.networks.cpu_convolution import convolve_on_cpu
 
 BATCH = 128
 SHAPES = ((28, 28, 32), (14, 14, 32), (7, 7, 64))
-WAYS = {"written": convolve_on_cpu, "XLA": convolve}
+WAYS = {
+    "written": (convolve_on_cpu, steady_options()),
+    "defaults": (convolve_on_cpu, None),
+    "XLA": (convolve, None),
+}
 
 
 def main() -> None:
@@ -35,7 +42,7 @@ def main() -> None:
     runs = {"peak": products(1024)}
     for shape in SHAPES:
         for name, way in WAYS.items():
-            runs[f"{name} {'x'.join(map(str, shape))}"] = gradients(way, shape)
+            runs[f"{name} {'x'.join(map(str, shape))}"] = gradients(*way, shape)
     for run, _ in runs.values():
         run(1)
     for _ in range(options.rounds):
@@ -55,7 +62,9 @@ def main() -> None:
     print(save_result("convolutions", {"rounds": options.rounds, "gflop_per_second": medians}))
 
 
-def gradients(way: Callable, shape: tuple[int, int, int]) -> tuple[Callable[[int], Any], float]:
+def gradients(
+    way: Callable, options: dict[str, Any] | None, shape: tuple[int, int, int]
+) -> tuple[Callable[[int], Any], float]:
     """Forward and both gradients, so many times, and the FLOP of once."""
     height, width, channels = shape
     x = jax.random.normal(jax.random.key(0), (BATCH, *shape))
@@ -64,7 +73,7 @@ def gradients(way: Callable, shape: tuple[int, int, int]) -> tuple[Callable[[int
     def loss(x: Any, weight: Any) -> Any:
         return jnp.sum(jnp.tanh(jax.vmap(way, (0, None))(x, weight)))
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=options)
     def steps(x: Any, weight: Any, count: Any) -> Any:
         def body(_: Any, carry: Any) -> Any:
             x, weight = carry

@@ -45,7 +45,7 @@ class Training:
 
     def program(self) -> str:
         """The compiled program as text."""
-        lowered = jax.jit(self.steps).lower(self.state, self.rows, self.order, len(self.order))
+        lowered = self.steps.lower(self.state, self.rows, self.order, len(self.order))
         return lowered.compile().as_text()
 
 

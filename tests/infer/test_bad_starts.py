@@ -13,7 +13,6 @@ from test_gaussian_ascent import CENTRE, DIM, PRECISION, Formula, Quadratic
 import taut
 from taut.core import Datum, InputError, RunError
 from taut.inference import LogDensity, pathfinder
-from taut.inference.quick_compile import quick_jit
 
 
 def line(y, x):
@@ -121,13 +120,3 @@ def test_starts_by_pathfinder_reach_the_same_evidence(guide):
         ),
     ):
         taut.infer(line, data={"y": y, "x": y}, init="best")  # pyright: ignore[reportArgumentType]
-
-
-def test_options_of_the_compiler_are_left_out_where_they_are_not_known(monkeypatch):
-    from taut.inference import quick_compile
-
-    monkeypatch.setitem(quick_compile._OPTIONS, "xla_no_such_option", True)
-    quick_compile._known.cache_clear()
-    assert "xla_no_such_option" not in quick_compile._known()
-    assert float(quick_jit(lambda x: 2 * x)(3.0)) == 6.0
-    quick_compile._known.cache_clear()

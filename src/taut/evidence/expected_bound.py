@@ -3,13 +3,13 @@
 import math
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, Estimate, num_rows, particles
+from taut.core.compiling import steady_jit
 
 __all__ = ["expected_bound"]
 
@@ -51,7 +51,7 @@ def expected_bound(
     )
 
 
-@eqx.filter_jit
+@steady_jit
 def _repeats(
     pair: AbstractPair,
     bound: AbstractBound,

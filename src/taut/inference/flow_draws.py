@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from taut.core.compiling import quick_jit
 from taut.guides import FlowPosterior
 from taut.inference.drawable import AbstractDrawable
 from taut.inference.gaussian import Gaussian
 from taut.inference.log_density import LogDensity
-from taut.inference.quick_compile import quick_jit
 
 __all__ = ["FlowDraws"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from taut.core import AbstractModel, Datum
-from taut.inference.quick_compile import quick_jit
+from taut.core.compiling import quick_jit
 
 __all__ = ["LogDensity"]
 

@@ -20,11 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from taut.core.compiling import quick_jit
 from taut.inference.gaussian import Gaussian, improper
 from taut.inference.log_density import LogDensity
 from taut.inference.newton_climb import Filled
 from taut.inference.quasi_newton import rise
-from taut.inference.quick_compile import quick_jit
 from taut.inference.sample_average import Ascended
 
 __all__ = ["LowRank", "average", "climb_low_rank"]

@@ -31,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from taut.inference.quick_compile import quick_jit
+from taut.core.compiling import quick_jit
 
 __all__ = ["Climbed", "Filled", "climb"]
 

@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from taut.core.compiling import quick_jit
 from taut.inference.gaussian import Gaussian
 from taut.inference.log_density import LogDensity
-from taut.inference.quick_compile import quick_jit
 
 __all__ = ["pathfinder"]
 

@@ -8,7 +8,8 @@ Forward it is XLA's convolution. Of XLA's own transposes, inside a loop, a CPU r
 one in x takes its weights in an order, and the one in W a window, that its fast kernels do not know. The
 transpose in x is therefore written as a convolution of the same kind with turned weights, and the one in
 W as one matrix product: three neighbours in a column of one factor, three in a row of the other, which
-pair up to the nine taps (`benchmarks/convolutions.py`).
+pair up to the nine taps (`benchmarks/convolutions.py`). Programs that run long have them on all cores
+(`taut.core.compiling`).
 
 A primitive of its own, because the rules concern a batch: JAX's derivative rules for functions see one
 datum under `vmap`, and would make a product for each before adding them up.

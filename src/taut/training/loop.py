@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from taut.core import Datum, Estimate, InputError, RunError
+from taut.core.compiling import steady_options
 from taut.data import StreamedRows
 from taut.inference import Algorithm
 from taut.training.blame import blame
@@ -233,7 +234,6 @@ def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
     # Traced once, though the loop needs the shapes of what it returns first.
     step = jax.jit(algorithm.step, inline=True)
 
-    @jax.jit
     def run(state: Any, rows: Datum, order: Any, count: Any) -> tuple[Any, dict[str, Any]]:
         def batch(i: Any) -> Datum:
             return _rows(rows, order[i])
@@ -248,7 +248,7 @@ def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
 
         return jax.lax.fori_loop(0, count, body, (state, log))
 
-    return run
+    return jax.jit(run, compiler_options=steady_options())
 
 
 def _rows(rows: Datum, numbers: Any) -> Datum:
