@@ -27,6 +27,7 @@ from taut.core import (
     total,
     weighted_sum,
 )
+from taut.core.compiling import steady_jit
 
 __all__ = ["RowDraws", "weighted_draws"]
 
@@ -79,34 +80,48 @@ def weighted_draws(
     chunks = math.ceil(num_particles * q.strata * width / _CHUNK_DRAWS)
     chunk = math.ceil(num_particles / chunks)
 
+    def minted() -> Iterator[RowDraws]:
+        for first in range(0, num, width):
+            # Every block has one shape, which compiles once: the last is padded with its last row.
+            numbers = np.minimum(np.arange(first, first + width), num - 1)
+            block = jax.tree.map(lambda leaf, n=numbers: leaf[n], rows)
+            for part in range(1 if q.exhaustive else chunks):
+                yield _mint(model, guide, block, numbers, key, np.int32(part), chunk)
+
+    parts = _one_ahead(minted())
     for first in range(0, num, width):
-        # Every block has one shape, which compiles once: the last is padded with its last row.
-        numbers = np.minimum(np.arange(first, first + width), num - 1)
         kept = min(width, num - first)
-        block = jax.tree.map(lambda leaf, n=numbers: leaf[n], rows)
         if q.exhaustive:
-            drawn = _mint(model, guide, block, numbers, key, np.int32(0), chunk)
-            yield jax.tree.map(lambda a, kept=kept: np.asarray(a)[:kept], drawn)
+            yield jax.tree.map(lambda a, kept=kept: np.asarray(a)[:kept], next(parts))
             continue
-        # Filled in place: leaving the device at once keeps one chunk there, however many there are.
+        # Filled in place: leaving the device at once keeps two chunks there, however many there are.
         log_w, fit = (np.empty((kept, chunks * chunk), np.float64) for _ in range(2))
         elbo = np.empty_like(log_w) if q.strata > 1 else None
         kls = []
         for part in range(chunks):
-            drawn = _mint(model, guide, block, numbers, key, np.int32(part), chunk)
+            drawn = next(parts)
             here = slice(part * chunk, (part + 1) * chunk)
-            log_w[:, here], fit[:, here] = drawn.log_w[:kept], drawn.fit[:kept]
+            log_w[:, here] = np.asarray(drawn.log_w)[:kept]
+            fit[:, here] = np.asarray(drawn.fit)[:kept]
             if elbo is not None:
-                elbo[:, here] = drawn.elbo[:kept]
+                elbo[:, here] = np.asarray(drawn.elbo)[:kept]
             if drawn.kl is not None:
                 kls.append(np.asarray(drawn.kl, np.float64)[:kept])
         kl = np.mean(kls, axis=0) if kls else None
-        parts = (a if a is None else a[:, :num_particles] for a in (log_w, fit, elbo))
-        log_w, fit, elbo = parts
+        log_w, fit, elbo = (a if a is None else a[:, :num_particles] for a in (log_w, fit, elbo))
         yield RowDraws(log_w, fit, None, kl, elbo)
 
 
-@eqx.filter_jit
+def _one_ahead(results: Iterator[Any]) -> Iterator[Any]:
+    """The same results, each when the next is under way: the device works while its last is read."""
+    result = next(results)
+    for following in results:
+        yield result
+        result = following
+    yield result
+
+
+@steady_jit
 def _mint(
     model: AbstractModel,
     guide: Any,

@@ -90,7 +90,7 @@ def smoothed_weights(log_w: Float[np.ndarray, "R K"]) -> Float[np.ndarray, "R K"
     """Self-normalised weights, the largest replaced by quantiles of the fitted Pareto tail, (R, K)."""
     log_ratios = np.asarray(log_w, np.float64)
     log_ratios = log_ratios - log_ratios.max(axis=1, keepdims=True)
-    log_weights, _ = _pareto_smoothing()(np.nan_to_num(log_ratios, neginf=-1e30))
+    log_weights, _ = _pareto_smoothing()(_finite(log_ratios))
     weights = np.exp(np.asarray(log_weights, np.float64))
     return weights / weights.sum(axis=1, keepdims=True)
 
@@ -106,10 +106,19 @@ def _tail_size(num_particles: int) -> float:
 
 
 def _khat(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:
-    if log_ratios.shape[1] < _LEAST_FOR_KHAT:
+    count = log_ratios.shape[1]
+    if count < _LEAST_FOR_KHAT:
         return np.full(log_ratios.shape[0], math.nan)
-    _, khat = _pareto_smoothing()(np.nan_to_num(log_ratios, neginf=-1e30))
-    return np.asarray(khat, np.float64)
+    # The fit sees the tail and the draw before it: of five times as many draws it takes as large a
+    # tail, and the others need not be sorted.
+    kept = 5 * int(_tail_size(count))
+    if kept < count:
+        log_ratios = np.partition(log_ratios, count - kept, axis=1)[:, count - kept :]
+    return np.asarray(_shape_of_largest_fifth()(_finite(log_ratios)), np.float64)
+
+
+def _finite(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, "R K"]:
+    return np.nan_to_num(log_ratios, neginf=-1e30)
 
 
 @cache
@@ -118,3 +127,11 @@ def _pareto_smoothing() -> Callable[[Any], tuple[Array, Array]]:
     from blackjax.diagnostics import psis_weights
 
     return jax.jit(jax.vmap(psis_weights))
+
+
+@cache
+def _shape_of_largest_fifth() -> Callable[[Any], Array]:
+    from blackjax.diagnostics import psis_weights
+
+    # So little of it being effective, the tail is a fifth whatever the number of draws.
+    return jax.jit(jax.vmap(lambda log_ratios: psis_weights(log_ratios, r_eff=1e-9)[1]))
