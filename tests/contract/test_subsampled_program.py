@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from skeletons import PLATE_SIZE, subsampled_program, whole_program
+from program_skeletons import PLATE_SIZE, subsampled_program, whole_program
 
 from taut.bounds import ELBO, IWAE, Renyi
 from taut.core import Datum, InputError, Particles, particles

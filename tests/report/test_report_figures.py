@@ -8,6 +8,26 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from figure_cases import (
+    BOUND,
+    ENDS,
+    EXTREME,
+    IMAGES,
+    LATENTS,
+    LINES,
+    NONE,
+    RNG,
+    TABLE,
+    USUAL,
+    curves,
+    image,
+    khat,
+    latents,
+    pairs,
+    table,
+    tail,
+    trace,
+)
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -17,167 +37,6 @@ from sklearn.decomposition import PCA
 from taut.core import InputError
 from taut.report import figures
 from taut.report.style import DPI, legible, new_figure, save
-
-RNG = np.random.default_rng(7)
-STEPS = np.arange(3000)
-BOUND = -100.0 - 5e4 * np.exp(-STEPS / 20) + RNG.normal(size=3000)
-LOOKED = np.arange(49, 3000, 50)
-TABLE = RNG.normal(size=(200, 13)) * 10.0 ** np.arange(-6, 7)
-NAMES = [f"a name of column {i} that is much too long for a panel" for i in range(13)]
-IMAGES = RNG.uniform(size=(20, 8, 8))
-LINES = RNG.uniform(size=(5, 10, 8, 8))
-ENDS = RNG.uniform(size=(5, 2, 8, 8))
-LATENTS = RNG.normal(size=(300, 5)) * np.arange(1, 6)
-DIGITS = RNG.integers(10, size=300)
-
-
-def _table(name: str, *arrays: np.ndarray, **options: object) -> Callable[[Path], Path]:
-    shape = (arrays[0].shape[-1],)
-    return lambda path: getattr(figures, name)(path, *arrays, kind="table", shape=shape, **options)
-
-
-def _image(name: str, *arrays: np.ndarray, shape: tuple[int, ...], **options: object):
-    return lambda path: getattr(figures, name)(path, *arrays, kind="image", shape=shape, **options)
-
-
-def _curves(**options: object) -> Callable[[Path], Path]:
-    usual = {
-        "steps": STEPS,
-        "train_bound": BOUND,
-        "validation_steps": LOOKED,
-        "validation": BOUND[LOOKED] - 1,
-        "bound_name": "elbo",
-    }
-    return lambda path: figures.learning_curves(path, **{**usual, **options})
-
-
-def _latents(z: np.ndarray, **options: object) -> Callable[[Path], Path]:
-    return lambda path: figures.latent_scatter(path, z, **options)
-
-
-def _khat(values: np.ndarray) -> Callable[[Path], Path]:
-    return lambda path: figures.khat(path, values, 0.7)
-
-
-def _pairs(values: np.ndarray, names: list[str] | None = None) -> Callable[[Path], Path]:
-    weights = np.arange(1.0, len(values) + 1) / np.sum(np.arange(1.0, len(values) + 1))
-    names = [f"coordinate[{i}]" for i in range(values.shape[-1])] if names is None else names
-    return lambda path: figures.pairs(path, values, weights, values[::2], names)
-
-
-def _trace(rounds: int, **options: object) -> Callable[[Path], Path]:
-    usual = {
-        "steps": np.arange(rounds) * 7 + 80,
-        "bound": -1850.0 - 3.0 / np.arange(1, rounds + 1),
-        "bound_error": np.full(rounds, 0.1),
-        "gain": 1.0 / np.arange(1, rounds + 1),
-        "gain_error": np.full(rounds, 0.05),
-        "won": np.zeros(rounds, bool),
-        "precision_nats": 0.1,
-    }
-    return lambda path: figures.bound_trace(path, **{**usual, **options})
-
-
-def _tail(weights: np.ndarray, khat: float) -> Callable[[Path], Path]:
-    return lambda path: figures.weight_tail(path, weights, khat, 0.7)
-
-
-def _gradients(names: list[str], variances: list[float], **options: object) -> Callable:
-    count = len(names)
-    return lambda path: figures.gradients(
-        path, names, [0.4 + i for i in range(count)], variances, [v / 20 for v in variances],
-        [i % 3 == 2 for i in range(count)], group="guide", **options,
-    )  # fmt: skip
-
-
-HEAVY = np.arange(1.0, 2001.0) ** -0.8 / np.sum(np.arange(1.0, 2001.0) ** -0.8)
-NONE = np.zeros(0)
-USUAL = {
-    "pairs, 3": _pairs(LATENTS[:, :3]),
-    "pairs, many of unlike scales": _pairs(TABLE, NAMES),
-    "bound, three rounds": _trace(3),
-    "bound, rounds and stretches": _trace(
-        4, won=np.array([False, True, True, True]), gain=np.array([0.05, 0.3, -0.05, 0.01])
-    ),
-    "weights, heavy": _tail(HEAVY, 0.8),
-    "curves": _curves(validation_error=np.full(60, 0.5), best_step=2950),
-    "curves, no validation": _curves(validation_steps=NONE, validation=NONE),
-    "curves, upper bound": _curves(
-        train_bound=-BOUND, validation=-BOUND[LOOKED], side="upper bound"
-    ),
-    "samples, grey": _image("samples", IMAGES, shape=(8, 8)),
-    "samples, colour": _image("samples", RNG.uniform(size=(9, 32, 20, 3)), shape=(32, 20, 3)),
-    "samples, reals": _image("samples", RNG.normal(size=(9, 5, 40)), shape=(5, 40)),
-    "samples, table": _table("samples", TABLE, data=TABLE[::2], columns=NAMES),
-    "samples, no data": _table("samples", TABLE),
-    "reconstructions, images": _image("reconstructions", IMAGES, IMAGES**2, shape=(8, 8)),
-    "reconstructions, table": _table("reconstructions", TABLE, TABLE * 0.9, columns=NAMES),
-    "interpolation, images": _image("interpolation", LINES, ends=ENDS, shape=(8, 8)),
-    "interpolation, table": _table(
-        "interpolation", LINES.reshape(5, 10, 64), ends=ENDS.reshape(5, 2, 64)
-    ),
-    "latents, 5": _latents(LATENTS, label=DIGITS, scale=np.full((300, 5), 0.3)),
-    "latents, 2": _latents(LATENTS[:, :2]),
-    "latents, 1": _latents(LATENTS[:, :1], label=DIGITS % 3, scale=np.full((300, 1), 0.3)),
-    "latents, numbers": _latents(LATENTS, label=LATENTS[:, 0]),
-    "latents, many words": _latents(LATENTS, label=[f"kind {i % 20}" for i in range(300)]),
-    "khat": _khat(RNG.normal(0.5, 0.2, size=400)),
-    "gradients": _gradients(["disarm", "rebar", "gumbel-softmax", "vimco"], [90.0, 40.0, 1.0, 4e3]),
-}
-EXTREME = {
-    "gradients, without variance": _gradients(["enumeration"], [0.0]),
-    "gradients, one": _gradients(["stl"], [1e-12]),
-    "curves, one step": _curves(
-        steps=STEPS[:1], train_bound=BOUND[:1], validation_steps=STEPS[:1], validation=BOUND[:1],
-        validation_error=np.asarray([np.nan]), best_step=1,
-    ),
-    "curves, not finite": _curves(
-        train_bound=np.where(STEPS % 2, np.nan, -np.inf), validation=np.full(60, np.nan)
-    ),
-    "curves, constant": _curves(train_bound=np.zeros(3000), validation=np.zeros(60)),
-    "samples, one pixel": _image("samples", np.ones((1, 1, 1)), shape=(1, 1)),
-    "samples, one line": _image("samples", RNG.uniform(size=(3, 1, 900)), shape=(1, 900)),
-    "samples, large": _image("samples", RNG.uniform(size=(3, 300, 200, 3)), shape=(300, 200, 3)),
-    "samples, five channels": _image("samples", RNG.uniform(size=(3, 4, 4, 5)), shape=(4, 4, 5)),
-    "samples, many": _image("samples", np.tile(IMAGES[:, :2, :2], (20, 1, 1)), shape=(2, 2)),
-    "samples, missing cells": _image("samples", np.full((2, 4, 4), np.nan), shape=(4, 4)),
-    "samples, one row and column": _table("samples", np.ones((1, 1)), data=np.ones((1, 1))),
-    "samples, constant": _table("samples", np.full((9, 3), 1e30), data=np.full((9, 3), 1e30)),
-    "samples, missing column": _table(
-        "samples", np.asarray([[np.nan, 1.0]] * 4), data=np.asarray([[np.nan, np.inf]] * 3)
-    ),
-    "samples, apart": _table("samples", TABLE[:, :2] + 1e9, data=TABLE[:, :2]),
-    "samples, 1000 columns": _table("samples", RNG.poisson(3, size=(50, 1000))),
-    "samples, odd names": _table("samples", np.eye(3), columns=["$a_b$ $c", "年齢\n%", ""]),
-    "reconstructions, one image": _image(
-        "reconstructions", IMAGES[:1], IMAGES[:1], shape=(8, 8)
-    ),
-    "reconstructions, one row": _table("reconstructions", np.ones((1, 1)), np.ones((1, 1))),
-    "reconstructions, missing": _table("reconstructions", np.full((2, 2), np.nan), np.ones((2, 2))),
-    "reconstructions, 1000 columns": _table(
-        "reconstructions", RNG.normal(size=(5, 1000)), np.zeros((5, 1000))
-    ),
-    "interpolation, one point": _image("interpolation", LINES[:1, :1], shape=(8, 8)),
-    "interpolation, many points": _image(
-        "interpolation", RNG.uniform(size=(30, 50, 4, 6)), shape=(4, 6)
-    ),
-    "interpolation, one column": _table("interpolation", np.ones((1, 1, 1)), ends=np.ones((1, 2, 1))),
-    "latents, one row": _latents(np.zeros((1, 8)), label=["only"], scale=np.zeros((1, 8))),
-    "latents, one number": _latents(np.zeros((1, 1)), scale=np.zeros((1, 1))),
-    "latents, not finite": _latents(
-        np.asarray([[np.nan] * 3, [1.0] * 3]), scale=np.full((2, 3), np.inf), label=[np.nan, np.nan]
-    ),
-    "latents, far": _latents(np.asarray([[1e12, 0.0], [0.0, 1e-12]]), label=[True, None]),
-    "pairs, one constant": _pairs(np.ones((50, 1))),
-    "bound, one round, gain unknown": _trace(1, gain=np.array([np.inf]), gain_error=np.array([np.inf])),
-    "bound, not finite": _trace(2, bound=np.array([-np.inf, -3.0]), precision_nats=None),
-    "weights, constant": _tail(np.full(100, 0.01), -np.inf),
-    "weights, one draw has all": _tail(np.eye(100)[0], np.nan),
-    "khat, none": _khat(np.full(4, np.nan)),
-    "khat, exact": _khat(np.full(4, -np.inf)),
-    "khat, one": _khat(np.asarray([0.8])),
-    "khat, some": _khat(np.asarray([np.nan, np.inf, -np.inf, 0.1, 0.2, 0.9])),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [*USUAL, *EXTREME])
@@ -299,7 +158,7 @@ def test_axes_name_quantities_and_units(drawn: list[Figure]):
 
 
 def test_running_mean_is_the_mean_of_its_window(drawn: list[Figure]):
-    _curves()(Path("unused.png"))
+    curves()(Path("unused.png"))
     line = next(x for x in drawn[0].axes[0].lines if x.get_label() == "training, running mean")
     step, value = line.get_xdata()[500], line.get_ydata()[500]
     # 3000 steps make 1000 blocks of 3; a window spans 21 blocks, 63 steps.
@@ -310,13 +169,13 @@ def test_a_table_shows_its_twelve_most_varied_columns(drawn: list[Figure]):
     x = np.zeros((40, 1000))
     varied = RNG.permutation(1000)[:12]
     x[:, varied] = RNG.normal(size=(40, 12))
-    _table("samples", x)(Path("unused.png"))
+    table("samples", x)(Path("unused.png"))
     assert {a.get_title() for a in drawn[0].axes} == {f"x{i}" for i in varied}
     assert "12 of 1000 columns" in drawn[0].get_suptitle()
 
 
 def test_principal_axes_and_their_shares_are_those_of_pca(drawn: list[Figure]):
-    _latents(LATENTS)(Path("unused.png"))
+    latents(LATENTS)(Path("unused.png"))
     axes = drawn[0].axes[0]
     reference = PCA(2).fit(LATENTS)
     shares = [f"{100 * s:.0f} % of variance" for s in reference.explained_variance_ratio_]
@@ -331,7 +190,7 @@ def test_principal_axes_and_their_shares_are_those_of_pca(drawn: list[Figure]):
 def test_projected_posterior_ellipses_lie_at_one_standard_deviation(drawn: list[Figure]):
     scale = RNG.uniform(0.1, 2.0, size=(1, 5))
     z = LATENTS.copy()
-    _latents(z, scale=np.broadcast_to(scale, z.shape))(Path("unused.png"))
+    latents(z, scale=np.broadcast_to(scale, z.shape))(Path("unused.png"))
     axes = drawn[0].axes[0]
     ellipses = next(c for c in axes.collections if isinstance(c, EllipseCollection))
     width, height = ellipses.get_widths()[0], ellipses.get_heights()[0]
@@ -395,7 +254,7 @@ def test_names_are_cut_and_what_the_font_lacks_is_replaced():
 
 def test_samples_beyond_the_data_are_counted(drawn: list[Figure]):
     x = np.concatenate([np.linspace(0.0, 1.0, 75), np.full(25, 9.0)])[:, None]
-    _table("samples", x, data=np.linspace(0.0, 1.0, 101)[:, None])(Path("unused.png"))
+    table("samples", x, data=np.linspace(0.0, 1.0, 101)[:, None])(Path("unused.png"))
     assert [t.get_text() for t in drawn[0].axes[0].texts] == ["25 % beyond"]
 
 
@@ -408,41 +267,41 @@ def test_a_figure_has_the_size_it_was_given(tmp_path: Path):
     ("draw", "message"),
     [
         (
-            _image("samples", IMAGES, shape=(9, 9)),
+            image("samples", IMAGES, shape=(9, 9)),
             r"samples: expected at least one row in an array of shape \(rows, 9, 9\), got shape "
             r"\(20, 8, 8\). Try the rows of one data set, leading axis first.",
         ),
-        (_table("samples", np.zeros((0, 2))), "expected at least one row in an array"),
+        (table("samples", np.zeros((0, 2))), "expected at least one row in an array"),
         (
-            _table("samples", TABLE, columns=["a"]),
+            table("samples", TABLE, columns=["a"]),
             "samples: expected 13 column names, got 1. Try columns=None.",
         ),
-        (_table("samples", TABLE, data=TABLE[:, :2]), "samples, data: expected at least one row"),
+        (table("samples", TABLE, data=TABLE[:, :2]), "samples, data: expected at least one row"),
         (
-            _table("reconstructions", TABLE, TABLE[:3]),
+            table("reconstructions", TABLE, TABLE[:3]),
             "reconstructions: expected one reconstruction for each row, got 3 for 200 rows.",
         ),
         (
-            _image("interpolation", LINES, ends=ENDS[:2], shape=(8, 8)),
+            image("interpolation", LINES, ends=ENDS[:2], shape=(8, 8)),
             r"interpolation: expected two ends for each of 5 lines, got ends of shape \(2, 2, 8, 8\)",
         ),
-        (_curves(steps=NONE, train_bound=NONE), "learning curves: expected at least one step, got"),
+        (curves(steps=NONE, train_bound=NONE), "learning curves: expected at least one step, got"),
         (
-            _curves(train_bound=BOUND[:5]),
+            curves(train_bound=BOUND[:5]),
             r"steps and train_bound of one length, got shapes \(3000,\)",
         ),
-        (_curves(validation=NONE), "expected validation_steps and validation of one length"),
-        (_curves(validation_error=NONE), "expected validation and validation_error of one length"),
-        (_pairs(np.zeros((9, 0))), r"pairs: expected at least one coordinate with its name, got"),
-        (_pairs(LATENTS, ["a"]), r"draws of shape \(300, 5\) and 1 names"),
-        (_trace(0), "bound trace: expected at least one round, got none"),
-        (_tail(NONE, 0.2), "weights: expected at least one weight, got none"),
-        (_khat(NONE), "k-hat: expected at least one row, got none"),
-        (_latents(np.zeros(3)), r"latents: expected latents of shape \(rows, dimensions\)"),
-        (_latents(np.full((2, 2), np.nan)), "one of them finite"),
-        (_latents(LATENTS, label=[1]), r"latents, label: expected 300 labels, got shape \(1,\)"),
+        (curves(validation=NONE), "expected validation_steps and validation of one length"),
+        (curves(validation_error=NONE), "expected validation and validation_error of one length"),
+        (pairs(np.zeros((9, 0))), r"pairs: expected at least one coordinate with its name, got"),
+        (pairs(LATENTS, ["a"]), r"draws of shape \(300, 5\) and 1 names"),
+        (trace(0), "bound trace: expected at least one round, got none"),
+        (tail(NONE, 0.2), "weights: expected at least one weight, got none"),
+        (khat(NONE), "k-hat: expected at least one row, got none"),
+        (latents(np.zeros(3)), r"latents: expected latents of shape \(rows, dimensions\)"),
+        (latents(np.full((2, 2), np.nan)), "one of them finite"),
+        (latents(LATENTS, label=[1]), r"latents, label: expected 300 labels, got shape \(1,\)"),
         (
-            _latents(LATENTS, scale=np.ones(5)),
+            latents(LATENTS, scale=np.ones(5)),
             r"latents, scale: expected scales of shape \(300, 5\)",
         ),
     ],
