@@ -7,29 +7,45 @@ a larger batch, a cosine schedule, a KL that warms up (latents that are pruned i
 not come back), Adam with the paper's epsilon, an average of the parameters, the model
 chosen by the 20-particle bound of the validation rows, one fixed key.
 
+An importance-sampled NLL is too large by what the proposal misses. Beside the figure by the encoder's
+q(z | x), as published, stands one by as many draws from that Gaussian after each row's own bound was
+climbed from there: of the same model, and nearer to its NLL.
+
     TAUT_DATA=FOLDER python benchmarks/static_mnist.py elbo [--epochs N] [--runs FOLDER]
     TAUT_DATA=FOLDER python benchmarks/static_mnist.py iwae [--epochs N] [--runs FOLDER]
 
-A run that was interrupted goes on where it was.
+A run that was interrupted goes on where it was; one that is finished is measured only.
 """
 
 import argparse
 import os
+import time
 from pathlib import Path
+from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 from record import save_result
 from scipy.io import loadmat
 
 import taut
 from taut.bounds import ELBO, IWAE
+from taut.core import AbstractPair, Datum, Pair
+from taut.evidence import Evidence, importance_sampling
+from taut.guides import PerDatumGuide, Refinement
+from taut.guides.refined import encoder_features
 from taut.training import schedule
 
 PUBLISHED = {"elbo": 88.71, "iwae": 87.63}
-EPOCHS = {"elbo": 780, "iwae": 300}
+EPOCHS = {"elbo": 780, "iwae": 400}
 WARMUP_EPOCHS = {"elbo": 60, "iwae": 30}
+BATCH = {"elbo": 100, "iwae": 50}
+RATE = {"elbo": 1e-3, "iwae": 7e-4}
 PARTICLES = 5000
-BATCH = 100
+REFINEMENT = {"steps": 100, "particles": 10, "learning_rate": 0.05}
+BLOCK = 100  # rows that are refined at once
 
 
 def main() -> None:
@@ -39,35 +55,46 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     options = parser.parse_args()
     epochs = options.epochs or EPOCHS[options.bound]
-    steps_per_epoch = 50_000 // BATCH
+    batch = BATCH[options.bound]
+    steps_per_epoch = 50_000 // batch
     warmup = WARMUP_EPOCHS[options.bound] * steps_per_epoch
     bound = {
         "elbo": ELBO(warmup_steps=warmup),
         "iwae": IWAE(num_particles=5, warmup_steps=warmup),
     }[options.bound]
-    rate = schedule("cosine", 1e-3, num_steps=epochs * steps_per_epoch, warmup_steps=1000)
+    rate = schedule(
+        "cosine", RATE[options.bound], num_steps=epochs * steps_per_epoch, warmup_steps=1000
+    )
     choices = {
         "ema": 0.999,
         "epochs": epochs,
-        "batch_size": BATCH,
+        "batch_size": batch,
         "patience": 0,
     }
     run = options.runs / f"static-mnist-{options.bound}-{epochs}"
-    fitted = taut.fit(
-        split(),
-        model=taut.VAE(latent_dim=50, hidden=(200, 200), activation="tanh", likelihood="bernoulli"),
-        bound=bound,
-        optimizer=optax.adam(rate, eps=1e-4),
-        **choices,
-        validate_every=20 * steps_per_epoch,
-        validation_bound=IWAE(num_particles=20),
-        num_particles=PARTICLES,
-        key=0,
-        checkpoint_every=5 * steps_per_epoch,
-        out=run,
-        resume=run.exists(),
-    )
+    parts = split()
+    if (run / "summary.json").exists():
+        fitted = taut.load(run)
+    else:
+        fitted = taut.fit(
+            parts,
+            model=taut.VAE(
+                latent_dim=50, hidden=(200, 200), activation="tanh", likelihood="bernoulli"
+            ),
+            bound=bound,
+            optimizer=optax.adam(rate, eps=1e-4),
+            **choices,
+            validate_every=20 * steps_per_epoch,
+            validation_bound=IWAE(num_particles=20),
+            num_particles=PARTICLES,
+            key=0,
+            checkpoint_every=5 * steps_per_epoch,
+            out=run,
+            resume=run.exists(),
+        )
     evidence = fitted.estimates["log_evidence"]
+    started = time.perf_counter()
+    refined = by_refined_guide(fitted.pair, parts[2]).log_evidence
     path = save_result(
         f"static_mnist_{options.bound}",
         {
@@ -77,13 +104,51 @@ def main() -> None:
             "data_error": evidence.data_error,
             "flags": list(evidence.flags),
             "particles": PARTICLES,
+            "refined": {
+                "test_nll": -refined.value,
+                "mc_error": refined.mc_error,
+                "data_error": refined.data_error,
+                "flags": list(refined.flags),
+                "refinement": REFINEMENT,
+                "seconds": time.perf_counter() - started,
+            },
             "test_elbo": fitted.estimates["elbo"].value,
-            "choices": choices,
+            "choices": {"learning_rate": RATE[options.bound], **choices},
             "facts": fitted.facts,
         },
     )
-    print(f"test NLL {-evidence.value:.3f} (published {PUBLISHED[options.bound]})")
+    print(
+        f"test NLL {-evidence.value:.3f} (published {PUBLISHED[options.bound]}), "
+        f"{-refined.value:.3f} by the refined guide"
+    )
     print(path)
+
+
+def by_refined_guide(pair: AbstractPair, x: np.ndarray) -> Evidence:
+    """Evidence by draws from Gaussians of each row's own, climbed to from the encoder's."""
+    model, guide = pair.bind()
+    rate = optax.cosine_decay_schedule(REFINEMENT["learning_rate"], REFINEMENT["steps"])
+    refinement = Refinement(
+        num_steps=REFINEMENT["steps"],
+        optimizer=optax.adam(rate),
+        bound=IWAE(num_particles=REFINEMENT["particles"]),
+        through=False,
+    )
+
+    @jax.jit
+    @jax.vmap
+    def features(datum: Datum) -> Any:
+        return refinement(model, guide.family, encoder_features(guide, datum), datum)
+
+    rows = Datum(x.astype(np.float32), index=np.arange(len(x)))
+    blocks = (
+        features(jax.tree.map(lambda leaf, i=i: leaf[i : i + BLOCK], rows))
+        for i in range(0, len(x), BLOCK)
+    )
+    own = PerDatumGuide.start(guide.family, rows, features=jnp.concatenate(list(blocks)))
+    return importance_sampling(
+        Pair(model, own), rows, key=jax.random.key(1), num_particles=PARTICLES
+    )
 
 
 def split() -> tuple:

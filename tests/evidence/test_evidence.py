@@ -9,6 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 import scipy.stats
+from blackjax.diagnostics import psis_weights
 
 from taut.core import (
     LOG_LIKELIHOOD,
@@ -171,6 +172,14 @@ def test_subsampled_weights_and_single_particles_are_refused(rows):
         importance_sampling(
             Pair(LinearGaussian(), LinearGuide()), rows, key=jax.random.key(0), num_particles=1
         )
+
+
+@pytest.mark.parametrize("count", [25, 224, 226, 1000, 5000])
+def test_khat_of_the_largest_draws_is_that_of_all_of_them(count):
+    log_w = 2 * np.random.default_rng(count).standard_t(3, size=(20, count))
+    weigh = jax.jit(jax.vmap(psis_weights))  # which rounds in another way than step by step
+    _, expected = weigh(log_w - log_w.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(summarize(log_w).khat, expected, rtol=1e-6)
 
 
 def test_khat_tells_light_tails_from_heavy_ones():
