@@ -14,7 +14,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import narwhals as nw
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -235,6 +234,8 @@ def _sample(pair: AbstractPair, key: PRNGKeyArray, num_samples: int, *, mean: bo
 
 
 def _frame_to_array(rows: Any, schema: Schema) -> np.ndarray:
+    import narwhals as nw
+
     try:
         frame = nw.from_native(rows, eager_only=True)
     except TypeError:

@@ -20,7 +20,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import polars as pl
 from safetensors.numpy import save
 
 from taut.api.posterior import Posterior
@@ -52,6 +51,8 @@ def save_posterior(
     Raises:
         InputError: the folder holds a run and `force` is False, or holds something else.
     """
+    import polars as pl
+
     run = RunFolder.create(path, settings or {}, force=force)
     for number, part in enumerate(posterior.trace):
         columns = {k: np.asarray([v]) for k, v in part._asdict().items()}

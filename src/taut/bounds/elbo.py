@@ -15,6 +15,7 @@ KL; Kingma et al. (2016, eq. 15) act on the minibatch mean, which is not a funct
 from typing import ClassVar, Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -91,7 +92,7 @@ class ELBO(AbstractBound):
         outside = [t for name, t in particles.terms.items() if name not in (LOG_PRIOR, NEG_LOG_Q)]
         reconstruction = weighted_sum(particles.log_mass, _summed(particles, outside))
         if closed is not None:
-            kl = jnp.stack([weighted_sum(particles.log_mass, group) for group in closed.T])
+            kl = jax.vmap(weighted_sum, in_axes=(None, 1))(particles.log_mass, closed)
         else:
             inside = [t for name, t in particles.terms.items() if name in (LOG_PRIOR, NEG_LOG_Q)]
             kl = -weighted_sum(particles.log_mass, _summed(particles, inside))[None]

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import BernoulliLogits, Distribution
 
@@ -42,18 +43,13 @@ class Bernoulli(AbstractLikelihood):
         outputs: Float[Array, "1 *data"],
         mask: Bool[Array, "*data"] | None = None,
     ) -> Float[Array, ""]:
-        """log p(x | outputs) as x'l - sum log(1 + e^l), in nats; exact for x in {0, 1}.
-
-        Over many particles of one datum, x'l is one product of a matrix with a vector. Full precision
-        is asked for because accelerators else round the logits to 10 bits.
-        """
-        logits = outputs[0]
+        """log p(x | outputs) in nats; exact for x in {0, 1}."""
+        x, logits = x.astype(outputs.dtype), outputs[0]
         if mask is not None:
-            x = jnp.where(mask, x, jnp.zeros_like(x))
-        linear = jnp.vdot(x.astype(logits.dtype), logits, precision=jax.lax.Precision.HIGHEST)
-        # At -inf the normalizer of a cell is 0, and so are its derivatives.
-        observed = logits if mask is None else jnp.where(mask, logits, -jnp.inf)
-        return linear - _log_normalizer(observed)
+            # At x = 0 and the lowest logit a cell's terms are 0, and so are their derivatives.
+            x = jnp.where(mask, x, 0)
+            logits = jnp.where(mask, logits, jnp.finfo(logits.dtype).min)
+        return _log_mass(x, logits)
 
     def check(self, x: np.ndarray, *, where: str) -> None:
         refuse_first(
@@ -76,27 +72,65 @@ _LARGEST_GROUP = 16
 
 
 @jax.custom_jvp
-def _log_normalizer(logits: Float[Array, "*data"]) -> Float[Array, ""]:
-    """sum_d log(1 + e^l_d) in nats, in half the time that a logarithm for each cell takes on a CPU.
+def _log_mass(x: Float[Array, "*data"], logits: Float[Array, "*data"]) -> Float[Array, ""]:
+    """sum_d (x_d l_d - log(1 + e^l_d)) in nats.
 
-        log(1 + e^l) = max(l, 0) + log(1 + e^-|l|)
-
-    The arguments of a group's logarithms are multiplied. What is carried is their product less one,
-    (1 + a)(1 + b) - 1 = a + b + a b, which keeps the digits of cells that are all but certain.
+    One reduction, into which XLA fuses the last step of the logits: where nothing is differentiated
+    they are never written, be the particles ever so many.
     """
-    group = max(g for g in range(1, _LARGEST_GROUP + 1) if logits.size % g == 0)
-    grouped = logits.reshape(group, -1)
-    zero = jnp.zeros((), logits.dtype)
-    hinges, products = jax.lax.reduce(
-        (jnp.maximum(grouped, 0), jnp.exp(-jnp.abs(grouped))),
-        (zero, zero),
-        lambda a, b: (a[0] + b[0], a[1] + b[1] + a[1] * b[1]),
-        (0,),
-    )
-    return jnp.sum(hinges + jnp.log1p(products))
+    x, logits = _grouped(x), _grouped(logits)
+    return _less_log(x * logits - jnp.maximum(logits, 0), logits)
+
+
+def _log_mass_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    """The logits are needed again, so they are written: x'l is a product of a matrix with a vector.
+
+    Full precision is asked for because accelerators else round the logits to 10 bits.
+    """
+    (x, logits), (x_tangent, tangent) = primals, tangents
+    linear = jnp.vdot(x, logits, precision=jax.lax.Precision.HIGHEST)
+    slope = jnp.zeros((), logits.dtype)
+    if not isinstance(tangent, SymbolicZero):
+        slope += jnp.vdot(x, tangent, precision=jax.lax.Precision.HIGHEST)
+        slope -= jnp.sum(jax.nn.sigmoid(logits) * tangent)
+    if not isinstance(x_tangent, SymbolicZero):
+        slope += jnp.sum(logits * x_tangent)
+    return linear - _log_normalizer(logits), slope
+
+
+_log_mass.defjvp(_log_mass_jvp, symbolic_zeros=True)
+
+
+@jax.custom_jvp
+def _log_normalizer(logits: Float[Array, "*data"]) -> Float[Array, ""]:
+    """sum_d log(1 + e^l_d) in nats, as max(l, 0) + log(1 + e^-|l|)."""
+    logits = _grouped(logits)
+    return -_less_log(-jnp.maximum(logits, 0), logits)
 
 
 @_log_normalizer.defjvp
 def _log_normalizer_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (logits,), (tangent,) = primals, tangents
     return _log_normalizer(logits), jnp.sum(jax.nn.sigmoid(logits) * tangent)
+
+
+def _less_log(terms: Float[Array, "G n"], logits: Float[Array, "G n"]) -> Float[Array, ""]:
+    """sum (terms - log(1 + e^-|l|)), in half the time that a logarithm for each cell takes on a CPU.
+
+    The arguments of a group's logarithms are multiplied. What is carried is their product less one,
+    (1 + a)(1 + b) - 1 = a + b + a b, which keeps the digits of cells that are all but certain.
+    """
+    zero = jnp.zeros((), logits.dtype)
+    added, products = jax.lax.reduce(
+        (terms, jnp.exp(-jnp.abs(logits))),
+        (zero, zero),
+        lambda a, b: (a[0] + b[0], a[1] + b[1] + a[1] * b[1]),
+        (0,),
+    )
+    return jnp.sum(added - jnp.log1p(products))
+
+
+def _grouped(cells: Float[Array, "*data"]) -> Float[Array, "G n"]:
+    """(G, n), where a logarithm is shared by the G cells of a column."""
+    group = max(g for g in range(1, _LARGEST_GROUP + 1) if cells.size % g == 0)
+    return cells.reshape(group, -1)
