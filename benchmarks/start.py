@@ -33,6 +33,8 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "XDG_CACHE_HOME": str(Path(folder) / "cache")}
+        # Python's default, which a second start reads: modules are kept as byte code.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         run = str(Path(folder) / "run")
 
         def whole(*arguments: str) -> float:
