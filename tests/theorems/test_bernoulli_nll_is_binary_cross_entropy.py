@@ -29,6 +29,27 @@ def test_equals_the_log_loss_of_a_classifier():
     assert abs(nll - log_loss(x.reshape(-1), 1 - probs, normalize=False)) > 100
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_value_beside_a_gradient_is_the_value_alone(masked: bool):
+    """They are computed by different programs, the first of two terms."""
+    rng = np.random.default_rng(1)
+    logits = jnp.asarray(rng.normal(scale=3.0, size=(1, 28, 28)))
+    x = jnp.asarray(rng.integers(2, size=(28, 28)).astype(float))
+    mask = jnp.asarray(rng.random((28, 28)) < 0.7) if masked else None
+    observed = jnp.ones((28, 28)) if mask is None else mask
+    if masked:
+        x = jnp.where(mask, x, jnp.nan)
+
+    def of(x: jax.Array, logits: jax.Array) -> jax.Array:
+        return Bernoulli().log_prob(x, logits, mask)
+
+    value, (by_x, by_logits) = jax.value_and_grad(of, argnums=(0, 1))(x, logits)
+    np.testing.assert_allclose(value, of(x, logits), rtol=1e-13)
+    slope = jnp.where(observed, jnp.nan_to_num(x) - jax.nn.sigmoid(logits), 0.0)
+    np.testing.assert_allclose(by_logits, slope, atol=1e-14)
+    np.testing.assert_allclose(by_x, jnp.where(observed, logits[0], 0.0), rtol=1e-14)
+
+
 @pytest.mark.parametrize("logit", [-2.0, 0.0, 1.0])
 def test_is_no_density_over_grey_values(logit: float):
     def mass(likelihood: Bernoulli | ContinuousBernoulli) -> float:
