@@ -19,4 +19,5 @@ class StandardNormal(AbstractPrior):
     latent_dim: int = eqx.field(static=True)
 
     def __call__(self) -> Any:
-        return dist.Normal(jnp.zeros(self.latent_dim), jnp.ones(self.latent_dim)).to_event(1)
+        loc, scale = jnp.zeros(self.latent_dim), jnp.ones(self.latent_dim)
+        return dist.Normal(loc, scale, validate_args=False).to_event(1)
