@@ -93,7 +93,7 @@ def of_throughput(found: dict[str, Any]) -> Rows:
 
 def of_evaluate(found: dict[str, Any]) -> Rows:
     shares = found["architectures"].items()
-    what = f"evidence by {found['particles']} draws a row, share of the peak of matrix products"
+    what = f"evidence by {found['particles']} draws a row, share of the speed of matrix products"
     return [(what, ", ".join(f"{name}: {each['share_of_peak']:.0%}" for name, each in shares))]
 
 
@@ -107,7 +107,23 @@ def of_start(found: dict[str, Any]) -> Rows:
     first, again = (seconds[f"fit digits, {cache} cache"] for cache in ("empty", "warm"))
     return [
         ("`taut fit digits`, whole command", f"{first:.1f} s, again {again:.1f} s"),
+        (
+            "a command that was run before, seconds to its first step",
+            ", ".join(f"{name} {warm:.1f}" for name, warm in found["first_step_warm"].items()),
+        ),
         ("`taut --help`", f"{seconds['help']:.2f} s"),
+    ]
+
+
+def of_streaming(found: dict[str, Any]) -> Rows:
+    peaks = {"npy": found["peak_mib"], "parquet": found["parquet"]["peak_mib"]}
+    sizes = ", ".join(
+        f".{name} of {found['gib'][f'rows.{name}']:.1f} GiB: {peak:,.0f} MiB"
+        for name, peak in peaks.items()
+    )
+    return [
+        ("training from disk, peak memory", sizes),
+        ("its steps a second over those from memory", f"{found['streamed_over_in_memory']:.2f}"),
     ]
 
 
@@ -277,6 +293,7 @@ SPEED: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "throughput": of_throughput,
     "evaluate": of_evaluate,
     "evaluate_memory": of_memory,
+    "streaming": of_streaming,
     "start": of_start,
     "em": of_em,
     "vi_speed": of_vi_speed,
