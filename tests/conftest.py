@@ -1,5 +1,6 @@
 """Shared set-up: float64 for laws and theorems on request, and one cache of compiled programs."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -12,10 +13,19 @@ _CACHE = {
 }
 
 # A test runs its programs once or twice: LLVM's optimisations and fused emitters cost four times the
-# compilation that they save in the run. XLA_FLAGS= in the environment tests with both.
+# compilation that they save in the run, and programs cut in pieces that are compiled side by side cost
+# more than the second core gives, which has a worker of its own. XLA_FLAGS= in the environment tests
+# with all.
 os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1",
 )
+
+# Tracing makes millions of objects that stay: searching them for cyclic garbage as often as Python does
+# by default takes a tenth of the suite's time.
+gc.set_threshold(200_000)
+
 # Commands that tests start keep their modules as byte code, as they do by default.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
