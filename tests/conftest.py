@@ -23,7 +23,7 @@ os.environ.setdefault(
 )
 
 # Tracing makes millions of objects that stay: searching them for cyclic garbage as often as Python does
-# by default takes a tenth of the suite's time.
+# by default takes a tenth of the time of a file of laws.
 gc.set_threshold(200_000)
 
 # Commands that tests start keep their modules as byte code, as they do by default.

@@ -81,7 +81,7 @@ def _complain(line: str) -> None:
 
 def _collect_rarely() -> None:
     """Importing and tracing make millions of objects that stay: by default Python searches them for
-    cyclic garbage again and again, a fifth of the time to the first step."""
+    cyclic garbage again and again, over a sixth of the time to the first step."""
     gc.set_threshold(1_000_000)
 
 
