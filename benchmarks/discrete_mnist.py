@@ -36,8 +36,9 @@ from taut.bounds import ELBO, IWAE, AbstractBound
 from taut.core import Datum
 from taut.data import load_data
 from taut.gradients import ESTIMATORS
-from taut.inference import joint
-from taut.training import compiled_steps, schedule
+from taut.inference.amortized import joint
+from taut.inference.compiled_steps import compiled_steps
+from taut.training import schedule
 from taut.training.feeds import feed_of
 
 PUBLISHED = {"nvil": 112.5, "rebar": 111.6, "relax": 111.2}

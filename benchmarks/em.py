@@ -97,7 +97,7 @@ def taut_run(x: np.ndarray, means: np.ndarray) -> Any:
     import jax
     import jax.numpy as jnp
 
-    from taut.inference import Floor, Rows, run_em
+    from taut.inference.exact import Floor, Rows, run_em
     from taut.models import GaussianMixture
 
     with jax.enable_x64(True):

@@ -20,7 +20,7 @@ from typing import Any
 # and runs them in the one that this returns.
 STEPS = {
     "fit": ("taut.training.loop", "compiled_steps"),
-    "em": ("taut.inference.em", "_maximization"),
+    "em": ("taut.inference.exact.em", "_maximization"),
     "evaluate": ("taut.evidence.draws", "_mint"),
 }
 

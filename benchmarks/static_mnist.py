@@ -40,7 +40,7 @@ from taut.core import AbstractPair, Datum, Estimate, Pair
 from taut.evidence import importance_sampling
 from taut.guides import PerDatumGuide, Refinement
 from taut.guides.refined import encoder_features
-from taut.inference import wake_sleep
+from taut.inference.amortized import wake_sleep
 from taut.training import Loop, schedule, train
 
 PUBLISHED = {"elbo": 88.71, "iwae": 87.63}

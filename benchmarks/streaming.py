@@ -136,7 +136,7 @@ def fit(path: str, stream: str, steps: int) -> dict[str, float]:
     from taut.core import Datum
     from taut.data import StreamedRows, load_data
     from taut.gradients import Reparameterized
-    from taut.inference import joint
+    from taut.inference.amortized import joint
     from taut.training import Loop, Recorder, train
 
     tick = time.perf_counter()

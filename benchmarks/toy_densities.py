@@ -39,10 +39,10 @@ from taut.core import Datum, total
 from taut.evidence import importance_sampling
 from taut.gradients import Reparameterized
 from taut.guides import FlowPosterior
-from taut.inference import minibatch
+from taut.inference.compiled_steps import compiled_steps
+from taut.inference.posterior import minibatch
 from taut.models.program import LogJoint
 from taut.networks import MLP
-from taut.training import compiled_steps
 from taut.transforms import (
     AbsoluteValue,
     AbstractLayer,

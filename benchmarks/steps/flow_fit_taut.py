@@ -12,8 +12,8 @@ import taut
 from taut.core import Datum
 from taut.evidence import expected_bound
 from taut.gradients import Reparameterized
-from taut.inference import joint
-from taut.training import compiled_steps
+from taut.inference.amortized import joint
+from taut.inference.compiled_steps import compiled_steps
 
 
 class Fit:

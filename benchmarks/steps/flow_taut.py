@@ -15,9 +15,9 @@ import taut
 from taut.core import Datum
 from taut.gradients import Reparameterized
 from taut.guides import ChainPair
-from taut.inference import joint
+from taut.inference.amortized import joint
+from taut.inference.compiled_steps import compiled_steps
 from taut.models import StandardNormal
-from taut.training.loop import compiled_steps
 from taut.transforms import Chain, make_layers
 
 

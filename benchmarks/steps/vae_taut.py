@@ -11,8 +11,8 @@ import taut
 from taut.core import Datum
 from taut.data import Schema
 from taut.gradients import Reparameterized
-from taut.inference import joint
-from taut.training.loop import compiled_steps
+from taut.inference.amortized import joint
+from taut.inference.compiled_steps import compiled_steps
 
 
 class Training:

@@ -19,8 +19,8 @@ import numpy as np  # noqa: E402
 from trajectory import Clock, Recorder, write  # noqa: E402
 
 import taut  # noqa: E402
-from taut.inference import Gaussian, GaussianAscent, LogDensity  # noqa: E402
-from taut.inference.gaussian_ascent import ascend  # noqa: E402
+from taut.inference.posterior import Gaussian, GaussianAscent, LogDensity  # noqa: E402
+from taut.inference.posterior.gaussian_ascent import ascend  # noqa: E402
 
 IMPORTS = time.perf_counter() - IMPORTS
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import taut
-from taut.api.check import check_rows
 from taut.cli.rows import rows_of
 from taut.core import InputError
 from taut.data import StreamedRows, load_data
+from taut.inference.amortized.check import check_rows
 
 ROWS = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
 

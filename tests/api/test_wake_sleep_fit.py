@@ -5,10 +5,10 @@ import pytest
 from scipy.special import expit
 
 import taut
-from taut.api.algorithms import check_wake_sleep
 from taut.bounds import ELBO, IWAE
 from taut.core import InputError
 from taut.gradients import VIMCO
+from taut.inference.amortized.algorithms import check_wake_sleep
 
 
 @pytest.fixture(scope="module")

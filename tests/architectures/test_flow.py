@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import norm
 
 import taut
-from taut.api.passes import density_passes, sampling_passes
 from taut.architectures import Flow
+from taut.architectures.passes import density_passes, sampling_passes
 from taut.core import Datum, InputError, as_proposal, particles
 from taut.data import Schema
 from taut.gradients import StickingTheLanding

@@ -12,7 +12,7 @@ from known_models import datum
 from taut.bounds import ELBO
 from taut.core import Datum
 from taut.gradients import REBAR, RELAX, DisARM
-from taut.inference import joint
+from taut.inference.amortized import joint
 
 BOUND = ELBO(kl="sampled")
 

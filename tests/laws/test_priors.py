@@ -49,7 +49,7 @@ def by_scipy(prior, z):
 def test_every_prior_has_a_name():
     named = {cls.name: cls for cls in concrete_subclasses(AbstractPrior, taut.models.priors)}
     assert named.pop("fixed") is FixedPrior  # takes a distribution, so no name makes it
-    # Of discrete latents; their architectures make them, and tests/discrete checks them.
+    # Of discrete latents; their architectures make them, and tests/architectures checks them.
     discrete = (CodebookPrior, FactorizedPrior, LayeredPrior, MixedPrior)
     assert [named.pop(prior.name) for prior in discrete] == list(discrete)
     assert named == PRIORS

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from taut.core import Estimate
 from taut.evidence import Moments
-from taut.report.posterior import coordinate_columns, coordinate_table, posterior_table
+from taut.fitted import coordinate_columns
+from taut.report.posterior import coordinate_table, posterior_table
 
 
 def printed(show, *arguments, **options) -> str:

@@ -18,7 +18,7 @@ from taut.bounds import ELBO
 from taut.core import Datum, Pair
 from taut.gradients import Reparameterized
 from taut.guides import ExponentialGuide
-from taut.inference import Alternate, joint, variational_em
+from taut.inference.amortized import Alternate, joint, variational_em
 from taut.models import ExponentialNormal, joint_optimum
 
 NODES, MASSES = (tuple(a) for a in np.polynomial.laguerre.laggauss(2))

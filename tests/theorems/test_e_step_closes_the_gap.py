@@ -13,7 +13,7 @@ from scipy.stats import entropy, multivariate_normal
 from taut.bounds import ELBO, IWAE
 from taut.core import Datum, particles
 from taut.guides import ExactPosterior
-from taut.inference import Floor, Rows, random_start, run_em
+from taut.inference.exact import Floor, Rows, random_start, run_em
 from taut.models import FactorAnalysis, GaussianMixture
 from taut.models.exact import COVARIANCES
 

@@ -14,7 +14,7 @@ import scipy.special
 import scipy.stats
 
 from taut.core import RunError
-from taut.inference import Floor, Rows, random_start, run_em
+from taut.inference.exact import Floor, Rows, random_start, run_em
 from taut.models import FactorAnalysis, GaussianMixture, LatentClass, ProbabilisticPCA
 from taut.models.exact import COVARIANCES, AbstractExactModel
 

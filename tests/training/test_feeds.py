@@ -15,11 +15,11 @@ from taut.core import Datum, InputError
 from taut.data import Gatherer, StreamedRows, load_data
 from taut.data import row_order as order_module
 from taut.gradients import Reparameterized
-from taut.inference import joint
+from taut.inference.amortized import joint
+from taut.inference.compiled_steps import compiled_steps
 from taut.training import Loop, train
 from taut.training import feeds as feeds_module
 from taut.training.feeds import StreamedFeed
-from taut.training.loop import compiled_steps
 
 ROWS = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
 STEPS = 50  # over two epochs of 160 rows

@@ -14,7 +14,7 @@ from taut.bounds import ELBO
 from taut.core import Datum, Estimate, RunError
 from taut.data import Schema, batch_indices
 from taut.gradients import AbstractEstimator, Reparameterized, Surrogate
-from taut.inference import joint
+from taut.inference.amortized import joint
 from taut.training import Loop, Plateau, Recorder, train
 from taut.training import feeds as feeds_module
 

@@ -1,12 +1,12 @@
 """`taut.fit`, `taut.em`, `taut.load` and the `Fit` they return: thin shells over the layers."""
 
 from taut.api.em import EMProgress, em
-from taut.api.fitted import Fit, load
 from taut.api.fitting import fit
 from taut.api.inferring import GUIDES, infer
-from taut.api.posterior import Posterior
-from taut.api.posterior_loading import load_posterior
-from taut.api.verdict import Verdict
+from taut.fitted.fit import Fit, load
+from taut.fitted.posterior import Posterior
+from taut.fitted.posterior_loading import load_posterior
+from taut.inference.posterior.verdict import Verdict
 
 __all__ = [
     "GUIDES",

@@ -13,22 +13,16 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.api.em_candidate import Candidate, fit_offline, fit_online, skeleton_of
-from taut.api.em_data import EMData, in_memory, on_disk
-from taut.api.fitted import Fit, as_key
-from taut.api.measuring import device
 from taut.architectures import FA, GMM, LCA, PPCA
 from taut.core import Estimate, InputError
+from taut.core.provenance import device
+from taut.fitted.fit import Fit, as_key
 from taut.guides import ExactPair
-from taut.inference import (
-    Floor,
-    Rows,
-    best_of_restarts,
-    check_components,
-    log_evidences,
-)
+from taut.inference.exact import Floor, Rows, best_of_restarts, check_components, log_evidences
+from taut.inference.exact.candidate import Candidate, fit_offline, fit_online, skeleton_of
+from taut.inference.exact.em_data import EMData, in_memory, on_disk
 from taut.models import AbstractExactModel, GaussianMixture
-from taut.training import RunFolder
+from taut.runs import RunFolder
 
 __all__ = ["EMProgress", "em"]
 

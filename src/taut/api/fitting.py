@@ -14,21 +14,27 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
-from taut.api.algorithms import WakeSleep, check_gradient, check_wake_sleep, departures
-from taut.api.algorithms import algorithm as algorithm_of
-from taut.api.check import check_rows, check_step
-from taut.api.fitted import Fit, as_key
-from taut.api.measuring import device, measure, versions
-from taut.api.resuming import begin, fingerprint
 from taut.architectures import ARCHITECTURES, VAE, AbstractArchitecture, Flow
 from taut.audit.code_use import code_use
 from taut.bounds import ELBO, IWAE, AbstractBound
 from taut.core import Datum, Estimate, InputError, nearest
+from taut.core.provenance import device, versions
 from taut.data import Data, StreamedRows, load_data, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound
+from taut.evidence.measuring import measure
+from taut.fitted.fit import Fit, as_key
 from taut.gradients import AbstractEstimator
 from taut.guides import QuantizedPair
-from taut.inference import averaged
+from taut.inference.amortized import averaged
+from taut.inference.amortized.algorithms import (
+    WakeSleep,
+    check_gradient,
+    check_wake_sleep,
+    departures,
+)
+from taut.inference.amortized.algorithms import algorithm as algorithm_of
+from taut.inference.amortized.check import check_rows, check_step
+from taut.runs import save_checkpoint
 from taut.training import (
     Loop,
     Plateau,
@@ -36,10 +42,10 @@ from taut.training import (
     Recorder,
     ScheduleName,
     TrainingState,
-    save_checkpoint,
     schedule,
     train,
 )
+from taut.training.resuming import begin, fingerprint
 from taut.transforms import Chain
 
 __all__ = ["fit"]

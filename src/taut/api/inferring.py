@@ -9,17 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.api.climbing import INITS, Climb, Wishes, climbed, initial
-from taut.api.fitted import as_key
-from taut.api.guide_choice import GUIDES, GuideChoice, choose_guide
-from taut.api.natural import Natural
-from taut.api.posterior import Posterior
-from taut.api.targets import program_of
-from taut.api.verdict import judge
-from taut.api.weighing import Weighed, more_even, weigh
 from taut.core import Datum, InputError, RunError
 from taut.evidence import weighted_moments
-from taut.inference import Starts
+from taut.fitted.fit import as_key
+from taut.fitted.posterior import Posterior
+from taut.inference.posterior import Starts
+from taut.inference.posterior.climbing import INITS, Climb, Wishes, climbed, initial
+from taut.inference.posterior.guide_choice import GUIDES, GuideChoice, choose_guide
+from taut.inference.posterior.natural import Natural
+from taut.inference.posterior.targets import program_of
+from taut.inference.posterior.verdict import judge
+from taut.inference.posterior.weighing import Weighed, more_even, weigh
 from taut.models.program import AbstractProgram, NumPyroProgram, check_start
 
 __all__ = ["GUIDES", "infer"]

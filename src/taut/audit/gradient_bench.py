@@ -26,7 +26,7 @@ from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, InputError, as_proposal
 from taut.gradients import ESTIMATORS, AbstractEstimator, Evaluations
 from taut.guides import QuantizedPair
-from taut.inference import batch_surrogate, joint, reach
+from taut.inference.amortized import batch_surrogate, joint, reach
 
 __all__ = ["GradientBench", "GradientMeasure", "gradient_bench"]
 

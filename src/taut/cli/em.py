@@ -115,7 +115,7 @@ def em(
     name = given.model or "gmm"
     _refuse_unserved(given, name)
 
-    from taut.training.run_folder import RunFolder, next_run
+    from taut.runs.run_folder import RunFolder, next_run
 
     if out is not None:
         RunFolder.check_free(out, force=force)

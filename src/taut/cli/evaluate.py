@@ -98,7 +98,7 @@ def compare(
         Print the results as JSON on standard output.
     """
     from taut.core import paired_difference
-    from taut.training import RunFolder
+    from taut.runs import RunFolder
 
     runs = [RunFolder.open(path) for path in (first, second)]
     sources = [run.read_config().get("data") for run in runs]

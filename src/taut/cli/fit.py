@@ -51,7 +51,7 @@ def fit(
     given = merged(options, from_file)
 
     if out is not None:
-        from taut.training.run_folder import RunFolder
+        from taut.runs.run_folder import RunFolder
 
         RunFolder.check_free(out, force=force)
 
@@ -81,7 +81,7 @@ def run_fit(
     from taut.cli.output import finish_fit, training_display
     from taut.cli.passes import announce
     from taut.cli.rows import load_source
-    from taut.training.run_folder import next_run
+    from taut.runs.run_folder import next_run
 
     loaded = load_source(source, given)
     model, estimator = architecture(given), gradient(given)

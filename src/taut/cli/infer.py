@@ -107,13 +107,13 @@ def run_infer(
     """What `taut infer` does, and `taut resume` again from the start; arguments as of `infer`."""
     batches = batch_sizes(given.subsample)
 
-    from taut.training.run_folder import RunFolder, next_run
+    from taut.runs.run_folder import RunFolder, next_run
 
     if out is not None:
         RunFolder.check_free(out, force=force)
 
     import taut
-    from taut.api.posterior_files import save_posterior
+    from taut.fitted.posterior_files import save_posterior
     from taut.models.program import load_program, read_data, support_beside
 
     function = load_program(program)
@@ -163,7 +163,7 @@ def print_posterior(run: Path, *, json: bool) -> None:
     import polars as pl
 
     from taut.cli.output import print_json, results
-    from taut.training import RunFolder
+    from taut.runs import RunFolder
 
     folder = RunFolder.open(run)
     estimates, facts = folder.read_summary()

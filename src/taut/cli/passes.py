@@ -19,7 +19,7 @@ def announce(
     import equinox as eqx
     import jax
 
-    from taut.api.passes import density_passes, sampling_passes
+    from taut.architectures.passes import density_passes, sampling_passes
 
     pair = eqx.filter_eval_shape(lambda: model.init(schema, jax.random.key(0)))
     _say(density_passes(pair, gradient))
@@ -28,7 +28,7 @@ def announce(
 
 def announce_sampling(pair: "AbstractPair") -> None:
     """What drawing rows will take."""
-    from taut.api.passes import sampling_passes
+    from taut.architectures.passes import sampling_passes
 
     _say(sampling_passes(pair))
 

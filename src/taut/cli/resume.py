@@ -24,7 +24,7 @@ def resume(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fals
     json
         Print the results as JSON on standard output.
     """
-    from taut.training.run_folder import RunFolder
+    from taut.runs.run_folder import RunFolder
 
     folder = RunFolder.open(run)
     if folder.is_finished:

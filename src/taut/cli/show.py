@@ -20,7 +20,7 @@ def show(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False)
     json
         Print them as JSON on standard output.
     """
-    from taut.training import RunFolder, read_structure
+    from taut.runs import RunFolder, read_structure
 
     folder = RunFolder.open(run)
     estimates, facts = folder.read_summary()

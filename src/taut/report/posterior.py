@@ -6,37 +6,12 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from taut.core import Estimate
-from taut.evidence import Moments
 from taut.report.numbers import cells
 from taut.report.tables import _NOTE, _pm, _print_facts, _print_line, _print_table
 
-__all__ = ["coordinate_columns", "coordinate_table", "posterior_table"]
+__all__ = ["coordinate_table", "posterior_table"]
 
 _MOST = 40  # lines of a table in a terminal
-
-
-def coordinate_columns(
-    names: Sequence[str], raw: Moments, resampled: Moments
-) -> dict[str, list[str] | list[float]]:
-    """Moments by coordinate, as coordinates.csv holds them.
-
-    Arguments:
-        names: of C coordinates.
-        raw: under the guide.
-        resampled: under the importance weights.
-    """
-    columns: dict[str, list[str] | list[float]] = {"coordinate": list(names)}
-    for kind, moments in (("guide", raw), ("resampled", resampled)):
-        columns |= {
-            f"{kind}_mean": moments.mean.tolist(),
-            f"{kind}_mean_error": moments.mean_error.tolist(),
-            f"{kind}_sd": moments.sd.tolist(),
-            f"{kind}_sd_error": moments.sd_error.tolist(),
-        }
-        for j, p in enumerate(moments.probabilities):
-            columns[f"{kind}_q{100 * p:g}"] = moments.quantiles[:, j].tolist()
-            columns[f"{kind}_q{100 * p:g}_error"] = moments.quantile_errors[:, j].tolist()
-    return columns
 
 
 def posterior_table(
@@ -66,7 +41,7 @@ def coordinate_table(console: Console, columns: Mapping[str, Sequence]) -> None:
 
     Arguments:
         console: where to print.
-        columns: as `coordinate_columns` gives them.
+        columns: as `taut.fitted.coordinate_columns` gives them.
     """
     quantiles = [n for n in columns if n.startswith("resampled_q") and not n.endswith("_error")]
     rows = []

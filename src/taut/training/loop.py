@@ -15,19 +15,17 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from taut.core import Datum, Estimate, InputError, RunError
-from taut.core.compiling import steady_options
 from taut.data import StreamedRows
-from taut.inference import Algorithm
+from taut.inference import Algorithm, compiled_steps
 from taut.training.blame import blame
 from taut.training.feeds import feed_of
 from taut.training.interrupts import deferred_interrupt
 from taut.training.schedules import Plateau
 
-__all__ = ["Loop", "Progress", "Recorder", "TrainingState", "compiled_steps", "start", "train"]
+__all__ = ["Loop", "Progress", "Recorder", "TrainingState", "start", "train"]
 
 _SECONDS = 0.5  # between two progress reports, roughly
 _MOST_REJECTED = 10  # steps in a row; a rare bad draw is passed over, a broken model is not
@@ -223,32 +221,6 @@ def start(algorithm: Algorithm) -> TrainingState:
         rejected=np.zeros((), np.int32),
         step=np.zeros((), np.int32),
     )
-
-
-def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
-    """The one compiled program: (state, rows, order, count) -> (state, metrics of each step).
-
-    `order` holds row numbers, (most steps, batch size), of which the first `count` rows are used.
-    """
-
-    # Traced once, though the loop needs the shapes of what it returns first.
-    step = jax.jit(algorithm.step, inline=True)
-
-    def run(state: Any, rows: Datum, order: Any, count: Any) -> tuple[Any, dict[str, Any]]:
-        def batch(i: Any) -> Datum:
-            return _rows(rows, order[i])
-
-        _, metrics = jax.eval_shape(step, state, batch(0))
-        log = jax.tree.map(lambda m: jnp.zeros((order.shape[0], *m.shape), m.dtype), metrics)
-
-        def body(i: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
-            state, log = carry
-            state, metrics = step(state, batch(i))
-            return state, jax.tree.map(lambda buffer, m: buffer.at[i].set(m), log, metrics)
-
-        return jax.lax.fori_loop(0, count, body, (state, log))
-
-    return jax.jit(run, compiler_options=steady_options())
 
 
 def _rows(rows: Datum, numbers: Any) -> Datum:

@@ -1,0 +1,218 @@
+"""`Posterior`: what `taut.infer` returns, a guide with what tells how far to trust it."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, PRNGKeyArray
+
+from taut.bounds import AbstractBound
+from taut.core import Datum, Estimate, InputError, Pair
+from taut.evidence import Evidence, Moments, expected_bound, importance_sampling
+from taut.fitted.fit import as_key
+from taut.inference.posterior import Round, Starts
+from taut.inference.posterior.natural import Natural
+from taut.inference.posterior.verdict import Verdict
+from taut.models.program import AbstractProgram
+
+__all__ = ["Posterior"]
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """An approximate posterior.
+
+    Attributes:
+        natural: the program, p(x, z) of all rows, with its data and the values that are reported.
+        guide: q(z), a callable pytree from a datum to a proposal.
+        family: name of the guide's family.
+        layers: of a flow; empty for other families.
+        estimates: `elbo` (lower), `log_evidence` (lower), `remaining_gain` (upper; NaN where no bound
+            was climbed), nats in all.
+        khat: Pareto shape of the weights of the draws, a fifth of which are wider than the guide.
+        guide_khat: the same of the guide's own draws under the guide's own density.
+        khat_threshold: above it resampled draws are of no use.
+        ess: effective sample size of `num_draws` draws.
+        raw: moments of every coordinate under the guide; those of derived values come last.
+        resampled: the same under the smoothed importance weights.
+        verdict: whether to believe it.
+        trace: the rounds of the ascent, each a bound with its error.
+        starts: which start won, and by how much; None where there was one.
+        notes: what a reader should know.
+        seconds: wall time by stage.
+        z: the draws, (K, d), those of the guide first.
+        num_guide: how many are the guide's own.
+        weights: their smoothed weights, which add up to 1, (K,).
+    """
+
+    natural: Natural
+    guide: Any
+    family: str
+    layers: str
+    estimates: dict[str, Estimate]
+    khat: float
+    guide_khat: float
+    khat_threshold: float
+    ess: float
+    raw: Moments
+    resampled: Moments
+    verdict: Verdict
+    trace: tuple[Round, ...]
+    starts: Starts | None
+    notes: tuple[str, ...]
+    seconds: dict[str, float]
+    num_guide: int
+    z: Float[np.ndarray, "K d"] = field(repr=False)
+    weights: Float[np.ndarray, " K"] = field(repr=False)
+
+    @property
+    def model(self) -> AbstractProgram:
+        """p(x, z) of all rows."""
+        return self.natural.model
+
+    @property
+    def datum(self) -> Datum:
+        """The data."""
+        return self.natural.datum
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """Names of the scalar parameters, then of derived values, as in `raw` and `resampled`."""
+        return self.natural.coordinates
+
+    def draws(
+        self,
+        num_draws: int,
+        *,
+        kind: Literal["resampled", "raw"] = "resampled",
+        key: int | PRNGKeyArray = 0,
+    ) -> dict[str, np.ndarray]:
+        """Draws of parameters and derived values by name, in natural units, (num_draws, ...).
+
+        Arguments:
+            num_draws: number of draws.
+            kind: `resampled` from the weighted draws, systematically, so that a draw of weight w
+                appears w `num_draws` times up to rounding; `raw` straight from the guide's draws.
+            key: whole number or random key.
+
+        Raises:
+            InputError: another kind.
+        """
+        if kind not in ("resampled", "raw"):
+            raise InputError("resampled or raw", repr(kind), "resampled", where="kind")
+        own = np.arange(len(self.weights)) < self.num_guide
+        weights = self.weights if kind == "resampled" else own / self.num_guide
+        chosen = self._chosen(num_draws, weights, as_key(key))
+        with self._precision():
+            return self.natural.values(self.z[chosen])
+
+    def coordinate_draws(self) -> Float[np.ndarray, "K C"]:
+        """The weighted draws in natural units, in the order of `coordinates`."""
+        with self._precision():
+            return self.natural.table(self.z)
+
+    def sample(self, num_samples: int, *, key: int | PRNGKeyArray = 0) -> dict[str, np.ndarray]:
+        """New data from the posterior predictive, by observed site, with leading axis `num_samples`.
+
+        Arguments:
+            num_samples: draws x_new ~ p(x_new | z), one for each z resampled from the posterior.
+            key: whole number or random key.
+
+        Raises:
+            InputError: the model is a log-joint, from which nothing can be drawn.
+        """
+        if num_samples < 1:
+            raise InputError("at least one sample", f"{num_samples}", "64", where="num-samples")
+        z_key, x_key = jax.random.split(as_key(key))
+        with self._precision():
+            z = jnp.asarray(self.z[self._chosen(num_samples, self.weights, z_key)])
+            draw = jax.jit(jax.vmap(self.model.predictive, in_axes=(None, 0, 0)))
+            made = draw(self.datum, z, jax.random.split(x_key, num_samples))
+        return jax.tree.map(np.asarray, made)
+
+    def bound(
+        self, bound: AbstractBound, *, key: int | PRNGKeyArray = 0, num_repeats: int = 16
+    ) -> Estimate:
+        """Any bound under the guide, averaged over independent repeats; nats.
+
+        Arguments:
+            bound: such as `taut.IWAE(10)`.
+            key: whole number or random key.
+            num_repeats: independent values.
+        """
+        with self._precision():
+            found = expected_bound(
+                self._pair, self._row, bound, key=as_key(key), num_repeats=num_repeats
+            )
+        return replace(found, unit="nats")
+
+    def evidence(self, *, num_particles: int = 10_000, key: int | PRNGKeyArray = 0) -> Estimate:
+        """Log-evidence by importance sampling from the guide alone, nats; lower in expectation.
+
+        `estimates["log_evidence"]` is that of draws with heavier tails around the guide.
+
+        Arguments:
+            num_particles: new draws.
+            key: whole number or random key.
+        """
+        return self.evaluate(num_particles=num_particles, key=key).log_evidence
+
+    def evaluate(self, *, num_particles: int = 10_000, key: int | PRNGKeyArray = 0) -> Evidence:
+        """The same with ELBO, effective sample size and k-hat of new draws of the guide alone."""
+        with self._precision():
+            found = importance_sampling(
+                self._pair, self._row, key=as_key(key), num_particles=num_particles
+            )
+        names = ("log_evidence", "elbo", "reconstruction", "kl")
+        return replace(found, **{n: replace(getattr(found, n), unit="nats") for n in names})
+
+    def save(self, path: Path | str, *, force: bool = False) -> Path:
+        """Write a run folder; see `taut.fitted.posterior_files`.
+
+        Raises:
+            InputError: the folder holds a run (see `force`) or something else.
+        """
+        from taut.fitted.posterior_files import save_posterior
+
+        return save_posterior(self, path, force=force)
+
+    def to_inference_data(
+        self, *, num_draws: int | None = None, key: int | PRNGKeyArray = 0
+    ) -> Any:
+        """The draws as an `arviz.InferenceData`: groups `posterior` (resampled) and `guide`.
+
+        Arguments:
+            num_draws: of each group; None for as many as were weighed.
+            key: of the resampling.
+
+        Raises:
+            InputError: ArviZ is not installed.
+        """
+        from taut.fitted.inference_data import inference_data
+
+        return inference_data(self, num_draws=num_draws, key=key)
+
+    def _chosen(
+        self, count: int, weights: Float[np.ndarray, " K"], key: PRNGKeyArray
+    ) -> Int[np.ndarray, " N"]:
+        """Numbers of systematically resampled draws, in random order."""
+        offset_key, order_key = jax.random.split(key)
+        points = (np.arange(count) + float(jax.random.uniform(offset_key))) / count
+        chosen = np.searchsorted(np.cumsum(weights), points).clip(max=len(weights) - 1)
+        return chosen[np.asarray(jax.random.permutation(order_key, count))]
+
+    @property
+    def _pair(self) -> Pair:
+        return Pair(self.model, self.guide)
+
+    @property
+    def _row(self) -> Datum:
+        """The data as a batch of one, numbered where a log-joint has none."""
+        row = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], self.datum)
+        return row if jax.tree.leaves(row) else replace(row, index=jnp.zeros(1, int))
+
+    def _precision(self) -> Any:
+        return jax.enable_x64(self.z.dtype == np.float64)

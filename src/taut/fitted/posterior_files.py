@@ -1,0 +1,144 @@
+"""A posterior on disk: arrays in safetensors, structure in JSON, nothing that runs.
+
+    config.toml           what to type to repeat it
+    metrics.jsonl         one line a round of the ascent
+    model.json            program, sites and guide by name
+    model.safetensors     arrays of the guide
+    draws.safetensors     z, weights, and every parameter in natural units
+    coordinates.csv       moments of every coordinate under the guide and resampled
+    summary.json          every Estimate with its side and errors, and the verdict
+
+The program itself is only named: reading a folder runs no code.
+"""
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from safetensors.numpy import save
+
+from taut.core import write_atomically, write_json
+from taut.fitted.coordinates import coordinate_columns
+from taut.fitted.posterior import Posterior
+from taut.models.program import NumPyroProgram
+from taut.runs import FORMAT, RunFolder
+
+__all__ = ["POSTERIOR", "posterior_facts", "save_posterior"]
+
+POSTERIOR = "posterior"  # the architecture's name in model.json
+
+
+def save_posterior(
+    posterior: Posterior,
+    path: Path | str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write a run folder.
+
+    Arguments:
+        posterior: what `taut.infer` returned.
+        path: of the folder.
+        settings: what to type to repeat it, by option name.
+        force: replace the run that is there.
+
+    Raises:
+        InputError: the folder holds a run and `force` is False, or holds something else.
+    """
+    import polars as pl
+
+    run = RunFolder.create(path, settings or {}, force=force)
+    for number, part in enumerate(posterior.trace):
+        columns = {k: np.asarray([v]) for k, v in part._asdict().items()}
+        finite = {k: v for k, v in columns.items() if np.isfinite(v).all()}
+        run.append_steps(number, finite, None)
+    flat, _ = jax.tree_util.tree_flatten_with_path(posterior.guide)
+    arrays = {
+        jax.tree_util.keystr(place): np.asarray(leaf)
+        for place, leaf in flat
+        if isinstance(leaf, jax.Array | np.ndarray)
+    }
+    write_atomically(run.path / "model.safetensors", lambda file: file.write(save(arrays)))
+    draws = {"z": posterior.z, "weights": posterior.weights, **_natural(posterior)}
+    contiguous = {name: np.ascontiguousarray(array) for name, array in draws.items()}
+    write_atomically(run.path / "draws.safetensors", lambda file: file.write(save(contiguous)))
+    write_json(run.path / "model.json", _structure(posterior))
+    buffer = io.BytesIO()
+    columns = coordinate_columns(posterior.coordinates, posterior.raw, posterior.resampled)
+    pl.DataFrame(columns).write_csv(buffer)
+    write_atomically(run.path / "coordinates.csv", lambda file: file.write(buffer.getvalue()))
+    run.write_summary(posterior.estimates, posterior_facts(posterior))
+    return run.path
+
+
+def posterior_facts(posterior: Posterior) -> dict[str, Any]:
+    """What summary.json holds beside the estimates, in words and numbers."""
+    facts: dict[str, Any] = {
+        "verdict": str(posterior.verdict),
+        "program": posterior.model.name,
+        "guide": " ".join(filter(None, (posterior.family, posterior.layers))),
+        "coordinates": posterior.natural.num_latents,
+        "k-hat": _plain(posterior.khat),
+        "k-hat of the guide alone": _plain(posterior.guide_khat),
+        "k-hat threshold": _plain(posterior.khat_threshold),
+        "effective draws": f"{posterior.ess:.0f} of {len(posterior.weights)}",
+    }
+    if posterior.trace:
+        facts["steps"] = posterior.trace[-1].num_steps
+    if posterior.starts is not None:
+        count = len(posterior.starts.starts)
+        facts["starts"] = f"{count}, number {posterior.starts.winner + 1} was highest"
+    facts |= {f"seconds of {stage}": round(s, 3) for stage, s in posterior.seconds.items()}
+    return facts | {f"note {i}": note for i, note in enumerate(posterior.notes, start=1)}
+
+
+def _natural(posterior: Posterior) -> dict[str, np.ndarray]:
+    with jax.enable_x64(posterior.z.dtype == np.float64):
+        values = posterior.natural.values(posterior.z)
+    return {f"parameters/{name}": value for name, value in values.items()}
+
+
+def _structure(posterior: Posterior) -> dict[str, Any]:
+    sites = [
+        {"name": site.name, "shape": list(site.shape), "support": repr(site.support)}
+        for site in posterior.model.sites
+    ]
+    return {
+        "format": FORMAT,
+        "architecture": {
+            "name": POSTERIOR,
+            "program": posterior.model.name,
+            "guide": posterior.family,
+            "layers": posterior.layers,
+            "sites": sites,
+            "derived": [
+                {"name": name, "shape": list(shape)} for name, shape in posterior.natural.derived
+            ],
+            "plate": _plate(posterior),
+            "num_guide_draws": posterior.num_guide,
+            "khat": str(posterior.khat),
+            "guide_khat": str(posterior.guide_khat),
+            "khat_threshold": str(posterior.khat_threshold),
+            "ess": str(posterior.ess),
+            "verdict": asdict(posterior.verdict),
+        },
+        "precision": str(posterior.z.dtype),
+    }
+
+
+def _plate(posterior: Posterior) -> str | None:
+    """The plate by whose rows the latents stand in z."""
+    model = posterior.model
+    rows = model.reading.rows if isinstance(model, NumPyroProgram) else None
+    return None if rows is None else rows.plate
+
+
+def _plain(value: float) -> float | str:
+    """JSON has no infinities: they are written as words."""
+    return round(value, 3) if math.isfinite(value) else str(value)

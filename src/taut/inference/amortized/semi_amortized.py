@@ -1,0 +1,128 @@
+"""Semi-amortized inference: the encoder starts, gradient steps on each datum's own bound finish.
+
+    through the steps    (theta, phi) <- ascent of the bound at lambda_T, lambda_T a function of both
+    around them          theta <- ascent of the bound at lambda_T;  phi <- ascent of it at lambda_0
+
+The first is Kim, Wiseman, Miller, Sontag and Rush (2018); the second, which takes no second
+derivatives, is Krishnan, Liang and Hoffman (2018). `Refinement.through` chooses. In training, the
+refinement of each datum draws afresh at each step; the fitted pair's guide has fixed draws.
+
+The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from taut.bounds import AbstractBound
+from taut.core import Datum, frozen
+from taut.gradients import AbstractEstimator, Surrogate
+from taut.guides import RefinedGuide, RefinedPair
+from taut.inference.algorithm import Algorithm, Metrics
+from taut.inference.amortized.batch_surrogate import BatchSurrogate, Prepare, batch_surrogate
+
+__all__ = ["SemiAmortizedState", "semi_amortized"]
+
+
+class SemiAmortizedState(NamedTuple):
+    """State of semi-amortized inference.
+
+    Attributes:
+        parameters: floating-point arrays of the pair; None elsewhere.
+        optimizer: state of the optimizer.
+        aux: the estimator's own state.
+        key: random key of the run.
+        step: steps taken.
+    """
+
+    parameters: Any
+    optimizer: Any
+    aux: Any
+    key: PRNGKeyArray
+    step: Int[Array, ""]
+
+
+def semi_amortized(
+    pair: RefinedPair,
+    bound: AbstractBound,
+    estimator: AbstractEstimator,
+    optimizer: optax.GradientTransformation,
+    *,
+    example: Datum,
+    key: PRNGKeyArray,
+    prepare: Prepare | None = None,
+) -> Algorithm:
+    """Maximise the batch mean of a bound under the refined guide.
+
+    Arguments:
+        pair: model, encoder and refinement.
+        bound: what is maximised, nats per row.
+        estimator: how it is differentiated.
+        optimizer: moves model and encoder; any Optax transformation that minimises.
+        example: one row, from which an estimator makes its own state.
+        key: random key of the run.
+        prepare: from a stored datum to what the model sees this time (dynamic binarization).
+
+    Returns:
+        an `Algorithm` whose metric `bound` is the batch mean of the reported value at lambda_T.
+    """
+    arrays, static = eqx.partition(pair, eqx.is_inexact_array)
+    # Keys: stream 0 starts the estimator's state, stream 1 feeds the steps.
+    aux_key, draw_key = jax.random.split(key)
+    aux = estimator.init(aux_key, example, pair.amortized)
+    aux_start, aux_static = eqx.partition(aux, eqx.is_array)
+
+    def init() -> SemiAmortizedState:
+        return SemiAmortizedState(
+            parameters=arrays,
+            optimizer=optimizer.init(arrays),
+            aux=aux_start,
+            key=draw_key,
+            step=jnp.zeros((), jnp.int32),
+        )
+
+    def loss(
+        live: tuple[Any, Any], state: SemiAmortizedState, batch: Datum
+    ) -> tuple[Array, BatchSurrogate]:
+        parameters, aux_live = live
+        whole = eqx.combine(parameters, static)
+        aux = eqx.combine(aux_live, state.aux, aux_static)
+
+        def one(datum: Datum, row_key: PRNGKeyArray) -> Surrogate:
+            refine_key, end_key, start_key = jax.random.split(row_key, 3)
+            guide = RefinedGuide(whole.model, whole.amortized, whole.refinement, refine_key)
+            end = estimator(bound, whole.model, guide, datum, end_key, step=state.step, aux=aux)
+            if whole.refinement.through:
+                return end
+            start = estimator(
+                bound, frozen(whole.model), whole.amortized, datum, start_key,
+                step=state.step, aux=aux,
+            )  # fmt: skip
+            return end._replace(surrogate=end.surrogate + start.surrogate)
+
+        out = batch_surrogate(
+            one, batch, jax.random.fold_in(state.key, state.step), prepare=prepare
+        )
+        return -out.surrogate, out
+
+    def step(state: SemiAmortizedState, batch: Datum) -> tuple[SemiAmortizedState, Metrics]:
+        live = (state.parameters, eqx.filter(state.aux, eqx.is_inexact_array))
+        (gradient, aux_gradient), out = jax.grad(loss, has_aux=True)(live, state, batch)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.parameters)
+        aux = estimator.update(
+            eqx.combine(state.aux, aux_static), aux_gradient, out.statistics, state.step
+        )
+        moved = SemiAmortizedState(
+            parameters=eqx.apply_updates(state.parameters, updates),
+            optimizer=optimizer_state,
+            aux=eqx.filter(aux, eqx.is_array),
+            key=state.key,
+            step=state.step + 1,
+        )
+        return moved, {"bound": out.value}
+
+    return Algorithm(init, step, lambda state: eqx.combine(state.parameters, static))

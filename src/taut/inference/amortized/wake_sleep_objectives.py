@@ -1,0 +1,87 @@
+"""The objectives of wake-sleep: what one row, and one dream, teach each side.
+
+    wake theta    log((1/K) sum_k p(x, z_k) / q(z_k | x)),      z_k ~ q(z | x), x from the data
+    wake phi      sum_k w~_k log q(z_k | x),                    w~ the normalised weights
+    sleep phi     log q(z | x),                                 z, x ~ p, a dream
+
+The first is differentiated in theta, the others in phi; nothing is differentiated through a draw or
+a weight. In expectation over the draws the gradients are
+
+    wake theta    that of the IWAE bound, unbiased
+    wake phi      that of -KL(p(z | x) to q(z | x)), biased for finite K, consistent
+    sleep phi     that of -E_{p(x)} KL(p(z | x) to q(z | x)), unbiased
+
+(Hinton, Dayan, Frey and Neal 1995; Bornschein and Bengio 2015). One evaluation of model and guide per
+particle, and one of the guide per dream.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from taut.bounds import IWAE
+from taut.core import (
+    AbstractModel,
+    Datum,
+    InputError,
+    Particles,
+    as_proposal,
+    frozen,
+    particles,
+    total,
+)
+from taut.gradients.still import still_log_q
+
+__all__ = ["Woken", "sleep", "wake"]
+
+
+class Woken(NamedTuple):
+    """What one row gives.
+
+    Attributes:
+        particles: the draws with their weights.
+        theta: surrogate of the model alone, whose value is the IWAE bound; nats.
+        phi: surrogate of the guide alone.
+    """
+
+    particles: Particles
+    theta: Float[Array, ""]
+    phi: Float[Array, ""]
+
+
+def wake(
+    model: AbstractModel, guide: Any, datum: Datum, key: PRNGKeyArray, num_particles: int
+) -> Woken:
+    """Both wake objectives of one row.
+
+    Raises:
+        InputError: a Dirac guide, which has no density to fit.
+    """
+    q = as_proposal(guide(datum))
+    if q.dirac:
+        raise InputError(
+            "a guide with a density, which is fitted to latents",
+            f"{type(q).__name__}",
+            "`taut.inference.amortized.joint`",
+            where="wake_sleep",
+        )
+    made = particles(model, lambda _: frozen(q), lambda _: q, datum, key, num_particles)
+    weights = jax.nn.softmax(jax.lax.stop_gradient(made.log_mass + made.log_w))
+    theta = IWAE(num_particles)(still_log_q(made))
+    return Woken(made, theta, jnp.sum(weights * made.log_q))
+
+
+def sleep(model: AbstractModel, guide: Any, key: PRNGKeyArray) -> Float[Array, ""]:
+    """log q(z | x) at one dream (z, x) ~ p, which carries no gradient; nats.
+
+    Raises:
+        InputError: a model that cannot be drawn from.
+    """
+    prior_key, x_key = jax.random.split(key)
+    still = frozen(model)
+    drawn = as_proposal(still.prior()).draw(prior_key, 1).z
+    z = jax.lax.stop_gradient(jax.tree.map(lambda leaf: leaf[0], drawn))
+    x = jax.lax.stop_gradient(still.sample(z, x_key))
+    return -total(as_proposal(guide(Datum(x=x))).terms(z))

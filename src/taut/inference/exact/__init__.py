@@ -1,0 +1,35 @@
+"""EM: models whose posterior is in closed form."""
+
+from taut.inference.exact.em import (
+    EMResult,
+    EMState,
+    check_start,
+    em,
+    expectation_step,
+    log_evidences,
+    run_em,
+)
+from taut.inference.exact.online_em import OnlineState, online_em, run_online_em
+from taut.inference.exact.restarts import Floor, best_of_restarts
+from taut.inference.exact.row_blocks import Rows, Spread
+from taut.inference.exact.starts import check_components, kmeans_plus_plus, random_start
+
+__all__ = [
+    "EMResult",
+    "EMState",
+    "Floor",
+    "OnlineState",
+    "Rows",
+    "Spread",
+    "best_of_restarts",
+    "check_components",
+    "check_start",
+    "em",
+    "expectation_step",
+    "kmeans_plus_plus",
+    "log_evidences",
+    "online_em",
+    "random_start",
+    "run_em",
+    "run_online_em",
+]

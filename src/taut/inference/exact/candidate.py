@@ -1,0 +1,154 @@
+"""One candidate of `taut.em`: a number of components, fitted and judged."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from taut.core import Estimate
+from taut.inference.exact.em import EMResult, check_start, expectation_step, log_evidences
+from taut.inference.exact.em_data import EMData
+from taut.inference.exact.online_em import run_online_em
+from taut.inference.exact.restarts import Floor, best_of_restarts
+from taut.inference.exact.row_blocks import Rows
+from taut.inference.exact.starts import random_start
+from taut.models import AbstractExactModel, ProbabilisticPCA
+
+__all__ = ["Candidate", "fit_offline", "fit_online", "skeleton_of"]
+
+
+class Candidate(NamedTuple):
+    """A fitted model with what it is judged by."""
+
+    architecture: Any
+    model: AbstractExactModel
+    history: tuple[dict[str, Any], ...]
+    facts: dict[str, Any]
+    train: float
+    validation: Estimate
+    bic: float
+
+
+def fit_offline(
+    architecture: Any,
+    given: EMData,
+    floor: Floor,
+    seed: int,
+    options: Mapping[str, Any],
+    report: Callable[[int, int, float], None],
+) -> Candidate:
+    """EM over all training rows."""
+    skeleton, start = skeleton_of(architecture, given), options["start"]
+    if start is not None:
+        check_start(start, skeleton)
+    if options["closed_form"]:
+        result = _closed_form(skeleton, given.train, floor, seed)
+        ends: tuple[float, ...] = ()
+    else:
+        result, ends = best_of_restarts(
+            skeleton,
+            given.train,
+            floor,
+            restarts=options["restarts"],
+            seed=seed,
+            tolerance=options["tolerance"],
+            max_iterations=options["max_iterations"],
+            start=start,
+            on_iteration=report,
+        )
+    facts: dict[str, Any] = {"iterations": len(result.log_evidence) - 1}
+    if not options["closed_form"]:
+        facts["converged"] = "yes" if result.converged else "no: the iterations ran out"
+    if len(ends) > 1:
+        facts["objective of each start"] = ", ".join(f"{end:.4f}" for end in ends)
+    numbers = given.train_index
+    facts |= {
+        f"component {k}": f"held apart by the floor, around row {numbers[row]} alone"
+        for k, row in result.collapsed
+    }
+    history = tuple(
+        {"step": step, "bound": float(value), "objective": float(objective)}
+        for step, (value, objective) in enumerate(
+            zip(result.log_evidence, result.objective, strict=True)
+        )
+    )
+    return _judged(
+        architecture, result.model, history, facts, given, float(result.log_evidence[-1])
+    )
+
+
+def fit_online(
+    architecture: Any,
+    given: EMData,
+    floor: Floor,
+    seed: int,
+    options: Mapping[str, Any],
+    report: Callable[[int, int, float], None],
+) -> Candidate:
+    """EM on a sample, then online EM over all training rows."""
+    skeleton, start = skeleton_of(architecture, given), options["start"]
+    if start is not None:
+        check_start(start, skeleton)
+    sample = Rows(given.sample(seed))
+    begun, _ = best_of_restarts(
+        skeleton,
+        sample,
+        floor,
+        restarts=options["restarts"],
+        seed=seed,
+        tolerance=options["tolerance"],
+        max_iterations=options["max_iterations"],
+        start=start,
+    )
+    model, bounds = run_online_em(
+        begun.model,
+        given.train,
+        floor.of(skeleton, given.train),
+        sample=sample.read(0, sample.num_rows),
+        batch_size=options["batch_size"],
+        passes=options["passes"],
+        seed=seed,
+        held_out=given.held_out,
+        on_step=lambda step, value: report(0, step, value),
+    )
+    facts = {"batches": len(bounds), "rows of the start": sample.num_rows}
+    history = tuple({"step": i, "bound": float(v)} for i, v in enumerate(bounds))
+    train = float(np.mean(log_evidences(model, sample)))
+    return _judged(architecture, model, history, facts, given, train)
+
+
+def _judged(
+    architecture: Any,
+    model: AbstractExactModel,
+    history: tuple[dict[str, Any], ...],
+    facts: dict[str, Any],
+    given: EMData,
+    train: float,
+) -> Candidate:
+    values = log_evidences(model, given.validation)
+    count = given.num_train
+    bic = -2 * count * float(train) + model.num_parameters * float(np.log(count))
+    validation = Estimate.from_rows(values, side="exact")
+    return Candidate(architecture, model, history, facts, float(train), validation, bic)
+
+
+def skeleton_of(architecture: Any, given: EMData) -> AbstractExactModel:
+    with jax.enable_x64(True):
+        model, _ = architecture.init(given.schema, jax.random.key(0)).bind()
+    return model
+
+
+def _closed_form(skeleton: AbstractExactModel, rows: Rows, floor: Floor, seed: int) -> EMResult:
+    """Tipping and Bishop's optimum as a run of one M-step."""
+    assert isinstance(skeleton, ProbabilisticPCA)
+    arrays = floor.of(skeleton, rows)
+    start = random_start(skeleton, rows, rows.spread(), seed=seed)
+    assert isinstance(start, ProbabilisticPCA)
+    with jax.enable_x64(True):
+        state = expectation_step(start, rows)
+        best = start.closed_form(state.statistics, arrays)
+        moved = start.rebased(state.statistics, best)
+        values = [start.log_evidence_of(state.statistics), best.log_evidence_of(moved)]
+        trajectory = np.asarray([float(v) / rows.num_rows for v in values])
+    return EMResult(best, trajectory, trajectory, True, ())

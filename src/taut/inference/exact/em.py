@@ -1,0 +1,323 @@
+"""Exact EM with sufficient statistics, one pass over the data per iteration.
+
+    E-step    s = sum_n E_{p(z | x_n; theta)}[s(x_n, z)]           `step`, batch by batch
+    M-step    theta <- argmax of the penalised expected log-joint   `finish`
+
+The objective, log-evidence plus the log-penalty of the floor, never falls (Dempster, Laird and Rubin
+1977, theorem 1): a fall beyond rounding is raised as an error. The one exception is a constant added to
+the diagonal of covariances, which raises no objective unless the covariance is tied; there the evidence
+is reported as it comes. For models whose statistics are moments of x alone, iterations touch no data.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from taut.core import Datum, InputError, RunError, num_rows
+from taut.guides import ExactPair
+from taut.inference.algorithm import Algorithm, Metrics
+from taut.inference.exact.row_blocks import Block, Rows
+from taut.models import AbstractExactModel, GaussianMixture
+from taut.models.exact import AbstractMixture
+from taut.models.exact.gaussian_mixture import ROUNDING
+
+__all__ = [
+    "EMResult",
+    "EMState",
+    "check_start",
+    "em",
+    "expectation_step",
+    "log_evidences",
+    "run_em",
+]
+
+
+class EMState(NamedTuple):
+    """State of exact EM.
+
+    Attributes:
+        model: current parameters.
+        statistics: sums over the rows seen in this pass.
+    """
+
+    model: AbstractExactModel
+    statistics: Any
+
+
+class EMResult(NamedTuple):
+    """What a run of EM leaves.
+
+    Attributes:
+        model: the parameters after the last M-step.
+        log_evidence: mean over rows before the first and after every M-step, (T + 1,); exact, nats.
+        objective: the same with the floor's log-penalty divided by the number of rows, (T + 1,).
+        converged: whether the objective's last gain was below the tolerance.
+        collapsed: (component, row) of every component that the floor alone keeps from shrinking onto
+            that row.
+    """
+
+    model: AbstractExactModel
+    log_evidence: Float[np.ndarray, " T"]
+    objective: Float[np.ndarray, " T"]
+    converged: bool
+    collapsed: tuple[tuple[int, int], ...]
+
+
+def em(model: AbstractExactModel, floor: Any, *, example: Datum) -> Algorithm:
+    """Exact EM as an algorithm: `step` adds a batch's statistics up, `finish` is the M-step.
+
+    Arguments:
+        model: initial parameters.
+        floor: what `model.floor` returned.
+        example: one row, for the shape of the statistics.
+
+    Returns:
+        an `Algorithm` whose metric `bound` is the batch's mean log-evidence, exact; nats.
+    """
+
+    def init() -> EMState:
+        return EMState(model, _no_statistics(model, jnp.asarray(example.x)))
+
+    def step(state: EMState, batch: Datum) -> tuple[EMState, Metrics]:
+        weight = jnp.ones(num_rows(batch)) if batch.weight is None else batch.weight
+        gathered = state.model.expected(batch.x, weight)
+        bound = state.model.log_evidence_of(gathered) / jnp.sum(weight)
+        return EMState(state.model, _added(state.statistics, gathered)), {"bound": bound}
+
+    def finish(state: EMState) -> EMState:
+        moved = state.model.maximized(state.statistics, floor)
+        return EMState(moved, jax.tree.map(jnp.zeros_like, state.statistics))
+
+    return Algorithm(init, step, lambda state: ExactPair(state.model), finish)
+
+
+def run_em(
+    model: AbstractExactModel,
+    rows: Rows,
+    floor: Any,
+    *,
+    tolerance: float = 1e-6,
+    max_iterations: int = 1000,
+    monotone: bool = True,
+    on_iteration: Callable[[int, float], None] | None = None,
+) -> EMResult:
+    """Iterate until the objective gains less than `tolerance` nats per row.
+
+    Arguments:
+        model: where to start; its arrays are in float64.
+        rows: rows in memory or on disk; all of them are passed over in every iteration.
+        floor: what `model.floor` returned.
+        tolerance: nats per row; 0 runs for `max_iterations`.
+        max_iterations: M-steps at most.
+        monotone: whether the M-step is exact for an objective, so that a fall is an error.
+        on_iteration: called after each M-step with its number and the mean log-evidence.
+
+    Raises:
+        InputError: the start does not fit the rows, or the rows are identical or not finite.
+        RunError: the objective fell beyond rounding, or a covariance became singular.
+    """
+    with jax.enable_x64(True):
+        return _iterate(
+            _in_float64(model), rows, floor, tolerance, max_iterations, monotone, on_iteration
+        )
+
+
+def _iterate(
+    model: AbstractExactModel,
+    rows: Rows,
+    floor: Any,
+    tolerance: float,
+    max_iterations: int,
+    monotone: bool,
+    on_iteration: Callable[[int, float], None] | None,
+) -> EMResult:
+    rounding = jnp.asarray(rows.spread().rounding)
+    total = rows.num_rows
+    state = expectation_step(model, rows)
+    log_evidence, penalty = _objective(state, floor)
+    evidences, objectives = [log_evidence / total], [(log_evidence + penalty) / total]
+    _refuse_unlikely(objectives[0], rows)
+    converged = False
+    for iteration in range(1, max_iterations + 1):
+        moved, statistics, singular = _maximization(state, floor, rounding)
+        if np.asarray(singular).any():
+            raise _collapse(state.model, rows, int(np.argmax(singular)), iteration)
+        state = EMState(moved, statistics)
+        if moved.statistics_depend_on_model:
+            state = expectation_step(moved, rows)
+        log_evidence, penalty = _objective(state, floor)
+        evidences.append(log_evidence / total)
+        objectives.append((log_evidence + penalty) / total)
+        gain = objectives[-1] - objectives[-2]
+        if monotone and not gain >= -_allowed(objectives[-2]):
+            raise RunError(
+                "an objective that rises",
+                f"a fall of {-gain:.3g} nats per row in iteration {iteration}",
+                "a larger --floor, or data whose columns have been centred",
+                where="em",
+            )
+        if on_iteration:
+            on_iteration(iteration, evidences[-1])
+        if abs(gain) < tolerance:
+            converged = True
+            break
+    return EMResult(
+        state.model,
+        np.asarray(evidences),
+        np.asarray(objectives),
+        converged,
+        _held(state, floor, rows),
+    )
+
+
+def expectation_step(model: AbstractExactModel, rows: Rows) -> EMState:
+    """One pass over all rows: the model with their statistics."""
+    state = EMState(model, _no_statistics(model, jnp.zeros(rows.shape)))
+    for block in rows.blocks(model.width):
+        state = _pass(state, block)
+    return state
+
+
+def log_evidences(model: AbstractExactModel, rows: Rows) -> Float[np.ndarray, " N"]:
+    """log p(x) of every row, (N,), exact; nats."""
+    parts = []
+    with jax.enable_x64(True):
+        model = _in_float64(model)
+        for block in rows.blocks(max(model.width, 16 * rows.size)):
+            values, weight = np.asarray(_evidences(model, block.x)), np.asarray(block.weight)
+            parts.append(values[weight > 0])
+    return np.concatenate(parts)
+
+
+def check_start(start: AbstractExactModel, wanted: AbstractExactModel) -> None:
+    """Refuse a start whose arrays have other shapes than a model of the wanted kind.
+
+    Raises:
+        InputError: names the first array that does not fit.
+    """
+    other = InputError(
+        f"a start that is a {type(wanted).__name__} with the same choices",
+        "one with others" if type(start) is type(wanted) else f"a {type(start).__name__}",
+        "a model that the same architecture made", where="start",
+    )  # fmt: skip
+    if type(start) is not type(wanted):
+        raise other
+    have, want = (jax.tree_util.tree_flatten_with_path(tree)[0] for tree in (start, wanted))
+    for (path, array), (_, model) in zip(have, want, strict=True):
+        if array.shape != model.shape:
+            name = jax.tree_util.keystr(path).lstrip(".")
+            raise InputError(
+                f"shape {model.shape}", f"{array.shape}", "one entry per component and column",
+                where=f"start, {name}",
+            )  # fmt: skip
+    if jax.tree.structure(start) != jax.tree.structure(wanted):
+        raise other
+
+
+@eqx.filter_jit
+def _pass(state: EMState, block: Block) -> EMState:
+    expectation = state.model.expectation()
+
+    def step(statistics: Any, chunk: Block) -> tuple[Any, None]:
+        return _added(statistics, expectation(chunk.x, chunk.weight)), None
+
+    return EMState(state.model, jax.lax.scan(step, state.statistics, block)[0])
+
+
+@eqx.filter_jit
+def _maximization(state: EMState, floor: Any, rounding: Array) -> tuple[Any, Any, Array]:
+    """The M-step, its model's view of the statistics, and which components are singular."""
+    moved = state.model.maximized(state.statistics, floor)
+    return moved, state.model.rebased(state.statistics, moved), moved.singular(rounding)
+
+
+def _objective(state: EMState, floor: Any) -> tuple[float, float]:
+    """Log-evidence of all rows and log-penalty, nats."""
+    log_evidence, penalty = _log_objective(state, floor)
+    return float(log_evidence), float(penalty)
+
+
+@eqx.filter_jit
+def _log_objective(state: EMState, floor: Any) -> tuple[Array, Array]:
+    return state.model.log_evidence_of(state.statistics), state.model.log_penalty(floor)
+
+
+@eqx.filter_jit
+def _evidences(model: AbstractExactModel, x: Array) -> Array:
+    # Chunk by chunk: all rows at once would hold (rows, K, D) differences.
+    return jax.lax.map(jax.vmap(lambda row: model.log_evidence(Datum(row))), x)
+
+
+@eqx.filter_jit
+def _log_responsibilities(model: AbstractMixture, x: Array) -> Array:
+    def one(row: Array) -> Array:
+        return jax.nn.log_softmax(model.log_pi + model.log_components(Datum(row)))
+
+    return jax.lax.map(jax.vmap(one), x)
+
+
+def _closest_row(model: AbstractMixture, rows: Rows, component: int) -> int:
+    """The first row among those that the component is most responsible for."""
+    best, place, first = -math.inf, 0, 0
+    for block in rows.blocks(model.width):
+        share = np.asarray(_log_responsibilities(model, block.x))[..., component].ravel()
+        share = np.where(np.asarray(block.weight).ravel() > 0, share, -math.inf)
+        at = int(np.argmax(share))
+        if share[at] > best:
+            best, place = float(share[at]), first + at
+        first += share.size
+    return place
+
+
+def _held(state: EMState, floor: Any, rows: Rows) -> tuple[tuple[int, int], ...]:
+    model = state.model
+    if not isinstance(model, GaussianMixture):
+        return ()
+    held = np.flatnonzero(np.asarray(model.held_by_floor(state.statistics, floor)))
+    return tuple((int(k), _closest_row(model, rows, int(k))) for k in held)
+
+
+def _collapse(model: AbstractExactModel, rows: Rows, component: int, iteration: int) -> RunError:
+    if isinstance(model, AbstractMixture):
+        row = _closest_row(model, rows, component)
+        got = f"component {component} singular around row {row} in iteration {iteration}"
+    else:
+        got = f"a column without noise in iteration {iteration}"
+    return RunError(
+        "variances above rounding", got, "--floor 1e-6, fewer components, or a simpler covariance",
+        where="em",
+    )  # fmt: skip
+
+
+def _refuse_unlikely(objective: float, rows: Rows) -> None:
+    if not math.isfinite(objective):
+        raise InputError(
+            "a start under which every row is possible", f"a log-evidence of {objective}",
+            "another start, or a floor", where=str(rows.path or "start"),
+        )  # fmt: skip
+
+
+def _allowed(objective: float) -> float:
+    """Rounding of the difference of two objectives, nats per row."""
+    return 2 * ROUNDING + 64 * float(np.finfo(np.float64).eps) * abs(objective)
+
+
+def _no_statistics(model: AbstractExactModel, row: Array) -> Any:
+    shapes = eqx.filter_eval_shape(
+        lambda m, x: m.expected(x[None], jnp.ones(1, x.dtype)), model, row
+    )
+    return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+
+def _added(first: Any, second: Any) -> Any:
+    return jax.tree.map(jnp.add, first, second)
+
+
+def _in_float64(model: AbstractExactModel) -> AbstractExactModel:
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), model)

@@ -1,0 +1,105 @@
+"""A fitted guide under importance weights: evidence, k-hat, and whose draws weigh more evenly.
+
+    log w_k = log p(x, z_k) - log r(z_k)
+
+r is the guide mixed with heavier tails around it (`taut.evidence.defensive`); the bound is that of the
+guide's own draws under its own density.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from taut.core import Estimate
+from taut.evidence import defensive_draws, khat_threshold, smoothed_weights, summarize
+from taut.inference.posterior.drawable import AbstractDrawable
+from taut.inference.posterior.verdict import reliable
+
+__all__ = ["Weighed", "more_even", "weigh"]
+
+_NOTICED = 1.02  # ratio of effective draws that other draws of the same guides do not reverse
+
+
+class Weighed(NamedTuple):
+    """Weighted draws of a guide.
+
+    Attributes:
+        z: those of the guide first, (K, d).
+        num_guide: how many are the guide's own.
+        weights: smoothed, adding up to 1, (K,).
+        elbo: of the guide's own draws, nats; lower.
+        log_evidence: nats; lower.
+        khat: Pareto shape of the weights.
+        guide_khat: the same of the guide's own draws under its own density.
+        threshold: of k-hat, above which the draws are of no use.
+        largest: the largest weight before smoothing, in units of the mean.
+        ess: effective sample size.
+    """
+
+    z: Float[np.ndarray, "K d"]
+    num_guide: int
+    weights: Float[np.ndarray, " K"]
+    elbo: Estimate
+    log_evidence: Estimate
+    khat: float
+    guide_khat: float
+    threshold: float
+    largest: float
+    ess: float
+
+
+def weigh(
+    drawable: AbstractDrawable, guide: Any, *, count: int, generator: np.random.Generator
+) -> Weighed:
+    """Draw from a guide and weigh what is drawn.
+
+    Arguments:
+        drawable: how the guide is drawn from.
+        guide: the guide.
+        count: K.
+        generator: of the draws.
+    """
+    moments = drawable.moments(guide)
+    drawn = defensive_draws(
+        lambda n: drawable.sample(guide, generator, n),
+        lambda z: np.nan_to_num(drawable.log_q(guide, z), nan=-np.inf),
+        moments.mean,
+        moments.tril,
+        count=count,
+        generator=generator,
+    )
+    values = drawable.log_density.values(drawn.z)
+    log_w_guide = np.nan_to_num(values - drawn.log_q, nan=-np.inf)[: drawn.num_guide]
+    log_w = np.nan_to_num(values - drawn.log_r, nan=-np.inf)[None]
+    summary, threshold = summarize(log_w), khat_threshold(count)
+    khat, log_evidence = float(summary.khat[0]), float(summary.log_evidence[0])
+    flags = frozenset(() if khat <= threshold else ("unreliable",))
+    error = float(log_w_guide.std(ddof=1) / math.sqrt(drawn.num_guide))
+    elbo = float(log_w_guide.mean())
+    # A posterior explains one datum, whose value pairs it with other programs' on the same data.
+    return Weighed(
+        z=drawn.z,
+        num_guide=drawn.num_guide,
+        weights=smoothed_weights(log_w)[0],
+        elbo=Estimate(elbo, "lower", error, unit="nats", values=np.array([elbo])),
+        log_evidence=Estimate(
+            log_evidence, "lower", float(summary.error[0]), unit="nats", flags=flags,
+            values=np.array([log_evidence]),
+        ),
+        khat=khat,
+        guide_khat=float(summarize(log_w_guide[None]).khat[0]),
+        threshold=threshold,
+        largest=float(np.exp(log_w.max() - log_evidence)),
+        ess=float(summary.ess[0]),
+    )  # fmt: skip
+
+
+def more_even(first: Weighed, second: Weighed) -> bool:
+    """Whether the first guide's draws weigh more evenly than the second's, by more than chance.
+
+    Effective draws decide, among guides whose weights are reliable where there is one.
+    """
+    usable = [reliable(w.khat, w.threshold, w.largest) for w in (first, second)]
+    return usable[0] if usable[0] != usable[1] else first.ess > _NOTICED * second.ess

@@ -1,0 +1,18 @@
+"""What a run leaves on disk: its folder, archives of fitted pairs, checkpoints."""
+
+from taut.runs.archive import FORMAT, load_pair, read_structure, save_pair
+from taut.runs.checkpoint import Restored, restore_checkpoint, save_checkpoint
+from taut.runs.run_folder import RunFolder, next_run, to_toml
+
+__all__ = [
+    "FORMAT",
+    "Restored",
+    "RunFolder",
+    "load_pair",
+    "next_run",
+    "read_structure",
+    "restore_checkpoint",
+    "save_checkpoint",
+    "save_pair",
+    "to_toml",
+]

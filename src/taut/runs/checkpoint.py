@@ -1,0 +1,164 @@
+"""Checkpoints: the training state in one file that is whole or not there.
+
+    checkpoints/step-000012000.safetensors     every array of the state, and in the header
+                                               step, format, fingerprint of the data, SHA-256
+
+Each is written beside, flushed to disk and renamed; the newest two are kept. Random keys are stored as
+their bits. Restoring needs a state of the same structure, which the algorithm's own start gives.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from taut.core import InputError, RunError, write_atomically
+
+__all__ = ["Restored", "restore_checkpoint", "save_checkpoint"]
+
+_FORMAT = 1
+_KEPT = 2
+
+
+class Restored(NamedTuple):
+    """What was found.
+
+    Attributes:
+        state: the newest whole state; None where there is no checkpoint.
+        notes: a sentence for each file that was passed over.
+    """
+
+    state: Any | None
+    notes: tuple[str, ...]
+
+
+def save_checkpoint(folder: Path, state: Any, *, fingerprint: str) -> Path:
+    """Write a checkpoint and drop all but the newest two.
+
+    Arguments:
+        folder: of the checkpoints; made where it is missing.
+        state: what is kept.
+        fingerprint: of the data and options, which `restore_checkpoint` must be given again.
+
+    Raises:
+        RunError: the disk does not take it; earlier checkpoints are untouched.
+    """
+    arrays = {name: _bits(leaf) for name, leaf in _named(state)}
+    header = {"format": str(_FORMAT), "step": str(int(state.step)), "fingerprint": fingerprint}
+    content = save(arrays, {**header, "sha256": _digest(arrays, header)})
+    path = folder / f"step-{int(state.step):09d}.safetensors"
+    try:
+        folder.mkdir(exist_ok=True)
+        write_atomically(path, lambda file: file.write(content))
+    except OSError as error:
+        raise RunError(
+            f"room for a checkpoint of {len(content) / 2**20:.1f} MiB",
+            f"{error.strerror or error}; the earlier ones are whole",
+            f"making room, then `taut resume {folder.parent}`",
+            where=str(path),
+        ) from error
+    for old in _newest_first(folder)[_KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def restore_checkpoint(folder: Path, like: Any, *, fingerprint: str) -> Restored:
+    """The newest checkpoint whose checksum holds.
+
+    Arguments:
+        folder: of the checkpoints; it may be missing.
+        like: a state of the same structure.
+        fingerprint: see `save_checkpoint`.
+
+    Raises:
+        InputError: a whole checkpoint is of other data, other options, or a newer format.
+    """
+    notes: list[str] = []
+    for path in _newest_first(folder):
+        try:
+            arrays, header = _read(path)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            notes.append(f"{path.name} is damaged ({reason}); the one before it is used")
+            continue
+        if int(header["format"]) > _FORMAT:
+            raise InputError(
+                f"checkpoint format {_FORMAT} or older", f"format {header['format']}",
+                "`pip install --upgrade taut`", where=str(path),
+            )  # fmt: skip
+        if header["fingerprint"] != fingerprint:
+            raise InputError(
+                "the data and options that the run began with", "others",
+                "the original files, or a new run", where=str(path),
+            )  # fmt: skip
+        return Restored(_filled(like, arrays, path), tuple(notes))
+    return Restored(None, tuple(notes))
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 + length:
+        raise ValueError("it ends early")
+    header = dict(json.loads(content[8 : 8 + length])["__metadata__"])
+    arrays = load(content)
+    if header.pop("sha256") != _digest(arrays, header):
+        raise ValueError("its checksum does not hold")
+    return arrays, header
+
+
+def _filled(like: Any, arrays: Mapping[str, np.ndarray], path: Path) -> Any:
+    names = dict(_named(like))
+    wanted = {name: _bits(leaf) for name, leaf in names.items()}
+    odd = [n for n in wanted.keys() | arrays.keys() if not _same_form(wanted.get(n), arrays.get(n))]
+    if odd:
+        raise InputError(
+            "the state of this run's options", f"another form of {min(odd)}",
+            "the options of its config.toml", where=str(path),
+        )  # fmt: skip
+    flat, tree = jax.tree_util.tree_flatten_with_path(like)
+    leaves = [_as(arrays[jax.tree_util.keystr(p)], leaf) for p, leaf in flat]
+    return jax.tree.unflatten(tree, leaves)
+
+
+def _same_form(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    return a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype
+
+
+def _as(array: np.ndarray, like: Any) -> Any:
+    if _is_key(like):
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(like))
+    return array if isinstance(like, np.ndarray) else jnp.asarray(array)
+
+
+def _bits(leaf: Any) -> np.ndarray:
+    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _named(state: Any) -> list[tuple[str, Any]]:
+    flat, _ = jax.tree_util.tree_flatten_with_path(state)
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in flat]
+
+
+def _digest(arrays: Mapping[str, np.ndarray], header: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.safetensors"), reverse=True)

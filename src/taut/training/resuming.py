@@ -1,0 +1,79 @@
+"""Where a fit begins: with an empty run folder, or at the last checkpoint of one."""
+
+import json
+import tomllib
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from taut.core import InputError
+from taut.data import Data, StreamedRows
+from taut.inference import Algorithm
+from taut.runs import RunFolder, restore_checkpoint, to_toml
+from taut.training import TrainingState, start
+
+__all__ = ["begin", "fingerprint"]
+
+_SAMPLE = 1000  # rows of a file on disk that stand for it
+
+
+def begin(
+    out: Path | str | None,
+    settings: Mapping[str, Any],
+    algorithm: Algorithm,
+    data: Data,
+    *,
+    force: bool,
+    resume: bool,
+) -> tuple[RunFolder | None, list[dict[str, Any]], TrainingState | None, tuple[str, ...]]:
+    """A new run folder, or an old one as its last checkpoint saw it.
+
+    Arguments:
+        out: the folder; None for none.
+        settings: what config.toml holds.
+        algorithm: whose state is restored.
+        data: what the run is about.
+        force: replace a run that is there.
+        resume: go on with it instead.
+
+    Returns:
+        run folder, records of the steps so far, the state to go on from (None for the start), notes.
+
+    Raises:
+        InputError: nothing to go on with, a finished run, or other data or options than it began with.
+    """
+    if not resume:
+        run = None if out is None else RunFolder.create(out, settings, force=force)
+        return run, [], None, ()
+    if out is None:
+        raise InputError("the run folder to go on with", "none", "out=RUN", where="resume")
+    run = RunFolder.open(out)
+    if run.is_finished:
+        raise InputError(
+            "a run that is not finished", "one with summary.json", f"`taut show {out}`",
+            where=str(out),
+        )  # fmt: skip
+    saved = run.read_config()
+    given = tomllib.loads(to_toml(settings))
+    for name in sorted(saved.keys() | given.keys()):
+        if saved.get(name) != given.get(name):
+            raise InputError(
+                f"{name} = {saved.get(name)}, as the run began", f"{given.get(name)}",
+                "the same options, or a new run", where=str(out),
+            )  # fmt: skip
+    found = restore_checkpoint(
+        run.checkpoints, start(algorithm), fingerprint=fingerprint(data, settings)
+    )
+    step = 0 if found.state is None else int(found.state.step)
+    note = f"resumed from step {step}"
+    return run, run.keep_steps(step), found.state, (*found.notes, note)
+
+
+def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:
+    """Changes with the rows, their form, and the options; of rows on disk with a sample of them."""
+    described = json.dumps(data.schema.to_dict(), sort_keys=True) + to_toml(settings)
+    sums = [zlib.crc32(described.encode())]
+    train = data.train.sample(_SAMPLE) if isinstance(data.train, StreamedRows) else data.train
+    sums += [len(data.train), *(zlib.crc32(part.x.tobytes()) for part in (train, data.validation))]
+    return "-".join(f"{total:08x}" for total in sums)

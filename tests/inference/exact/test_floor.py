@@ -1,0 +1,114 @@
+"""What keeps covariances off zero: the penalty, the plain addition, and what happens without either."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from exact_fits import KINDS, fitted, mixture
+
+from taut.core import InputError, RunError
+from taut.inference.exact import Floor, Rows, check_start, random_start, run_em
+from taut.models import GaussianMixture
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+@pytest.fixture
+def with_outlier(clusters) -> np.ndarray:
+    x = clusters.copy()
+    x[-1] = 300.0
+    return x
+
+
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_the_penalised_objective_rises_and_the_collapse_is_reported(with_outlier, kind):
+    start, rows = mixture(with_outlier, kind), Rows(with_outlier)
+    result = run_em(start, rows, Floor(1e-3).of(start, rows), tolerance=0.0, max_iterations=15)
+    assert (np.diff(result.objective) > -2e-9).all()
+    assert result.collapsed == ((1, 89),)  # the second component holds the outlier alone
+
+
+def test_plain_addition_may_lower_the_evidence(clusters):
+    start, rows = fitted(clusters, "full", iterations=30).model, Rows(clusters)
+    floor = Floor(0.0, 0.5).of(start, rows)
+    result = run_em(start, rows, floor, tolerance=0.0, max_iterations=5, monotone=False)
+    assert result.log_evidence[1] < result.log_evidence[0] - 1e-2
+    with pytest.raises(RunError, match="an objective that rises, got a fall"):
+        run_em(start, rows, floor, tolerance=0.0, max_iterations=5)
+
+
+def test_plain_addition_is_exact_em_for_a_tied_covariance(clusters):
+    """Its objective is the log-evidence less N added tr(Sigma^-1) / 2."""
+    added, values, evidences = 0.5, [], []
+    model, rows = mixture(clusters, "tied"), Rows(clusters)
+    for _ in range(15):
+        floor = Floor(0.0, added).of(model, rows)
+        result = run_em(model, rows, floor, tolerance=0.0, max_iterations=1, monotone=False)
+        model = result.model
+        assert isinstance(model, GaussianMixture)
+        trace = np.trace(np.linalg.inv(np.asarray(model.covariances[0])))
+        evidences.append(result.log_evidence[-1])
+        values.append(result.log_evidence[-1] - 0.5 * added * trace)
+    assert (np.diff(values) > -2e-9).all()
+    assert np.ptp(values) > 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_floor_a_collapse_names_its_row(with_outlier, kind):
+    start, rows = mixture(with_outlier, kind), Rows(with_outlier)
+    floor = Floor(0.0).of(start, rows)
+    if kind == "tied":  # one covariance for all components cannot collapse
+        assert run_em(start, rows, floor, max_iterations=5).collapsed == ()
+        return
+    with pytest.raises(RunError, match="component 1 singular around row 89 in iteration 1"):
+        run_em(start, rows, floor, max_iterations=5)
+
+
+def test_a_singular_covariance_without_a_floor(clusters):
+    x = np.concatenate([clusters[:, :2], clusters[:, :1]], axis=1)
+    start, rows = mixture(x, "full"), Rows(x)
+    with pytest.raises(RunError, match="variances above rounding"):
+        run_em(start, rows, Floor(0.0).of(start, rows), max_iterations=5)
+    result = run_em(start, rows, Floor(1e-6).of(start, rows), max_iterations=5)
+    assert np.isfinite(result.objective).all()
+
+
+def test_a_constant_column_needs_a_floor(clusters):
+    x = clusters.copy()
+    x[:, 1] = 4.0
+    with pytest.raises(InputError, match=r"columns that vary.*got column 1 constant"):
+        Floor(0.0).of(mixture(x, "full"), Rows(x))
+    assert float(Floor(1e-6).of(mixture(x, "full"), Rows(x)).scatter[1]) > 0
+
+
+def test_negative_floor(clusters):
+    with pytest.raises(InputError, match="floor: expected a number of at least 0, got -1"):
+        Floor(-1.0).of(mixture(clusters, "full"), Rows(clusters))
+
+
+def test_rows_that_cannot_be_fitted(clusters):
+    with pytest.raises(InputError, match="rows that differ, got 5 identical ones"):
+        Rows(np.ones((5, 3))).spread()
+    with pytest.raises(InputError, match="finite numbers, got nan in row 3"):
+        Rows(np.where(np.arange(15).reshape(5, 3) == 10, np.nan, 1.0)).spread()
+    with pytest.raises(InputError, match="at least one row"):
+        Rows(np.ones((0, 3)))
+    two = np.repeat(clusters[:2], 10, axis=0)
+    many = GaussianMixture(jnp.zeros(3), jnp.zeros((3, 3)), jnp.ones((3, 3)), "diag")
+    with pytest.raises(InputError, match="at least 3 distinct rows, got 2"):
+        random_start(many, Rows(two), Rows(two).spread(), seed=0)
+
+
+def test_a_start_of_the_wrong_shape(clusters):
+    wanted = mixture(clusters, "diag")
+    other = GaussianMixture(jnp.zeros(2), jnp.zeros((2, 4)), jnp.ones((2, 4)), "diag")
+    with pytest.raises(InputError, match=r"start, means: expected shape \(2, 3\), got \(2, 4\)"):
+        check_start(other, wanted)
+    round_one = GaussianMixture(jnp.zeros(2), jnp.zeros((2, 3)), jnp.ones((2, 3)), "diag", (3, 1))
+    with pytest.raises(InputError, match="with the same choices, got one with others"):
+        check_start(round_one, wanted)
+
+
+def test_a_start_under_which_a_row_is_impossible(clusters):
+    start = GaussianMixture(jnp.zeros(2), jnp.full((2, 3), jnp.nan), jnp.ones((2, 3)), "diag")
+    with pytest.raises(InputError, match="a start under which every row is possible"):
+        run_em(start, Rows(clusters), Floor(1e-6).of(start, Rows(clusters)))

@@ -1,0 +1,180 @@
+"""Low-rank guides against Gaussian targets whose optimum is in the family, and the ascent beneath."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_gaussian_ascent import Formula, Quadratic
+
+import taut
+from taut.core import Datum, InputError, RunError, as_proposal
+from taut.inference.posterior import Gaussian, GaussianAscent, LogDensity, LowRank, LowRankAscent
+from taut.inference.posterior.guide_choice import choose_guide
+from taut.inference.posterior.lbfgs import rise
+from taut.inference.posterior.low_rank_climb import average
+
+DIM, RANK = 7, 2
+CENTRE = np.arange(DIM) * 10.0
+
+
+def low_rank_covariance():
+    """Diagonal plus rank two in units of scales over four decades."""
+    generator = np.random.default_rng(0)
+    scale = 10.0 ** np.linspace(-2, 2, DIM)
+    factor = 3 * generator.normal(size=(DIM, RANK))
+    return scale[:, None] * (np.eye(DIM) + factor @ factor.T) * scale
+
+
+COVARIANCE = low_rank_covariance()
+
+
+@pytest.fixture
+def target(float64):
+    precision = np.linalg.inv(COVARIANCE)
+    return LogDensity(Quadratic((precision + precision.T) / 2), Datum(CENTRE))
+
+
+@pytest.fixture
+def start(target):
+    ascent = GaussianAscent(target, DIM, diagonal=True)
+    draws = ascent.draws(np.random.default_rng(0), 8)
+    begin = Gaussian(np.zeros(DIM), 0.1 * np.eye(DIM))
+    return ascent.maximise(begin, draws, tolerance=1e-6).guide
+
+
+def test_the_optimum_on_a_gaussian_of_that_rank_is_the_gaussian(target, start):
+    ascent = LowRankAscent(target, DIM, RANK)
+    draws = ascent.draws(np.random.default_rng(1), 4)
+    found = ascent.maximise(ascent.start(start, draws), draws, tolerance=1e-12)
+    assert found.converged
+    # The balanced draws have second moment c I instead of I, which scales the optimum by 1 / c.
+    tril = np.sqrt(np.mean(draws**2)) * found.guide.dense.tril
+    scale = np.sqrt(np.diagonal(COVARIANCE))
+    np.testing.assert_allclose(
+        (tril @ tril.T) / scale / scale[:, None], COVARIANCE / scale / scale[:, None], atol=1e-5
+    )
+    np.testing.assert_allclose((found.guide.mean - CENTRE) / scale, 0, atol=1e-5)
+    planted = start.tril @ start.tril.T
+    assert np.abs(planted / scale / scale[:, None] - np.eye(DIM)).max() > 0.5
+
+
+def test_the_start_has_the_directions_that_mean_field_lacks(target, start):
+    """Without them, the guide is the mean-field optimum."""
+    ascent = LowRankAscent(target, DIM, RANK)
+    draws = ascent.draws(np.random.default_rng(2), 4)
+    begun = ascent.start(start, draws)
+    value = ascent.value(begun, draws)
+    best = ascent.maximise(begun, draws, tolerance=1e-9).value
+    without = begun._replace(factor=1e-3 * begun.factor)
+    lost_by_mean_field = best - ascent.value(without, draws)
+    assert best - value < lost_by_mean_field / 2
+
+
+def test_gradients_are_those_of_the_average(target):
+    ascent, generator = LowRankAscent(target, DIM, RANK), np.random.default_rng(3)
+    draws = ascent.draws(generator, 2)
+    guide = LowRank(CENTRE + 0.1, np.full(DIM, 0.3), generator.normal(size=(DIM, RANK)))
+    function = average(target, guide, draws)
+    x = 0.1 * generator.normal(size=DIM * (RANK + 2))
+    along, step = generator.normal(size=x.shape), 1e-5
+    difference = (function(x + step * along)[0] - function(x - step * along)[0]) / (2 * step)
+    np.testing.assert_allclose(function(x)[1] @ along, difference, rtol=1e-6)
+
+
+def test_the_guide_has_the_density_of_its_gaussian(target):
+    generator = np.random.default_rng(4)
+    ascent = LowRankAscent(target, DIM, RANK)
+    guide = LowRank(CENTRE, generator.uniform(0.1, 2, DIM), generator.normal(size=(DIM, RANK)))
+    z = ascent.sample(guide, generator, 3)
+    q = as_proposal(ascent.guide(guide)(Datum(CENTRE)))
+    minted = [-q.terms(jnp.asarray(one))["-log_q"] for one in z]
+    np.testing.assert_allclose(minted, ascent.log_q(guide, z), rtol=1e-8)
+
+
+def test_the_valley_of_rosenbrock_is_walked_to_its_end():
+    def negative(x):
+        a, b = x
+        value = (1 - a) ** 2 + 100 * (b - a**2) ** 2
+        return -value, np.array([2 * (1 - a) + 400 * a * (b - a**2), -200 * (b - a**2)])
+
+    found = rise(negative, np.array([-1.2, 1.0]), tolerance=1e-12, max_steps=200)
+    assert found.converged
+    np.testing.assert_allclose(found.x, 1.0, atol=1e-5)
+    assert found.first == pytest.approx(-24.2)
+    assert not rise(negative, np.array([-1.2, 1.0]), tolerance=1e-12, max_steps=10).converged
+
+
+@pytest.mark.parametrize(
+    ("wish", "dim", "subsampled", "found"),
+    [
+        (None, 150, False, ("full-rank", 0, "")),
+        (None, 151, False, ("low-rank", 8, "")),
+        (None, 3, True, ("structured", 0, "")),
+        ("low-rank", 4, False, ("low-rank", 3, "")),
+        ("low-rank:2", 4, False, ("low-rank", 2, "")),
+        ("mean-field", 900, False, ("mean-field", 0, "")),
+    ],
+)
+def test_the_family_follows_the_wish_or_the_dimension(wish, dim, subsampled, found):
+    assert choose_guide(wish, dim, subsampled=subsampled) == found
+
+
+@pytest.mark.parametrize(
+    ("wish", "dim", "message"),
+    [
+        (
+            "low-rank:9",
+            5,
+            r"^guide: expected a rank between 1 and 4, .* got 'low-rank:9'\. Try low-r",
+        ),
+        ("low-rank:0", 5, r"^guide: expected a rank between 1 and 4"),
+        ("low-rank:x", 5, r"^guide: expected a rank between 1 and 4"),
+        ("low-rank", 1, r"^guide: expected a low-rank guide over at least two .* Try full-rank"),
+        ("full-rank:3", 5, r"^guide: expected a guide in .* got 'full-rank:3'"),
+    ],
+)
+def test_ranks_that_do_not_fit_are_refused(wish, dim, message):
+    with pytest.raises(InputError, match=message):
+        choose_guide(wish, dim, subsampled=False)
+
+
+def test_a_wide_direction_is_believed_with_it_and_not_without():
+    """Equal correlations of 0.999: one direction is wide, which mean-field cannot hold."""
+
+    def equal(z):
+        return -0.5 * (jnp.sum(z**2) - 0.99 * jnp.sum(z) ** 2 / 5)
+
+    found = {
+        guide: taut.infer(equal, support={"z": ("real", 5)}, guide=guide, num_starts=1,
+                          num_draws=2000)
+        for guide in ("low-rank:1", "mean-field")
+    }  # fmt: skip
+    assert found["low-rank:1"].verdict.verdict == "believe"
+    assert found["low-rank:1"].family == "low-rank"
+    exact = 2.5 * np.log(2 * np.pi) + 0.5 * np.log(100)
+    evidence = found["low-rank:1"].estimates["log_evidence"]
+    assert abs(evidence.value - exact) < 5 * evidence.mc_error
+    assert found["mean-field"].verdict.verdict != "believe"
+
+
+def test_mean_field_goes_on_where_newton_stops(float64):
+    """Sixty-four coordinates on a ridge: the optimum of mean-field is the inverse diagonal."""
+    dim = 64
+    precision = np.eye(dim) - 0.999 * np.ones((dim, dim)) / dim
+    density = LogDensity(Quadratic(precision), Datum(np.arange(dim) * 1.0))
+    ascent = GaussianAscent(density, dim, diagonal=True)
+    draws = ascent.draws(np.random.default_rng(5), 2)
+    begin = Gaussian(np.zeros(dim), 0.1 * np.eye(dim))
+    found = ascent.maximise(begin, draws, tolerance=1e-9)
+    assert found.converged
+    variance = np.mean(draws**2) * np.diagonal(found.guide.tril) ** 2
+    np.testing.assert_allclose(variance, 1 / np.diagonal(precision), rtol=1e-4)
+    np.testing.assert_allclose(found.guide.mean, np.arange(dim), atol=1e-3)
+
+
+def test_a_flat_direction_is_said_to_be_improper_by_quasi_newton_too(float64):
+    density = LogDensity(Formula(lambda z: -0.5 * z[0] ** 2), Datum(0.0))
+    ascent = LowRankAscent(density, 2, 1)
+    draws = ascent.draws(np.random.default_rng(0), 2)
+    begin = LowRank(np.ones(2), np.full(2, 0.1), np.full((2, 1), 0.05))
+    with pytest.raises(RunError, match=r"^improper posterior: .* coordinate 1 of z widens"):
+        ascent.maximise(begin, draws, tolerance=0.01)

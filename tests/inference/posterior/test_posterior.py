@@ -1,0 +1,121 @@
+"""What a `Posterior` is used for: derived values, new data, other bounds, all of a conjugate program."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from scipy.stats import multivariate_normal
+
+import taut
+from taut.core import InputError
+from taut.fitted.posterior_loading import _guide
+from taut.guides import FlowPosterior, FullRankGaussian, LowRankGaussian, MeanFieldGaussian
+from taut.runs import RunFolder
+
+Y = np.array([0.3, 1.9, 1.2, 0.8, 1.5])
+PRECISION = 0.25 + len(Y)
+MEAN, SD = Y.sum() / PRECISION, PRECISION**-0.5
+LOG_EVIDENCE = multivariate_normal(np.zeros(5), 4.0 + np.eye(5)).logpdf(Y)
+
+
+def program(y):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 2.0))
+    numpyro.deterministic("twice", 2 * mu)
+    numpyro.deterministic("fitted", jnp.full(2000, mu))
+    numpyro.factor("nothing", 0.0 * mu)
+    with numpyro.plate("rows", len(y)):
+        numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    """By Laplace's method, which is exact here."""
+    return taut.infer(program, data={"y": Y}, guide="laplace", num_draws=4000)
+
+
+def test_derived_values_are_reported_after_the_latents(posterior):
+    assert posterior.coordinates == ("mu", "twice")
+    assert posterior.notes == ("derived values of many cells are not reported: fitted",)
+    found = posterior.resampled
+    assert np.all(np.abs(found.mean - [MEAN, 2 * MEAN]) < 5 * found.mean_error)
+    assert np.all(np.abs(found.sd - [SD, 2 * SD]) < 5 * found.sd_error)
+    draws = posterior.draws(100)
+    assert set(draws) == {"mu", "twice"}
+    np.testing.assert_allclose(draws["twice"], 2 * draws["mu"])
+    np.testing.assert_allclose(posterior.to_inference_data(num_draws=100).posterior["twice"][0],
+                               draws["twice"])  # fmt: skip
+
+
+def test_new_data_have_the_spread_of_parameters_and_of_rows(posterior):
+    new = posterior.sample(20_000)
+    assert set(new) == {"y"}
+    variance = SD**2 + 1
+    assert np.all(np.abs(new["y"].mean(axis=0) - MEAN) < 5 * np.sqrt(variance / 20_000))
+    found = np.cov(new["y"], rowvar=False)
+    error = np.sqrt(2 / 20_000) * variance
+    # Rows share mu and nothing else.
+    assert np.all(np.abs(found - SD**2 - np.eye(5)) < 5 * error)
+    assert abs(found[0, 1]) > 5 * error, "rows of independent parameters are caught"
+    again = posterior.sample(3, key=1)["y"]
+    np.testing.assert_array_equal(again, posterior.sample(3, key=1)["y"])
+
+
+def test_every_bound_is_the_evidence_where_the_guide_is_the_posterior(posterior):
+    for found in (posterior.bound(taut.IWAE(3)), posterior.evidence(num_particles=100)):
+        assert found.value == pytest.approx(LOG_EVIDENCE, abs=1e-6)
+        assert found.unit == "nats"
+        assert found.side == "lower"
+    assert posterior.evaluate(num_particles=100).ess[0] == pytest.approx(100)
+
+
+def test_a_saved_posterior_is_loaded_with_its_program(posterior, tmp_path):
+    posterior.save(tmp_path / "run")
+    again = taut.load_posterior(tmp_path / "run", program, data={"y": Y})
+    for name in ("khat", "guide_khat", "khat_threshold", "ess", "num_guide", "family", "verdict",
+                 "notes", "trace", "coordinates"):  # fmt: skip
+        assert getattr(again, name) == getattr(posterior, name), name
+    for ours, theirs in zip(again.resampled[:-1], posterior.resampled[:-1], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    np.testing.assert_array_equal(again.draws(50)["mu"], posterior.draws(50)["mu"])
+    np.testing.assert_array_equal(again.guide.features, posterior.guide.features)
+    assert again.estimates["elbo"].value == posterior.estimates["elbo"].value
+    with pytest.raises(
+        InputError, match=r"expected the program that was fitted, with the latents mu, got a\[2\]"
+    ):
+        taut.load_posterior(tmp_path / "run", lambda a: -jnp.sum(a**2), support={"a": ("real", 2)})
+
+
+def test_guides_of_every_family_come_back(float64):
+    """What `save` writes by name, from arrays alone."""
+    flow = FlowPosterior(2, "planar:2", loc=np.array([0.3, -2.0]), key=jax.random.key(3))
+    flat, _ = jax.tree_util.tree_flatten_with_path(flow)
+    arrays = {jax.tree_util.keystr(place): np.asarray(leaf) for place, leaf in flat}
+    again = _guide({"guide": "flow", "layers": "planar:2"}, 2, arrays)
+    assert jax.tree.all(jax.tree.map(np.array_equal, again, flow))
+    for name, size, family in (
+        ("mean-field", 6, MeanFieldGaussian(3)), ("low-rank", 12, LowRankGaussian(3, 2)),
+        ("structured", 9, FullRankGaussian(3)), ("laplace", 9, FullRankGaussian(3)),
+    ):  # fmt: skip
+        assert family.num_features == size
+        assert _guide({"guide": name}, 3, {"features": np.zeros(size)}).family == family
+
+
+def test_a_fitted_model_is_no_posterior(tmp_path):
+    RunFolder.create(tmp_path / "run", {})
+    text = '{"format": 1, "architecture": {"name": "vae"}, "precision": "float32"}'
+    (tmp_path / "run" / "model.json").write_text(text)
+    with pytest.raises(
+        InputError, match=r"expected the posterior of .*, got a fitted model, vae\. Try taut\.load"
+    ):
+        taut.load_posterior(tmp_path / "run", program)
+
+
+def test_what_a_density_cannot_do_is_said():
+    found = taut.infer(lambda a: -0.5 * a**2, support={"a": "real"}, guide="laplace", num_draws=100)
+    assert found.evidence(num_particles=100).value == pytest.approx(0.5 * np.log(2 * np.pi))
+    with pytest.raises(InputError, match=r"expected a NumPyro program, .* got a log-joint"):
+        found.sample(3)
+    with pytest.raises(InputError, match=r"^num-samples: expected at least one sample, got 0"):
+        found.sample(0)
