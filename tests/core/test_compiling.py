@@ -1,6 +1,7 @@
 """Options of the compiler: asked for where they are known, and kept to what they are for."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -37,9 +38,9 @@ def test_a_steady_program_has_the_values_of_float64_up_to_the_rounding_of_its_su
     2002, section 3.1); a ReLU rounds nothing."""
     steady = steady_jit(lambda x, weight: jax.nn.relu(convolved(x, weight)))(X, WEIGHT)
     with jax.enable_x64(True):
-        x, weight = (np.asarray(a, np.float64) for a in (X, WEIGHT))
+        x, weight = (jnp.asarray(a, jnp.float64) for a in (X, WEIGHT))
         exact = np.maximum(np.asarray(convolved(x, weight)), 0)
-        size = np.asarray(convolved(np.abs(x), np.abs(weight)))
+        size = np.asarray(convolved(abs(x), abs(weight)))
     assert exact.dtype == np.float64
     rounding = WEIGHT[..., 0].size * 2.0**-24
     assert np.all(np.abs(np.asarray(steady) - exact) <= rounding / (1 - rounding) * size)
