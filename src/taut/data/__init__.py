@@ -3,6 +3,7 @@
 from taut.data.batches import batch_indices, epoch_order, steps_per_epoch
 from taut.data.dataset import Data, Dataset
 from taut.data.load import load_data, load_rows
+from taut.data.options import DataOptions
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources import SOURCES, Source
 from taut.data.split import DEFAULT_SPLIT, split_rows
@@ -13,6 +14,7 @@ __all__ = [
     "SOURCES",
     "Binarize",
     "Data",
+    "DataOptions",
     "Dataset",
     "Gatherer",
     "Kind",

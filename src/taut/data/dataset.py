@@ -4,13 +4,14 @@ Arrays are NumPy arrays on the host; `x` is in the units that the schema describ
 a view, also of a memory-mapped `x`; an array of row numbers copies those rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Shaped
 
 from taut.core import Datum
+from taut.data.options import DataOptions
 from taut.data.schema import Schema
 from taut.errors import InputError
 
@@ -45,14 +46,14 @@ class Dataset:
         num_rows = self.x.shape[0] if self.x.ndim else 0
         expected = {"x": (num_rows, *self.schema.shape), "index": (num_rows,)}
         expected |= {"mask": expected["x"], "label": (num_rows,)}
-        for field, shape in expected.items():
-            array = getattr(self, field)
+        for part, shape in expected.items():
+            array = getattr(self, part)
             if array is not None and array.shape != shape:
                 raise InputError(
                     f"shape {shape}",
                     f"{array.shape}",
                     "rows of the schema's shape",
-                    where=f"dataset '{self.schema.name}', {field}",
+                    where=f"dataset '{self.schema.name}', {part}",
                 )
 
     def __len__(self) -> int:
@@ -93,7 +94,8 @@ class Data:
         test: what is reported.
         schema: the form of one row, the same object that each part holds.
         notes: what a reader should know of how the data were read, one sentence each.
-        source: the string that loads the data again; None for data that came in memory.
+        options: what they were loaded with, `stream` as it came out; with a source they load the same
+            rows again.
     """
 
     train: "Dataset | StreamedRows"
@@ -101,7 +103,12 @@ class Data:
     test: Dataset
     schema: Schema
     notes: tuple[str, ...] = ()
-    source: str | None = None
+    options: DataOptions = field(default_factory=DataOptions)
+
+    @property
+    def source(self) -> str | None:
+        """The string that loads the data again; None for data that came in memory."""
+        return self.options.source
 
     @property
     def streamed(self) -> bool:

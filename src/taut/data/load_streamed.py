@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -20,8 +20,8 @@ from jaxtyping import Int64
 from taut.data.binarize import binarized
 from taut.data.conform import check_unfolds
 from taut.data.dataset import Data, Dataset
-from taut.data.missing import Missing
-from taut.data.schema import Binarize, Kind, Schema
+from taut.data.options import DataOptions, Streaming
+from taut.data.schema import Kind, Schema
 from taut.data.sources import RowFile, decode_parquet, open_npy, parquet_form, source_name
 from taut.data.sources.files import existing_file
 from taut.data.sources.rows import Request, refuse_columns
@@ -31,27 +31,21 @@ from taut.data.streamed import StreamedRows
 from taut.data.streams import Stream, distinct, philox
 from taut.data.support import Facts, converted, model_values, refuse_unbinarizable, support_of
 from taut.data.survey import each_part, survey
-from taut.errors import InputError, nearest
+from taut.errors import InputError
 
 __all__ = ["load_streamed", "refuse_too_large", "stays_on_disk"]
 
-_Wish = Literal["auto", "yes", "no"]
 _MOST_BYTES = 2**31  # of rows that are kept in memory unasked, where a quarter of memory is more
 _HELD_OUT_ROWS = 10_000  # their mean log-evidence has an error of 1 % of its spread over rows
 _HELD_OUT_BYTES = 2**27
 
 
-def stays_on_disk(source: Any, request: Request, wish: str, dtype: str) -> bool:
+def stays_on_disk(source: Any, request: Request, wish: Streaming, dtype: str) -> bool:
     """Whether the training rows of a source are streamed.
 
     Raises:
-        InputError: a wish that is no word for it; `yes` for a source that cannot be streamed.
+        InputError: `yes` for a source that cannot be streamed.
     """
-    if wish not in get_args(_Wish):
-        known = get_args(_Wish)
-        raise InputError(
-            f"one of {', '.join(known)}", f"'{wish}'", nearest(wish, known), where="stream"
-        )
     ending = _ending(source)
     if wish == "yes" and ending is None:
         raise InputError(
@@ -75,44 +69,32 @@ def refuse_too_large(source: Any, request: Request, dtype: str) -> None:
         )
 
 
-def load_streamed(
-    source: str,
-    request: Request,
-    *,
-    split: Sequence[float],
-    seed: int,
-    missing: Missing,
-    binarize: Binarize,
-    standardize: bool,
-    support: str | None,
-    image_shape: tuple[int, ...] | None,
-    name: str | None,
-    dtype: str,
-) -> Data:
-    """Held-out rows in memory, training rows on disk. Arguments as in `load_data`, checked there.
+def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
+    """Held-out rows in memory, training rows on disk.
 
     Raises:
         InputError: as `load_data`; an explicit split with larger held-out parts than are kept in
             memory; more rows than 32 bits count.
     """
     file, columns, notes = _opened(source, request)
+    image_shape, seed, dtype = options.image_shape, options.split_seed, options.dtype
     if image_shape is not None and file.shape != image_shape:
         check_unfolds(file.shape, image_shape, source)
         file, columns = file.shaped(image_shape), None
-    drawn = _held_out(file, split, seed, dtype)
-    found = survey(file, np.sort(np.concatenate(drawn)), missing, dtype, columns=columns)
+    drawn = _held_out(file, options.split, seed, dtype)
+    found = survey(file, np.sort(np.concatenate(drawn)), options.missing, dtype, columns=columns)
     kind: Kind = "table" if len(file.shape) == 1 else "image"
-    intensities = binarize != "none"
-    inferred = support_of(found.facts, kind, source, wish=support, intensities=intensities)
-    refuse_unbinarizable(inferred, binarize, source)
+    intensities = options.binarize != "none"
+    inferred = support_of(found.facts, kind, source, wish=options.support, intensities=intensities)
+    refuse_unbinarizable(inferred, options.binarize, source)
     schema = Schema(
-        name=source_name(source) if name is None else name,
+        name=source_name(source) if options.name is None else options.name,
         kind=kind,
         shape=file.shape,
         support="binary" if intensities else inferred.support,
         levels=inferred.levels,
         columns=columns,
-        binarize=binarize,
+        binarize=options.binarize,
         dtype=dtype,
     )
     refuse_rounding_of(found.moments, source, schema)
@@ -120,7 +102,7 @@ def load_streamed(
         for rows in each_part(file, columns):
             whole = ~np.isin(np.asarray(rows.index), found.bad)
             model_values(rows.select(np.flatnonzero(whole)), schema)
-    if standardize and schema.support == "real":
+    if options.standardize and schema.support == "real":
         shift, scale = shift_and_scale_of(found.moments)
         schema = replace(schema, shift=shift, scale=scale)
 
@@ -145,7 +127,7 @@ def load_streamed(
         *inferred.notes,
         *constant_note_of(found.moments.varies, schema),
     )
-    return Data(train, validation, test, schema, tuple(dict.fromkeys(notes)), source)
+    return Data(train, validation, test, schema, tuple(dict.fromkeys(notes)), options)
 
 
 def _opened(

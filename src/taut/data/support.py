@@ -13,14 +13,14 @@ in this order:
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast, get_args
+from typing import NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources.rows import Rows
-from taut.errors import InputError, nearest
+from taut.errors import InputError
 
 __all__ = [
     "Facts",
@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 _MOST_LEVELS = 2**16
-_WISHES = tuple(s for s in get_args(Support) if s != "categorical")  # needs a model per column
 
 
 class Inferred(NamedTuple):
@@ -70,7 +69,7 @@ def infer_support(
         intensities: True to read a table by the rules for images, as a binarization implies.
 
     Raises:
-        InputError: a wish that is no support, or that the values do not fit.
+        InputError: a wish that the values do not fit.
     """
     facts = merged_facts([facts_of(part.values) for part in parts])
     return support_of(facts, kind, parts[0].where, wish=wish, intensities=intensities)
@@ -201,13 +200,6 @@ def _depth(facts: Facts) -> int:
 
 
 def _wished(wish: str, facts: Facts, inferred: Inferred, where: str) -> Inferred:
-    if wish not in _WISHES:
-        raise InputError(
-            f"a support among {', '.join(_WISHES)}",
-            f"'{wish}'",
-            nearest(wish, _WISHES),
-            where="support",
-        )
     as_image = _by_rule(facts, "image")
     fits = {
         "binary": as_image.support == "binary",

@@ -1,0 +1,174 @@
+"""`DataOptions`: everything that decides which rows a data set holds and what they look like.
+
+The same options give the same rows, in the same three parts, whoever asks. What was asked is kept in
+`Data.options`, so that `data.options.load()` gives `data` again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+from taut.data.missing import Missing, check_missing
+from taut.data.schema import Binarize
+from taut.data.split import DEFAULT_SPLIT, check_fractions
+from taut.data.streams import check_seed
+from taut.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from taut.data.dataset import Data
+
+__all__ = ["DataOptions", "Precise", "Streaming", "SupportWish"]
+
+Precise = Literal["float32", "float64"]
+Streaming = Literal["auto", "yes", "no"]
+SupportWish = Literal["binary", "grey", "unit", "count", "real"]
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What a data set is loaded with.
+
+    Attributes:
+        source: the data: digits, mnist:FOLDER, a file, a folder of images, or three files with commas
+            between them; None for data that came in memory.
+        split: shares of training, validation and test rows. The default gives way to a split that the
+            source has; any other is refused where the source is three files, and where it has test
+            rows of its own divides the rest in the ratio of the first two.
+        split_seed: of the split and of a static binarization.
+        label: the column that is the label, or the other array of a .npz or .mat file.
+        drop: columns that are not data.
+        missing: refuse NaN, infinite and empty cells, or drop-rows that have some.
+        binarize: make grey values binary: static, drawn once; dynamic, training rows drawn anew for
+            each batch; threshold, at one half.
+        standardize: learn shift and scale of real values on the training rows.
+        support: read the values as binary, grey, unit, count or real instead of what they look like.
+        image_shape: height and width, and channels where there are any, of images that the source
+            holds as flat rows.
+        name: name of the data set; from the source by default.
+        dtype: precision that values are held in.
+        stream: yes leaves the training rows of a .npy or Parquet file on disk, no reads any source
+            into memory, auto streams files whose rows take more than 2 GiB of memory or a quarter of
+            what the machine has. In `Data.options` it is yes or no, as it came out.
+
+    Raises:
+        InputError: a value that no data could be loaded with.
+    """
+
+    source: str | None = None
+    split: tuple[float, float, float] = DEFAULT_SPLIT
+    split_seed: int = 0
+    label: str | None = None
+    drop: tuple[str, ...] = ()
+    missing: Missing = "refuse"
+    binarize: Binarize = "none"
+    standardize: bool = True
+    support: SupportWish | None = None
+    image_shape: tuple[int, ...] | None = None
+    name: str | None = None
+    dtype: Precise = "float32"
+    stream: Streaming = "auto"
+
+    def __post_init__(self):
+        _check(vars(self))
+
+    def load(self) -> "Data":
+        """The data.
+
+        Raises:
+            InputError: options of data that came in memory; a source that cannot be used, with file,
+                line and column.
+        """
+        from taut.data.load import loaded  # which asks for these options itself
+
+        if self.source is None:
+            raise InputError(
+                "data whose source has a name",
+                "data that came in memory",
+                "np.save of the rows, and the file's name as the source",
+                where="data",
+            )
+        return loaded(self.source, self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON and TOML hold of it: lists for tuples, nothing for None."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if value is not None
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "DataOptions":
+        """The inverse of `to_dict`; what is left out keeps its default.
+
+        Raises:
+            InputError: an option that is unknown, or a value of another type.
+        """
+        hints, defaults = get_type_hints(cls), vars(cls())
+        restored: dict[str, Any] = {}
+        for name, value in content.items():
+            if name not in defaults:
+                raise InputError(
+                    "the name of a data option", f"'{name}'", nearest(name, defaults), where="data"
+                )
+            restored[name] = tuple(value) if isinstance(value, list) else value
+            if not _is_a(restored[name], hints[name]):
+                raise InputError(
+                    _in_words(hints[name]),
+                    repr(value),
+                    f"leaving out {name}, or another value",
+                    where=f"data, {name}",
+                )
+        _check({**defaults, **restored})
+        return cls(**restored)
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    """Refuse words that name no choice, a seed and shares that are none."""
+    _one_of(values["binarize"], get_args(Binarize), "binarize")
+    if values["dtype"] not in get_args(Precise):
+        raise InputError(
+            "float32 or float64", str(values["dtype"]), "--precision float32", where="dtype"
+        )
+    check_missing(values["missing"])
+    check_seed(values["split_seed"])
+    check_fractions(values["split"], parts=3)
+    if values["support"] is not None:
+        _one_of(values["support"], get_args(SupportWish), "support", "a support among")
+    _one_of(values["stream"], get_args(Streaming), "stream")
+
+
+_WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    """Whether a value is of the type that a field of `DataOptions` has."""
+    if get_origin(hint) is tuple:
+        item = get_args(hint)[0]
+        return isinstance(value, tuple) and all(_is_a(one, item) for one in value)
+    if get_origin(hint) is Literal:
+        return isinstance(value, str)  # which word it is, is checked where the words are explained
+    if get_args(hint):
+        return any(_is_a(value, one) for one in get_args(hint))
+    if hint in (int, float):
+        numbers = int if hint is int else int | float
+        return isinstance(value, numbers) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _in_words(hint: Any) -> str:
+    if get_origin(hint) is tuple:
+        return f"a list, each {_in_words(get_args(hint)[0])}"
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(get_args(hint))}"
+    if get_args(hint):
+        return _in_words(next(one for one in get_args(hint) if one is not NoneType))
+    return _WORDS[hint]
+
+
+def _one_of(value: str, known: tuple[str, ...], name: str, expected: str = "one of") -> None:
+    if value not in known:
+        raise InputError(
+            f"{expected} {', '.join(known)}", f"'{value}'", nearest(value, known), where=name
+        )
