@@ -10,6 +10,7 @@ from taut.inference.posterior.log_density import LogDensity
 from taut.inference.posterior.low_rank_ascent import LowRankAscent
 from taut.inference.posterior.low_rank_climb import LowRank
 from taut.inference.posterior.multi_start import Start, Starts, best_start
+from taut.inference.posterior.options import PosteriorOptions
 from taut.inference.posterior.pathfinder import pathfinder
 from taut.inference.posterior.sample_average import (
     AbstractAscent,
@@ -37,6 +38,7 @@ __all__ = [
     "LowRank",
     "LowRankAscent",
     "MinibatchState",
+    "PosteriorOptions",
     "Round",
     "Start",
     "Starts",
