@@ -87,7 +87,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_count(value: Any, least: int, what: str, remedy: str, where: str) -> None:
-    if not (_is_number(value) and isinstance(value, numbers.Integral) and value >= least):
+    if not (_is_number(value) and isinstance(value, numbers.Integral) and int(value) >= least):
         expected = f"at least {'one' if least == 1 else least} {what}"
         raise InputError(expected, repr(value), remedy, where=where)
 
