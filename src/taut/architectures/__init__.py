@@ -25,11 +25,6 @@ __all__ = [
     "Mixed",
 ]
 
-_Any = (
-    type[VAE] | type[Discrete] | type[Mixed] | type[VQ]
-    | type[Flow] | type[Ladder] | type[GMM] | type[LCA] | type[PPCA] | type[FA]
-)  # fmt: skip
-
-ARCHITECTURES: dict[str, _Any] = {
+ARCHITECTURES: dict[str, type[AbstractArchitecture]] = {
     a.name: a for a in (VAE, Flow, Ladder, Discrete, Mixed, VQ, GMM, LCA, PPCA, FA)
 }

@@ -5,11 +5,14 @@ plain ones are written to JSON; the user's are named there and must be brought a
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from taut.architectures.choices import plain, refuse_users_parts
 from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum
 from taut.data import Schema
@@ -17,7 +20,10 @@ from taut.gradients import AbstractEstimator, Reparameterized
 
 __all__ = ["AbstractArchitecture"]
 
+_Own = TypeVar("_Own", bound="AbstractArchitecture")
 
+
+@dataclass(frozen=True)
 class AbstractArchitecture:
     """Choices without arrays; `init` turns them into parameters."""
 
@@ -45,9 +51,9 @@ class AbstractArchitecture:
         """The estimator where none is asked for, and why where there was a choice."""
         return Reparameterized(), None
 
-    @abstractmethod
-    def resolved(self, schema: Schema) -> tuple["AbstractArchitecture", dict[str, str]]:
+    def resolved(self: _Own, schema: Schema) -> tuple[_Own, dict[str, str]]:
         """The same choices with every open one made, and the reason for each, by its name."""
+        return self, {}
 
     @abstractmethod
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
@@ -62,6 +68,17 @@ class AbstractArchitecture:
             InputError: names the first bad row and cell.
         """
 
-    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """JSON-able choices; a user's object is written as {"user": "module.Class"}."""
+        return {"name": self.name, **{f.name: plain(getattr(self, f.name)) for f in fields(self)}}
+
+    @classmethod
+    def from_dict(cls: type[_Own], content: Mapping[str, Any]) -> _Own:
+        """The inverse of `to_dict` for choices that are all plain.
+
+        Raises:
+            InputError: some part was a user's own object.
+        """
+        given = {k: v for k, v in content.items() if k != "name"}
+        refuse_users_parts(given)
+        return cls(**given)

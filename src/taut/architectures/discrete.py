@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from taut.architectures.centred import AbstractCentred
 from taut.architectures.choices import units_of
 from taut.architectures.latents import parse_latents
-from taut.architectures.networked import AbstractNetworked
 from taut.bounds import AbstractBound
 from taut.core import AbstractPair, InputError, Pair, nearest
 from taut.data import Schema
@@ -38,7 +38,7 @@ _PRIORS = ("learned", "uniform")
 
 
 @dataclass(frozen=True)
-class Discrete(AbstractNetworked):
+class Discrete(AbstractCentred):
     """A model with discrete latents.
 
     Attributes:
@@ -91,7 +91,7 @@ class Discrete(AbstractNetworked):
             chosen.make_encoder(schema, first.size, encoder_key), FactorizedUnits(first), units,
             log_counts=schema.support == "count", center=jnp.zeros(schema.shape),
         )  # fmt: skip
-        decoder = chosen.make_decoder(
+        decoder = chosen.make_latent_decoder(
             schema, likelihood, first.size, decoder_key,
             signed=signed, first_of_layers=len(layers) == 2,
         )  # fmt: skip
@@ -107,7 +107,7 @@ class Discrete(AbstractNetworked):
 
 
 def _between(
-    chosen: AbstractNetworked, source: StochasticLayer, target: StochasticLayer, key: PRNGKeyArray
+    chosen: AbstractCentred, source: StochasticLayer, target: StochasticLayer, key: PRNGKeyArray
 ) -> ConditionalLayer:
     """The map from one stochastic layer to the distribution of another."""
     dense = chosen.network == "mlp"

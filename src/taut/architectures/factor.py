@@ -1,107 +1,88 @@
 """Linear factor models with exact posterior and evidence: `PPCA` and `FA`."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.architectures.abstract import AbstractArchitecture
-from taut.architectures.mixture import at_least_one, refuse_discrete
+from taut.architectures.closed_form import AbstractClosedForm, refuse_discrete
 from taut.core import AbstractPair
 from taut.data import Schema
 from taut.guides import ExactPair
-from taut.models.exact import FactorAnalysis, ProbabilisticPCA
+from taut.models.exact import AbstractFactorModel, FactorAnalysis, ProbabilisticPCA
 
 __all__ = ["FA", "PPCA"]
 
 
 @dataclass(frozen=True)
-class PPCA(AbstractArchitecture):
-    """Probabilistic PCA.
+class AbstractFactors(AbstractClosedForm):
+    """Linear factors.
 
     Attributes:
         components: d, the number of factors.
     """
 
-    name: ClassVar[str] = "ppca"
-    default_floor: ClassVar[float] = 1e-6
     default_tolerance: ClassVar[float] = 1e-10  # iterations cost no pass over the data
     default_restarts: ClassVar[int] = 1  # every local maximum is global (Tipping and Bishop 1999)
 
-    components: int = 4
-
-    def __post_init__(self):
-        at_least_one(self.components)
-
-    def resolved(self, schema: Schema) -> tuple["PPCA", dict[str, str]]:
-        return self, {}
-
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
         refuse_discrete(schema, where)
 
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
-        shift, scale, loadings = _start(schema, self.components, key)
-        log_variance = jnp.log(jnp.mean(scale**2))
-        model = ProbabilisticPCA(
-            center=shift, loadings=loadings, log_variance=log_variance, shape=schema.shape
+        shift, scale = (
+            jnp.broadcast_to(v, schema.size).astype(float) for v in schema.shift_scale()
         )
-        return ExactPair(model)
+        noise = jax.random.normal(key, (schema.size, self.components))
+        loadings = scale[:, None] * noise / jnp.sqrt(self.components)
+        return ExactPair(self.model(schema, shift, scale, loadings))
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, **asdict(self)}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "PPCA":
-        """The inverse of `to_dict`."""
-        return cls(**{k: v for k, v in content.items() if k != "name"})
+    @abstractmethod
+    def model(
+        self,
+        schema: Schema,
+        shift: Float[Array, " D"],
+        scale: Float[Array, " D"],
+        loadings: Float[Array, "D d"],
+    ) -> AbstractFactorModel:
+        """The model at the data's shift and scale with the given loadings, in the data's units."""
 
 
 @dataclass(frozen=True)
-class FA(AbstractArchitecture):
-    """Factor analysis.
+class PPCA(AbstractFactors):
+    """Probabilistic PCA."""
 
-    Attributes:
-        components: d, the number of factors.
-    """
+    name: ClassVar[str] = "ppca"
+
+    def model(
+        self,
+        schema: Schema,
+        shift: Float[Array, " D"],
+        scale: Float[Array, " D"],
+        loadings: Float[Array, "D d"],
+    ) -> AbstractFactorModel:
+        log_variance = jnp.log(jnp.mean(scale**2))
+        return ProbabilisticPCA(
+            center=shift, loadings=loadings, log_variance=log_variance, shape=schema.shape
+        )
+
+
+@dataclass(frozen=True)
+class FA(AbstractFactors):
+    """Factor analysis."""
 
     name: ClassVar[str] = "fa"
-    default_floor: ClassVar[float] = 1e-6
-    default_tolerance: ClassVar[float] = 1e-10
-    default_restarts: ClassVar[int] = 1
 
-    components: int = 4
-
-    def __post_init__(self):
-        at_least_one(self.components)
-
-    def resolved(self, schema: Schema) -> tuple["FA", dict[str, str]]:
-        return self, {}
-
-    def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
-        refuse_discrete(schema, where)
-
-    def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
-        shift, scale, loadings = _start(schema, self.components, key)
-        model = FactorAnalysis(
+    def model(
+        self,
+        schema: Schema,
+        shift: Float[Array, " D"],
+        scale: Float[Array, " D"],
+        loadings: Float[Array, "D d"],
+    ) -> AbstractFactorModel:
+        return FactorAnalysis(
             center=shift, loadings=loadings, log_variances=2 * jnp.log(scale), shape=schema.shape
         )
-        return ExactPair(model)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, **asdict(self)}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "FA":
-        """The inverse of `to_dict`."""
-        return cls(**{k: v for k, v in content.items() if k != "name"})
-
-
-def _start(schema: Schema, rank: int, key: PRNGKeyArray) -> tuple[Any, Any, Any]:
-    """Shift, scale and random loadings in the data's units."""
-    shift, scale = (jnp.broadcast_to(v, schema.size).astype(float) for v in schema.shift_scale())
-    noise = jax.random.normal(key, (schema.size, rank))
-    return shift, scale, scale[:, None] * noise / jnp.sqrt(rank)

@@ -10,31 +10,22 @@ a decoder that has yet to learn them makes z_1 carry a constant, and the upper l
 Source: Sonderby, Raiko, Maaloe, Sonderby and Winther, Ladder variational autoencoders (2016).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import equinox as eqx
 import jax
-import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.architectures.abstract import AbstractArchitecture
-from taut.architectures.choices import (
-    at_least_one,
-    known,
-    log_odds_of,
-    plain,
-    refuse_users_parts,
-    units_of,
-)
+from taut.architectures.choices import at_least_one, log_odds_of, units_of
+from taut.architectures.networked import AbstractNetworked
 from taut.core import AbstractPair, Datum, InputError
 from taut.data import Schema
 from taut.guides.ladder import BottomUp, LadderPair
-from taut.models import AbstractLikelihood, choose_likelihood, make_likelihood
 from taut.models.ladder import TopDown
 from taut.models.likelihoods import Bernoulli
-from taut.networks import ACTIVATIONS, MLP, Linear
+from taut.networks import MLP, Linear
 
 __all__ = ["Ladder"]
 
@@ -42,57 +33,39 @@ _START = 0.1  # of the usual size of the path's last weights
 
 
 @dataclass(frozen=True)
-class Ladder(AbstractArchitecture):
+class Ladder(AbstractNetworked):
     """A ladder of Gaussian layers.
 
     Attributes:
         latent_dims: dimensions of z_1, ..., z_L, from the data up.
         hidden: widths h_1, ..., h_L; None for 256, 128, ..., halved from level to level.
         activation: elementwise function between layers.
-        likelihood: name; None chooses from the data.
-        likelihood_options: keyword options of the likelihood.
     """
 
     name: ClassVar[str] = "ladder"
 
     latent_dims: Sequence[int] = (32, 16)
-    hidden: Sequence[int] | None = None
-    activation: str = "gelu"
-    likelihood: str | None = None
-    likelihood_options: Mapping[str, Any] = field(default_factory=dict)
+    activation: str = field(default="gelu", kw_only=True)
 
     def __post_init__(self):
+        super().__post_init__()
         object.__setattr__(self, "latent_dims", tuple(self.latent_dims))
         if not self.latent_dims:
             raise InputError("at least one level", "none", "32,16", where="latent-dims")
         for dim in self.latent_dims:
             at_least_one(dim, "latent-dims")
-        if self.hidden is not None:
-            object.__setattr__(self, "hidden", tuple(self.hidden))
-            if len(self.hidden) != len(self.latent_dims):
-                raise InputError(
-                    f"one width for each of {len(self.latent_dims)} levels", f"{len(self.hidden)}",
-                    ",".join(map(str, _widths(len(self.latent_dims)))), where="hidden",
-                )  # fmt: skip
-        for width in self.hidden or ():
-            at_least_one(width, "hidden")
-        known(self.activation, ACTIVATIONS, "activation")
+        if self.hidden is not None and len(self.hidden) != len(self.latent_dims):
+            raise InputError(
+                f"one width for each of {len(self.latent_dims)} levels", f"{len(self.hidden)}",
+                ",".join(map(str, _widths(len(self.latent_dims)))), where="hidden",
+            )  # fmt: skip
 
-    def resolved(self, schema: Schema) -> tuple["Ladder", dict[str, str]]:
-        chosen = replace(self, hidden=self.hidden or _widths(len(self.latent_dims)))
-        if self.likelihood is not None:
-            return chosen, {}
-        name, reason = choose_likelihood(
-            kind=schema.kind, support=schema.support, levels=schema.levels
-        )
-        return replace(chosen, likelihood=name), {"likelihood": reason}
-
-    def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
-        self.resolved(schema)[0]._likelihood(schema).check(x, where=where)
+    def with_widths(self, schema: Schema) -> "Ladder":
+        return replace(self, hidden=self.hidden or _widths(len(self.latent_dims)))
 
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
         chosen = self.resolved(schema)[0]
-        likelihood = chosen._likelihood(schema)
+        likelihood = chosen.make_likelihood(schema)
         dims, widths = tuple(self.latent_dims), tuple(chosen.hidden or ())
         levels = range(len(dims))
         up_key, head_key, down_key, decoder_key = jax.random.split(key, 4)
@@ -135,21 +108,6 @@ class Ladder(AbstractArchitecture):
         return eqx.tree_at(
             lambda p: p.decoder.layers[-1].bias, pair, log_odds_of(rows).astype(bias.dtype)
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, **{f.name: plain(getattr(self, f.name)) for f in fields(self)}}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Ladder":
-        """The inverse of `to_dict`."""
-        refuse_users_parts(content)
-        return cls(**{k: v for k, v in content.items() if k != "name"})
-
-    def _likelihood(self, schema: Schema) -> AbstractLikelihood:
-        return make_likelihood(
-            self.likelihood or "", shape=schema.shape, levels=schema.levels,
-            **self.likelihood_options,
-        )  # fmt: skip
 
 
 def _quiet(network: MLP) -> MLP:

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from taut.architectures.centred import AbstractCentred
 from taut.architectures.choices import at_least_one, units_of
-from taut.architectures.networked import AbstractNetworked
 from taut.core import AbstractPair, InputError, Pair
 from taut.data import Schema
 from taut.guides import AmortizedGuide, StratifiedGaussian
@@ -24,7 +24,7 @@ __all__ = ["Mixed"]
 
 
 @dataclass(frozen=True)
-class Mixed(AbstractNetworked):
+class Mixed(AbstractCentred):
     """A model with a class and Gaussian latents.
 
     Attributes:
@@ -53,7 +53,7 @@ class Mixed(AbstractNetworked):
         encoder_key, decoder_key = jax.random.split(key)
         family = StratifiedGaussian(self.components, self.latent_dim)
         prior = MixedPrior(self.components, StandardNormal(self.latent_dim))
-        decoder = chosen.make_decoder(schema, likelihood, family.latent_dim, decoder_key)
+        decoder = chosen.make_latent_decoder(schema, likelihood, family.latent_dim, decoder_key)
         model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
         encoder = chosen.make_encoder(schema, family.num_features, encoder_key)
         counts = schema.support == "count"

@@ -1,16 +1,15 @@
 """Mixtures with exact posterior and evidence: `GMM` for numbers, `LCA` for binary and other codes."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.architectures.abstract import AbstractArchitecture
+from taut.architectures.closed_form import AbstractClosedForm, refuse_discrete
 from taut.core import AbstractPair, InputError, nearest
 from taut.data import Schema
 from taut.guides import ExactPair
@@ -20,7 +19,7 @@ __all__ = ["GMM", "LCA"]
 
 
 @dataclass(frozen=True)
-class GMM(AbstractArchitecture):
+class GMM(AbstractClosedForm):
     """A Gaussian mixture.
 
     Attributes:
@@ -29,23 +28,16 @@ class GMM(AbstractArchitecture):
     """
 
     name: ClassVar[str] = "gmm"
-    default_floor: ClassVar[float] = 1e-6
-    default_tolerance: ClassVar[float] = 1e-6
-    default_restarts: ClassVar[int] = 4
 
-    components: int = 4
     covariance: str = "full"
 
     def __post_init__(self):
-        at_least_one(self.components)
+        super().__post_init__()
         if self.covariance not in COVARIANCES:
             raise InputError(
                 f"one of {', '.join(COVARIANCES)}", repr(self.covariance),
                 nearest(self.covariance, COVARIANCES), where="covariance",
             )  # fmt: skip
-
-    def resolved(self, schema: Schema) -> tuple["GMM", dict[str, str]]:
-        return self, {}
 
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
         refuse_discrete(schema, where)
@@ -62,17 +54,9 @@ class GMM(AbstractArchitecture):
         )
         return ExactPair(model)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, **asdict(self)}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "GMM":
-        """The inverse of `to_dict`."""
-        return cls(**{k: v for k, v in content.items() if k != "name"})
-
 
 @dataclass(frozen=True)
-class LCA(AbstractArchitecture):
+class LCA(AbstractClosedForm):
     """Latent class analysis: a mixture of independent Bernoullis or categoricals.
 
     Attributes:
@@ -82,14 +66,11 @@ class LCA(AbstractArchitecture):
 
     name: ClassVar[str] = "lca"
     default_floor: ClassVar[float] = 1.0  # Laplace's rule, as in the independent-columns baseline
-    default_tolerance: ClassVar[float] = 1e-6
-    default_restarts: ClassVar[int] = 4
 
-    components: int = 4
     levels: int | None = None
 
     def __post_init__(self):
-        at_least_one(self.components)
+        super().__post_init__()
         if self.levels is not None and self.levels < 2:
             raise InputError("at least two levels", f"{self.levels}", "2", where="levels")
 
@@ -125,29 +106,6 @@ class LCA(AbstractArchitecture):
         logits = jnp.zeros(self.components)
         return ExactPair(LatentClass(logits, log_theta, schema.shape, architecture._top(schema)))
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, **asdict(self)}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "LCA":
-        """The inverse of `to_dict`."""
-        return cls(**{k: v for k, v in content.items() if k != "name"})
-
     def _top(self, schema: Schema) -> int:
         """Grey levels are held as multiples of 1 / (levels - 1), everything else as codes."""
         return (self.levels or 0) - 1 if schema.support == "grey" else 1
-
-
-def at_least_one(components: int) -> None:
-    """Refuse a number of components below one."""
-    if components < 1:
-        raise InputError("at least one component", f"{components}", "1 or more", where="components")
-
-
-def refuse_discrete(schema: Schema, where: str) -> None:
-    """Refuse cells that a Gaussian density makes no sense of."""
-    if schema.support in ("binary", "categorical"):
-        raise InputError(
-            "numbers, which a Gaussian is a density of", f"{schema.support} cells", "--model lca",
-            where=where,
-        )  # fmt: skip

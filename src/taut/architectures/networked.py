@@ -1,57 +1,43 @@
-"""`AbstractNetworked`: what architectures with an encoder and a decoder have in common.
+"""`AbstractNetworked`: what architectures with networks and a likelihood have in common.
 
-Networks and likelihood are chosen by name. Where the decoder's cells are Bernoulli its outputs start at
-the log-odds of the training rows, and the encoder reads rows less their mean; both are constants of the
-data, set by `start` (Tucker et al. 2017 and Grathwohl et al. 2018, both from their code).
+`AbstractAutoencoder` adds an encoder and a decoder of one kind, chosen by name.
 """
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, TypeVar
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
-from taut.architectures.choices import (
-    at_least_one,
-    known,
-    log_odds_of,
-    plain,
-    refuse_users_parts,
-)
-from taut.core import AbstractPair, Datum, InputError
+from taut.architectures.choices import at_least_one, known
+from taut.core import InputError
 from taut.data import Schema
-from taut.models import LatentDecoder, choose_likelihood, make_likelihood
-from taut.models.likelihoods import AbstractLikelihood
+from taut.models import AbstractLikelihood, choose_likelihood, make_likelihood
 from taut.networks import ACTIVATIONS, NETWORKS
 
-__all__ = ["AbstractNetworked"]
+__all__ = ["AbstractAutoencoder", "AbstractNetworked"]
+
+_Own = TypeVar("_Own", bound="AbstractNetworked")
+_Auto = TypeVar("_Auto", bound="AbstractAutoencoder")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AbstractNetworked(AbstractArchitecture):
-    """An encoder, a decoder and a likelihood.
+    """Networks and a likelihood.
 
     Attributes:
-        network: name of the kind of encoder and decoder.
-        hidden: widths of the encoder's hidden layers, reversed of the decoder's; None for the
-            architecture's own.
+        hidden: widths of the hidden layers; None for the architecture's own.
         activation: elementwise function between layers; None for the network's own.
-        likelihood: name; None chooses from the data.
-        likelihood_options: keyword options of the likelihood.
+        likelihood: name or object; None chooses from the data.
+        likelihood_options: keyword options of a likelihood chosen by name.
     """
 
-    default_hidden: ClassVar[tuple[int, ...] | None] = None  # None for the network's own
-
-    network: str = "mlp"
     hidden: Sequence[int] | None = None
     activation: str | None = None
-    likelihood: str | None = None
+    likelihood: Any = None
     likelihood_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -59,25 +45,15 @@ class AbstractNetworked(AbstractArchitecture):
             object.__setattr__(self, "hidden", tuple(self.hidden))
         for width in self.hidden or ():
             at_least_one(width, "hidden")
-        known(self.network, NETWORKS, "network")
         if self.activation is not None:
             known(self.activation, ACTIVATIONS, "activation")
-            if NETWORKS[self.network].activation is None:
-                raise InputError(
-                    f"no activation with the network {self.network}, whose gates stand in for one",
-                    repr(self.activation), "leaving it out", where="activation",
-                )  # fmt: skip
 
-    def resolved(self, schema: Schema) -> tuple["AbstractNetworked", dict[str, str]]:
-        network = NETWORKS[self.network]
-        hidden = None if self.hidden is None else tuple(self.hidden)
-        if hidden is None and self.network == "mlp":
-            hidden = self.default_hidden
-        chosen = replace(
-            self,
-            hidden=network.widths(schema.shape, hidden),
-            activation=self.activation or network.activation,
-        )
+    @abstractmethod
+    def with_widths(self: _Own, schema: Schema) -> _Own:
+        """The same choices with those of the networks made."""
+
+    def resolved(self: _Own, schema: Schema) -> tuple[_Own, dict[str, str]]:
+        chosen = self.with_widths(schema)
         if self.likelihood is not None:
             return chosen, {}
         name, reason = choose_likelihood(
@@ -88,22 +64,49 @@ class AbstractNetworked(AbstractArchitecture):
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
         self.resolved(schema)[0].make_likelihood(schema).check(x, where=where)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, **{f.name: plain(getattr(self, f.name)) for f in fields(self)}}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "AbstractNetworked":
-        """The inverse of `to_dict`."""
-        given = {k: v for k, v in content.items() if k != "name"}
-        refuse_users_parts(given)
-        return cls(**given)
-
     def make_likelihood(self, schema: Schema) -> AbstractLikelihood:
         """The likelihood of resolved choices."""
+        if isinstance(self.likelihood, AbstractLikelihood):
+            return self.likelihood
         return make_likelihood(
-            self.likelihood or "", shape=schema.shape, levels=schema.levels,
-            **self.likelihood_options,
-        )  # fmt: skip
+            self.likelihood, shape=schema.shape, levels=schema.levels, **self.likelihood_options
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractAutoencoder(AbstractNetworked):
+    """An encoder, a decoder and a likelihood.
+
+    Attributes:
+        network: name of the kind of encoder and decoder: `mlp`, `gated-mlp`, `residual-conv`.
+        hidden: widths of the hidden layers of encoder and, reversed, of decoder; of residual-conv
+            the channels at 1/2, 1/4, ... of the resolution. None for the architecture's own, else
+            the network's.
+    """
+
+    default_hidden: ClassVar[tuple[int, ...] | None] = None  # of an MLP; None for the network's own
+
+    network: str = "mlp"
+
+    def __post_init__(self):
+        super().__post_init__()
+        known(self.network, NETWORKS, "network")
+        if self.activation is not None and NETWORKS[self.network].activation is None:
+            raise InputError(
+                f"no activation with the network {self.network}, whose gates stand in for one",
+                repr(self.activation), "leaving it out", where="activation",
+            )  # fmt: skip
+
+    def with_widths(self: _Auto, schema: Schema) -> _Auto:
+        network = NETWORKS[self.network]
+        hidden = None if self.hidden is None else tuple(self.hidden)
+        if hidden is None and self.network == "mlp":
+            hidden = self.default_hidden
+        return replace(
+            self,
+            hidden=network.widths(schema.shape, hidden),
+            activation=self.activation or network.activation,
+        )
 
     def make_encoder(self, schema: Schema, out_size: int, key: PRNGKeyArray) -> Any:
         """The encoder of resolved choices, from x to (out_size,)."""
@@ -112,31 +115,10 @@ class AbstractNetworked(AbstractArchitecture):
         )
 
     def make_decoder(
-        self, schema: Schema, likelihood: AbstractLikelihood, in_size: int, key: PRNGKeyArray,
-        *, signed: bool = False, first_of_layers: bool = False,
-    ) -> LatentDecoder:  # fmt: skip
-        """The decoder of resolved choices, from latents of `in_size` numbers; see `LatentDecoder`."""
+        self, schema: Schema, likelihood: AbstractLikelihood, in_size: int, key: PRNGKeyArray
+    ) -> Any:
+        """The decoder of resolved choices, from (in_size,) to the likelihood's outputs."""
         widths, outputs = tuple(self.hidden or ()), likelihood.num_outputs
-        network = NETWORKS[self.network].decoder(
+        return NETWORKS[self.network].decoder(
             in_size, widths, outputs, schema.shape, self.activation, key=key
         )
-        offset = jnp.zeros(schema.size) if self.likelihood == "bernoulli" else None
-        return LatentDecoder(network, offset, signed, first_of_layers)
-
-    @abstractmethod
-    def constants(self, pair: AbstractPair) -> tuple[Any, Any]:
-        """Where a pair keeps the encoder's centre and the decoder's offset."""
-
-    def start(self, pair: AbstractPair, rows: Datum) -> AbstractPair:
-        """The pair with the constants that its networks take from the training rows."""
-        _, guide = pair.bind()
-        reader = getattr(guide, "first", guide)
-        center, offset = self.constants(pair)
-        seen = jax.vmap(reader.read)(Datum(jnp.asarray(rows.x)))
-        mask = None if rows.mask is None else jnp.asarray(rows.mask)
-        mean = jnp.mean(seen, axis=0, where=mask)
-        pair = eqx.tree_at(lambda p: self.constants(p)[0], pair, mean.astype(center.dtype))
-        if offset is None:
-            return pair
-        log_odds = log_odds_of(rows).astype(offset.dtype)
-        return eqx.tree_at(lambda p: self.constants(p)[1], pair, log_odds)

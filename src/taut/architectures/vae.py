@@ -10,53 +10,36 @@ datum to a distribution (instead of it).
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax
-import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import PRNGKeyArray
 
-from taut.architectures.abstract import AbstractArchitecture
-from taut.architectures.choices import (
-    at_least_one,
-    known,
-    plain,
-    refuse_users_parts,
-    units_of,
-)
+from taut.architectures.choices import at_least_one, units_of
+from taut.architectures.networked import AbstractAutoencoder
 from taut.core import AbstractPair, InputError, Pair
 from taut.data import Schema
 from taut.guides import AbstractFamily, AmortizedGuide, check_family, make_family
 from taut.models import (
-    AbstractLikelihood,
     AbstractPrior,
     FixedPrior,
     LatentVariableModel,
     check_prior,
-    choose_likelihood,
-    make_likelihood,
     make_prior,
 )
-from taut.networks import ACTIVATIONS, NETWORKS
 
 __all__ = ["VAE"]
 
 
 @dataclass(frozen=True)
-class VAE(AbstractArchitecture):
+class VAE(AbstractAutoencoder):
     """A variational autoencoder.
 
     Attributes:
         latent_dim: number of latent dimensions.
-        network: name of the kind of encoder and decoder: `mlp`, `gated-mlp`, `residual-conv`.
-        hidden: widths of the hidden layers of encoder and, reversed, of decoder; of residual-conv
-            the channels at 1/2, 1/4, ... of the resolution. None for the network's own.
-        activation: elementwise function between layers; None for the network's own.
-        likelihood: name or object; None chooses from the data.
-        likelihood_options: keyword options of a likelihood chosen by name.
         prior: name (`standard-normal`, `mixture:10`, `flow:affine-coupling:4`), `AbstractPrior` or
             NumPyro distribution.
         guide: name of a variational family, layers of a flow (`planar:8`, `iaf:4`), `AbstractFamily`, or
@@ -70,11 +53,6 @@ class VAE(AbstractArchitecture):
     name: ClassVar[str] = "vae"
 
     latent_dim: int = 16
-    network: str = "mlp"
-    hidden: Sequence[int] | None = None
-    activation: str | None = None
-    likelihood: Any = None
-    likelihood_options: Mapping[str, Any] = field(default_factory=dict)
     prior: Any = "standard-normal"
     guide: Any = "mean-field"
     guide_hidden: Sequence[int] | None = None
@@ -82,19 +60,8 @@ class VAE(AbstractArchitecture):
     decoder: Any = None
 
     def __post_init__(self):
+        super().__post_init__()
         at_least_one(self.latent_dim, "latent-dim")
-        if self.hidden is not None:
-            object.__setattr__(self, "hidden", tuple(self.hidden))
-        for width in self.hidden or ():
-            at_least_one(width, "hidden")
-        known(self.network, NETWORKS, "network")
-        if self.activation is not None:
-            known(self.activation, ACTIVATIONS, "activation")
-            if NETWORKS[self.network].activation is None:
-                raise InputError(
-                    f"no activation with the network {self.network}, whose gates stand in for one",
-                    repr(self.activation), "leaving it out", where="activation",
-                )  # fmt: skip
         if isinstance(self.prior, str):
             check_prior(self.prior)
         if isinstance(self.guide, str):
@@ -104,32 +71,18 @@ class VAE(AbstractArchitecture):
             for width in self.guide_hidden or ():
                 at_least_one(width, "guide-hidden")
 
-    def resolved(self, schema: Schema) -> tuple["VAE", dict[str, str]]:
-        chosen = self
-        if self.encoder is None or self.decoder is None:
-            network = NETWORKS[self.network]
-            hidden = None if self.hidden is None else tuple(self.hidden)
-            chosen = replace(
-                self,
-                hidden=network.widths(schema.shape, hidden),
-                activation=self.activation or network.activation,
-            )
-        if self.likelihood is not None:
-            return chosen, {}
-        name, reason = choose_likelihood(
-            kind=schema.kind, support=schema.support, levels=schema.levels
-        )
-        return replace(chosen, likelihood=name), {"likelihood": reason}
-
-    def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
-        self.resolved(schema)[0]._likelihood(schema).check(x, where=where)
+    def with_widths(self, schema: Schema) -> "VAE":
+        users = self.encoder is not None and self.decoder is not None
+        return self if users else super().with_widths(schema)
 
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
         chosen = self.resolved(schema)[0]
-        likelihood = chosen._likelihood(schema)
+        likelihood = chosen.make_likelihood(schema)
         units = None if likelihood.discrete else units_of(schema)
         encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
-        decoder = chosen._decoder(schema, likelihood, decoder_key)
+        decoder = self.decoder
+        if decoder is None:
+            decoder = chosen.make_decoder(schema, likelihood, self.latent_dim, decoder_key)
         prior = self._prior(prior_key)
         model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
         family = self.guide
@@ -146,50 +99,12 @@ class VAE(AbstractArchitecture):
                 f"latent_dim={family.latent_dim}",
                 where="guide",
             )
-        encoder = chosen._encoder(schema, family, encoder_key)
+        encoder = self.encoder
+        if encoder is None:
+            encoder = chosen.make_encoder(schema, family.num_features, encoder_key)
         _check_fit(model, encoder, family, schema)
         counts = schema.support == "count"
         return Pair(model, AmortizedGuide(encoder, family, units, log_counts=counts))
-
-    def to_dict(self) -> dict[str, Any]:
-        content: dict[str, Any] = {"name": self.name}
-        for item in fields(self):
-            content[item.name] = plain(getattr(self, item.name))
-        return content
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "VAE":
-        """The inverse of `to_dict` for choices that are all plain.
-
-        Raises:
-            InputError: some part was a user's own object.
-        """
-        given = {k: v for k, v in content.items() if k != "name"}
-        refuse_users_parts(given)
-        return cls(**given)
-
-    def _likelihood(self, schema: Schema) -> AbstractLikelihood:
-        if isinstance(self.likelihood, AbstractLikelihood):
-            return self.likelihood
-        return make_likelihood(
-            self.likelihood, shape=schema.shape, levels=schema.levels, **self.likelihood_options
-        )
-
-    def _encoder(self, schema: Schema, family: AbstractFamily, key: PRNGKeyArray) -> Any:
-        if self.encoder is not None:
-            return self.encoder
-        widths = tuple(self.hidden or ())
-        return NETWORKS[self.network].encoder(
-            schema.shape, widths, family.num_features, self.activation, key=key
-        )
-
-    def _decoder(self, schema: Schema, likelihood: AbstractLikelihood, key: PRNGKeyArray) -> Any:
-        if self.decoder is not None:
-            return self.decoder
-        widths, outputs = tuple(self.hidden or ()), likelihood.num_outputs
-        return NETWORKS[self.network].decoder(
-            self.latent_dim, widths, outputs, schema.shape, self.activation, key=key
-        )
 
     def _prior(self, key: PRNGKeyArray) -> AbstractPrior:
         if isinstance(self.prior, str):

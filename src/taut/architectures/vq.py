@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from taut.architectures.centred import AbstractCentred
 from taut.architectures.choices import at_least_one, units_of
 from taut.architectures.latents import parse_grid
-from taut.architectures.networked import AbstractNetworked
 from taut.core import AbstractPair, InputError
 from taut.data import Schema
 from taut.guides import QuantizedPair
@@ -25,7 +25,7 @@ __all__ = ["VQ"]
 
 
 @dataclass(frozen=True)
-class VQ(AbstractNetworked):
+class VQ(AbstractCentred):
     """A vector-quantized autoencoder.
 
     Attributes:
@@ -60,7 +60,7 @@ class VQ(AbstractNetworked):
         return QuantizedPair(
             codebook=jax.random.normal(codes_key, (codes, self.code_dim)),
             positions=positions,
-            decoder=chosen.make_decoder(schema, likelihood, size, decoder_key),
+            decoder=chosen.make_latent_decoder(schema, likelihood, size, decoder_key),
             likelihood=likelihood,
             encoder=chosen.make_encoder(schema, size, encoder_key),
             data_shape=schema.shape,
