@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from taut.api import Fit, Posterior, em, fit, infer, load, load_posterior
-    from taut.architectures import FA, GMM, LCA, PPCA, VAE, VQ, Discrete, Flow, Ladder, Mixed
+    from taut.architectures import FA, GMM, LCA, PPCA, VAE, VQ, Discrete, Flow, Ladder, MixtureVAE
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
     from taut.data import Data, Dataset, load_data
@@ -29,7 +29,7 @@ _HOMES = {
         "Discrete",
         "Flow",
         "Ladder",
-        "Mixed",
+        "MixtureVAE",
     ),
     "bounds": ("ELBO", "IWAE", "Renyi"),
     "core": ("Datum", "Estimate", "InputError", "Particles", "RunError", "TautError", "particles"),
@@ -57,7 +57,7 @@ __all__ = [
     "Flow",
     "InputError",
     "Ladder",
-    "Mixed",
+    "MixtureVAE",
     "Particles",
     "Posterior",
     "Renyi",

@@ -19,8 +19,8 @@ from taut.models.priors import (
     FixedPrior,
     FlowPrior,
     LayeredPrior,
-    MixedPrior,
     MixtureOfGaussians,
+    ProductPrior,
     check_prior,
     make_prior,
 )
@@ -50,7 +50,7 @@ def test_every_prior_has_a_name():
     named = {cls.name: cls for cls in concrete_subclasses(AbstractPrior, taut.models.priors)}
     assert named.pop("fixed") is FixedPrior  # takes a distribution, so no name makes it
     # Of discrete latents; their architectures make them, and tests/architectures checks them.
-    discrete = (CodebookPrior, FactorizedPrior, LayeredPrior, MixedPrior)
+    discrete = (CodebookPrior, FactorizedPrior, LayeredPrior, ProductPrior)
     assert [named.pop(prior.name) for prior in discrete] == list(discrete)
     assert named == PRIORS
 

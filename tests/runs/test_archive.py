@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from taut.architectures import VAE
+from taut.architectures import ARCHITECTURES, RENAMED, VAE
 from taut.core import Estimate, InputError, write_atomically
 from taut.data import Schema
 from taut.models import StandardNormal
@@ -44,6 +44,22 @@ def test_float64_comes_back_as_float64(tmp_path):
     assert {leaf.dtype for leaf in jax.tree.leaves(loaded) if hasattr(leaf, "dtype")} == {
         np.dtype("float64")
     }
+
+
+@pytest.mark.parametrize("older", RENAMED)
+def test_an_architecture_under_its_older_name_comes_back(older, tmp_path):
+    architecture = ARCHITECTURES[RENAMED[older]]()
+    pair = architecture.init(SCHEMA, jax.random.key(3))
+    save_pair(tmp_path, pair, architecture, SCHEMA)
+    path = tmp_path / "model.json"
+    content = json.loads(path.read_text())
+    path.write_text(
+        json.dumps({**content, "architecture": {**content["architecture"], "name": older}})
+    )
+    loaded, found, _ = load_pair(tmp_path)
+    assert _same(pair, loaded)
+    assert type(found) is type(architecture)
+    assert older not in ARCHITECTURES
 
 
 def test_parts_that_a_user_wrote_must_be_brought_again(tmp_path):

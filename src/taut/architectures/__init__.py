@@ -5,8 +5,8 @@ from taut.architectures.discrete import Discrete
 from taut.architectures.factor import FA, PPCA
 from taut.architectures.flow import Flow
 from taut.architectures.ladder import Ladder
-from taut.architectures.mixed import Mixed
 from taut.architectures.mixture import GMM, LCA
+from taut.architectures.mixture_vae import MixtureVAE
 from taut.architectures.vae import VAE
 from taut.architectures.vq import VQ
 
@@ -16,15 +16,18 @@ __all__ = [
     "GMM",
     "LCA",
     "PPCA",
+    "RENAMED",
     "VAE",
     "VQ",
     "AbstractArchitecture",
     "Discrete",
     "Flow",
     "Ladder",
-    "Mixed",
+    "MixtureVAE",
 ]
 
 ARCHITECTURES: dict[str, type[AbstractArchitecture]] = {
-    a.name: a for a in (VAE, Flow, Ladder, Discrete, Mixed, VQ, GMM, LCA, PPCA, FA)
+    a.name: a for a in (VAE, Flow, Ladder, Discrete, MixtureVAE, VQ, GMM, LCA, PPCA, FA)
 }
+
+RENAMED = {"mixed": "mixture-vae"}  # names in older run folders, and what stands for them

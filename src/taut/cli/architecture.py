@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 __all__ = ["architecture"]
 
 _SERVED_BY = {
-    "latent_dim": ("vae", "mixed"),
+    "latent_dim": ("vae", "mixture-vae"),
     "guide": ("vae",),
     "guide_hidden": ("vae",),
     "prior": ("vae", "discrete", "flow"),
-    "network": ("vae", "discrete", "mixed", "vq"),
+    "network": ("vae", "discrete", "mixture-vae", "vq"),
     "latent_dims": ("ladder",),
     "layers": ("flow",),
     "bins": ("flow",),
     "box": ("flow",),
     "latents": ("discrete", "vq"),
-    "components": ("mixed",),
+    "components": ("mixture-vae",),
     "code_dim": ("vq",),
     "commitment": ("vq",),
 }
-_WITH_LIKELIHOOD = ("vae", "ladder", "discrete", "mixed", "vq")
+_WITH_LIKELIHOOD = ("vae", "ladder", "discrete", "mixture-vae", "vq")
 _OF_LIKELIHOOD = ("scale", "floor", "library", "library_size")
 
 

@@ -31,10 +31,11 @@ class FitOptions:
     """Everything that `taut fit` can be told."""
 
     model: Annotated[
-        Literal["vae", "flow", "ladder", "discrete", "mixed", "vq"] | None, Parameter(group=_MODEL)
+        Literal["vae", "flow", "ladder", "discrete", "mixture-vae", "vq"] | None,
+        Parameter(group=_MODEL),
     ] = None
     """Kind of model: vae, Gaussian latents; flow, a chain of layers; ladder, Gaussian layers above each
-    other; discrete; mixed, a class with Gaussian latents; vq, vector-quantized. [default: vae]"""
+    other; discrete; mixture-vae, a class with Gaussian latents; vq, vector-quantized. [default: vae]"""
     layers: Annotated[str | None, Parameter(group=_MODEL)] = None
     """Of flow, from the data up: spline-coupling:8; maf:5; abs,affine-coupling:4; of images
     dequantize,logit,squeeze,glow:4; dequantize,logit,vae:16,affine-coupling:2. [default:
@@ -47,7 +48,7 @@ class FitOptions:
     """Of discrete: bernoulli:D bits or categorical:DxC units of C outcomes, two sizes with a comma
     for two stochastic layers. Of vq: PxN, positions and codes. [default: bernoulli:200; 8x64]"""
     components: Annotated[int | None, Parameter(group=_MODEL)] = None
-    """Classes of mixed. [default: 10]"""
+    """Classes of mixture-vae. [default: 10]"""
     code_dim: Annotated[int | None, Parameter(group=_MODEL)] = None
     """Dimensions of a code of vq. [default: 16]"""
     commitment: Annotated[float | None, Parameter(group=_MODEL)] = None

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from taut.architectures import ARCHITECTURES, AbstractArchitecture
+from taut.architectures import ARCHITECTURES, RENAMED, AbstractArchitecture
 from taut.core import AbstractPair, InputError, nearest, write_atomically, write_json
 from taut.data import Schema
 
@@ -117,6 +117,7 @@ def load_pair(
 
 def _architecture(content: dict[str, Any], folder: Path) -> AbstractArchitecture:
     name = content.get("name", "")
+    name = RENAMED.get(name, name)
     if name == "posterior":
         raise InputError(
             "a model of rows", "the posterior of a program",

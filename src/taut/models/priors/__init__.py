@@ -6,8 +6,8 @@ from taut.models.priors.factorized import FactorizedPrior
 from taut.models.priors.fixed import FixedPrior
 from taut.models.priors.flow import FlowPrior
 from taut.models.priors.layered import LayeredPrior
-from taut.models.priors.mixed import MixedPrior
 from taut.models.priors.mixture import MixtureOfGaussians
+from taut.models.priors.product import ProductPrior
 from taut.models.priors.registry import PRIORS, check_prior, make_prior
 from taut.models.priors.standard_normal import StandardNormal
 
@@ -19,8 +19,8 @@ __all__ = [
     "FixedPrior",
     "FlowPrior",
     "LayeredPrior",
-    "MixedPrior",
     "MixtureOfGaussians",
+    "ProductPrior",
     "StandardNormal",
     "check_prior",
     "make_prior",

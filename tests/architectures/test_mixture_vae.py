@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from scipy.special import log_expit, log_softmax
 from scipy.stats import norm
 
-from taut.architectures import Mixed
+from taut.architectures import MixtureVAE
 from taut.bounds import ELBO
 from taut.core import Datum, InputError, particles
 from taut.gradients import Reparameterized
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 @pytest.fixture
 def pair(schema, perturbed):
-    architecture = Mixed(components=CLASSES, latent_dim=1, hidden=(), likelihood="bernoulli")
+    architecture = MixtureVAE(components=CLASSES, latent_dim=1, hidden=(), likelihood="bernoulli")
     return perturbed(architecture.init(schema, jax.random.key(0)), 0.5)
 
 
@@ -135,7 +135,7 @@ def test_the_gradient_in_the_class_is_exact(pair):
 
 def test_one_class_is_refused():
     with pytest.raises(InputError) as refused:
-        Mixed(components=1)
+        MixtureVAE(components=1)
     assert str(refused.value) == (
         "components: expected at least two classes, got 1. Try 10, or --model vae without classes."
     )

@@ -16,10 +16,10 @@ from taut.core import ProductProposal, as_proposal
 from taut.models.exact.one_hot import OneHotCategorical
 from taut.models.priors.abstract import AbstractPrior
 
-__all__ = ["MixedPrior"]
+__all__ = ["ProductPrior"]
 
 
-class MixedPrior(AbstractPrior):
+class ProductPrior(AbstractPrior):
     """p(y) p(z) over pairs (y, z).
 
     Arguments:
@@ -30,7 +30,7 @@ class MixedPrior(AbstractPrior):
         logits: unnormalized log-probabilities of the classes, (C,).
     """
 
-    name: ClassVar[str] = "mixed"
+    name: ClassVar[str] = "product"
 
     logits: Float[Array, " C"]
     within: AbstractPrior

@@ -18,13 +18,13 @@ from taut.architectures.choices import at_least_one, units_of
 from taut.core import AbstractPair, InputError, Pair
 from taut.data import Schema
 from taut.guides import AmortizedGuide, StratifiedGaussian
-from taut.models import LatentVariableModel, MixedPrior, StandardNormal
+from taut.models import LatentVariableModel, ProductPrior, StandardNormal
 
-__all__ = ["Mixed"]
+__all__ = ["MixtureVAE"]
 
 
 @dataclass(frozen=True)
-class Mixed(AbstractCentred):
+class MixtureVAE(AbstractCentred):
     """A model with a class and Gaussian latents.
 
     Attributes:
@@ -32,7 +32,7 @@ class Mixed(AbstractCentred):
         latent_dim: number of Gaussian latents.
     """
 
-    name: ClassVar[str] = "mixed"
+    name: ClassVar[str] = "mixture-vae"
 
     components: int = 10
     latent_dim: int = 16
@@ -52,7 +52,7 @@ class Mixed(AbstractCentred):
         units = None if likelihood.discrete else units_of(schema)
         encoder_key, decoder_key = jax.random.split(key)
         family = StratifiedGaussian(self.components, self.latent_dim)
-        prior = MixedPrior(self.components, StandardNormal(self.latent_dim))
+        prior = ProductPrior(self.components, StandardNormal(self.latent_dim))
         decoder = chosen.make_latent_decoder(schema, likelihood, family.latent_dim, decoder_key)
         model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
         encoder = chosen.make_encoder(schema, family.num_features, encoder_key)
