@@ -8,7 +8,7 @@ import taut
 from taut.bounds import ELBO, IWAE
 from taut.core import InputError
 from taut.gradients import VIMCO
-from taut.inference.amortized.algorithms import check_wake_sleep
+from taut.inference import WakeSleep
 
 
 @pytest.fixture(scope="module")
@@ -66,5 +66,5 @@ def test_wake_sleep_fits_what_columns_alone_do_not(rows):
 )  # fmt: skip
 def test_what_wake_sleep_does_not_go_with_is_refused(model, bound, gradient, message):
     with pytest.raises(InputError) as refused:
-        check_wake_sleep(model, bound, gradient, "wake")
+        WakeSleep("wake").check(model, bound, gradient)
     assert str(refused.value) == f"wake-sleep: expected {message}"

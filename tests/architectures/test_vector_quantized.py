@@ -19,8 +19,8 @@ from taut.bounds import ELBO
 from taut.core import Datum, InputError, particles
 from taut.evidence import importance_sampling
 from taut.gradients import ScoreFunction
+from taut.inference import Joint, WakeSleep, departures
 from taut.inference.amortized import quantized
-from taut.inference.amortized.algorithms import departures
 
 EPS = np.finfo(np.float64).eps
 X = np.array([[1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0], [1.0, 1.0, 1.0, 0.0]])
@@ -169,8 +169,8 @@ def test_there_is_no_choice_of_gradient_to_measure(pair):
 
 def test_other_objectives_are_put_in_words_too():
     vae = taut.VAE()
-    assert departures(vae, ELBO(), ScoreFunction(), None, 10) == {}
-    found = departures(vae, ELBO(beta=2.0), None, "sleep", 10)
+    assert departures(Joint(), vae, ELBO(), ScoreFunction(), 10) == {}
+    found = departures(WakeSleep("sleep"), vae, ELBO(beta=2.0), None, 10)
     assert found == {
         "objective differs from the bound": "the KL is weighed by beta = 2; the guide is fitted to "
         "dreams of the model, not to the bound"
@@ -178,7 +178,7 @@ def test_other_objectives_are_put_in_words_too():
     relaxed = taut.gradients.Concrete()
     assert (
         "relaxed draws"
-        in departures(vae, ELBO(), relaxed, None, 10)["gradient differs from the bound's"]
+        in departures(Joint(), vae, ELBO(), relaxed, 10)["gradient differs from the bound's"]
     )
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,15 +18,21 @@ from taut.core import Estimate, InputError
 from taut.core.provenance import device
 from taut.fitted.fit import Fit, as_key
 from taut.guides import ExactPair
-from taut.inference.exact import Floor, Rows, best_of_restarts, check_components, log_evidences
-from taut.inference.exact.candidate import Candidate, fit_offline, fit_online, skeleton_of
+from taut.inference import EM, OnlineEM
+from taut.inference.exact import log_evidences
+from taut.inference.exact.candidate import Candidate
 from taut.inference.exact.em_data import EMData, in_memory, on_disk
-from taut.models import AbstractExactModel, GaussianMixture
+from taut.inference.exact.independent import independent_columns
+from taut.inference.exact.selection import (
+    Select,
+    check_selection,
+    component_numbers,
+    select_components,
+)
+from taut.models import AbstractExactModel
 from taut.runs import RunFolder
 
 __all__ = ["EMProgress", "em"]
-
-_MOST_ITERATIONS = {"gmm": 1000, "lca": 1000, "ppca": 20_000, "fa": 20_000}
 
 
 class EMProgress(NamedTuple):
@@ -50,7 +56,7 @@ def em(
     *,
     model: GMM | LCA | PPCA | FA | None = None,
     components: int | Sequence[int] | None = None,
-    select: Literal["evidence", "bic"] = "evidence",
+    select: Select = "evidence",
     restarts: int | None = None,
     floor: float | None = None,
     reg_covar: float = 0.0,
@@ -104,11 +110,20 @@ def em(
         RunError: the objective fell, or a covariance became singular.
     """
     architecture = GMM() if model is None else model
-    wanted = _numbers(components, architecture.components)
-    if select not in ("evidence", "bic"):
-        raise InputError("evidence or bic", repr(select), "evidence", where="select")
-    _check_combination(architecture, wanted, floor, reg_covar, closed_form, start, online)
-    _check_numbers(tolerance, max_iterations, passes, batch_size)
+    wanted = component_numbers(components, architecture.components)
+    options: dict[str, Any] = {
+        "restarts": restarts, "tolerance": tolerance, "max_iterations": max_iterations,
+        "floor": floor, "reg_covar": reg_covar,
+    }  # fmt: skip
+    if online and closed_form:
+        raise InputError(
+            "iterations with --online", "a closed form", "leaving out --closed-form",
+            where="closed-form",
+        )  # fmt: skip
+    by_batch = OnlineEM(**options, passes=passes, em_batch_size=batch_size)
+    inference = by_batch if online else EM(**options, closed_form=closed_form)
+    inference.check(architecture, None, None)
+    check_selection(wanted, select, start)
     if out is not None:
         RunFolder.check_free(out, force=force)
     began = time.perf_counter()
@@ -119,30 +134,14 @@ def em(
         architecture.check(given.schema, x, where=f"{given.schema.name}, {part} rows")
 
     seed = int(jax.random.bits(as_key(key), dtype=np.uint32))
-    default = architecture.default_floor if reg_covar == 0 else 0.0
-    chosen_floor = Floor(default if floor is None else floor, reg_covar)
-    candidates = []
-    for number in wanted:
-        one = replace(architecture, components=number)
-        factors = given.schema.size if isinstance(one, PPCA | FA) else None
-        check_components(number, given.train.num_rows, factors)
 
-        def report(restart: int, iteration: int, value: float, number: int = number) -> None:
-            if progress:
-                progress(EMProgress(number, restart, iteration, value))
+    def report(number: int, restart: int, iteration: int, value: float) -> None:
+        if progress:
+            progress(EMProgress(number, restart, iteration, value))
 
-        fit_one = fit_online if online else fit_offline
-        options = {
-            "restarts": one.default_restarts if restarts is None else restarts,
-            "tolerance": one.default_tolerance if tolerance is None else tolerance,
-            "max_iterations": max_iterations or _MOST_ITERATIONS[one.name],
-            "closed_form": closed_form,
-            "start": start,
-            "passes": passes,
-            "batch_size": batch_size,
-        }
-        candidates.append(fit_one(one, given, chosen_floor, seed, options, report))
-    best = _chosen(candidates, select)
+    best, candidates = select_components(
+        inference, architecture, wanted, given, seed=seed, select=select, start=start, report=report
+    )
     fitted = time.perf_counter()
 
     estimates = _measured(best, given)
@@ -182,12 +181,6 @@ def em(
     return result
 
 
-def _chosen(candidates: Sequence[Candidate], select: str) -> Candidate:
-    if select == "bic":
-        return min(candidates, key=lambda c: c.bic)
-    return max(candidates, key=lambda c: c.validation.value)
-
-
 def _point(candidate: Candidate) -> dict[str, Any]:
     """One point of the selection curve, as JSON holds it."""
     return {
@@ -203,7 +196,7 @@ def _point(candidate: Candidate) -> dict[str, Any]:
 def _measured(best: Candidate, given: EMData) -> dict[str, Estimate]:
     """Exact numbers on the test rows."""
     index = given.test_index
-    baseline = _independent(best, given)
+    baseline = independent_columns(best.architecture, given)
     return {
         "log_evidence": Estimate.from_rows(
             log_evidences(best.model, given.test), side="exact", index=index
@@ -212,38 +205,6 @@ def _measured(best: Candidate, given: EMData) -> dict[str, Estimate]:
             log_evidences(baseline, given.test), side="exact", index=index
         ),
     }
-
-
-def _independent(best: Candidate, given: EMData) -> AbstractExactModel:
-    """The model without a latent variable: one component with independent columns, on the same rows."""
-    architecture = best.architecture
-    one: Any = GMM(1, "diag")
-    if isinstance(architecture, LCA):
-        one = replace(architecture, components=1)
-    rows = given.train if given.held_out is None else Rows(given.sample(0))
-    result, _ = best_of_restarts(
-        skeleton_of(one, given),
-        rows,
-        Floor(one.default_floor),
-        restarts=1,
-        seed=0,
-        tolerance=1e-9,
-        max_iterations=2,
-    )
-    return result.model
-
-
-def _numbers(components: int | Sequence[int] | None, default: int) -> tuple[int, ...]:
-    if components is None:
-        return (default,)
-    numbers = (components,) if isinstance(components, int) else tuple(components)
-    if not all(isinstance(number, int | np.integer) for number in numbers):
-        raise InputError("whole numbers", f"{components!r}", "range(1, 11)", where="components")
-    if not numbers or len(set(numbers)) != len(numbers):
-        raise InputError(
-            "one or more different numbers", f"{list(numbers)}", "1-10", where="components"
-        )
-    return numbers
 
 
 def _with_levels(architecture: Any, given: EMData) -> Any:
@@ -256,49 +217,3 @@ def _with_levels(architecture: Any, given: EMData) -> Any:
     if given.schema.support in ("real", "unit"):
         return replace(architecture, levels=2)  # `check` refuses the rows in words of their own
     return architecture.resolved(given.schema)[0]
-
-
-def _check_numbers(
-    tolerance: float | int | None,
-    max_iterations: int | None,
-    passes: float | int,
-    batch_size: int,
-) -> None:
-    least = {"max-iterations": max_iterations, "batch-size": batch_size}
-    for where, value in least.items():
-        if value is not None and value < 1:
-            raise InputError("a whole number of at least 1", f"{value}", "1000", where=where)
-    if tolerance is not None and not tolerance >= 0:
-        raise InputError("a number of at least 0", f"{tolerance}", "1e-6", where="tolerance")
-    if not 0 < passes < float("inf"):
-        raise InputError("a positive number", f"{passes}", "1", where="passes")
-
-
-def _check_combination(
-    architecture: Any,
-    wanted: Sequence[int],
-    floor: float | None,
-    reg_covar: float,
-    closed_form: bool,
-    start: AbstractExactModel | None,
-    online: bool,
-) -> None:
-    if closed_form and (not isinstance(architecture, PPCA) or online):
-        raise InputError(
-            "--model ppca, which has a closed form", f"--model {architecture.name}",
-            "leaving out --closed-form", where="closed-form",
-        )  # fmt: skip
-    if floor and reg_covar:
-        raise InputError(
-            "a floor or a constant on the diagonal", "both", "one of them", where="reg-covar"
-        )
-    if start is not None and len(wanted) > 1:
-        raise InputError(
-            "one number of components with a start", f"{len(wanted)} of them", "one of them",
-            where="start",
-        )  # fmt: skip
-    if isinstance(start, GaussianMixture) and start.num_components != wanted[0]:
-        raise InputError(
-            f"a start with {wanted[0]} components", f"{start.num_components}",
-            f"components={start.num_components}", where="start",
-        )  # fmt: skip

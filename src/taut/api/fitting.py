@@ -16,7 +16,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures import ARCHITECTURES, VAE, AbstractArchitecture, Flow
 from taut.audit.code_use import code_use
-from taut.bounds import ELBO, IWAE, AbstractBound
+from taut.bounds import AbstractBound
 from taut.core import Datum, Estimate, InputError, nearest
 from taut.core.provenance import device, versions
 from taut.data import Data, StreamedRows, load_data, steps_per_epoch
@@ -25,15 +25,10 @@ from taut.evidence.measuring import measure
 from taut.fitted.fit import Fit, as_key
 from taut.gradients import AbstractEstimator
 from taut.guides import QuantizedPair
+from taut.inference import INFERENCES, AbstractAmortized, Joint, Problem, WakeSleep, departures
 from taut.inference.amortized import averaged
-from taut.inference.amortized.algorithms import (
-    WakeSleep,
-    check_gradient,
-    check_wake_sleep,
-    departures,
-)
-from taut.inference.amortized.algorithms import algorithm as algorithm_of
 from taut.inference.amortized.check import check_rows, check_step
+from taut.inference.choices.wake_sleep import Phi
 from taut.runs import save_checkpoint
 from taut.training import (
     Loop,
@@ -64,7 +59,7 @@ def fit(
     layers: str | Chain | None = None,
     bound: AbstractBound | None = None,
     gradient: AbstractEstimator | None = None,
-    wake_sleep: WakeSleep | None = None,
+    wake_sleep: Phi | None = None,
     optimizer: optax.GradientTransformation | None = None,
     learning_rate: float = 1e-3,
     learning_rate_schedule: ScheduleName = "constant",
@@ -135,14 +130,12 @@ def fit(
         KeyboardInterrupt: Ctrl-C; a run folder holds a checkpoint of the last step.
     """
     model = _model(model, layers)
-    if bound is None:
-        bound = IWAE() if wake_sleep else ELBO(num_draws=model.default_draws)
+    inference = _inference(model, wake_sleep)
+    bound = inference.default_bound(model) if bound is None else bound
+    inference.check(model, bound, gradient)
     why = None
-    if wake_sleep is not None:
-        check_wake_sleep(model, bound, gradient, wake_sleep)
-    else:
-        check_gradient(model, gradient)
-        gradient, why = model.gradient(bound) if gradient is None else (gradient, None)
+    if wake_sleep is None and gradient is None:
+        gradient, why = model.gradient(bound)
     data = data if isinstance(data, Data) else load_data(data)
     _check_options(
         learning_rate, clip_norm, epochs, patience, num_particles, precision, checkpoint_every
@@ -187,16 +180,17 @@ def fit(
         example = jax.tree.map(lambda leaf: leaf[0], example)
         if gradient is not None:
             check_step(pair, bound, gradient, example)
-        algorithm = algorithm_of(
-            architecture,
-            pair,
-            bound,
-            gradient,
-            _optimizer(optimizer, rate, clip_norm),
-            phi=wake_sleep,
-            example=example,
-            key=train_key,
-            prepare=_redrawn if redraw else None,
+        algorithm = inference.algorithm(
+            Problem(
+                architecture=architecture,
+                pair=pair,
+                bound=bound,
+                gradient=gradient,
+                optimizer=_optimizer(optimizer, rate, clip_norm),
+                example=example,
+                key=train_key,
+                prepare=_redrawn if redraw else None,
+            )
         )
         algorithm = averaged(algorithm, ema) if ema else algorithm
         loop = Loop(
@@ -277,7 +271,7 @@ def fit(
     facts |= {f"note {i}": note for i, note in enumerate(notes, start=1)}
     if isinstance(pair, QuantizedPair):
         facts["codes"] = str(code_use(pair, test_rows))
-    facts |= departures(architecture, bound, gradient, wake_sleep, steps)
+    facts |= departures(inference, architecture, bound, gradient, steps)
     result = Fit(
         pair=pair,
         architecture=architecture,
@@ -318,6 +312,14 @@ def _model(
             nearest(model, ARCHITECTURES), where="model",
         )  # fmt: skip
     return ARCHITECTURES[model]()
+
+
+def _inference(architecture: AbstractArchitecture, wake_sleep: Phi | None) -> AbstractAmortized:
+    """Wake-sleep where it is asked for, else the architecture's own, and joint ascent instead of EM."""
+    if wake_sleep is not None:
+        return WakeSleep(wake_sleep)
+    own = INFERENCES[architecture.default_inference]()
+    return own if isinstance(own, AbstractAmortized) else Joint()
 
 
 def _products(precision: str) -> contextlib.AbstractContextManager[Any]:

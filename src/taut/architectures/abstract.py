@@ -29,6 +29,9 @@ class AbstractArchitecture:
 
     name: ClassVar[str]
     default_draws: ClassVar[int] = 1  # of the ELBO, a row and step
+    default_inference: ClassVar[str] = (
+        "joint"  # name of the one that fits it unless another is asked for
+    )
 
     @abstractmethod
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:

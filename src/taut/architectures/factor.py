@@ -56,6 +56,7 @@ class PPCA(AbstractFactors):
     """Probabilistic PCA."""
 
     name: ClassVar[str] = "ppca"
+    default_inference: ClassVar[str] = "em"
 
     def model(
         self,
@@ -75,6 +76,7 @@ class FA(AbstractFactors):
     """Factor analysis."""
 
     name: ClassVar[str] = "fa"
+    default_inference: ClassVar[str] = "em"
 
     def model(
         self,

@@ -28,6 +28,7 @@ class GMM(AbstractClosedForm):
     """
 
     name: ClassVar[str] = "gmm"
+    default_inference: ClassVar[str] = "em"
 
     covariance: str = "full"
 
@@ -65,6 +66,7 @@ class LCA(AbstractClosedForm):
     """
 
     name: ClassVar[str] = "lca"
+    default_inference: ClassVar[str] = "em"
     default_floor: ClassVar[float] = 1.0  # Laplace's rule, as in the independent-columns baseline
 
     levels: int | None = None

@@ -36,6 +36,7 @@ class VQ(AbstractCentred):
     """
 
     name: ClassVar[str] = "vq"
+    default_inference: ClassVar[str] = "codebook-averages"
 
     latents: str = "8x64"
     code_dim: int = 16

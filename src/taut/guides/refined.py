@@ -115,20 +115,19 @@ class RefinedGuide(eqx.Module):
 
 
 class RefinedPair(AbstractPair):
-    """A model, an encoder, and the refinement that uses both.
+    """A model and an encoder, and the refinement that uses both.
 
     Attributes:
-        model: p(x, z).
-        amortized: the guide that is refined.
-        refinement: how.
+        pair: parameters of both sides, whose guide is amortized.
+        refinement: how its features are refined.
     """
 
-    model: AbstractModel
-    amortized: AmortizedGuide
+    pair: AbstractPair
     refinement: Refinement = eqx.field(default_factory=Refinement)
 
     def bind(self) -> tuple[AbstractModel, Any]:
-        return self.model, RefinedGuide(self.model, self.amortized, self.refinement)
+        model, amortized = self.pair.bind()
+        return model, RefinedGuide(model, amortized, self.refinement)
 
 
 def encoder_features(guide: AmortizedGuide, datum: Datum) -> Float[Array, " F"]:

@@ -1,11 +1,41 @@
-"""Inference algorithms: each a pair of pure functions over a state of arrays."""
+"""How parameters are found: choices with claims, and the algorithms behind them."""
 
+from taut.inference.abstract import AbstractInference, Claims
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
+from taut.inference.amortized.abstract import AbstractAmortized, Problem
+from taut.inference.choices import (
+    EM,
+    CodebookAverages,
+    Joint,
+    OnlineEM,
+    PerDatum,
+    SemiAmortized,
+    VariationalEM,
+    WakeSleep,
+)
 from taut.inference.compiled_steps import compiled_steps
+from taut.inference.departures import departures
+from taut.inference.exact.abstract import AbstractExact
+from taut.inference.registry import INFERENCES
 
 __all__ = [
+    "EM",
+    "INFERENCES",
+    "AbstractAmortized",
+    "AbstractExact",
+    "AbstractInference",
     "Algorithm",
+    "Claims",
+    "CodebookAverages",
     "Inspection",
+    "Joint",
     "Metrics",
+    "OnlineEM",
+    "PerDatum",
+    "Problem",
+    "SemiAmortized",
+    "VariationalEM",
+    "WakeSleep",
     "compiled_steps",
+    "departures",
 ]

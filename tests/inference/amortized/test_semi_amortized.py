@@ -9,7 +9,7 @@ import pytest
 from nodes import NodesFamily, mean_evidence, run, tabled_data
 
 from taut.bounds import ELBO
-from taut.core import Datum, InputError
+from taut.core import Datum, InputError, Pair
 from taut.gradients import AbstractEstimator, Reparameterized, Surrogate
 from taut.guides import (
     AmortizedGuide,
@@ -31,9 +31,8 @@ SAMPLED = ELBO(kl="sampled")
 def pair(refinement, *, exact=True, gaussian=MeanFieldGaussian(2)):  # noqa: B008 - immutable
     start = linear_guide(4, gaussian, key=jax.random.key(GUIDE_KEY))
     amortized = AmortizedGuide(start.encoder, NodesFamily(gaussian)) if exact else start
-    return RefinedPair(
-        LinearGaussian.init(4, 2, key=jax.random.key(MODEL_KEY)), amortized, refinement
-    )
+    model = LinearGaussian.init(4, 2, key=jax.random.key(MODEL_KEY))
+    return RefinedPair(Pair(model, amortized), refinement)
 
 
 def refinement(num_steps, **options):
@@ -68,7 +67,7 @@ def test_no_step_is_the_encoder(float64):
     unrefined = pair(refinement(0))
     _, guide = unrefined.bind()
     row = Datum(jnp.asarray(rows.x[0]))
-    plain = unrefined.amortized.family.gaussian(unrefined.amortized.encoder(rows.x[0]))
+    plain = unrefined.pair.guide.family.gaussian(unrefined.pair.guide.encoder(rows.x[0]))
     np.testing.assert_array_equal(guide(row).distribution.mean, plain.mean)
 
 
@@ -86,7 +85,7 @@ def test_features_are_prepared_as_the_guide_prepares_them(float64):
 def test_the_gradient_passes_through_the_steps(float64):
     """Against central differences in the encoder and in the model; held, the encoder gets none."""
     row = Datum(jnp.asarray(tabled_data().x[0]))
-    parts = (lambda p: p.amortized.encoder.bias, lambda p: p.model.shift)
+    parts = (lambda p: p.pair.guide.encoder.bias, lambda p: p.pair.model.shift)
     whole = pair(refinement(3))
     start = tuple(where(whole) for where in parts)
 
@@ -132,7 +131,7 @@ def test_training_through_the_steps_reaches_the_closed_optimum(float64):
     state, _ = run(algorithm, rows, 2500)
     known = mean_evidence(LinearGaussian.maximum_likelihood(rows.x, 2), rows)
     fitted = algorithm.pair(state)
-    assert known - 1e-6 < mean_evidence(fitted.model, rows) <= known + 1e-12
+    assert known - 1e-6 < mean_evidence(fitted.pair.model, rows) <= known + 1e-12
     assert gaps(fitted, rows).max() < 1e-6
 
 
@@ -142,10 +141,10 @@ def test_training_around_the_steps_comes_within_two_hundredths(float64):
     algorithm = algorithm_of(whole, ELBO(num_draws=4))
     fitted = algorithm.pair(run(algorithm, rows, 2500)[0])
     known = mean_evidence(LinearGaussian.maximum_likelihood(rows.x, 2), rows)
-    assert known - 0.02 < mean_evidence(fitted.model, rows) <= known
+    assert known - 0.02 < mean_evidence(fitted.pair.model, rows) <= known
     # The encoder was trained, too: it is good before any refinement.
-    plain = eqx.tree_at(lambda p: p.amortized.family, fitted, NodesFamily(MeanFieldGaussian(2)))
-    unrefined = RefinedPair(plain.model, plain.amortized, refinement(0))
+    plain = eqx.tree_at(lambda p: p.pair.guide.family, fitted, NodesFamily(MeanFieldGaussian(2)))
+    unrefined = RefinedPair(plain.pair, refinement(0))
     assert gaps(unrefined, rows).mean() < 0.02
 
 
@@ -163,11 +162,11 @@ def test_around_the_steps_each_side_has_the_gradient_of_its_own_bound(float64):
     )  # fmt: skip
     by_joint, _ = jax.jit(plain.step)(plain.init(), rows)
     # Other draws: 20,000 in all leave an error of about 1 / 140 of the spread of one.
-    encoders = [s.parameters.amortized.encoder for s in (start, moved, by_joint)]
+    encoders = [s.parameters.pair.guide.encoder for s in (start, moved, by_joint)]
     for a, b, c in zip(*map(jax.tree.leaves, encoders), strict=True):
         np.testing.assert_allclose(b - a, c - a, atol=0.1)
         assert np.abs(b - a).max() > 0.3
-    models = [s.parameters.model.weight for s in (start, moved, by_joint)]
+    models = [s.parameters.pair.model.weight for s in (start, moved, by_joint)]
     assert np.abs(models[1] - models[2]).max() > 0.3  # the model sees the refined q
 
 

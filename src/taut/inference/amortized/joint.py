@@ -16,11 +16,11 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, num_rows, particles
+from taut.core import AbstractPair, Datum
 from taut.gradients import AbstractEstimator, Surrogate
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
-from taut.inference.amortized.batch_surrogate import Prepare, batch_surrogate, row_key
-from taut.inference.amortized.finite import all_finite
+from taut.inference.amortized.ascent import inspected, moved, rescaled, scored, taken
+from taut.inference.amortized.batch_surrogate import Prepare, batch_surrogate
 
 __all__ = ["JointState", "joint"]
 
@@ -105,43 +105,37 @@ def joint(
         (gradients, aux_gradients), (value, statistics) = jax.grad(loss, has_aux=True)(
             live, state, batch
         )
-        finite = all_finite(value, (gradients, aux_gradients))
 
         def accepted() -> JointState:
-            updates, moved = optimizer.update(gradients, state.optimizer, state.parameters)
-            updates = jax.tree.map(lambda u: state.scale.astype(u.dtype) * u, updates)
+            parameters, moments = moved(
+                optimizer,
+                gradients,
+                state.optimizer,
+                state.parameters,
+                state.parameters,
+                state.scale,
+            )
             aux = eqx.combine(state.aux, aux_static)
             aux = estimator.update(aux, aux_gradients, statistics, state.step)
             return state._replace(
-                parameters=optax.apply_updates(state.parameters, updates),
-                optimizer=moved,
-                aux=eqx.filter(aux, eqx.is_array),
+                parameters=parameters, optimizer=moments, aux=eqx.filter(aux, eqx.is_array)
             )
 
-        kept = jax.lax.cond(finite, accepted, lambda: state)
-        # A gradient that is not finite behind a finite value shows as a bound that is not.
-        return kept._replace(step=state.step + 1), {"bound": jnp.where(finite, value, jnp.nan)}
+        kept, value = taken(state, value, (gradients, aux_gradients), accepted)
+        return kept._replace(step=state.step + 1), {"bound": value}
 
-    def rescale(state: JointState, factor: float) -> JointState:
-        return state._replace(scale=state.scale * factor)
-
-    def inspect(state: JointState, batch: Datum) -> Inspection:
-        model, guide = eqx.combine(state.parameters, static).bind()
+    def look(state: JointState, datum: Datum, datum_key: PRNGKeyArray) -> Inspection:
+        sides = eqx.combine(state.parameters, static).bind()
         live = (state.parameters, eqx.filter(state.aux, eqx.is_inexact_array))
-        key = jax.random.fold_in(state.key, state.step)
-
-        def row(entry: tuple[Datum, PRNGKeyArray]) -> Inspection:
-            datum, datum_key = row_key(*entry, prepare=prepare)
-            minted = particles(model, guide, guide, datum, datum_key, bound.minted)
-            gradients = jax.grad(lambda live: one(live, state)(datum, datum_key).surrogate)(live)
-            return Inspection(minted.terms, optax.tree.norm(gradients))
-
-        return jax.lax.map(row, (batch, jax.random.split(key, num_rows(batch))))
+        return scored(
+            sides, datum, datum_key, bound.minted,
+            lambda live: one(live, state)(datum, datum_key).surrogate, live,
+        )  # fmt: skip
 
     return Algorithm(
         init,
         step,
         lambda state: eqx.combine(state.parameters, static),
-        rescale=rescale,
-        inspect=inspect,
+        rescale=rescaled,
+        inspect=inspected(look, prepare=prepare),
     )

@@ -8,7 +8,8 @@ Paisley 2013), with gradient steps in place of conjugate ones. Each datum has an
 state of its own, so that its moments and bias corrections count its own visits; rows that are not in
 the batch keep every bit of theirs.
 
-The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`.
+The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`. A step of which some pass
+is not finite is rejected: only its number remains.
 """
 
 from typing import Any, NamedTuple
@@ -23,8 +24,15 @@ from taut.bounds import AbstractBound
 from taut.core import AbstractModel, Datum, InputError, Pair, num_rows
 from taut.gradients import AbstractEstimator, Surrogate
 from taut.guides import AtFeatures, PerDatumGuide
-from taut.inference.algorithm import Algorithm, Metrics
-from taut.inference.amortized.batch_surrogate import BatchSurrogate, Prepare, batch_surrogate
+from taut.inference.algorithm import Algorithm, Inspection, Metrics
+from taut.inference.amortized.ascent import moved, rescaled, scored, taken
+from taut.inference.amortized.batch_surrogate import (
+    BatchSurrogate,
+    Prepare,
+    batch_surrogate,
+    row_key,
+)
+from taut.inference.amortized.finite import all_finite
 
 __all__ = ["PerDatumState", "per_datum"]
 
@@ -38,8 +46,9 @@ class PerDatumState(NamedTuple):
         table: features of each datum, (N, F).
         row_optimizers: state of each datum's optimizer, with leading axis N.
         aux: the estimator's own state.
+        scale: what the optimizers' updates are multiplied by.
         key: random key of the run.
-        step: steps taken.
+        step: steps taken, rejected ones among them.
     """
 
     model: Any
@@ -47,16 +56,27 @@ class PerDatumState(NamedTuple):
     table: Float[Array, "N F"]
     row_optimizers: Any
     aux: Any
+    scale: Float[Array, ""]
     key: PRNGKeyArray
     step: Int[Array, ""]
 
 
 class _Rows(NamedTuple):
-    """The batch's entries of the table, (B, F), of the optimizers, and what the estimator carries."""
+    """What a step moves before it is stored.
+
+    Attributes:
+        features: the batch's entries of the table, (B, F).
+        optimizers: the states of their optimizers.
+        aux: the estimator's own state.
+        model: floating-point arrays of the model.
+        model_optimizer: state of the model's optimizer.
+    """
 
     features: Float[Array, "B F"]
     optimizers: Any
     aux: Any
+    model: Any
+    model_optimizer: Any
 
 
 def per_datum(
@@ -88,7 +108,7 @@ def per_datum(
 
     Returns:
         an `Algorithm` whose metric `bound` is the batch mean of the reported value at the last
-        gradient taken. It is NaN when a row of the batch is not in the table.
+        gradient taken. It is NaN, and nothing moves, when a row of the batch is not in the table.
 
     Raises:
         InputError: no inner step; in `step`, a batch without an index.
@@ -108,101 +128,154 @@ def per_datum(
             table=guide.table,
             row_optimizers=jax.vmap(row_optimizer.init)(guide.table),
             aux=aux_start,
+            scale=jnp.ones(()),
             key=draw_key,
             step=jnp.zeros((), jnp.int32),
         )
 
-    def loss(
-        live: tuple[Any, Any, Any],
-        aux: Any,
-        batch: Datum,
-        pass_key: PRNGKeyArray,
-        step: Int[Array, ""],
-    ) -> tuple[Array, BatchSurrogate]:
-        parameters, features, aux_live = live
+    def one(live: tuple[Any, Any], aux: Any, step: Int[Array, ""]) -> Any:
+        parameters, aux_live = live
         p = eqx.combine(parameters, model_static)
         carried = eqx.combine(aux_live, aux, aux_static)
 
-        def one(datum: Datum, row_key: PRNGKeyArray, row: Float[Array, " F"]) -> Surrogate:
+        def surrogate(datum: Datum, row_key: PRNGKeyArray, row: Float[Array, " F"]) -> Surrogate:
             q = AtFeatures(row, guide.family)
             return estimator(bound, p, q, datum, row_key, step=step, aux=carried)
 
-        out = batch_surrogate(one, batch, pass_key, features, prepare=prepare)
-        return -out.surrogate, out
+        return surrogate
+
+    def pass_key(state: PerDatumState, i: Int[Array, ""] | int) -> PRNGKeyArray:
+        return jax.random.fold_in(jax.random.fold_in(state.key, state.step), i)
 
     def aux_after(aux: Any, gradient: Any, out: BatchSurrogate, step: Int[Array, ""]) -> Any:
-        moved = estimator.update(eqx.combine(aux, aux_static), gradient, out.statistics, step)
-        return eqx.filter(moved, eqx.is_array)
+        carried = estimator.update(eqx.combine(aux, aux_static), gradient, out.statistics, step)
+        return eqx.filter(carried, eqx.is_array)
 
-    def step(state: PerDatumState, batch: Datum) -> tuple[PerDatumState, Metrics]:
-        positions = jax.vmap(guide.position)(batch)
-        step_key = jax.random.fold_in(state.key, state.step)
-
-        def e_step(i: Int[Array, ""] | int, rows: _Rows) -> tuple[_Rows, Float[Array, ""]]:
-            def of_rows(live: tuple[Any, Any]) -> tuple[Array, BatchSurrogate]:
-                features, aux_live = live
-                pass_key = jax.random.fold_in(step_key, i)
-                return loss(
-                    (state.model, features, aux_live), rows.aux, batch, pass_key, state.step
-                )
-
-            live = (rows.features, eqx.filter(rows.aux, eqx.is_inexact_array))
-            (gradient, aux_gradient), out = jax.grad(of_rows, has_aux=True)(live)
-            # The loss is a mean over the batch; a datum climbs its own bound.
-            gradient = _shared(gradient * num_rows(batch), positions)
-            updates, moments = jax.vmap(row_optimizer.update)(
-                gradient, rows.optimizers, rows.features
-            )
-            features: Any = optax.apply_updates(rows.features, updates)
-            moved = _Rows(
-                features,
-                moments,
-                aux_after(rows.aux, aux_gradient, out, state.step),
-            )
-            return moved, out.value
-
-        rows = _Rows(
+    def read(state: PerDatumState, positions: Int[Array, " B"]) -> _Rows:
+        return _Rows(
             state.table.at[positions].get(mode="fill", fill_value=jnp.nan),
             jax.tree.map(lambda leaf: leaf.at[positions].get(mode="clip"), state.row_optimizers),
             state.aux,
+            state.model,
+            state.model_optimizer,
         )
-        rows = jax.lax.fori_loop(0, inner_steps - 1, lambda i, r: e_step(i, r)[0], rows)
-        rows, value = e_step(inner_steps - 1, rows)
-        parameters, model_moments, aux = state.model, state.model_optimizer, rows.aux
 
+    def e_step(
+        state: PerDatumState, batch: Datum, positions: Int[Array, " B"],
+        i: Int[Array, ""] | int, rows: _Rows,
+    ) -> tuple[_Rows, Float[Array, ""]]:  # fmt: skip
+        def loss(live: tuple[Any, Any]) -> tuple[Array, BatchSurrogate]:
+            features, aux_live = live
+            surrogate = one((rows.model, aux_live), rows.aux, state.step)
+            key = pass_key(state, i)
+            out = batch_surrogate(surrogate, batch, key, features, prepare=prepare)
+            return -out.surrogate, out
+
+        live = (rows.features, eqx.filter(rows.aux, eqx.is_inexact_array))
+        (gradient, aux_gradient), out = jax.grad(loss, has_aux=True)(live)
+        # The loss is a mean over the batch; a datum climbs its own bound.
+        gradient = _shared(gradient * num_rows(batch), positions)
+
+        def accepted() -> _Rows:
+            features, moments = jax.vmap(
+                lambda g, m, f: moved(row_optimizer, g, m, f, f, state.scale)
+            )(gradient, rows.optimizers, rows.features)
+            aux = aux_after(rows.aux, aux_gradient, out, state.step)
+            return rows._replace(features=features, optimizers=moments, aux=aux)
+
+        return taken(rows, out.value, (gradient, aux_gradient), accepted)
+
+    def m_step(
+        optimizer: optax.GradientTransformation, state: PerDatumState, batch: Datum, rows: _Rows
+    ) -> tuple[_Rows, Float[Array, ""]]:
+        def loss(live: tuple[Any, Any]) -> tuple[Array, BatchSurrogate]:
+            surrogate = one(live, rows.aux, state.step)
+            key = pass_key(state, inner_steps)
+            out = batch_surrogate(surrogate, batch, key, rows.features, prepare=prepare)
+            return -out.surrogate, out
+
+        live = (rows.model, eqx.filter(rows.aux, eqx.is_inexact_array))
+        (gradient, aux_gradient), out = jax.grad(loss, has_aux=True)(live)
+
+        def accepted() -> _Rows:
+            model, moments = moved(
+                optimizer, gradient, rows.model_optimizer, rows.model, rows.model, state.scale
+            )
+            aux = aux_after(rows.aux, aux_gradient, out, state.step)
+            return rows._replace(model=model, model_optimizer=moments, aux=aux)
+
+        return taken(rows, out.value, (gradient, aux_gradient), accepted)
+
+    def step(state: PerDatumState, batch: Datum) -> tuple[PerDatumState, Metrics]:
+        positions = jax.vmap(guide.position)(batch)
+        begun = read(state, positions)
+
+        def body(i: Int[Array, ""], carry: tuple[_Rows, Array]) -> tuple[_Rows, Array]:
+            rows, finite = carry
+            rows, value = e_step(state, batch, positions, i, rows)
+            return rows, finite & jnp.isfinite(value)
+
+        carry = (begun, jnp.asarray(True))
+        rows, finite = jax.lax.fori_loop(0, inner_steps - 1, body, carry)
+        rows, value = e_step(state, batch, positions, inner_steps - 1, rows)
+        finite &= jnp.isfinite(value)
         if model_optimizer is not None:
-
-            def of_model(live: tuple[Any, Any]) -> tuple[Array, BatchSurrogate]:
-                parameters, aux_live = live
-                pass_key = jax.random.fold_in(step_key, inner_steps)
-                whole = (parameters, rows.features, aux_live)
-                return loss(whole, rows.aux, batch, pass_key, state.step)
-
-            live = (state.model, eqx.filter(rows.aux, eqx.is_inexact_array))
-            (gradient, aux_gradient), out = jax.grad(of_model, has_aux=True)(live)
-            updates, model_moments = model_optimizer.update(gradient, model_moments, parameters)
-            parameters = eqx.apply_updates(parameters, updates)
-            aux, value = aux_after(rows.aux, aux_gradient, out, state.step), out.value
+            rows, value = m_step(model_optimizer, state, batch, rows)
+        # One pass that is not finite takes back the whole step.
+        rows, value = taken(begun, jnp.where(finite, value, jnp.nan), (), lambda: rows)
 
         def stored(old: Array, new: Array) -> Array:
             return old.at[positions].set(new, mode="drop")
 
-        moved = PerDatumState(
-            model=parameters,
-            model_optimizer=model_moments,
+        ahead = state._replace(
+            model=rows.model,
+            model_optimizer=rows.model_optimizer,
             table=stored(state.table, rows.features),
             row_optimizers=jax.tree.map(stored, state.row_optimizers, rows.optimizers),
-            aux=aux,
-            key=state.key,
+            aux=rows.aux,
             step=state.step + 1,
         )
-        return moved, {"bound": value}
+        return ahead, {"bound": value}
+
+    def inspect(state: PerDatumState, batch: Datum) -> Inspection:
+        """The first pass of the next step that is not finite; its last pass, where all are."""
+        positions = jax.vmap(guide.position)(batch)
+
+        def looked(i: Int[Array, ""] | int, rows: _Rows) -> Inspection:
+            aux_live = eqx.filter(rows.aux, eqx.is_inexact_array)
+
+            def row(entry: tuple[Datum, PRNGKeyArray, Float[Array, " F"]]) -> Inspection:
+                datum, key = row_key(*entry[:2], prepare=prepare)
+                sides = (eqx.combine(rows.model, model_static), AtFeatures(entry[2], guide.family))
+                return scored(
+                    sides, datum, key, bound.minted,
+                    lambda live: one(live[:2], rows.aux, state.step)(datum, key, live[2]).surrogate,
+                    (rows.model, aux_live, entry[2]),
+                )  # fmt: skip
+
+            keys = jax.random.split(pass_key(state, i), num_rows(batch))
+            return jax.lax.map(row, (batch, keys, rows.features))
+
+        def on(carry: tuple[Array, _Rows, Inspection]) -> Array:
+            i, _, found = carry
+            finite = all_finite(jnp.sum(found.gradient_norm), found.terms)
+            return finite & (i < last)
+
+        def ahead(carry: tuple[Array, _Rows, Inspection]) -> tuple[Array, _Rows, Inspection]:
+            i, rows, _ = carry
+            rows, _ = e_step(state, batch, positions, i, rows)
+            return i + 1, rows, looked(i + 1, rows)
+
+        last = inner_steps - 1 if model_optimizer is None else inner_steps
+        begun = read(state, positions)
+        first = (jnp.zeros((), jnp.int32), begun, looked(0, begun))
+        return jax.lax.while_loop(on, ahead, first)[2]
 
     def pair(state: PerDatumState) -> Pair:
         fitted = eqx.tree_at(lambda g: g.table, guide, state.table)
         return Pair(eqx.combine(state.model, model_static), fitted)
 
-    return Algorithm(init, step, pair)
+    return Algorithm(init, step, pair, rescale=rescaled, inspect=inspect)
 
 
 def _shared(gradient: Float[Array, "B F"], positions: Int[Array, " B"]) -> Float[Array, "B F"]:

@@ -7,7 +7,8 @@ The first is Kim, Wiseman, Miller, Sontag and Rush (2018); the second, which tak
 derivatives, is Krishnan, Liang and Hoffman (2018). `Refinement.through` chooses. In training, the
 refinement of each datum draws afresh at each step; the fitted pair's guide has fixed draws.
 
-The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`.
+The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`. A step that is not finite
+is rejected: only its number remains.
 """
 
 from typing import Any, NamedTuple
@@ -16,13 +17,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
 from taut.core import Datum, frozen
 from taut.gradients import AbstractEstimator, Surrogate
 from taut.guides import RefinedGuide, RefinedPair
-from taut.inference.algorithm import Algorithm, Metrics
+from taut.inference.algorithm import Algorithm, Inspection, Metrics
+from taut.inference.amortized.ascent import inspected, moved, rescaled, scored, taken
 from taut.inference.amortized.batch_surrogate import BatchSurrogate, Prepare, batch_surrogate
 
 __all__ = ["SemiAmortizedState", "semi_amortized"]
@@ -35,13 +37,15 @@ class SemiAmortizedState(NamedTuple):
         parameters: floating-point arrays of the pair; None elsewhere.
         optimizer: state of the optimizer.
         aux: the estimator's own state.
+        scale: what the optimizer's updates are multiplied by.
         key: random key of the run.
-        step: steps taken.
+        step: steps taken, rejected ones among them.
     """
 
     parameters: Any
     optimizer: Any
     aux: Any
+    scale: Float[Array, ""]
     key: PRNGKeyArray
     step: Int[Array, ""]
 
@@ -73,7 +77,7 @@ def semi_amortized(
     arrays, static = eqx.partition(pair, eqx.is_inexact_array)
     # Keys: stream 0 starts the estimator's state, stream 1 feeds the steps.
     aux_key, draw_key = jax.random.split(key)
-    aux = estimator.init(aux_key, example, pair.amortized)
+    aux = estimator.init(aux_key, example, pair.bind()[1].amortized)
     aux_start, aux_static = eqx.partition(aux, eqx.is_array)
 
     def init() -> SemiAmortizedState:
@@ -81,48 +85,72 @@ def semi_amortized(
             parameters=arrays,
             optimizer=optimizer.init(arrays),
             aux=aux_start,
+            scale=jnp.ones(()),
             key=draw_key,
             step=jnp.zeros((), jnp.int32),
         )
 
-    def loss(
-        live: tuple[Any, Any], state: SemiAmortizedState, batch: Datum
-    ) -> tuple[Array, BatchSurrogate]:
+    def surrogate(live: tuple[Any, Any], state: SemiAmortizedState) -> Any:
         parameters, aux_live = live
-        whole = eqx.combine(parameters, static)
+        model, guide = eqx.combine(parameters, static).bind()
         aux = eqx.combine(aux_live, state.aux, aux_static)
 
         def one(datum: Datum, row_key: PRNGKeyArray) -> Surrogate:
             refine_key, end_key, start_key = jax.random.split(row_key, 3)
-            guide = RefinedGuide(whole.model, whole.amortized, whole.refinement, refine_key)
-            end = estimator(bound, whole.model, guide, datum, end_key, step=state.step, aux=aux)
-            if whole.refinement.through:
+            refined = RefinedGuide(model, guide.amortized, guide.refinement, refine_key)
+            end = estimator(bound, model, refined, datum, end_key, step=state.step, aux=aux)
+            if guide.refinement.through:
                 return end
             start = estimator(
-                bound, frozen(whole.model), whole.amortized, datum, start_key,
-                step=state.step, aux=aux,
-            )  # fmt: skip
+                bound, frozen(model), guide.amortized, datum, start_key, step=state.step, aux=aux
+            )
             return end._replace(surrogate=end.surrogate + start.surrogate)
 
-        out = batch_surrogate(
-            one, batch, jax.random.fold_in(state.key, state.step), prepare=prepare
-        )
+        return one
+
+    def loss(
+        live: tuple[Any, Any], state: SemiAmortizedState, batch: Datum
+    ) -> tuple[Array, BatchSurrogate]:
+        key = jax.random.fold_in(state.key, state.step)
+        out = batch_surrogate(surrogate(live, state), batch, key, prepare=prepare)
         return -out.surrogate, out
 
     def step(state: SemiAmortizedState, batch: Datum) -> tuple[SemiAmortizedState, Metrics]:
         live = (state.parameters, eqx.filter(state.aux, eqx.is_inexact_array))
         (gradient, aux_gradient), out = jax.grad(loss, has_aux=True)(live, state, batch)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.parameters)
-        aux = estimator.update(
-            eqx.combine(state.aux, aux_static), aux_gradient, out.statistics, state.step
-        )
-        moved = SemiAmortizedState(
-            parameters=eqx.apply_updates(state.parameters, updates),
-            optimizer=optimizer_state,
-            aux=eqx.filter(aux, eqx.is_array),
-            key=state.key,
-            step=state.step + 1,
-        )
-        return moved, {"bound": out.value}
 
-    return Algorithm(init, step, lambda state: eqx.combine(state.parameters, static))
+        def accepted() -> SemiAmortizedState:
+            parameters, moments = moved(
+                optimizer,
+                gradient,
+                state.optimizer,
+                state.parameters,
+                state.parameters,
+                state.scale,
+            )
+            aux = eqx.combine(state.aux, aux_static)
+            aux = estimator.update(aux, aux_gradient, out.statistics, state.step)
+            return state._replace(
+                parameters=parameters, optimizer=moments, aux=eqx.filter(aux, eqx.is_array)
+            )
+
+        kept, value = taken(state, out.value, (gradient, aux_gradient), accepted)
+        return kept._replace(step=state.step + 1), {"bound": value}
+
+    def look(state: SemiAmortizedState, datum: Datum, datum_key: PRNGKeyArray) -> Inspection:
+        model, guide = eqx.combine(state.parameters, static).bind()
+        live = (state.parameters, eqx.filter(state.aux, eqx.is_inexact_array))
+        refine_key, end_key, _ = jax.random.split(datum_key, 3)
+        refined = RefinedGuide(model, guide.amortized, guide.refinement, refine_key)
+        return scored(
+            (model, refined), datum, end_key, bound.minted,
+            lambda live: surrogate(live, state)(datum, datum_key).surrogate, live,
+        )  # fmt: skip
+
+    return Algorithm(
+        init,
+        step,
+        lambda state: eqx.combine(state.parameters, static),
+        rescale=rescaled,
+        inspect=inspected(look, prepare=prepare),
+    )

@@ -7,9 +7,11 @@ Both raise one function, F(q, theta) = log p(x) - KL(q to p(z | x)) (Neal and Hi
 alternating and joint ascent share their fixed points. Which side moves when is a schedule's choice. A
 parameter moves with every side that it reaches: one that both sides share is in both optimizers.
 
-The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`.
+The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`. A step that is not finite
+is rejected: only its number remains, and the schedule stays where it was.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,14 +21,22 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, InputError
-from taut.gradients import AbstractEstimator
-from taut.inference.algorithm import Algorithm, Metrics
+from taut.core import AbstractModel, AbstractPair, Datum, InputError
+from taut.gradients import AbstractEstimator, Surrogate
+from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.amortized.alternation import AbstractAlternation, Alternate
+from taut.inference.amortized.ascent import inspected, moved, rescaled, scored, taken
 from taut.inference.amortized.batch_surrogate import BatchSurrogate, Prepare, batch_surrogate
 from taut.inference.amortized.slots import reach
 
 __all__ = ["VariationalEMState", "variational_em"]
+
+# Who moves in E_STEP, M_STEP and BOTH.
+_WHO = (
+    {"guide": True, "model": False},
+    {"guide": False, "model": True},
+    {"guide": True, "model": True},
+)
 
 
 class VariationalEMState(NamedTuple):
@@ -38,8 +48,9 @@ class VariationalEMState(NamedTuple):
         model_optimizer: state of the M-steps' optimizer.
         alternation: state of the schedule.
         aux: the estimator's own state.
+        scale: what the optimizers' updates are multiplied by.
         key: random key of the run.
-        step: steps taken.
+        step: steps taken, rejected ones among them.
     """
 
     parameters: Any
@@ -47,6 +58,7 @@ class VariationalEMState(NamedTuple):
     model_optimizer: Any
     alternation: Any
     aux: Any
+    scale: Float[Array, ""]
     key: PRNGKeyArray
     step: Int[Array, ""]
 
@@ -106,67 +118,96 @@ def variational_em(
             model_optimizer=model_optimizer.init(eqx.filter(arrays, reached.model)),
             alternation=schedule.init(),
             aux=aux_start,
+            scale=jnp.ones(()),
             key=draw_key,
             step=jnp.zeros((), jnp.int32),
         )
 
+    def sides(live: tuple[Any, Any, Any], state: VariationalEMState) -> tuple[AbstractModel, Any]:
+        # Each side is bound from its own copy, so that a shared parameter has a gradient by slot.
+        _, guide = eqx.combine(live[0], state.parameters, static).bind()
+        model, _ = eqx.combine(live[1], state.parameters, static).bind()
+        return model, guide
+
+    def surrogate(live: tuple[Any, Any, Any], state: VariationalEMState) -> Any:
+        model, guide = sides(live, state)
+        aux = eqx.combine(live[2], state.aux, aux_static)
+
+        def one(datum: Datum, row_key: PRNGKeyArray) -> Surrogate:
+            return estimator(bound, model, guide, datum, row_key, step=state.step, aux=aux)
+
+        return one
+
     def loss(
         live: tuple[Any, Any, Any], state: VariationalEMState, batch: Datum
     ) -> tuple[Array, BatchSurrogate]:
-        phi, theta, aux_live = live
-        # Each side is bound from its own copy, so that a shared parameter has a gradient by slot.
-        _, guide = eqx.combine(phi, state.parameters, static).bind()
-        model, _ = eqx.combine(theta, state.parameters, static).bind()
-        aux = eqx.combine(aux_live, state.aux, aux_static)
-        out = batch_surrogate(
-            lambda datum, row_key: estimator(
-                bound, model, guide, datum, row_key, step=state.step, aux=aux
-            ),
-            batch,
-            jax.random.fold_in(state.key, state.step),
-            prepare=prepare,
-        )
+        key = jax.random.fold_in(state.key, state.step)
+        out = batch_surrogate(surrogate(live, state), batch, key, prepare=prepare)
         return -out.surrogate, out
+
+    def live_parts(state: VariationalEMState, *, guide: bool, model: bool) -> tuple[Any, Any, Any]:
+        return (
+            eqx.filter(state.parameters, reached.guide if guide else False),
+            eqx.filter(state.parameters, reached.model if model else False),
+            eqx.filter(state.aux, eqx.is_inexact_array),
+        )
 
     def move(
         state: VariationalEMState, batch: Datum, *, guide: bool, model: bool
     ) -> tuple[VariationalEMState, Float[Array, ""]]:
-        phi = eqx.filter(state.parameters, reached.guide if guide else False)
-        theta = eqx.filter(state.parameters, reached.model if model else False)
-        live = (phi, theta, eqx.filter(state.aux, eqx.is_inexact_array))
-        (phi_gradient, theta_gradient, aux_gradient), out = jax.grad(loss, has_aux=True)(
-            live, state, batch
-        )
-        parameters = state.parameters
-        if guide:
-            updates, moments = guide_optimizer.update(phi_gradient, state.guide_optimizer, phi)
-            parameters = eqx.apply_updates(parameters, updates)
-            state = state._replace(guide_optimizer=moments)
-        if model:
-            updates, moments = model_optimizer.update(theta_gradient, state.model_optimizer, theta)
-            parameters = eqx.apply_updates(parameters, updates)
-            state = state._replace(model_optimizer=moments)
-        aux = estimator.update(
-            eqx.combine(state.aux, aux_static), aux_gradient, out.statistics, state.step
-        )
-        return state._replace(parameters=parameters, aux=eqx.filter(aux, eqx.is_array)), out.value
+        live = live_parts(state, guide=guide, model=model)
+        gradients, out = jax.grad(loss, has_aux=True)(live, state, batch)
+
+        def accepted() -> VariationalEMState:
+            ahead = state
+            if guide:
+                parameters, moments = moved(
+                    guide_optimizer, gradients[0], state.guide_optimizer, live[0],
+                    ahead.parameters, state.scale,
+                )  # fmt: skip
+                ahead = ahead._replace(parameters=parameters, guide_optimizer=moments)
+            if model:
+                parameters, moments = moved(
+                    model_optimizer, gradients[1], state.model_optimizer, live[1],
+                    ahead.parameters, state.scale,
+                )  # fmt: skip
+                ahead = ahead._replace(parameters=parameters, model_optimizer=moments)
+            aux = eqx.combine(state.aux, aux_static)
+            aux = estimator.update(aux, gradients[2], out.statistics, state.step)
+            return ahead._replace(aux=eqx.filter(aux, eqx.is_array))
+
+        return taken(state, out.value, gradients, accepted)
 
     def step(state: VariationalEMState, batch: Datum) -> tuple[VariationalEMState, Metrics]:
         phase = schedule.phase(state.alternation)
         # In the order of E_STEP, M_STEP, BOTH; only the chosen one is computed.
-        moved, value = jax.lax.switch(
-            phase,
-            [
-                lambda s, b: move(s, b, guide=True, model=False),
-                lambda s, b: move(s, b, guide=False, model=True),
-                lambda s, b: move(s, b, guide=True, model=True),
-            ],
-            state,
-            batch,
+        ahead, value = jax.lax.switch(
+            phase, [functools.partial(move, **who) for who in _WHO], state, batch
         )
-        _, guide = eqx.combine(moved.parameters, static).bind()
-        alternation = schedule.advance(state.alternation, value, guide)
-        moved = moved._replace(alternation=alternation, step=state.step + 1)
-        return moved, {"bound": value, "phase": phase}
+        _, guide = eqx.combine(ahead.parameters, static).bind()
+        alternation = jax.lax.cond(
+            jnp.isfinite(value),
+            lambda: schedule.advance(state.alternation, value, guide),
+            lambda: state.alternation,
+        )
+        ahead = ahead._replace(alternation=alternation, step=state.step + 1)
+        return ahead, {"bound": value, "phase": phase}
 
-    return Algorithm(init, step, lambda state: eqx.combine(state.parameters, static))
+    def look(state: VariationalEMState, datum: Datum, datum_key: PRNGKeyArray) -> Inspection:
+        def of(*, guide: bool, model: bool) -> Inspection:
+            live = live_parts(state, guide=guide, model=model)
+            return scored(
+                sides(live, state), datum, datum_key, bound.minted,
+                lambda live: surrogate(live, state)(datum, datum_key).surrogate, live,
+            )  # fmt: skip
+
+        phase = schedule.phase(state.alternation)
+        return jax.lax.switch(phase, [functools.partial(of, **who) for who in _WHO])
+
+    return Algorithm(
+        init,
+        step,
+        lambda state: eqx.combine(state.parameters, static),
+        rescale=rescaled,
+        inspect=inspected(look, prepare=prepare),
+    )

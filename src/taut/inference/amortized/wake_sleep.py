@@ -21,16 +21,11 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import IWAE
-from taut.core import AbstractModel, AbstractPair, Datum, InputError, num_rows
+from taut.core import AbstractModel, AbstractPair, Datum, InputError
 from taut.gradients import Surrogate
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
-from taut.inference.amortized.batch_surrogate import (
-    BatchSurrogate,
-    Prepare,
-    batch_surrogate,
-    row_key,
-)
-from taut.inference.amortized.finite import all_finite
+from taut.inference.amortized.ascent import inspected, moved, rescaled, scored, taken
+from taut.inference.amortized.batch_surrogate import BatchSurrogate, Prepare, batch_surrogate
 from taut.inference.amortized.slots import reach
 from taut.inference.amortized.wake_sleep_objectives import sleep, wake
 
@@ -147,45 +142,37 @@ def wake_sleep(
     def step(state: WakeSleepState, batch: Datum) -> tuple[WakeSleepState, Metrics]:
         live = live_parts(state)
         gradients, out = jax.grad(loss, has_aux=True)(live, state, batch)
-        finite = all_finite(out.value, gradients)
 
         def accepted() -> WakeSleepState:
-            parameters, moments = state.parameters, []
-            for optimizer, gradient, moment, side in zip(
-                (guide_optimizer, model_optimizer), gradients,
-                (state.guide_optimizer, state.model_optimizer), live, strict=True,
-            ):  # fmt: skip
-                updates, moved = optimizer.update(gradient, moment, side)
-                updates = jax.tree.map(lambda u: state.scale.astype(u.dtype) * u, updates)
-                parameters = eqx.apply_updates(parameters, updates)
-                moments.append(moved)
+            guide_gradient, model_gradient = gradients
+            guide_side, model_side = live
+            parameters, guide_moments = moved(
+                guide_optimizer, guide_gradient, state.guide_optimizer, guide_side,
+                state.parameters, state.scale,
+            )  # fmt: skip
+            parameters, model_moments = moved(
+                model_optimizer, model_gradient, state.model_optimizer, model_side,
+                parameters, state.scale,
+            )  # fmt: skip
             return state._replace(
-                parameters=parameters, guide_optimizer=moments[0], model_optimizer=moments[1]
+                parameters=parameters, guide_optimizer=guide_moments, model_optimizer=model_moments
             )
 
-        kept = jax.lax.cond(finite, accepted, lambda: state)
-        metrics = {"bound": jnp.where(finite, out.value, jnp.nan)}
-        return kept._replace(step=state.step + 1), metrics
+        kept, value = taken(state, out.value, gradients, accepted)
+        return kept._replace(step=state.step + 1), {"bound": value}
 
-    def inspect(state: WakeSleepState, batch: Datum) -> Inspection:
-        key = jax.random.fold_in(state.key, state.step)
-
-        def row(entry: tuple[Datum, PRNGKeyArray]) -> Inspection:
-            datum, datum_key = row_key(*entry, prepare=prepare)
-            live = live_parts(state)
-            wake_key, _ = jax.random.split(datum_key)
-            woken = wake(*sides(live, state), datum, wake_key, num_particles)
-            gradients = jax.grad(
-                lambda live: surrogate(*sides(live, state), datum, datum_key).surrogate
-            )(live)
-            return Inspection(woken.particles.terms, optax.tree.norm(gradients))
-
-        return jax.lax.map(row, (batch, jax.random.split(key, num_rows(batch))))
+    def look(state: WakeSleepState, datum: Datum, datum_key: PRNGKeyArray) -> Inspection:
+        live = live_parts(state)
+        wake_key, _ = jax.random.split(datum_key)
+        return scored(
+            sides(live, state), datum, wake_key, num_particles,
+            lambda live: surrogate(*sides(live, state), datum, datum_key).surrogate, live,
+        )  # fmt: skip
 
     return Algorithm(
         init,
         step,
         lambda state: eqx.combine(state.parameters, static),
-        rescale=lambda state, factor: state._replace(scale=state.scale * factor),
-        inspect=inspect,
+        rescale=rescaled,
+        inspect=inspected(look, prepare=prepare),
     )

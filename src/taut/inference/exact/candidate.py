@@ -1,6 +1,6 @@
 """One candidate of `taut.em`: a number of components, fitted and judged."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -34,15 +34,33 @@ def fit_offline(
     architecture: Any,
     given: EMData,
     floor: Floor,
+    *,
     seed: int,
-    options: Mapping[str, Any],
-    report: Callable[[int, int, float], None],
+    restarts: int,
+    tolerance: float,
+    max_iterations: int,
+    closed_form: bool = False,
+    start: AbstractExactModel | None = None,
+    report: Callable[[int, int, float], None] | None = None,
 ) -> Candidate:
-    """EM over all training rows."""
-    skeleton, start = skeleton_of(architecture, given), options["start"]
+    """EM over all training rows.
+
+    Arguments:
+        architecture: with the number of components that is to be fitted.
+        given: rows of the three parts.
+        floor: see `Floor`.
+        seed: of everything random.
+        restarts: random starts.
+        tolerance: nats per row.
+        max_iterations: of each run.
+        closed_form: the closed form of probabilistic PCA instead.
+        start: where to start instead of at random.
+        report: called with restart, iteration and mean log-evidence, nats per row.
+    """
+    skeleton = skeleton_of(architecture, given)
     if start is not None:
         check_start(start, skeleton)
-    if options["closed_form"]:
+    if closed_form:
         result = _closed_form(skeleton, given.train, floor, seed)
         ends: tuple[float, ...] = ()
     else:
@@ -50,15 +68,15 @@ def fit_offline(
             skeleton,
             given.train,
             floor,
-            restarts=options["restarts"],
+            restarts=restarts,
             seed=seed,
-            tolerance=options["tolerance"],
-            max_iterations=options["max_iterations"],
+            tolerance=tolerance,
+            max_iterations=max_iterations,
             start=start,
             on_iteration=report,
         )
     facts: dict[str, Any] = {"iterations": len(result.log_evidence) - 1}
-    if not options["closed_form"]:
+    if not closed_form:
         facts["converged"] = "yes" if result.converged else "no: the iterations ran out"
     if len(ends) > 1:
         facts["objective of each start"] = ", ".join(f"{end:.4f}" for end in ends)
@@ -82,12 +100,32 @@ def fit_online(
     architecture: Any,
     given: EMData,
     floor: Floor,
+    *,
     seed: int,
-    options: Mapping[str, Any],
-    report: Callable[[int, int, float], None],
+    restarts: int,
+    tolerance: float,
+    max_iterations: int,
+    passes: float,
+    batch_size: int,
+    start: AbstractExactModel | None = None,
+    report: Callable[[int, int, float], None] | None = None,
 ) -> Candidate:
-    """EM on a sample, then online EM over all training rows."""
-    skeleton, start = skeleton_of(architecture, given), options["start"]
+    """EM on a sample, then online EM over all training rows.
+
+    Arguments:
+        architecture: with the number of components that is to be fitted.
+        given: rows of the three parts.
+        floor: see `Floor`.
+        seed: of everything random.
+        restarts: random starts on the sample.
+        tolerance: nats per row, on the sample.
+        max_iterations: of each run on the sample.
+        passes: over all training rows.
+        batch_size: rows of one M-step.
+        start: where to start instead of at random.
+        report: called with 0, the batch and its mean log-evidence, nats per row.
+    """
+    skeleton = skeleton_of(architecture, given)
     if start is not None:
         check_start(start, skeleton)
     sample = Rows(given.sample(seed))
@@ -95,10 +133,10 @@ def fit_online(
         skeleton,
         sample,
         floor,
-        restarts=options["restarts"],
+        restarts=restarts,
         seed=seed,
-        tolerance=options["tolerance"],
-        max_iterations=options["max_iterations"],
+        tolerance=tolerance,
+        max_iterations=max_iterations,
         start=start,
     )
     model, bounds = run_online_em(
@@ -106,11 +144,11 @@ def fit_online(
         given.train,
         floor.of(skeleton, given.train),
         sample=sample.read(0, sample.num_rows),
-        batch_size=options["batch_size"],
-        passes=options["passes"],
+        batch_size=batch_size,
+        passes=passes,
         seed=seed,
         held_out=given.held_out,
-        on_step=lambda step, value: report(0, step, value),
+        on_step=None if report is None else lambda step, value: report(0, step, value),
     )
     facts = {"batches": len(bounds), "rows of the start": sample.num_rows}
     history = tuple({"step": i, "bound": float(v)} for i, v in enumerate(bounds))

@@ -1,0 +1,63 @@
+"""`OnlineEM`: one M-step per batch, for data larger than memory."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from taut.architectures import FA, GMM, LCA, PPCA
+from taut.core import InputError
+from taut.inference.abstract import Claims
+from taut.inference.exact.abstract import AbstractExact, Report
+from taut.inference.exact.candidate import Candidate, fit_online
+from taut.inference.exact.em_data import EMData
+from taut.models import AbstractExactModel
+
+__all__ = ["OnlineEM"]
+
+
+@dataclass(frozen=True)
+class OnlineEM(AbstractExact):
+    """EM on a sample of the rows, then one M-step per batch over all of them.
+
+    Attributes:
+        passes: over the rows.
+        em_batch_size: rows of one M-step.
+    """
+
+    name: ClassVar[str] = "online-em"
+    claims: ClassVar[Claims] = Claims(raises="evidence", guides="exact")
+
+    passes: float = 1
+    em_batch_size: int = 10_000
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.em_batch_size < 1:
+            raise InputError(
+                "a whole number of at least 1",
+                f"{self.em_batch_size}",
+                "1000",
+                where="em-batch-size",
+            )
+        if not 0 < self.passes < float("inf"):
+            raise InputError("a positive number", f"{self.passes}", "1", where="passes")
+
+    def fit(
+        self,
+        architecture: GMM | LCA | PPCA | FA,
+        given: EMData,
+        *,
+        seed: int,
+        start: AbstractExactModel | None = None,
+        report: Report | None = None,
+    ) -> Candidate:
+        return fit_online(
+            architecture,
+            given,
+            self.floor_of(architecture),
+            seed=seed,
+            **self.options(architecture),
+            passes=self.passes,
+            batch_size=self.em_batch_size,
+            start=start,
+            report=report,
+        )

@@ -1,0 +1,74 @@
+"""`SemiAmortized`: gradient steps on each datum's own bound, from where the encoder begins."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import optax
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from taut.core import AbstractPair, InputError
+from taut.guides import AmortizedGuide, RefinedPair, Refinement
+from taut.inference.abstract import Claims
+from taut.inference.algorithm import Algorithm
+from taut.inference.amortized.abstract import AbstractAmortized, Problem, estimator_of
+from taut.inference.amortized.semi_amortized import semi_amortized
+
+__all__ = ["SemiAmortized"]
+
+
+@dataclass(frozen=True)
+class SemiAmortized(AbstractAmortized):
+    """An encoder whose output is refined for every row.
+
+    Attributes:
+        refine_steps: gradient steps on each row's own ELBO, from the encoder's output.
+        refine_learning_rate: their step size.
+        refine_clip_norm: largest norm of a step's gradient; None does not clip.
+        refine_through: whether the encoder is trained through the steps, which takes second
+            derivatives, or on its own output.
+    """
+
+    name: ClassVar[str] = "semi-amortized"
+    claims: ClassVar[Claims] = Claims(raises="bound", guides="encoder")
+
+    refine_steps: int = 8
+    refine_learning_rate: float = 0.1
+    refine_clip_norm: float | None = 5.0
+    refine_through: bool = True
+
+    def __post_init__(self):
+        if self.refine_steps < 1:
+            raise InputError(
+                "at least one step", f"{self.refine_steps}", "8, or --inference joint",
+                where="refine_steps",
+            )  # fmt: skip
+        for option in ("refine_learning_rate", "refine_clip_norm"):
+            value = getattr(self, option)
+            if value is not None and not 0 < value < float("inf"):
+                raise InputError("a positive number", f"{value}", "0.1", where=option)
+
+    def pair(
+        self, pair: AbstractPair, numbers: Int[Array, " N"], key: PRNGKeyArray
+    ) -> AbstractPair:
+        guide = pair.bind()[1]
+        if not isinstance(guide, AmortizedGuide):
+            raise InputError(
+                "a guide whose encoder gives the features of one variational family",
+                f"a {type(guide).__name__}", "--inference joint", where="semi-amortized",
+            )  # fmt: skip
+        steps = optax.sgd(self.refine_learning_rate)
+        if self.refine_clip_norm is not None:
+            steps = optax.chain(optax.clip_by_global_norm(self.refine_clip_norm), steps)
+        return RefinedPair(pair, Refinement(self.refine_steps, steps, through=self.refine_through))
+
+    def algorithm(self, problem: Problem) -> Algorithm:
+        assert isinstance(problem.pair, RefinedPair)  # as `pair` made it
+        return semi_amortized(
+            problem.pair,
+            problem.bound,
+            estimator_of(problem),
+            problem.optimizer,
+            example=problem.example,
+            key=problem.key,
+            prepare=problem.prepare,
+        )

@@ -1,0 +1,86 @@
+"""`VariationalEM`: the guide moves, then the model, by one of two schedules."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+from taut.core import InputError
+from taut.inference.abstract import Claims
+from taut.inference.algorithm import Algorithm
+from taut.inference.amortized.abstract import AbstractAmortized, Problem, estimator_of
+from taut.inference.amortized.aggressive import Aggressive
+from taut.inference.amortized.alternation import AbstractAlternation, Alternate, at_least_one
+from taut.inference.amortized.variational_em import variational_em
+
+__all__ = ["Alternation", "VariationalEM"]
+
+Alternation = Literal["alternate", "aggressive"]
+
+
+@dataclass(frozen=True)
+class VariationalEM(AbstractAmortized):
+    """Ascent of the bound in the guide (E-steps) and in the model (M-steps) by turns.
+
+    Attributes:
+        alternation: `alternate`, by fixed numbers of steps; or `aggressive`, E-steps until the bound
+            stops rising before each M-step, for as long as the mutual information of x and z grows.
+        e_steps: E-steps in a row, with `alternate`.
+        m_steps: M-steps in a row, with `alternate`.
+        stall_window: E-steps whose mean bound is compared with that of as many before, with
+            `aggressive`.
+        most_e_steps: E-steps before an M-step at most, with `aggressive`.
+        information_every: M-steps between two looks at the mutual information, with `aggressive`.
+        information_rows: training rows that it is estimated on, with `aggressive`; the estimate
+            cannot exceed their logarithm.
+    """
+
+    name: ClassVar[str] = "variational-em"
+    claims: ClassVar[Claims] = Claims(raises="bound", alternates=True)
+
+    alternation: Alternation = "alternate"
+    e_steps: int = 1
+    m_steps: int = 1
+    stall_window: int = 10
+    most_e_steps: int = 100
+    information_every: int = 100
+    information_rows: int = 64
+
+    def __post_init__(self):
+        if self.alternation not in get_args(Alternation):
+            raise InputError(
+                "alternate or aggressive", repr(self.alternation), "alternate", where="alternation"
+            )
+        for option in ("e_steps", "m_steps", "stall_window", "most_e_steps", "information_every"):
+            at_least_one(getattr(self, option), option)
+        if self.information_rows < 2:
+            raise InputError(
+                "at least two rows, between which there can be information",
+                f"{self.information_rows}", "64", where="information_rows",
+            )  # fmt: skip
+
+    def algorithm(self, problem: Problem) -> Algorithm:
+        return variational_em(
+            problem.pair,
+            problem.bound,
+            estimator_of(problem),
+            problem.optimizer,
+            problem.optimizer,
+            example=problem.example,
+            key=problem.key,
+            alternation=self._schedule(problem),
+            prepare=problem.prepare,
+        )
+
+    def _schedule(self, problem: Problem) -> AbstractAlternation:
+        if self.alternation == "alternate":
+            return Alternate(self.e_steps, self.m_steps)
+        if problem.probe is None:
+            raise InputError(
+                "training rows to estimate the mutual information on", "none",
+                "--alternation alternate", where="alternation",
+            )  # fmt: skip
+        return Aggressive(
+            problem.probe(self.information_rows),
+            window=self.stall_window,
+            most_e_steps=self.most_e_steps,
+            look_every=self.information_every,
+        )

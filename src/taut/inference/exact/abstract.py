@@ -1,0 +1,127 @@
+"""`AbstractExact`: inferences of models whose posterior is in closed form."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from taut.architectures import FA, GMM, LCA, PPCA, AbstractArchitecture
+from taut.bounds import AbstractBound
+from taut.core import InputError
+from taut.gradients import AbstractEstimator
+from taut.inference.abstract import AbstractInference
+from taut.inference.exact.candidate import Candidate
+from taut.inference.exact.em_data import EMData
+from taut.inference.exact.restarts import Floor
+from taut.models import AbstractExactModel
+
+__all__ = ["AbstractExact", "Report"]
+
+_MOST_ITERATIONS = {"gmm": 1000, "lca": 1000, "ppca": 20_000, "fa": 20_000}
+
+Report = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class AbstractExact(AbstractInference):
+    """What EM over all rows and online EM have in common.
+
+    Attributes:
+        restarts: random starts, of which the one with the highest objective is kept; None for the
+            architecture's own number.
+        tolerance: nats per row of gain in the objective below which EM stops; None for the
+            architecture's own.
+        max_iterations: of each run; None for the architecture's own.
+        floor: strength of the penalty that keeps parameters off the boundary, 0 for maximum
+            likelihood; None for the architecture's own.
+        reg_covar: added to the diagonals of a Gaussian mixture's covariances instead of a floor, data
+            units squared; the evidence may then fall now and then.
+    """
+
+    takes_gradient: ClassVar[bool] = False
+
+    restarts: int | None = None
+    tolerance: float | None = None
+    max_iterations: int | None = None
+    floor: float | None = None
+    reg_covar: float = 0.0
+
+    def __post_init__(self):
+        if self.restarts is not None and self.restarts < 1:
+            raise InputError("at least one start", f"{self.restarts}", "4", where="restarts")
+        if self.max_iterations is not None and self.max_iterations < 1:
+            raise InputError(
+                "a whole number of at least 1", f"{self.max_iterations}", "1000",
+                where="max-iterations",
+            )  # fmt: skip
+        if self.tolerance is not None and not self.tolerance >= 0:
+            raise InputError(
+                "a number of at least 0", f"{self.tolerance}", "1e-6", where="tolerance"
+            )
+        if self.floor and self.reg_covar:
+            raise InputError(
+                "a floor or a constant on the diagonal", "both", "one of them", where="reg-covar"
+            )
+
+    def check(
+        self,
+        architecture: AbstractArchitecture,
+        bound: AbstractBound | None,
+        gradient: AbstractEstimator | None,
+    ) -> None:
+        """Refuse a model whose posterior is not exact, a bound and an estimator.
+
+        Raises:
+            InputError: names what would do.
+        """
+        if not isinstance(architecture, GMM | LCA | PPCA | FA):
+            raise InputError(
+                "a model whose posterior is exact: gmm, lca, ppca or fa",
+                f"--model {architecture.name}",
+                f"--inference {architecture.default_inference}", where=self.name,
+            )  # fmt: skip
+        if bound is not None:
+            raise InputError(
+                "no bound, for EM raises the evidence itself", f"--bound {bound.name}",
+                "leaving out the bound, or --inference joint", where=self.name,
+            )  # fmt: skip
+        self._refuse_gradient(gradient, "no gradient, for EM takes none")
+
+    def floor_of(self, architecture: GMM | LCA | PPCA | FA) -> Floor:
+        """The floor that was chosen, or the architecture's own."""
+        default = architecture.default_floor if self.reg_covar == 0 else 0.0
+        return Floor(default if self.floor is None else self.floor, self.reg_covar)
+
+    def options(self, architecture: GMM | LCA | PPCA | FA) -> dict[str, Any]:
+        """Restarts, tolerance and iterations that were chosen, or the architecture's own."""
+        restarts = architecture.default_restarts if self.restarts is None else self.restarts
+        tolerance = architecture.default_tolerance if self.tolerance is None else self.tolerance
+        return {
+            "restarts": restarts,
+            "tolerance": tolerance,
+            "max_iterations": self.max_iterations or _MOST_ITERATIONS[architecture.name],
+        }
+
+    @abstractmethod
+    def fit(
+        self,
+        architecture: GMM | LCA | PPCA | FA,
+        given: EMData,
+        *,
+        seed: int,
+        start: AbstractExactModel | None = None,
+        report: Report | None = None,
+    ) -> Candidate:
+        """A fitted model with what it is judged by.
+
+        Arguments:
+            architecture: with the number of components that is to be fitted.
+            given: rows of the three parts.
+            seed: of everything random.
+            start: where to start instead of at random.
+            report: called with restart, iteration and mean log-evidence, nats per row.
+
+        Raises:
+            InputError: more components than rows, or a start of another shape.
+            RunError: the objective fell, or a covariance became singular.
+        """

@@ -1,0 +1,120 @@
+"""How many components: one candidate is fitted for each number, and one of them is kept.
+
+evidence    the highest mean log-evidence of the validation rows
+bic         the lowest -2 log p(x) + parameters log N of the training rows (Schwarz 1978)
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from taut.architectures import FA, GMM, LCA, PPCA
+from taut.core import InputError
+from taut.inference.exact.abstract import AbstractExact
+from taut.inference.exact.candidate import Candidate
+from taut.inference.exact.em_data import EMData
+from taut.inference.exact.starts import check_components
+from taut.models import AbstractExactModel, GaussianMixture
+
+__all__ = ["Select", "Selected", "check_selection", "component_numbers", "select_components"]
+
+Select = Literal["evidence", "bic"]
+
+
+class Selected(NamedTuple):
+    """What was fitted.
+
+    Attributes:
+        best: the candidate that is kept.
+        candidates: all of them, in the order of the numbers.
+    """
+
+    best: Candidate
+    candidates: tuple[Candidate, ...]
+
+
+def component_numbers(components: int | Sequence[int] | None, default: int) -> tuple[int, ...]:
+    """The numbers of components to fit.
+
+    Raises:
+        InputError: none, one twice, or what is not a whole number.
+    """
+    if components is None:
+        return (default,)
+    numbers = (components,) if isinstance(components, int) else tuple(components)
+    if not all(isinstance(number, int | np.integer) for number in numbers):
+        raise InputError("whole numbers", f"{components!r}", "range(1, 11)", where="components")
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise InputError(
+            "one or more different numbers", f"{list(numbers)}", "1-10", where="components"
+        )
+    return numbers
+
+
+def check_selection(
+    numbers: Sequence[int], select: Select, start: AbstractExactModel | None
+) -> None:
+    """Refuse an unknown criterion, and a start that cannot be that of every candidate.
+
+    Raises:
+        InputError: names what would do.
+    """
+    if select not in get_args(Select):
+        raise InputError("evidence or bic", repr(select), "evidence", where="select")
+    if start is not None and len(numbers) > 1:
+        raise InputError(
+            "one number of components with a start", f"{len(numbers)} of them", "one of them",
+            where="start",
+        )  # fmt: skip
+    if isinstance(start, GaussianMixture) and start.num_components != numbers[0]:
+        raise InputError(
+            f"a start with {numbers[0]} components", f"{start.num_components}",
+            f"components={start.num_components}", where="start",
+        )  # fmt: skip
+
+
+def select_components(
+    inference: AbstractExact,
+    architecture: GMM | LCA | PPCA | FA,
+    numbers: Sequence[int],
+    given: EMData,
+    *,
+    seed: int,
+    select: Select = "evidence",
+    start: AbstractExactModel | None = None,
+    report: Callable[[int, int, int, float], None] | None = None,
+) -> Selected:
+    """Fit one candidate for each number of components and choose.
+
+    Arguments:
+        inference: how each is fitted.
+        architecture: whose number of components is replaced.
+        numbers: of components or factors.
+        given: rows of the three parts; those of the test part are not looked at.
+        seed: of everything random, the same for every candidate.
+        select: what decides.
+        start: where to start instead of at random.
+        report: called with the number of components, restart, iteration and mean log-evidence.
+
+    Raises:
+        InputError: more components than rows, or as many factors as columns.
+        RunError: as `AbstractExact.fit`.
+    """
+    candidates = []
+    for number in numbers:
+        one = replace(architecture, components=number)
+        factors = given.schema.size if isinstance(one, PPCA | FA) else None
+        check_components(number, given.train.num_rows, factors)
+
+        def told(restart: int, iteration: int, value: float, number: int = number) -> None:
+            if report:
+                report(number, restart, iteration, value)
+
+        candidates.append(inference.fit(one, given, seed=seed, start=start, report=told))
+    if select == "bic":
+        best = min(candidates, key=lambda c: c.bic)
+    else:
+        best = max(candidates, key=lambda c: c.validation.value)
+    return Selected(best, tuple(candidates))
