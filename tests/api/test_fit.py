@@ -16,7 +16,7 @@ from taut.guides import MeanFieldGaussian
 from taut.models.likelihoods import Gaussian
 from taut.networks import MLP
 
-QUICK = {"epochs": 2, "num_particles": 30}
+QUICK = {"epochs": 2, "evidence_particles": 30}
 TABLE = np.random.default_rng(0).normal(size=(120, 3)) * [1.0, 50.0, 0.01] + [0.0, 7.0, -3.0]
 
 
@@ -220,7 +220,7 @@ def test_what_differs_from_the_bound_is_reported():
 def test_dynamic_binarization_draws_anew():
     data = taut.load_data("digits", binarize="dynamic")
     fitted = taut.fit(data, model=_small(), **QUICK)
-    assert fitted.settings["likelihood"] == "bernoulli"
+    assert fitted.architecture.likelihood == "bernoulli"
     assert set(np.unique(np.asarray(fitted.sample(4)))) <= {0.0, 1.0}
 
 
@@ -237,7 +237,7 @@ def test_a_library_fit_is_silent(capsys):
         ({"clip_norm": -1.0}, "clip-norm"),
         ({"epochs": 0}, "epochs"),
         ({"patience": -1}, "patience"),
-        ({"num_particles": 1}, "two particles"),
+        ({"evidence_particles": 1}, "two particles"),
         ({"batch_size": 1000}, "1000"),
     ],
 )

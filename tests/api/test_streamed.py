@@ -10,6 +10,7 @@ from taut.cli.rows import rows_of
 from taut.core import InputError
 from taut.data import StreamedRows, load_data
 from taut.inference.amortized.check import check_rows
+from taut.recipe import Recipe
 
 ROWS = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
 
@@ -18,9 +19,13 @@ def test_a_streamed_fit_says_so_and_is_measured_on_rows_it_has_not_seen(tmp_path
     np.save(tmp_path / "a.npy", ROWS)
     data = load_data(tmp_path / "a.npy", stream="yes")
     fitted = taut.fit(
-        data, model=taut.VAE(latent_dim=1, hidden=(4,)), epochs=2, num_particles=2, batch_size=60
+        data,
+        model=taut.VAE(latent_dim=1, hidden=(4,)),
+        epochs=2,
+        evidence_particles=2,
+        batch_size=60,
     )
-    assert fitted.settings["stream"] == "yes"
+    assert fitted.recipe.data.stream == "yes"
     assert fitted.facts["note 1"].startswith("240 training rows are streamed from disk; 30 valid")
     assert set(fitted.estimates["elbo"].index) == set(data.test.index)
     # The baseline of standard normal columns: -3 (log(2 pi) + 1) / 2 up to sampling of 30 rows.
@@ -50,12 +55,12 @@ def test_values_without_a_density_are_named_by_their_row_in_the_file(tmp_path):
 def test_training_rows_on_disk_are_not_evaluated_and_a_run_finds_its_rows_again(tmp_path):
     path = str(_saved(tmp_path, ROWS))
     data = load_data(path, stream="yes")
-    run = SimpleNamespace(schema=data.schema, settings={"data": path, "stream": "yes"})
+    run = SimpleNamespace(schema=data.schema, recipe=Recipe(data=data.options))
     np.testing.assert_array_equal(rows_of(run, data=None, split=None).index, data.test.index)
     with pytest.raises(InputError, match="split: expected rows in memory, got 240 training rows"):
         rows_of(run, data=None, split="train")
-    run.settings = {"data": path}
     memory = load_data(path, stream="no")
+    run = SimpleNamespace(schema=memory.schema, recipe=Recipe(data=memory.options))
     np.testing.assert_array_equal(rows_of(run, data=None, split=None).index, memory.test.index)
 
 

@@ -24,19 +24,20 @@ def test_wake_sleep_fits_what_columns_alone_do_not(rows):
     fitted = taut.fit(
         rows,
         model=taut.Discrete(latents="bernoulli:3"),
-        wake_sleep="both",
+        inference="wake-sleep",
+        phi="both",
         learning_rate=0.02,
         epochs=60,
         batch_size=60,
-        num_particles=50,
+        evidence_particles=50,
         validate_every=100,
         key=0,
     )
     found, alone = fitted.estimates["log_evidence"], fitted.estimates["independent_columns"]
     assert found.value - alone.value > 3 * found.data_error
-    assert fitted.settings["wake_sleep"] == "both"
-    assert fitted.settings["bound"] == "iwae"
-    assert "gradient" not in fitted.settings
+    assert fitted.recipe.inference == WakeSleep("both")
+    assert fitted.recipe.bound == IWAE()
+    assert fitted.recipe.gradient is None
 
 
 @pytest.mark.parametrize(

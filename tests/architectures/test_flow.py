@@ -125,7 +125,9 @@ def test_bits_are_those_of_the_mass_of_a_grey_level(float64):
 @pytest.fixture(scope="module")
 def greys():
     images = np.random.default_rng(1).integers(0, 5, (60, 2, 2)).astype(np.int16)
-    return taut.fit(images, model="flow", layers="dequantize,affine", epochs=1, num_particles=30)
+    return taut.fit(
+        images, model="flow", layers="dequantize,affine", epochs=1, evidence_particles=30
+    )
 
 
 def test_a_bound_is_reported_as_one_with_bits(greys):
@@ -230,7 +232,7 @@ def test_lines_that_do_not_fit_are_refused(line, schema, message):
         (lambda: Flow(layers="lu").start(
             Flow(layers="lu").init(TABLE, jax.random.key(0)), Datum(np.ones((4, 3)))),
          "the same number in all training rows of column 0"),
-        (lambda: taut.fit(np.ones((9, 2)), model="vae", layers="lu"), "model=\"flow\" with layers"),
+        (lambda: taut.fit(np.ones((9, 2)), model="vae", layers="lu"), "--layers with --model flow"),
         (lambda: taut.fit(np.ones((9, 2)), model="flwo"), "got 'flwo'. Try 'flow'"),
         (lambda: pair_of("lu", TABLE).bind()[1](Datum(np.ones(3), np.ones(3, bool))),
          "rows that are observed whole"),

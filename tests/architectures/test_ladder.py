@@ -196,7 +196,7 @@ def test_free_bits_are_counted_by_level():
 def test_fit_encode_sample_and_load(tmp_path):
     rows = np.random.default_rng(0).normal(size=(60, 3)) @ np.diag([1.0, 5.0, 0.2])
     fitted = taut.fit(
-        rows, model=dataclasses.replace(SMALL, latent_dims=(2, 1)), epochs=1, num_particles=10,
+        rows, model=dataclasses.replace(SMALL, latent_dims=(2, 1)), epochs=1, evidence_particles=10,
         out=tmp_path / "run",
     )  # fmt: skip
     again = taut.load(tmp_path / "run")

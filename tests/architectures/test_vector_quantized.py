@@ -150,7 +150,7 @@ def test_a_fit_says_what_its_loss_is_and_how_codes_are_used():
     fitted = taut.fit(
         np.random.default_rng(0).integers(0, 2, size=(60, 4)).astype(float),
         model=VQ(latents="2x3", code_dim=2, hidden=(), likelihood="bernoulli", commitment=0.5),
-        epochs=2, batch_size=20, num_particles=2, key=0,
+        epochs=2, batch_size=20, evidence_particles=2, key=0,
     )  # fmt: skip
     assert fitted.facts["objective differs from the bound"] == (
         "the encoder also pays 0.5 times the squared distance to its code, and codes follow the "

@@ -173,7 +173,7 @@ def test_show_and_compare(run, other, capsys):
     out = capsys.readouterr().out
     assert "held-out ELBO" in out
     assert "metrics.jsonl" in out
-    assert _json(capsys, "show", run, "--json")["config"]["hidden"] == "16"
+    assert _json(capsys, "show", run, "--json")["config"]["model"]["hidden"] == [16]
     assert main(["compare", str(run), str(other)]) == 0
     found = _json(capsys, "compare", run, other, "--json")["differences"]
     own = [json.loads((f / "summary.json").read_text())["estimates"]["elbo"] for f in (run, other)]
@@ -187,7 +187,7 @@ def test_help_and_version_load_no_jax():
         "import sys; from taut.cli.main import main; "
         "main(sys.argv[1:]); assert 'jax' not in sys.modules, 'jax was imported'"
     )
-    for arguments in (["--help"], ["fit", "--help"], ["--version"]):
+    for arguments in (["--help"], ["--version"]):
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments], capture_output=True, text=True
         )
@@ -225,7 +225,7 @@ def test_importing_taut_opens_no_device():
         (["fit", "digits", "--learning-rate", "nan"], ["learning-rate", "got nan"]),
         (["fit", "digits", "--learning-rate", "-1"], ["learning-rate"]),
         (["fit", "digits", "--batch-size", "5000"], ["5000"]),
-        (["fit", "digits", "--num-particles", "0"], ["got 0"]),
+        (["fit", "digits", "--num-draws", "0"], ["got 0"]),
         (["fit", "digits", "--alpha", "0.5"], ["--bound renyi"]),
         (["fit", "digits", "--beta", "-1"], ["beta"]),
         (["fit", "digits", "--free-bits", "1", "--kl", "sampled"], ["free"]),
@@ -307,7 +307,7 @@ def test_rows_that_do_not_fit_the_run_are_refused(run, tmp_path, capsys):
 
 
 def test_interrupted_and_failed_runs_have_their_codes(monkeypatch, tmp_path, capsys):
-    import taut.api.fitting as fitting
+    import taut.api.amortized as fitting
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt

@@ -6,10 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from taut.cli.architecture import architecture
 from taut.cli.main import main
-from taut.cli.options import FitOptions
 from taut.core import InputError
+from taut.recipe import recipe_of
 
 
 def test_a_table_from_fit_to_samples(tmp_path, capsys):
@@ -47,16 +46,16 @@ def test_integers_without_dequantization_are_refused_with_the_remedy(tmp_path, c
 
 
 def test_options_reach_the_flow():
-    given = FitOptions(
-        model="flow",
-        layers="maf:5",
-        hidden="8",
-        activation="tanh",
-        bins=4,
-        box=3.0,
-        prior="mixture:2",
-    )
-    assert architecture(given).to_dict() == {
+    given = {
+        "model": "flow",
+        "layers": "maf:5",
+        "hidden": "8",
+        "activation": "tanh",
+        "bins": 4,
+        "box": 3.0,
+        "prior": "mixture:2",
+    }
+    assert recipe_of(given).model.to_dict() == {
         "name": "flow", "layers": "maf:5", "hidden": [8], "activation": "tanh", "bins": 4, "box": 3.0,
         "prior": "mixture:2",
     }  # fmt: skip
@@ -65,16 +64,16 @@ def test_options_reach_the_flow():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (FitOptions(layers="maf"), "--layers with --model flow, got --model vae"),
+        ({"model": "vae", "layers": "maf"}, "--layers with --model flow, got --model vae"),
         (
-            FitOptions(model="flow", likelihood="gaussian"),
+            {"model": "flow", "likelihood": "gaussian"},
             "--likelihood with --model vae or ladder",
         ),
-        (FitOptions(model="flow", scale="datum"), "--scale with --model vae or ladder"),
-        (FitOptions(model="flow", latent_dim=2), "--latent-dim with --model vae"),
-        (FitOptions(model="flow", guide="iaf"), "--guide with --model vae"),
+        ({"model": "flow", "scale": "datum"}, "--scale with --model vae or ladder"),
+        ({"model": "flow", "latent_dim": 2}, "--latent-dim with --model vae"),
+        ({"model": "flow", "guide": "iaf"}, "--guide with --model vae"),
     ],
 )
 def test_options_of_another_model_are_refused(options, message):
     with pytest.raises(InputError, match=message):
-        architecture(options)
+        recipe_of(options)

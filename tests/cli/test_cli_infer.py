@@ -240,10 +240,10 @@ def test_a_run_that_was_cut_off_is_repeated(run, files, capsys):
     assert json.loads((cut / "summary.json").read_text())["estimates"] == before
     (cut / "summary.json").unlink()
     text = (cut / "config.toml").read_text()
-    (cut / "config.toml").write_text(text + "num-strats = 3\n")
+    (cut / "config.toml").write_text(text + "num_strats = 3\n")
     capsys.readouterr()
     assert main(["resume", str(cut)]) == 2
-    assert "got 'num-strats'. Try 'num-starts'" in capsys.readouterr().err
+    assert "got 'num_strats'. Try 'num_starts'" in capsys.readouterr().err
 
 
 def test_two_programs_on_the_same_data_compare_by_evidence(run, files, capsys):

@@ -83,7 +83,7 @@ def test_recovers_the_entropy(name):
         bound=taut.IWAE(num_particles=4),
         learning_rate=1e-2,
         epochs=30,
-        num_particles=100,
+        evidence_particles=100,
     )
     truth = -entropy[parts[2]]
     found, baseline = fitted.estimates["log_evidence"], fitted.estimates["independent_columns"]

@@ -38,7 +38,7 @@ class AbstractNetworked(AbstractArchitecture):
     hidden: Sequence[int] | None = None
     activation: str | None = None
     likelihood: Any = None
-    likelihood_options: Mapping[str, Any] = field(default_factory=dict)
+    likelihood_options: Mapping[str, Any] = field(default_factory=dict, metadata={"flag": None})
 
     def __post_init__(self):
         if self.hidden is not None:

@@ -11,7 +11,7 @@ datum to a distribution (instead of it).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import jax
@@ -56,8 +56,8 @@ class VAE(AbstractAutoencoder):
     prior: Any = "standard-normal"
     guide: Any = "mean-field"
     guide_hidden: Sequence[int] | None = None
-    encoder: Any = None
-    decoder: Any = None
+    encoder: Any = field(default=None, metadata={"flag": None})
+    decoder: Any = field(default=None, metadata={"flag": None})
 
     def __post_init__(self):
         super().__post_init__()

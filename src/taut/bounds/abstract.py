@@ -10,12 +10,12 @@ from typing import ClassVar
 import equinox as eqx
 from jaxtyping import Array, Float, Int
 
-from taut.core import Particles, Side
+from taut.core import Choice, Particles, Side
 
 __all__ = ["AbstractBound"]
 
 
-class AbstractBound(eqx.Module):
+class AbstractBound(eqx.Module, Choice):
     """A function of weighted draws for one datum, in nats per row."""
 
     name: ClassVar[str]

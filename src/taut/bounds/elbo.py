@@ -42,7 +42,7 @@ class ELBO(AbstractBound):
     num_draws: int = eqx.field(static=True, default=1)
     kl: Literal["auto", "closed", "sampled"] = eqx.field(static=True, default="auto")
     beta: float = eqx.field(static=True, default=1.0)
-    warmup_steps: int = eqx.field(static=True, default=0)
+    warmup_steps: int = eqx.field(static=True, default=0, metadata={"flag": "kl_warmup_steps"})
     free_bits: float = eqx.field(static=True, default=0.0)
 
     def __check_init__(self):

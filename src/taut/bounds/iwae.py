@@ -25,7 +25,7 @@ class IWAE(AbstractBound):
     """The K-sample importance-weighted lower bound.
 
     Attributes:
-        num_particles: K.
+        num_particles: K, draws of z per row.
         warmup_steps: steps over which the factor of log p(z) - log q(z | x) in the objective rises
             linearly from 1/warmup_steps to 1.
     """
@@ -34,7 +34,7 @@ class IWAE(AbstractBound):
     linear: ClassVar[bool] = False
 
     num_particles: int = eqx.field(static=True, default=5)
-    warmup_steps: int = eqx.field(static=True, default=0)
+    warmup_steps: int = eqx.field(static=True, default=0, metadata={"flag": "kl_warmup_steps"})
 
     def __check_init__(self):
         if self.num_particles < 1:

@@ -25,7 +25,7 @@ class Renyi(AbstractBound):
 
     Attributes:
         alpha: order; any finite number, 1 is the ELBO.
-        num_particles: K.
+        num_particles: K, draws of z per row.
     """
 
     name: ClassVar[str] = "renyi"

@@ -95,24 +95,27 @@ def gradients(
 def _bound(
     fitted: "Fit", name: str | None, num_particles: int | None, kl: str | None
 ) -> "AbstractBound":
-    """The run's own bound, with what was given instead."""
-    from taut.bounds import BOUNDS
+    """The run's own bound, with what was given instead; an ELBO with at least two draws."""
+    from taut.bounds import BOUNDS, ELBO
+    from taut.inference import AbstractAmortized
 
-    settings = {k.replace("-", "_"): v for k, v in fitted.settings.items()}
-    own_name = str(settings.get("bound", "elbo"))
-    name = name or own_name
-    given = settings if name == own_name else {}
-    number = num_particles or given.get("num_particles") or given.get("num_draws")
-    options: dict[str, Any] = {
-        "elbo": {"num_draws": max(2, number or 2), "kl": kl or given.get("kl") or "auto"},
-        "iwae": {"num_particles": number or 5},
-        "renyi": {"num_particles": number or 5, "alpha": given.get("alpha", 0.5)},
-    }[name]
-    if kl is not None and name != "elbo":
-        raise InputError("--kl with --bound elbo", f"--bound {name}", "no --kl", where="kl")
-    if name == "elbo" and num_particles is not None:
-        options["num_draws"] = num_particles
-    return BOUNDS[name](**options)
+    recipe = fitted.recipe
+    own: Any = recipe.bound
+    if own is None and isinstance(recipe.inference, AbstractAmortized):
+        own = recipe.inference.default_bound(recipe.model)
+    own = ELBO() if own is None else own
+    options: dict[str, Any] = own.to_dict() if name in (None, own.name) else {"name": name}
+    name = str(options["name"])
+    if kl is not None:
+        if name != "elbo":
+            raise InputError("--kl with --bound elbo", f"--bound {name}", "no --kl", where="kl")
+        options["kl"] = kl
+    count = "num_draws" if name == "elbo" else "num_particles"
+    if num_particles is not None:
+        options[count] = num_particles
+    elif name == "elbo":
+        options[count] = max(2, options.get(count, 2))
+    return BOUNDS[name].from_dict(options)
 
 
 def _chosen(names: str | None) -> dict[str, Any] | None:

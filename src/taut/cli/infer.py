@@ -1,113 +1,82 @@
 """`taut infer`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
-from taut.errors import InputError, nearest
+from taut.errors import InputError
 
 if TYPE_CHECKING:
-    from taut.api import Posterior
+    from taut.fitted import Posterior
+    from taut.recipe import ProgramRecipe
 
-__all__ = ["InferOptions", "batch_sizes", "infer", "print_posterior", "run_infer"]
-
-_GUIDE = Group("Guide", sort_key=1)
-_ASCENT = Group("Ascent", sort_key=2)
+__all__ = ["batch_sizes", "infer_command", "print_posterior", "run_infer"]
 
 _NAMES = {"elbo": "ELBO", "log_evidence": "log-evidence", "remaining_gain": "gain that remains"}
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class InferOptions:
-    """Everything that `taut infer` can be told beside the program, its data and where to write."""
+def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
+    """The command, with the fields of `PosteriorOptions` as options."""
+    from taut.cli.flags import given, options_class
+    from taut.inference.posterior import PosteriorOptions
+    from taut.recipe import ProgramRecipe, options_of
+    from taut.runs import read_toml
 
-    guide: Annotated[str | None, Parameter(group=_GUIDE)] = None
-    """Family of q(z): full-rank, mean-field, low-rank[:RANK], laplace, structured, flow, or the layers
-    of a flow, such as spline-coupling:4 or planar:8. [default: full-rank up to 150 coordinates, above
-    low-rank:8; structured with --subsample]"""
+    own = options_of(PosteriorOptions, "posterior")
+    flags: Any = options_class(arguments, own.values(), {}, {})
 
-    precision_nats: Annotated[float | None, Parameter(group=_ASCENT)] = None
-    """Stop when less than this remains to be gained. [default: 0.1]"""
-    num_starts: Annotated[int | None, Parameter(group=_ASCENT)] = None
-    """Starts that climb; the highest goes on. [default: 4]"""
-    init: Annotated[Literal["random", "pathfinder"] | None, Parameter(group=_ASCENT)] = None
-    """Where they begin: anywhere, or near the bulk by Pathfinder. [default: random]"""
-    num_draws: Annotated[int | None, Parameter(group=_ASCENT)] = None
-    """Weighted draws for evidence, k-hat and moments. [default: 10000, fewer for many data]"""
-    subsample: Annotated[str | None, Parameter(group=_ASCENT)] = None
-    """Minibatches over a plate: its name and the rows in a batch, such as rows:1000."""
-    precision: Annotated[Literal["float32", "float64"] | None, Parameter(group=_ASCENT)] = None
-    """Of all arithmetic. [default: float64]"""
-    seed: Annotated[int | None, Parameter(group=_ASCENT)] = None
-    """Everything random follows from it. [default: 0]"""
+    def infer(
+        program: str | None = None,
+        /,
+        *,
+        data: Path | None = None,
+        out: Path | None = None,
+        config: Path | None = None,
+        force: Annotated[bool, Parameter(negative=())] = False,
+        json: Annotated[bool, Parameter(negative=())] = False,
+        options: Annotated[flags | None, Parameter(name="*")] = None,  # pyright: ignore[reportInvalidTypeForm]
+    ) -> None:
+        """Fit a guide to the posterior of a program, and say whether to believe it.
 
-    def given(self) -> dict[str, Any]:
-        """The options that were given, by name with hyphens, as config.toml holds them."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name.replace("_", "-"): v for name, v in values.items() if v is not None}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "InferOptions":
-        """The inverse of `given`.
-
-        Raises:
-            InputError: a name that is no option.
+        Parameters
+        ----------
+        program
+            FILE.py or FILE.py:name: a NumPyro program, or a log-joint of named parameters with a
+            dictionary `support` in the same file. The file is executed.
+        data
+            JSON file: an object whose names are the program's arguments.
+        out
+            Run folder. [default: runs/FILE-posterior-N]
+        config
+            The config.toml of a run; options given here win. It may name data, never the program.
+        force
+            Replace the run that is in --out.
+        json
+            Print the results as JSON on standard output.
         """
-        known = {f.name.replace("_", "-") for f in fields(cls)}
-        for name in config:
-            if name not in known:
-                raise InputError(
-                    "a known option", f"'{name}'", nearest(name, known), where="config.toml"
-                )
-        return cls(**{name.replace("-", "_"): value for name, value in config.items()})
+        asked = given(options)
+        if "subsample" in asked:
+            asked["subsample"] = batch_sizes(asked["subsample"])
+        before = ProgramRecipe.from_dict(read_toml(config)) if config else ProgramRecipe()
+        if program is None:
+            raise InputError(
+                "PROGRAM", "none", f"`taut infer {before.program or 'FILE.py'}`", where="infer"
+            )
+        seed = asked.pop("seed", before.seed)
+        posterior = {**before.posterior.to_dict(), **asked}
+        recipe = ProgramRecipe(
+            program, str(data) if data else before.data, PosteriorOptions.from_dict(posterior), seed
+        )
+        run_infer(recipe, out, force=force, json=json)
+
+    return infer
 
 
-def infer(
-    program: str,
-    /,
-    *,
-    data: Path | None = None,
-    out: Path | None = None,
-    force: Annotated[bool, Parameter(negative=())] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
-    options: InferOptions | None = None,
-) -> None:
-    """Fit a guide to the posterior of a program, and say whether to believe it.
-
-    Parameters
-    ----------
-    program
-        FILE.py or FILE.py:name: a NumPyro program, or a log-joint of named parameters with a
-        dictionary `support` in the same file. The file is executed.
-    data
-        JSON file: an object whose names are the program's arguments.
-    out
-        Run folder. [default: runs/FILE-posterior-N]
-    force
-        Replace the run that is in --out.
-    json
-        Print the results as JSON on standard output.
-    """
-    run_infer(program, data, out, options or InferOptions(), force=force, json=json)
-
-
-def run_infer(
-    program: str,
-    data: Path | None,
-    out: Path | None,
-    given: InferOptions,
-    *,
-    force: bool,
-    json: bool,
-) -> None:
+def run_infer(recipe: "ProgramRecipe", out: Path | None, *, force: bool, json: bool) -> None:
     """What `taut infer` does, and `taut resume` again from the start; arguments as of `infer`."""
-    batches = batch_sizes(given.subsample)
-
-    from taut.runs.run_folder import RunFolder, next_run
+    from taut.runs import RunFolder, next_run
 
     if out is not None:
         RunFolder.check_free(out, force=force)
@@ -116,31 +85,20 @@ def run_infer(
     from taut.fitted.posterior_files import save_posterior
     from taut.models.program import load_program, read_data, support_beside
 
-    function = load_program(program)
-    wishes = {
-        "guide": given.guide,
-        "precision_nats": given.precision_nats,
-        "num_starts": given.num_starts,
-        "init": given.init,
-        "num_draws": given.num_draws,
-        "subsample": batches,
-        "precision": given.precision,
-        "key": given.seed,
-    }
-    with _waiting(program, quiet=json):
+    assert recipe.program is not None  # the command's argument
+    function = load_program(recipe.program)
+    with _waiting(recipe.program, quiet=json):
         fitted = taut.infer(
             function,
-            data=read_data(data) if data else {},
+            data=read_data(Path(recipe.data)) if recipe.data else {},
             support=support_beside(function),
-            **{name: wish for name, wish in wishes.items() if wish is not None},
+            key=recipe.seed or 0,
+            **recipe.posterior.to_dict(),
         )
-    stem = (
-        Path(program.rpartition(":")[0] or program).stem if ":" in program else Path(program).stem
-    )
+    stem = Path(recipe.program.rpartition(":")[0] or recipe.program).stem
     folder = out or next_run("runs", f"{stem}-posterior")
-    named = {"program": program, "data": None if data is None else str(data)}
-    save_posterior(fitted, folder, settings={**named, **given.given()}, force=force)
-    _draw(fitted, folder / "figures", given.precision_nats or 0.1)
+    save_posterior(fitted, folder, recipe=recipe, force=force)
+    _draw(fitted, folder / "figures", recipe.posterior.precision_nats)
     print_posterior(folder, json=json)
 
 

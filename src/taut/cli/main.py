@@ -12,17 +12,9 @@ from pathlib import Path
 from cyclopts import App, CycloptsError
 
 from taut import __version__
-from taut.cli.em import em
-from taut.cli.evaluate import compare, evaluate
-from taut.cli.explore import encode, interpolate, reconstruct, sample
-from taut.cli.fit import fit
-from taut.cli.gradients import gradients
-from taut.cli.infer import infer
-from taut.cli.resume import resume
-from taut.cli.show import show
 from taut.errors import TautError
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "app_for", "main"]
 
 _HELP = """Fit latent-variable models by maximising the evidence lower bound, and say in nats, with
 standard errors, how tight it is.
@@ -30,19 +22,50 @@ standard errors, how tight it is.
 Start with `taut fit digits`, then `taut show`, `taut evaluate` and `taut sample` on the run folder it
 names. Every command takes --json for machine-readable output and --debug for tracebacks."""
 
-app = App(
-    name="taut",
-    help=_HELP,
-    version=__version__,
-    help_format="markdown",
-    suppress_keyboard_interrupt=False,
-)
-COMMANDS = (
-    fit, resume, em, infer, evaluate, sample, reconstruct, encode, interpolate, show, compare,
-    gradients,
-)  # fmt: skip
-for command in COMMANDS:
-    app.command(command)
+# Where each command is, and what the list of them says; imported when it is called for.
+COMMANDS = {
+    "fit": ("taut.cli.fit:fit_command", "Fit a model to data and measure it on held-out rows."),
+    "resume": ("taut.cli.resume:resume", "Go on with a run that was stopped, to the same result."),
+    "em": ("taut.cli.em:em_command", "Fit a mixture or factor model by EM; its evidence is exact."),
+    "infer": (
+        "taut.cli.infer:infer_command",
+        "The posterior of a program, and whether to believe it.",
+    ),
+    "evaluate": (
+        "taut.cli.evaluate:evaluate",
+        "Log-evidence of held-out rows, with its reliability.",
+    ),
+    "sample": ("taut.cli.explore:sample", "Draw new rows from a fitted model."),
+    "reconstruct": ("taut.cli.explore:reconstruct", "Encode rows and decode them again."),
+    "encode": ("taut.cli.explore:encode", "Write the latent features of rows."),
+    "interpolate": ("taut.cli.explore:interpolate", "Decode the line between two encoded rows."),
+    "show": ("taut.cli.show:show", "Print a run's results and how it was made."),
+    "compare": (
+        "taut.cli.evaluate:compare",
+        "Paired differences between two runs on the same rows.",
+    ),
+    "gradients": (
+        "taut.cli.gradients:gradients",
+        "Bias, variance and cost of gradient estimators.",
+    ),
+}
+
+
+def app_for(arguments: Sequence[str]) -> App:
+    """The application; a command whose options follow from its choices is made for these arguments."""
+    app = App(
+        name="taut",
+        help=_HELP,
+        version=__version__,
+        help_format="markdown",
+        suppress_keyboard_interrupt=False,
+    )
+    for name, (place, summary) in COMMANDS.items():
+        if place.endswith("_command") and name in arguments[:1]:
+            app.command(_made(place, arguments), name=name)
+        else:
+            app.command(place, name=name, help=summary)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _use_compilation_cache()
     _collect_rarely()
     try:
-        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        app_for(arguments)(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
     except CycloptsError as error:
         if debug:
             raise
@@ -73,6 +98,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"{error}. Try another disk, a smaller model, or --debug for the traceback.")
         return 1
     return 0
+
+
+def _made(place: str, arguments: Sequence[str]):
+    import importlib
+
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)(arguments)
 
 
 def _complain(line: str) -> None:

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from taut.api import Fit
     from taut.data import Data
 
-__all__ = ["ESTIMATE_NAMES", "draw_figures", "finish_fit", "print_json", "training_display"]
+__all__ = [
+    "ESTIMATE_NAMES",
+    "draw_figures",
+    "finish_em",
+    "finish_fit",
+    "print_json",
+    "training_display",
+]
 
 ESTIMATE_NAMES = {
     "elbo": "held-out ELBO",
@@ -87,7 +94,7 @@ def draw_figures(fitted: "Fit", data: "Data", folder: Path) -> None:
         validation=np.asarray([float(r["validation"]["value"]) for r in looked]),
         validation_error=np.asarray([float(r["validation"]["data_error"]) for r in looked]),
         best_step=fitted.facts["best step"],
-        bound_name=fitted.settings.get("bound", "elbo"),
+        bound_name=fitted.recipe.bound.name if fitted.recipe.bound else "elbo",
     )
     test = data.test[: min(len(data.test), 512)]
     figures.samples(
@@ -111,3 +118,54 @@ def draw_figures(fitted: "Fit", data: "Data", folder: Path) -> None:
     figures.latent_scatter(
         folder / "latents.png", np.asarray(fitted.encode(test)), label=test.label
     )
+
+
+def finish_em(fitted: "Fit", source: Any, folder: Path, *, json: bool) -> None:
+    """Figures and tables into the run folder, results onto standard output."""
+    from taut.cli.em_tables import write_tables
+
+    _draw_em(fitted, folder / "figures")
+    tables = write_tables(fitted, source, folder)
+    if json:
+        content = {"run": str(folder), **results(fitted.estimates), "facts": dict(fitted.facts)}
+        print_json({**content, "tables": [str(path) for path in tables]})
+        return
+    from rich.console import Console
+
+    from taut.report import tables as terminal
+
+    names = {
+        "log_evidence": "held-out log-evidence",
+        "independent_columns": "log-evidence, independent columns",
+    }
+    facts = {k: str(v) for k, v in fitted.facts.items() if k != "selection"}
+    facts |= {"run": str(folder), "tables": ", ".join(path.name for path in tables)}
+    terminal.summary_table(
+        Console(), {names[n]: e for n, e in fitted.estimates.items()}, facts=facts
+    )
+
+
+def _draw_em(fitted: "Fit", folder: Path) -> None:
+    import numpy as np
+
+    from taut.report.figures.em import em_evidence, em_selection
+
+    em_evidence(
+        folder / "evidence.png",
+        steps=np.asarray([record["step"] for record in fitted.history]),
+        log_evidence=np.asarray([record["bound"] for record in fitted.history]),
+        per="batch" if "batches" in fitted.facts else "iteration",
+    )
+    curve = fitted.facts.get("selection")
+    if curve:
+        column = {key: np.asarray([point[key] for point in curve]) for key in curve[0]}
+        em_selection(
+            folder / "selection.png",
+            components=column["components"],
+            validation=column["validation log-evidence"],
+            validation_error=column["validation error"],
+            training=column["training log-evidence"],
+            bic=column["bic"],
+            chosen=fitted.facts["components"],
+            by=fitted.facts["components chosen by"],
+        )

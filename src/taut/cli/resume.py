@@ -5,8 +5,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from taut.cli.fit import run_fit
-from taut.cli.options import merged, read_config
 from taut.errors import InputError
 
 __all__ = ["resume"]
@@ -24,7 +22,7 @@ def resume(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fals
     json
         Print the results as JSON on standard output.
     """
-    from taut.runs.run_folder import RunFolder
+    from taut.runs import RunFolder
 
     folder = RunFolder.open(run)
     if folder.is_finished:
@@ -32,18 +30,20 @@ def resume(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fals
 
         show(run, json=json)
         return
-    if "program" in (saved := folder.read_config()):
-        from taut.cli.infer import InferOptions, run_infer
+    from taut.recipe import ProgramRecipe, recipe_from
 
-        program, data = saved.pop("program"), saved.pop("data", None)
-        data = None if data is None else Path(data)
-        given = InferOptions.from_config(saved)
-        run_infer(program, data, run, given, force=True, json=json)
+    content = folder.read_config()
+    if "program" in content:
+        from taut.cli.infer import run_infer
+
+        run_infer(ProgramRecipe.from_dict(content), run, force=True, json=json)
         return
-    config = read_config(folder.path / "config.toml")
-    if "data" not in config:
+    from taut.cli.fit import run_fit
+
+    recipe = recipe_from(content, where=str(folder.path / "config.toml"))
+    if recipe.data.source is None:
         raise InputError(
             "a run whose data have a name", "one of data that came in memory",
             f"taut.fit(the same data and options, out={str(run)!r}, resume=True)", where=str(run),
         )  # fmt: skip
-    run_fit(config.pop("data"), merged(None, config), run, resume=True, json=json)
+    run_fit(recipe.data.source, recipe, run, resume=True, json=json)

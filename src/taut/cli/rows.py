@@ -1,41 +1,31 @@
 """Which rows a command is about: the run's own data again, or others that must fit its schema."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taut.cli.options import DATA_OPTIONS, FitOptions, merged, whole_numbers
 from taut.errors import InputError
 
 if TYPE_CHECKING:
-    from taut.api import Fit
     from taut.data import Data, Dataset
+    from taut.fitted import Fit
+    from taut.recipe import Recipe
 
 __all__ = ["load_source", "one_row", "open_run", "rows_of"]
 
 
-def load_source(source: str, given: FitOptions) -> "Data":
-    """Data as the options of `taut fit` say."""
-    from taut.data import load_data
+def load_source(source: str, recipe: "Recipe") -> "Data":
+    """Data as a recipe says."""
+    from taut.inference import AbstractExact
 
-    options: dict[str, Any] = {
-        "split": _numbers(given.split),
-        "seed": given.split_seed,
-        "label": given.label,
-        "drop": given.drop.split(",") if given.drop else None,
-        "missing": given.missing,
-        "binarize": given.binarize,
-        "support": given.support,
-        "standardize": given.standardize,
-        "image_shape": whole_numbers(given.image_shape, "image-shape"),
-        "dtype": "float64" if given.precision == "float64" else None,
-        "stream": given.stream,
-    }
-    return load_data(source, **{k: v for k, v in options.items() if v is not None})
+    precise = recipe.training.precision == "float64" or isinstance(recipe.inference, AbstractExact)
+    dtype = "float64" if precise else "float32"
+    return replace(recipe.data, source=source, dtype=dtype).load()
 
 
 def open_run(path: Path) -> "Fit":
     """A finished run."""
-    from taut.api import load
+    from taut.fitted import load
 
     return load(path)
 
@@ -43,33 +33,34 @@ def open_run(path: Path) -> "Fit":
 def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
     """Rows to work on: a split of the run's own data, or all rows of another source.
 
+    The run's own rows are those that its recipe gives: what was trained on is never called held out.
+
     Raises:
-        InputError: the run's data cannot be loaded again, or the source does not fit its schema.
+        InputError: the run's data cannot be loaded again, have changed, or the source does not fit
+            their schema.
     """
-    from taut.data import Dataset
+    from taut.data import Dataset, load_rows
 
-    if data is not None and data != fitted.settings.get("data"):
-        from taut.data import load_rows
-
+    options = fitted.recipe.data
+    if data is not None and data != options.source:
         if split is not None:
             raise InputError(
-                "--split with the run's own data",
-                f"--data {data}",
-                "leaving out --split",
+                "--split with the run's own data", f"--data {data}", "leaving out --split",
                 where="split",
-            )
+            )  # fmt: skip
         return load_rows(data, fitted.schema)
-    source = fitted.settings.get("data")
-    if source is None:
+    if options.source is None:
         raise InputError(
             "a run whose data have a name", "one fitted to an array in Python", "--data FILE",
             where="data",
         )  # fmt: skip
-    settings = {k.replace("-", "_"): v for k, v in fitted.settings.items()}
-    own = {name: settings.get(name) for name in DATA_OPTIONS}
-    # Held-out rows are other ones where data are streamed, whatever memory this machine has.
-    own["stream"] = "yes" if own["stream"] == "yes" else "no"
-    loaded = load_source(source, merged(None, own))
+    loaded = options.load()
+    if loaded.schema != fitted.schema:
+        raise InputError(
+            f"{options.source} as it was when the run was fitted",
+            _difference(loaded.schema, fitted.schema),
+            "the original file, or --data FILE to take all rows of another", where="data",
+        )  # fmt: skip
     parts = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}
     if (split or "test") not in parts:
         raise InputError(f"one of {', '.join(parts)}", repr(split), "test", where="split")
@@ -92,12 +83,13 @@ def one_row(rows: "Dataset", number: int, where: str) -> Any:
     return rows.x[number]
 
 
-def _numbers(text: str | None) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            "three shares with commas between them", repr(text), "0.8,0.1,0.1", where="split"
-        ) from None
+def _difference(found: Any, wanted: Any) -> str:
+    """The first field in which two schemas differ, in words."""
+    a, b = found.to_dict(), wanted.to_dict()
+    name = next(n for n in a if a[n] != b[n])
+    return f"{name} {_short(a[name])} instead of {_short(b[name])}"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,7 +1,7 @@
 """`taut show`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -46,5 +46,17 @@ def show(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False)
         {ESTIMATE_NAMES.get(name, name): e for name, e in estimates.items()},
         facts={name: str(value) for name, value in facts.items()},
     )
-    tables.facts_table(console, "fitted with", {k: str(v) for k, v in config.items()})
+    tables.facts_table(console, "fitted with", {k: str(v) for k, v in _by_name(config).items()})
     tables.facts_table(console, "files", {"in " + str(run): ", ".join(files)})
+
+
+def _by_name(config: dict[str, Any], table: str = "") -> dict[str, Any]:
+    """A nested table as one, by dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        found |= (
+            _by_name(value, f"{table}{name}.")
+            if isinstance(value, dict)
+            else {f"{table}{name}": value}
+        )
+    return found

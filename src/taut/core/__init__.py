@@ -1,5 +1,6 @@
 """The currency of the library: data, draws, numbers with errors, and the mint that makes log-weights."""
 
+from taut.core.choices import Choice, chosen, is_users, options_from_dict, options_to_dict, plain
 from taut.core.datum import Datum, num_rows
 from taut.core.discrete_proposals import (
     MOST_OUTCOMES,
@@ -51,6 +52,7 @@ __all__ = [
     "AbstractProposal",
     "BernoulliProposal",
     "CategoricalProposal",
+    "Choice",
     "Datum",
     "Dirac",
     "DistributionProposal",
@@ -69,14 +71,19 @@ __all__ = [
     "Terms",
     "as_proposal",
     "check_outcomes",
+    "chosen",
     "equal_mass",
     "frozen",
+    "is_users",
     "log_weighted_sum",
     "nearest",
     "num_rows",
+    "options_from_dict",
+    "options_to_dict",
     "over_draws",
     "paired_difference",
     "particles",
+    "plain",
     "total",
     "weighted_sum",
     "write_atomically",

@@ -110,6 +110,15 @@ class Data:
         """The string that loads the data again; None for data that came in memory."""
         return self.options.source
 
+    def parts(self) -> "dict[str, Dataset | StreamedRows]":
+        """The three parts, by the words that messages have for them."""
+        return {"training": self.train, "validation": self.validation, "test": self.test}
+
+    def describe(self) -> str:
+        """How many rows are which, in words."""
+        held_out = f"{len(self.validation)} validation, {len(self.test)} test"
+        return f"{len(self.train)} train, {held_out}"
+
     @property
     def streamed(self) -> bool:
         """True where the training rows stay on disk."""

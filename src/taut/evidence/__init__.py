@@ -5,6 +5,7 @@ from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
 from taut.evidence.independent_columns import BASELINE_ROWS, independent_columns
 from taut.evidence.monte_carlo import naive_monte_carlo
+from taut.evidence.options import EvidenceOptions
 from taut.evidence.weighted_moments import Moments, weighted_moments
 from taut.evidence.weights import (
     RowWeights,
@@ -19,6 +20,7 @@ __all__ = [
     "EVIDENCE",
     "DefensiveDraws",
     "Evidence",
+    "EvidenceOptions",
     "Moments",
     "RowWeights",
     "defensive_draws",

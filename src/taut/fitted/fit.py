@@ -23,6 +23,7 @@ from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, Estimate, InputError, as_proposal
 from taut.data import Dataset, Schema
 from taut.evidence import EVIDENCE, Evidence, expected_bound
+from taut.recipe import Recipe, recipe_from
 from taut.runs import RunFolder, load_pair, read_structure, save_pair
 
 __all__ = ["Fit", "as_key", "load"]
@@ -36,7 +37,7 @@ class Fit:
         pair: all parameters.
         architecture: the choices behind them.
         schema: the form of a row.
-        settings: what to type to repeat the fit, by option name.
+        recipe: what was asked, which repeats the fit.
         history: one record a step, as in metrics.jsonl.
         estimates: every number reported at the end, by name.
         facts: wall time, device, best step and the like.
@@ -46,7 +47,7 @@ class Fit:
     pair: AbstractPair
     architecture: AbstractArchitecture
     schema: Schema
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe = field(default_factory=Recipe)
     history: tuple[Mapping[str, Any], ...] = ()
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -131,7 +132,7 @@ class Fit:
         Raises:
             InputError: the folder holds a run (see `force`) or something else.
         """
-        run = RunFolder.create(path, self.settings, force=force)
+        run = RunFolder.create(path, self.recipe.to_dict(), force=force)
         for record in self.history:
             metrics = {
                 k: np.asarray([v]) for k, v in record.items() if k not in ("step", "validation")
@@ -197,7 +198,9 @@ def load(path: Path | str, *, like: AbstractArchitecture | None = None) -> Fit:
         pair=pair,
         architecture=architecture,
         schema=schema,
-        settings=run.read_config(),
+        recipe=recipe_from(
+            run.read_config(), where=str(run.path / "config.toml"), like=architecture, lenient=True
+        ),
         history=tuple(run.read_steps()),
         estimates=estimates,
         facts=facts,

@@ -13,7 +13,6 @@ The program itself is only named: reading a folder runs no code.
 
 import io
 import math
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from taut.core import write_atomically, write_json
 from taut.fitted.coordinates import coordinate_columns
 from taut.fitted.posterior import Posterior
 from taut.models.program import NumPyroProgram
+from taut.recipe import ProgramRecipe
 from taut.runs import FORMAT, RunFolder
 
 __all__ = ["POSTERIOR", "posterior_facts", "save_posterior"]
@@ -37,7 +37,7 @@ def save_posterior(
     posterior: Posterior,
     path: Path | str,
     *,
-    settings: Mapping[str, Any] | None = None,
+    recipe: ProgramRecipe | None = None,
     force: bool = False,
 ) -> Path:
     """Write a run folder.
@@ -45,7 +45,7 @@ def save_posterior(
     Arguments:
         posterior: what `taut.infer` returned.
         path: of the folder.
-        settings: what to type to repeat it, by option name.
+        recipe: what was asked, which repeats it.
         force: replace the run that is there.
 
     Raises:
@@ -53,7 +53,7 @@ def save_posterior(
     """
     import polars as pl
 
-    run = RunFolder.create(path, settings or {}, force=force)
+    run = RunFolder.create(path, (recipe or ProgramRecipe()).to_dict(), force=force)
     for number, part in enumerate(posterior.trace):
         columns = {k: np.asarray([v]) for k, v in part._asdict().items()}
         finite = {k: v for k, v in columns.items() if np.isfinite(v).all()}

@@ -16,7 +16,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, AbstractProposal, Datum
+from taut.core import AbstractModel, AbstractProposal, Choice, Datum
 from taut.gradients.evaluations import Evaluations, num_draws
 
 __all__ = ["AbstractEstimator", "Claim", "Surrogate"]
@@ -57,7 +57,7 @@ class Surrogate(NamedTuple):
     objective: Float[Array, ""] | None = None
 
 
-class AbstractEstimator(eqx.Module):
+class AbstractEstimator(eqx.Module, Choice):
     """A way to differentiate a bound."""
 
     name: ClassVar[str]

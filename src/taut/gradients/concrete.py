@@ -13,6 +13,7 @@ the discrete ELBO and the model's gradient is unbiased; the papers train the dec
 L draws cost 2L evaluations of the model and of the guide.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -24,7 +25,7 @@ from taut.core import AbstractModel, AbstractProposal, Datum
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.discrete_elbo import discrete_elbo
 from taut.gradients.evaluations import Evaluations
-from taut.gradients.temperature import Temperature
+from taut.gradients.temperature import Temperature, temperature_of
 
 __all__ = ["Concrete"]
 
@@ -38,6 +39,8 @@ class Concrete(AbstractEstimator):
 
     name: ClassVar[str] = "gumbel-softmax"
     claims: ClassVar[tuple[Claim, ...]] = (Claim("elbo", "unbiased", "biased", "piecewise"),)
+
+    readers: ClassVar[Mapping[str, Any]] = {"temperature": temperature_of}
 
     temperature: Temperature = Temperature()
 

@@ -14,6 +14,7 @@ a factor costs those of `rest` times its outcomes; the units of L draws cost L (
 D (C - 1) summed over layers. More than `most_outcomes` for one datum are refused.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -30,6 +31,7 @@ from taut.core import (
     Datum,
     InputError,
     check_outcomes,
+    chosen,
 )
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.collapsed import RestGuide, collapsed_surrogate, rest_proposal
@@ -39,6 +41,12 @@ from taut.gradients.factor import Factor
 from taut.gradients.leave_one_out import LeaveOneOut
 
 __all__ = ["Enumeration"]
+
+
+def _estimator_of(content: Any) -> AbstractEstimator:
+    from taut.gradients import ESTIMATORS  # which this one is part of
+
+    return chosen(ESTIMATORS, content, "rest")
 
 
 class Enumeration(AbstractEstimator):
@@ -54,7 +62,9 @@ class Enumeration(AbstractEstimator):
     name: ClassVar[str] = "enumeration"
     claims: ClassVar[tuple[Claim, ...]] = (Claim("elbo", "unbiased", "unbiased", "piecewise"),)
 
-    over: str = eqx.field(static=True, default="all")
+    readers: ClassVar[Mapping[str, Any]] = {"rest": _estimator_of}
+
+    over: str = eqx.field(static=True, default="all", metadata={"flag": "enumerate"})
     rest: AbstractEstimator = LeaveOneOut()
     most_outcomes: int = eqx.field(static=True, default=MOST_OUTCOMES)
 

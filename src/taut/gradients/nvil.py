@@ -12,12 +12,13 @@ model's gradient is untouched.
 One evaluation of the model and of the guide per particle, and one pass of a small network per datum.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, AbstractProposal, Datum
+from taut.core import AbstractModel, AbstractProposal, Datum, chosen
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.baselines import NetworkBaseline
 from taut.gradients.evaluations import Evaluations, density_apart
@@ -37,6 +38,12 @@ class NVIL(AbstractEstimator):
     claims: ClassVar[tuple[Claim, ...]] = tuple(
         Claim(bound, "unbiased", "unbiased", "enumeration") for bound in ("elbo", "iwae", "renyi")
     )
+
+    readers: ClassVar[Mapping[str, Any]] = {
+        "baseline": lambda content: chosen(
+            {NetworkBaseline.name: NetworkBaseline}, content, "baseline"
+        )
+    }
 
     baseline: NetworkBaseline = NetworkBaseline()
 

@@ -13,6 +13,7 @@ Unbiased for every bound in both parameter groups, for any guide with a density,
 them. One evaluation of the model and of the guide per particle.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -22,7 +23,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 from taut.bounds import AbstractBound
 from taut.core import AbstractModel, AbstractProposal, Datum, InputError, as_proposal, weighted_sum
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
-from taut.gradients.baselines import AbstractBaseline, MovingAverage
+from taut.gradients.baselines import AbstractBaseline, MovingAverage, baseline_of
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.scaled import scaled
 from taut.gradients.still import each_alone, require_chance, still_log_q, still_particles
@@ -43,6 +44,8 @@ class ScoreFunction(AbstractEstimator):
         for bound in ("elbo", "iwae", "renyi")
         for shown_by in ("enumeration", "quadrature")
     )
+
+    readers: ClassVar[Mapping[str, Any]] = {"baseline": baseline_of}
 
     baseline: AbstractBaseline | None = MovingAverage()
 

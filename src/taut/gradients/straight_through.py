@@ -10,6 +10,7 @@ bias. The model is evaluated at hard draws only, so its gradient is unbiased and
 discrete ELBO. L draws cost L evaluations of the model and of the guide.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import equinox as eqx
@@ -21,7 +22,7 @@ from taut.core import AbstractModel, AbstractProposal, Datum, InputError
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.discrete_elbo import discrete_elbo
 from taut.gradients.evaluations import Evaluations
-from taut.gradients.temperature import Temperature
+from taut.gradients.temperature import Temperature, temperature_of
 
 __all__ = ["StraightThrough"]
 
@@ -36,6 +37,8 @@ class StraightThrough(AbstractEstimator):
 
     name: ClassVar[str] = "straight-through"
     claims: ClassVar[tuple[Claim, ...]] = (Claim("elbo", "unbiased", "biased", "piecewise"),)
+
+    readers: ClassVar[Mapping[str, Any]] = {"temperature": temperature_of}
 
     through: Literal["mean", "relaxed"] = eqx.field(static=True, default="mean")
     temperature: Temperature = Temperature()

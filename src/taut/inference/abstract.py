@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import InputError
+from taut.core import Choice, InputError
 from taut.gradients import AbstractEstimator
 
 __all__ = ["AbstractInference", "Claims"]
@@ -35,7 +35,7 @@ class Claims(NamedTuple):
     guides: Literal["any", "encoder", "nearest-codes", "exact"] = "any"
 
 
-class AbstractInference:
+class AbstractInference(Choice):
     """Options without arrays."""
 
     name: ClassVar[str]
@@ -59,6 +59,10 @@ class AbstractInference:
         Raises:
             InputError: names what would do.
         """
+
+    def default_bound(self, architecture: AbstractArchitecture) -> AbstractBound | None:
+        """What is maximised where no bound is asked for; None where no bound is."""
+        return None
 
     def departure(self, architecture: AbstractArchitecture) -> str | None:
         """In words, how what is climbed differs from the bound; None where it does not."""

@@ -2,7 +2,8 @@
 
 from taut.runs.archive import FORMAT, load_pair, read_structure, save_pair
 from taut.runs.checkpoint import Restored, restore_checkpoint, save_checkpoint
-from taut.runs.run_folder import RunFolder, next_run, to_toml
+from taut.runs.run_folder import RunFolder, next_run
+from taut.runs.toml import read_toml, to_toml
 
 __all__ = [
     "FORMAT",
@@ -11,6 +12,7 @@ __all__ = [
     "load_pair",
     "next_run",
     "read_structure",
+    "read_toml",
     "restore_checkpoint",
     "save_checkpoint",
     "save_pair",

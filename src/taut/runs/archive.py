@@ -117,7 +117,7 @@ def load_pair(
 
 def _architecture(content: dict[str, Any], folder: Path) -> AbstractArchitecture:
     name = content.get("name", "")
-    name = RENAMED.get(name, name)
+    name = RENAMED.get(name, str(name))
     if name == "posterior":
         raise InputError(
             "a model of rows", "the posterior of a program",

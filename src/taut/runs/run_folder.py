@@ -21,7 +21,6 @@ import math
 import os
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +30,9 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from taut.core import Estimate, InputError, write_atomically, write_json
+from taut.runs.toml import read_toml, to_toml
 
-__all__ = ["RunFolder", "next_run", "to_toml"]
+__all__ = ["RunFolder", "next_run"]
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,7 @@ class RunFolder:
         write_atomically(self.path / "config.toml", lambda file: file.write(text.encode()))
 
     def read_config(self) -> dict[str, Any]:
-        try:
-            return tomllib.loads((self.path / "config.toml").read_text())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(
-                "TOML", f"{error}", "mending that line", where=str(self.path / "config.toml")
-            ) from None
+        return read_toml(self.path / "config.toml")
 
     def append_steps(
         self, first: int, metrics: Mapping[str, np.ndarray], validation: Estimate | None
@@ -242,17 +237,3 @@ def next_run(parent: Path | str, name: str) -> Path:
     while (Path(parent) / f"{stem}-{number}").exists():
         number += 1
     return Path(parent) / f"{stem}-{number}"
-
-
-def to_toml(settings: Mapping[str, Any]) -> str:
-    """A flat table of strings, numbers, booleans and lists of them; None is left out."""
-    lines = [f"{key} = {_toml_value(v)}" for key, v in settings.items() if v is not None]
-    return "\n".join(lines) + "\n"
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml_value(v) for v in value) + "]"
-    if isinstance(value, float):
-        return repr(value)  # inf and nan are TOML words as well
-    return json.dumps(value)  # a JSON string without surrogates is a TOML string

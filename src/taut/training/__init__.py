@@ -1,15 +1,19 @@
 """The loop over data, its feeds and schedules."""
 
 from taut.training.loop import Loop, Progress, Recorder, TrainingState, start, train
+from taut.training.options import OPTIMIZERS, Precision, TrainingOptions
 from taut.training.schedules import SCHEDULES, Plateau, ScheduleName, schedule
 
 __all__ = [
+    "OPTIMIZERS",
     "SCHEDULES",
     "Loop",
     "Plateau",
+    "Precision",
     "Progress",
     "Recorder",
     "ScheduleName",
+    "TrainingOptions",
     "TrainingState",
     "schedule",
     "start",

@@ -54,8 +54,8 @@ def begin(
             "a run that is not finished", "one with summary.json", f"`taut show {out}`",
             where=str(out),
         )  # fmt: skip
-    saved = run.read_config()
-    given = tomllib.loads(to_toml(settings))
+    saved = _entries(run.read_config())
+    given = _entries(tomllib.loads(to_toml(settings)))
     for name in sorted(saved.keys() | given.keys()):
         if saved.get(name) != given.get(name):
             raise InputError(
@@ -68,6 +68,15 @@ def begin(
     step = 0 if found.state is None else int(found.state.step)
     note = f"resumed from step {step}"
     return run, run.keep_steps(step), found.state, (*found.notes, note)
+
+
+def _entries(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested table by dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        nested = isinstance(value, Mapping)
+        found |= _entries(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+    return found
 
 
 def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import Datum
+from taut.core import Choice, Datum
 
 __all__ = ["AbstractBaseline", "Centering"]
 
@@ -29,7 +29,7 @@ class Centering(NamedTuple):
     scale: Float[Array, ""] | None = None
 
 
-class AbstractBaseline(eqx.Module):
+class AbstractBaseline(eqx.Module, Choice):
     """Predicts the learning signal of a datum."""
 
     @abstractmethod

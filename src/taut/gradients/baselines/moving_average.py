@@ -1,5 +1,7 @@
 """The mean learning signal of past batches, exponentially weighted (Williams 1992)."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -17,6 +19,8 @@ class MovingAverage(AbstractBaseline):
     Attributes:
         decay: weight of the past against the next batch.
     """
+
+    name: ClassVar[str] = "moving-average"
 
     decay: float = eqx.field(static=True, default=0.9)
 

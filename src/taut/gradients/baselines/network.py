@@ -8,7 +8,7 @@ and the deviation come from past batches alone; the paper's algorithm lets the c
 and with it a bias that falls with the size of the batch.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -47,6 +47,8 @@ class NetworkBaseline(AbstractBaseline):
         decay: weight of the past in the running moments.
         normalize_variance: whether the guide's gradient is divided by the signal's deviation.
     """
+
+    name: ClassVar[str] = "network"
 
     hidden: tuple[int, ...] = eqx.field(static=True, default=(100,))
     learning_rate: float = eqx.field(static=True, default=1e-3)

@@ -26,7 +26,7 @@ class OnlineEM(AbstractExact):
     name: ClassVar[str] = "online-em"
     claims: ClassVar[Claims] = Claims(raises="evidence", guides="exact")
 
-    passes: float = 1
+    passes: float = 1.0
     em_batch_size: int = 10_000
 
     def __post_init__(self):

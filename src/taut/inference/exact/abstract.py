@@ -2,8 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from taut.architectures import FA, GMM, LCA, PPCA, AbstractArchitecture
 from taut.bounds import AbstractBound
@@ -15,10 +15,11 @@ from taut.inference.exact.em_data import EMData
 from taut.inference.exact.restarts import Floor
 from taut.models import AbstractExactModel
 
-__all__ = ["AbstractExact", "Report"]
+__all__ = ["AbstractExact", "Report", "Select"]
 
 _MOST_ITERATIONS = {"gmm": 1000, "lca": 1000, "ppca": 20_000, "fa": 20_000}
 
+Select = Literal["evidence", "bic"]
 Report = Callable[[int, int, float], None]
 
 
@@ -36,6 +37,9 @@ class AbstractExact(AbstractInference):
             likelihood; None for the architecture's own.
         reg_covar: added to the diagonals of a Gaussian mixture's covariances instead of a floor, data
             units squared; the evidence may then fall now and then.
+        candidates: numbers of components to choose from; None for the architecture's own alone.
+        select: what decides among them: `evidence`, the mean log-evidence of the validation rows, or
+            `bic`, the Bayesian information criterion on the training rows.
     """
 
     takes_gradient: ClassVar[bool] = False
@@ -45,6 +49,8 @@ class AbstractExact(AbstractInference):
     max_iterations: int | None = None
     floor: float | None = None
     reg_covar: float = 0.0
+    candidates: tuple[int, ...] | None = field(default=None, metadata={"flag": None})
+    select: Select = "evidence"
 
     def __post_init__(self):
         if self.restarts is not None and self.restarts < 1:

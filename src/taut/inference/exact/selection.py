@@ -6,21 +6,19 @@ bic         the lowest -2 log p(x) + parameters log N of the training rows (Schw
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
 from taut.architectures import FA, GMM, LCA, PPCA
 from taut.core import InputError
-from taut.inference.exact.abstract import AbstractExact
+from taut.inference.exact.abstract import AbstractExact, Select
 from taut.inference.exact.candidate import Candidate
 from taut.inference.exact.em_data import EMData
 from taut.inference.exact.starts import check_components
 from taut.models import AbstractExactModel, GaussianMixture
 
 __all__ = ["Select", "Selected", "check_selection", "component_numbers", "select_components"]
-
-Select = Literal["evidence", "bic"]
 
 
 class Selected(NamedTuple):

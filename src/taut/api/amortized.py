@@ -1,0 +1,245 @@
+"""A fit whose parameters move batch by batch: the loop around an algorithm, the numbers at its end."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from taut.audit.code_use import code_use
+from taut.bounds import AbstractBound
+from taut.core import Datum, Estimate
+from taut.core.provenance import device, versions
+from taut.data import Data, Dataset, StreamedRows, steps_per_epoch
+from taut.evidence import BASELINE_ROWS, expected_bound
+from taut.evidence.measuring import measure
+from taut.fitted import Fit, as_key
+from taut.gradients import AbstractEstimator
+from taut.guides import QuantizedPair
+from taut.inference import AbstractAmortized, Problem, departures
+from taut.inference.amortized import averaged
+from taut.inference.amortized.check import check_rows, check_step
+from taut.recipe import Recipe
+from taut.runs import save_checkpoint
+from taut.training import (
+    Loop,
+    Plateau,
+    Recorder,
+    TrainingOptions,
+    TrainingState,
+    schedule,
+    train,
+)
+from taut.training.resuming import begin, fingerprint
+
+__all__ = ["fit_amortized"]
+
+_DEFAULT_STEPS = 6000  # enough for the bundled data to stop by itself
+_DEFAULT_BATCH = 128
+_VALIDATION_STEPS = 50  # at least, between two validations
+
+
+def fit_amortized(
+    recipe: Recipe,
+    data: Data,
+    *,
+    key: int | PRNGKeyArray,
+    out: Path | str | None,
+    force: bool,
+    resume: bool,
+    progress: Callable[[Any], None] | None,
+) -> Fit:
+    """Run a recipe whose inference goes over batches; arguments and errors as of `taut.fit`."""
+    inference, bound, gradient, why = _chosen(recipe)
+    training, storage = recipe.training, recipe.training.storage
+    with jax.enable_x64(storage == "float64"):
+        architecture, reasons = recipe.model.resolved(data.schema)
+        redraw = data.schema.binarize == "dynamic"
+        for part, rows in data.parts().items():
+            if not (redraw and part == "training"):  # still grey; the model sees binary draws of it
+                check_rows(architecture, rows, where=f"{data.schema.name}, {part} rows")
+        train_rows = (
+            replace(data.train, dtype=storage)
+            if isinstance(data.train, StreamedRows)
+            else _datum(data.train.datum(), storage)
+        )
+        validation_rows, test_rows = (
+            _datum(d.datum(), storage) for d in (data.validation, data.test)
+        )
+        example = jax.tree.map(lambda leaf: leaf[0], _datum(data.train[:1].datum(), storage))
+        keys = jax.random.split(as_key(key), 7)
+        init_key, train_key, order_key, validation_key, test_key, pair_key, unseen_key = keys
+        loop = _loop(training, len(data.train), int(jax.random.bits(order_key, dtype=np.uint32)))
+        rate = schedule(
+            training.learning_rate_schedule,
+            training.learning_rate,
+            num_steps=loop.num_steps,
+            warmup_steps=training.learning_rate_warmup,
+        )
+        pair = architecture.init(data.schema, init_key)
+        pair = architecture.start(
+            pair, _some(train_rows, storage) if isinstance(train_rows, StreamedRows) else train_rows
+        )
+        pair = inference.pair(pair, jnp.asarray(_numbers(data.train)), pair_key)
+        if gradient is not None:
+            check_step(pair, bound, gradient, example)
+        algorithm = inference.algorithm(
+            Problem(
+                architecture, pair, bound, gradient, training.transformation(rate), example,
+                train_key, _redrawn if redraw else None,
+                lambda number: _datum(data.train[:number].datum(), storage),
+            )
+        )  # fmt: skip
+        algorithm = averaged(algorithm, training.ema) if training.ema else algorithm
+        run, history, state, resumed = begin(
+            out, recipe.to_dict(), algorithm, data, force=force, resume=resume
+        )
+
+        def record(first: int, metrics: dict[str, np.ndarray], validation: Estimate | None) -> None:
+            for i in range(len(metrics["bound"])):
+                history.append({"step": first + i, **{n: float(v[i]) for n, v in metrics.items()}})
+            if validation is not None:
+                history[-1]["validation"] = validation.to_dict()
+            if run is not None:
+                run.append_steps(first, metrics, validation)
+
+        def keep(state: TrainingState) -> None:
+            if run is not None:
+                run.flush_steps()
+                mark = fingerprint(data, recipe.to_dict())
+                save_checkpoint(run.checkpoints, state, fingerprint=mark)
+
+        def validate(moved: Any) -> Estimate:
+            seen = inference.fitted_to(moved, validation_rows, bound, gradient, unseen_key)
+            judged = training.validation_bound or bound
+            return expected_bound(seen, validation_rows, judged, key=validation_key)
+
+        started = time.perf_counter()
+        try:
+            with _products(training.precision):
+                state = train(
+                    algorithm, train_rows, loop,
+                    validate=validate, recorder=Recorder(record, progress, keep), state=state,
+                )  # fmt: skip
+        except KeyboardInterrupt as interrupt:
+            if run is None or not str(interrupt):
+                raise
+            raise KeyboardInterrupt(f"{interrupt}; `taut resume {run.path}` goes on") from None
+        trained = time.perf_counter()
+        _, static = eqx.partition(pair, eqx.is_array)
+        pair = eqx.combine(state.best, static)
+        if isinstance(train_rows, StreamedRows):
+            train_rows = _some(train_rows, storage)
+        measured = inference.fitted_to(pair, test_rows, bound, gradient, unseen_key)
+        estimates = measure(
+            measured, data, train_rows, test_rows, test_key, recipe.evidence.evidence_particles
+        )
+        finished = time.perf_counter()
+
+    steps = int(state.step)
+    facts: dict[str, Any] = {
+        "rows": data.describe(),
+        "steps": steps,
+        "best step": int(state.best_step),
+        "training seconds": round(trained - started, 2),
+        "evaluation seconds": round(finished - trained, 2),
+        "device": device(),
+        "versions": versions(),
+        "particles": recipe.evidence.evidence_particles,
+    }
+    facts |= {f"{choice} chosen because": reason for choice, reason in reasons.items()}
+    if gradient is not None and why is not None:
+        facts["gradient"] = f"{gradient.name}: {why}"
+    notes = (*data.notes, *resumed)
+    facts |= {f"note {i}": note for i, note in enumerate(notes, start=1)}
+    if isinstance(pair, QuantizedPair):
+        facts["codes"] = str(code_use(pair, test_rows))
+    facts |= departures(inference, architecture, bound, gradient, steps)
+    result = Fit(
+        pair=pair,
+        architecture=architecture,
+        schema=data.schema,
+        recipe=recipe,
+        history=tuple(history),
+        estimates=estimates,
+        facts=facts,
+        precision=storage,
+    )
+    if run is not None:
+        result.save_model(run)
+        run.write_summary(estimates, facts)
+    return result
+
+
+class _Chosen(NamedTuple):
+    """The choices of a recipe with those that it leaves open, and why the gradient is what it is."""
+
+    inference: AbstractAmortized
+    bound: AbstractBound
+    gradient: AbstractEstimator | None
+    why: str | None
+
+
+def _chosen(recipe: Recipe) -> _Chosen:
+    """The choices of a recipe, which go together."""
+    inference, model = recipe.inference, recipe.model
+    assert isinstance(inference, AbstractAmortized)  # as the caller has it
+    inference.check(model, recipe.bound, recipe.gradient)
+    bound = recipe.bound or inference.default_bound(model)
+    gradient, why = recipe.gradient, None
+    if gradient is None and inference.takes_gradient:
+        gradient, why = model.gradient(bound)
+    return _Chosen(inference, bound, gradient, why)
+
+
+def _loop(training: TrainingOptions, num_rows: int, seed: int) -> Loop:
+    """Length and events of the loop, where they are left open by the number of training rows."""
+    batch = min(_DEFAULT_BATCH, num_rows) if training.batch_size is None else training.batch_size
+    per_epoch = steps_per_epoch(num_rows, batch)
+    epochs = training.epochs or max(1, math.ceil(_DEFAULT_STEPS / per_epoch))
+    return Loop(
+        num_steps=epochs * per_epoch,
+        batch_size=batch,
+        seed=seed,
+        validate_every=training.validate_every
+        or per_epoch * math.ceil(_VALIDATION_STEPS / per_epoch),
+        patience=training.patience,
+        plateau=Plateau() if training.learning_rate_schedule == "plateau" else None,
+        checkpoint_every=training.checkpoint_every,
+    )
+
+
+def _numbers(rows: Dataset | StreamedRows) -> np.ndarray:
+    """The rows' numbers in their source."""
+    return rows.index if isinstance(rows, Dataset) else rows.numbers(np.arange(len(rows)))
+
+
+def _datum(rows: Datum, precision: str) -> Datum:
+    """Observations in the precision of the run; labels are not the model's business."""
+    return Datum(np.asarray(rows.x, precision), rows.mask, None, rows.index, rows.weight)
+
+
+def _some(rows: StreamedRows, precision: str) -> Datum:
+    """Rows on disk that stand for all of them."""
+    return _datum(rows.sample(BASELINE_ROWS).datum(), precision)
+
+
+def _products(precision: str) -> contextlib.AbstractContextManager[Any]:
+    """Where the matrix products are made in the precision that was asked for."""
+    if precision == "bfloat16":
+        return jax.default_matmul_precision("bfloat16")
+    return contextlib.nullcontext()
+
+
+def _redrawn(datum: Datum, key: PRNGKeyArray) -> Datum:
+    """Dynamic binarization: grey values as probabilities of a new binary image."""
+    x = jax.random.bernoulli(key, datum.x).astype(datum.x.dtype)
+    return Datum(x, datum.mask, datum.label, datum.index, datum.weight)

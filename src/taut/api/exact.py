@@ -1,0 +1,159 @@
+"""A fit of a model whose posterior is exact: by EM, with the number of components chosen where asked.
+
+Reported numbers are exact: the evidence of every model here is in closed form.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from taut.architectures import LCA
+from taut.core import Estimate, InputError
+from taut.core.provenance import device
+from taut.data import Data
+from taut.fitted import Fit, as_key
+from taut.guides import ExactPair
+from taut.inference import AbstractExact, OnlineEM
+from taut.inference.exact import log_evidences
+from taut.inference.exact.candidate import Candidate
+from taut.inference.exact.em_data import EMData, in_memory
+from taut.inference.exact.independent import independent_columns
+from taut.inference.exact.selection import check_selection, component_numbers, select_components
+from taut.models import AbstractExactModel
+from taut.recipe import Recipe
+from taut.runs import RunFolder
+
+__all__ = ["EMProgress", "fit_exact"]
+
+
+class EMProgress(NamedTuple):
+    """What a progress display is told.
+
+    Attributes:
+        components: of the model that is being fitted.
+        restart: counted from 0.
+        iteration: M-steps, or batches of online EM.
+        log_evidence: mean over the training rows, or over the batch; nats per row.
+    """
+
+    components: int
+    restart: int
+    iteration: int
+    log_evidence: float
+
+
+def fit_exact(
+    recipe: Recipe,
+    data: Data,
+    *,
+    key: int | PRNGKeyArray,
+    out: Path | str | None,
+    force: bool,
+    resume: bool,
+    progress: Callable[[EMProgress], None] | None,
+    start: AbstractExactModel | None = None,
+) -> Fit:
+    """Run a recipe whose inference is EM, in float64; arguments and errors as of `taut.fit`.
+
+    Arguments:
+        start: model to start from instead of random ones.
+    """
+    inference: Any = recipe.inference
+    assert isinstance(inference, AbstractExact)  # as the caller has it
+    model: Any = recipe.model
+    inference.check(model, recipe.bound, recipe.gradient)
+    wanted = component_numbers(inference.candidates, model.components)
+    check_selection(wanted, inference.select, start)
+    if resume:
+        raise InputError(
+            "a run that keeps checkpoints", "EM, which is repeated from the start",
+            "force=True", where="resume",
+        )  # fmt: skip
+    if out is not None:
+        RunFolder.check_free(out, force=force)
+    began = time.perf_counter()
+    given = in_memory(data)
+    model = _with_levels(model, given)
+    for part, x in given.parts().items():
+        model.check(given.schema, x, where=f"{given.schema.name}, {part} rows")
+
+    def report(number: int, restart: int, iteration: int, value: float) -> None:
+        if progress:
+            progress(EMProgress(number, restart, iteration, value))
+
+    best, candidates = select_components(
+        inference, model, wanted, given,
+        seed=int(jax.random.bits(as_key(key), dtype=np.uint32)),
+        select=inference.select, start=start, report=report,
+    )  # fmt: skip
+    fitted = time.perf_counter()
+    sampled = isinstance(inference, OnlineEM)
+    estimates = _measured(best, given)
+    facts: dict[str, Any] = {
+        "rows": given.describe(),
+        "components": best.architecture.components,
+        **best.facts,
+        "training seconds": round(fitted - began, 2),
+        "evaluation seconds": round(time.perf_counter() - fitted, 2),
+        "device": device(),
+        "free parameters": best.model.num_parameters,
+        f"BIC, {'from a sample' if sampled else 'training rows'}": round(best.bic, 3),
+    }
+    if len(candidates) > 1:
+        facts["components chosen by"] = inference.select
+        facts["selection"] = [_point(c) for c in candidates]
+    facts |= {f"note {i}": note for i, note in enumerate(given.notes, start=1)}
+    result = Fit(
+        pair=ExactPair(best.model),
+        architecture=best.architecture,
+        schema=given.schema,
+        recipe=recipe,
+        history=best.history,
+        estimates=estimates,
+        facts=facts,
+        precision="float64",
+    )
+    if out is not None:
+        result.save(out, force=force)
+    return result
+
+
+def _point(candidate: Candidate) -> dict[str, Any]:
+    """One point of the selection curve, as JSON holds it."""
+    return {
+        "components": candidate.architecture.components,
+        "validation log-evidence": candidate.validation.value,
+        "validation error": candidate.validation.data_error,
+        "training log-evidence": candidate.train,
+        "bic": candidate.bic,
+        "free parameters": candidate.model.num_parameters,
+    }
+
+
+def _measured(best: Candidate, given: EMData) -> dict[str, Estimate]:
+    """Exact numbers on the test rows."""
+    baseline = independent_columns(best.architecture, given)
+    return {
+        name: Estimate.from_rows(
+            log_evidences(model, given.test), side="exact", index=given.test_index
+        )
+        for name, model in (("log_evidence", best.model), ("independent_columns", baseline))
+    }
+
+
+def _with_levels(architecture: Any, given: EMData) -> Any:
+    """A latent class model's number of values: the schema's, or the largest count plus one."""
+    if not isinstance(architecture, LCA) or architecture.levels is not None:
+        return architecture
+    if given.schema.support == "count":
+        largest = max(float(x.max()) for x in given.parts().values())
+        return replace(architecture, levels=max(2, round(largest) + 1))
+    if given.schema.support in ("real", "unit"):
+        return replace(architecture, levels=2)  # `check` refuses the rows in words of their own
+    return architecture.resolved(given.schema)[0]

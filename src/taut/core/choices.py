@@ -1,0 +1,126 @@
+"""Choices as plain values: what TOML and JSON hold of a dataclass of options, and back.
+
+    {"name": "iwae", "num_particles": 5}
+
+A choice is a frozen dataclass (or an Equinox module) whose fields are options and whose class variable
+`name` tells it apart in a registry. Fields may hold other choices. A field that is None where None is
+its default is left out, and elsewhere written as the word `none`. What a user wrote in Python is only
+named, {"user": "module.Class"}: reading a file runs no code.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from taut.errors import InputError, nearest
+
+__all__ = ["NONE", "Choice", "chosen", "is_users", "options_from_dict", "options_to_dict", "plain"]
+
+NONE = "none"
+_Own = TypeVar("_Own", bound="Choice")
+
+
+class Choice:
+    """A dataclass of options with a name; a base for bounds, estimators, inferences and the like.
+
+    Attributes:
+        name: the key of its registry.
+        readers: for a field that holds more than a plain value, what makes it of one.
+    """
+
+    name: ClassVar[str]
+    readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and options as JSON holds them."""
+        return {"name": self.name, **options_to_dict(self)}
+
+    @classmethod
+    def from_dict(cls: type[_Own], content: Mapping[str, Any]) -> _Own:
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: an unknown option, a wrong value, or a part that a user wrote.
+        """
+        return options_from_dict(cls, {k: v for k, v in content.items() if k != "name"})
+
+
+def options_to_dict(options: Any) -> dict[str, Any]:
+    """The fields of a dataclass as JSON holds them, without those that are None by default."""
+    content = {}
+    for item in dataclasses.fields(options):
+        value = getattr(options, item.name)
+        if value is None and item.default is None:
+            continue
+        content[item.name] = NONE if value is None else plain(value)
+    return content
+
+
+def options_from_dict(cls: type, content: Mapping[str, Any]) -> Any:
+    """A dataclass from what `options_to_dict` gave.
+
+    Raises:
+        InputError: an unknown option, or a part that a user wrote.
+    """
+    where = str(getattr(cls, "name", cls.__name__))
+    readers: Mapping[str, Callable[[Any], Any]] = getattr(cls, "readers", {})
+    known = {item.name: item for item in dataclasses.fields(cls)}
+    values = {}
+    for key, value in content.items():
+        if key not in known:
+            raise InputError(
+                f"an option of {where}", f"'{key}'", nearest(key, known), where=where
+            )  # fmt: skip
+        if is_users(value):
+            raise InputError(
+                "parts that are all taut's own", f"the {key} {value['user']}, which a user wrote",
+                f"Python, with an object as {key}", where=where,
+            )  # fmt: skip
+        if key in readers:
+            values[key] = readers[key](value)
+        elif value == NONE and known[key].default is not None and "None" in str(known[key].type):
+            values[key] = None
+        else:
+            values[key] = tuple(value) if isinstance(value, list) else value
+    return cls(**values)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON and TOML hold it; a user's object by its name, {"user": "module.Class"}."""
+    if isinstance(value, Choice):
+        return value.to_dict() if _is_ours(value) else _users(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(v) for v in value]
+    return _users(value)
+
+
+def is_users(value: Any) -> bool:
+    """Whether a plain value only names a part that a user wrote."""
+    return isinstance(value, Mapping) and set(value) == {"user"}
+
+
+def chosen(registry: Mapping[str, Any], content: Any, where: str) -> Any:
+    """A choice of a registry from its plain value, or from its name alone.
+
+    Raises:
+        InputError: no such name, or options that the choice does not have.
+    """
+    content = {"name": content} if isinstance(content, str) else content
+    name = str(content.get("name", ""))
+    if name not in registry:
+        raise InputError(
+            f"one of {', '.join(registry)}", repr(name), nearest(name, registry), where=where
+        )
+    return registry[name].from_dict(content)
+
+
+def _is_ours(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] == "taut"
+
+
+def _users(value: Any) -> dict[str, str]:
+    return {"user": f"{type(value).__module__}.{type(value).__qualname__}"}

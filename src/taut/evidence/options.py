@@ -1,0 +1,40 @@
+"""`EvidenceOptions`: how the numbers at the end of a fit are measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taut.core import InputError, options_from_dict, options_to_dict
+
+__all__ = ["EvidenceOptions"]
+
+
+@dataclass(frozen=True)
+class EvidenceOptions:
+    """What the log-evidence of the test rows costs; no part of training.
+
+    Attributes:
+        evidence_particles: draws of z per test row for the log-evidence at the end.
+    """
+
+    evidence_particles: int = 1000
+
+    def __post_init__(self):
+        if self.evidence_particles < 2:
+            raise InputError(
+                "at least two particles, which an error needs", f"{self.evidence_particles}", "1000",
+                where="evidence-particles",
+            )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as TOML holds them."""
+        return options_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "EvidenceOptions":
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: an unknown option or a wrong value.
+        """
+        return options_from_dict(cls, content)

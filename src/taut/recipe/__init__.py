@@ -1,0 +1,27 @@
+"""What was asked, as a typed value: `Recipe`, its options under one flat name each, and TOML."""
+
+from taut.recipe.build import flat, recipe_of
+from taut.recipe.config import read_config, recipe_from
+from taut.recipe.option import Option, choice_docs, shown_default, typed
+from taut.recipe.program import ProgramRecipe
+from taut.recipe.recipe import FORMAT, Recipe
+from taut.recipe.tables import CHOICES, OPTIONS_OF, option_named, options, options_of
+
+__all__ = [
+    "CHOICES",
+    "FORMAT",
+    "OPTIONS_OF",
+    "Option",
+    "ProgramRecipe",
+    "Recipe",
+    "choice_docs",
+    "flat",
+    "option_named",
+    "options",
+    "options_of",
+    "read_config",
+    "recipe_from",
+    "recipe_of",
+    "shown_default",
+    "typed",
+]

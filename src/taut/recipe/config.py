@@ -1,0 +1,127 @@
+"""config.toml as a recipe, and files of options that people write.
+
+Two forms are read: the tables of `Recipe.to_dict`, which say their `format`; and options by their flat
+names, in sections of any name or none, with hyphens or underscores. Flat files that taut 0.1 wrote are
+read under the names that options have since.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from taut.architectures import RENAMED, AbstractArchitecture
+from taut.core import InputError, is_users, nearest
+from taut.recipe.build import flat, recipe_of
+from taut.recipe.recipe import FORMAT, Recipe
+from taut.recipe.tables import CHOICES, option_named, options
+from taut.runs import read_toml
+
+__all__ = ["read_config", "recipe_from"]
+
+# Options of taut 0.1 that are called otherwise.
+_RENAMED = {"warmup_steps": "learning_rate_warmup", "floor": "likelihood_floor"}
+_OF_EM = ("gmm", "lca", "ppca", "fa")  # in whose files the floor is EM's
+
+
+def read_config(path: Path | str) -> dict[str, Any]:
+    """A TOML file of options, by their flat names; `data` is the source.
+
+    Raises:
+        InputError: the file is missing or not TOML, a newer taut wrote it, or a key is unknown or given
+            twice.
+    """
+    return options_in(read_toml(path), str(path))
+
+
+def recipe_from(
+    content: Mapping[str, Any],
+    *,
+    where: str = "config.toml",
+    like: AbstractArchitecture | None = None,
+    lenient: bool = False,
+) -> Recipe:
+    """The recipe that the content of a config.toml holds, whichever taut wrote it.
+
+    Arguments:
+        content: of the file.
+        where: its name.
+        like: the architecture, where a user wrote parts of it.
+        lenient: leave out what else a user wrote, which the file only names, instead of refusing it.
+
+    Raises:
+        InputError: an unknown option, a wrong value, or a part that a user wrote.
+    """
+    if "format" in content:
+        known = {k: v for k, v in content.items() if k != "model" or like is None}
+        recipe = Recipe.from_dict(_without_users(known) if lenient else known)
+        return recipe if like is None else replace(recipe, model=like)
+    given = options_in(content, where)
+    source = given.pop("data", None)
+    return recipe_of({**given, "source": source})
+
+
+def options_in(content: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The options that a parsed file holds, by their flat names.
+
+    Arguments:
+        content: of the file.
+        where: its name.
+
+    Raises:
+        InputError: as `read_config`.
+    """
+    if "format" in content:
+        if not isinstance(content["format"], int) or content["format"] > FORMAT:
+            raise InputError(
+                f"format {FORMAT} or older", f"format {content['format']}",
+                "`pip install --upgrade taut`", where=where,
+            )  # fmt: skip
+        return flat(content)
+    found: dict[str, Any] = {}
+    for key, value in _entries(content):
+        name = key.replace("-", "_")
+        if name in found:
+            raise InputError("each option once", f"'{key}' twice", "one of them", where=where)
+        found[name] = value
+    found = _since_renamed(found)
+    for name in found:
+        if name not in ("data", "seed", *CHOICES) and option_named(name) is None:
+            known = ["data", "seed", *CHOICES, *options()]
+            raise InputError(
+                "a known option", f"'{name.replace('_', '-')}'",
+                nearest(name, known).replace("_", "-"), where=where,
+            )  # fmt: skip
+    return found
+
+
+def _without_users(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested table without the parts that it only names."""
+    return {
+        name: _without_users(value) if isinstance(value, Mapping) else value
+        for name, value in content.items()
+        if not is_users(value)
+    }
+
+
+def _since_renamed(found: dict[str, Any]) -> dict[str, Any]:
+    """Options of a flat file under the names that they have."""
+    if found.get("model") in RENAMED:
+        found["model"] = RENAMED[found["model"]]
+    for old, new in _RENAMED.items():
+        if old in found and not (old == "floor" and found.get("model") in _OF_EM):
+            found[new] = found.pop(old)
+    if "wake_sleep" in found:
+        found |= {"inference": "wake-sleep", "phi": found.pop("wake_sleep")}
+    if found.get("bound", "elbo") == "elbo" and "num_particles" in found:
+        found["num_draws"] = found.pop("num_particles")
+    return found
+
+
+def _entries(content: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Keys and values of all sections; a table that says its name is a choice, not a section."""
+    pairs: list[tuple[str, Any]] = []
+    for key, value in content.items():
+        section = isinstance(value, Mapping) and "name" not in value
+        pairs += _entries(value) if section else [(key, value)]
+    return pairs

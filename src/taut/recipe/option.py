@@ -1,0 +1,179 @@
+"""`Option`: one thing that a user can choose, under one name in Python, TOML and the command line.
+
+Options are the fields of the dataclasses that a recipe is made of. A field's name is the option's,
+unless the field says otherwise (`metadata={"flag": ...}`, None for what only Python can give) or an
+earlier table has the name already: then the table's name comes before it.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING
+from types import NoneType, UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+
+from taut.core import InputError, nearest
+
+__all__ = ["Option", "attribute_docs", "choice_docs", "parameter_docs", "shown_default", "typed"]
+
+_IN_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+class Option(NamedTuple):
+    """A field that a user can choose.
+
+    Attributes:
+        name: with underscores; hyphens stand for them on the command line.
+        table: of the recipe: `model`, `bound`, `training`, ...
+        field: its name there.
+        hint: its type.
+        default: its value where none is chosen; `MISSING` where choices differ.
+        text: the type of what stands for it on the command line.
+        help: what it means.
+        owners: the choices of the table that have it; empty where the table is no choice.
+    """
+
+    name: str
+    table: str
+    field: str
+    hint: Any
+    default: Any
+    text: Any
+    help: str
+    owners: tuple[str, ...]
+
+    @property
+    def flag(self) -> str:
+        """As it is typed."""
+        return "--" + self.name.replace("_", "-")
+
+
+def typed(option: Option, value: Any, where: str | None = None) -> Any:
+    """A value of TOML or the command line as the option's type.
+
+    Numbers with commas between them become tuples, `none` None where the option can be None; what is an
+    object already stays.
+
+    Raises:
+        InputError: a value of another kind.
+    """
+    where = where or option.name.replace("_", "-")
+    kinds = _kinds(option.hint)
+    if value is None or (value == "none" and None in kinds and str not in kinds):
+        return None
+    words = tuple(k.word for k in kinds if isinstance(k, _Word))
+    sequence = next((k for k in kinds if isinstance(k, _Many)), None)
+    if sequence is not None and isinstance(value, str | list | tuple | int):
+        return _numbers(value, sequence.of, where)
+    if words and isinstance(value, str) and str not in kinds:
+        if value not in words:
+            raise InputError(
+                f"one of {', '.join(words)}", repr(value), nearest(value, words), where=where
+            )
+        return value
+    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    types = tuple(k for k in kinds if k in _IN_WORDS)
+    plain = isinstance(value, str | int | float | list | dict)
+    is_one = isinstance(value, types) and (bool in types or not isinstance(value, bool))
+    if (types or words) and Any not in kinds and plain and not is_one:
+        wanted = " or ".join([_IN_WORDS[t] for t in types] or [f"one of {', '.join(words)}"])
+        raise InputError(wanted, repr(value), "the kind of value that --help shows", where=where)
+    return value
+
+
+def attribute_docs(cls: type) -> dict[str, str]:
+    """What a class and its bases say under "Attributes:", by field."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        found |= _section(base.__doc__ or "", "Attributes")
+    return found
+
+
+def parameter_docs(cls: type) -> dict[str, str]:
+    """The same with what they say under "Arguments:"."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        found |= _section(base.__doc__ or "", "Arguments")
+    return found | attribute_docs(cls)
+
+
+def shown_default(default: Any) -> str | None:
+    """A default as help shows it; None where it says nothing."""
+    if default is MISSING or default is None or default == ():
+        return None
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, tuple | list):
+        return ",".join(str(v) for v in default)
+    if isinstance(default, str | int | float):
+        return f"{default}"
+    return str(getattr(default, "name", "")) or None
+
+
+class _Word(NamedTuple):
+    word: str
+
+
+class _Many(NamedTuple):
+    of: type
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """The types that a hint allows: types, `_Word`s, `_Many`, None and Any."""
+    origin = get_origin(hint)
+    if hint is None or hint is NoneType:
+        return (None,)
+    if origin is Literal:
+        return tuple(_Word(word) for word in get_args(hint))
+    if origin in (Union, UnionType):
+        return tuple(kind for a in get_args(hint) for kind in _kinds(a))
+    if origin is not None and issubclass(origin, Mapping):
+        return (dict,)
+    if origin is not None and get_args(hint):
+        return (_Many(get_args(hint)[0]),)
+    return (hint,)
+
+
+def _numbers(value: Any, of: type, where: str) -> tuple[Any, ...]:
+    """ "256,256" or [256, 256] as (256, 256); empty text is no numbers."""
+    parts = [p for p in value.split(",") if p.strip()] if isinstance(value, str) else value
+    parts = [parts] if isinstance(parts, int) else parts
+    if of is str:
+        return tuple(str(p).strip() for p in parts)
+    example = {int: "256,256", float: "0.8,0.1,0.1"}[of]
+    kind = {int: "whole numbers", float: "numbers"}[of]
+    try:
+        numbers = tuple(of(p) for p in parts)
+        if any(isinstance(p, bool) or (of is int and isinstance(p, float)) for p in parts):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise InputError(
+            f"{kind} with commas between them", repr(value), example, where=where
+        ) from None
+    return numbers
+
+
+def _section(doc: str, title: str) -> dict[str, str]:
+    """`name: text` entries of one section of a docstring."""
+    lines = inspect.cleandoc(doc).splitlines()
+    entries: dict[str, str] = {}
+    inside, name = False, ""
+    for line in lines:
+        if line.strip() == f"{title}:":
+            inside = True
+        elif inside and line and not line.startswith(" "):
+            inside = False
+        elif inside and (found := re.match(r"^    (\w+): (.*)$", line)):
+            name = found[1]
+            entries[name] = found[2].strip()
+        elif inside and name and line.strip():
+            entries[name] += " " + line.strip()
+    return entries
+
+
+def choice_docs(cls: type) -> str:
+    """The first sentence of a class's docstring, as a list of choices says it."""
+    first = inspect.cleandoc(cls.__doc__ or cls.__name__).split("\n\n")[0].replace("\n", " ")
+    first = first.rstrip(".")
+    return first[:1].lower() + first[1:] if first[1:2].islower() else first

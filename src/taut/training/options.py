@@ -1,0 +1,132 @@
+"""`TrainingOptions`: how the parameters are moved, for how long, and when they are looked at."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, get_args
+
+import optax
+
+from taut.bounds import BOUNDS, IWAE, AbstractBound
+from taut.core import InputError, chosen, nearest, options_from_dict, options_to_dict
+from taut.training.schedules import SCHEDULES, ScheduleName
+
+__all__ = ["OPTIMIZERS", "Precision", "TrainingOptions"]
+
+Precision = Literal["float64", "float32", "bfloat16"]
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "adam": optax.adam,
+    "sgd": optax.sgd,
+}
+
+
+def _bound_of(content: Any) -> AbstractBound:
+    """A bound from its plain value; a number is that of an IWAE's particles."""
+    return (
+        IWAE(num_particles=content)
+        if isinstance(content, int)
+        else chosen(BOUNDS, content, "bound")
+    )
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How parameters are moved.
+
+    Attributes:
+        optimizer: `adam`, `sgd`, or any Optax transformation that minimises.
+        learning_rate: step size, after the warm-up.
+        learning_rate_schedule: `constant`; `cosine`, falling to 0 at the last step; or `plateau`,
+            halved after 5 validations without a better value.
+        learning_rate_warmup: steps over which the step size rises to `learning_rate`.
+        ema: decay of the exponential moving average of the parameters that is validated, kept and
+            reported, such as 0.999; 0 keeps the parameters themselves.
+        clip_norm: largest norm of a gradient; None does not clip.
+        epochs: passes over the training rows; None for as many as make 6000 steps.
+        batch_size: rows a step; None for 128, or all rows if fewer.
+        patience: validations without a better value before stopping, 0 never stops early; the
+            parameters with the best value are kept.
+        validate_every: steps between validations; None for the whole epochs that make at least 50.
+        validation_bound: what stopping and the kept parameters are decided on, None for the bound
+            that is maximised; a number decides on the IWAE bound with that many particles, which an
+            encoder that overfits moves less.
+        precision: float64 or float32 for all arithmetic; bfloat16 for the networks' matrix products
+            alone, with all else, and the numbers at the end, in float32.
+        checkpoint_every: steps between checkpoints in the run folder.
+    """
+
+    readers: ClassVar[Mapping[str, Any]] = {"validation_bound": _bound_of}
+
+    optimizer: Any = "adam"
+    learning_rate: float = 1e-3
+    learning_rate_schedule: ScheduleName = "constant"
+    learning_rate_warmup: int = 0
+    ema: float = 0.0
+    clip_norm: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    patience: int = 20
+    validate_every: int | None = None
+    validation_bound: AbstractBound | None = field(
+        default=None, metadata={"flag": "validation_particles", "text": int}
+    )
+    precision: Precision = "float32"
+    checkpoint_every: int = 1000
+
+    def __post_init__(self):
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            _refuse("a positive number", self.learning_rate, "0.001", "learning-rate")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            _refuse("a positive number", self.clip_norm, "1", "clip-norm")
+        if not 0 <= self.ema < 1:
+            _refuse("a number in [0, 1)", self.ema, "0.999", "ema")
+        for name in ("epochs", "validate_every", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                _refuse("a whole number of at least 1", value, "100", name.replace("_", "-"))
+        if self.patience < 0:
+            _refuse(
+                "a whole number of at least 0", self.patience, "0 to never stop early", "patience"
+            )
+        for name, value, words in (
+            ("precision", self.precision, get_args(Precision)),
+            ("learning-rate-schedule", self.learning_rate_schedule, SCHEDULES),
+        ):
+            if value not in words:
+                _refuse(f"one of {', '.join(words)}", repr(value), nearest(value, words), name)
+        if isinstance(self.optimizer, str) and self.optimizer not in OPTIMIZERS:
+            _refuse(
+                f"one of {', '.join(OPTIMIZERS)}, or an Optax transformation", repr(self.optimizer),
+                nearest(self.optimizer, OPTIMIZERS), "optimizer",
+            )  # fmt: skip
+
+    @property
+    def storage(self) -> str:
+        """The type of the parameters: float64, or float32."""
+        return "float64" if self.precision == "float64" else "float32"
+
+    def transformation(self, rate: optax.Schedule | float) -> optax.GradientTransformation:
+        """The optimizer at a step size, behind the clipping of its gradients."""
+        optimizer = self.optimizer
+        if isinstance(optimizer, str):
+            optimizer = OPTIMIZERS[optimizer](rate)
+        if self.clip_norm is None:
+            return optimizer
+        return optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as TOML holds them."""
+        return options_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "TrainingOptions":
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: an unknown option, a wrong value, or a part that a user wrote.
+        """
+        return options_from_dict(cls, content)
+
+
+def _refuse(expected: str, got: Any, remedy: str, where: str) -> None:
+    raise InputError(expected, f"{got}", remedy, where=where)
