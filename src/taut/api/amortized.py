@@ -16,12 +16,12 @@ from jaxtyping import PRNGKeyArray
 
 from taut.audit.code_use import code_use
 from taut.bounds import AbstractBound
-from taut.core import Datum, Estimate
+from taut.core import Datum, Estimate, as_key, host_seed
 from taut.core.provenance import device, versions
 from taut.data import Data, Dataset, StreamedRows, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound
 from taut.evidence.measuring import measure
-from taut.fitted import Fit, as_key
+from taut.fitted import Fit
 from taut.gradients import AbstractEstimator
 from taut.guides import QuantizedPair
 from taut.inference import AbstractAmortized, Problem, departures
@@ -77,7 +77,7 @@ def fit_amortized(
         example = jax.tree.map(lambda leaf: leaf[0], _datum(data.train[:1].datum(), storage))
         keys = jax.random.split(as_key(key), 7)
         init_key, train_key, order_key, validation_key, test_key, pair_key, unseen_key = keys
-        loop = _loop(training, len(data.train), int(jax.random.bits(order_key, dtype=np.uint32)))
+        loop = _loop(training, len(data.train), host_seed(order_key))
         rate = schedule(
             training.learning_rate_schedule,
             training.learning_rate,

@@ -9,15 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures import LCA
-from taut.core import Estimate, InputError
+from taut.core import Estimate, InputError, as_key, host_seed
 from taut.core.provenance import device
 from taut.data import Data
-from taut.fitted import Fit, as_key
+from taut.fitted import Fit
 from taut.guides import ExactPair
 from taut.inference import AbstractExact, OnlineEM
 from taut.inference.exact import log_evidences
@@ -89,7 +87,7 @@ def fit_exact(
 
     best, candidates = select_components(
         inference, model, wanted, given,
-        seed=int(jax.random.bits(as_key(key), dtype=np.uint32)),
+        seed=host_seed(as_key(key)),
         select=inference.select, start=start, report=report,
     )  # fmt: skip
     fitted = time.perf_counter()

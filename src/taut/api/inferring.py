@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.core import Datum, InputError, RunError
+from taut.core import Datum, InputError, RunError, as_key, host_generator
 from taut.evidence import weighted_moments
-from taut.fitted.fit import as_key
 from taut.fitted.posterior import Posterior
 from taut.inference.posterior import Starts
 from taut.inference.posterior.climbing import INITS, Climb, Wishes, climbed, initial
@@ -90,7 +89,7 @@ def _fitted(
     began: float,
 ) -> Posterior:
     seconds = {"reading": time.perf_counter() - began}
-    generator = np.random.default_rng(np.asarray(jax.random.key_data(as_key(key))))
+    generator = host_generator(as_key(key))
     model = part
     if isinstance(part, NumPyroProgram) and choice.family == "structured":
         model = part.all_rows()

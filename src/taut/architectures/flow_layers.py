@@ -175,7 +175,7 @@ def _split(
         half = (*shape[:2], shape[-1] // 2)
         above = _extended(Made((), half, "multi-scale"), parts, schema, choices, key)
         inner = Chain(above.layers)
-    layer = MultiScale(shape, inner, **choices.conv, key=jax.random.fold_in(key, 1))
+    layer = MultiScale(shape, inner, **choices.conv, key=jax.random.fold_in(key, len(parts)))
     return made.then("multi-scale", *channelled(made), layer)
 
 

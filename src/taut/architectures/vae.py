@@ -79,7 +79,7 @@ class VAE(AbstractAutoencoder):
         chosen = self.resolved(schema)[0]
         likelihood = chosen.make_likelihood(schema)
         units = None if likelihood.discrete else units_of(schema)
-        encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
+        encoder_key, decoder_key, prior_key, guide_key = jax.random.split(key, 4)
         decoder = self.decoder
         if decoder is None:
             decoder = chosen.make_decoder(schema, likelihood, self.latent_dim, decoder_key)
@@ -87,9 +87,7 @@ class VAE(AbstractAutoencoder):
         model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
         family = self.guide
         if isinstance(family, str):
-            family = make_family(
-                family, self.latent_dim, hidden=self.guide_hidden, key=jax.random.fold_in(key, 1)
-            )
+            family = make_family(family, self.latent_dim, hidden=self.guide_hidden, key=guide_key)
         if not isinstance(family, AbstractFamily):
             return Pair(model, family)
         if family.latent_dim != self.latent_dim:

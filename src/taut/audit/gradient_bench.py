@@ -181,8 +181,8 @@ def _serve(
     )  # the parameters stay
     state = algorithm.init()
     jax.eval_shape(algorithm.step, state, rows)  # refusals come before anything is compiled
-    started = estimator.init(key, example, pair.bind()[1])
-    aux_arrays, aux_static = eqx.partition(started, eqx.is_array)
+    shapes = eqx.filter_eval_shape(estimator.init, key, example, pair.bind()[1])
+    aux_arrays, aux_static = eqx.partition(shapes, lambda v: isinstance(v, jax.ShapeDtypeStruct))
     if jax.tree.leaves(aux_arrays):
         advance = jax.jit(
             lambda s: jax.lax.fori_loop(

@@ -12,6 +12,7 @@ from taut.core.discrete_proposals import (
 )
 from taut.core.estimate import Estimate, Side, paired_difference
 from taut.core.files import write_atomically, write_json
+from taut.core.keys import as_key, host_generator, host_seed, key_from
 from taut.core.layered_proposal import LayeredProposal
 from taut.core.mint import over_draws, particles
 from taut.core.particles import (
@@ -69,12 +70,16 @@ __all__ = [
     "StratifiedProposal",
     "TautError",
     "Terms",
+    "as_key",
     "as_proposal",
     "check_outcomes",
     "chosen",
     "equal_mass",
     "frozen",
+    "host_generator",
+    "host_seed",
     "is_users",
+    "key_from",
     "log_weighted_sum",
     "nearest",
     "num_rows",

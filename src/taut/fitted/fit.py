@@ -20,13 +20,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, Estimate, InputError, as_proposal
+from taut.core import AbstractPair, Datum, Estimate, InputError, as_key, as_proposal
 from taut.data import Dataset, Schema
 from taut.evidence import EVIDENCE, Evidence, expected_bound
 from taut.recipe import Recipe, recipe_from
 from taut.runs import RunFolder, load_pair, read_structure, save_pair
 
-__all__ = ["Fit", "as_key", "load"]
+__all__ = ["Fit", "load"]
 
 
 @dataclass(frozen=True)
@@ -206,11 +206,6 @@ def load(path: Path | str, *, like: AbstractArchitecture | None = None) -> Fit:
         facts=facts,
         precision=read_structure(run.path)["precision"],
     )
-
-
-def as_key(key: int | PRNGKeyArray) -> PRNGKeyArray:
-    """A random key from a whole number, or the key itself."""
-    return jax.random.key(key) if isinstance(key, int | np.integer) else key
 
 
 @eqx.filter_jit

@@ -10,9 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import Datum, Estimate, InputError, Pair
+from taut.core import Datum, Estimate, InputError, Pair, as_key
 from taut.evidence import Evidence, Moments, expected_bound, importance_sampling
-from taut.fitted.fit import as_key
 from taut.inference.posterior import Round, Starts
 from taut.inference.posterior.natural import Natural
 from taut.inference.posterior.verdict import Verdict

@@ -158,7 +158,7 @@ def make_layers(
             dim, condition_dim, tuple(hidden), activation, bins, box, units, layer_key
         )
         if kind.partial and since and dim > 1:
-            mix_choices = choices._replace(key=jax.random.fold_in(layer_key, 1))
+            mix_choices = choices._replace(key=jax.random.fold_in(key, len(names) + i))
             layers.append(_mixing(kind, unmixed, between, direction, mix_choices))
         layers.append(_oriented(kind, direction, choices))
         if kind.partial:

@@ -96,10 +96,16 @@ def quantized(
     Returns:
         an `Algorithm` whose metric `bound` is the batch mean of the reported value.
     """
+    ascent_key, restart_key = jax.random.split(key)
     ascent = joint(
-        pair, bound, Committed(commitment), optimizer, example=example, key=key, prepare=prepare
+        pair,
+        bound,
+        Committed(commitment),
+        optimizer,
+        example=example,
+        key=ascent_key,
+        prepare=prepare,
     )
-    restart_key = jax.random.fold_in(key, 1)
 
     def init() -> QuantizedState:
         codebook = pair.codebook

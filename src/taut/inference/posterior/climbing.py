@@ -3,11 +3,10 @@
 import math
 from typing import Any, Literal, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
-from taut.core import Datum, Estimate, InputError, RunError
+from taut.core import Datum, Estimate, InputError, RunError, key_from
 from taut.inference.posterior.drawable import AbstractDrawable
 from taut.inference.posterior.flow_ascent import ascend_flow
 from taut.inference.posterior.flow_draws import FlowDraws
@@ -125,7 +124,7 @@ def _starts(
         z = initial(model, generator)
         scale = _START_SCALES[min(attempt // wishes.num_starts, len(_START_SCALES) - 1)]
         if wishes.init == "pathfinder":
-            found = pathfinder(density, z, key=_key(generator))
+            found = pathfinder(density, z, key=key_from(generator))
             if found is not None:
                 return _diagonal(found) if ascent.diagonal else found
             lost += 1
@@ -190,7 +189,7 @@ def _flow(
     drawable = FlowDraws(begun.drawable.log_density)
     fitted = ascend_flow(
         drawable, model, datum, begun.drawable.moments(begun.fitted.guide), choice.layers,
-        key=_key(generator), precision_nats=wishes.precision_nats,
+        key=key_from(generator), precision_nats=wishes.precision_nats,
     )  # fmt: skip
     steps, seconds = (begun.fitted.rounds[-1].num_steps, begun.fitted.rounds[-1].seconds)
     later = tuple(
@@ -245,7 +244,7 @@ def _laplace(
 ) -> Climb:
     z = _finite(density, model, generator)
     if wishes.init == "pathfinder":
-        near = pathfinder(density, z, key=_key(generator))
+        near = pathfinder(density, z, key=key_from(generator))
         z = z if near is None else near.mean
     found = laplace(density, z)
     unknown = Estimate(math.nan, "none", math.nan, unit="nats")
@@ -276,7 +275,3 @@ def _finite(
             "data and parameters that have a positive density together", where="starts",
         )  # fmt: skip
     return tried[usable[0]]
-
-
-def _key(generator: np.random.Generator) -> Any:
-    return jax.random.key(int(generator.integers(2**31)))

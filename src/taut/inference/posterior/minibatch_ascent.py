@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from taut.core import Datum, RunError
+from taut.core import Datum, RunError, key_from
 from taut.data import batch_indices
 from taut.gradients import StickingTheLanding
 from taut.guides import StructuredGuide
@@ -89,7 +89,7 @@ def ascend_minibatches(
     assert rows is not None
     route = _from_independent(part, generator) if pilot is None else _whitened(part, density, pilot)
     data = jax.device_put(datum.x)
-    key = jax.random.key(int(generator.integers(2**31)))
+    key = key_from(generator)
     algorithm = minibatch(
         route.model, route.guide, data, key=key, step_size=_FIRST_SIZE,
         estimator=StickingTheLanding(),
