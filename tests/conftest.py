@@ -6,21 +6,15 @@ from collections.abc import Iterator
 
 import jax
 import pytest
+from xla_flags import QUICK, known_flags
 
 _CACHE = {
     "jax_persistent_cache_min_compile_time_secs": 0.05,
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
 
-# A test runs its programs once or twice: LLVM's optimisations and fused emitters cost four times the
-# compilation that they save in the run, and programs cut in pieces that are compiled side by side cost
-# more than the second core gives, which has a worker of its own. XLA_FLAGS= in the environment tests
-# with all.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-    "--xla_cpu_parallel_codegen_split_count=1",
-)
+if "XLA_FLAGS" not in os.environ:
+    os.environ["XLA_FLAGS"] = " ".join(known_flags(QUICK))
 
 # Tracing makes millions of objects that stay: searching them for cyclic garbage as often as Python does
 # by default takes a tenth of the time of a file of laws.

@@ -277,12 +277,17 @@ def test_a_missing_arviz_says_which_extra(monkeypatch, small):
 
 
 def test_inference_data_holds_resampled_draws_and_the_guides(small):
+    import arviz
+
     made = small.to_inference_data(num_draws=300)
+    kind = "InferenceData" if int(arviz.__version__.split(".")[0]) < 1 else "DataTree"
+    assert type(made).__name__ == kind
     assert made.posterior["mu"].shape == (1, 300)
     assert made.guide["mu"].shape == (1, 300)
     expected = np.asarray(small.draws(300)["mu"])
     np.testing.assert_array_equal(made.posterior["mu"].values[0], expected)
     assert made.attrs["khat"] == small.khat
+    assert arviz.summary(made).loc["mu", "mean"] == pytest.approx(expected.mean(), abs=0.01)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import PRNGKeyArray
 
@@ -117,14 +118,15 @@ def _check_fit(
 ) -> None:
     """Shapes of the user's networks, without running them."""
     latent_dim = family.latent_dim
-    x = jax.ShapeDtypeStruct(schema.shape, float)
+    dtype = jnp.result_type(float)
+    x = jax.ShapeDtypeStruct(schema.shape, dtype)
     features = jax.eval_shape(encoder, x).shape
     if features != (family.num_features,):
         raise InputError(
             f"an encoder with {family.num_features} outputs", f"shape {features}",
             "another width, or another guide", where="encoder",
         )  # fmt: skip
-    outputs = jax.eval_shape(model.decoder, jax.ShapeDtypeStruct((latent_dim,), float))
+    outputs = jax.eval_shape(model.decoder, jax.ShapeDtypeStruct((latent_dim,), dtype))
     wanted = model.likelihood.num_outputs * math.prod(schema.shape)
     if math.prod(outputs.shape) != wanted:
         raise InputError(

@@ -1,4 +1,4 @@
-"""A posterior as ArviZ `InferenceData`, for its plots and tables.
+"""A posterior for ArviZ to plot and tabulate: a `DataTree`, before ArviZ 1 an `InferenceData`.
 
 Draws are resampled: equal weights, one chain. Autocorrelation, R-hat and the ESS of chains say nothing
 of them; what tells how far to trust them is k-hat and the effective sample size in `attrs`.
@@ -19,7 +19,7 @@ __all__ = ["inference_data"]
 def inference_data(
     posterior: Posterior, *, num_draws: int | None = None, key: int | PRNGKeyArray = 0
 ) -> Any:
-    """An `arviz.InferenceData` with the groups `posterior` (resampled) and `guide` (its own draws).
+    """The groups `posterior` (resampled) and `guide` (its own draws), in the type of ArviZ's version.
 
     Arguments:
         posterior: what `taut.infer` returned.
@@ -46,8 +46,13 @@ def inference_data(
         "khat_threshold": posterior.khat_threshold,
         "effective_draws": posterior.ess,
     }
-    made = arviz.from_dict(posterior=_one_chain(resampled), attrs=attributes)
-    made.add_groups({"guide": arviz.convert_to_dataset(_one_chain(raw))})
+    groups = {"posterior": _one_chain(resampled), "guide": _one_chain(raw)}
+    if hasattr(arviz, "convert_to_datatree"):  # ArviZ 1
+        made = arviz.from_dict(groups)
+        made.attrs.update(attributes)
+        return made
+    made = arviz.from_dict(posterior=groups["posterior"], attrs=attributes)
+    made.add_groups({"guide": arviz.convert_to_dataset(groups["guide"])})
     return made
 
 

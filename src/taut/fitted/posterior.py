@@ -181,7 +181,7 @@ class Posterior:
     def to_inference_data(
         self, *, num_draws: int | None = None, key: int | PRNGKeyArray = 0
     ) -> Any:
-        """The draws as an `arviz.InferenceData`: groups `posterior` (resampled) and `guide`.
+        """The draws for ArviZ: groups `posterior` (resampled) and `guide`.
 
         Arguments:
             num_draws: of each group; None for as many as were weighed.
