@@ -11,6 +11,7 @@ The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`. A 
 is rejected: only its number remains.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -26,6 +27,7 @@ from taut.guides import RefinedGuide, RefinedPair
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.amortized.ascent import inspected, moved, rescaled, scored, taken
 from taut.inference.amortized.batch_surrogate import BatchSurrogate, Prepare, batch_surrogate
+from taut.inference.amortized.finite import all_finite
 
 __all__ = ["SemiAmortizedState", "semi_amortized"]
 
@@ -141,11 +143,21 @@ def semi_amortized(
         model, guide = eqx.combine(state.parameters, static).bind()
         live = (state.parameters, eqx.filter(state.aux, eqx.is_inexact_array))
         refine_key, end_key, _ = jax.random.split(datum_key, 3)
-        refined = RefinedGuide(model, guide.amortized, guide.refinement, refine_key)
-        return scored(
-            (model, refined), datum, end_key, bound.minted,
-            lambda live: surrogate(live, state)(datum, datum_key).surrogate, live,
-        )  # fmt: skip
+
+        def at(guide: Any) -> Inspection:
+            return scored(
+                (model, guide), datum, end_key, bound.minted,
+                lambda live: surrogate(live, state)(datum, datum_key).surrogate, live,
+            )  # fmt: skip
+
+        # A term that breaks at lambda_0 breaks the steps, after which no term is finite.
+        start = at(guide.amortized)
+        end = at(RefinedGuide(model, guide.amortized, guide.refinement, refine_key))
+        whole = all_finite(jnp.zeros(()), start.terms)
+        return Inspection(
+            jax.tree.map(functools.partial(jnp.where, whole), end.terms, start.terms),
+            end.gradient_norm,
+        )
 
     return Algorithm(
         init,

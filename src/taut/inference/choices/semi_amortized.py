@@ -23,7 +23,7 @@ class SemiAmortized(AbstractAmortized):
     Attributes:
         refine_steps: gradient steps on each row's own ELBO, from the encoder's output.
         refine_learning_rate: their step size.
-        refine_clip_norm: largest norm of a step's gradient; None does not clip.
+        refine_clip: largest magnitude of an entry of their gradients; None does not clip.
         refine_through: whether the encoder is trained through the steps, which takes second
             derivatives, or on its own output.
     """
@@ -33,7 +33,7 @@ class SemiAmortized(AbstractAmortized):
 
     refine_steps: int = 8
     refine_learning_rate: float = 0.1
-    refine_clip_norm: float | None = 5.0
+    refine_clip: float | None = 5.0
     refine_through: bool = True
 
     def __post_init__(self):
@@ -42,7 +42,7 @@ class SemiAmortized(AbstractAmortized):
                 "at least one step", f"{self.refine_steps}", "8, or --inference joint",
                 where="refine_steps",
             )  # fmt: skip
-        for option in ("refine_learning_rate", "refine_clip_norm"):
+        for option in ("refine_learning_rate", "refine_clip"):
             value = getattr(self, option)
             if value is not None and not 0 < value < float("inf"):
                 raise InputError("a positive number", f"{value}", "0.1", where=option)
@@ -57,8 +57,9 @@ class SemiAmortized(AbstractAmortized):
                 f"a {type(guide).__name__}", "--inference joint", where="semi-amortized",
             )  # fmt: skip
         steps = optax.sgd(self.refine_learning_rate)
-        if self.refine_clip_norm is not None:
-            steps = optax.chain(optax.clip_by_global_norm(self.refine_clip_norm), steps)
+        if self.refine_clip is not None:
+            # Entry by entry: a norm has no derivative where the gradient is zero.
+            steps = optax.chain(optax.clip(self.refine_clip), steps)
         return RefinedPair(pair, Refinement(self.refine_steps, steps, through=self.refine_through))
 
     def algorithm(self, problem: Problem) -> Algorithm:

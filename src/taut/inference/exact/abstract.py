@@ -60,10 +60,11 @@ class AbstractExact(AbstractInference):
                 "a whole number of at least 1", f"{self.max_iterations}", "1000",
                 where="max-iterations",
             )  # fmt: skip
-        if self.tolerance is not None and not self.tolerance >= 0:
-            raise InputError(
-                "a number of at least 0", f"{self.tolerance}", "1e-6", where="tolerance"
-            )
+        for option in ("tolerance", "floor", "reg_covar"):
+            value = getattr(self, option)
+            if value is not None and not value >= 0:
+                where = option.replace("_", "-")
+                raise InputError("a number of at least 0", f"{value}", "1e-6", where=where)
         if self.floor and self.reg_covar:
             raise InputError(
                 "a floor or a constant on the diagonal", "both", "one of them", where="reg-covar"
