@@ -1,7 +1,6 @@
 """Laws of the likelihoods, over every member of the registry."""
 
 import functools
-import inspect
 import json
 from typing import Any
 
@@ -26,8 +25,10 @@ from likelihood_cases import (
     some_x,
     value_and_gradient,
 )
+from registered import concrete_subclasses
 from scipy.special import expit, log_expit, log_softmax
 
+import taut.models
 from taut.models.likelihoods import (
     LIKELIHOODS,
     AbstractLikelihood,
@@ -41,13 +42,7 @@ from taut.models.likelihoods import (
 
 
 def test_every_likelihood_is_in_the_registry_and_under_the_laws():
-    classes, queue = set(), [AbstractLikelihood]
-    while queue:
-        for cls in queue.pop().__subclasses__():
-            queue.append(cls)
-            if not inspect.isabstract(cls) and cls.__module__.startswith("taut."):
-                classes.add(cls)
-    assert set(LIKELIHOODS.values()) == classes
+    assert set(LIKELIHOODS.values()) == concrete_subclasses(AbstractLikelihood, taut.models)
     assert set(LIKELIHOODS) == {case.name for case in CASES}
     assert all(cls.name == name for name, cls in LIKELIHOODS.items())
 

@@ -25,22 +25,17 @@ class AbstractLikelihood(eqx.Module):
 
     Outputs are unconstrained reals of shape `(num_outputs, *data_shape)`; each member says how it
     maps them to the parameters of its family.
+
+    Attributes:
+        name: in files and on the command line.
+        discrete: True for a probability mass function, False for a density; bits per dimension and
+            comparisons between families on one data set need a mass function.
+        num_outputs: number of decoder outputs per cell.
     """
 
-    name: ClassVar[str]  # in files and on the command line
-
-    @property
-    @abstractmethod
-    def num_outputs(self) -> int:
-        """Number of decoder outputs per cell."""
-
-    @property
-    @abstractmethod
-    def discrete(self) -> bool:
-        """True for a probability mass function, False for a density.
-
-        Bits per dimension and comparisons between families on one data set need a mass function.
-        """
+    name: ClassVar[str]
+    discrete: ClassVar[bool]
+    num_outputs: eqx.AbstractVar[int]
 
     @abstractmethod
     def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:

@@ -25,14 +25,8 @@ class Bernoulli(AbstractLikelihood):
     """x in {0, 1} with one logit per cell."""
 
     name: ClassVar[str] = "bernoulli"
-
-    @property
-    def num_outputs(self) -> int:
-        return 1
-
-    @property
-    def discrete(self) -> bool:
-        return True
+    discrete: ClassVar[bool] = True
+    num_outputs = 1
 
     def __call__(self, outputs: Float[Array, "1 *data"]) -> Distribution:
         return BernoulliLogits(outputs[0], validate_args=False)

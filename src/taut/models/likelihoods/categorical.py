@@ -22,20 +22,14 @@ class Categorical(AbstractLikelihood):
     """x in {0, ..., levels-1}, as integers or as whole floats, with `levels` logits per cell."""
 
     name: ClassVar[str] = "categorical"
+    discrete: ClassVar[bool] = True
     levels: int = eqx.field(static=True)
+    num_outputs: int = eqx.field(static=True)
 
     def __init__(self, *, levels: int):
         if levels < 2:
             raise InputError("at least 2 levels", str(levels), "levels=2", where="levels")
-        self.levels = levels
-
-    @property
-    def num_outputs(self) -> int:
-        return self.levels
-
-    @property
-    def discrete(self) -> bool:
-        return True
+        self.levels = self.num_outputs = levels
 
     def __call__(self, outputs: Float[Array, "levels *data"]) -> Distribution:
         return CategoricalLogits(jnp.moveaxis(outputs, 0, -1), validate_args=False)

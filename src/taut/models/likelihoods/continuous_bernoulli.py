@@ -23,14 +23,8 @@ class ContinuousBernoulli(AbstractLikelihood):
     """x in [0, 1] with one logit per cell."""
 
     name: ClassVar[str] = "continuous-bernoulli"
-
-    @property
-    def num_outputs(self) -> int:
-        return 1
-
-    @property
-    def discrete(self) -> bool:
-        return False
+    discrete: ClassVar[bool] = False
+    num_outputs = 1
 
     def __call__(self, outputs: Float[Array, "1 *data"]) -> Distribution:
         return _ContinuousBernoulli(outputs[0], validate_args=False)

@@ -1,4 +1,4 @@
-"""`CountMean`: the log-mean of a count, free or as a share of the row's total; and the check of counts.
+"""`AbstractCounts` and its `CountMean`: the log-mean of a count, free or as a share of the row's total.
 
     free          log mean_d = output_d
     library       log mean_d = log T + output_d - log sum_c e^(output_c),    T = sum of the row's counts
@@ -13,16 +13,20 @@ Source: Lopez et al., Deep generative modeling for single-cell transcriptomics (
 methods, for observed library sizes.
 """
 
+from abc import abstractmethod
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
+from numpyro.distributions import Distribution
 
 from taut.core import InputError
-from taut.models.likelihoods.abstract import refuse_first
+from taut.models.likelihoods.abstract import AbstractLikelihood, refuse_first
 
-__all__ = ["CountMean", "refuse_uncounted"]
+__all__ = ["AbstractCounts", "CountMean"]
 
 # Means are held at e^-80, about 1e-35: a smaller one adds less than that to any log-mass of 0, and
 # its logarithm must stay finite in float32, also for a cell of no proportion.
@@ -74,12 +78,33 @@ class CountMean(eqx.Module):
         return jnp.maximum(log_total + shares, _LOWEST)
 
 
-def refuse_uncounted(x: np.ndarray, *, where: str) -> None:
-    """Raise an `InputError` about the first cell that is not 0, 1, 2, ..."""
-    refuse_first(
-        ~(np.isnan(x) | ((x >= 0) & (x == np.floor(x)) & ~np.isinf(x))),
-        x,
-        where=where,
-        expected="a count 0, 1, 2, ... in every cell",
-        remedy="the likelihood gaussian for reals, or counts before any normalization",
-    )
+class AbstractCounts(AbstractLikelihood):
+    """Counts with one log-mean per cell."""
+
+    discrete: ClassVar[bool] = True
+    num_outputs = 1
+    log_mean: CountMean
+
+    @abstractmethod
+    def at(self, log_mean: Float[Array, "*data"]) -> Distribution:
+        """The distribution of counts with these log-means."""
+
+    def __call__(self, outputs: Float[Array, "1 *data"]) -> Distribution:
+        return self.at(self.log_mean(outputs[0]))
+
+    def given(
+        self,
+        outputs: Float[Array, "1 *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"] | None = None,
+    ) -> Distribution:
+        return self.at(self.log_mean(outputs[0], x, mask))
+
+    def check(self, x: np.ndarray, *, where: str) -> None:
+        refuse_first(
+            ~(np.isnan(x) | ((x >= 0) & (x == np.floor(x)) & ~np.isinf(x))),
+            x,
+            where=where,
+            expected="a count 0, 1, 2, ... in every cell",
+            remedy="the likelihood gaussian for reals, or counts before any normalization",
+        )

@@ -38,6 +38,8 @@ class DiscretizedLogistic(AbstractLikelihood):
     """
 
     name: ClassVar[str] = "discretized-logistic"
+    discrete: ClassVar[bool] = True
+    num_outputs = 2
     levels: int = eqx.field(static=True)
     floor: float = eqx.field(static=True)
 
@@ -47,14 +49,6 @@ class DiscretizedLogistic(AbstractLikelihood):
         if not floor > 0:
             raise InputError("a positive floor", str(floor), "floor=0.0625", where="floor")
         self.levels, self.floor = levels, float(floor)
-
-    @property
-    def num_outputs(self) -> int:
-        return 2
-
-    @property
-    def discrete(self) -> bool:
-        return True
 
     def __call__(self, outputs: Float[Array, "2 *data"]) -> Distribution:
         scale = self.floor / (self.levels - 1) + jax.nn.softplus(outputs[1]) / 2

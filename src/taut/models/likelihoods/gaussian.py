@@ -9,6 +9,7 @@ calibrated decoders, ICML 2021).
 
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -31,18 +32,13 @@ class Gaussian(AbstractLikelihood):
     """
 
     name: ClassVar[str] = "gaussian"
+    discrete: ClassVar[bool] = False
     scale: Scale
+    num_outputs: int = eqx.field(static=True)
 
     def __init__(self, *, shape: tuple[int, ...], scale: str = "model", floor: float = 1e-3):
         self.scale = Scale(scale, shape=shape, floor=floor)
-
-    @property
-    def num_outputs(self) -> int:
-        return 1 + self.scale.num_outputs
-
-    @property
-    def discrete(self) -> bool:
-        return False
+        self.num_outputs = 1 + self.scale.num_outputs
 
     def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:
         scale = jnp.broadcast_to(self.scale(outputs[1:]), outputs.shape[1:])

@@ -11,18 +11,16 @@ Poisson.
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float, Shaped
+from jaxtyping import Array, Float
 from numpyro.distributions import Distribution, NegativeBinomialLogits
 
-from taut.models.likelihoods.abstract import AbstractLikelihood
-from taut.models.likelihoods.counts import CountMean, refuse_uncounted
+from taut.models.likelihoods.counts import AbstractCounts, CountMean
 from taut.models.likelihoods.scale import Scale
 
 __all__ = ["NegativeBinomial"]
 
 
-class NegativeBinomial(AbstractLikelihood):
+class NegativeBinomial(AbstractCounts):
     """Counts with one log-mean per cell.
 
     Arguments:
@@ -33,7 +31,6 @@ class NegativeBinomial(AbstractLikelihood):
     """
 
     name: ClassVar[str] = "negative-binomial"
-    log_mean: CountMean
     inverse_dispersion: Scale
 
     def __init__(
@@ -47,28 +44,6 @@ class NegativeBinomial(AbstractLikelihood):
         self.log_mean = CountMean(library=library, library_size=library_size)
         self.inverse_dispersion = Scale("dimension", shape=shape, floor=floor)
 
-    @property
-    def num_outputs(self) -> int:
-        return 1
-
-    @property
-    def discrete(self) -> bool:
-        return True
-
-    def __call__(self, outputs: Float[Array, "1 *data"]) -> Distribution:
-        return self._at(self.log_mean(outputs[0]))
-
-    def given(
-        self,
-        outputs: Float[Array, "1 *data"],
-        x: Shaped[Array, "*data"],
-        mask: Bool[Array, "*data"] | None = None,
-    ) -> Distribution:
-        return self._at(self.log_mean(outputs[0], x, mask))
-
-    def check(self, x: np.ndarray, *, where: str) -> None:
-        refuse_uncounted(x, where=where)
-
     def options(self) -> dict[str, Any]:
         return {
             "library": self.log_mean.library,
@@ -76,6 +51,6 @@ class NegativeBinomial(AbstractLikelihood):
             "floor": self.inverse_dispersion.floor,
         }
 
-    def _at(self, log_mean: Float[Array, "*data"]) -> Distribution:
+    def at(self, log_mean: Float[Array, "*data"]) -> Distribution:
         r = self.inverse_dispersion(log_mean[None])
         return NegativeBinomialLogits(r, log_mean - jnp.log(r), validate_args=False)

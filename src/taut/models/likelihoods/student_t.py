@@ -9,6 +9,7 @@ s^2 v / (v - 2) is finite.
 
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -35,20 +36,15 @@ class StudentT(AbstractLikelihood):
     """
 
     name: ClassVar[str] = "student-t"
+    discrete: ClassVar[bool] = False
     scale: Scale
     raw_df: Float[Array, ""]
+    num_outputs: int = eqx.field(static=True)
 
     def __init__(self, *, shape: tuple[int, ...], scale: str = "model", floor: float = 1e-3):
         self.scale = Scale(scale, shape=shape, floor=floor)
+        self.num_outputs = 1 + self.scale.num_outputs
         self.raw_df = raw_of(_FIRST_DF - _LOWEST_DF)
-
-    @property
-    def num_outputs(self) -> int:
-        return 1 + self.scale.num_outputs
-
-    @property
-    def discrete(self) -> bool:
-        return False
 
     def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:
         df = positive(self.raw_df, floor=_LOWEST_DF)

@@ -14,31 +14,19 @@ from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import Distribution, ZeroInflatedDistribution
 
 from taut.models.likelihoods.abstract import AbstractLikelihood
+from taut.models.likelihoods.counts import AbstractCounts
 from taut.models.likelihoods.negative_binomial import NegativeBinomial
 from taut.models.likelihoods.poisson import Poisson
 
 __all__ = ["ZeroInflatedNegativeBinomial", "ZeroInflatedPoisson"]
 
 
-class ZeroInflatedPoisson(AbstractLikelihood):
-    """Counts; outputs are the log-rate and the logit of an extra zero.
+class AbstractZeroInflated(AbstractLikelihood):
+    """Counts; outputs are those of the base and the logit of an extra zero."""
 
-    Arguments: see `Poisson`.
-    """
-
-    name: ClassVar[str] = "zero-inflated-poisson"
-    base: Poisson
-
-    def __init__(self, *, library: bool = False, library_size: float = 1e4):
-        self.base = Poisson(library=library, library_size=library_size)
-
-    @property
-    def num_outputs(self) -> int:
-        return 1 + self.base.num_outputs
-
-    @property
-    def discrete(self) -> bool:
-        return True
+    discrete: ClassVar[bool] = True
+    num_outputs = 1 + AbstractCounts.num_outputs
+    base: AbstractCounts
 
     def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:
         return _inflated(self.base(outputs[:-1]), outputs[-1])
@@ -58,14 +46,25 @@ class ZeroInflatedPoisson(AbstractLikelihood):
         return self.base.options()
 
 
-class ZeroInflatedNegativeBinomial(AbstractLikelihood):
+class ZeroInflatedPoisson(AbstractZeroInflated):
+    """Counts; outputs are the log-rate and the logit of an extra zero.
+
+    Arguments: see `Poisson`.
+    """
+
+    name: ClassVar[str] = "zero-inflated-poisson"
+
+    def __init__(self, *, library: bool = False, library_size: float = 1e4):
+        self.base = Poisson(library=library, library_size=library_size)
+
+
+class ZeroInflatedNegativeBinomial(AbstractZeroInflated):
     """Counts; outputs are the log-mean and the logit of an extra zero.
 
     Arguments: see `NegativeBinomial`.
     """
 
     name: ClassVar[str] = "zero-inflated-negative-binomial"
-    base: NegativeBinomial
 
     def __init__(
         self,
@@ -78,31 +77,6 @@ class ZeroInflatedNegativeBinomial(AbstractLikelihood):
         self.base = NegativeBinomial(
             shape=shape, library=library, library_size=library_size, floor=floor
         )
-
-    @property
-    def num_outputs(self) -> int:
-        return 1 + self.base.num_outputs
-
-    @property
-    def discrete(self) -> bool:
-        return True
-
-    def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:
-        return _inflated(self.base(outputs[:-1]), outputs[-1])
-
-    def given(
-        self,
-        outputs: Float[Array, "outputs *data"],
-        x: Shaped[Array, "*data"],
-        mask: Bool[Array, "*data"] | None = None,
-    ) -> Distribution:
-        return _inflated(self.base.given(outputs[:-1], x, mask), outputs[-1])
-
-    def check(self, x: np.ndarray, *, where: str) -> None:
-        self.base.check(x, where=where)
-
-    def options(self) -> dict[str, Any]:
-        return self.base.options()
 
 
 def _inflated(base: Distribution, logit: Float[Array, "*data"]) -> Distribution:
