@@ -15,6 +15,7 @@ from known_models import gauss_hermite, grid
 
 from taut.core import NEG_LOG_Q, AbstractProposal, Datum, Draws, Enumerated
 from taut.guides import AbstractFamily, FullRankGaussian, MeanFieldGaussian
+from taut.models import ProbabilisticPCA
 
 
 class Nodes(AbstractProposal):
@@ -97,6 +98,14 @@ def tabled_data(seed: int = 0, num_rows: int = 30) -> Datum:
     return Datum(x, index=(3 * np.arange(num_rows) + 5)[::-1].astype(np.int32))
 
 
+def unfitted_ppca(num_columns: int, num_factors: int, *, key: Any) -> ProbabilisticPCA:
+    """Loadings from N(0, 1/d), no shift, noise of variance 1."""
+    loadings = jax.random.normal(key, (num_columns, num_factors)) / np.sqrt(num_factors)
+    return ProbabilisticPCA(
+        center=jnp.zeros(num_columns), loadings=loadings, log_variance=jnp.zeros(())
+    )
+
+
 def run(algorithm, rows: Datum, num_steps: int) -> Any:
     """The algorithm's state after steps on all rows at once, and the metrics of the last."""
 
@@ -126,4 +135,5 @@ __all__ = [
     "mean_evidence",
     "run",
     "tabled_data",
+    "unfitted_ppca",
 ]

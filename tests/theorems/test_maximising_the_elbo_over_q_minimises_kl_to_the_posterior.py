@@ -14,7 +14,7 @@ from scipy.stats import entropy
 from taut.bounds import ELBO
 from taut.core import Datum, particles
 from taut.guides import MeanFieldGaussian
-from taut.models import ExponentialNormal, LinearGaussian
+from taut.models import ExponentialNormal, ProbabilisticPCA
 
 
 def test_over_a_family_of_two_parameters_by_enumeration(float64):
@@ -56,7 +56,9 @@ def test_independent_latents_get_the_conditional_variances(float64):
     """Among independent Gaussians, KL(q to p) is lowest at the posterior's mean and at one over the
     diagonal of its precision; KL(p to q) would ask for the marginal variances."""
     weight = np.array([[1.0, 0.8], [0.5, -0.2], [0.9, 1.1]])
-    model = LinearGaussian(jnp.asarray(weight), jnp.zeros(3), jnp.log(0.6))
+    model = ProbabilisticPCA(
+        center=jnp.zeros(3), loadings=jnp.asarray(weight), log_variance=2 * jnp.log(0.6)
+    )
     row = Datum(jnp.array([0.4, -1.0, 0.9]))
     family = MeanFieldGaussian(2)
 

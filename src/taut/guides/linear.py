@@ -1,9 +1,9 @@
-"""Linear encoders: the guide of the linear-Gaussian model.
+"""Linear encoders: the guide of linear factor models.
 
     q(z | x) = N(V x + c, S)        with one covariance S for all data
 
-The mean of a linear-Gaussian posterior is affine in x and its covariance the same for every x, so the
-exact posterior is of this form where S is full. Where S is diagonal, the best q has the posterior's
+The posterior's mean is affine in x and its covariance the same for every x, so the exact posterior is of
+this form where S is full. Where S is diagonal, the best q has the posterior's
 mean and the inverses of the diagonal of its precision for variances.
 """
 
@@ -17,7 +17,7 @@ from taut.core import Datum
 from taut.guides.amortized import AmortizedGuide
 from taut.guides.full_rank import FullRankGaussian
 from taut.guides.mean_field import MeanFieldGaussian
-from taut.models import LinearGaussian
+from taut.models import AbstractFactorModel
 
 __all__ = ["LinearEncoder", "LinearFamily", "best_linear_guide", "linear_guide"]
 
@@ -50,18 +50,18 @@ def linear_guide(data_dim: int, family: LinearFamily, *, key: PRNGKeyArray) -> A
     return AmortizedGuide(LinearEncoder(weight, jnp.zeros(latent_dim), spread), family)
 
 
-def best_linear_guide(model: LinearGaussian, family: LinearFamily) -> AmortizedGuide:
+def best_linear_guide(model: AbstractFactorModel, family: LinearFamily) -> AmortizedGuide:
     """The member of the linear guides with the highest ELBO for every fully observed row, exact.
 
     It is the posterior where the family is full-rank, and where it is mean-field and the columns of W
     are orthogonal; elsewhere it is the member closest to the posterior in KL(q to p).
     """
-    origin = model.posterior(Datum(jnp.zeros_like(model.shift)))
-    weight = jnp.asarray(origin.covariance_matrix) @ model.weight.T / model.noise**2
+    origin = model.posterior(Datum(jnp.zeros_like(model.center)))
+    weight = jnp.asarray(origin.covariance_matrix) @ (model.loadings / model.noise[:, None]).T
     if isinstance(family, MeanFieldGaussian):
         spread = -0.5 * jnp.log(jnp.diagonal(jnp.asarray(origin.precision_matrix)))
     else:
         tril = jnp.asarray(origin.scale_tril)
         lower = tril[jnp.tril_indices(family.latent_dim, -1)]
         spread = jnp.concatenate([jnp.log(jnp.diagonal(tril)), lower])
-    return AmortizedGuide(LinearEncoder(weight, -weight @ model.shift, spread), family)
+    return AmortizedGuide(LinearEncoder(weight, -weight @ model.center, spread), family)

@@ -3,6 +3,7 @@
 from taut.models.chain_model import ChainModel
 from taut.models.exact import (
     AbstractExactModel,
+    AbstractFactorModel,
     FactorAnalysis,
     GaussianMixture,
     LatentClass,
@@ -17,7 +18,6 @@ from taut.models.likelihoods import (
     choose_likelihood,
     make_likelihood,
 )
-from taut.models.linear_gaussian import LinearGaussian
 from taut.models.priors import (
     PRIORS,
     AbstractPrior,
@@ -39,6 +39,7 @@ __all__ = [
     "LIKELIHOODS",
     "PRIORS",
     "AbstractExactModel",
+    "AbstractFactorModel",
     "AbstractLikelihood",
     "AbstractPrior",
     "ChainModel",
@@ -54,7 +55,6 @@ __all__ = [
     "LatentDecoder",
     "LatentVariableModel",
     "LayeredPrior",
-    "LinearGaussian",
     "MixtureOfGaussians",
     "ProbabilisticPCA",
     "ProductPrior",

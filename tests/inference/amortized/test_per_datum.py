@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 from known_models import TableModel
-from nodes import EnumeratedFamily, NodesFamily, mean_evidence, run, tabled_data
+from nodes import EnumeratedFamily, NodesFamily, mean_evidence, run, tabled_data, unfitted_ppca
 from scipy.special import log_softmax
 
 from taut.bounds import ELBO
@@ -15,7 +15,7 @@ from taut.evidence import importance_sampling
 from taut.gradients import AbstractEstimator, Reparameterized, Surrogate
 from taut.guides import FullRankGaussian, MeanFieldGaussian, PerDatumGuide
 from taut.inference.amortized import per_datum
-from taut.models import LinearGaussian
+from taut.models import ProbabilisticPCA
 from taut.training import Loop, train
 
 ROWS = 12
@@ -27,7 +27,7 @@ def decaying(rate=0.1, every=150):
 
 def made(rows, family, **options):
     model = options.pop("model", None)
-    model = LinearGaussian.init(4, 2, key=jax.random.key(1)) if model is None else model
+    model = unfitted_ppca(4, 2, key=jax.random.key(1)) if model is None else model
     return per_datum(
         model,
         PerDatumGuide.start(family, rows),
@@ -45,7 +45,7 @@ def test_each_row_reaches_its_own_posterior(float64):
     rows = tabled_data(num_rows=ROWS)
     # Two columns that point much the same way: the posterior's two latents are correlated.
     weight = jnp.array([[1.0, 0.8], [0.5, -0.2], [0.9, 1.0], [0.0, 0.3]])
-    model = LinearGaussian(weight, jnp.ones(4), jnp.asarray(-0.5))
+    model = ProbabilisticPCA(center=jnp.ones(4), loadings=weight, log_variance=jnp.asarray(-1.0))
     for gaussian in (FullRankGaussian(2), MeanFieldGaussian(2)):
         algorithm = made(rows, NodesFamily(gaussian), model=model)
         _, guide = algorithm.pair(run(algorithm, rows, 2000)[0]).bind()
@@ -98,7 +98,7 @@ def test_with_the_model_it_reaches_the_closed_optimum(inner_steps, float64):
     )
     loop = Loop(num_steps=6000, batch_size=ROWS, seed=0, validate_every=6000)
     state = train(algorithm, rows, loop)
-    known = mean_evidence(LinearGaussian.maximum_likelihood(rows.x, 2), rows)
+    known = mean_evidence(ProbabilisticPCA.maximum_likelihood(rows.x, 2), rows)
     reached = mean_evidence(algorithm.pair(state.inference).model, rows)
     assert known - 1e-5 < reached <= known + 1e-12
 
@@ -146,7 +146,7 @@ def test_a_step_is_that_of_each_row_alone(float64):
     """Against an Optax loop over single rows, with exact gradients."""
     rows = tabled_data(num_rows=3)
     family = NodesFamily(MeanFieldGaussian(2))
-    model = LinearGaussian.init(4, 2, key=jax.random.key(1))
+    model = unfitted_ppca(4, 2, key=jax.random.key(1))
     weight = np.array([1.0, 0.5, 3.0])
     batch = Datum(rows.x, index=rows.index, weight=weight)
     optimizer = optax.sgd(0.05, momentum=0.9)
@@ -215,7 +215,7 @@ def test_a_table_may_start_from_given_features(float64):
 
 def test_the_fitted_guide_serves_the_evidence(float64):
     rows = tabled_data(num_rows=4)
-    model = LinearGaussian.init(4, 2, key=jax.random.key(1))
+    model = unfitted_ppca(4, 2, key=jax.random.key(1))
     algorithm = made(rows, MeanFieldGaussian(2), model=model, bound=ELBO(num_draws=8))
     pair = algorithm.pair(run(algorithm, rows, 500)[0])
     found = importance_sampling(pair, rows, key=jax.random.key(0), num_particles=20)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from nodes import NodesFamily, mean_evidence, run, tabled_data
+from nodes import NodesFamily, mean_evidence, run, tabled_data, unfitted_ppca
 
 from taut.bounds import ELBO
 from taut.core import Datum, InputError, Pair
@@ -22,7 +22,7 @@ from taut.guides import (
 )
 from taut.guides.refined import encoder_features
 from taut.inference.amortized import joint, semi_amortized
-from taut.models import LinearGaussian, Units
+from taut.models import ProbabilisticPCA, Units
 
 MODEL_KEY, GUIDE_KEY = 1, 2
 SAMPLED = ELBO(kl="sampled")
@@ -31,7 +31,7 @@ SAMPLED = ELBO(kl="sampled")
 def pair(refinement, *, exact=True, gaussian=MeanFieldGaussian(2)):  # noqa: B008 - immutable
     start = linear_guide(4, gaussian, key=jax.random.key(GUIDE_KEY))
     amortized = AmortizedGuide(start.encoder, NodesFamily(gaussian)) if exact else start
-    model = LinearGaussian.init(4, 2, key=jax.random.key(MODEL_KEY))
+    model = unfitted_ppca(4, 2, key=jax.random.key(MODEL_KEY))
     return RefinedPair(Pair(model, amortized), refinement)
 
 
@@ -85,7 +85,7 @@ def test_features_are_prepared_as_the_guide_prepares_them(float64):
 def test_the_gradient_passes_through_the_steps(float64):
     """Against central differences in the encoder and in the model; held, the encoder gets none."""
     row = Datum(jnp.asarray(tabled_data().x[0]))
-    parts = (lambda p: p.pair.guide.encoder.bias, lambda p: p.pair.model.shift)
+    parts = (lambda p: p.pair.guide.encoder.bias, lambda p: p.pair.model.center)
     whole = pair(refinement(3))
     start = tuple(where(whole) for where in parts)
 
@@ -129,7 +129,7 @@ def test_training_through_the_steps_reaches_the_closed_optimum(float64):
     rows = tabled_data(num_rows=12)
     algorithm = algorithm_of(pair(refinement(2, rate=0.02)), SAMPLED)
     state, _ = run(algorithm, rows, 2500)
-    known = mean_evidence(LinearGaussian.maximum_likelihood(rows.x, 2), rows)
+    known = mean_evidence(ProbabilisticPCA.maximum_likelihood(rows.x, 2), rows)
     fitted = algorithm.pair(state)
     assert known - 1e-6 < mean_evidence(fitted.pair.model, rows) <= known + 1e-12
     assert gaps(fitted, rows).max() < 1e-6
@@ -140,7 +140,7 @@ def test_training_around_the_steps_comes_within_two_hundredths(float64):
     whole = pair(Refinement(2, optax.sgd(0.02), through=False), exact=False)
     algorithm = algorithm_of(whole, ELBO(num_draws=4))
     fitted = algorithm.pair(run(algorithm, rows, 2500)[0])
-    known = mean_evidence(LinearGaussian.maximum_likelihood(rows.x, 2), rows)
+    known = mean_evidence(ProbabilisticPCA.maximum_likelihood(rows.x, 2), rows)
     assert known - 0.02 < mean_evidence(fitted.pair.model, rows) <= known
     # The encoder was trained, too: it is good before any refinement.
     plain = eqx.tree_at(lambda p: p.pair.guide.family, fitted, NodesFamily(MeanFieldGaussian(2)))
@@ -166,7 +166,7 @@ def test_around_the_steps_each_side_has_the_gradient_of_its_own_bound(float64):
     for a, b, c in zip(*map(jax.tree.leaves, encoders), strict=True):
         np.testing.assert_allclose(b - a, c - a, atol=0.1)
         assert np.abs(b - a).max() > 0.3
-    models = [s.parameters.pair.model.weight for s in (start, moved, by_joint)]
+    models = [s.parameters.pair.model.loadings for s in (start, moved, by_joint)]
     assert np.abs(models[1] - models[2]).max() > 0.3  # the model sees the refined q
 
 

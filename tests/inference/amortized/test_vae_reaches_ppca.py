@@ -4,14 +4,14 @@ import jax
 import numpy as np
 import optax
 import pytest
-from nodes import mean_evidence, tabled_data
+from nodes import mean_evidence, tabled_data, unfitted_ppca
 
 from taut.bounds import ELBO
 from taut.core import Datum, Pair
 from taut.gradients import Reparameterized
 from taut.guides import FullRankGaussian, MeanFieldGaussian, linear_guide
 from taut.inference.amortized import joint
-from taut.models import LinearGaussian
+from taut.models import ProbabilisticPCA
 from taut.training import Loop, train
 
 STEPS = 1500
@@ -21,11 +21,11 @@ STEPS = 1500
 def test_within_two_hundredths_of_a_nat(family):
     rows = tabled_data(num_rows=400)
     rows = Datum(rows.x.astype(np.float32), index=rows.index)
-    best = LinearGaussian.maximum_likelihood(rows.x, 2)
+    best = ProbabilisticPCA.maximum_likelihood(rows.x, 2)
     model_key, guide_key = jax.random.split(jax.random.key(0))
     algorithm = joint(
         Pair(
-            LinearGaussian.init(4, 2, key=model_key),
+            unfitted_ppca(4, 2, key=model_key),
             linear_guide(4, family(2), key=guide_key),
         ),
         ELBO(),

@@ -17,6 +17,7 @@ from nodes import (
     mean_evidence,
     run,
     tabled_data,
+    unfitted_ppca,
 )
 from scipy.integrate import quad
 from scipy.stats import norm
@@ -35,7 +36,7 @@ from taut.inference.amortized import Aggressive, Alternate, joint, variational_e
 from taut.inference.amortized.aggressive import mutual_information
 from taut.inference.amortized.alternation import BOTH, E_STEP, M_STEP
 from taut.inference.amortized.slots import reach
-from taut.models import LinearGaussian
+from taut.models import ProbabilisticPCA
 from taut.training import Loop, Recorder, train
 
 OUTCOMES = Datum(np.array([0, 1, 1, 2, 0, 1]), index=np.arange(6, dtype=np.int32))
@@ -60,7 +61,7 @@ def linear_pair(latent_dim, family):
     model_key, guide_key = jax.random.split(jax.random.key(2))
     start = linear_guide(4, family, key=guide_key)
     return Pair(
-        LinearGaussian.init(4, latent_dim, key=model_key),
+        unfitted_ppca(4, latent_dim, key=model_key),
         EncoderGuide(start.encoder, NodesFamily(family)),
     )
 
@@ -73,7 +74,7 @@ def test_reaches_the_closed_optimum_of_a_linear_gaussian(family, e_steps, float6
     rows = tabled_data()
     algorithm = ascent(linear_pair(family.latent_dim, family), rows, alternation=Alternate(e_steps))
     state, metrics = run(algorithm, rows, 3000)
-    best = LinearGaussian.maximum_likelihood(rows.x, family.latent_dim)
+    best = ProbabilisticPCA.maximum_likelihood(rows.x, family.latent_dim)
     known = mean_evidence(best, rows)
     assert known - 1e-6 < mean_evidence(algorithm.pair(state).model, rows) <= known + 1e-12
     assert known - 1e-6 < float(metrics["bound"]) <= known + 1e-12
@@ -132,7 +133,9 @@ class Shared(AbstractPair):
     scale: Any
 
     def bind(self):
-        model = LinearGaussian(self.weight, self.shift, jnp.zeros(()))
+        model = ProbabilisticPCA(
+            center=self.shift, loadings=self.weight, log_variance=jnp.zeros(())
+        )
         encoder = LinearEncoder(0.5 * self.weight.T, jnp.zeros(2), self.spread)
         return model, AmortizedGuide(encoder, MeanFieldGaussian(2))
 
@@ -352,7 +355,7 @@ def test_aggressive_training_reaches_the_same_optimum(float64):
         Loop(num_steps=2000, batch_size=15, seed=0, validate_every=2000),
         recorder=Recorder(lambda _, metrics, __: phases.extend(metrics["phase"].tolist())),
     )
-    known = mean_evidence(LinearGaussian.maximum_likelihood(rows.x, 1), rows)
+    known = mean_evidence(ProbabilisticPCA.maximum_likelihood(rows.x, 1), rows)
     reached = mean_evidence(algorithm.pair(state.inference).model, rows)
     assert known - 0.02 < reached <= known
     # E-steps first and most of the time, M-steps in between, both together to the end.

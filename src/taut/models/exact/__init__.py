@@ -5,9 +5,9 @@ from taut.models.exact.covariances import COVARIANCES, AbstractCovariance, Covar
 from taut.models.exact.factor import AbstractFactorModel, Scatter
 from taut.models.exact.factor_analysis import FactorAnalysis
 from taut.models.exact.gaussian_mixture import GaussianMixture
+from taut.models.exact.gaussian_statistics import GaussianStatistics
 from taut.models.exact.latent_class import ClassCounts, LatentClass
 from taut.models.exact.mixture import AbstractMixture
-from taut.models.exact.moments import Moments
 from taut.models.exact.one_hot import OneHotCategorical
 from taut.models.exact.ppca import ProbabilisticPCA
 
@@ -21,8 +21,8 @@ __all__ = [
     "CovarianceFloor",
     "FactorAnalysis",
     "GaussianMixture",
+    "GaussianStatistics",
     "LatentClass",
-    "Moments",
     "OneHotCategorical",
     "ProbabilisticPCA",
     "Scatter",

@@ -4,6 +4,10 @@
 
     p(z | x) = N(M^-1 W^T diag(psi)^-1 (x - mu), M^-1),    M = I + W^T diag(psi)^-1 W
 
+Under a Gaussian guide N(m, S) the bound is closed as well:
+
+    ELBO = log N(x; W m + mu, diag(psi)) - tr(diag(psi)^-1 W S W^T) / 2 - KL(N(m, S) to N(0, I))
+
 The rows enter the evidence through their mean and scatter alone, so EM passes over the data once
 (Rubin and Thayer 1982; Tipping and Bishop 1999). W is identified up to a rotation.
 """
@@ -20,6 +24,7 @@ from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, InputError, Terms
+from taut.distributions import closed_kl
 from taut.models.exact.abstract import AbstractExactModel
 
 __all__ = ["AbstractFactorModel", "Scatter"]
@@ -65,14 +70,8 @@ class AbstractFactorModel(AbstractExactModel):
         return self.loadings @ self.loadings.T + jnp.diag(self.noise)
 
     def terms(self, datum: Datum, z: Any) -> Terms:
-        mean = self.loadings @ z + self.center
-        log_p = dist.Normal(mean, jnp.sqrt(self.noise)).log_prob(datum.x.reshape(-1))
-        if datum.mask is not None:
-            log_p = jnp.where(datum.mask.reshape(-1), log_p, 0.0)
-        return {
-            LOG_LIKELIHOOD: jnp.sum(log_p),
-            LOG_PRIOR: jnp.asarray(self.prior().log_prob(z)),
-        }
+        log_likelihood = self._over_observed(datum, self._log_cells(datum, z))
+        return {LOG_LIKELIHOOD: log_likelihood, LOG_PRIOR: jnp.asarray(self.prior().log_prob(z))}
 
     def prior(self) -> Any:
         rank = self.loadings.shape[1]
@@ -110,6 +109,21 @@ class AbstractFactorModel(AbstractExactModel):
         whitened = solve_triangular(factor, deviation, lower=True)
         log_volume = -jnp.sum(jnp.log(jnp.diagonal(factor)))
         return log_volume - 0.5 * (jnp.sum(whitened**2) + observed * _LOG_2PI)
+
+    def elbo(self, datum: Datum, q: dist.Distribution) -> Float[Array, ""]:
+        """The ELBO under a Gaussian q in nats, exact; a lower bound of `log_evidence`.
+
+        Arguments:
+            datum: one row.
+            q: a `MultivariateNormal`, or a `Normal` that is independent over its event, (d,).
+
+        Raises:
+            InputError: another family.
+        """
+        lost = 0.5 * _image_of_spread(self.loadings, q) / self.noise
+        kl = closed_kl(q, self.prior())
+        assert kl is not None  # there is a rule for every pair of Gaussians
+        return self._over_observed(datum, self._log_cells(datum, q.mean) - lost) - kl
 
     def expectation(self) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], Scatter]:
         def expected(x: Array, weight: Array) -> Scatter:
@@ -163,3 +177,28 @@ class AbstractFactorModel(AbstractExactModel):
         shift = statistics.first / statistics.total
         covariance = statistics.second / statistics.total - jnp.outer(shift, shift)
         return self.center + shift, covariance
+
+    def _log_cells(self, datum: Datum, z: Float[Array, " d"]) -> Float[Array, " D"]:
+        """log p(x | z) by cell; of any value where a cell is not observed."""
+        x = datum.x.reshape(-1)
+        if datum.mask is not None:
+            x = jnp.where(datum.mask.reshape(-1), x, self.center)
+        return dist.Normal(self.loadings @ z + self.center, jnp.sqrt(self.noise)).log_prob(x)
+
+    def _over_observed(self, datum: Datum, cells: Float[Array, " D"]) -> Float[Array, ""]:
+        """The sum over the observed cells."""
+        return jnp.sum(cells if datum.mask is None else jnp.where(datum.mask.reshape(-1), cells, 0))
+
+
+def _image_of_spread(loadings: Float[Array, "D d"], q: dist.Distribution) -> Float[Array, " D"]:
+    """The diagonal of W S W^T for the covariance S of q."""
+    if isinstance(q, dist.MultivariateNormal):
+        return jnp.sum((loadings @ jnp.asarray(q.scale_tril)) ** 2, axis=1)
+    if isinstance(q, dist.Independent) and isinstance(q.base_dist, dist.Normal):
+        return loadings**2 @ q.variance
+    raise InputError(
+        "a Gaussian guide",
+        type(q).__name__,
+        "a MultivariateNormal, or a Normal with `.to_event(1)`",
+        where="elbo",
+    )

@@ -21,8 +21,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.core import Datum
 from taut.models.exact.covariances import COVARIANCES, AbstractCovariance, CovarianceFloor
+from taut.models.exact.gaussian_statistics import GaussianStatistics, per_row
 from taut.models.exact.mixture import AbstractMixture, log_weights
-from taut.models.exact.moments import Moments, per_row
 
 __all__ = ["ROUNDING", "GaussianMixture"]
 
@@ -92,43 +92,45 @@ class GaussianMixture(AbstractMixture):
         noise = jax.random.normal(key, self._means.shape[1:], self._means.dtype)
         return self.mean(z) + (factor @ noise).reshape(self.shape or -1)
 
-    def expectation(self) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], Moments]:
+    def expectation(
+        self,
+    ) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], GaussianStatistics]:
         constants, origin = self._constants() + self.log_pi, self._origin()
         coefficients = self.covariance.coefficients(self._scale, self._means - origin)
         inverse, cancels = self.covariance.inverse(self._scale), self._cancels()
 
-        def product(x: Array, weight: Array) -> Moments:
+        def product(x: Array, weight: Array) -> GaussianStatistics:
             features = self.covariance.features(x.reshape(len(x), -1) - origin)
             log_joint = self.covariance.kernel(coefficients, features) + constants
             r, log_evidence = _responsibilities(log_joint, weight)
-            return Moments(*self.covariance.moments(features, r), log_evidence)
+            return GaussianStatistics(*self.covariance.moments(features, r), log_evidence)
 
-        def centred(x: Array, weight: Array) -> Moments:
+        def centred(x: Array, weight: Array) -> GaussianStatistics:
             differences = x.reshape(len(x), 1, -1) - self._means
             whitened = self.covariance.whitened(inverse, differences)
             log_joint = constants - 0.5 * jnp.sum(whitened**2, axis=2)
             r, log_evidence = _responsibilities(log_joint, weight)
             first = jnp.einsum("nk,nkd->kd", r, differences)
             second = self.covariance.second(differences, r)
-            return Moments(jnp.sum(r, axis=0), first, second, log_evidence)
+            return GaussianStatistics(jnp.sum(r, axis=0), first, second, log_evidence)
 
         if self._wide:
             return centred
         return lambda x, weight: jax.lax.cond(cancels, centred, product, x, weight)
 
-    def assigned(self, x: Float[Array, "N ..."], r: Float[Array, "N K"]) -> Moments:
+    def assigned(self, x: Float[Array, "N ..."], r: Float[Array, "N K"]) -> GaussianStatistics:
         features = self.covariance.features(x.reshape(len(x), -1) - self._origin())
         count, first, second = self.covariance.moments(features, r)
         shift = self._reference() - self._origin()
         second = self.covariance.moved(second, count, first, shift)
         first = first - count[:, None] * shift
-        return Moments(count, first, second, jnp.full((), jnp.nan))
+        return GaussianStatistics(count, first, second, jnp.full((), jnp.nan))
 
-    def rebased(self, statistics: Moments, model: Any) -> Moments:
+    def rebased(self, statistics: GaussianStatistics, model: Any) -> GaussianStatistics:
         count, first, second, log_evidence = statistics
         shift = model._reference() - self._reference()
         second = self.covariance.moved(second, count, first, shift)
-        return Moments(count, first - count[:, None] * shift, second, log_evidence)
+        return GaussianStatistics(count, first - count[:, None] * shift, second, log_evidence)
 
     def floor(
         self, strength: float, *, added: float, spread: Float[Array, "..."], num_rows: float
@@ -146,7 +148,9 @@ class GaussianMixture(AbstractMixture):
             added=jnp.asarray(added, known.dtype),
         )
 
-    def maximized(self, statistics: Moments, floor: CovarianceFloor) -> "GaussianMixture":
+    def maximized(
+        self, statistics: GaussianStatistics, floor: CovarianceFloor
+    ) -> "GaussianMixture":
         count, first, second, _ = statistics
         shift = per_row(count, first)
         # About the new means, the scatter loses the part that belongs to the move of the means.
@@ -172,7 +176,9 @@ class GaussianMixture(AbstractMixture):
         sound = (variances > rounding.reshape(-1)) & (pivots > smallest)  # False for NaN
         return ~jnp.all(sound, axis=1)
 
-    def held_by_floor(self, statistics: Moments, floor: CovarianceFloor) -> Bool[Array, " K"]:
+    def held_by_floor(
+        self, statistics: GaussianStatistics, floor: CovarianceFloor
+    ) -> Bool[Array, " K"]:
         """Components whose variances the floor sets rather than their rows, in every column."""
         count, first, second, _ = statistics
         scatter = self.covariance.moved(second, count, first, per_row(count, first))

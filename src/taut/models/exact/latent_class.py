@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core import Datum, InputError
+from taut.models.exact.gaussian_statistics import per_row
 from taut.models.exact.mixture import AbstractMixture, log_weights
-from taut.models.exact.moments import per_row
 
 __all__ = ["ClassCounts", "LatentClass"]
 

@@ -10,12 +10,19 @@ With eigenvalues l_1 >= ... >= l_D and eigenvectors U of the rows' covariance S,
 
     W'       = S W (sigma^2 I + M^-1 W^T S W)^-1
     sigma'^2 = tr(S - S W M^-1 W'^T) / D
+
+At the optimum with R = I the columns of W lie along the principal axes, W^T W is diagonal, and so is the
+posterior's covariance: a linear encoder with a diagonal covariance attains the same bound as one with a
+full covariance, and the bound is tight there (Lucas, Tucker, Grosse and Norouzi 2019).
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from taut.core import InputError
 from taut.models.exact.factor import AbstractFactorModel, Scatter
 
 __all__ = ["ProbabilisticPCA"]
@@ -54,6 +61,49 @@ class ProbabilisticPCA(AbstractFactorModel):
         loadings = jnp.linalg.solve((variance * eye + inner).T, image.T).T
         rest = jnp.trace(covariance) - jnp.sum(jnp.linalg.solve(m, image.T).T * loadings)
         return self._floored(center, loadings, rest / self.center.shape[0], floor)
+
+    @classmethod
+    def maximum_likelihood(
+        cls, x: Float[Array | np.ndarray, "N D"], num_factors: int
+    ) -> "ProbabilisticPCA":
+        """The global maximum of the mean evidence over rows, exact; computed in float64.
+
+        Arguments:
+            x: rows, every cell observed.
+            num_factors: d, from 1 to D - 1.
+
+        Raises:
+            InputError: cells that are not finite; d out of range; rows that lie in d dimensions, so
+                that sigma = 0 and the evidence is unbounded.
+        """
+        rows = np.asarray(x, np.float64)
+        size = rows.shape[1]
+        if not 1 <= num_factors < size:
+            raise InputError(
+                f"1 to {size - 1} factors for {size} columns", f"{num_factors}", "fewer",
+                where="num_factors",
+            )  # fmt: skip
+        if rows.shape[0] == 0 or not np.isfinite(rows).all():
+            raise InputError(
+                "rows of finite numbers", "none, or cells that are not finite",
+                "dropping or imputing them", where="x",
+            )  # fmt: skip
+        with jax.enable_x64(True):
+            start = cls(
+                center=jnp.asarray(rows.mean(axis=0)),
+                loadings=jnp.zeros((size, num_factors)),
+                log_variance=jnp.zeros(()),
+            )
+            statistics = start.expected(jnp.asarray(rows), jnp.ones(len(rows)))
+            best = start.closed_form(statistics, jnp.zeros(size))
+            largest = float(jnp.linalg.eigvalsh(statistics.second / len(rows))[-1])
+        if not np.exp(best.log_variance) > size * np.finfo(np.float64).eps * largest:
+            raise InputError(
+                f"rows that vary in more than {num_factors} dimensions",
+                "rows without a residual, whose evidence is unbounded",
+                "fewer factors or more rows", where="x",
+            )  # fmt: skip
+        return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), float), best)
 
     def closed_form(self, statistics: Scatter, floor: Float[Array, " D"]) -> "ProbabilisticPCA":
         """The maximum-likelihood model, with R = I: columns of W by falling variance."""

@@ -1,4 +1,4 @@
-"""`Moments`: weighted sums of 1, x - c and (x - c)(x - c)^T per component, about reference points c.
+"""Sufficient statistics of Gaussians: sums of 1, x - c and (x - c)(x - c)^T about reference points c.
 
     mean        = c + first / count
     covariance  = second / count - (first / count)(first / count)^T
@@ -11,11 +11,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ["Moments", "per_row"]
+__all__ = ["GaussianStatistics", "per_row"]
 
 
-class Moments(NamedTuple):
-    """Moments of K components over D columns.
+class GaussianStatistics(NamedTuple):
+    """Expected sufficient statistics of K Gaussians over D columns.
 
     Attributes:
         total: sum of the responsibilities, (K,).
