@@ -40,7 +40,7 @@ from taut.evidence import importance_sampling
 from taut.gradients import Reparameterized
 from taut.guides import FlowPosterior
 from taut.inference.compiled_steps import compiled_steps
-from taut.inference.posterior import minibatch
+from taut.inference.posterior import stochastic_vi
 from taut.models.program import LogJoint
 from taut.networks import MLP
 from taut.transforms import (
@@ -233,7 +233,7 @@ def potential(name: str, k: int, grid: Path) -> dict[str, Any]:
     }
 
 
-class Weighed(NamedTuple):
+class WeightedDraws(NamedTuple):
     """A flow and the log-weights of its draws, nats, (DRAWS,)."""
 
     flow: FlowPosterior
@@ -241,11 +241,11 @@ class Weighed(NamedTuple):
 
 
 def annealed(target: Potential, k: int, key: int) -> FlowPosterior:
-    """Ascent of the ELBO of exp(-heat U) as heat rises to 1, then with falling step sizes."""
+    """GuideFit of the ELBO of exp(-heat U) as heat rises to 1, then with falling step sizes."""
     model, datum = program(target)
     flow_key, run_key = jax.random.split(jax.random.key(key))
     flow = FlowPosterior(2, f"planar:{k}", scale_tril=START_SCALE * jnp.eye(2), key=flow_key)
-    algorithm = minibatch(
+    algorithm = stochastic_vi(
         model, flow, datum.x, key=run_key, step_size=HEATING[0][1], num_draws=BATCH_DRAWS,
         estimator=Reparameterized(),
     )  # fmt: skip
@@ -257,12 +257,12 @@ def annealed(target: Potential, k: int, key: int) -> FlowPosterior:
     return algorithm.pair(state).bind()[1]
 
 
-def weighed(target: Potential, flow: FlowPosterior, key: int) -> Weighed:
+def weighed(target: Potential, flow: FlowPosterior, key: int) -> WeightedDraws:
     """Draws of a flow under the target itself."""
     model, datum = program(target)
     z, log_q = jax.jit(lambda f, k: f.sample_and_log_prob(k, DRAWS))(flow, jax.random.key(~key))
     log_joint = jax.jit(jax.vmap(lambda one: total(model.terms(datum, one))))(z)
-    return Weighed(flow, np.asarray(log_joint - log_q))
+    return WeightedDraws(flow, np.asarray(log_joint - log_q))
 
 
 def program(target: Potential) -> tuple[LogJoint, Datum]:

@@ -19,8 +19,8 @@ import numpy as np  # noqa: E402
 from trajectory import Clock, Recorder, write  # noqa: E402
 
 import taut  # noqa: E402
-from taut.inference.posterior import Gaussian, GaussianAscent, LogDensity  # noqa: E402
-from taut.inference.posterior.gaussian_ascent import ascend  # noqa: E402
+from taut.inference.posterior import Gaussian, GaussianFamily, LogDensity  # noqa: E402
+from taut.inference.posterior.gaussian_family import ascend  # noqa: E402
 
 IMPORTS = time.perf_counter() - IMPORTS
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -72,7 +72,7 @@ def places(model):
 def steps_per_second(fitted, diagonal: bool, loc) -> tuple[int, float]:
     """Draws a step, and steps a second once compiled, of a climb that only its step size ends."""
     log_density = LogDensity(fitted.model, fitted.datum)
-    ascent = GaussianAscent(log_density, fitted.model.dim, diagonal=diagonal)
+    ascent = GaussianFamily(log_density, fitted.model.dim, diagonal=diagonal)
     draws = ascent.draws(np.random.default_rng(0), _SIZE)
     start, best = Gaussian(loc, _NARROW * np.eye(len(loc))), 0.0
     for _ in range(_LOOPS + 1):  # the first one compiles

@@ -188,7 +188,7 @@ def _draw(fitted: "Posterior", folder: Path, precision_nats: float) -> None:
         figures.bound_trace(
             folder / "bound.png",
             steps=np.asarray([r.num_steps for r in fitted.trace]),
-            won=np.asarray([r.stretch for r in fitted.trace]),
+            won=np.asarray([r.stochastic for r in fitted.trace]),
             precision_nats=precision_nats,
             **column,
         )

@@ -12,10 +12,9 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from taut.bounds import AbstractBound
 from taut.core import Datum, Estimate, InputError, Pair, as_key
 from taut.evidence import Evidence, Moments, expected_bound, importance_sampling
-from taut.inference.posterior import Round, Starts
-from taut.inference.posterior.natural import Natural
+from taut.inference.posterior import MultiStart, Round
 from taut.inference.posterior.verdict import Verdict
-from taut.models.program import AbstractProgram
+from taut.models.program import AbstractProgram, NamedValues
 
 __all__ = ["Posterior"]
 
@@ -47,7 +46,7 @@ class Posterior:
         weights: their smoothed weights, which add up to 1, (K,).
     """
 
-    natural: Natural
+    natural: NamedValues
     guide: Any
     family: str
     layers: str
@@ -60,7 +59,7 @@ class Posterior:
     resampled: Moments
     verdict: Verdict
     trace: tuple[Round, ...]
-    starts: Starts | None
+    starts: MultiStart | None
     notes: tuple[str, ...]
     seconds: dict[str, float]
     num_guide: int

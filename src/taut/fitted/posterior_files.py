@@ -135,8 +135,8 @@ def _structure(posterior: Posterior) -> dict[str, Any]:
 def _plate(posterior: Posterior) -> str | None:
     """The plate by whose rows the latents stand in z."""
     model = posterior.model
-    rows = model.reading.rows if isinstance(model, NumPyroProgram) else None
-    return None if rows is None else rows.plate
+    plate = model.reading.plate if isinstance(model, NumPyroProgram) else None
+    return None if plate is None else plate.name
 
 
 def _plain(value: float) -> float | str:

@@ -28,10 +28,9 @@ from taut.guides import (
     MeanFieldGaussian,
 )
 from taut.inference.posterior import Round
-from taut.inference.posterior.natural import Natural
 from taut.inference.posterior.targets import program_of
 from taut.inference.posterior.verdict import Verdict
-from taut.models.program import AbstractProgram, NumPyroProgram
+from taut.models.program import AbstractProgram, NamedValues, NumPyroProgram
 from taut.runs import RunFolder, read_structure
 
 __all__ = ["load_posterior"]
@@ -104,7 +103,7 @@ def _natural(
     data: Mapping[str, Any] | None,
     support: Mapping[str, Any] | None,
     where: str,
-) -> Natural:
+) -> NamedValues:
     """The program of all rows, its latents placed as they were, and its data.
 
     Raises:
@@ -121,7 +120,7 @@ def _natural(
             f"the program that was fitted, with the latents {_latents(wanted)}", _latents(found),
             f"{known['program']} with its data", where=where,
         )  # fmt: skip
-    return Natural.of(model, datum)
+    return NamedValues.of(model, datum)
 
 
 def _latents(sites: list[tuple[str, list[int]]]) -> str:

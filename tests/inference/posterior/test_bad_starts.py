@@ -1,4 +1,4 @@
-"""What `taut.infer` says where nothing can be climbed, and starts near the bulk by Pathfinder."""
+"""What `taut.infer` says where nothing can be fitted, and starts near the bulk by Pathfinder."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 import pytest
 from numpyro.distributions import constraints
 from targets import types_unchecked
-from test_gaussian_ascent import CENTRE, DIM, PRECISION, Formula, Quadratic
+from test_gaussian_family import CENTRE, DIM, PRECISION, Formula, Quadratic
 
 import taut
 from taut.core import Datum, InputError, RunError

@@ -15,9 +15,9 @@ from targets import RATE_RATE, RATE_SHAPE, gamma_poisson, normal_log_prob
 
 from taut.core import Datum
 from taut.evidence import weighted_moments
-from taut.inference.posterior import Gaussian, GaussianAscent, LogDensity
+from taut.inference.posterior import Gaussian, GaussianFamily, LogDensity
 from taut.inference.posterior.verdict import BELIEVE, DOUBT, RESAMPLE, judge
-from taut.inference.posterior.weighing import weigh
+from taut.inference.posterior.weighted_draws import weighted_draws
 from taut.models.program import LogJoint
 
 REPLICATIONS, DRAWS = 200, 1000
@@ -79,18 +79,18 @@ class Replications:
         program, datum = LogJoint.of(model.log_joint, model.support, {"y": jnp.asarray(y)})
         self.dim, self.density = program.dim, LogDensity(program, datum)
 
-    def fit(self) -> tuple[np.ndarray, GaussianAscent, Gaussian]:
+    def fit(self) -> tuple[np.ndarray, GaussianFamily, Gaussian]:
         """True parameters, and the full-rank guide of their data."""
         truth, y = self.model.simulate(self.generator)
-        ascent = GaussianAscent(self.density.of(Datum(x={"y": jnp.asarray(y)})), self.dim)
+        family = GaussianFamily(self.density.of(Datum(x={"y": jnp.asarray(y)})), self.dim)
         start = Gaussian(np.zeros(self.dim), 0.3 * np.eye(self.dim))
-        coarse = ascent.maximise(start, ascent.draws(self.generator, 4), tolerance=0.1)
-        fine = ascent.maximise(coarse.guide, ascent.draws(self.generator, 8), tolerance=0.01)
-        return truth, ascent, fine.guide
+        coarse = family.maximise(start, family.draws(self.generator, 4), tolerance=0.1)
+        fine = family.maximise(coarse.point, family.draws(self.generator, 8), tolerance=0.01)
+        return truth, family, fine.point
 
-    def weighed(self, ascent: GaussianAscent, guide: Gaussian):
+    def weighed(self, family: GaussianFamily, guide: Gaussian):
         """Weighted draws of a guide, its moments raw and resampled, and the verdict."""
-        found = weigh(ascent, guide, count=DRAWS, generator=self.generator)
+        found = weighted_draws(family, guide, count=DRAWS, generator=self.generator)
         values = self.model.natural(found.z)
         raw = weighted_moments(values[: found.num_guide])
         resampled = weighted_moments(values, found.weights)
@@ -107,8 +107,8 @@ def test_intervals_of_the_resampled_draws_cover_at_their_rate(name, float64):
     replications = Replications(MODELS[name])
     inside = narrow = 0
     for _ in range(REPLICATIONS):
-        truth, ascent, guide = replications.fit()
-        _, resampled, _ = replications.weighed(ascent, guide)
+        truth, family, guide = replications.fit()
+        _, resampled, _ = replications.weighed(family, guide)
         low, middle, high = resampled.quantiles.T
         inside += (low < truth) & (truth < high)
         narrow += (middle + 0.7 * (low - middle) < truth) & (truth < middle + 0.7 * (high - middle))
@@ -124,12 +124,12 @@ def test_a_wrong_guide_is_caught_by_the_verdict(name, float64):
     replications, wrong, shifted = Replications(MODELS[name]), [], []
     errors = []
     for _ in range(20):
-        _, ascent, guide = replications.fit()
+        _, family, guide = replications.fit()
         far = Gaussian(guide.mean + 5 * guide.scale, guide.tril / 3)
         near = Gaussian(guide.mean + 0.5 * guide.scale, guide.tril)
-        wrong.append(replications.weighed(ascent, far)[2])
-        raw, resampled, said = replications.weighed(ascent, near)
-        exact = replications.weighed(ascent, guide)[1]
+        wrong.append(replications.weighed(family, far)[2])
+        raw, resampled, said = replications.weighed(family, near)
+        exact = replications.weighed(family, guide)[1]
         error = np.hypot(resampled.mean_error, exact.mean_error)
         errors.append([(m.mean - exact.mean) / error for m in (resampled, raw)])
         shifted.append(said)

@@ -1,4 +1,4 @@
-"""`taut.infer` with a flow: a bent posterior that no Gaussian holds, and how stretches of steps stop."""
+"""`taut.infer` with a flow: a bent posterior that no Gaussian holds, and how stages of steps stop."""
 
 from typing import Any
 
@@ -9,23 +9,25 @@ import pytest
 from targets import normal_log_prob
 
 import taut
-from taut.api import inferring
 from taut.core import Estimate, InputError, particles
 from taut.fitted.posterior_files import posterior_facts
 from taut.guides import FlowPosterior
 from taut.inference.posterior import (
-    Ascent,
+    Candidate,
     Gaussian,
-    GaussianAscent,
+    GaussianFamily,
+    GuideChoice,
+    GuideFit,
     LogDensity,
+    PosteriorOptions,
     Round,
     Whitened,
-    climb_in_stretches,
-    climbing,
+    averaged_sgd,
+    candidate,
+    choose_guide,
+    posterior_fit,
 )
-from taut.inference.posterior.climbing import Climb
-from taut.inference.posterior.guide_choice import GuideChoice, choose_guide
-from taut.inference.posterior.weighing import Weighed
+from taut.inference.posterior.weighted_draws import WeightedDraws
 from taut.models.program import LogJoint
 
 
@@ -83,17 +85,19 @@ def test_the_flow_is_a_guide_like_any_other(posterior, float64):
 def test_the_guide_whose_draws_weigh_more_evenly_is_kept(flow, gaussian, kept, monkeypatch):
     unknown = Estimate(0.0, "none")
     weighed = {
-        name: Weighed(np.zeros((1, 1)), 1, np.ones(1), unknown, unknown, khat, khat, 0.7, 20.0, ess)
+        name: WeightedDraws(
+            np.zeros((1, 1)), 1, np.ones(1), unknown, unknown, khat, khat, 0.7, 20.0, ess
+        )
         for name, (ess, khat) in (("flow", flow), ("gaussian", gaussian))
     }
-    monkeypatch.setattr(inferring, "weigh", lambda _, guide, **__: weighed[guide])
+    monkeypatch.setattr(posterior_fit, "weighted_draws", lambda _, guide, **__: weighed[guide])
     found: Any = [
-        Climb(choice, None, Ascent(name, unknown, unknown, (), True), None)  # pyright: ignore
+        Candidate(choice, None, GuideFit(name, unknown, unknown, (), True), None)  # pyright: ignore
         for choice, name in (
             (GuideChoice("flow", layers="planar:8"), "flow"), (GuideChoice("full-rank"), "gaussian")
         )
     ]  # fmt: skip
-    chosen, best, notes = inferring._chosen(
+    chosen, best, notes = posterior_fit._best_weighed(
         found[0]._replace(rival=found[1]), 1, np.random.default_rng(0)
     )
     assert chosen.fitted.guide == ("flow" if kept else "gaussian")
@@ -110,19 +114,24 @@ def test_a_density_of_many_passes_is_announced(layers, says, monkeypatch):
     gaussian = Gaussian(np.zeros(6), np.eye(6))
     rounds = (Round(1, 10, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0),)
     flow = FlowPosterior(6, layers, key=jax.random.key(0))
-    begun: Any = Climb(
-        GuideChoice("full-rank"), GaussianAscent(LogDensity(model, datum), 6),
-        Ascent(gaussian, unknown, unknown, rounds, True), None,
+    begun: Any = Candidate(
+        GuideChoice("full-rank"), GaussianFamily(LogDensity(model, datum), 6),
+        GuideFit(gaussian, unknown, unknown, rounds, True), None,
     )  # fmt: skip
-    later = Ascent(flow, unknown, unknown, rounds, True)
-    monkeypatch.setattr(climbing, "climbed", lambda *_: begun)
-    monkeypatch.setattr(climbing, "ascend_flow", lambda *_, **__: later)
-    wishes = climbing.Wishes(0.1, 1, "random")
+    later = GuideFit(flow, unknown, unknown, rounds, True)
+    monkeypatch.setattr(candidate, "fit_guide", lambda *_: begun)
+    monkeypatch.setattr(candidate, "flow_vi", lambda *_, **__: later)
     choice = GuideChoice("flow", layers=layers)
-    found = climbing._flow(choice, model, datum, np.random.default_rng(0), wishes)
+    found = candidate._flow(
+        choice, model, datum, np.random.default_rng(0), PosteriorOptions(num_starts=1)
+    )
     assert [r.num_steps for r in found.fitted.rounds] == [10, 20]
     assert found.rival is begun
-    note = ("the density of iaf:1 at a given z takes 6 passes",) if says else ()
+    note = (
+        ("iaf:1 takes 6 passes through its layers to evaluate the density of a given z",)
+        if says
+        else ()
+    )
     assert found.notes == note
 
 
@@ -152,24 +161,24 @@ def test_whitening_is_a_change_of_variables(float64):
     assert not white.subsampled
 
 
-def stretched(moves, values, **wishes):
-    """A climb whose stretches end at given numbers, with the step sizes that it took."""
+def in_stages(moves, values, **wishes):
+    """A fit whose stages end at given numbers, with the step sizes that it took."""
     sizes = []
 
     def advance(number, size):
         sizes.append(size)
         return moves[number]
 
-    climbed = climb_in_stretches(
+    fitted = averaged_sgd(
         advance, values, step_size=1.0, precision_nats=0.1, num_draws=1, clock=lambda: 0.0, **wishes
     )
-    return climbed, sizes
+    return fitted, sizes
 
 
-def test_stretches_stop_when_two_in_a_row_gain_little():
-    noise = np.array([1.0, 2.0, 4.0])  # common to all stretches: it is no part of a gain
+def test_stages_stop_when_two_in_a_row_gain_little():
+    noise = np.array([1.0, 2.0, 4.0])  # common to all stages: it is no part of a gain
     moves = [1.0, 1.5, 1.55, 1.56, 9.0]
-    found, sizes = stretched(moves, lambda q: q + noise, start=0.0)
+    found, sizes = in_stages(moves, lambda q: q + noise, start=0.0)
     assert found.converged
     assert [r.gain for r in found.rounds] == pytest.approx([1.0, 0.5, 0.05, 0.01])
     assert sizes == [1.0, 1.0, 1.0, 0.5]
@@ -178,14 +187,14 @@ def test_stretches_stop_when_two_in_a_row_gain_little():
     assert [r.num_steps for r in found.rounds] == [500, 1000, 1500, 2000]
 
 
-def test_stretches_that_lose_are_not_kept_and_one_that_gains_again_goes_on():
+def test_stages_that_lose_are_not_kept_and_one_that_gains_again_goes_on():
     moves = [1.0, 0.5, 2.0, 1.9, 2.01, 9.0]
-    found, sizes = stretched(moves, lambda q: q + np.zeros(3))
+    found, sizes = in_stages(moves, lambda q: q + np.zeros(3))
     # Each against the best so far; a loss is little gain, but not twice in a row.
     assert [r.gain for r in found.rounds[1:]] == pytest.approx([-0.5, 1.0, -0.1, 0.01])
     assert found.guide == 2.01
     assert sizes == [1.0, 1.0, 0.5, 0.5, 0.25]
-    lost, sizes = stretched([np.nan] * 100, lambda q: np.full(3, -np.inf), start=0.0)
+    lost, sizes = in_stages([np.nan] * 100, lambda q: np.full(3, -np.inf), start=0.0)
     assert not lost.converged
     assert min(sizes) < 1e-4
 
@@ -194,7 +203,7 @@ def test_a_gain_within_its_error_halves_the_step_and_does_not_stop():
     def value(q):
         return np.array([0.0, 1.0, -1.0]) * (q % 2) + 0.2 * q
 
-    found, sizes = stretched([1.0, 2.0, 3.0, *[4.0] * 9], value, start=0.0)
+    found, sizes = in_stages([1.0, 2.0, 3.0, *[4.0] * 9], value, start=0.0)
     assert sizes[:3] == [1.0, 0.5, 0.25]
     assert found.guide == 4.0
 

@@ -23,7 +23,7 @@ from targets import (
 import taut
 from taut.core import Datum, InputError, particles
 from taut.guides import StructuredGuide
-from taut.inference.posterior import minibatch_ascent
+from taut.inference.posterior import minibatch_vi
 
 COUNTS = np.array([2.0, 0.0, 3.0, 1.0])
 
@@ -118,7 +118,7 @@ def test_minibatches_reach_the_evidence_of_a_conjugate_program():
     exact = multivariate_normal(np.zeros(6), covariance).logpdf(y)
     evidence, elbo = found.estimates["log_evidence"], found.estimates["elbo"]
     assert abs(evidence.value - exact) < 5 * evidence.mc_error
-    # The posterior is in the guide's family, so nothing but the ascent's precision is lost.
+    # The posterior is in the guide's family, so nothing but the optimization's precision is lost.
     assert exact - elbo.value < 0.1 + 5 * elbo.mc_error
     assert found.verdict.verdict != "do not believe"
 
@@ -131,7 +131,7 @@ def rows_of_a_mean(y):
 
 def test_minibatches_of_a_shared_latent_reach_the_posterior_from_some_of_the_rows(monkeypatch):
     """Newton's method sees 20 of 300 rows, whose mean is four standard deviations away."""
-    monkeypatch.setattr(minibatch_ascent, "_PILOT", 20)
+    monkeypatch.setattr(minibatch_vi, "_PILOT", 20)
     y = np.random.default_rng(0).normal(1.0, 1.0, 300)
     found = taut.infer(
         rows_of_a_mean, data={"y": y}, subsample={"rows": 10}, num_starts=1, num_draws=1000
@@ -190,7 +190,7 @@ def test_minibatch_densities_average_to_the_whole(float64):
     [
         ({"guide": "dense"}, r"^guide: expected a guide in full-rank, .*, got 'dense'\. Try full-rank"),
         ({"guide": "structured"}, r"^guide: expected the structured guide with a subsampled plate"),
-        ({"precision_nats": 0.0}, r"^precision_nats: expected a positive precision, got 0\.0\. Try 0"),
+        ({"precision_nats": 0.0}, r"^precision_nats: expected a positive number of nats, got 0\.0\."),
         ({"num_starts": 0}, r"^num_starts: expected at least one start, got 0\. Try 4"),
         ({"num_draws": 5}, r"^num_draws: expected at least 100 draws, got 5\. Try 10000"),
         ({"precision": "half"}, r"^precision: expected float32 or float64, got 'half'\. Try float64"),

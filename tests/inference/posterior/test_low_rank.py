@@ -1,16 +1,16 @@
-"""Low-rank guides against Gaussian targets whose optimum is in the family, and the ascent beneath."""
+"""Low-rank guides against Gaussian targets whose optimum is in the family, and the L-BFGS beneath."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_gaussian_ascent import Formula, Quadratic
+from test_gaussian_family import Formula, Quadratic
 
 import taut
 from taut.core import Datum, InputError, RunError, as_proposal
-from taut.inference.posterior import Gaussian, GaussianAscent, LogDensity, LowRank, LowRankAscent
+from taut.inference.posterior import Gaussian, GaussianFamily, LogDensity, LowRank, LowRankFamily
 from taut.inference.posterior.guide_choice import choose_guide
-from taut.inference.posterior.lbfgs import rise
-from taut.inference.posterior.low_rank_climb import average
+from taut.inference.posterior.lbfgs import lbfgs
+from taut.inference.posterior.low_rank import low_rank_objective
 
 DIM, RANK = 7, 2
 CENTRE = np.arange(DIM) * 10.0
@@ -35,45 +35,45 @@ def target(float64):
 
 @pytest.fixture
 def start(target):
-    ascent = GaussianAscent(target, DIM, diagonal=True)
-    draws = ascent.draws(np.random.default_rng(0), 8)
+    family = GaussianFamily(target, DIM, diagonal=True)
+    draws = family.draws(np.random.default_rng(0), 8)
     begin = Gaussian(np.zeros(DIM), 0.1 * np.eye(DIM))
-    return ascent.maximise(begin, draws, tolerance=1e-6).guide
+    return family.maximise(begin, draws, tolerance=1e-6).point
 
 
 def test_the_optimum_on_a_gaussian_of_that_rank_is_the_gaussian(target, start):
-    ascent = LowRankAscent(target, DIM, RANK)
-    draws = ascent.draws(np.random.default_rng(1), 4)
-    found = ascent.maximise(ascent.start(start, draws), draws, tolerance=1e-12)
+    family = LowRankFamily(target, DIM, RANK)
+    draws = family.draws(np.random.default_rng(1), 4)
+    found = family.maximise(family.start(start, draws), draws, tolerance=1e-12)
     assert found.converged
     # The balanced draws have second moment c I instead of I, which scales the optimum by 1 / c.
-    tril = np.sqrt(np.mean(draws**2)) * found.guide.dense.tril
+    tril = np.sqrt(np.mean(draws**2)) * found.point.dense.tril
     scale = np.sqrt(np.diagonal(COVARIANCE))
     np.testing.assert_allclose(
         (tril @ tril.T) / scale / scale[:, None], COVARIANCE / scale / scale[:, None], atol=1e-5
     )
-    np.testing.assert_allclose((found.guide.mean - CENTRE) / scale, 0, atol=1e-5)
+    np.testing.assert_allclose((found.point.mean - CENTRE) / scale, 0, atol=1e-5)
     planted = start.tril @ start.tril.T
     assert np.abs(planted / scale / scale[:, None] - np.eye(DIM)).max() > 0.5
 
 
 def test_the_start_has_the_directions_that_mean_field_lacks(target, start):
     """Without them, the guide is the mean-field optimum."""
-    ascent = LowRankAscent(target, DIM, RANK)
-    draws = ascent.draws(np.random.default_rng(2), 4)
-    begun = ascent.start(start, draws)
-    value = ascent.value(begun, draws)
-    best = ascent.maximise(begun, draws, tolerance=1e-9).value
+    family = LowRankFamily(target, DIM, RANK)
+    draws = family.draws(np.random.default_rng(2), 4)
+    begun = family.start(start, draws)
+    value = family.value(begun, draws)
+    best = family.maximise(begun, draws, tolerance=1e-9).value
     without = begun._replace(factor=1e-3 * begun.factor)
-    lost_by_mean_field = best - ascent.value(without, draws)
+    lost_by_mean_field = best - family.value(without, draws)
     assert best - value < lost_by_mean_field / 2
 
 
 def test_gradients_are_those_of_the_average(target):
-    ascent, generator = LowRankAscent(target, DIM, RANK), np.random.default_rng(3)
-    draws = ascent.draws(generator, 2)
+    family, generator = LowRankFamily(target, DIM, RANK), np.random.default_rng(3)
+    draws = family.draws(generator, 2)
     guide = LowRank(CENTRE + 0.1, np.full(DIM, 0.3), generator.normal(size=(DIM, RANK)))
-    function = average(target, guide, draws)
+    function = low_rank_objective(target, guide, draws)
     x = 0.1 * generator.normal(size=DIM * (RANK + 2))
     along, step = generator.normal(size=x.shape), 1e-5
     difference = (function(x + step * along)[0] - function(x - step * along)[0]) / (2 * step)
@@ -82,12 +82,12 @@ def test_gradients_are_those_of_the_average(target):
 
 def test_the_guide_has_the_density_of_its_gaussian(target):
     generator = np.random.default_rng(4)
-    ascent = LowRankAscent(target, DIM, RANK)
+    family = LowRankFamily(target, DIM, RANK)
     guide = LowRank(CENTRE, generator.uniform(0.1, 2, DIM), generator.normal(size=(DIM, RANK)))
-    z = ascent.sample(guide, generator, 3)
-    q = as_proposal(ascent.guide(guide)(Datum(CENTRE)))
+    z = family.sample(guide, generator, 3)
+    q = as_proposal(family.guide(guide)(Datum(CENTRE)))
     minted = [-q.terms(jnp.asarray(one))["-log_q"] for one in z]
-    np.testing.assert_allclose(minted, ascent.log_q(guide, z), rtol=1e-8)
+    np.testing.assert_allclose(minted, family.log_q(guide, z), rtol=1e-8)
 
 
 def test_the_valley_of_rosenbrock_is_walked_to_its_end():
@@ -96,11 +96,11 @@ def test_the_valley_of_rosenbrock_is_walked_to_its_end():
         value = (1 - a) ** 2 + 100 * (b - a**2) ** 2
         return -value, np.array([2 * (1 - a) + 400 * a * (b - a**2), -200 * (b - a**2)])
 
-    found = rise(negative, np.array([-1.2, 1.0]), tolerance=1e-12, max_steps=200)
+    found = lbfgs(negative, np.array([-1.2, 1.0]), tolerance=1e-12, max_steps=200)
     assert found.converged
-    np.testing.assert_allclose(found.x, 1.0, atol=1e-5)
+    np.testing.assert_allclose(found.point, 1.0, atol=1e-5)
     assert found.first == pytest.approx(-24.2)
-    assert not rise(negative, np.array([-1.2, 1.0]), tolerance=1e-12, max_steps=10).converged
+    assert not lbfgs(negative, np.array([-1.2, 1.0]), tolerance=1e-12, max_steps=10).converged
 
 
 @pytest.mark.parametrize(
@@ -161,20 +161,20 @@ def test_mean_field_goes_on_where_newton_stops(float64):
     dim = 64
     precision = np.eye(dim) - 0.999 * np.ones((dim, dim)) / dim
     density = LogDensity(Quadratic(precision), Datum(np.arange(dim) * 1.0))
-    ascent = GaussianAscent(density, dim, diagonal=True)
-    draws = ascent.draws(np.random.default_rng(5), 2)
+    family = GaussianFamily(density, dim, diagonal=True)
+    draws = family.draws(np.random.default_rng(5), 2)
     begin = Gaussian(np.zeros(dim), 0.1 * np.eye(dim))
-    found = ascent.maximise(begin, draws, tolerance=1e-9)
+    found = family.maximise(begin, draws, tolerance=1e-9)
     assert found.converged
-    variance = np.mean(draws**2) * np.diagonal(found.guide.tril) ** 2
+    variance = np.mean(draws**2) * np.diagonal(found.point.tril) ** 2
     np.testing.assert_allclose(variance, 1 / np.diagonal(precision), rtol=1e-4)
-    np.testing.assert_allclose(found.guide.mean, np.arange(dim), atol=1e-3)
+    np.testing.assert_allclose(found.point.mean, np.arange(dim), atol=1e-3)
 
 
 def test_a_flat_direction_is_said_to_be_improper_by_quasi_newton_too(float64):
     density = LogDensity(Formula(lambda z: -0.5 * z[0] ** 2), Datum(0.0))
-    ascent = LowRankAscent(density, 2, 1)
-    draws = ascent.draws(np.random.default_rng(0), 2)
+    family = LowRankFamily(density, 2, 1)
+    draws = family.draws(np.random.default_rng(0), 2)
     begin = LowRank(np.ones(2), np.full(2, 0.1), np.full((2, 1), 0.05))
     with pytest.raises(RunError, match=r"^improper posterior: .* coordinate 1 of z widens"):
-        ascent.maximise(begin, draws, tolerance=0.01)
+        family.maximise(begin, draws, tolerance=0.01)

@@ -13,7 +13,7 @@ from taut.bounds import ELBO
 from taut.core import NEG_LOG_Q, AbstractProposal, Datum, Draws, InputError, equal_mass, particles
 from taut.guides import StructuredGuide
 from taut.inference.compiled_steps import compiled_steps
-from taut.inference.posterior import Anchored, Whitened, minibatch
+from taut.inference.posterior import SVRG, Whitened, stochastic_vi
 from taut.models.program import NumPyroProgram
 
 N, B = 5, 2
@@ -144,7 +144,7 @@ def test_an_anchored_minibatch_is_unbiased_and_its_noise_falls_with_the_distance
     @jax.jit
     def by_batch(z):
         gradient = jax.grad(lambda at: whole.log_joint(datum, at))(anchor)
-        anchored = Anchored(model, anchor, gradient)
+        anchored = SVRG(model, anchor, gradient)
 
         def both(m, index):
             batch = Datum(x=datum.x, index=index)
@@ -154,7 +154,7 @@ def test_an_anchored_minibatch_is_unbiased_and_its_noise_falls_with_the_distance
         batches = jnp.asarray(BATCHES)
         return every(anchored, batches), every(model, batches), both(whole, None)
 
-    assert Anchored(model, anchor, anchor).subsampled
+    assert SVRG(model, anchor, anchor).subsampled
     for z, ratio in ((anchor, 1e-12), (anchor + 0.01, 0.1), (anchor + 2.0, np.inf)):
         (values, gradients), (_, plain), (value, gradient) = by_batch(z)
         np.testing.assert_allclose(np.mean(values), value, rtol=1e-12)
@@ -216,8 +216,8 @@ def test_steps_gather_rows_and_copy_nothing(program, copies, float64):
     data = {"x": rng.normal(size=(rows, 2)), "y": rng.normal(size=rows)}
     model, datum = NumPyroProgram.of(program, data, subsample={"rows": 10})
     guide = StructuredGuide.start(jnp.zeros(2), rows, 0)
-    white = Whitened(Anchored(model, jnp.zeros(2), jnp.zeros(2)), jnp.zeros(2), jnp.eye(2))
-    algorithm = minibatch(white, guide, datum.x, key=jax.random.key(0), step_size=0.1)
+    white = Whitened(SVRG(model, jnp.zeros(2), jnp.zeros(2)), jnp.zeros(2), jnp.eye(2))
+    algorithm = stochastic_vi(white, guide, datum.x, key=jax.random.key(0), step_size=0.1)
     numbers = np.arange(rows, dtype=np.int32)
     steps = compiled_steps(algorithm).lower(
         algorithm.init(), Datum(x=numbers, index=numbers), np.zeros((500, 10), np.int32), 500

@@ -1,52 +1,61 @@
-"""Everything that `taut.infer` climbs with: guides for the posterior of one program."""
+"""The posterior of one program, fitted as `taut.infer` does: guides, optimizers, starts, verdict."""
 
-from taut.inference.posterior.averaged_sgd import STRETCH, climb_in_stretches
-from taut.inference.posterior.drawable import AbstractDrawable
-from taut.inference.posterior.flow_draws import FlowDraws
+from taut.inference.posterior.averaged_sgd import STAGE_STEPS, averaged_sgd
+from taut.inference.posterior.candidate import Candidate, fit_guide
+from taut.inference.posterior.family import AbstractFamily
+from taut.inference.posterior.flow_family import FlowFamily
 from taut.inference.posterior.gaussian import Gaussian
-from taut.inference.posterior.gaussian_ascent import GaussianAscent
-from taut.inference.posterior.laplace import Laplace, laplace
+from taut.inference.posterior.gaussian_family import GaussianFamily
+from taut.inference.posterior.guide_choice import GUIDES, GuideChoice, choose_guide
+from taut.inference.posterior.guide_fit import GuideFit, Round
+from taut.inference.posterior.laplace import LaplaceApproximation, laplace
 from taut.inference.posterior.log_density import LogDensity
-from taut.inference.posterior.low_rank_ascent import LowRankAscent
-from taut.inference.posterior.low_rank_climb import LowRank
-from taut.inference.posterior.multi_start import Start, Starts, best_start
+from taut.inference.posterior.low_rank import LowRank
+from taut.inference.posterior.low_rank_family import LowRankFamily
+from taut.inference.posterior.multi_start import MultiStart, Start, multi_start
+from taut.inference.posterior.optimum import Optimum
 from taut.inference.posterior.options import PosteriorOptions
 from taut.inference.posterior.pathfinder import pathfinder
+from taut.inference.posterior.posterior_fit import PosteriorFit, fit_posterior
 from taut.inference.posterior.sample_average import (
-    AbstractAscent,
-    Ascended,
-    Ascent,
-    Round,
-    sample_average,
+    AbstractSampleAverageFamily,
+    sample_average_approximation,
 )
-from taut.inference.posterior.stochastic_vi import MinibatchState, minibatch
-from taut.inference.posterior.svrg import Anchored
+from taut.inference.posterior.stochastic_vi import StochasticVIState, stochastic_vi
+from taut.inference.posterior.svrg import SVRG
 from taut.inference.posterior.whitened import Whitened
 
 __all__ = [
-    "STRETCH",
-    "AbstractAscent",
-    "AbstractDrawable",
-    "Anchored",
-    "Ascended",
-    "Ascent",
-    "FlowDraws",
+    "GUIDES",
+    "STAGE_STEPS",
+    "SVRG",
+    "AbstractFamily",
+    "AbstractSampleAverageFamily",
+    "Candidate",
+    "FlowFamily",
     "Gaussian",
-    "GaussianAscent",
-    "Laplace",
+    "GaussianFamily",
+    "GuideChoice",
+    "GuideFit",
+    "LaplaceApproximation",
     "LogDensity",
     "LowRank",
-    "LowRankAscent",
-    "MinibatchState",
+    "LowRankFamily",
+    "MultiStart",
+    "Optimum",
+    "PosteriorFit",
     "PosteriorOptions",
     "Round",
     "Start",
-    "Starts",
+    "StochasticVIState",
     "Whitened",
-    "best_start",
-    "climb_in_stretches",
+    "averaged_sgd",
+    "choose_guide",
+    "fit_guide",
+    "fit_posterior",
     "laplace",
-    "minibatch",
+    "multi_start",
     "pathfinder",
-    "sample_average",
+    "sample_average_approximation",
+    "stochastic_vi",
 ]

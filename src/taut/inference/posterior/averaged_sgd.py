@@ -1,16 +1,16 @@
-"""The stopping rule of stochastic ascent: what a stretch of steps gains on common draws.
+"""Averaged stochastic gradient ascent with a stopping rule: what a stage of steps gains on common draws.
 
-One stretch is 500 steps at one step size; its guide is the mean of their iterates. Stretches are
-compared on all data and common draws, so that neither the choice of rows nor most of the draws
-stands between them:
+One stage is 500 steps at one step size; its guide is the mean of their iterates (Polyak and Juditsky
+1992). Stages are compared on all data and common draws, so that neither the choice of rows nor most of
+the draws stands between them:
 
-    gain_j = mean over replicates r of  f_r(q_j) - f_r(q_{j-1}),       f_r the whole bound on draws r
+    gain_j = mean over replicates r of  f_r(q_j) - f_r(q_{j-1}),       f_r the whole ELBO on draws r
 
-A stretch that gains less than the precision, with its standard error, or that loses, halves the
-step size. The excess of iterates is of the order of the step size, so after a halving that gains g
-the later ones promise g together: the ascent stops when two stretches in a row, with a halving
-between, gain less than the precision. (Welandawe, Andersen, Vehtari and Huggins 2024 stop by the
-same extrapolation, from the iterates' own stationarity.)
+A stage that gains less than the precision, with its standard error, or that loses, halves the step
+size. The excess of iterates is of the order of the step size, so after a halving that gains g the
+later ones promise g together: optimization stops when two stages in a row, with a halving between,
+gain less than the precision. (Welandawe, Andersen, Vehtari and Huggins 2024 stop by the same
+extrapolation, from the iterates' own stationarity.)
 """
 
 import time
@@ -22,17 +22,17 @@ from jaxtyping import Float
 from scipy.special import stdtrit
 
 from taut.core import Estimate
-from taut.inference.posterior.sample_average import Ascent, Round
+from taut.inference.posterior.guide_fit import GuideFit, Round
 
-__all__ = ["STRETCH", "climb_in_stretches"]
+__all__ = ["STAGE_STEPS", "averaged_sgd"]
 
-STRETCH = 500  # steps; Adam's longest memory is a hundred
+STAGE_STEPS = 500  # Adam's longest memory is a hundred
 _LEAST_SIZE = 1e-5  # of the first step size
-_MOST_STRETCHES = 200
+_MOST_STAGES = 200
 _QUANTILE = 0.95
 
 
-def climb_in_stretches(
+def averaged_sgd(
     advance: Callable[[int, float], Any],
     value: Callable[[Any], Float[np.ndarray, " R"]],
     *,
@@ -41,14 +41,14 @@ def climb_in_stretches(
     precision_nats: float,
     num_draws: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> Ascent:
-    """Climb until stretches gain less than the precision.
+) -> GuideFit:
+    """Run stages until they gain less than the precision.
 
     Arguments:
-        advance: (number of the stretch, step size) -> the guide of the stretch after those before.
-        value: the whole bound of a guide on the common draws, one for each replicate, nats.
-        start: a guide to improve on; None where the first stretch's is the first that counts.
-        step_size: of the first stretch.
+        advance: (number of the stage, step size) -> the averaged guide of the stage after those before.
+        value: the whole ELBO of a guide on the common draws, one for each replicate, nats.
+        start: a guide to improve on; None where the first stage's is the first that counts.
+        step_size: of the first stage.
         precision_nats: of the gain.
         num_draws: in each replicate, for the record.
         clock: seconds.
@@ -56,7 +56,7 @@ def climb_in_stretches(
     began, size, quiet, rounds = clock(), step_size, 0, []
     best, before = start, None if start is None else np.asarray(value(start), np.float64)
     gain, gain_error = np.inf, np.inf
-    while quiet < 2 and len(rounds) < _MOST_STRETCHES and size > _LEAST_SIZE * step_size:
+    while quiet < 2 and len(rounds) < _MOST_STAGES and size > _LEAST_SIZE * step_size:
         found = advance(len(rounds), size)
         after = np.asarray(value(found), np.float64)
         t = float(stdtrit(len(after) - 1, _QUANTILE))
@@ -70,12 +70,12 @@ def climb_in_stretches(
             best, before = found, after
         rounds.append(
             Round(
-                num_draws, STRETCH * (len(rounds) + 1), float(np.nan), *_mean_and_error(after),
+                num_draws, STAGE_STEPS * (len(rounds) + 1), float(np.nan), *_mean_and_error(after),
                 gain, gain_error, clock() - began,
             )
         )  # fmt: skip
     bound, error = _mean_and_error(before) if before is not None else (np.nan, np.nan)
-    return Ascent(
+    return GuideFit(
         best,
         Estimate(bound, "lower", error, unit="nats"),
         Estimate(max(gain, 0.0), "none", gain_error, unit="nats"),

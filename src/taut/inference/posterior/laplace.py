@@ -2,8 +2,9 @@
 
 Newton ascent in coordinates that the last curvature whitens; H is the central difference of the
 gradient in those, which needs no second program beside the log-density and its gradient. Its error
-is of the order of the square of the step. Directions of negative curvature are climbed by its size,
-and reported where they remain: z then has no mode there, and the guide is damped to a proper one.
+is of the order of the square of the step. In directions of negative curvature the step is that of its
+size; where such directions remain they are reported, since z has no mode there, and the guide is damped
+to a proper one.
 """
 
 from typing import NamedTuple
@@ -14,17 +15,17 @@ from jaxtyping import Float
 from taut.inference.posterior.gaussian import Gaussian, improper
 from taut.inference.posterior.log_density import LogDensity
 
-__all__ = ["Laplace", "laplace"]
+__all__ = ["LaplaceApproximation", "laplace"]
 
 _STEP = (
     1e-3  # of the differences, in standard deviations: the cube root of float64's rounding is 6e-6
 )
 _FLOOR = 1e-6  # of curvature, relative to the last whitening
-_RUNAWAY = 1e12  # standard deviation of a guide that widens without end
+_UNBOUNDED = 1e12  # standard deviation of a guide that widens without end
 
 
-class Laplace(NamedTuple):
-    """A mode with its curvature.
+class LaplaceApproximation(NamedTuple):
+    """A mode with its curvature, as a Gaussian.
 
     Attributes:
         guide: the Gaussian.
@@ -45,8 +46,8 @@ def laplace(
     *,
     tolerance: float = 1e-6,
     max_steps: int = 200,
-) -> Laplace:
-    """Climb to a mode.
+) -> LaplaceApproximation:
+    """The approximation at the mode that Newton's method reaches from a start.
 
     Arguments:
         log_density: log p(x, z).
@@ -85,6 +86,6 @@ def laplace(
                 break
         tril = tril @ np.linalg.cholesky((vectors / size) @ vectors.T)
         found = Gaussian(mean, tril)
-        if negative and found.scale.max() > _RUNAWAY:
+        if negative and found.scale.max() > _UNBOUNDED:
             raise improper(found, float(values[0]))
-    return Laplace(Gaussian(mean, tril), step, negative, converged)
+    return LaplaceApproximation(Gaussian(mean, tril), step, negative, converged)

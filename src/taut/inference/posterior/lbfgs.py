@@ -1,4 +1,4 @@
-"""L-BFGS ascent of a smooth function, for families of guides that have no Newton step of their own.
+"""L-BFGS ascent of a smooth function, for families of guides without a natural-gradient step.
 
     x <- x + t p,       p = B grad f(x),    B from the last m pairs of moves and changes of gradients
 
@@ -16,30 +16,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["Risen", "rise"]
+from taut.inference.posterior.optimum import Optimum
+
+__all__ = ["lbfgs"]
 
 _PAIRS = 20
 _RISE, _SLOPE = 1e-4, 0.9  # of the Wolfe conditions
 _TRIES = 30  # evaluations along one direction
 _FIRST = 0.1  # length of the first step, in units of x
-
-
-class Risen(NamedTuple):
-    """Where an ascent ended.
-
-    Attributes:
-        x: (n,).
-        first: f at the start.
-        value: f at x.
-        num_steps: evaluations of f and its gradient.
-        converged: whether the decrement fell below the tolerance.
-    """
-
-    x: Float[np.ndarray, " n"]
-    first: float
-    value: float
-    num_steps: int
-    converged: bool
 
 
 class _Point(NamedTuple):
@@ -48,13 +32,13 @@ class _Point(NamedTuple):
     gradient: np.ndarray
 
 
-def rise(
+def lbfgs(
     function: Callable[[np.ndarray], tuple[float, np.ndarray]],
     start: Float[np.ndarray, " n"],
     *,
     tolerance: float,
     max_steps: int,
-) -> Risen:
+) -> Optimum:
     """Maximise from a start.
 
     Arguments:
@@ -62,6 +46,9 @@ def rise(
         start: x with a finite f; in units in which f varies about equally with each entry.
         tolerance: of the decrement, in units of f.
         max_steps: evaluations at most.
+
+    Returns:
+        the optimum; converged if the decrement fell below the tolerance.
     """
     here = _Point(start, *function(start))
     first, steps, quiet = here.value, 1, 0
@@ -71,7 +58,7 @@ def rise(
         slope = float(along @ here.gradient)
         quiet = quiet + 1 if 0.5 * slope < tolerance and (pairs or slope == 0) else 0
         if quiet == 2 or slope == 0:
-            return Risen(here.x, first, here.value, steps, True)
+            return Optimum(here.x, first, here.value, steps, True)
         there, tries = _searched(function, here, along, slope)
         steps += tries
         if there is None:
@@ -80,7 +67,7 @@ def rise(
         if move @ change > 1e-12 * np.linalg.norm(move) * np.linalg.norm(change):
             pairs.append((move, change))
         here = there
-    return Risen(here.x, first, here.value, steps, False)
+    return Optimum(here.x, first, here.value, steps, False)
 
 
 def _direction(gradient: np.ndarray, pairs: deque[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

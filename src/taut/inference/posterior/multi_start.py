@@ -1,6 +1,6 @@
-"""Several starts, the failed ones drawn again, and which of them won.
+"""Multi-start: several starting points, the failed ones drawn again, and which of them was best.
 
-Each start climbs a coarse sample average, then one that all share; all are then judged on common
+Each start maximises a coarse sample average, then one that all share; all are then compared on common
 fresh draws, so that differences between them have small errors:
 
     margin of start s over start t = mean over replicates of  f_r(q_s) - f_r(q_t)
@@ -12,22 +12,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from taut.core import Estimate, RunError
-from taut.inference.posterior.sample_average import AbstractAscent
+from taut.inference.posterior.sample_average import AbstractSampleAverageFamily
 
-__all__ = ["Start", "Starts", "best_start"]
+__all__ = ["MultiStart", "Start", "multi_start"]
 
-_COARSE = 2  # size of the draws that starts climb
-_JUDGED = 8  # size of the draws that they are judged on
+_COARSE = 2  # size of the draws of the first maximisation
+_COMPARED = 8  # size of the draws of the second, and of the comparison
 _REPLICATES = 4
 _ATTEMPTS = 10  # per start that is wanted
 
 
 class Start(NamedTuple):
-    """One start that climbed.
+    """One start after optimization.
 
     Attributes:
-        guide: where it ended.
-        behind: how much lower its bound is than the winner's on the same draws, nats.
+        guide: the fitted guide.
+        behind: how much lower its ELBO is than the winner's on the same draws, nats.
         distance: how far its mean lies from the winner's, in the winner's standard deviations.
     """
 
@@ -36,13 +36,13 @@ class Start(NamedTuple):
     distance: float
 
 
-class Starts(NamedTuple):
-    """All starts.
+class MultiStart(NamedTuple):
+    """All starts after optimization.
 
     Attributes:
-        winner: number of the start with the highest bound.
-        starts: those that climbed.
-        num_failed: those whose bound was not finite, or ran into such, and that were drawn again.
+        winner: position of the start with the highest ELBO.
+        starts: those whose ELBO is finite.
+        num_failed: those whose ELBO was or became not finite, and that were drawn again.
         num_steps: evaluations of sample averages and their gradients.
     """
 
@@ -57,53 +57,53 @@ class Starts(NamedTuple):
         return self.starts[self.winner].guide
 
 
-def best_start(
-    ascent: AbstractAscent,
+def multi_start(
+    family: AbstractSampleAverageFamily,
     start: Callable[[int], Any],
     generator: np.random.Generator,
     *,
     num_starts: int,
     precision_nats: float,
-) -> Starts:
-    """Climb from several starts and keep the highest.
+) -> MultiStart:
+    """Optimize from several starts.
 
     Arguments:
-        ascent: the family.
+        family: of the guides.
         start: from the number of an attempt to a guide.
         generator: of all draws.
         num_starts: starts wanted.
-        precision_nats: of the coarse climbs.
+        precision_nats: of the coarse maximisation.
 
     Raises:
-        RunError: no start has a finite bound.
+        RunError: no start has a finite ELBO.
     """
     guides, failed, steps, attempt = [], 0, 0, 0
-    fine = ascent.draws(generator, _JUDGED)
+    shared = family.draws(generator, _COMPARED)
     while len(guides) < num_starts and attempt < _ATTEMPTS * num_starts:
-        draws = ascent.draws(generator, _COARSE)
-        coarse = ascent.maximise(start(attempt), draws, tolerance=precision_nats)
-        climbed = ascent.maximise(coarse.guide, fine, tolerance=0.25 * precision_nats)
-        attempt, steps = attempt + 1, steps + coarse.num_steps + climbed.num_steps
-        if np.isfinite(climbed.value):
-            guides.append(climbed.guide)
+        draws = family.draws(generator, _COARSE)
+        rough = family.maximise(start(attempt), draws, tolerance=precision_nats)
+        finer = family.maximise(rough.point, shared, tolerance=0.25 * precision_nats)
+        attempt, steps = attempt + 1, steps + rough.num_steps + finer.num_steps
+        if np.isfinite(finer.value):
+            guides.append(finer.point)
         else:
             failed += 1
     if not guides:
         raise RunError(
-            "a start with a finite bound",
+            "a starting point with a finite ELBO",
             f"none in {attempt}",
-            "data and parameters that have a positive density together, or a start of your own",
+            "init='pathfinder', or a program that gives its data a positive density",
             where="starts",
         )
-    common = [ascent.draws(generator, _JUDGED) for _ in range(_REPLICATES)]
-    values = np.array([[ascent.value(guide, draws) for draws in common] for guide in guides])
+    common = [family.draws(generator, _COMPARED) for _ in range(_REPLICATES)]
+    values = np.array([[family.value(guide, draws) for draws in common] for guide in guides])
     with np.errstate(invalid="ignore"):
         winner = int(np.argmax(np.nan_to_num(values.mean(axis=1), nan=-np.inf)))
         behind = values[winner] - values
-    return Starts(
+    return MultiStart(
         winner,
         tuple(
-            Start(guide, _estimate(row), ascent.distance(guide, guides[winner]))
+            Start(guide, _estimate(row), family.distance(guide, guides[winner]))
             for guide, row in zip(guides, behind, strict=True)
         ),
         failed,

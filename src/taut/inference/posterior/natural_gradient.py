@@ -1,4 +1,4 @@
-"""Newton ascent of a Gaussian's sample-average ELBO, as one compiled loop.
+"""Natural-gradient ascent of a Gaussian's sample-average ELBO, as one compiled loop.
 
     f(m, L) = (1/K) sum_k log p(x, m + L e_k) + sum_j log L_jj + (d/2) log(2 pi e),       e_k fixed
 
@@ -16,8 +16,8 @@ rho. It is halved until f rises. A has the curvature of every pair of coordinate
 guide moves its mean by a Newton step too, and its scales by the diagonal alone. Nothing depends on
 the scale of z.
 
-The draws stand in a buffer of fixed capacity, of which the loop reads as many chunks as are filled:
-one program serves any number of them, and the log-density is compiled once.
+The draws stand in a buffer of fixed capacity (`DrawBuffer`), of which the loop reads as many chunks as
+are filled.
 
 Sources: Opper and Archambeau 2009 (stationarity); Khan and Rue 2023, section 3 (natural gradients).
 """
@@ -33,52 +33,22 @@ from jaxtyping import Array, Bool, Float, Int
 
 from taut.core.compiling import quick_jit
 
-__all__ = ["Climbed", "Filled", "climb"]
+__all__ = ["NaturalGradientResult", "natural_gradient_ascent"]
 
 _LEAST, _MOST = 0.1, 100.0  # of precision in one step: scales grow by 3 or shrink by 10
 _RADIUS = 3.0  # standard deviations per coordinate that the mean moves in one step
 _REACH = 1e6  # factor on both limits at most, quadrupled by every full step
 _LEAST_STEP = 1e-8
-_RUNAWAY = 1e12  # how far one direction widens, at the limit step after step, before it is endless
-_SPREAD = 1e3  # widening, half of it in the last half of the steps, that is more than a slow climb
-_CHUNK = 128  # draws at once at most
-_FIRST_CELLS = 2**16  # numbers in the buffer, unless the first draws need more
-_GROWTH = 8  # of the buffer that has become too small
+_UNBOUNDED = (
+    1e12  # how far one direction widens, at the limit step after step, before it is endless
+)
+_SPREAD = (
+    1e3  # widening, half of it in the last half of the steps, that is more than slow convergence
+)
 
 
-class Filled(NamedTuple):
-    """Draws in a buffer.
-
-    Attributes:
-        chunks: (C, W, d); what is left of the last chunk in use repeats its last draw.
-        num_draws: K.
-    """
-
-    chunks: Float[np.ndarray, "C W d"]
-    num_draws: int
-
-    @classmethod
-    def of(cls, draws: Float[np.ndarray, "K d"], most: int) -> "Filled":
-        """Draws in the smallest buffer of the ladder that holds them.
-
-        Arguments:
-            draws: e_k, (K, d).
-            most: draws at once that memory allows.
-        """
-        num_draws, d = draws.shape
-        # 16 d draws, what most climbs see, are whole chunks.
-        width = min(-(-16 * d // -(-16 * d // _CHUNK)), most)
-        needed, capacity = -(-num_draws // width), max(_FIRST_CELLS // (width * d), 1)
-        while capacity < needed:
-            capacity *= _GROWTH
-        buffer = np.zeros((capacity * width, d), draws.dtype)
-        buffer[:num_draws] = draws
-        buffer[num_draws : needed * width] = draws[-1]
-        return cls(buffer.reshape(capacity, width, d), num_draws)
-
-
-class Climbed(NamedTuple):
-    """Where a climb ended.
+class NaturalGradientResult(NamedTuple):
+    """Where natural-gradient ascent ended.
 
     Attributes:
         mean: (d,).
@@ -87,7 +57,7 @@ class Climbed(NamedTuple):
         value: f at the end.
         num_steps: evaluations of f and its gradient.
         converged: whether the decrement fell below the tolerance.
-        runaway: whether f rises without end along a direction that only widens.
+        unbounded: whether f rises without end along a direction that only widens.
         curvature: eigenvalues of the symmetric part of -A at the end, (d,).
         directions: its eigenvectors, in columns, (d, d).
     """
@@ -98,7 +68,7 @@ class Climbed(NamedTuple):
     value: Float[Array, ""]
     num_steps: Int[Array, ""]
     converged: Bool[Array, ""]
-    runaway: Bool[Array, ""]
+    unbounded: Bool[Array, ""]
     curvature: Float[Array, " d"]
     directions: Float[Array, "d d"]
 
@@ -131,10 +101,10 @@ class _State(NamedTuple):
     widened: Array
     steps: Array
     halfway: Array
-    runaway: Array
+    unbounded: Array
 
 
-def _climb(
+def _ascent(
     log_joint: Callable,
     arrays: Any,
     mean: Float[Array, " d"],
@@ -145,7 +115,7 @@ def _climb(
     max_steps: Int[Array, ""],
     *,
     diagonal: bool,
-) -> Climbed:
+) -> NaturalGradientResult:
     """Maximise f from N(mean, L L^T).
 
     Arguments:
@@ -153,7 +123,7 @@ def _climb(
         arrays: its second argument.
         mean: (d,).
         tril: L, (d, d); diagonal if `diagonal`.
-        chunks: as in `Filled`.
+        chunks: as in `DrawBuffer`.
         num_draws: K.
         tolerance: of the decrement, nats.
         max_steps: evaluations of f at most; with 1 nothing moves.
@@ -166,7 +136,7 @@ def _climb(
 
     def going(state: _State) -> Array:
         moving = jnp.isfinite(state.value) & (state.steps < max_steps) & (state.rho > _LEAST_STEP)
-        moving &= (state.model.decrement >= tolerance) & ~state.runaway
+        moving &= (state.model.decrement >= tolerance) & ~state.unbounded
         return (state.steps == 0) | moving
 
     def step(state: _State) -> _State:
@@ -198,7 +168,7 @@ def _climb(
             jnp.where(starting, tried.value, state.first),
             rho, reach, widened, steps,
             jnp.where(steps <= max_steps // 2, _width(here), state.halfway),
-            (widened > _RUNAWAY) | flat,
+            (widened > _UNBOUNDED) | flat,
         )  # fmt: skip
 
     one, zero = jnp.ones((), mean.dtype), jnp.zeros((), mean.dtype)
@@ -208,23 +178,23 @@ def _climb(
     end = jax.lax.while_loop(going, step, _State(
         start, start, unknown, low, low, one, one, one, jnp.zeros((), int), zero, zero > 0,
     ))  # fmt: skip
-    converged = jnp.isfinite(end.value) & (end.model.decrement < tolerance) & ~end.runaway
+    converged = jnp.isfinite(end.value) & (end.model.decrement < tolerance) & ~end.unbounded
     width = _width(end.here)
     spreading = (width > 2 * end.halfway) & (width > _SPREAD * _width(start)) & ~converged
-    runaway = end.runaway | (end.value == jnp.inf) | (spreading & (end.steps >= max_steps))
-    return Climbed(
+    unbounded = end.unbounded | (end.value == jnp.inf) | (spreading & (end.steps >= max_steps))
+    return NaturalGradientResult(
         *end.here,
         end.first,
         end.value,
         end.steps,
         converged,
-        runaway,
+        unbounded,
         end.model.values,
         end.model.vectors,
     )
 
 
-climb = quick_jit(_climb, static_argnames=("log_joint", "diagonal"))
+natural_gradient_ascent = quick_jit(_ascent, static_argnames=("log_joint", "diagonal"))
 
 
 def _both(log_joint: Callable, arrays: Any, z: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Stochastic ascent of a guide's ELBO, over minibatches of a plate or all rows, with averaged iterates.
+"""Stochastic VI: Adam on a guide's ELBO, over minibatches of a plate or all rows, averaging iterates.
 
     phi <- phi + a Adam(grad of the bound on B rows, scaled by N/B)
     phi_bar = mean of phi over the steps since `average` was cleared
@@ -24,11 +24,11 @@ from taut.gradients import AbstractEstimator, Reparameterized
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.amortized.finite import all_finite
 
-__all__ = ["MinibatchState", "minibatch"]
+__all__ = ["StochasticVIState", "stochastic_vi"]
 
 
-class MinibatchState(NamedTuple):
-    """State of stochastic ascent.
+class StochasticVIState(NamedTuple):
+    """State of stochastic VI.
 
     Attributes:
         parameters: the guide's floating-point arrays.
@@ -52,17 +52,17 @@ class MinibatchState(NamedTuple):
     key: PRNGKeyArray
     step: Int[Array, ""]
 
-    def restarted(self, step_size: float) -> "MinibatchState":
+    def restarted(self, step_size: float) -> "StochasticVIState":
         """The same iterate with a cleared average and another step size."""
         size = jnp.asarray(step_size, self.step_size.dtype)
         return self._replace(averaged=jnp.zeros_like(self.averaged), step_size=size)
 
-    def with_model(self, model: AbstractModel) -> "MinibatchState":
+    def with_model(self, model: AbstractModel) -> "StochasticVIState":
         """The same iterate under another model of the same structure."""
         return self._replace(model=eqx.filter(model, eqx.is_array))
 
 
-def minibatch(
+def stochastic_vi(
     model: AbstractModel,
     guide: Any,
     data: Any,
@@ -95,14 +95,14 @@ def minibatch(
     # Sampled: log q comes from the draws, as estimators that drop its score want it.
     bound, estimate = ELBO(num_draws=num_draws, kl="sampled"), estimator or Reparameterized()
 
-    def init() -> MinibatchState:
+    def init() -> StochasticVIState:
         zero = jnp.zeros((), jnp.int32)
         size = jnp.asarray(step_size, float)
-        return MinibatchState(
+        return StochasticVIState(
             arrays, adam.init(arrays), arrays, zero, size, model_arrays, data, key, zero
         )
 
-    def step(state: MinibatchState, batch: Datum) -> tuple[MinibatchState, Metrics]:
+    def step(state: StochasticVIState, batch: Datum) -> tuple[StochasticVIState, Metrics]:
         datum = Datum(x=state.data, index=batch.index)
         here = eqx.combine(state.model, model_static)
 

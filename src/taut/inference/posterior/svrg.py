@@ -1,4 +1,4 @@
-"""A subsampled model with a control variate: its gradient at one z is that of all rows.
+"""SVRG: a subsampled model with a control variate, by the gradient of all rows at an anchor.
 
     log p_B(x, z) + (G - G_B) . (z - z_0),      G_B = grad log p_B(x, z_0),     G = grad log p(x, z_0)
 
@@ -18,10 +18,10 @@ from jaxtyping import Array, Float
 
 from taut.core import AbstractModel, Datum, Terms
 
-__all__ = ["Anchored"]
+__all__ = ["SVRG"]
 
 
-class Anchored(AbstractModel):
+class SVRG(AbstractModel):
     """p(x, z) of a minibatch, plus the control variate.
 
     Attributes:
@@ -42,6 +42,6 @@ class Anchored(AbstractModel):
 
     def terms(self, datum: Datum, z: Float[Array, " d"]) -> Terms:
         own = jax.grad(lambda at: self.model.log_joint(datum, at))(self.anchor)
-        # A coefficient, not a path: the anchor moves between stretches of steps, not with them.
+        # A coefficient, not a path: the anchor moves between stages of steps, not with them.
         slope = jax.lax.stop_gradient(self.gradient - own)
         return {**self.model.terms(datum, z), self.TERM: slope @ (z - self.anchor)}

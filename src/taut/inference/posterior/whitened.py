@@ -1,6 +1,6 @@
 """A model in the coordinates of a Gaussian: p(x, m + L u) |det L| over u.
 
-Guides that are climbed by steps of one size want coordinates in which the posterior has about unit
+Stochastic steps of one size want coordinates in which the posterior has about unit
 scales and no correlations.
 """
 

@@ -4,6 +4,7 @@ from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.layout import scalars
 from taut.models.program.load import load_program, read_data, support_beside
 from taut.models.program.log_joint import LOG_JOINT, LogJoint
+from taut.models.program.named_values import NamedValues
 from taut.models.program.numpyro_program import NumPyroProgram
 from taut.models.program.start import check_start
 from taut.models.program.supports import SUPPORTS, Site
@@ -13,6 +14,7 @@ __all__ = [
     "SUPPORTS",
     "AbstractProgram",
     "LogJoint",
+    "NamedValues",
     "NumPyroProgram",
     "Part",
     "Site",

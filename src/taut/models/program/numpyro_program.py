@@ -79,16 +79,16 @@ class NumPyroProgram(AbstractProgram):
 
     @property
     def subsampled(self) -> bool:
-        rows = self.reading.rows
-        return rows is not None and rows.batch < rows.size
+        plate = self.reading.plate
+        return plate is not None and plate.partial
 
     @property
     def row_scale(self) -> float:
-        return 1.0 if self.reading.rows is None else self.reading.rows.scale
+        return 1.0 if self.reading.plate is None else self.reading.plate.scale
 
     def with_batch(self, size: int) -> "NumPyroProgram":
         """The model of minibatches of another size, where no row has latents of its own."""
-        assert self.reading.rows is not None
+        assert self.reading.plate is not None
         assert not self.num_locals
         return NumPyroProgram(self.reading.with_batch(size))
 
@@ -177,8 +177,8 @@ class NumPyroProgram(AbstractProgram):
         return enumeration.marginal(log_probs, self.row_scale)
 
     def _held(self) -> Datum:
-        rows = self.reading.rows
-        index = None if rows is None else jnp.arange(rows.batch)
+        plate = self.reading.plate
+        index = None if plate is None else jnp.arange(plate.batch_size)
         return Datum(x=self.reading.held, index=index)
 
     def _placed(self, datum: Datum, z: Float[Array, " d"], choice: Choice | None = None) -> _Placed:

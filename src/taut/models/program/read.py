@@ -17,10 +17,11 @@ from jaxtyping import Array
 from taut.core import Datum
 from taut.errors import InputError
 from taut.models.program.arguments import check_names, parted, whole
+from taut.models.program.dependence import reached
 from taut.models.program.discrete import Choice, Enumeration, Finite, enumerated
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout, lay_out
-from taut.models.program.rows import Rows, as_rows, reached
+from taut.models.program.subsampled_plate import SubsampledPlate, subsampled_plate
 from taut.models.program.supports import Site, free_shape, onto
 from taut.models.program.tracing import factor, is_latent, is_summed, log_prob, plates_of, run
 
@@ -38,7 +39,7 @@ class Reading:
         settings: its data that are no arrays.
         layout: where its latents stand in z.
         all_layout: the same with the locals of all rows.
-        rows: the plate that is subsampled.
+        plate: the one that is subsampled; None for all rows.
         enumeration: how its discrete latents are summed out; None where there are none.
         held: arrays with which `constrain` runs the program; None unless bounds of supports move with z.
     """
@@ -47,7 +48,7 @@ class Reading:
     settings: dict[str, Any]
     layout: Layout
     all_layout: Layout
-    rows: Rows | None
+    plate: SubsampledPlate | None
     enumeration: Enumeration | None = None
     held: dict[str, Any] | None = None
 
@@ -62,30 +63,30 @@ class Reading:
         Raises:
             InputError: a minibatch without row numbers, or with another number of them.
         """
-        rows, arrays, index = self.rows, datum.x, None
-        if rows is not None and rows.batch < rows.size:
-            if datum.index is None or datum.index.shape != (rows.batch,):
+        plate, arrays, index = self.plate, datum.x, None
+        if plate is not None and plate.partial:
+            if datum.index is None or datum.index.shape != (plate.batch_size,):
                 raise InputError(
-                    f"{rows.batch} row numbers of plate '{rows.plate}' in datum.index",
+                    f"{plate.batch_size} row numbers of plate '{plate.name}' in datum.index",
                     "none" if datum.index is None else f"shape {datum.index.shape}",
                     "all_rows() for the model of all rows",
                     where=place(self.program),
                 )
-            arrays = rows.gathered(arrays, datum.index)
-            index = rows.plate_index(datum.index)
+            arrays = plate.gathered(arrays, datum.index)
+            index = plate.row_numbers(datum.index)
         arguments = whole(arrays, self.settings)
         with reading(self.program):
-            return run(self.program, arguments, value_of, rows, index, choice)
+            return run(self.program, arguments, value_of, plate, index, choice)
 
     def all_rows(self) -> "Reading":
         """The reading of the same program with all rows at once."""
-        assert self.rows is not None
-        return replace(self.with_batch(self.rows.size), layout=self.all_layout)
+        assert self.plate is not None
+        return replace(self.with_batch(self.plate.size), layout=self.all_layout)
 
     def with_batch(self, size: int) -> "Reading":
         """The reading with another number of rows in a batch, and the places of this one in z."""
-        assert self.rows is not None
-        return replace(self, rows=self.rows._replace(batch=size))
+        assert self.plate is not None
+        return replace(self, plate=self.plate._replace(batch_size=size))
 
 
 def read(
@@ -106,10 +107,10 @@ def read(
         found = Reading(program, settings, layout, layout, None)
     else:
         plates = {name: s["args"][0] for name, s in sites.items() if s["type"] == "plate"}
-        rows = as_rows(subsample, plates)
-        layout = _layout(sites, rows.plate)
-        found = Reading(program, settings, layout, layout, rows)
-        if rows.batch < rows.size:
+        plate = subsampled_plate(subsample, plates)
+        layout = _layout(sites, plate.name)
+        found = Reading(program, settings, layout, layout, plate)
+        if plate.partial:
             found = _in_batches(found, arrays)
     found = _with_bounds(_with_enumeration(found, sites, arrays), arrays)
     return found, arrays
@@ -124,15 +125,15 @@ def _traced(
     program: Callable,
     arrays: dict[str, Any],
     settings: dict[str, Any],
-    rows: Rows | None = None,
+    plate: SubsampledPlate | None = None,
 ) -> Sites:
     """The sites of a program, traced abstractly; of them only shapes and static parts may be used."""
     seen: list[Sites] = []
 
     def abstractly(arrays: dict[str, Any], index: Array | None) -> None:
-        if rows is not None and index is not None:
-            arrays, index = rows.gathered(arrays, index), rows.plate_index(index)
-        sites = run(program, whole(arrays, settings), _blank, rows, index)
+        if plate is not None and index is not None:
+            arrays, index = plate.gathered(arrays, index), plate.row_numbers(index)
+        sites = run(program, whole(arrays, settings), _blank, plate, index)
         for name, site in sites.items():
             if is_latent(site):  # while the bounds of its support can be computed with
                 site["free_shape"] = free_shape(site["fn"].support, name, site["fn"].shape())
@@ -140,7 +141,7 @@ def _traced(
                 site["finite"] = Finite.of(name, site)
         seen.append(sites)
 
-    index = None if rows is None else jnp.arange(rows.batch)
+    index = None if plate is None else jnp.arange(plate.batch_size)
     with reading(program):
         jax.eval_shape(abstractly, arrays, index)
     return seen[0]
@@ -260,9 +261,7 @@ def _with_enumeration(found: Reading, sites: Sites, arrays: dict[str, Any]) -> R
                 f"site '{bent[0]}' on one that it does",
                 "a latent on the unit interval, scaled to its bounds", where=where,
             )  # fmt: skip
-    batched = (
-        None if found.rows is None or found.rows.batch == found.rows.size else found.rows.plate
-    )
+    batched = None if found.plate is None or not found.plate.partial else found.plate.name
     plates = {n: plates_of(s) for n, s in sites.items() if s["type"] == "sample"}
     enumeration = enumerated(finite, depends.__getitem__, plates, sorted(moving), batched, where)
     assert enumeration is not None
@@ -282,49 +281,49 @@ def _in_batches(found: Reading, arrays: dict[str, Any]) -> Reading:
     Raises:
         InputError: a site outside the plate depends on its rows, so that minibatches would be biased.
     """
-    rows = found.rows
-    assert rows is not None
+    plate = found.plate
+    assert plate is not None
     failure, sites, outside = None, {}, []
     try:
-        sites = _traced(found.program, arrays, found.settings, rows)
-        uses_index, outside = _dependence(found, arrays, rows, sites)
+        sites = _traced(found.program, arrays, found.settings, plate)
+        uses_index, outside = _dependence(found, arrays, plate, sites)
     except InputError as error:
         failure, uses_index = error, True
     if uses_index:
-        rows = rows._replace(indexed=True)
+        plate = plate._replace(indexed=True)
         try:
-            sites = _traced(found.program, arrays, found.settings, rows)
+            sites = _traced(found.program, arrays, found.settings, plate)
         except InputError as error:
             raise failure or error from None
-        _, outside = _dependence(found, arrays, rows, sites)
+        _, outside = _dependence(found, arrays, plate, sites)
     if outside:
         raise InputError(
-            f"what depends on rows of plate '{rows.plate}' inside of it",
+            f"what depends on rows of plate '{plate.name}' inside of it",
             f"site '{outside[0]}' outside",
-            f"putting it into the plate, or no subsampling of '{rows.plate}'",
+            f"putting it into the plate, or no subsampling of '{plate.name}'",
             where=place(found.program),
         )
-    return replace(found, layout=_layout(sites, rows.plate), rows=rows)
+    return replace(found, layout=_layout(sites, plate.name), plate=plate)
 
 
 def _dependence(
-    found: Reading, arrays: dict[str, Any], rows: Rows, sites: Sites
+    found: Reading, arrays: dict[str, Any], plate: SubsampledPlate, sites: Sites
 ) -> tuple[bool, list[str]]:
     """Whether the program reads the plate's row numbers, and which sites outside depend on rows."""
     latents = {n: jnp.zeros(s["fn"].shape()) for n, s in sites.items() if is_latent(s)}
-    inside = {n for n, s in sites.items() if s["type"] == "sample" and rows.plate in plates_of(s)}
+    inside = {n for n, s in sites.items() if s["type"] == "sample" and plate.name in plates_of(s)}
     order = [n for n, s in sites.items() if s["type"] == "sample"]
 
     def log_probs(index: Array, arrays: dict[str, Any], latents: dict[str, Array]) -> list[Array]:
         arguments = whole(arrays, found.settings)
-        made = run(found.program, arguments, lambda msg: latents[msg["name"]], rows, index)
+        made = run(found.program, arguments, lambda msg: latents[msg["name"]], plate, index)
         return [log_prob(made[name]) for name in order]
 
-    index = jnp.arange(rows.batch)
-    cut = jax.eval_shape(lambda a: rows.gathered(a, index), arrays)
+    index = jnp.arange(plate.batch_size)
+    cut = jax.eval_shape(lambda a: plate.gathered(a, index), arrays)
     jaxpr = jax.make_jaxpr(log_probs)(index, cut, latents).jaxpr
     by_row = [
-        not rows.indexed and a.shape != b.shape
+        not plate.indexed and a.shape != b.shape
         for a, b in zip(jax.tree.leaves(cut), jax.tree.leaves(arrays), strict=True)
     ]
     local = [name in inside for name in sorted(latents)]
@@ -344,7 +343,7 @@ def _with_bounds(found: Reading, arrays: dict[str, Any]) -> Reading:
     computed = [s.name for s in found.layout.sites if _is_computed(s.support)]
     if not computed:
         return found
-    rows = found.rows
+    plate = found.plate
 
     @jax.jit
     def bounds(datum: Datum, z: Array) -> dict[str, list[Any]]:
@@ -355,17 +354,17 @@ def _with_bounds(found: Reading, arrays: dict[str, Any]) -> Reading:
         return {name: jax.tree.leaves(made[name]["fn"].support) for name in computed}
 
     def at(z: Array, first_row: int = 0) -> dict[str, list[np.ndarray]]:
-        index = None if rows is None else first_row + jnp.arange(rows.batch)
+        index = None if plate is None else first_row + jnp.arange(plate.batch_size)
         return jax.tree.map(np.asarray, bounds(Datum(x=arrays, index=index), z))
 
     origin = jnp.zeros(found.layout.dim)
     here = at(origin)
-    if rows is not None and rows.batch < rows.size:
-        elsewhere = at(origin, rows.size - rows.batch)
+    if plate is not None and plate.partial:
+        elsewhere = at(origin, plate.size - plate.batch_size)
         for name in computed:
             if not _equal(here[name], elsewhere[name]):
                 raise InputError(
-                    f"one support for all rows of plate '{rows.plate}'",
+                    f"one support for all rows of plate '{plate.name}'",
                     "bounds that differ from row to row",
                     "a latent on the unit interval, scaled to the bounds of its row",
                     where=f"site '{name}'",

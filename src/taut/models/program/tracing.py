@@ -11,7 +11,7 @@ from numpyro.primitives import Messenger
 
 from taut.errors import InputError
 from taut.models.program.discrete import Choice, choose, is_finite
-from taut.models.program.rows import Rows
+from taut.models.program.subsampled_plate import SubsampledPlate
 
 __all__ = ["drawn", "factor", "is_latent", "is_summed", "log_prob", "plates_of", "run"]
 
@@ -20,7 +20,7 @@ def run(
     program: Callable,
     arguments: dict[str, Any],
     value_of: Callable[[dict[str, Any]], Array],
-    rows: Rows | None = None,
+    plate: SubsampledPlate | None = None,
     index: Int[Array, " B"] | None = None,
     choice: Choice | None = None,
 ) -> dict[str, dict[str, Any]]:
@@ -30,7 +30,7 @@ def run(
         program: a function with NumPyro primitives.
         arguments: its keyword arguments.
         value_of: the value of a latent, from NumPyro's message about its site.
-        rows: the plate that is subsampled.
+        plate: the one that is subsampled; None for all rows.
         index: what that plate hands to the program, (B,).
         choice: values of the discrete latents by their numbers; the first ones where there is none.
 
@@ -47,7 +47,7 @@ def run(
         validation_enabled(False),
         seed(rng_seed=0),
         trace() as sites,
-        _Given(value_of, rows, index, choice or {}),
+        _Given(value_of, plate, index, choice or {}),
     ):
         program(**arguments)
     return sites
@@ -117,9 +117,11 @@ def factor(site: dict[str, Any]) -> Any:
 class _Given(Messenger):
     """Gives each latent its value and the subsampled plate its rows."""
 
-    def __init__(self, value_of: Callable, rows: Rows | None, index: Array | None, choice: Choice):
+    def __init__(
+        self, value_of: Callable, plate: SubsampledPlate | None, index: Array | None, choice: Choice
+    ):
         super().__init__()
-        self.value_of, self.rows, self.index, self.choice = value_of, rows, index, choice
+        self.value_of, self.plate, self.index, self.choice = value_of, plate, index, choice
         self.rest = 1.0  # what a plate that sees B rows, not N, lacks of the factor N/B
 
     def process_message(self, msg: dict[str, Any]) -> None:
@@ -145,21 +147,21 @@ class _Given(Messenger):
                 f"no subsample_size in the program and subsample={{'{msg['name']}': {batch}}}",
                 where=where,
             )
-        rows = self.rows
-        if rows is None or msg["name"] != rows.plate or rows.batch == rows.size:
+        plate = self.plate
+        if plate is None or msg["name"] != plate.name or not plate.partial:
             return
-        if size not in (rows.size, rows.batch):
+        if size not in (plate.size, plate.batch_size):
             raise InputError(
-                f"{rows.size} rows, or the {rows.batch} of a batch",
+                f"{plate.size} rows, or the {plate.batch_size} of a batch",
                 f"{size}",
                 "the length of the data as the plate's size, such as len(y)",
                 where=where,
             )
-        self.rest = rows.size / size
-        msg["args"], msg["value"] = (size, rows.batch), self.index
+        self.rest = plate.size / size
+        msg["args"], msg["value"] = (size, plate.batch_size), self.index
 
     def _sample(self, msg: dict[str, Any]) -> None:
-        if self.rows is not None and self.rest != 1.0 and self.rows.plate in plates_of(msg):
+        if self.plate is not None and self.rest != 1.0 and self.plate.name in plates_of(msg):
             msg["scale"] = factor(msg) * self.rest
         if not _is_hidden(msg):
             return

@@ -1,4 +1,4 @@
-"""Minibatches of a plate: which rows run, and what keeps the log-joint unbiased.
+"""Minibatches of a plate: which of its rows enter, and what keeps the log-joint unbiased.
 
     log p(x, z) = G(z) + sum_{n=1}^{N} R_n(z)
     minibatch   = G(z) + (N / B) sum_{n in batch} R_n(z)
@@ -12,7 +12,6 @@ rows sees B of them. A program that indexes with what the plate hands it (`with 
 uses `numpyro.subsample` gets whole arrays and the batch's row numbers.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,32 +20,37 @@ from jaxtyping import Array, Int
 
 from taut.errors import InputError, nearest
 
-__all__ = ["Rows", "as_rows", "reached"]
+__all__ = ["SubsampledPlate", "subsampled_plate"]
 
 
-class Rows(NamedTuple):
-    """The plate whose rows are subsampled.
+class SubsampledPlate(NamedTuple):
+    """A plate of which a program sees a minibatch of rows.
 
     Attributes:
-        plate: its name.
+        name: of the plate.
         size: N.
-        batch: B.
+        batch_size: B.
         indexed: whether the program gathers its rows itself, with the plate's row numbers.
     """
 
-    plate: str
+    name: str
     size: int
-    batch: int
+    batch_size: int
     indexed: bool = False
 
     @property
     def scale(self) -> float:
         """N/B."""
-        return self.size / self.batch
+        return self.size / self.batch_size
+
+    @property
+    def partial(self) -> bool:
+        """Whether the batch leaves rows out."""
+        return self.batch_size < self.size
 
     def gathered(self, arrays: Any, index: Int[Array, " B"]) -> Any:
         """The batch's rows of every array whose leading axis is N; the others as they are."""
-        if self.indexed or self.batch == self.size:
+        if self.indexed or not self.partial:
             return arrays
 
         def gather(array: Array) -> Array:
@@ -56,12 +60,12 @@ class Rows(NamedTuple):
 
         return jax.tree.map(gather, arrays)
 
-    def plate_index(self, index: Int[Array, " B"]) -> Int[Array, " B"]:
+    def row_numbers(self, rows: Int[Array, " B"]) -> Int[Array, " B"]:
         """What the plate hands to the program: row numbers in the arrays that it sees."""
-        return index if self.indexed else jnp.arange(self.batch)
+        return rows if self.indexed else jnp.arange(self.batch_size)
 
 
-def as_rows(subsample: dict[str, int], plates: dict[str, int]) -> Rows:
+def subsampled_plate(subsample: dict[str, int], plates: dict[str, int]) -> SubsampledPlate:
     """The plate that a user asks to subsample.
 
     Arguments:
@@ -78,39 +82,19 @@ def as_rows(subsample: dict[str, int], plates: dict[str, int]) -> Rows:
             "the plate with the most rows",
             where="subsample",
         )
-    ((plate, batch),) = subsample.items()
-    if plate not in plates:
+    ((name, batch_size),) = subsample.items()
+    if name not in plates:
         raise InputError(
             "a plate of the program",
-            f"'{plate}'",
-            nearest(plate, plates) if plates else "numpyro.plate around the rows",
+            f"'{name}'",
+            nearest(name, plates) if plates else "numpyro.plate around the rows",
             where="subsample",
         )
-    if not 1 <= batch <= plates[plate]:
+    if not 1 <= batch_size <= plates[name]:
         raise InputError(
-            f"between 1 and {plates[plate]} rows of plate '{plate}'",
-            f"{batch}",
-            f"{min(1000, plates[plate])}",
+            f"between 1 and {plates[name]} rows of plate '{name}'",
+            f"{batch_size}",
+            f"{min(1000, plates[name])}",
             where="subsample",
         )
-    return Rows(plate, plates[plate], batch)
-
-
-def reached(jaxpr: Any, sources: Sequence[bool]) -> tuple[bool, list[bool]]:
-    """Which results of a traced function depend on some of its arguments.
-
-    Arguments:
-        jaxpr: of the function.
-        sources: for each flat argument, whether it is one of them.
-
-    Returns:
-        Whether any operation reads them, and for each flat result whether it depends on them.
-        Operations with inner functions count as reading and writing in full.
-    """
-    tainted = {id(v) for v, source in zip(jaxpr.invars, sources, strict=True) if source}
-    used = False
-    for equation in jaxpr.eqns:
-        if any(id(v) in tainted for v in equation.invars):
-            used = True
-            tainted |= {id(v) for v in equation.outvars}
-    return used, [id(v) in tainted for v in jaxpr.outvars]
+    return SubsampledPlate(name, plates[name], batch_size)

@@ -14,15 +14,15 @@ from jaxtyping import Float
 
 from taut.core import Estimate
 from taut.evidence import defensive_draws, khat_threshold, smoothed_weights, summarize
-from taut.inference.posterior.drawable import AbstractDrawable
+from taut.inference.posterior.family import AbstractFamily
 from taut.inference.posterior.verdict import reliable
 
-__all__ = ["Weighed", "more_even", "weigh"]
+__all__ = ["WeightedDraws", "more_even", "weighted_draws"]
 
 _NOTICED = 1.02  # ratio of effective draws that other draws of the same guides do not reverse
 
 
-class Weighed(NamedTuple):
+class WeightedDraws(NamedTuple):
     """Weighted draws of a guide.
 
     Attributes:
@@ -50,27 +50,27 @@ class Weighed(NamedTuple):
     ess: float
 
 
-def weigh(
-    drawable: AbstractDrawable, guide: Any, *, count: int, generator: np.random.Generator
-) -> Weighed:
+def weighted_draws(
+    family: AbstractFamily, guide: Any, *, count: int, generator: np.random.Generator
+) -> WeightedDraws:
     """Draw from a guide and weigh what is drawn.
 
     Arguments:
-        drawable: how the guide is drawn from.
+        family: of the guide.
         guide: the guide.
         count: K.
         generator: of the draws.
     """
-    moments = drawable.moments(guide)
+    moments = family.moments(guide)
     drawn = defensive_draws(
-        lambda n: drawable.sample(guide, generator, n),
-        lambda z: np.nan_to_num(drawable.log_q(guide, z), nan=-np.inf),
+        lambda n: family.sample(guide, generator, n),
+        lambda z: np.nan_to_num(family.log_q(guide, z), nan=-np.inf),
         moments.mean,
         moments.tril,
         count=count,
         generator=generator,
     )
-    values = drawable.log_density.values(drawn.z)
+    values = family.log_density.values(drawn.z)
     log_w_guide = np.nan_to_num(values - drawn.log_q, nan=-np.inf)[: drawn.num_guide]
     log_w = np.nan_to_num(values - drawn.log_r, nan=-np.inf)[None]
     summary, threshold = summarize(log_w), khat_threshold(count)
@@ -79,7 +79,7 @@ def weigh(
     error = float(log_w_guide.std(ddof=1) / math.sqrt(drawn.num_guide))
     elbo = float(log_w_guide.mean())
     # A posterior explains one datum, whose value pairs it with other programs' on the same data.
-    return Weighed(
+    return WeightedDraws(
         z=drawn.z,
         num_guide=drawn.num_guide,
         weights=smoothed_weights(log_w)[0],
@@ -96,7 +96,7 @@ def weigh(
     )  # fmt: skip
 
 
-def more_even(first: Weighed, second: Weighed) -> bool:
+def more_even(first: WeightedDraws, second: WeightedDraws) -> bool:
     """Whether the first guide's draws weigh more evenly than the second's, by more than chance.
 
     Effective draws decide, among guides whose weights are reliable where there is one.

@@ -1,4 +1,4 @@
-"""What weighing needs of a fitted guide, whatever its family."""
+"""`AbstractFamily`: what is needed of a variational family once a member of it has been fitted."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -9,11 +9,11 @@ from jaxtyping import Float
 from taut.inference.posterior.gaussian import Gaussian
 from taut.inference.posterior.log_density import LogDensity
 
-__all__ = ["AbstractDrawable"]
+__all__ = ["AbstractFamily"]
 
 
-class AbstractDrawable(ABC):
-    """How members of one family of guides are drawn from, on the host.
+class AbstractFamily(ABC):
+    """A family of guides q(z): draws and densities of its members, on the host.
 
     Attributes:
         log_density: log p(x, z).

@@ -1,4 +1,4 @@
-"""Low-rank Gaussians for `sample_average`, started from a mean-field one.
+"""Low-rank Gaussians for `sample_average_approximation`, started from a mean-field one.
 
 The start's average curvature H, in units of its scales, tells the directions in which the posterior
 is wider than independent coordinates say. Along the r eigenvectors of H with the smallest eigenvalues
@@ -12,22 +12,24 @@ import numpy as np
 from jaxtyping import Float
 
 from taut.guides import AtFeatures, LowRankGaussian
+from taut.inference.posterior.draw_buffer import DrawBuffer
 from taut.inference.posterior.gaussian import Gaussian
 from taut.inference.posterior.log_density import LogDensity
-from taut.inference.posterior.low_rank_climb import LowRank, average, climb_low_rank
-from taut.inference.posterior.natural_gradient import Filled, climb
-from taut.inference.posterior.sample_average import AbstractAscent, Ascended
+from taut.inference.posterior.low_rank import LowRank, low_rank_objective, maximise_low_rank
+from taut.inference.posterior.natural_gradient import natural_gradient_ascent
+from taut.inference.posterior.optimum import Optimum
+from taut.inference.posterior.sample_average import AbstractSampleAverageFamily
 from taut.inference.posterior.spherical_radial import spherical_radial
 
-__all__ = ["LowRankAscent"]
+__all__ = ["LowRankFamily"]
 
 _LEAST = 1e-4  # of an eigenvalue of H: a factor of a hundred in a standard deviation
 _SEED = 0.05  # size of columns of U that start without a direction: at 0 their gradient vanishes
 
 
 @dataclass(frozen=True)
-class LowRankAscent(AbstractAscent):
-    """Low-rank Gaussians for `sample_average`.
+class LowRankFamily(AbstractSampleAverageFamily):
+    """Low-rank Gaussians for `sample_average_approximation`.
 
     Attributes:
         log_density: log p(x, z).
@@ -47,9 +49,9 @@ class LowRankAscent(AbstractAscent):
             draws: of this family; their first d columns average the curvature.
         """
         scale = np.diagonal(fitted.tril)
-        found = climb(
+        found = natural_gradient_ascent(
             self.log_density.function, self.log_density.arrays, fitted.mean, fitted.tril,
-            *Filled.of(draws[:, : self.dim], self.log_density.most), 0.0, 1, diagonal=True,
+            *DrawBuffer.of(draws[:, : self.dim], self.log_density.most), 0.0, 1, diagonal=True,
         )  # fmt: skip
         values = np.asarray(found.curvature)[: self.rank]  # ascending
         wider = np.sqrt(1 / np.clip(values, _LEAST, 1.0) - 1)
@@ -65,12 +67,12 @@ class LowRankAscent(AbstractAscent):
 
     def value(self, guide: LowRank, draws: Float[np.ndarray, "K D"]) -> float:
         x = np.concatenate([np.zeros(self.dim), np.log(guide.scale), guide.factor.ravel()])
-        return average(self.log_density, guide, draws)(x)[0]
+        return low_rank_objective(self.log_density, guide, draws)(x)[0]
 
     def maximise(
         self, guide: LowRank, draws: Float[np.ndarray, "K D"], *, tolerance: float
-    ) -> Ascended:
-        return climb_low_rank(self.log_density, guide, draws, tolerance=tolerance)
+    ) -> Optimum:
+        return maximise_low_rank(self.log_density, guide, draws, tolerance=tolerance)
 
     def distance(self, first: LowRank, second: LowRank) -> float:
         return float(np.max(np.abs(first.mean - second.mean) / second.dense.scale))

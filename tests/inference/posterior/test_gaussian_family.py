@@ -1,4 +1,4 @@
-"""Ascent of Gaussian guides against Gaussian targets, whose optimum and gap are known."""
+"""Gaussian guides fitted to Gaussian targets, whose optimum and gap are known."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +12,11 @@ from taut.core import AbstractModel, Datum, RunError, as_proposal
 from taut.guides import LowRankGaussian
 from taut.inference.posterior import (
     Gaussian,
-    GaussianAscent,
+    GaussianFamily,
     LogDensity,
-    best_start,
     laplace,
-    sample_average,
+    multi_start,
+    sample_average_approximation,
 )
 from taut.inference.posterior.sample_average import _replicates
 from taut.inference.posterior.spherical_radial import spherical_radial
@@ -65,32 +65,32 @@ def test_draws_are_standard_normal_and_their_second_moment_is_isotropic():
 
 
 def test_curvature_is_in_units_of_the_guide(target):
-    ascent, guide = (
-        GaussianAscent(target, DIM),
+    family, guide = (
+        GaussianFamily(target, DIM),
         Gaussian(CENTRE + 1.0, np.diag(np.arange(1.0, 7.0))),
     )
-    draws = ascent.draws(np.random.default_rng(1), 1)
+    draws = family.draws(np.random.default_rng(1), 1)
     expected = np.linalg.eigvalsh(guide.tril.T @ PRECISION @ guide.tril)
     assert abs(np.mean(draws**2) - 1) > 0.01
-    found = ascent.curvature(guide, draws)
+    found = family.curvature(guide, draws)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9 * expected.max())
 
 
 @pytest.mark.parametrize("diagonal", [False, True])
 def test_the_optimum_on_a_gaussian_is_known(target, diagonal):
     """Full-rank: the posterior. Mean-field: its mean, and the inverse diagonal of its precision."""
-    ascent = GaussianAscent(target, DIM, diagonal=diagonal)
-    draws = ascent.draws(np.random.default_rng(0), 2)
-    found = ascent.maximise(START, draws, tolerance=1e-12)  # |eigenvalue - 1| < 2e-6
+    family = GaussianFamily(target, DIM, diagonal=diagonal)
+    draws = family.draws(np.random.default_rng(0), 2)
+    found = family.maximise(START, draws, tolerance=1e-12)  # |eigenvalue - 1| < 2e-6
     assert found.converged
     # The balanced draws have second moment c I instead of I, which scales the optimum by 1 / c.
     c = np.mean(draws[:, 0] ** 2)
     inverse = np.diag(1 / np.diagonal(PRECISION)) if diagonal else np.linalg.inv(PRECISION)
     scale = np.sqrt(np.diagonal(inverse))
-    covariance = c * found.guide.tril @ found.guide.tril.T
+    covariance = c * found.point.tril @ found.point.tril.T
     np.testing.assert_allclose(covariance / scale / scale[:, None], inverse / scale / scale[:, None],
                                atol=1e-5)  # fmt: skip
-    np.testing.assert_allclose((found.guide.mean - CENTRE) / scale, 0, atol=1e-5)
+    np.testing.assert_allclose((found.point.mean - CENTRE) / scale, 0, atol=1e-5)
 
 
 def test_the_gap_bounds_what_is_left_and_a_gap_without_maximising_does_not(target):
@@ -98,11 +98,11 @@ def test_the_gap_bounds_what_is_left_and_a_gap_without_maximising_does_not(targe
     exact = np.linalg.cholesky(np.linalg.inv(PRECISION))
     shifted = Gaussian(CENTRE + exact @ np.full(DIM, 0.3), exact)
     left = 0.5 * DIM * 0.3**2
-    ascent, generator = GaussianAscent(target, DIM), np.random.default_rng(1)
-    inner = ascent.maximise(START, ascent.draws(generator, 2), tolerance=1e-9)
-    inner = inner._replace(guide=shifted)
+    family, generator = GaussianFamily(target, DIM), np.random.default_rng(1)
+    inner = family.maximise(START, family.draws(generator, 2), tolerance=1e-9)
+    inner = inner._replace(point=shifted)
     gains = np.concatenate(
-        [_replicates(ascent, inner, generator, 2, tolerance=1e-9)[1] for _ in range(20)]
+        [_replicates(family, inner, generator, 2, tolerance=1e-9)[1] for _ in range(20)]
     )
     error = gains.std(ddof=1) / np.sqrt(len(gains))
     assert gains.min() >= 0
@@ -112,8 +112,10 @@ def test_the_gap_bounds_what_is_left_and_a_gap_without_maximising_does_not(targe
 
 
 def test_the_stopping_rule_is_honoured(target):
-    ascent = GaussianAscent(target, DIM)
-    found = sample_average(ascent, START, np.random.default_rng(2), precision_nats=0.01)
+    family = GaussianFamily(target, DIM)
+    found = sample_average_approximation(
+        family, START, np.random.default_rng(2), precision_nats=0.01
+    )
     assert found.converged
     _, log_det = np.linalg.slogdet(PRECISION)
     best = 0.5 * DIM * np.log(2 * np.pi) - 0.5 * log_det
@@ -155,13 +157,13 @@ def test_laplace_says_where_there_is_no_mode(float64):
     ids=["flat", "rising", "flat as far as numbers reach"],
 )
 def test_an_improper_posterior_is_said_to_be_one(function, float64):
-    ascent = GaussianAscent(LogDensity(Formula(function), Datum(0.0)), 2)
-    draws = ascent.draws(np.random.default_rng(0), 2)
+    family = GaussianFamily(LogDensity(Formula(function), Datum(0.0)), 2)
+    draws = family.draws(np.random.default_rng(0), 2)
     with pytest.raises(
         RunError,
         match=r"^improper posterior: expected a bound .* coordinate 1 of z .* Try a proper",
     ):
-        ascent.maximise(Gaussian(np.ones(2), 0.1 * np.eye(2)), draws, tolerance=0.01)
+        family.maximise(Gaussian(np.ones(2), 0.1 * np.eye(2)), draws, tolerance=0.01)
 
 
 def test_failed_starts_are_drawn_again_and_none_at_all_is_an_error(float64):
@@ -173,22 +175,24 @@ def test_failed_starts_are_drawn_again_and_none_at_all_is_an_error(float64):
     def start(attempt):
         return Gaussian(np.full(2, -3.0), 0.1 * np.eye(2))
 
-    found = best_start(
-        GaussianAscent(density, 2), start, generator, num_starts=2, precision_nats=0.1
+    found = multi_start(
+        GaussianFamily(density, 2), start, generator, num_starts=2, precision_nats=0.1
     )
     assert len(found.starts) == 2
     assert found.starts[found.winner].behind.value == 0
-    with pytest.raises(RunError, match=r"^starts: expected a start with a finite bound, got none"):
-        best_start(GaussianAscent(broken, 2), start, generator, num_starts=2, precision_nats=0.1)
+    with pytest.raises(
+        RunError, match=r"^starts: expected a starting point with a finite ELBO, got none"
+    ):
+        multi_start(GaussianFamily(broken, 2), start, generator, num_starts=2, precision_nats=0.1)
 
 
 def test_the_guide_has_the_density_of_its_gaussian(target):
-    ascent = GaussianAscent(target, DIM)
+    family = GaussianFamily(target, DIM)
     tril = np.linalg.cholesky(np.linalg.inv(PRECISION))
     guide = Gaussian(CENTRE, tril)
-    z = ascent.sample(guide, np.random.default_rng(0), 3)
-    q = as_proposal(ascent.guide(guide)(Datum(CENTRE)))
-    for one, expected in zip(z, ascent.log_q(guide, z), strict=True):
+    z = family.sample(guide, np.random.default_rng(0), 3)
+    q = as_proposal(family.guide(guide)(Datum(CENTRE)))
+    for one, expected in zip(z, family.log_q(guide, z), strict=True):
         np.testing.assert_allclose(-q.terms(one)["-log_q"], expected, rtol=1e-8)
 
 

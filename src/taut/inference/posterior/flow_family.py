@@ -1,4 +1,4 @@
-"""Draws and densities of flow posteriors, on the host."""
+"""The family of flow posteriors: draws and densities, on the host."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +10,11 @@ from jaxtyping import Float
 
 from taut.core.compiling import quick_jit
 from taut.guides import FlowPosterior
-from taut.inference.posterior.drawable import AbstractDrawable
+from taut.inference.posterior.family import AbstractFamily
 from taut.inference.posterior.gaussian import Gaussian
 from taut.inference.posterior.log_density import LogDensity
 
-__all__ = ["FlowDraws"]
+__all__ = ["FlowFamily"]
 
 _MOMENTS = 4096  # draws that moments are averages over, at least
 _PER_DIM = 8
@@ -22,7 +22,7 @@ _WIDTH = 1024  # draws at once: one compiled shape for any number
 
 
 @dataclass(frozen=True)
-class FlowDraws(AbstractDrawable):
+class FlowFamily(AbstractFamily):
     """Flow posteriors.
 
     Attributes:

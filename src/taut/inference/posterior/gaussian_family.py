@@ -1,4 +1,4 @@
-"""Full-rank and mean-field Gaussians that climb their sample-average ELBO by `newton_climb`."""
+"""Full-rank and mean-field Gaussians, whose sample-average ELBO natural gradients maximise."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,23 @@ import numpy as np
 from jaxtyping import Float
 
 from taut.guides import AtFeatures, FullRankGaussian, MeanFieldGaussian
+from taut.inference.posterior.draw_buffer import DrawBuffer
 from taut.inference.posterior.gaussian import Gaussian, improper
 from taut.inference.posterior.log_density import LogDensity
-from taut.inference.posterior.low_rank_climb import LowRank, climb_low_rank
-from taut.inference.posterior.natural_gradient import Filled, climb
-from taut.inference.posterior.sample_average import AbstractAscent, Ascended
+from taut.inference.posterior.low_rank import LowRank, maximise_low_rank
+from taut.inference.posterior.natural_gradient import natural_gradient_ascent
+from taut.inference.posterior.optimum import Optimum
+from taut.inference.posterior.sample_average import AbstractSampleAverageFamily
 from taut.inference.posterior.spherical_radial import spherical_radial
 
-__all__ = ["GaussianAscent", "ascend"]
+__all__ = ["GaussianFamily", "maximise_gaussian"]
 
 # The Newton step of a mean-field mean needs the average curvature with all its small eigenvalues,
 # and the noise of that estimate grows with d. Where it fails, L-BFGS goes on.
 _NEWTON_STEPS, _NEWTON_DIM = 50, 50
 
 
-def ascend(
+def maximise_gaussian(
     log_density: LogDensity,
     start: Gaussian,
     draws: Float[np.ndarray, "K d"],
@@ -29,8 +31,8 @@ def ascend(
     diagonal: bool = False,
     tolerance: float,
     max_steps: int = 300,
-) -> Ascended:
-    """Maximise the sample average over given draws.
+) -> Optimum:
+    """Maximise the sample average over given draws by natural gradients.
 
     Arguments:
         log_density: log p(x, z).
@@ -43,23 +45,22 @@ def ascend(
     Raises:
         RunError: f rises without end along a direction that only widens.
     """
-    filled = Filled.of(draws, log_density.most)
-    climbed = climb(
-        log_density.function, log_density.arrays, start.mean, start.tril, *filled,
+    buffer = DrawBuffer.of(draws, log_density.most)
+    end = natural_gradient_ascent(
+        log_density.function, log_density.arrays, start.mean, start.tril, *buffer,
         tolerance, max_steps, diagonal=diagonal,
     )  # fmt: skip
-    found = Gaussian(np.asarray(climbed.mean), np.asarray(climbed.tril))
-    if climbed.runaway:
-        raise improper(found, float(climbed.value))
-    return Ascended(
-        found, float(climbed.value), int(climbed.num_steps), bool(climbed.converged),
-        float(climbed.first),
-    )  # fmt: skip
+    found = Gaussian(np.asarray(end.mean), np.asarray(end.tril))
+    if end.unbounded:
+        raise improper(found, float(end.value))
+    return Optimum(
+        found, float(end.first), float(end.value), int(end.num_steps), bool(end.converged)
+    )
 
 
 @dataclass(frozen=True)
-class GaussianAscent(AbstractAscent):
-    """Full-rank and mean-field Gaussians for `sample_average`.
+class GaussianFamily(AbstractSampleAverageFamily):
+    """Full-rank and mean-field Gaussians for `sample_average_approximation`.
 
     Attributes:
         log_density: log p(x, z).
@@ -78,28 +79,28 @@ class GaussianAscent(AbstractAscent):
         return 2 * self.dim * size
 
     def value(self, guide: Gaussian, draws: Float[np.ndarray, "K d"]) -> float:
-        return ascend(
+        return maximise_gaussian(
             self.log_density, guide, draws, diagonal=self.diagonal, tolerance=0.0, max_steps=1
         ).value
 
     def maximise(
         self, guide: Gaussian, draws: Float[np.ndarray, "K d"], *, tolerance: float
-    ) -> Ascended:
+    ) -> Optimum:
         if not self.diagonal:
-            return ascend(self.log_density, guide, draws, tolerance=tolerance)
+            return maximise_gaussian(self.log_density, guide, draws, tolerance=tolerance)
         steps = _NEWTON_STEPS if self.dim <= _NEWTON_DIM else 1
-        newton = ascend(
+        newton = maximise_gaussian(
             self.log_density, guide, draws, diagonal=True, tolerance=tolerance, max_steps=steps
         )
         if newton.converged or not np.isfinite(newton.value):
             return newton
-        mean, tril = newton.guide
-        begun = LowRank(mean, np.diagonal(tril), np.zeros((self.dim, 0)))
-        risen = climb_low_rank(self.log_density, begun, draws, tolerance=tolerance)
-        found = Gaussian(risen.guide.mean, np.diag(risen.guide.scale))
-        return Ascended(
-            found, risen.value, newton.num_steps + risen.num_steps, risen.converged, newton.first
-        )
+        mean, tril = newton.point
+        start = LowRank(mean, np.diagonal(tril), np.zeros((self.dim, 0)))
+        end = maximise_low_rank(self.log_density, start, draws, tolerance=tolerance)
+        return Optimum(
+            Gaussian(end.point.mean, np.diag(end.point.scale)), newton.first, end.value,
+            newton.num_steps + end.num_steps, end.converged,
+        )  # fmt: skip
 
     def curvature(
         self, guide: Gaussian, draws: Float[np.ndarray, "K d"]
@@ -109,9 +110,9 @@ class GaussianAscent(AbstractAscent):
         Along an eigenvector of eigenvalue l the guide would widen by 1 / sqrt(l). Exact where log p is
         quadratic, whatever the second moment of the balanced draws, by which they are divided.
         """
-        filled = Filled.of(draws, self.log_density.most)
-        found = climb(
-            self.log_density.function, self.log_density.arrays, guide.mean, guide.tril, *filled,
+        buffer = DrawBuffer.of(draws, self.log_density.most)
+        found = natural_gradient_ascent(
+            self.log_density.function, self.log_density.arrays, guide.mean, guide.tril, *buffer,
             0.0, 1, diagonal=False,
         )  # fmt: skip
         return np.asarray(found.curvature) / np.mean(draws**2)

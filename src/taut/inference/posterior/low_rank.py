@@ -21,16 +21,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core.compiling import quick_jit
+from taut.inference.posterior.draw_buffer import DrawBuffer
 from taut.inference.posterior.gaussian import Gaussian, improper
-from taut.inference.posterior.lbfgs import rise
+from taut.inference.posterior.lbfgs import lbfgs
 from taut.inference.posterior.log_density import LogDensity
-from taut.inference.posterior.natural_gradient import Filled
-from taut.inference.posterior.sample_average import Ascended
+from taut.inference.posterior.optimum import Optimum
 
-__all__ = ["LowRank", "average", "climb_low_rank"]
+__all__ = ["LowRank", "low_rank_objective", "maximise_low_rank"]
 
 _MAX_STEPS = 1000
-_RUNAWAY = 1e12  # how far a scale widens before it is endless
+_UNBOUNDED = 1e12  # how far a scale widens before it is endless
 
 
 class LowRank(NamedTuple):
@@ -53,9 +53,9 @@ class LowRank(NamedTuple):
         return Gaussian(self.mean, self.scale[:, None] * np.linalg.cholesky(inner))
 
 
-def climb_low_rank(
+def maximise_low_rank(
     log_density: LogDensity, start: LowRank, draws: Float[np.ndarray, "K D"], *, tolerance: float
-) -> Ascended:
+) -> Optimum:
     """Maximise f over given draws.
 
     Arguments:
@@ -68,24 +68,24 @@ def climb_low_rank(
         RunError: f rises without end along a direction that only widens.
     """
     x = np.concatenate([np.zeros_like(start.mean), np.log(start.scale), start.factor.ravel()])
-    function = average(log_density, start, draws)
-    risen = rise(function, x, tolerance=tolerance, max_steps=_MAX_STEPS)
-    found = _shaped(risen.x, start)
-    if not risen.converged and (found.scale / start.scale).max() > _RUNAWAY:
-        raise improper(Gaussian(found.mean, np.diag(found.scale)), risen.value)
-    return Ascended(found, risen.value, risen.num_steps, risen.converged, risen.first)
+    function = low_rank_objective(log_density, start, draws)
+    end = lbfgs(function, x, tolerance=tolerance, max_steps=_MAX_STEPS)
+    found = _shaped(end.point, start)
+    if not end.converged and (found.scale / start.scale).max() > _UNBOUNDED:
+        raise improper(Gaussian(found.mean, np.diag(found.scale)), end.value)
+    return end._replace(point=found)
 
 
-def average(
+def low_rank_objective(
     log_density: LogDensity, origin: LowRank, draws: Float[np.ndarray, "K D"]
 ) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
     """f and its gradient in the mean in units of the origin, log s, and U, as one flat vector."""
-    filled = jax.device_put(Filled.of(draws, log_density.most))
+    buffer = jax.device_put(DrawBuffer.of(draws, log_density.most))
     dim, rank = origin.factor.shape
 
     def function(x: np.ndarray) -> tuple[float, np.ndarray]:
         guide = _shaped(x, origin)
-        value, *gradients = _averages(log_density.function, log_density.arrays, *guide, *filled)
+        value, *gradients = _averages(log_density.function, log_density.arrays, *guide, *buffer)
         inner = np.eye(rank) + guide.factor.T @ guide.factor
         value = float(value) + x[dim : 2 * dim].sum() + 0.5 * np.linalg.slogdet(inner)[1]
         value += 0.5 * dim * (1 + np.log(2 * np.pi))

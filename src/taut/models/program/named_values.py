@@ -1,4 +1,4 @@
-"""Draws of z in natural units: the latents of a program, and what it derives from them and names.
+"""From draws of z to named values: the latents of a program in natural units, and what it derives.
 
 Derived values (`numpyro.deterministic`) are reported like latents, in the program's order, as long as
 all of them together have at most 1000 cells; larger ones, such as fitted values of many rows, are left
@@ -14,15 +14,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import Datum
-from taut.models.program import AbstractProgram, scalars
+from taut.models.program.abstract import AbstractProgram
+from taut.models.program.layout import scalars
 
-__all__ = ["Natural"]
+__all__ = ["NamedValues"]
 
 _MOST = 1000  # derived cells: 80 MB for 10 000 draws
 
 
-class Natural(NamedTuple):
-    """From z to named values.
+class NamedValues(NamedTuple):
+    """What is reported of z, by name.
 
     Attributes:
         model: the program.
@@ -37,7 +38,7 @@ class Natural(NamedTuple):
     left_out: tuple[str, ...]
 
     @classmethod
-    def of(cls, model: AbstractProgram, datum: Datum) -> "Natural":
+    def of(cls, model: AbstractProgram, datum: Datum) -> "NamedValues":
         """The values that are reported for a program and its data."""
         found = jax.eval_shape(model.derived, datum, jnp.zeros(model.dim))
         kept, left_out, cells = [], [], 0

@@ -1,0 +1,23 @@
+"""`Optimum`: where the maximisation of a deterministic function ended, whatever the method."""
+
+from typing import Any, NamedTuple
+
+__all__ = ["Optimum"]
+
+
+class Optimum(NamedTuple):
+    """The result of one maximisation.
+
+    Attributes:
+        point: the argument found: a vector for a function of vectors, a guide for a sample average.
+        first: the function at the start; in nats for a sample average.
+        value: the function at `point`.
+        num_steps: evaluations of the function and its gradient.
+        converged: whether the tolerance was met.
+    """
+
+    point: Any
+    first: float
+    value: float
+    num_steps: int
+    converged: bool

@@ -1,0 +1,159 @@
+"""The posterior of a program: a guide is fitted, its draws are weighed, and a verdict is given on them.
+
+All randomness follows from one key, in this order: starts, optimization, the draws that are weighed.
+"""
+
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from taut.core import Datum, InputError, RunError, host_generator
+from taut.evidence import Moments, weighted_moments
+from taut.inference.posterior.candidate import Candidate, fit_guide
+from taut.inference.posterior.guide_choice import choose_guide
+from taut.inference.posterior.initial_points import random_point
+from taut.inference.posterior.multi_start import MultiStart
+from taut.inference.posterior.options import PosteriorOptions
+from taut.inference.posterior.verdict import Verdict, judge
+from taut.inference.posterior.weighted_draws import WeightedDraws, more_even, weighted_draws
+from taut.models.program import AbstractProgram, NamedValues, NumPyroProgram, check_start
+
+__all__ = ["PosteriorFit", "fit_posterior"]
+
+_MOST_WEIGHED = 1000  # coordinates: a covariance of a million entries
+_CELLS = 4e9  # data cells x draws that weighing may cost: about a minute
+
+
+class PosteriorFit(NamedTuple):
+    """What was found.
+
+    Attributes:
+        values: from z to the parameters that are reported; holds the program of all rows and its data.
+        candidate: the guide that is kept, its family, and how it was fitted.
+        draws: its weighted draws, with bounds and k-hat.
+        raw: moments of every reported scalar under the guide.
+        resampled: the same under the smoothed weights.
+        verdict: whether to believe it.
+        notes: what a reader should know.
+        seconds: wall time of `ascent` and `weighing`.
+    """
+
+    values: NamedValues
+    candidate: Candidate
+    draws: WeightedDraws
+    raw: Moments
+    resampled: Moments
+    verdict: Verdict
+    notes: tuple[str, ...]
+    seconds: dict[str, float]
+
+    @property
+    def guide(self) -> Any:
+        """q(z), a callable pytree from a datum to a proposal."""
+        return self.candidate.family.guide(self.candidate.fitted.guide)
+
+
+def fit_posterior(
+    program: AbstractProgram, datum: Datum, options: PosteriorOptions, *, key: PRNGKeyArray
+) -> PosteriorFit:
+    """Fit q(z) to p(z | x) by maximising the ELBO, and weigh draws of it.
+
+    Arguments:
+        program: p(x, z) of all rows, or of minibatches of a plate.
+        datum: all data.
+        options: what the user chose; `precision` is the caller's to set.
+        key: everything random follows from it.
+
+    Raises:
+        InputError: a guide that does not suit the program, or a program or data that cannot be used.
+        RunError: no start has a finite ELBO, or the ELBO rises without end.
+    """
+    choice = choose_guide(options.guide, program.dim, subsampled=bool(options.subsample))
+    generator = host_generator(key)
+    model = program
+    if isinstance(program, NumPyroProgram) and choice.family == "structured":
+        model = program.all_rows()
+    if model.dim > _MOST_WEIGHED:
+        raise InputError(
+            f"a program with at most {_MOST_WEIGHED} latent coordinates", f"{model.dim}",
+            "summing the rows' latents out of the program", where="infer",
+        )  # fmt: skip
+    tick = time.perf_counter()
+    try:
+        candidate = fit_guide(choice, program, model, datum, generator, options)
+    except RunError:
+        # A first evaluation that fails says more than that the ELBO could not be maximised.
+        check_start(model, datum, jnp.asarray(random_point(model, generator)))
+        raise
+    seconds = {"ascent": time.perf_counter() - tick}
+
+    tick = time.perf_counter()
+    count = options.num_draws or _affordable(datum)
+    candidate, draws, notes = _best_weighed(candidate, count, generator)
+    values = NamedValues.of(model, datum)
+    table = values.table(draws.z)
+    raw = weighted_moments(table[: draws.num_guide])
+    resampled = weighted_moments(table, draws.weights)
+    verdict = judge(
+        guide=choice.family,
+        converged=candidate.fitted.converged,
+        precision_nats=options.precision_nats,
+        separate=_separate(candidate.starts),
+        khat=draws.khat,
+        threshold=draws.threshold,
+        largest=draws.largest,
+        ess=draws.ess,
+        raw=raw.first(values.num_latents),
+        resampled=resampled.first(values.num_latents),
+    )
+    seconds["weighing"] = time.perf_counter() - tick
+    notes = (*notes, *_left_out(values))
+    return PosteriorFit(values, candidate, draws, raw, resampled, verdict, notes, seconds)
+
+
+def _best_weighed(
+    candidate: Candidate, count: int, generator: np.random.Generator
+) -> tuple[Candidate, WeightedDraws, tuple[str, ...]]:
+    """The fitted guide, or its rival where the rival's draws weigh more evenly, and what to tell."""
+
+    def weighed(one: Candidate) -> WeightedDraws:
+        return weighted_draws(one.family, one.fitted.guide, count=count, generator=generator)
+
+    found = weighed(candidate)
+    if candidate.rival is None:
+        return candidate, found, candidate.notes
+    other = weighed(candidate.rival)
+    kept = more_even(found, other)
+    pairs = [(candidate, found), (candidate.rival, other)]
+    (chosen, best), (_, beaten) = pairs if kept else pairs[::-1]
+    names = [candidate.choice.layers, candidate.rival.choice.family]
+    first, second = names if kept else names[::-1]
+    note = (
+        f"{first} is kept, with {best.ess:.0f} effective draws and k-hat {best.khat:.2f}, rather than "
+        f"{second}, with {beaten.ess:.0f} and {beaten.khat:.2f}"
+    )
+    return chosen, best, (*candidate.notes, note)
+
+
+def _left_out(values: NamedValues) -> tuple[str, ...]:
+    if not values.left_out:
+        return ()
+    names = ", ".join(values.left_out)
+    return (f"derived values of many cells are not reported: {names}",)
+
+
+def _separate(starts: MultiStart | None) -> tuple[tuple[float, float], ...]:
+    if starts is None:
+        return ()
+    others = (s for i, s in enumerate(starts.starts) if i != starts.winner)
+    return tuple((start.behind.value, start.distance) for start in others)
+
+
+def _affordable(datum: Datum) -> int:
+    """Draws to weigh where the user names no number."""
+    cells = sum(np.size(leaf) for leaf in jax.tree.leaves(datum))
+    return int(np.clip(_CELLS / max(cells, 1), 1000, 10_000))
