@@ -161,8 +161,8 @@ def fitted(
         "flags": sorted(evidence.flags),
         "rate": rate,
         "particles": num_particles,
-        "steps": fit.facts["steps"],
-        "training_seconds": None if resumed else fit.facts["training seconds"],
+        "steps": fit.facts.steps,
+        "training_seconds": None if resumed else round(fit.facts.training_seconds, 2),
         "conditions": conditions(),
     }
     if "bits_per_dimension" in fit.estimates:

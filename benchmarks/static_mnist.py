@@ -119,7 +119,7 @@ def main() -> None:
             | {"refinement": REFINEMENT, "seconds": time.perf_counter() - started},
             "test_elbo": fitted.estimates["elbo"].value,
             "choices": {"learning_rate": RATE[options.bound], **choices},
-            "facts": fitted.facts,
+            "facts": fitted.facts.to_dict(),
         },
     )
     print(

@@ -206,7 +206,7 @@ def density(name: str, grid: Path) -> dict[str, Any]:
         "side": log_q.side,
         "parameters": sum(a.size for a in arrays),
         "seconds": seconds,
-        "steps": fit.facts["steps"],
+        "steps": fit.facts.steps,
     }
 
 

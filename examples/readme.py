@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 from record import conditions  # noqa: E402
 
 from taut.cli.main import main as taut_command  # noqa: E402
+from taut.fitted.facts import FitFacts, read_facts  # noqa: E402
 
 
 def main() -> None:
@@ -169,7 +170,9 @@ def of_mnist(bound: str) -> Callable[[dict[str, Any]], Rows]:
         return f"{of['test_nll']:.2f} ± {math.hypot(of['mc_error'], of['data_error']):.2f}"
 
     def rows(found: dict[str, Any]) -> Rows:
-        minutes, cores = found["facts"]["training seconds"] / 60, found["hardware"]["cores"]
+        facts = read_facts(found["facts"], where=f"static_mnist_{bound}.json")
+        assert isinstance(facts, FitFacts)
+        minutes, cores = facts.training_seconds / 60, found["hardware"]["cores"]
         trained = f"{bound}, {minutes:.0f} minutes on {cores} core{'s' * (cores > 1)}"
         lines = [
             (

@@ -26,7 +26,7 @@ def test_a_streamed_fit_says_so_and_is_measured_on_rows_it_has_not_seen(tmp_path
         batch_size=60,
     )
     assert fitted.recipe.data.stream == "yes"
-    assert fitted.facts["note 1"].startswith("240 training rows are streamed from disk; 30 valid")
+    assert fitted.facts.notes[0].startswith("240 training rows are streamed from disk; 30 valid")
     assert set(fitted.estimates["elbo"].index) == set(data.test.index)
     # The baseline of standard normal columns: -3 (log(2 pi) + 1) / 2 up to sampling of 30 rows.
     baseline = fitted.estimates["independent_columns"]

@@ -18,6 +18,7 @@ from taut.audit.code_use import CodeUse, code_use
 from taut.bounds import ELBO
 from taut.core import Datum, InputError, particles
 from taut.evidence import importance_sampling
+from taut.fitted.facts import CodesInUse
 from taut.gradients import ScoreFunction
 from taut.inference import Joint, WakeSleep, departures
 from taut.inference.amortized import quantized
@@ -143,7 +144,8 @@ def test_the_use_of_codes_is_counted(pair):
     alike = CodeUse(np.full(4, 0.25), 8)
     assert alike.perplexity == pytest.approx(4.0)
     half = CodeUse(np.array([0.5, 0.5, 0.0, 0.0]), 8)
-    assert str(half) == "perplexity 2.0 of 4, 2 used (50%), 2 dead, on 8 rows"
+    assert half.perplexity == pytest.approx(2.0)
+    assert half.facts == CodesInUse(codes=4, used=2, perplexity=half.perplexity, rows=8)
 
 
 def test_a_fit_says_what_its_loss_is_and_how_codes_are_used():
@@ -152,11 +154,12 @@ def test_a_fit_says_what_its_loss_is_and_how_codes_are_used():
         model=VQ(latents="2x3", code_dim=2, hidden=(), likelihood="bernoulli", commitment=0.5),
         epochs=2, batch_size=20, evidence_particles=2, key=0,
     )  # fmt: skip
-    assert fitted.facts["objective differs from the bound"] == (
+    assert fitted.facts.objective_departure == (
         "the encoder also pays 0.5 times the squared distance to its code, and codes follow the "
         "averages of what they stand for, not the bound"
     )
-    assert "used" in fitted.facts["codes"]
+    assert fitted.facts.code_use.codes == 3
+    assert fitted.facts.code_use.rows == 6
     assert fitted.estimates["log_evidence"].side == "lower"
 
 

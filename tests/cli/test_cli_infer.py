@@ -158,7 +158,7 @@ def test_show_prints_it_without_running_the_program(run, files, capsys):
         (files / "gone.py").rename(files / "normal.py")
     for words in ("mu", "log-evidence", "believe", "lower bound", "k-hat", "effective draws"):
         assert words in shown
-    assert found["facts"]["guide"] == "full-rank"
+    assert found["facts"]["family"] == "full-rank"
     assert abs(found["coordinates"]["mu"]["resampled_mean"] - MEAN) < 0.1
 
 

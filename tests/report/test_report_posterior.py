@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from taut.core import Estimate
-from taut.evidence import Moments
+from taut.evidence import PosteriorMoments
 from taut.fitted import coordinate_columns
 from taut.report.posterior import coordinate_table, posterior_table
 
@@ -18,9 +18,9 @@ def printed(show, *arguments, **options) -> str:
     return console.file.getvalue()
 
 
-def moments(count: int, *, scale: float = 1.0) -> Moments:
+def moments(count: int, *, scale: float = 1.0) -> PosteriorMoments:
     one = np.full(count, scale)
-    return Moments(
+    return PosteriorMoments(
         mean=1.23456 * one, mean_error=0.02 * one, sd=0.98765 * one, sd_error=0.003 * one,
         quantiles=np.outer(one, [-1.0, 1.2, 3.0]), quantile_errors=0.05 * np.outer(one, np.ones(3)),
         probabilities=(0.05, 0.5, 0.95),
@@ -64,8 +64,8 @@ def test_long_tables_say_what_they_left_out():
 
 def test_bounds_facts_and_notes():
     estimates = {"ELBO": Estimate(-31.5488, "lower", 0.0102, unit="nats")}
-    facts = {"verdict": "believe: k-hat 0.10.", "note 1": "two starts were drawn again"}
-    lines = printed(posterior_table, estimates, facts=facts).split("\n")
+    facts, notes = {"verdict": "believe: k-hat 0.10."}, ("two starts were drawn again",)
+    lines = printed(posterior_table, estimates, facts=facts, notes=notes).split("\n")
     row = next(line for line in lines if line.startswith("ELBO"))
     assert row.split() == ["ELBO", "-31.55", "0.01", "nats", "lower", "bound"]
     assert any(line.split("  ")[-1] == "believe: k-hat 0.10." for line in lines)

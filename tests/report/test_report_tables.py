@@ -100,9 +100,9 @@ def test_no_terminal_is_too_narrow_for_the_numbers(width: int):
 
 def test_facts_follow_line_by_line_and_notes_come_last():
     path = "runs/" + "deep/" * 40 + "model"
-    facts = {"note 1": "a [bold]word[/bold]", "device": "CPU", "run": path, "note": "last"}
+    facts = {"device": "CPU", "run": path}
     console = _file()
-    tables.summary_table(console, {}, facts=facts)
+    tables.summary_table(console, {}, facts=facts, notes=("a [bold]word[/bold]", "last"))
     lines = _text(console).splitlines()
     assert lines[-4:] == [
         "device  CPU",

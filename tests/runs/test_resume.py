@@ -126,7 +126,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(whole, tmp_path, monkeypatch,
     names = sorted(path.name for path in (run / "checkpoints").iterdir())
     assert names == ["step-000000025.safetensors", "step-000000050.safetensors"]
     assert main(["resume", str(run), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["facts"]["note 1"] == "resumed from step 50"
+    assert json.loads(capsys.readouterr().out)["facts"]["notes"][0] == "resumed from step 50"
     _same_result(run, whole)
 
 
@@ -148,11 +148,11 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(stopped, whole, capsys
     newest.write_bytes(content)
     assert main(["resume", str(stopped), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)["facts"]
-    assert facts["note 1"] == (
+    assert facts["notes"][0] == (
         "step-000000050.safetensors is damaged (its checksum does not hold); "
         "the one before it is used"
     )
-    assert facts["note 2"] == "resumed from step 25"
+    assert facts["notes"][1] == "resumed from step 25"
     _same_result(stopped, whole)
 
 
@@ -243,4 +243,4 @@ def test_ctrl_c_saves_where_it_was(tmp_path, monkeypatch, capsys):
     newest = max((run / "checkpoints").iterdir()).name
     assert newest == f"step-{steps:09d}.safetensors"
     assert main(["resume", str(run), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["facts"]["note 1"] == f"resumed from step {steps}"
+    assert json.loads(capsys.readouterr().out)["facts"]["notes"][0] == f"resumed from step {steps}"

@@ -22,6 +22,7 @@ from taut.data import Data, Dataset, StreamedRows, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound
 from taut.evidence.measuring import measure
 from taut.fitted import Fit
+from taut.fitted.facts import ChosenGradient, FitFacts, RowCounts
 from taut.gradients import AbstractEstimator
 from taut.guides import QuantizedPair
 from taut.inference import AbstractAmortized, Problem, departures
@@ -145,24 +146,24 @@ def fit_amortized(
         finished = time.perf_counter()
 
     steps = int(state.step)
-    facts: dict[str, Any] = {
-        "rows": data.describe(),
-        "steps": steps,
-        "best step": int(state.best_step),
-        "training seconds": round(trained - started, 2),
-        "evaluation seconds": round(finished - trained, 2),
-        "device": device(),
-        "versions": versions(),
-        "particles": recipe.evidence.evidence_particles,
-    }
-    facts |= {f"{choice} chosen because": reason for choice, reason in reasons.items()}
-    if gradient is not None and why is not None:
-        facts["gradient"] = f"{gradient.name}: {why}"
-    notes = (*data.notes, *resumed)
-    facts |= {f"note {i}": note for i, note in enumerate(notes, start=1)}
-    if isinstance(pair, QuantizedPair):
-        facts["codes"] = str(code_use(pair, test_rows))
-    facts |= departures(inference, architecture, bound, gradient, steps)
+    particles = recipe.evidence.evidence_particles
+    differs = departures(inference, architecture, bound, gradient, steps)
+    facts = FitFacts(
+        rows=RowCounts(len(data.train), len(data.validation), len(data.test)),
+        steps=steps,
+        best_step=int(state.best_step),
+        training_seconds=trained - started,
+        evaluation_seconds=finished - trained,
+        device=device(),
+        versions=versions(),
+        particles=None if estimates["log_evidence"].side == "exact" else particles,
+        reasons=reasons,
+        gradient=None if gradient is None or why is None else ChosenGradient(gradient.name, why),
+        objective_departure=differs.get("objective differs from the bound", ""),
+        gradient_departure=differs.get("gradient differs from the bound's", ""),
+        code_use=code_use(pair, test_rows).facts if isinstance(pair, QuantizedPair) else None,
+        notes=(*data.notes, *resumed),
+    )
     result = Fit(
         pair=pair,
         architecture=architecture,
@@ -175,7 +176,7 @@ def fit_amortized(
     )
     if run is not None:
         result.save_model(run)
-        run.write_summary(estimates, facts)
+        run.write_summary(estimates, facts.to_dict())
     return result
 
 

@@ -84,7 +84,7 @@ def em(
             where="closed-form",
         )  # fmt: skip
     architecture = GMM() if model is None else model
-    numbers: Sequence[int] = component_numbers(components, architecture.components)
+    numbers = list(component_numbers(components, architecture.components))
     options: dict[str, Any] = {
         "restarts": restarts, "tolerance": tolerance, "max_iterations": max_iterations,
         "floor": floor, "reg_covar": reg_covar, "select": select,

@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures import LCA
-from taut.core import Estimate, InputError, as_key, host_seed
-from taut.core.provenance import device
+from taut.core import Datum, Estimate, InputError, as_key, host_seed
+from taut.core.provenance import device, versions
 from taut.data import Data
+from taut.evidence.exact_columns import exact_columns
 from taut.fitted import Fit
+from taut.fitted.facts import EMFacts, FitFacts, HeldApart, RowCounts, SelectionPoint
 from taut.guides import ExactPair
-from taut.inference import AbstractExact, OnlineEM
+from taut.inference import AbstractExact
 from taut.inference.exact import log_evidences
 from taut.inference.exact.candidate import Candidate
 from taut.inference.exact.em_data import EMData, in_memory
-from taut.inference.exact.independent import independent_columns
 from taut.inference.exact.selection import check_selection, component_numbers, select_components
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe
@@ -91,22 +92,29 @@ def fit_exact(
         select=inference.select, start=start, report=report,
     )  # fmt: skip
     fitted = time.perf_counter()
-    sampled = isinstance(inference, OnlineEM)
     estimates = _measured(best, given)
-    facts: dict[str, Any] = {
-        "rows": given.describe(),
-        "components": best.architecture.components,
-        **best.facts,
-        "training seconds": round(fitted - began, 2),
-        "evaluation seconds": round(time.perf_counter() - fitted, 2),
-        "device": device(),
-        "free parameters": best.model.num_parameters,
-        f"BIC, {'from a sample' if sampled else 'training rows'}": round(best.bic, 3),
-    }
-    if len(candidates) > 1:
-        facts["components chosen by"] = inference.select
-        facts["selection"] = [_point(c) for c in candidates]
-    facts |= {f"note {i}": note for i, note in enumerate(given.notes, start=1)}
+    course, several = best.course, len(candidates) > 1
+    facts = FitFacts(
+        rows=RowCounts(given.num_train, given.validation.num_rows, given.test.num_rows),
+        steps=course.steps,
+        best_step=course.steps,
+        training_seconds=fitted - began,
+        evaluation_seconds=time.perf_counter() - fitted,
+        device=device(),
+        versions=versions(),
+        em=EMFacts(
+            components=best.architecture.components,
+            free_parameters=best.model.num_parameters,
+            bic=best.bic,
+            converged=course.converged,
+            starts=course.ends,
+            held_apart=tuple(HeldApart(*pair) for pair in course.held_apart),
+            start_rows=course.start_rows,
+            chosen_by=inference.select if several else None,
+            selection=tuple(map(_point, candidates)) if several else (),
+        ),
+        notes=given.notes,
+    )
     result = Fit(
         pair=ExactPair(best.model),
         architecture=best.architecture,
@@ -122,26 +130,29 @@ def fit_exact(
     return result
 
 
-def _point(candidate: Candidate) -> dict[str, Any]:
-    """One point of the selection curve, as JSON holds it."""
-    return {
-        "components": candidate.architecture.components,
-        "validation log-evidence": candidate.validation.value,
-        "validation error": candidate.validation.data_error,
-        "training log-evidence": candidate.train,
-        "bic": candidate.bic,
-        "free parameters": candidate.model.num_parameters,
-    }
+def _point(candidate: Candidate) -> SelectionPoint:
+    """One point of the selection curve."""
+    return SelectionPoint(
+        components=candidate.architecture.components,
+        validation=candidate.validation.value,
+        validation_error=candidate.validation.data_error,
+        training=candidate.train,
+        bic=candidate.bic,
+        free_parameters=candidate.model.num_parameters,
+    )
 
 
 def _measured(best: Candidate, given: EMData) -> dict[str, Estimate]:
     """Exact numbers on the test rows."""
-    baseline = independent_columns(best.architecture, given)
+    test = given.test.read(0, given.test.num_rows)
+    online = given.held_out is not None
+    rows = given.sample(0) if online else given.train.read(0, given.train.num_rows)
+    index = given.test_index
     return {
-        name: Estimate.from_rows(
-            log_evidences(model, given.test), side="exact", index=given.test_index
-        )
-        for name, model in (("log_evidence", best.model), ("independent_columns", baseline))
+        "log_evidence": Estimate.from_rows(
+            log_evidences(best.model, given.test), side="exact", index=index
+        ),
+        "independent_columns": exact_columns(best.model, rows, Datum(test, index=index)),
     }
 
 

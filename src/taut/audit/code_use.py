@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import Datum, num_rows
+from taut.fitted.facts import CodesInUse
 from taut.guides import QuantizedPair
 
 __all__ = ["CodeUse", "code_use"]
@@ -44,13 +45,11 @@ class CodeUse(NamedTuple):
         """How many codes no row goes to."""
         return int(np.sum(self.shares == 0))
 
-    def __str__(self) -> str:
+    @property
+    def facts(self) -> CodesInUse:
+        """What a fit keeps of it."""
         codes = len(self.shares)
-        return (
-            f"perplexity {self.perplexity:.1f} of {codes}, "
-            f"{codes - self.dead} used ({1 - self.dead / codes:.0%}), {self.dead} dead, "
-            f"on {self.rows} rows"
-        )
+        return CodesInUse(codes, codes - self.dead, self.perplexity, self.rows)
 
 
 def code_use(pair: QuantizedPair, rows: Datum) -> CodeUse:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from taut.cli.output import ESTIMATE_NAMES, print_json
+from taut.cli.output import print_json
 from taut.cli.rows import open_run, rows_of
 from taut.errors import InputError
 
@@ -123,11 +123,12 @@ def compare(
     from rich.console import Console
 
     from taut.report import tables
+    from taut.report.words import ESTIMATES
 
     tables.comparison_table(
         Console(),
         (str(first), str(second)),
-        {ESTIMATE_NAMES.get(name, name): e for name, e in differences.items()},
+        {ESTIMATES.get(name, name): e for name, e in differences.items()},
     )
 
 

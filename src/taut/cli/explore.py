@@ -1,7 +1,7 @@
 """`taut sample`, `taut reconstruct`, `taut encode` and `taut interpolate`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -54,7 +54,7 @@ def sample(
     out = check_suffix(out or run / "samples.png", (".png", ".npy", ".csv", ".parquet"))
     x = np.asarray(fitted.sample(num_samples, key=seed, mean=mean))
     if out.suffix == ".png":
-        save_figure("samples", out, x, data=None, form=_form(fitted))
+        save_figure("samples", out, x, data=None, of=fitted)
     else:
         save_table(out, x.reshape(num_samples, -1), _columns(fitted), array=x)
     _done(json, "samples", num_samples, out)
@@ -96,7 +96,7 @@ def reconstruct(
     x = rows_of(fitted, data=data, split=split)[:num_rows].x
     mean = np.asarray(fitted.reconstruct(x))
     if out.suffix == ".png":
-        save_figure("reconstructions", out, x, mean, form=_form(fitted))
+        save_figure("reconstructions", out, x, mean, of=fitted)
     else:
         save_table(out, mean.reshape(len(mean), -1), _columns(fitted), array=mean)
     _done(json, "reconstructions", len(mean), out)
@@ -177,15 +177,10 @@ def interpolate(
     ends = [one_row(rows, first, "FIRST"), one_row(rows, second, "SECOND")]
     path = np.asarray(fitted.interpolate(*ends, num_steps=num_steps))
     if out.suffix == ".png":
-        save_figure("interpolation", out, path[None], ends=np.stack(ends)[None], form=_form(fitted))
+        save_figure("interpolation", out, path[None], ends=np.stack(ends)[None], of=fitted)
     else:
         save_table(out, path.reshape(num_steps, -1), _columns(fitted), array=path)
     _done(json, "steps", num_steps, out)
-
-
-def _form(fitted: "Fit") -> dict[str, Any]:
-    schema = fitted.schema
-    return {"kind": schema.kind, "shape": schema.shape, "columns": schema.columns}
 
 
 def _columns(fitted: "Fit") -> list[str]:

@@ -62,6 +62,7 @@ def gradients(
 
     from taut.audit import gradient_bench
     from taut.core import Datum
+    from taut.report.draw_bench import draw_bench
 
     if rows < 1:
         raise InputError("at least one row", f"{rows}", "32", where="rows")
@@ -78,7 +79,7 @@ def gradients(
             key=jax.random.key(seed),
             num_repeats=num_repeats,
         )
-    picture = _draw(run / "figures" / "gradients.png", bench)
+    (picture,) = draw_bench(bench, run / "figures")
     if json:
         print_json({"run": str(run), "figure": str(picture), **_plain(bench)})
         return
@@ -131,21 +132,6 @@ def _chosen(names: str | None) -> dict[str, Any] | None:
                 where="estimators",
             )  # fmt: skip
     return {name: ESTIMATORS[name]() for name in listed}
-
-
-def _draw(path: Path, bench: "GradientBench") -> Path:
-    from taut.report import figures
-
-    group = [m.moments[bench.group] for m in bench.measures]
-    return figures.gradients(
-        path,
-        [m.name for m in bench.measures],
-        [m.milliseconds for m in bench.measures],
-        [g.variance for g in group],
-        [g.variance_error for g in group],
-        [m.biased for m in bench.measures],
-        group=bench.group,
-    )
 
 
 def _plain(bench: "GradientBench") -> dict[str, Any]:

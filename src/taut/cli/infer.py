@@ -9,12 +9,9 @@ from cyclopts import Parameter
 from taut.errors import InputError
 
 if TYPE_CHECKING:
-    from taut.fitted import Posterior
     from taut.recipe import ProgramRecipe
 
 __all__ = ["batch_sizes", "infer_command", "print_posterior", "run_infer"]
-
-_NAMES = {"elbo": "ELBO", "log_evidence": "log-evidence", "remaining_gain": "gain that remains"}
 
 
 def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
@@ -84,6 +81,7 @@ def run_infer(recipe: "ProgramRecipe", out: Path | None, *, force: bool, json: b
     import taut
     from taut.fitted.posterior_files import save_posterior
     from taut.models.program import load_program, read_data, support_beside
+    from taut.report.draw_posterior import draw_posterior
 
     assert recipe.program is not None  # the command's argument
     function = load_program(recipe.program)
@@ -98,7 +96,7 @@ def run_infer(recipe: "ProgramRecipe", out: Path | None, *, force: bool, json: b
     stem = Path(recipe.program.rpartition(":")[0] or recipe.program).stem
     folder = out or next_run("runs", f"{stem}-posterior")
     save_posterior(fitted, folder, recipe=recipe, force=force)
-    _draw(fitted, folder / "figures", recipe.posterior.precision_nats)
+    draw_posterior(fitted, folder / "figures", precision_nats=recipe.posterior.precision_nats)
     print_posterior(folder, json=json)
 
 
@@ -121,26 +119,30 @@ def print_posterior(run: Path, *, json: bool) -> None:
     import polars as pl
 
     from taut.cli.output import print_json, results
+    from taut.fitted.facts import PosteriorFacts, read_facts
     from taut.runs import RunFolder
 
     folder = RunFolder.open(run)
-    estimates, facts = folder.read_summary()
+    estimates, written = folder.read_summary()
+    facts = read_facts(written, where=str(run))
+    assert isinstance(facts, PosteriorFacts)
     columns = pl.read_csv(folder.path / "coordinates.csv").to_dict(as_series=False)
     if json:
-        content = {"run": str(run), **results(estimates), "facts": facts}
+        content = {"run": str(run), **results(estimates), "facts": facts.to_dict()}
         print_json({**content, "coordinates": _by_coordinate(columns)})
         return
     from rich.console import Console
 
     from taut.report import posterior
+    from taut.report.words import POSTERIOR_ESTIMATES, posterior_words
 
     console = Console()
     posterior.coordinate_table(console, columns)
-    shown = {name: str(value) for name, value in facts.items()}
     posterior.posterior_table(
         console,
-        {_NAMES.get(name, name): e for name, e in estimates.items()},
-        facts={**shown, "run": str(run), "figures": str(folder.figures)},
+        {POSTERIOR_ESTIMATES.get(name, name): e for name, e in estimates.items()},
+        facts={**posterior_words(facts), "run": str(run), "figures": str(folder.figures)},
+        notes=facts.notes,
     )
 
 
@@ -168,27 +170,3 @@ def _waiting(program: str, *, quiet: bool) -> Any:
     if quiet or not console.is_terminal:
         return contextlib.nullcontext()
     return console.status(f"fitting {escape(program)}")
-
-
-def _draw(fitted: "Posterior", folder: Path, precision_nats: float) -> None:
-    """Pairs, the bound over rounds, and the tail of the weights."""
-    import numpy as np
-
-    from taut.report import figures
-
-    names = fitted.model.coordinates  # what is derived from them shows nothing new
-    values = fitted.coordinate_draws()[:, : len(names)]
-    own = values[: fitted.num_guide]
-    figures.pairs(folder / "pairs.png", values, fitted.weights, own, names)
-    figures.weight_tail(folder / "khat.png", fitted.weights, fitted.khat, fitted.khat_threshold)
-    if fitted.trace:
-        column = {k: np.asarray([getattr(r, k) for r in fitted.trace]) for k in (
-            "bound", "bound_error", "gain", "gain_error",
-        )}  # fmt: skip
-        figures.bound_trace(
-            folder / "bound.png",
-            steps=np.asarray([r.num_steps for r in fitted.trace]),
-            won=np.asarray([r.stochastic for r in fitted.trace]),
-            precision_nats=precision_nats,
-            **column,
-        )

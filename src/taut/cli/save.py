@@ -1,10 +1,13 @@
 """Results of the exploring commands on disk: pictures, tables and arrays, each in one step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taut.errors import InputError
+
+if TYPE_CHECKING:
+    from taut.fitted import Fit
 
 __all__ = ["check_suffix", "save_figure", "save_table"]
 
@@ -21,11 +24,12 @@ def check_suffix(path: Path, allowed: Sequence[str]) -> Path:
     return path
 
 
-def save_figure(name: str, path: Path, *arrays: Any, form: Mapping[str, Any], **more: Any) -> None:
-    """Draw one of the figures of `taut.report.figures` for rows of a given form."""
+def save_figure(name: str, path: Path, *arrays: Any, of: "Fit", **more: Any) -> None:
+    """Draw one of the figures of `taut.report.figures` of a fit's rows."""
     from taut.report import figures
+    from taut.report.draw_fit import row_form
 
-    getattr(figures, name)(path, *arrays, **form, **more)
+    getattr(figures, name)(path, *arrays, **row_form(of), **more)
 
 
 def save_table(

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from taut.cli.output import ESTIMATE_NAMES, print_json, results
+from taut.cli.output import print_json, results
 
 __all__ = ["show"]
 
@@ -20,31 +20,37 @@ def show(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False)
     json
         Print them as JSON on standard output.
     """
+    from taut.fitted.facts import PosteriorFacts, read_facts
     from taut.runs import RunFolder, read_structure
 
     folder = RunFolder.open(run)
-    estimates, facts = folder.read_summary()
+    estimates, content = folder.read_summary()
+    facts = read_facts(content, where=str(run))
     config = folder.read_config()
     structure = read_structure(folder.path)
-    if structure["architecture"]["name"] == "posterior":
+    if isinstance(facts, PosteriorFacts):
         from taut.cli.infer import print_posterior
 
         print_posterior(run, json=json)
         return
     files = sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file())
     if json:
-        content = {"run": str(run), **results(estimates), "facts": facts, "config": config}
-        print_json({**content, "architecture": structure["architecture"], "files": files})
+        printed = {"run": str(run), **results(estimates), "facts": facts.to_dict()}
+        print_json(
+            {**printed, "config": config, "architecture": structure["architecture"], "files": files}
+        )
         return
     from rich.console import Console
 
     from taut.report import tables
+    from taut.report.words import ESTIMATES, fact_words
 
     console = Console()
     tables.summary_table(
         console,
-        {ESTIMATE_NAMES.get(name, name): e for name, e in estimates.items()},
-        facts={name: str(value) for name, value in facts.items()},
+        {ESTIMATES.get(name, name): e for name, e in estimates.items()},
+        facts=fact_words(facts),
+        notes=facts.notes,
     )
     tables.facts_table(console, "fitted with", {k: str(v) for k, v in _by_name(config).items()})
     tables.facts_table(console, "files", {"in " + str(run): ", ".join(files)})

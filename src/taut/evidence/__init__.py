@@ -6,7 +6,7 @@ from taut.evidence.importance import Evidence, importance_sampling, weigh
 from taut.evidence.independent_columns import BASELINE_ROWS, independent_columns
 from taut.evidence.monte_carlo import naive_monte_carlo
 from taut.evidence.options import EvidenceOptions
-from taut.evidence.weighted_moments import Moments, weighted_moments
+from taut.evidence.weighted_moments import PosteriorMoments, weighted_moments
 from taut.evidence.weights import (
     RowWeights,
     khat_threshold,
@@ -21,7 +21,7 @@ __all__ = [
     "DefensiveDraws",
     "Evidence",
     "EvidenceOptions",
-    "Moments",
+    "PosteriorMoments",
     "RowWeights",
     "defensive_draws",
     "expected_bound",

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from taut.core import Datum, Estimate
 from taut.models import LatentVariableModel
 
-__all__ = ["BASELINE_ROWS", "independent_columns"]
+__all__ = ["BASELINE_ROWS", "independent_columns", "smoothed_histogram"]
 
 BASELINE_ROWS = 10_000  # of the training rows, enough to fit one or two numbers per column
 _STEPS = 200  # of L-BFGS; the problem is smooth and separates over columns
@@ -39,25 +39,40 @@ def independent_columns(
     rows = np.asarray(train.x)[:BASELINE_ROWS]
     test = np.asarray(held_out.x)
     if model.likelihood.discrete and levels is not None:
-        values = _histogram(rows, test, levels, held_out.mask)
+        top = max(float(rows.max()), float(test.max()))
+        # Grey levels lie in [0, 1], codes are whole numbers.
+        grid = 1 if top > 1 else levels - 1
+        cells = smoothed_histogram(rows, test, levels, grid=grid)
+        if held_out.mask is not None:
+            cells = np.where(np.asarray(held_out.mask).reshape(cells.shape), cells, 0.0)
+        values = cells.sum(axis=1)
     else:
         values = _same_family(model, rows, held_out)
     return Estimate.from_rows(values, side="exact", index=held_out.index)
 
 
-def _histogram(
-    rows: np.ndarray, test: np.ndarray, levels: int, mask: Any
-) -> Float[np.ndarray, " N"]:
-    top = max(float(rows.max()), float(test.max()))
-    grid = 1 if top > 1 else levels - 1  # grey levels lie in [0, 1], codes are whole numbers
+def smoothed_histogram(
+    rows: Float[np.ndarray, "N ..."],
+    test: Float[np.ndarray, "M ..."],
+    levels: int,
+    *,
+    grid: int,
+    pseudo: float = 1.0,
+) -> Float[np.ndarray, "M D"]:
+    """log p_d(x_d) of every held-out cell by Laplace's rule, nats.
+
+    Arguments:
+        rows: that are counted.
+        test: held-out rows of the same shape.
+        levels: V, the number of values of a cell.
+        grid: times a cell gives its code, 0..V-1.
+        pseudo: rows that each value is given beside those counted.
+    """
     codes = np.rint(rows.reshape(len(rows), -1) * grid).astype(int)
     wanted = np.rint(test.reshape(len(test), -1) * grid).astype(int)
     counts = np.stack([np.bincount(column, minlength=levels) for column in codes.T])
-    log_p = np.log((counts + 1) / (len(rows) + levels))
-    cells = log_p[np.arange(log_p.shape[0]), wanted]
-    if mask is not None:
-        cells = np.where(np.asarray(mask).reshape(cells.shape), cells, 0.0)
-    return cells.sum(axis=1)
+    log_p = np.log((counts + pseudo) / (len(rows) + levels * pseudo))
+    return log_p[np.arange(log_p.shape[0]), wanted]
 
 
 def _same_family(

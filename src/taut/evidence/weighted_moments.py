@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["Moments", "weighted_moments"]
+__all__ = ["PosteriorMoments", "weighted_moments"]
 
 
-class Moments(NamedTuple):
+class PosteriorMoments(NamedTuple):
     """Moments of C coordinates.
 
     Attributes:
@@ -38,12 +38,12 @@ class Moments(NamedTuple):
     quantile_errors: Float[np.ndarray, "C P"]
     probabilities: tuple[float, ...]
 
-    def first(self, count: int) -> "Moments":
+    def first(self, count: int) -> "PosteriorMoments":
         """Those of the first coordinates."""
         mean, mean_error, sd, sd_error, quantiles, quantile_errors = (
             part[:count] for part in self[:-1]
         )
-        return Moments(
+        return PosteriorMoments(
             mean, mean_error, sd, sd_error, quantiles, quantile_errors, self.probabilities
         )
 
@@ -53,7 +53,7 @@ def weighted_moments(
     weights: Float[np.ndarray, " K"] | None = None,
     *,
     probabilities: tuple[float, ...] = (0.05, 0.5, 0.95),
-) -> Moments:
+) -> PosteriorMoments:
     """Moments of draws.
 
     Arguments:
@@ -81,4 +81,4 @@ def weighted_moments(
             e = np.sqrt(at * (1 - p) ** 2 + (squares[-1] - at) * p**2)
             low, middle, high = np.interp([p - e, p, p + e], below, ranked)
             quantiles[c, j], errors[c, j] = middle, (high - low) / 2
-    return Moments(mean, mean_error, sd, sd_error, quantiles, errors, probabilities)
+    return PosteriorMoments(mean, mean_error, sd, sd_error, quantiles, errors, probabilities)

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from taut.evidence import Moments
+from taut.evidence import PosteriorMoments
 
 __all__ = ["coordinate_columns"]
 
 
 def coordinate_columns(
-    names: Sequence[str], raw: Moments, resampled: Moments
+    names: Sequence[str], raw: PosteriorMoments, resampled: PosteriorMoments
 ) -> dict[str, list[str] | list[float]]:
     """Moments by coordinate, as coordinates.csv holds them.
 

@@ -23,6 +23,8 @@ from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, Estimate, InputError, as_key, as_proposal
 from taut.data import Dataset, Schema
 from taut.evidence import EVIDENCE, Evidence, expected_bound
+from taut.evidence.measuring import importance_evidence
+from taut.fitted.facts import FitFacts, read_facts
 from taut.recipe import Recipe, recipe_from
 from taut.runs import RunFolder, load_pair, read_structure, save_pair
 
@@ -37,20 +39,20 @@ class Fit:
         pair: all parameters.
         architecture: the choices behind them.
         schema: the form of a row.
+        facts: rows, steps, wall time, device and the like.
         recipe: what was asked, which repeats the fit.
         history: one record a step, as in metrics.jsonl.
         estimates: every number reported at the end, by name.
-        facts: wall time, device, best step and the like.
         precision: `float32` or `float64`.
     """
 
     pair: AbstractPair
     architecture: AbstractArchitecture
     schema: Schema
+    facts: FitFacts
     recipe: Recipe = field(default_factory=Recipe)
     history: tuple[Mapping[str, Any], ...] = ()
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "float32"
 
     def bound(
@@ -65,7 +67,9 @@ class Fit:
     def evidence(
         self, rows: Any, *, num_particles: int = 1000, method: str = "importance", key: Any = 0
     ) -> Estimate:
-        """Log-evidence of the rows, nats per row; a lower bound in expectation over the draws.
+        """Log-evidence of the rows, nats per row.
+
+        Exact where the model has it in closed form; else a lower bound in expectation over the draws.
 
         Arguments:
             rows: see the module.
@@ -83,8 +87,9 @@ class Fit:
             raise InputError(
                 f"one of {', '.join(EVIDENCE)}", repr(method), "importance", where="method"
             )
+        estimator = importance_evidence if method == "importance" else EVIDENCE[method]
         with self._precision():
-            return EVIDENCE[method](
+            return estimator(
                 self.pair, self._rows(rows), key=as_key(key), num_particles=num_particles
             )
 
@@ -140,7 +145,7 @@ class Fit:
             validation = record.get("validation")
             run.append_steps(record["step"], metrics, validation and Estimate.from_dict(validation))
         self.save_model(run)
-        run.write_summary(self.estimates, self.facts)
+        run.write_summary(self.estimates, self.facts.to_dict())
         return run.path
 
     def save_model(self, run: RunFolder) -> None:
@@ -193,17 +198,19 @@ def load(path: Path | str, *, like: AbstractArchitecture | None = None) -> Fit:
     """
     run = RunFolder.open(path)
     pair, architecture, schema = load_pair(run.path, like=like)
-    estimates, facts = run.read_summary()
+    estimates, content = run.read_summary()
+    facts = read_facts(content, where=str(run.path))
+    assert isinstance(facts, FitFacts)  # model.json said so
     return Fit(
         pair=pair,
         architecture=architecture,
         schema=schema,
+        facts=facts,
         recipe=recipe_from(
             run.read_config(), where=str(run.path / "config.toml"), like=architecture, lenient=True
         ),
         history=tuple(run.read_steps()),
         estimates=estimates,
-        facts=facts,
         precision=read_structure(run.path)["precision"],
     )
 

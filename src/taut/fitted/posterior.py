@@ -11,7 +11,8 @@ from jaxtyping import Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
 from taut.core import Datum, Estimate, InputError, Pair, as_key
-from taut.evidence import Evidence, Moments, expected_bound, importance_sampling
+from taut.evidence import Evidence, PosteriorMoments, expected_bound, importance_sampling
+from taut.fitted.facts import PosteriorFacts, StartCount
 from taut.inference.posterior import MultiStart, Round
 from taut.inference.posterior.verdict import Verdict
 from taut.models.program import AbstractProgram, NamedValues
@@ -55,8 +56,8 @@ class Posterior:
     guide_khat: float
     khat_threshold: float
     ess: float
-    raw: Moments
-    resampled: Moments
+    raw: PosteriorMoments
+    resampled: PosteriorMoments
     verdict: Verdict
     trace: tuple[Round, ...]
     starts: MultiStart | None
@@ -80,6 +81,29 @@ class Posterior:
     def coordinates(self) -> tuple[str, ...]:
         """Names of the scalar parameters, then of derived values, as in `raw` and `resampled`."""
         return self.natural.coordinates
+
+    @property
+    def facts(self) -> PosteriorFacts:
+        """What summary.json holds beside the estimates."""
+        won = None
+        if self.starts is not None:
+            won = StartCount(climbed=len(self.starts.starts), winner=self.starts.winner)
+        return PosteriorFacts(
+            verdict=str(self.verdict),
+            program=self.model.name,
+            family=self.family,
+            layers=self.layers,
+            coordinates=self.natural.num_latents,
+            khat=float(self.khat),
+            guide_khat=float(self.guide_khat),
+            khat_threshold=float(self.khat_threshold),
+            effective_draws=float(self.ess),
+            num_draws=len(self.weights),
+            steps=int(self.trace[-1].num_steps) if self.trace else None,
+            starts=won,
+            seconds=self.seconds,
+            notes=self.notes,
+        )
 
     def draws(
         self,

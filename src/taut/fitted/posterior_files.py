@@ -12,7 +12,6 @@ The program itself is only named: reading a folder runs no code.
 """
 
 import io
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from taut.models.program import NumPyroProgram
 from taut.recipe import ProgramRecipe
 from taut.runs import FORMAT, RunFolder
 
-__all__ = ["POSTERIOR", "posterior_facts", "save_posterior"]
+__all__ = ["POSTERIOR", "save_posterior"]
 
 POSTERIOR = "posterior"  # the architecture's name in model.json
 
@@ -73,29 +72,8 @@ def save_posterior(
     columns = coordinate_columns(posterior.coordinates, posterior.raw, posterior.resampled)
     pl.DataFrame(columns).write_csv(buffer)
     write_atomically(run.path / "coordinates.csv", lambda file: file.write(buffer.getvalue()))
-    run.write_summary(posterior.estimates, posterior_facts(posterior))
+    run.write_summary(posterior.estimates, posterior.facts.to_dict())
     return run.path
-
-
-def posterior_facts(posterior: Posterior) -> dict[str, Any]:
-    """What summary.json holds beside the estimates, in words and numbers."""
-    facts: dict[str, Any] = {
-        "verdict": str(posterior.verdict),
-        "program": posterior.model.name,
-        "guide": " ".join(filter(None, (posterior.family, posterior.layers))),
-        "coordinates": posterior.natural.num_latents,
-        "k-hat": _plain(posterior.khat),
-        "k-hat of the guide alone": _plain(posterior.guide_khat),
-        "k-hat threshold": _plain(posterior.khat_threshold),
-        "effective draws": f"{posterior.ess:.0f} of {len(posterior.weights)}",
-    }
-    if posterior.trace:
-        facts["steps"] = posterior.trace[-1].num_steps
-    if posterior.starts is not None:
-        count = len(posterior.starts.starts)
-        facts["starts"] = f"{count}, number {posterior.starts.winner + 1} was highest"
-    facts |= {f"seconds of {stage}": round(s, 3) for stage, s in posterior.seconds.items()}
-    return facts | {f"note {i}": note for i, note in enumerate(posterior.notes, start=1)}
 
 
 def _natural(posterior: Posterior) -> dict[str, np.ndarray]:
@@ -137,8 +115,3 @@ def _plate(posterior: Posterior) -> str | None:
     model = posterior.model
     plate = model.reading.plate if isinstance(model, NumPyroProgram) else None
     return None if plate is None else plate.name
-
-
-def _plain(value: float) -> float | str:
-    """JSON has no infinities: they are written as words."""
-    return round(value, 3) if math.isfinite(value) else str(value)

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 
 from taut.core import InputError
 from taut.evidence import weighted_moments
+from taut.fitted.facts import PosteriorFacts, read_facts
 from taut.fitted.posterior import Posterior
 from taut.fitted.posterior_files import POSTERIOR
 from taut.guides import (
@@ -65,7 +66,9 @@ def load_posterior(
             "the posterior of a program", f"a fitted model, {known['name']}", "taut.load",
             where=str(run.path),
         )  # fmt: skip
-    estimates, facts = run.read_summary()
+    estimates, written = run.read_summary()
+    facts = read_facts(written, where=str(run.path))
+    assert isinstance(facts, PosteriorFacts)  # model.json said so
     with jax.enable_x64(content["precision"] == "float64"):
         natural = _natural(known, target, data, support, str(run.path))
         draws = load_file(run.path / "draws.safetensors")
@@ -87,14 +90,12 @@ def load_posterior(
             verdict=Verdict(**{**known["verdict"], "reasons": tuple(known["verdict"]["reasons"])}),
             trace=tuple(_round(line) for line in run.read_steps()),
             starts=None,
-            notes=tuple(f for name, f in facts.items() if name.startswith("note ")),
-            seconds={
-                n.removeprefix("seconds of "): s for n, s in facts.items() if n.startswith("seconds of ")
-            },
+            notes=facts.notes,
+            seconds=dict(facts.seconds),
             num_guide=own,
             z=z,
             weights=weights,
-        )  # fmt: skip
+        )
 
 
 def _natural(

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from taut.core import Estimate
 from taut.report.numbers import cells
-from taut.report.tables import _NOTE, _pm, _print_facts, _print_line, _print_table
+from taut.report.tables import _pm, _print_facts, _print_line, _print_notes, _print_table
 
 __all__ = ["coordinate_table", "posterior_table"]
 
@@ -15,14 +15,19 @@ _MOST = 40  # lines of a table in a terminal
 
 
 def posterior_table(
-    console: Console, estimates: Mapping[str, Estimate], *, facts: Mapping[str, str]
+    console: Console,
+    estimates: Mapping[str, Estimate],
+    *,
+    facts: Mapping[str, str],
+    notes: Sequence[str] = (),
 ) -> None:
     """Print the bounds of a posterior, then facts, then notes.
 
     Arguments:
         console: where to print.
         estimates: by the words that name them.
-        facts: by name; those called `note`, `note 1`, ... are printed last, as sentences.
+        facts: by name.
+        notes: printed last, as sentences.
     """
     rows = [
         (name, row.value, row.draws, row.unit, row.side)
@@ -30,10 +35,8 @@ def posterior_table(
     ]
     headings = ["", "value", f"{_pm(console)} draws", "unit", "side"]
     _print_table(console, headings, rows, words=(0, 3, 4))
-    _print_facts(console, {n: f for n, f in facts.items() if not n.startswith(_NOTE)})
-    for name, sentence in facts.items():
-        if name.startswith(_NOTE):
-            _print_line(console, f"Note: {sentence}")
+    _print_facts(console, facts)
+    _print_notes(console, notes)
 
 
 def coordinate_table(console: Console, columns: Mapping[str, Sequence]) -> None:

@@ -20,21 +20,25 @@ from taut.report.rows import counted_rows
 
 __all__ = ["comparison_table", "evidence_table", "facts_table", "summary_table"]
 
-_NOTE = "note"  # facts whose names begin with it are sentences of their own
 _FLAGS = ("subsampled", "support not covered", "unreliable")
 _WIDEST_NAME = 28
 _BETWEEN = 2  # letters between two columns
 
 
 def summary_table(
-    console: Console, estimates: Mapping[str, Estimate], *, facts: Mapping[str, str]
+    console: Console,
+    estimates: Mapping[str, Estimate],
+    *,
+    facts: Mapping[str, str],
+    notes: Sequence[str] = (),
 ) -> None:
     """Print the end of a fit: its numbers, then facts as `name  value` lines, then notes.
 
     Arguments:
         console: where to print.
         estimates: by the words that name them.
-        facts: by name; those called `note`, `note 1`, ... are printed last, as sentences.
+        facts: by name.
+        notes: printed last, as sentences.
     """
     rows = [(name, *cells(estimate)) for name, estimate in estimates.items()]
     _print_table(console, ["", *_headings(console), "unit", "side"], rows, words=(0, 4, 5))
@@ -46,10 +50,8 @@ def summary_table(
             f"Means over {number} rows. {_pm(console)} draws: standard error over other draws of z; "
             f"{_pm(console)} rows: over other rows.",
         )
-    _print_facts(console, {n: f for n, f in facts.items() if not n.startswith(_NOTE)})
-    for name, sentence in facts.items():
-        if name.startswith(_NOTE):
-            _print_line(console, f"Note: {sentence}")
+    _print_facts(console, facts)
+    _print_notes(console, notes)
 
 
 def evidence_table(console: Console, importance: Evidence, naive: Evidence | None) -> None:
@@ -205,6 +207,11 @@ def _print_facts(console: Console, facts: Mapping[str, str]) -> None:
     for name, value in facts.items():
         line = _text(console, f"{name:<{width}}", style="dim")
         console.print(line.append(_text(console, f"  {value}", style="not dim")), soft_wrap=True)
+
+
+def _print_notes(console: Console, notes: Sequence[str]) -> None:
+    for sentence in notes:
+        _print_line(console, f"Note: {sentence}")
 
 
 def _print_line(console: Console, line: str) -> None:

@@ -12,6 +12,7 @@ import taut
 from taut.cli.em import component_range
 from taut.cli.main import main
 from taut.core import InputError
+from taut.fitted.facts import RowCounts
 from taut.models import GaussianMixture
 
 
@@ -62,26 +63,26 @@ def test_a_run_comes_back_and_does_what_a_fit_does(fit, clusters, tmp_path, floa
 def test_a_range_is_chosen_from(answers):
     data, options = (answers, answers, answers), {"components": [1, 2], "restarts": 1}
     fit = taut.em(data, model=taut.LCA(), **options)
-    curve = fit.facts["selection"]
-    assert [point["components"] for point in curve] == [1, 2]
-    best = max(curve, key=lambda point: point["validation log-evidence"])
-    assert fit.facts["components"] == best["components"]
+    curve = fit.facts.em.selection
+    assert [point.components for point in curve] == [1, 2]
+    best = max(curve, key=lambda point: point.validation)
+    assert fit.facts.em.components == best.components
     fit = taut.em(data, model=taut.LCA(), select="bic", **options)
-    points = fit.facts["selection"]
+    points = fit.facts.em.selection
     expected = [
-        -2 * 90 * p["training log-evidence"] + (k - 1 + 4 * k) * np.log(90)
+        -2 * 90 * p.training + (k - 1 + 4 * k) * np.log(90)
         for k, p in zip((1, 2), points, strict=True)
     ]
-    np.testing.assert_allclose([p["bic"] for p in points], expected, rtol=1e-12)
-    assert fit.facts["components"] == 1 + int(np.argmin(expected))
+    np.testing.assert_allclose([p.bic for p in points], expected, rtol=1e-12)
+    assert fit.facts.em.components == 1 + int(np.argmin(expected))
 
 
 def test_online_from_a_file(clusters, tmp_path):
     path = tmp_path / "rows.npy"
     np.save(path, clusters)
     fit = taut.em(str(path), model=taut.PPCA(1), online=True, batch_size=30, out=tmp_path / "run")
-    assert fit.facts["rows"] == "72 train, 9 validation, 9 test"
-    assert fit.facts["batches"] == 3
+    assert fit.facts.rows == RowCounts(train=72, validation=9, test=9)
+    assert fit.facts.steps == 3
     assert taut.load(tmp_path / "run").encode(clusters).shape == (90, 1)
 
 

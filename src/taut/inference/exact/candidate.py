@@ -15,7 +15,25 @@ from taut.inference.exact.row_blocks import Rows
 from taut.inference.exact.starts import random_start
 from taut.models import AbstractExactModel, ProbabilisticPCA
 
-__all__ = ["Candidate", "fit_offline", "fit_online", "skeleton_of"]
+__all__ = ["Candidate", "Course", "fit_offline", "fit_online", "skeleton_of"]
+
+
+class Course(NamedTuple):
+    """How EM went.
+
+    Attributes:
+        steps: M-steps, or batches of online EM.
+        converged: whether the last gain was below the tolerance; None for a closed form and online.
+        ends: the objective that each start reached, nats per row; empty where there was one.
+        held_apart: (component, number of the row) of each that the floor alone keeps from shrinking.
+        start_rows: rows of the sample that online EM starts from; None for EM over all rows.
+    """
+
+    steps: int
+    converged: bool | None = None
+    ends: tuple[float, ...] = ()
+    held_apart: tuple[tuple[int, int], ...] = ()
+    start_rows: int | None = None
 
 
 class Candidate(NamedTuple):
@@ -24,7 +42,7 @@ class Candidate(NamedTuple):
     architecture: Any
     model: AbstractExactModel
     history: tuple[dict[str, Any], ...]
-    facts: dict[str, Any]
+    course: Course
     train: float
     validation: Estimate
     bic: float
@@ -75,16 +93,12 @@ def fit_offline(
             start=start,
             on_iteration=report,
         )
-    facts: dict[str, Any] = {"iterations": len(result.log_evidence) - 1}
-    if not closed_form:
-        facts["converged"] = "yes" if result.converged else "no: the iterations ran out"
-    if len(ends) > 1:
-        facts["objective of each start"] = ", ".join(f"{end:.4f}" for end in ends)
-    numbers = given.train_index
-    facts |= {
-        f"component {k}": f"held apart by the floor, around row {numbers[row]} alone"
-        for k, row in result.collapsed
-    }
+    course = Course(
+        steps=len(result.log_evidence) - 1,
+        converged=None if closed_form else bool(result.converged),
+        ends=tuple(map(float, ends)) if len(ends) > 1 else (),
+        held_apart=tuple((int(k), int(given.train_index[row])) for k, row in result.collapsed),
+    )
     history = tuple(
         {"step": step, "bound": float(value), "objective": float(objective)}
         for step, (value, objective) in enumerate(
@@ -92,7 +106,7 @@ def fit_offline(
         )
     )
     return _judged(
-        architecture, result.model, history, facts, given, float(result.log_evidence[-1])
+        architecture, result.model, history, course, given, float(result.log_evidence[-1])
     )
 
 
@@ -150,17 +164,17 @@ def fit_online(
         held_out=given.held_out,
         on_step=None if report is None else lambda step, value: report(0, step, value),
     )
-    facts = {"batches": len(bounds), "rows of the start": sample.num_rows}
+    course = Course(steps=len(bounds), start_rows=sample.num_rows)
     history = tuple({"step": i, "bound": float(v)} for i, v in enumerate(bounds))
     train = float(np.mean(log_evidences(model, sample)))
-    return _judged(architecture, model, history, facts, given, train)
+    return _judged(architecture, model, history, course, given, train)
 
 
 def _judged(
     architecture: Any,
     model: AbstractExactModel,
     history: tuple[dict[str, Any], ...],
-    facts: dict[str, Any],
+    course: Course,
     given: EMData,
     train: float,
 ) -> Candidate:
@@ -168,7 +182,7 @@ def _judged(
     count = given.num_train
     bic = -2 * count * float(train) + model.num_parameters * float(np.log(count))
     validation = Estimate.from_rows(values, side="exact")
-    return Candidate(architecture, model, history, facts, float(train), validation, bic)
+    return Candidate(architecture, model, history, course, float(train), validation, bic)
 
 
 def skeleton_of(architecture: Any, given: EMData) -> AbstractExactModel:

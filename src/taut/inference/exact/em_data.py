@@ -69,11 +69,6 @@ class EMData:
         """Training rows that have weight."""
         return self.train.num_rows - (0 if self.held_out is None else len(self.held_out))
 
-    def describe(self) -> str:
-        """How many rows are which, in words."""
-        held = f"{self.validation.num_rows} validation, {self.test.num_rows} test"
-        return f"{self.num_train} train, {held}"
-
 
 def in_memory(data: Any) -> EMData:
     """A `Data`, or whatever `load_data` takes, in float64.

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.core import Datum, InputError, RunError, host_generator
-from taut.evidence import Moments, weighted_moments
+from taut.evidence import PosteriorMoments, weighted_moments
 from taut.inference.posterior.candidate import Candidate, fit_guide
 from taut.inference.posterior.guide_choice import choose_guide
 from taut.inference.posterior.initial_points import random_point
@@ -45,8 +45,8 @@ class PosteriorFit(NamedTuple):
     values: NamedValues
     candidate: Candidate
     draws: WeightedDraws
-    raw: Moments
-    resampled: Moments
+    raw: PosteriorMoments
+    resampled: PosteriorMoments
     verdict: Verdict
     notes: tuple[str, ...]
     seconds: dict[str, float]

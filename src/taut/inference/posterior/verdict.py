@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from taut.evidence import Moments
+from taut.evidence import PosteriorMoments
 
 __all__ = ["BELIEVE", "DOUBT", "RESAMPLE", "Verdict", "judge", "reliable"]
 
@@ -70,8 +70,8 @@ def judge(
     threshold: float,
     largest: float,
     ess: float,
-    raw: Moments,
-    resampled: Moments,
+    raw: PosteriorMoments,
+    resampled: PosteriorMoments,
 ) -> Verdict:
     """The verdict on one fit.
 
@@ -119,7 +119,7 @@ def reliable(khat: float, threshold: float, largest: float) -> bool:
     return khat <= threshold or largest <= _HARMLESS
 
 
-def _discrepancy(raw: Moments, resampled: Moments) -> tuple[float, float]:
+def _discrepancy(raw: PosteriorMoments, resampled: PosteriorMoments) -> tuple[float, float]:
     """Largest differences over coordinates: of means in sds, and of sds relative."""
     scale = np.where(resampled.sd > 0, resampled.sd, 1.0)
     moving = resampled.sd > 0

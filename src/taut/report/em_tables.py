@@ -10,6 +10,15 @@ if TYPE_CHECKING:
 
 __all__ = ["write_tables"]
 
+_POINT = {
+    "components": "components",
+    "validation log-evidence": "validation",
+    "validation error": "validation_error",
+    "training log-evidence": "training",
+    "bic": "bic",
+    "free parameters": "free_parameters",
+}
+
 
 def write_tables(fitted: "Fit", source: Any, folder: Path) -> list[Path]:
     """Write what the model has learned.
@@ -51,9 +60,11 @@ def write_tables(fitted: "Fit", source: Any, folder: Path) -> list[Path]:
             "noise_variance": np.asarray(model.noise),
             **{f"factor_{j}": loadings[:, j] for j in range(loadings.shape[1])},
         }
-    curve = fitted.facts.get("selection")
-    if curve:
-        tables["selection.csv"] = {key: [point[key] for point in curve] for key in curve[0]}
+    if fitted.facts.em is not None and fitted.facts.em.selection:
+        curve = fitted.facts.em.selection
+        tables["selection.csv"] = {
+            heading: [getattr(point, name) for point in curve] for heading, name in _POINT.items()
+        }
     return [_write(folder / name, table) for name, table in tables.items()]
 
 

@@ -1,0 +1,78 @@
+"""The figures of a fit: learning curves, samples, reconstructions, an interpolation, the latents."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taut.core import Estimate
+from taut.data import Data
+from taut.fitted import Fit
+from taut.report import figures
+
+__all__ = ["draw_fit", "row_form"]
+
+_TEST_ROWS = 512  # of the test rows, from the first, whose latents are shown
+_IMAGES, _DRAWS = 64, 1000  # samples of images, and of tables
+_RECONSTRUCTED = 16
+_LINES = 6
+
+
+def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
+    """Draw what a fit has learned, on its own data.
+
+    Arguments:
+        fit: what `taut.fit` returned.
+        data: what it was fitted to; encodings and reconstructions are those of the first test rows.
+        folder: where to write.
+
+    Returns:
+        the files.
+    """
+    schema, form = fit.schema, row_form(fit)
+    test = data.test[: min(len(data.test), _TEST_ROWS)]
+    drawn = [
+        _learning_curves(fit, folder / "learning-curves.png"),
+        figures.samples(
+            folder / "samples.png",
+            np.asarray(fit.sample(_IMAGES if schema.kind == "image" else _DRAWS)),
+            data=data.train[:_DRAWS].x,
+            **form,
+        ),
+    ]
+    # Where nothing is drawn a reconstruction is the row itself, or what a surjection keeps of it.
+    if fit.architecture.name != "flow" or "elbo" in fit.estimates:
+        shown = test.x[:_RECONSTRUCTED]
+        mean = np.asarray(fit.reconstruct(shown))
+        drawn.append(figures.reconstructions(folder / "reconstructions.png", shown, mean, **form))
+    pairs = [(test.x[i], test.x[-1 - i]) for i in range(min(_LINES, len(test) // 2))]
+    if pairs:
+        paths = np.stack([np.asarray(fit.interpolate(a, b)) for a, b in pairs])
+        ends = np.stack([np.stack(pair) for pair in pairs])
+        drawn.append(figures.interpolation(folder / "interpolation.png", paths, ends=ends, **form))
+    z = np.asarray(fit.encode(test))
+    drawn.append(figures.latent_scatter(folder / "latents.png", z, label=test.label))
+    return tuple(drawn)
+
+
+def row_form(fit: Fit) -> dict[str, Any]:
+    """What a figure of rows must know of them."""
+    schema = fit.schema
+    return {"kind": schema.kind, "shape": schema.shape, "columns": schema.columns}
+
+
+def _learning_curves(fit: Fit, path: Path) -> Path:
+    looked = [record for record in fit.history if "validation" in record]
+    values = [Estimate.from_dict(record["validation"]) for record in looked]
+    # A step that was rejected has no bound: null in metrics.jsonl.
+    return figures.learning_curves(
+        path,
+        steps=np.asarray([record["step"] for record in fit.history]),
+        train_bound=np.asarray([record["bound"] for record in fit.history], np.float64),
+        validation_steps=np.asarray([record["step"] for record in looked]),
+        validation=np.asarray([estimate.value for estimate in values]),
+        validation_error=np.asarray([estimate.data_error for estimate in values]),
+        best_step=fit.facts.best_step,
+        bound_name="elbo" if fit.recipe.bound is None else fit.recipe.bound.name,
+        **({"side": values[0].side_name} if values else {}),
+    )

@@ -1,0 +1,99 @@
+"""Facts in words, line by line as the terminal shows them, and the names of estimates."""
+
+from taut.fitted.facts import EMFacts, FitFacts, PosteriorFacts, RowCounts
+
+__all__ = ["ESTIMATES", "POSTERIOR_ESTIMATES", "fact_words", "posterior_words"]
+
+ESTIMATES = {
+    "elbo": "held-out ELBO",
+    "reconstruction": "reconstruction",
+    "kl": "KL(q to prior)",
+    "log_evidence": "log-evidence",
+    "independent_columns": "columns alone",
+    "bits_per_dimension": "bits/dimension",
+}
+
+POSTERIOR_ESTIMATES = {
+    "elbo": "ELBO",
+    "log_evidence": "log-evidence",
+    "remaining_gain": "gain that remains",
+}
+
+
+def fact_words(facts: FitFacts) -> dict[str, str]:
+    """What is known of a fit, without its notes."""
+    seconds = {
+        "training seconds": f"{round(facts.training_seconds, 2)}",
+        "evaluation seconds": f"{round(facts.evaluation_seconds, 2)}",
+        "device": facts.device,
+    }
+    rows = {"rows": _rows(facts.rows)}
+    if facts.em is not None:
+        return {**rows, **_course(facts.em, facts.steps), **seconds, **_chosen(facts.em)}
+    words = {
+        **rows,
+        "steps": f"{facts.steps}",
+        "best step": f"{facts.best_step}",
+        **seconds,
+        "versions": facts.versions,
+        "particles": "" if facts.particles is None else f"{facts.particles}",
+        **{f"{choice} chosen because": reason for choice, reason in facts.reasons.items()},
+    }
+    if facts.gradient is not None:
+        words["gradient"] = f"{facts.gradient.name}: {facts.gradient.why}"
+    if facts.code_use is not None:
+        use = facts.code_use
+        words["codes"] = (
+            f"perplexity {use.perplexity:.1f} of {use.codes}, {use.used} used "
+            f"({use.used / use.codes:.0%}), {use.codes - use.used} dead, on {use.rows} rows"
+        )
+    words["objective differs from the bound"] = facts.objective_departure
+    words["gradient differs from the bound's"] = facts.gradient_departure
+    return {name: text for name, text in words.items() if text}
+
+
+def posterior_words(facts: PosteriorFacts) -> dict[str, str]:
+    """What is known of a posterior, without its notes."""
+    words = {
+        "verdict": facts.verdict,
+        "program": facts.program,
+        "guide": " ".join(filter(None, (facts.family, facts.layers))),
+        "coordinates": f"{facts.coordinates}",
+        "k-hat": f"{round(facts.khat, 3)}",
+        "k-hat of the guide alone": f"{round(facts.guide_khat, 3)}",
+        "k-hat threshold": f"{round(facts.khat_threshold, 3)}",
+        "effective draws": f"{facts.effective_draws:.0f} of {facts.num_draws}",
+    }
+    if facts.steps is not None:
+        words["steps"] = f"{facts.steps}"
+    if facts.starts is not None:
+        words["starts"] = f"{facts.starts.climbed}, number {facts.starts.winner + 1} was highest"
+    return words | {f"seconds of {stage}": f"{round(s, 3)}" for stage, s in facts.seconds.items()}
+
+
+def _rows(counts: RowCounts) -> str:
+    return f"{counts.train} train, {counts.validation} validation, {counts.test} test"
+
+
+def _course(em: EMFacts, steps: int) -> dict[str, str]:
+    words = {"components": f"{em.components}"}
+    if em.start_rows is not None:
+        return words | {"batches": f"{steps}", "rows of the start": f"{em.start_rows}"}
+    words["iterations"] = f"{steps}"
+    if em.converged is not None:
+        words["converged"] = "yes" if em.converged else "no: the iterations ran out"
+    if em.starts:
+        words["objective of each start"] = ", ".join(f"{end:.4f}" for end in em.starts)
+    return words | {
+        f"component {one.component}": f"held apart by the floor, around row {one.row} alone"
+        for one in em.held_apart
+    }
+
+
+def _chosen(em: EMFacts) -> dict[str, str]:
+    sampled = em.start_rows is not None
+    words = {
+        "free parameters": f"{em.free_parameters}",
+        f"BIC, {'from a sample' if sampled else 'training rows'}": f"{round(em.bic, 3)}",
+    }
+    return words if em.chosen_by is None else words | {"components chosen by": em.chosen_by}
