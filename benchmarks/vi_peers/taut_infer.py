@@ -4,8 +4,8 @@
 
 Its one checkpoint is the guide that it stopped at by itself, the check that nothing remains to be gained
 included; weighing the draws comes afterwards. Steps are evaluations of the sample average with its
-gradient. The steps per second are those of one compiled climb from a narrow Gaussian, over as many draws
-as the ascent itself begins with: the best of ten.
+gradient. The steps per second are those of one compiled maximisation from a narrow Gaussian, over as
+many draws as the fit itself begins with: the best of ten.
 """
 
 import sys
@@ -20,13 +20,13 @@ from trajectory import Clock, Recorder, write  # noqa: E402
 
 import taut  # noqa: E402
 from taut.inference.posterior import Gaussian, GaussianFamily, LogDensity  # noqa: E402
-from taut.inference.posterior.gaussian_family import ascend  # noqa: E402
+from taut.inference.posterior.gaussian_family import maximise_gaussian  # noqa: E402
 
 IMPORTS = time.perf_counter() - IMPORTS
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import reference_posteriors  # noqa: E402
 
-_SIZE = 8  # of the first draws, in the ascent's own units
+_SIZE = 8  # of the first draws, in the family's own units
 _NARROW = 1e-6  # of a start: many steps lead away from it
 _STEPS, _LOOPS = 200, 10
 
@@ -70,17 +70,17 @@ def places(model):
 
 
 def steps_per_second(fitted, diagonal: bool, loc) -> tuple[int, float]:
-    """Draws a step, and steps a second once compiled, of a climb that only its step size ends."""
+    """Draws a step, and steps a second once compiled, of a maximisation that only its step size ends."""
     log_density = LogDensity(fitted.model, fitted.datum)
-    ascent = GaussianFamily(log_density, fitted.model.dim, diagonal=diagonal)
-    draws = ascent.draws(np.random.default_rng(0), _SIZE)
+    family = GaussianFamily(log_density, fitted.model.dim, diagonal=diagonal)
+    draws = family.draws(np.random.default_rng(0), _SIZE)
     start, best = Gaussian(loc, _NARROW * np.eye(len(loc))), 0.0
     for _ in range(_LOOPS + 1):  # the first one compiles
         began = time.perf_counter()
-        climbed = ascend(
+        found = maximise_gaussian(
             log_density, start, draws, diagonal=diagonal, tolerance=0.0, max_steps=_STEPS
         )
-        best = max(best, climbed.num_steps / (time.perf_counter() - began))
+        best = max(best, found.num_steps / (time.perf_counter() - began))
     return len(draws), best
 
 

@@ -211,11 +211,11 @@ def test_wrong_input_is_one_line(run, files, capsys):
          "their distribution, got nan in row 2", 2),
         ("bad:count", {"y": 1.0}, "site 'k': expected a continuous latent", 2),
         ("normal:other", {"y": ROWS, "z": 1.0}, "expected data that the program takes, got 'z'", 2),
-        ("bad:sized", {"y": ROWS}, "expected 4 rows in plate 'rows', as its size says, got", 2),
+        ("bad:sized", {"y": ROWS}, "expected 4 rows in plate 'rows', its declared size, got", 2),
         ("bad:three", {"y": [1.0, 2.0]}, "expected observed 'y' of shape (3,), got (2,)", 2),
         ("bad:rounded", {"y": 1.0}, "changes smoothly with every latent, got a gradient of zero in "
          "'mu'", 2),
-        ("bad:endless", {"y": 1.0}, "improper posterior: expected a bound that stops rising", 1),
+        ("bad:endless", {"y": 1.0}, "improper posterior: expected a proper posterior, whose ELBO", 1),
         ("density:scalar", {"y": 1.0}, "expected a real scalar from the log-joint, got shape (1,)", 2),
         ("density:loop", {"y": 1.0}, "Try jax.lax.scan or a fori_loop with a fixed number of steps", 2),
     ],

@@ -69,7 +69,7 @@ Y = [1.0, 2.0, 3.0]
         ),
         (
             ridge, {"data": {"y": 1.0}},
-            RunError, r"^improper posterior: expected a bound that stops .* Try a proper prior",
+            RunError, r"^improper posterior: expected a proper posterior, whose .* Try a proper prior",
         ),
     ],
     ids=["nan in a row", "inf in a row", "inf", "no gradient", "improper"],

@@ -161,7 +161,7 @@ def test_an_improper_posterior_is_said_to_be_one(function, float64):
     draws = family.draws(np.random.default_rng(0), 2)
     with pytest.raises(
         RunError,
-        match=r"^improper posterior: expected a bound .* coordinate 1 of z .* Try a proper",
+        match=r"^improper posterior: expected a proper posterior.* coordinate 1 of z .* Try a proper",
     ):
         family.maximise(Gaussian(np.ones(2), 0.1 * np.eye(2)), draws, tolerance=0.01)
 

@@ -101,7 +101,7 @@ def two_modes(z):
 def test_starts_that_part_are_not_believed():
     found = taut.infer(two_modes, support={"z": "real"}, num_starts=8, num_draws=1000)
     assert found.verdict.verdict == "do not believe"
-    assert "another optimum of like mass" in str(found.verdict)
+    assert "another optimum of similar mass" in str(found.verdict)
 
 
 def rows_with_effects(y):
@@ -189,7 +189,7 @@ def test_minibatch_densities_average_to_the_whole(float64):
     ("wish", "message"),
     [
         ({"guide": "dense"}, r"^guide: expected a guide in full-rank, .*, got 'dense'\. Try full-rank"),
-        ({"guide": "structured"}, r"^guide: expected the structured guide with a subsampled plate"),
+        ({"guide": "structured"}, r"^guide: expected .* got guide 'structured' without one"),
         ({"precision_nats": 0.0}, r"^precision_nats: expected a positive number of nats, got 0\.0\."),
         ({"num_starts": 0}, r"^num_starts: expected at least one start, got 0\. Try 4"),
         ({"num_draws": 5}, r"^num_draws: expected at least 100 draws, got 5\. Try 10000"),

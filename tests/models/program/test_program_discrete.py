@@ -165,14 +165,14 @@ def unobserved(n, y=None):
 @pytest.mark.parametrize(
     ("program", "options", "message"),
     [
-        (neighbours, {}, r"expected rows of plate 'rows' that read .*own.* got rows that depend on"),
-        (counted, {}, r"what depends on 'label' inside of plate 'rows', got site 'y' outside"),
-        (unplated, {}, r"at most 1024 joint values .* got 2048 of 'label'\. Try .*RLOO, VIMCO"),
+        (neighbours, {}, r"expected rows .* that depend on their own .* got rows that depend"),
+        (counted, {}, r"sites that depend on 'label' inside plate 'rows', got site 'y' outside it"),
+        (unplated, {}, r"at most 1024 combinations .* got 2048 of 'label'\. Try .*RLOO, VIMCO"),
         (two_plates, {}, r"in one plate, .* got 'kind' in groups and 'label' in rows"),
-        (moved_support, {}, r"supports that discrete latents do not move.* got site 'u' on one"),
+        (moved_support, {}, r"supports that do not depend on discrete latents.* got site 'u', whose"),
         (endless, {}, r"^site 'k': expected a continuous latent, or one .* got a discrete one"),
         (only_labels, {}, r"expected at least one continuous latent, got none"),
-        (switched, {"subsample": {"rows": 2}}, r"around the rows of plate 'rows', got site 'y'"),
+        (switched, {"subsample": {"rows": 2}}, r"subsampled plate 'rows' that .* got site 'y'"),
     ],
 )  # fmt: skip
 def test_sums_that_cannot_be_taken_are_refused(program, options, message):

@@ -199,7 +199,7 @@ def unused(y):
         (unused, {"y": 1.0}, r"unused: expected a log-joint that changes .* zero in 'spare'"),
     ],
 )
-def test_a_start_that_cannot_be_climbed(program, data, message):
+def test_a_start_that_cannot_be_used(program, data, message):
     model, datum = NumPyroProgram.of(program, data)
     with pytest.raises(InputError, match=message):
         check_start(model, datum, jnp.ones(model.dim))
@@ -222,7 +222,7 @@ def test_a_start_that_cannot_be_climbed(program, data, message):
         ),
     ],
 )
-def test_a_log_joint_that_cannot_be_climbed(function, message):
+def test_a_log_joint_without_a_usable_start(function, message):
     model, datum = LogJoint.of(function, {"a": "real"})
     with pytest.raises(InputError, match=message):
         check_start(model, datum, jnp.zeros(1))

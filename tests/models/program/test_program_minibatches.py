@@ -135,7 +135,7 @@ def shared_alone(x, y):
         numpyro.sample("y", dist.StudentT(4.0, x @ beta, 0.5), obs=y)
 
 
-def test_an_anchored_minibatch_is_unbiased_and_its_noise_falls_with_the_distance(float64):
+def test_svrg_is_unbiased_and_its_noise_falls_with_the_distance(float64):
     """Over all batches, values and gradients; at the anchor the gradient is that of all rows."""
     model, datum = NumPyroProgram.of(shared_alone, DATA, subsample={"rows": B})
     whole = model.all_rows()
@@ -165,7 +165,7 @@ def test_an_anchored_minibatch_is_unbiased_and_its_noise_falls_with_the_distance
 
 
 def test_a_batch_of_another_size_is_the_same_program(float64):
-    """The batch that a pilot climbs: all rows at once are the whole, scaled by one."""
+    """The batch of a pilot fit: all rows at once are the whole, scaled by one."""
     model, datum = NumPyroProgram.of(shared_alone, DATA, subsample={"rows": B})
     z = jnp.array([0.3, -0.4])
     larger = [
@@ -253,7 +253,7 @@ def drawing_itself(x, y):
         (
             outside,
             {"rows": B},
-            r"depends on rows of plate 'rows' inside .* got site 'penalty' outside",
+            r"depend on rows of plate 'rows' inside .* got site 'penalty' outside it",
         ),
         (bounded_by_row, {"rows": B}, r"^site 'u': expected one support for all rows"),
         (drawing_itself, None, r"^plate 'rows': .* draws 2 of 5 by itself\. Try no subsample_size"),

@@ -44,15 +44,15 @@ class Gaussian(NamedTuple):
 
 
 def improper(guide: Gaussian, value: float) -> RunError:
-    """The error of a bound that rises without end.
+    """The error of an ELBO that rises without end.
 
     Arguments:
         guide: the last one; its widest coordinate is named.
-        value: of the bound there, nats.
+        value: of the ELBO there, nats.
     """
     scales = guide.scale
     return RunError(
-        "a bound that stops rising: a posterior of finite mass",
+        "a proper posterior, whose ELBO has a maximum",
         f"{value:.6g} nats and rising while coordinate {int(scales.argmax())} of z widens, at "
         f"standard deviation {scales.max():.1g}",
         "a proper prior for every parameter",

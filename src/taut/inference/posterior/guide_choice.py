@@ -69,8 +69,8 @@ def choose_guide(wish: str | None, dim: int, *, subsampled: bool) -> GuideChoice
         )  # fmt: skip
     if (family == "structured") != subsampled:
         raise InputError(
-            "the structured guide with a subsampled plate, and only there",
-            f"guide '{family}' with {'a' if subsampled else 'no'} plate",
+            "guide 'structured' with a subsampled plate, and another guide without one",
+            f"guide '{family}' {'with' if subsampled else 'without'} one",
             "subsample={'rows': 1000}, or guide 'full-rank'",
             where="guide",
         )

@@ -3,8 +3,11 @@
     x <- x + t p,       p = B grad f(x),    B from the last m pairs of moves and changes of gradients
 
 t satisfies the weak Wolfe conditions, found by bracketing and bisection. The decrement grad f . p / 2
-is what a full step promises; the ascent stops when two in a row promise less than the tolerance,
+is what a full step promises; the method stops when two in a row promise less than the tolerance,
 since the first B after a start knows no scale.
+
+SciPy's L-BFGS-B does not serve: it returns from the first trial point where f is -inf, and calls that
+converged; here such a point shortens the step.
 
 Sources: Nocedal and Wright 2006, algorithms 7.4 and 7.5; Lewis and Overton 2013, algorithm 4.6.
 """

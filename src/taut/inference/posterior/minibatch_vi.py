@@ -190,13 +190,13 @@ def _least_curvature(density: LogDensity, q: Gaussian, generator: np.random.Gene
 def _check(q: Gaussian, guide: StructuredGuide, values: np.ndarray, step: int) -> None:
     if not np.isfinite(values).all():
         raise RunError(
-            "a finite bound", f"{values[~np.isfinite(values)][0]} after {step} steps",
+            "a finite ELBO", f"{values[~np.isfinite(values)][0]} after {step} steps",
             "another key, or data and parameters in units near 1", where="minibatches",
         )  # fmt: skip
     widest = float(np.max(np.asarray(guide.log_diagonal), initial=-np.inf))
     if widest > _UNBOUNDED:
         raise RunError(
-            "a bound that stops rising: a posterior of finite mass",
+            "a proper posterior, whose ELBO has a maximum",
             f"a standard deviation of {q.scale.max():.1g} after {step} steps",
             "a proper prior for every parameter",
             where="improper posterior",

@@ -1,11 +1,11 @@
-"""Whether to believe a fitted posterior: words from what was measured.
+"""Whether to believe a fitted posterior: a verdict in words, from what was measured.
 
 The first line that applies decides:
 
-    the bound was still rising                                                      do not believe
+    the ELBO could still rise                                                       do not believe
     k-hat above min(1 - 1 / log10 K, 0.7), while some draw weighs ten times the
     mean; or fewer than 100 effective draws                                         do not believe
-    starts ended in separate optima of like mass                                    do not believe
+    starts ended in separate optima of similar mass                                 do not believe
     the guide's means within 0.1 sd, and its sds within 15 %, of the resampled      believe
     otherwise                                                             believe after resampling
 
@@ -30,14 +30,14 @@ DOUBT = "do not believe"
 
 _LEAST_ESS = 100.0  # a mean then has an error of a tenth of a standard deviation
 _MEAN, _SD = 0.1, 0.15  # of a standard deviation: what a reader of a table would not notice
-_LIKE_MASS = 3.0  # nats: an optimum further down holds less than a twentieth of the mass
+_SIMILAR_MASS = 3.0  # nats: an optimum further down holds less than a twentieth of the mass
 _HARMLESS = 10.0  # of the mean weight: a thousandth of the sum, for 10 000 draws
 _SEPARATE = 2.0  # standard deviations between means
 _NEXT = {
     "mean-field": "guide 'full-rank'",
     "low-rank": "guide 'full-rank'",
     "laplace": "guide 'full-rank'",
-    "full-rank": "guide 'flow', or other parameters: a non-centred scale, a logarithm",
+    "full-rank": "guide 'flow', or another parametrization, such as a non-centred scale or a logarithm",
 }
 
 
@@ -79,7 +79,7 @@ def judge(
         guide: name of the family.
         converged: whether the stopping rule was met.
         precision_nats: of the stopping rule.
-        separate: for each other start, how far its bound lies below the winner's, nats, and how far
+        separate: for each other start, how far its ELBO lies below the winner's, nats, and how far
             its mean from the winner's, standard deviations.
         khat: Pareto shape of the log-weights; NaN where it could not be fitted.
         threshold: above which weights are of no use.
@@ -88,12 +88,12 @@ def judge(
         raw: moments of the guide's draws.
         resampled: moments of the weighted draws.
     """
-    better = _NEXT.get(guide, "other parameters: a non-centred scale, a logarithm")
+    better = _NEXT.get(guide, "another parametrization, such as a non-centred scale or a logarithm")
     if not converged:
         return Verdict(
             DOUBT,
-            (f"the bound may still rise by more than {precision_nats:g} nats",),
-            "proper priors, another parametrisation, or a larger --precision-nats",
+            (f"the ELBO may still rise by more than {precision_nats:g} nats",),
+            "proper priors, another parametrization, or a larger precision in nats",
         )
     measured = f"k-hat {khat:.2f}, {'above' if khat > threshold else 'below'} {threshold:.2f}"
     effective = f"{ess:.0f} effective draws"
@@ -101,11 +101,11 @@ def judge(
         if math.isnan(khat):
             measured = "k-hat could not be fitted"
         return Verdict(DOUBT, (measured, effective), better)
-    others = sum(b < _LIKE_MASS and far > _SEPARATE for b, far in separate)
+    others = sum(b < _SIMILAR_MASS and far > _SEPARATE for b, far in separate)
     if others:
         return Verdict(
             DOUBT,
-            (f"{others} of {len(separate) + 1} starts ended in another optimum of like mass",),
+            (f"{others} of {len(separate) + 1} starts ended in another optimum of similar mass",),
             "constraints that order exchangeable parameters, or a guide with several modes",
         )
     mean, sd = _discrepancy(raw, resampled)

@@ -25,9 +25,8 @@ from taut.errors import InputError
 
 __all__ = ["Choice", "Enumeration", "Finite", "choose", "enumerated", "is_finite"]
 
-Choice = dict[
-    str, Any
-]  # for each discrete latent the numbers of its values, of its batch shape or less
+# For each discrete latent the numbers of its values, of its batch shape or less.
+Choice = dict[str, Any]
 Sites = dict[str, dict[str, Any]]
 
 _MOST = 1024  # joint values
@@ -162,8 +161,8 @@ class Enumeration:
         tolerance = 1e3 * np.finfo(expected.dtype).eps * scale
         if not np.allclose(found, expected, rtol=0, atol=tolerance, equal_nan=True):
             raise _refused(
-                f"rows of plate '{self.local[0].plates[-1]}' that read their own discrete latents",
-                "rows that depend on those of others", where,
+                f"rows of plate '{self.local[0].plates[-1]}' that depend on their own discrete latents "
+                "only", "rows that depend on those of other rows", where,
             )  # fmt: skip
 
 
@@ -195,14 +194,14 @@ def enumerated(
     local = tuple(f for f in finite if f.dims)
     if len({f.plates for f in local}) > 1:
         raise _refused(
-            "discrete latents in one plate, or outside of all",
+            "all discrete latents in one plate, or outside of plates",
             " and ".join(f"'{f.name}' in {', '.join(f.plates)}" for f in local[:2]), where,
         )  # fmt: skip
     count = math.prod(f.num_values ** math.prod(f.shape) for f in finite)
     if count > _MOST:
         names = ", ".join(f"'{f.name}'" for f in finite)
         raise _refused(
-            f"at most {_MOST} joint values of the discrete latents of a row", f"{count} of {names}",
+            f"at most {_MOST} combinations of values of the discrete latents", f"{count} of {names}",
             where,
         )  # fmt: skip
     by_local = {name for f in local for name in depends(f.name)}
@@ -210,15 +209,15 @@ def enumerated(
     for name in sorted(by_local):
         if not set(local[0].plates) <= set(plates[name]):
             raise _refused(
-                f"what depends on '{local[0].name}' inside of plate '{local[0].plates[-1]}'",
-                f"site '{name}' outside", where,
+                f"sites that depend on '{local[0].name}' inside plate '{local[0].plates[-1]}'",
+                f"site '{name}' outside it", where,
             )  # fmt: skip
     if batched is not None:
         owned = bool(local) and batched in local[0].plates
         biased = [n for n in sorted(by_shared | by_local) if batched in plates[n]]
         if biased and (shared or not owned):
             raise InputError(
-                f"no sum over discrete latents around the rows of plate '{batched}'",
+                f"rows of the subsampled plate '{batched}' that depend on no discrete latent outside it",
                 f"site '{biased[0]}', whose minibatches would be biased",
                 f"no subsampling of '{batched}'", where=where,
             )  # fmt: skip
@@ -231,8 +230,8 @@ def enumerated(
 def _refused(expected: str, got: str, where: str) -> InputError:
     return InputError(
         expected, got,
-        "numpyro.plate around independent ones, summing them out in the program, or a guide over them "
-        "with the score function (RLOO, VIMCO), which `taut.infer` does not fit",
+        "numpyro.plate around independent ones, or summing them out in the program; score-function "
+        "gradients of a guide over them (RLOO, VIMCO) are not part of taut.infer",
         where=where,
     )  # fmt: skip
 

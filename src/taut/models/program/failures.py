@@ -34,7 +34,7 @@ def reading(function: Callable) -> Iterator[None]:
         where = place(function) + (f", line {line}" if line else "")
         if plate is not None:
             raise InputError(
-                f"{plate.size} rows in plate '{plate.name}', as its size says",
+                f"{plate.size} rows in plate '{plate.name}', its declared size",
                 _first_line(error),
                 "the length of the data as the plate's size, such as len(y)",
                 where=where,

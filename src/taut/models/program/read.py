@@ -187,7 +187,7 @@ def _check_observed(name: str, site: dict[str, Any], where: str) -> None:
         size = got[axis] if len(got) >= -axis else 1
         if size != frame.size and not site["infer"].get("is_auxiliary"):
             raise InputError(
-                f"{frame.size} rows in plate '{frame.name}', as its size says",
+                f"{frame.size} rows in plate '{frame.name}', its declared size",
                 f"observed '{name}' of shape {got}",
                 "the length of the data as the plate's size, such as len(y)",
                 where=where,
@@ -257,8 +257,8 @@ def _with_enumeration(found: Reading, sites: Sites, arrays: dict[str, Any]) -> R
         moving |= {n for n in named if next(places)}
         if bent:
             raise InputError(
-                f"supports that discrete latents do not move, such as '{f.name}'",
-                f"site '{bent[0]}' on one that it does",
+                f"supports that do not depend on discrete latents such as '{f.name}'",
+                f"site '{bent[0]}', whose support does",
                 "a latent on the unit interval, scaled to its bounds", where=where,
             )  # fmt: skip
     batched = None if found.plate is None or not found.plate.partial else found.plate.name
@@ -298,8 +298,8 @@ def _in_batches(found: Reading, arrays: dict[str, Any]) -> Reading:
         _, outside = _dependence(found, arrays, plate, sites)
     if outside:
         raise InputError(
-            f"what depends on rows of plate '{plate.name}' inside of it",
-            f"site '{outside[0]}' outside",
+            f"sites that depend on rows of plate '{plate.name}' inside that plate",
+            f"site '{outside[0]}' outside it",
             f"putting it into the plate, or no subsampling of '{plate.name}'",
             where=place(found.program),
         )

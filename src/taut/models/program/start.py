@@ -1,4 +1,4 @@
-"""Whether a fit can start at a point: what is not finite there, and what stands still.
+"""Whether a fit can start at a point: what is not finite there, and what has no gradient.
 
 One evaluation of the log-joint and its gradient at z; where something is wrong, the message names the
 site, the row (from 1) and the value.
@@ -21,7 +21,7 @@ _SHOWN = 6  # parameters in a message that stays one line
 
 
 def check_start(model: AbstractProgram, datum: Datum, z: Float[Array, " d"]) -> None:
-    """Raise unless the log-joint can be climbed from z.
+    """Raise unless optimization can start at z.
 
     Arguments:
         model: a program.

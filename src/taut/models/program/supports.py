@@ -60,7 +60,7 @@ def onto(support: Constraint, name: str) -> Any:
         raise InputError(
             "a continuous latent, or one with finitely many values",
             f"a discrete one with support {support!r}",
-            "dist.Categorical where it can be cut off, which is summed out, or the marginal "
+            "dist.Categorical over a truncated range, which is summed out, or the marginal "
             "distribution (GammaPoisson for a Poisson rate, BetaBinomial, MixtureSameFamily)",
             where=f"site '{name}'",
         )
