@@ -204,7 +204,9 @@ def _fit(data: np.ndarray, model: Any, *, out: Path, wake_sleep: str) -> None:
     if "wake_sleep" in known:
         algorithm: dict[str, Any] = {"wake_sleep": wake_sleep}
     else:
-        algorithm = {"inference": taut.WakeSleep(wake_sleep)}
+        from taut.inference import WakeSleep
+
+        algorithm = {"inference": WakeSleep(phi=wake_sleep)}
     taut.fit(data, model=model, epochs=2, batch_size=200, out=out, **{particles: 20}, **algorithm)
 
 
