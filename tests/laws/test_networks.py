@@ -150,12 +150,12 @@ def test_a_batch_is_one_operation(route):
     assert text.count("stablehlo.convolution") + text.count("stablehlo.dot_general") == 3
 
 
-def test_convolution_adds_its_bias_and_blocks_start_near_the_identity():
+def test_convolution_adds_its_bias_and_blocks_start_near_the_identity(float64):
     convolution = Convolution(2, 3, key=jax.random.key(0))
     moved = eqx.tree_at(lambda c: c.bias, convolution, jnp.arange(3.0))
     x = jax.random.normal(jax.random.key(1), (4, 4, 2))
     difference = moved(x) - convolution(x)
-    np.testing.assert_allclose(difference, np.broadcast_to(np.arange(3.0), (4, 4, 3)), atol=1e-5)
+    np.testing.assert_allclose(difference, np.broadcast_to(np.arange(3.0), (4, 4, 3)), atol=1e-12)
     block = ResidualBlock(8, activation="gelu", key=jax.random.key(2))
     h = jax.random.normal(jax.random.key(3), (6, 6, 8))
     branch = block(h) - h
