@@ -1,26 +1,36 @@
-# `make demo` and `make test` need Python 3.11 to 3.13 with venv, and nothing else.
+# `make demo` and `make test` need Python 3.11 to 3.13 with venv, and nothing else. With PYTHON=python3.13
+# they take that one, in a folder of its own; TESTS= are further arguments of pytest.
 PYTHON ?= python3
-BIN := .venv/bin
-STAMP := .venv/.installed
+VERSION := $(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])")
+VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(VERSION))
+BIN := $(VENV)/bin
+# JAX 0.11 left Python 3.11: two stacks, each pinned.
+CONSTRAINTS := $(if $(filter 3.11 3.12,$(VERSION)),constraints.txt,constraints-py313.txt)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
+TESTS ?=
 
 .PHONY: test demo lint clean
 
-test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
-demo: $(STAMP)
+demo: $(VENV)/.installed
 	$(BIN)/taut fit digits
 
-lint: $(STAMP)
+lint: $(VENV)/.linters
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-$(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable ".[test]"
+	touch $@
+
+$(VENV)/.linters: $(VENV)/.installed
+	$(INSTALL) --editable ".[dev]"
 	touch $@
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-*

@@ -2,7 +2,9 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import pytest
@@ -37,6 +39,24 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     for name, value in ({"jax_compilation_cache_dir": folder} | _CACHE).items():
         jax.config.update(name, value)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every", type=int, default=1, metavar="N", help="run every Nth test of each folder"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the first, the N+1st, ... test of each folder, so that every layer has some."""
+    counts: Counter[Path] = Counter()
+    kept, left = [], []
+    for item in items:
+        (left if counts[item.path.parent] % config.getoption("every") else kept).append(item)
+        counts[item.path.parent] += 1
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
 
 
 @pytest.fixture
