@@ -15,6 +15,7 @@ from taut.core.files import write_atomically, write_json
 from taut.core.keys import as_key, host_generator, host_seed, key_from
 from taut.core.layered_proposal import LayeredProposal
 from taut.core.mint import over_draws, particles
+from taut.core.over_rows import over_rows
 from taut.core.particles import (
     LOG_LIKELIHOOD,
     LOG_PRIOR,
@@ -86,6 +87,7 @@ __all__ = [
     "options_from_dict",
     "options_to_dict",
     "over_draws",
+    "over_rows",
     "paired_difference",
     "particles",
     "plain",

@@ -23,6 +23,7 @@ from taut.core import (
     as_proposal,
     log_weighted_sum,
     num_rows,
+    over_rows,
     particles,
     total,
     weighted_sum,
@@ -73,52 +74,43 @@ def weighted_draws(
     Raises:
         InputError: the log-weights are subsampled over a plate.
     """
-    num = num_rows(rows)
-    width = min(_BLOCK_ROWS, num)
+    width = min(_BLOCK_ROWS, num_rows(rows))
     example = jax.tree.map(lambda leaf: leaf[0], rows)
     q = eqx.filter_eval_shape(lambda g, d: as_proposal(g(d)), guide, example)
     chunks = math.ceil(num_particles * q.strata * width / _CHUNK_DRAWS)
     chunk = math.ceil(num_particles / chunks)
 
-    def minted() -> Iterator[RowDraws]:
-        for first in range(0, num, width):
-            # Every block has one shape, which compiles once: the last is padded with its last row.
-            numbers = np.minimum(np.arange(first, first + width), num - 1)
-            block = jax.tree.map(lambda leaf, n=numbers: leaf[n], rows)
-            for part in range(1 if q.exhaustive else chunks):
-                yield _mint(model, guide, block, numbers, key, np.int32(part), chunk)
+    def minted(block: Datum, numbers: Any, part: Any) -> RowDraws:
+        return _mint(model, guide, block, numbers, key, part, chunk)
 
-    parts = _one_ahead(minted())
-    for first in range(0, num, width):
-        kept = min(width, num - first)
-        if q.exhaustive:
-            yield jax.tree.map(lambda a, kept=kept: np.asarray(a)[:kept], next(parts))
-            continue
-        # Filled in place: leaving the device at once keeps two chunks there, however many there are.
-        log_w, fit = (np.empty((kept, chunks * chunk), np.float64) for _ in range(2))
-        elbo = np.empty_like(log_w) if q.strata > 1 else None
-        kls = []
-        for part in range(chunks):
-            drawn = next(parts)
-            here = slice(part * chunk, (part + 1) * chunk)
-            log_w[:, here] = np.asarray(drawn.log_w)[:kept]
-            fit[:, here] = np.asarray(drawn.fit)[:kept]
-            if elbo is not None:
-                elbo[:, here] = np.asarray(drawn.elbo)[:kept]
-            if drawn.kl is not None:
-                kls.append(np.asarray(drawn.kl, np.float64)[:kept])
-        kl = np.mean(kls, axis=0) if kls else None
-        log_w, fit, elbo = (a if a is None else a[:, :num_particles] for a in (log_w, fit, elbo))
-        yield RowDraws(log_w, fit, None, kl, elbo)
+    if q.exhaustive:
+        yield from over_rows(minted, rows, width=width)
+        return
+    parts = over_rows(minted, rows, width=width, parts=chunks)
+    for first in parts:
+        yield _joined(first, parts, chunks, num_particles)
 
 
-def _one_ahead(results: Iterator[Any]) -> Iterator[Any]:
-    """The same results, each when the next is under way: the device works while its last is read."""
-    result = next(results)
-    for following in results:
-        yield result
-        result = following
-    yield result
+def _joined(
+    first: RowDraws, others: Iterator[RowDraws], chunks: int, num_particles: int
+) -> RowDraws:
+    """All chunks of a block as one."""
+    kept, chunk = first.fit.shape
+    # Filled in place: each chunk leaves the device before the next but one is made.
+    log_w, fit = (np.empty((kept, chunks * chunk), np.float64) for _ in range(2))
+    elbo = None if first.elbo is None else np.empty_like(log_w)
+    kls = []
+    for part in range(chunks):
+        drawn = next(others) if part else first
+        here = slice(part * chunk, (part + 1) * chunk)
+        log_w[:, here], fit[:, here] = drawn.log_w, drawn.fit
+        if elbo is not None:
+            elbo[:, here] = drawn.elbo
+        if drawn.kl is not None:
+            kls.append(np.asarray(drawn.kl, np.float64))
+    kl = np.mean(kls, axis=0) if kls else None
+    log_w, fit, elbo = (a if a is None else a[:, :num_particles] for a in (log_w, fit, elbo))
+    return RowDraws(log_w, fit, None, kl, elbo)
 
 
 @steady_jit

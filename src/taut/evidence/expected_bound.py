@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, Estimate, num_rows, particles
+from taut.core import AbstractPair, Datum, Estimate, over_rows, particles
 from taut.core.compiling import steady_jit
 
 __all__ = ["expected_bound"]
@@ -33,16 +33,12 @@ def expected_bound(
         key: random key.
         num_repeats: independent values per row; the Monte Carlo error is unknown (NaN) for one.
     """
-    total = num_rows(rows)
-    width = min(_BLOCK_ROWS, total)
-    blocks = []
-    for first in range(0, total, width):
-        # The last block is padded with its last row to keep one compiled shape.
-        numbers = np.minimum(np.arange(first, first + width), total - 1).astype(np.int32)
-        block = jax.tree.map(lambda leaf, n=numbers: leaf[n], rows)
-        values = np.asarray(_repeats(pair, bound, block, numbers, key, num_repeats), np.float64)
-        blocks.append(values[: total - first])
-    values = np.concatenate(blocks)
+
+    def repeats(block: Datum, numbers: Any, _: Any) -> Float[Array, "N R"]:
+        return _repeats(pair, bound, block, numbers, key, num_repeats)
+
+    blocks = over_rows(repeats, rows, width=_BLOCK_ROWS)
+    values = np.concatenate([np.asarray(block, np.float64) for block in blocks])
     errors = math.nan
     if num_repeats > 1:
         errors = values.std(axis=1, ddof=1) / math.sqrt(num_repeats)

@@ -1,0 +1,73 @@
+"""One compiled program over all rows: blocks of one shape, each dispatched while the last is read.
+
+    rows 0 .. N-1  ->  blocks of B rows, the last one filled up with row N-1  ->  results of the N rows
+
+A program is compiled once for a shape, so the last block is padded and what comes out for its padding is
+cut off here: nobody else sees it, and no mean can count it. The device holds two blocks at a time,
+however many rows there are.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int32
+
+from taut.core.datum import Datum, num_rows
+from taut.errors import InputError
+
+__all__ = ["over_rows"]
+
+
+def over_rows(
+    program: Callable[[Datum, Int32[np.ndarray, " B"], np.int32], Any],
+    rows: Datum,
+    *,
+    width: int,
+    parts: int = 1,
+) -> Iterator[Any]:
+    """What a program returns for each row, block by block in the order of the rows.
+
+    Arguments:
+        program: from a block, the numbers of its rows in `rows` and the number of a part to arrays with
+            the block's leading axis. Random draws are keyed by the row's number, so that they do not
+            depend on the blocks. It is called before its last results are read.
+        rows: a batched datum of N rows, at least one.
+        width: B, rows in a block; N where there are fewer.
+        parts: how often each block is given to the program before the next one, as parts 0, 1, ...
+
+    Yields:
+        the results on the host: a pytree of (B, ...) arrays, fewer in the last block.
+
+    Raises:
+        InputError: a result without an entry for every row of the block.
+    """
+    num = num_rows(rows)
+    width = min(width, num)
+
+    def dispatched() -> Iterator[tuple[int, Any]]:
+        for first in range(0, num, width):
+            numbers = np.minimum(np.arange(first, first + width, dtype=np.int32), num - 1)
+            block = jax.tree.map(lambda leaf, n=numbers: leaf[n], rows)
+            for part in range(parts):
+                yield min(width, num - first), program(block, numbers, np.int32(part))
+
+    def read(kept: int, result: Any) -> Any:
+        return jax.tree.map(lambda leaf: _of_rows(leaf, width)[:kept], result)
+
+    under_way = dispatched()
+    ready = next(under_way)
+    for following in under_way:
+        yield read(*ready)
+        ready = following
+    yield read(*ready)
+
+
+def _of_rows(leaf: Any, width: int) -> np.ndarray:
+    if leaf.shape[:1] != (width,):
+        raise InputError(
+            f"an entry for each of the {width} rows of a block, for those that fill it up are dropped",
+            f"shape {leaf.shape}", "averaging over rows after all blocks", where="over_rows",
+        )  # fmt: skip
+    return np.asarray(leaf)
