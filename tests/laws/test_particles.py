@@ -8,7 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from known_models import CategoricalGuide, ConjugateGaussian, EnumeratedGuide, TableModel, datum
+import scipy.stats
+from known_models import (
+    CategoricalGuide,
+    ConjugateGaussian,
+    EnumeratedGuide,
+    NormalGuide,
+    TableModel,
+    datum,
+)
 
 from taut.core import (
     AbstractModel,
@@ -27,6 +35,7 @@ from taut.core import (
     nearest,
     num_rows,
     particles,
+    particles_at,
     total,
     weighted_sum,
 )
@@ -239,9 +248,45 @@ def test_half_a_dirac_guide_is_refused():
     with pytest.raises(InputError) as refusal:
         particles(Constant({"log_prior": 0.0}), guide, frozen(guide), datum(0.0), key(), 1)
     assert str(refusal.value) == (
-        "density_guide: expected one guide in both slots where a step of it is Dirac, got two, though "
-        "the volume of such a step belongs to its path. Try the reparameterized estimator."
+        "gradient: expected a guide that draws at random in every step, as this gradient takes "
+        "draws and density apart, got a guide with a deterministic step, whose log-volume "
+        "belongs to both. "
+        "Try --gradient reparameterized."
     )
+
+
+@pytest.mark.parametrize("num_particles", [1, 5])
+def test_particles_at_given_draws_are_those_that_were_minted(num_particles, float64):
+    model, guide = ConjugateGaussian(0.9, -0.2, -0.3), NormalGuide(0.4, 0.1, -0.5)
+    minted = particles(model, guide, guide, datum(0.7), key(), num_particles)
+    again = particles_at(model, guide, datum(0.7), minted.z)
+    for name in ("log_w", "log_mass", "kl"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(minted, name))
+    assert not again.exhaustive
+
+
+def test_particles_at_any_latents_are_ratios_of_densities(float64):
+    """By SciPy; latents of a grid, with masses of their own."""
+    model, guide = ConjugateGaussian(0.9, -0.2, -0.3), NormalGuide(0.4, 0.1, -0.5)
+    z, mass = np.linspace(-2, 2, 7), np.log(np.arange(1, 8) / 28)
+    found = particles_at(model, guide, datum(0.7), jnp.asarray(z), log_mass=jnp.asarray(mass))
+    norm = scipy.stats.norm.logpdf
+    expected = (
+        norm(0.7, 0.9 * z - 0.2, np.exp(-0.3)) + norm(z) - norm(z, 0.4 * 0.7 + 0.1, np.exp(-0.5))
+    )
+    # Each density is three products and a logarithm of numbers below 10.
+    np.testing.assert_allclose(found.log_w, expected, rtol=0, atol=12 * 10 * np.finfo(float).eps)
+    np.testing.assert_array_equal(found.log_mass, mass)
+
+
+def test_particles_at_given_latents_need_a_density():
+    with pytest.raises(InputError, match="a guide with a density"):
+        particles_at(
+            ConjugateGaussian(0.9, -0.2, -0.3),
+            lambda _: Dirac(jnp.zeros(()), jnp.zeros(())),
+            datum(0.7),
+            jnp.zeros(2),
+        )
 
 
 def test_minibatches_are_refused_by_name():

@@ -14,7 +14,7 @@ from taut.core.estimate import Estimate, Side, paired_difference
 from taut.core.files import write_atomically, write_json
 from taut.core.keys import as_key, host_generator, host_seed, key_from
 from taut.core.layered_proposal import LayeredProposal
-from taut.core.mint import over_draws, particles
+from taut.core.mint import over_draws, particles, particles_at
 from taut.core.over_rows import over_rows
 from taut.core.particles import (
     LOG_LIKELIHOOD,
@@ -90,6 +90,7 @@ __all__ = [
     "over_rows",
     "paired_difference",
     "particles",
+    "particles_at",
     "plain",
     "total",
     "weighted_sum",

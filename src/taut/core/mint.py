@@ -15,15 +15,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core.datum import Datum
 from taut.core.particles import LOG_VOLUME, Particles, Terms
-from taut.core.proposals import as_proposal
+from taut.core.proposals import AbstractProposal, as_proposal, equal_mass
 from taut.core.protocols import AbstractModel
 from taut.errors import InputError
 
-__all__ = ["over_draws", "particles"]
+__all__ = ["over_draws", "particles", "particles_at"]
 
 
 def particles(
@@ -60,22 +60,72 @@ def particles(
     )
     if not same and (draw_q.dirac or LOG_VOLUME in q_terms):
         raise InputError(
-            "one guide in both slots where a step of it is Dirac",
-            "two, though the volume of such a step belongs to its path",
-            "the reparameterized estimator",
-            where="density_guide",
+            "a guide that draws at random in every step, as this gradient takes draws and density apart",
+            "a guide with a deterministic step, whose log-volume belongs to both",
+            "--gradient reparameterized",
+            where="gradient",
         )
-    p_terms = over_draws(lambda z: model.terms(datum, z), draws.z)
-    kl = over_draws(lambda z: model.kl(datum, density_q, z), draws.z)
+    return _weighed(model, datum, density_q, draws.z, draws.log_mass, q_terms, drawn_by=draw_q)
+
+
+def particles_at(
+    model: AbstractModel,
+    density_guide: Any,
+    datum: Datum,
+    z: Any,
+    *,
+    log_mass: Float[Array, " K"] | None = None,
+) -> Particles:
+    """Log-weights log p(x, z) - log q(z | x) at given z, from wherever they come.
+
+    Arguments:
+        model: p(x, z).
+        density_guide: guide whose density is evaluated.
+        datum: one row.
+        z: latents with leading axis K.
+        log_mass: of each z, (K,); -log K when None.
+
+    Returns:
+        `Particles` as of `particles`, that claim nothing of how z was drawn.
+
+    Raises:
+        InputError: a guide without a density, which can be evaluated at its own draws only; terms
+            named twice.
+    """
+    q = as_proposal(density_guide(datum))
+    if q.dirac:
+        raise InputError(
+            "a guide with a density q(z | x), which log-weights at given z divide by",
+            f"{type(q).__name__}, which maps each row to one z",
+            "a guide that draws z at random",
+            where="particles_at",
+        )
+    mass = equal_mass(jax.tree.leaves(z)[0].shape[0]) if log_mass is None else log_mass
+    return _weighed(model, datum, q, z, mass, over_draws(q.terms, z))
+
+
+def _weighed(
+    model: AbstractModel,
+    datum: Datum,
+    q: AbstractProposal,
+    z: Any,
+    log_mass: Float[Array, " K"],
+    q_terms: Terms,
+    *,
+    drawn_by: AbstractProposal | None = None,
+) -> Particles:
+    """Both densities at z; `drawn_by` is the proposal that drew z as a whole, where one did."""
+    p_terms = over_draws(lambda at: model.terms(datum, at), z)
+    kl = over_draws(lambda at: model.kl(datum, q, at), z)
     return Particles(
-        z=draws.z,
-        log_mass=draws.log_mass,
+        z=z,
+        log_mass=log_mass,
         terms=_joined(p_terms, q_terms),
         kl=kl,
         subsampled=model.subsampled,
-        dirac=draw_q.dirac,
-        exhaustive=draw_q.exhaustive,
-        strata=draw_q.strata,
+        dirac=drawn_by is not None and drawn_by.dirac,
+        exhaustive=drawn_by is not None and drawn_by.exhaustive,
+        strata=1 if drawn_by is None else drawn_by.strata,
     )
 
 
