@@ -13,7 +13,16 @@ from key_record import recorded
 
 import taut
 from taut import architectures
-from taut.architectures import ARCHITECTURES, VAE, VQ, Discrete, Flow, Ladder, Mixed, flow_layers
+from taut.architectures import (
+    ARCHITECTURES,
+    VAE,
+    VQ,
+    Discrete,
+    Flow,
+    Ladder,
+    MixtureVAE,
+    flow_layers,
+)
 from taut.audit import gradient_bench
 from taut.bounds import ELBO, IWAE
 from taut.core import Datum, host_generator, host_seed, key_from, num_rows
@@ -59,7 +68,7 @@ ARCHITECTURE_CASES = [
     (Ladder(latent_dims=(2, 2, 2), hidden=(3, 3, 3)), BITS),
     (Discrete(latents="bernoulli:3,2"), BITS),
     (Discrete(latents="categorical:2x3", hidden=(3,)), BITS),
-    (Mixed(components=2, latent_dim=2, hidden=(3,)), BITS),
+    (MixtureVAE(components=2, latent_dim=2, hidden=(3,)), BITS),
     (VQ(latents="2x3", code_dim=2, hidden=(3,)), BITS),
     (architectures.GMM(components=2), REALS),
     (architectures.LCA(components=2), BITS),
