@@ -39,13 +39,13 @@ def pair_of(line, schema, **choices):
     ("line", "schema", "exact", "names"),
     [
         ("abs,affine-coupling:2", TABLE, True,
-         ["standardize", "absolute-value", "affine-coupling", "permute", "affine-coupling"]),
+         ["standardize", "absolute-value", "coupling", "permute", "coupling"]),
         ("sort,slice:2,max-pool,affine", TABLE, True,
          ["standardize", "sorting", "slicing", "max-pooling", "affine"]),
         ("shuffle,affine", TABLE, True, ["standardize", "stochastic-permutation", "affine"]),
         ("augment:1,vae:2,affine", TABLE, False, ["standardize", "augmentation", "vae", "affine"]),
         ("dequantize,logit,squeeze,glow,multi-scale,squeeze,conv-coupling", GREY, False,
-         ["dequantization", "logit", "squeeze", "actnorm", "invertible-conv", "conv-coupling",
+         ["dequantization", "logit", "squeeze", "actnorm", "invertible-conv", "coupling",
           "multi-scale"]),
         ("dequantize-variational,invertible-conv,vae:2", GREY, False,
          ["dequantization", "standardize", "reshape", "invertible-conv", "vae"]),
@@ -189,7 +189,7 @@ def test_a_direction_of_many_passes_is_named():
     ("line", "schema", "message"),
     [
         ("spline-coupling:8", GREY,
-         "whole numbers to reals first.* got 'spline-coupling' on grey data. "
+         "makes reals of whole numbers.* got 'spline-coupling' on grey data. "
          "Try --layers dequantize,logit,spline-coupling:8"),
         ("maf", COUNT, "got 'maf' on count data. Try --layers dequantize,maf"),
         ("affine,dequantize", TABLE, "dequantize next to the data.* got it after affine"),

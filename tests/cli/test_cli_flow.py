@@ -38,8 +38,8 @@ def test_a_table_from_fit_to_samples(tmp_path, capsys):
 def test_integers_without_dequantization_are_refused_with_the_remedy(tmp_path, capsys):
     assert main(["fit", "digits", "--model", "flow", "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err == (
-        "taut: layers: expected layers that take whole numbers to reals first, where a density has no "
-        "bound, got 'spline-coupling' on grey data. Try --layers "
+        "taut: layers: expected a first layer that makes reals of whole numbers, at which a density has "
+        "no upper bound, got 'spline-coupling' on grey data. Try --layers "
         "dequantize,logit,spline-coupling:8.\n"
     )
     assert not (tmp_path / "run").exists()

@@ -7,7 +7,7 @@ import taut
 from taut.core import InputError
 from taut.guides import FlowFamily
 from taut.recipe import recipe_of
-from taut.transforms import Inverse, InverseAutoregressive
+from taut.transforms import Autoregressive, Inverse
 
 TABLE = np.random.default_rng(0).normal(size=(60, 3))
 
@@ -23,7 +23,7 @@ def test_a_fit_with_a_flow_guide_is_saved_and_loaded(tmp_path):
     fitted = taut.fit(TABLE, model=model, epochs=1, evidence_particles=20, out=tmp_path / "run")
     family = fitted.pair.guide.family
     assert isinstance(family, FlowFamily)
-    assert [type(layer) for layer in family.chain.layers] == [InverseAutoregressive, Inverse]
+    assert [type(layer) for layer in family.chain.layers] == [Autoregressive, Inverse]
     assert family.chain.layers[0].network.network.layers[0].bias.shape == (5,)
     loaded = taut.load(tmp_path / "run")
     np.testing.assert_array_equal(loaded.encode(TABLE), fitted.encode(TABLE))

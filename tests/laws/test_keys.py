@@ -13,16 +13,7 @@ from key_record import recorded
 
 import taut
 from taut import architectures
-from taut.architectures import (
-    ARCHITECTURES,
-    VAE,
-    VQ,
-    Discrete,
-    Flow,
-    Ladder,
-    MixtureVAE,
-    flow_layers,
-)
+from taut.architectures import ARCHITECTURES, VAE, VQ, Discrete, Flow, Ladder, MixtureVAE
 from taut.audit import gradient_bench
 from taut.bounds import ELBO, IWAE
 from taut.core import Datum, host_generator, host_seed, key_from, num_rows
@@ -35,7 +26,8 @@ from taut.inference.algorithm import Algorithm
 from taut.inference.amortized import Aggressive, Alternate, codebook_averages
 from taut.inference.amortized.check import check_step
 from taut.models.priors import PRIORS
-from taut.transforms import SPEC_NAMES, make_layers, spec
+from taut.transforms import SPEC_NAMES, LayerOptions, check_layers, make_layers
+from taut.transforms.spec import data_chain, vector_chain
 
 BITS = Schema(name="bits", kind="table", shape=(4,), support="binary", dtype="float32")
 REALS = Schema(
@@ -326,15 +318,21 @@ def test_planted_a_fold_beside_the_split_of_the_ascent_is_seen():
 
 
 def test_planted_a_fold_beside_the_split_of_a_layer_is_seen():
-    fault = planted(spec.make_layers, ("fold_in(key, len(names) + i)", "fold_in(layer_key, 1)"))
+    fault = planted(
+        vector_chain.of_vector, ("keys[len(names) + i]", "jax.random.fold_in(keys[i], 1)")
+    )
+    parts, options = check_layers("affine-coupling:2"), LayerOptions(hidden=(3,))
     with recorded() as record:
-        fault("affine-coupling:2", 4, key=jax.random.key(0), between="lu", hidden=(3,))
+        fault(parts, 4, options, key=jax.random.key(0), between="lu")
     assert record.faults()
 
 
 def test_planted_a_fold_among_those_of_the_inner_layers_is_seen(monkeypatch):
-    fault = planted(flow_layers._split, ("fold_in(key, len(parts))", "fold_in(key, 1)"))
-    monkeypatch.setattr(flow_layers, "_split", fault)
+    fault = planted(
+        data_chain._split,
+        ("jax.random.split(key, len(parts) + 1)[-1]", "jax.random.fold_in(key, 1)"),
+    )
+    monkeypatch.setattr(data_chain, "_split", fault)
     with recorded() as record:
         Flow(layers=IMAGE_LINES[2], hidden=(3,)).init(IMAGE, jax.random.key(0))
     assert record.faults()

@@ -23,7 +23,7 @@ from taut.bounds import ELBO
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, particles
 from taut.guides import ChainPair
 from taut.models import StandardNormal
-from taut.transforms import Affine, AffineCoupling, Chain, Planar
+from taut.transforms import Affine, AffineTransformer, Chain, Planar, vector_coupling
 
 SCALES = (0.02, 0.01, 0.005)
 ROWS = np.array([[0.4, -0.9], [1.5, 0.3]])
@@ -36,7 +36,9 @@ def flow() -> Chain:
     def make() -> list[Any]:
         return [
             Affine((2,)),
-            AffineCoupling(2, hidden=(3,), activation="tanh", key=jax.random.key(0)),
+            vector_coupling(
+                2, AffineTransformer(), hidden=(3,), activation="tanh", key=jax.random.key(0)
+            ),
             Planar(2, key=jax.random.key(1)),
         ]
 

@@ -15,27 +15,28 @@ from taut.transforms import (
     AbstractLayer,
     ActNorm,
     Affine,
-    AffineAutoregressive,
-    AffineCoupling,
+    AffineTransformer,
+    Autoregressive,
     FlowJAXBijection,
+    GatedTransformer,
     Inverse,
-    InverseAutoregressive,
     InvertibleLinear,
     Logit,
     Permute,
     Planar,
     Radial,
+    RealNVPTransformer,
     Reshape,
-    SplineAutoregressive,
-    SplineCoupling,
+    SplineTransformer,
     Standardize,
     Sylvester,
+    vector_coupling,
 )
 
 MOVE = 0.4  # of every parameter, so that no law holds by the way a layer starts
 CONDITION = 2
 NETWORK = {"hidden": (3,), "activation": "tanh"}
-SPLINE = {"bins": 3, "box": 2.0, **NETWORK}
+AFFINE, SPLINE, GATED = AffineTransformer(), SplineTransformer(3, 2.0), GatedTransformer()
 
 
 class Record(NamedTuple):
@@ -106,7 +107,7 @@ BIJECTIONS: dict[str, Record] = {
         float32_loss=2e-6,
     ),
     "inverse, of maf": Record(
-        lambda key: Inverse(AffineAutoregressive(3, condition_dim=c, key=key, **NETWORK)),
+        lambda key: Inverse(Autoregressive(3, AFFINE, condition_dim=c, key=key, **NETWORK)),
         float32_loss=2e-6,
     ),
     "planar": Record(lambda key: Planar(3, condition_dim=c, key=key), float32_loss=2e-6),
@@ -115,30 +116,33 @@ BIJECTIONS: dict[str, Record] = {
     "sylvester": Record(
         lambda key: Sylvester(3, units=2, condition_dim=c, key=key), float32_loss=2e-6
     ),
-    "iaf": Record(
-        lambda key: InverseAutoregressive(3, condition_dim=c, key=key, **NETWORK),
+    "autoregressive, gated": Record(
+        lambda key: Autoregressive(3, GATED, reads="latent", condition_dim=c, key=key, **NETWORK),
         float32_loss=2e-6,
     ),
-    "affine-coupling": Record(
-        lambda key: AffineCoupling(3, condition_dim=c, key=key, **NETWORK), float32_loss=2e-6
+    "coupling, affine": Record(
+        lambda key: vector_coupling(3, AFFINE, condition_dim=c, key=key, **NETWORK), float32_loss=2e-6
     ),
-    "affine-coupling, one dimension": Record(
-        lambda key: AffineCoupling(1, key=key, **NETWORK), float32_loss=2e-6
+    "coupling, affine, one dimension": Record(
+        lambda key: vector_coupling(1, AFFINE, key=key, **NETWORK), float32_loss=2e-6
     ),
-    "spline-coupling": Record(
-        lambda key: SplineCoupling(3, condition_dim=c, key=key, **SPLINE),
+    "coupling, spline": Record(
+        lambda key: vector_coupling(3, SPLINE, condition_dim=c, key=key, **NETWORK),
         support=spread, latent=spread, float32_loss=1e-5,
     ),
-    "maf": Record(
-        lambda key: AffineAutoregressive(3, condition_dim=c, key=key, **NETWORK),
+    "coupling, real-nvp": Record(
+        lambda key: vector_coupling(3, RealNVPTransformer(), key=key, **NETWORK), float32_loss=2e-6
+    ),
+    "autoregressive, affine": Record(
+        lambda key: Autoregressive(3, AFFINE, condition_dim=c, key=key, **NETWORK),
         float32_loss=2e-6,
     ),
-    "maf, two hidden layers": Record(
-        lambda key: AffineAutoregressive(3, key=key, hidden=(4, 4), activation="tanh"),
+    "autoregressive, two hidden layers": Record(
+        lambda key: Autoregressive(3, AFFINE, key=key, hidden=(4, 4), activation="tanh"),
         float32_loss=2e-6,
     ),
-    "spline-maf": Record(
-        lambda key: SplineAutoregressive(3, condition_dim=c, key=key, **SPLINE),
+    "autoregressive, spline": Record(
+        lambda key: Autoregressive(3, SPLINE, condition_dim=c, key=key, **NETWORK),
         support=spread, latent=spread, float32_loss=1e-5,
     ),
     "flowjax": Record(flowjax_chain, latent=jnp.exp, float32_loss=2e-6),
@@ -198,19 +202,22 @@ MASSES: dict[str, Massive] = {
     **of_line_and_plane("planar", lambda d, key: Planar(d, key=key)),
     **of_line_and_plane("radial", lambda d, key: Radial(d, key=key), **ROUGH),
     **of_line_and_plane("sylvester", lambda d, key: Sylvester(d, key=key)),
-    **of_line_and_plane("iaf", lambda d, key: InverseAutoregressive(d, key=key, **NETWORK)),
     **of_line_and_plane(
-        "affine-coupling", lambda d, key: AffineCoupling(d, key=key, **NETWORK)
+        "iaf",
+        lambda d, key: Autoregressive(d, GATED, reads="latent", key=key, **NETWORK),
     ),
     **of_line_and_plane(
-        "spline-coupling", lambda d, key: SplineCoupling(d, key=key, **SPLINE), **BOXED
+        "affine-coupling", lambda d, key: vector_coupling(d, AFFINE, key=key, **NETWORK)
     ),
-    **of_line_and_plane("maf", lambda d, key: AffineAutoregressive(d, key=key, **NETWORK)),
     **of_line_and_plane(
-        "spline-maf", lambda d, key: SplineAutoregressive(d, key=key, **SPLINE), **BOXED
+        "spline-coupling", lambda d, key: vector_coupling(d, SPLINE, key=key, **NETWORK), **BOXED
+    ),
+    **of_line_and_plane("maf", lambda d, key: Autoregressive(d, AFFINE, key=key, **NETWORK)),
+    **of_line_and_plane(
+        "spline-maf", lambda d, key: Autoregressive(d, SPLINE, key=key, **NETWORK), **BOXED
     ),
     "inverse, of maf": one(
-        lambda key: Inverse(AffineAutoregressive(2, key=key, **NETWORK)), ends=(-40.0, 40.0)
+        lambda key: Inverse(Autoregressive(2, AFFINE, key=key, **NETWORK)), ends=(-40.0, 40.0)
     ),
     "logit": one(lambda key: Logit((1,), margin=0.0), dim=1, ends=(0.0, 1.0), step=1 / 1024),
     "inverse, of logit": one(
@@ -224,14 +231,14 @@ MASSES: dict[str, Massive] = {
     ),
     "three layers": Massive(
         lambda key: [
-            AffineCoupling(2, key=jax.random.fold_in(key, 0), **NETWORK),
+            vector_coupling(2, AFFINE, key=jax.random.fold_in(key, 0), **NETWORK),
             InvertibleLinear(2, key=jax.random.fold_in(key, 1)),
             Planar(2, key=jax.random.fold_in(key, 2)),
         ]
     ),
     "spline and fold": Massive(
         lambda key: [
-            SplineCoupling(2, key=key, **SPLINE),
+            vector_coupling(2, SPLINE, key=key, **NETWORK),
             Permute((1, 0)),
             AbsoluteValue((2,), Slope(jnp.array([0.3, -1.5]))),
         ],

@@ -16,9 +16,9 @@ from taut.transforms import (
     AbsoluteValue,
     ActNorm,
     Affine,
-    AffineAutoregressive,
-    AffineCoupling,
+    AffineTransformer,
     Augmentation,
+    Autoregressive,
     Chain,
     Cost,
     FlowJAXBijection,
@@ -28,9 +28,10 @@ from taut.transforms import (
     Planar,
     Radial,
     Reshape,
-    SplineCoupling,
+    SplineTransformer,
     Standardize,
     started,
+    vector_coupling,
 )
 from taut.transforms.bijections.tanh_root import tanh_root
 
@@ -70,7 +71,7 @@ def test_the_root_is_that_of_brent_and_has_the_derivatives_of_an_inverse_functio
         (lambda: Affine((3,), condition_dim=2), ()),
         (lambda: Planar(3, condition_dim=2, key=KEY), range(3)),
         (lambda: Radial(3, condition_dim=2, key=KEY), range(4)),
-        (lambda: SplineCoupling(3, condition_dim=2, bins=4, hidden=(), key=KEY), ()),
+        (lambda: vector_coupling(3, SplineTransformer(4), condition_dim=2, hidden=(), key=KEY), ()),
     ],
     ids=["affine", "planar", "radial", "spline-coupling"],
 )
@@ -143,12 +144,16 @@ MESSAGES = [
         "of its size.",
     ),
     (
-        traced(lambda v: AffineCoupling(2, condition_dim=3, key=KEY).decode(v, None, v)),
+        traced(
+            lambda v: vector_coupling(2, AffineTransformer(), condition_dim=3, key=KEY).decode(
+                v, None, v
+            )
+        ),
         "condition: expected a condition of shape (3,), got one of shape (2,). Try a layer made with "
         "condition_dim of its size.",
     ),
     (
-        traced(lambda v: AffineAutoregressive(2, condition_dim=3, key=KEY).encode(v)),
+        traced(lambda v: Autoregressive(2, AffineTransformer(), condition_dim=3, key=KEY).encode(v)),
         "condition: expected a condition of shape (3,), got none. Try a layer made with condition_dim "
         "of its size.",
     ),

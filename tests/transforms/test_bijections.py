@@ -2,6 +2,8 @@
 
 import functools
 
+import equinox as eqx
+import jax
 import pytest
 from bijection_laws import (
     Case,
@@ -18,7 +20,13 @@ from bijection_laws import (
 from bijection_records import BIJECTIONS, MASSES
 
 import taut.transforms.bijections
-from taut.transforms import LAYERS, AbstractLayer
+from taut.transforms import (
+    LAYERS,
+    AbstractLayer,
+    AbstractTransformer,
+    Autoregressive,
+    Coupling,
+)
 
 over_all = pytest.mark.parametrize("name", BIJECTIONS)
 encoding_and_decoding = pytest.mark.parametrize("side", [0, 1], ids=["encoding", "decoding"])
@@ -37,6 +45,14 @@ def test_every_bijection_is_registered_and_under_the_laws():
     layers = {cls for cls in exported if isinstance(cls, type) and issubclass(cls, AbstractLayer)}
     assert layers == {cls for cls in LAYERS.values() if ".bijections." in cls.__module__}
     assert {cls.name for cls in layers} == {name.split(",")[0] for name in BIJECTIONS}
+
+
+def test_every_transformer_is_under_the_laws():
+    module = taut.transforms.bijections
+    exported = {getattr(module, n) for n in module.__all__ if n.endswith("Transformer")}
+    layers = [eqx.filter_eval_shape(r.layer, jax.random.key(0)) for r in BIJECTIONS.values()]
+    met = {type(la.transformer) for la in layers if isinstance(la, Coupling | Autoregressive)}
+    assert met == exported - {AbstractTransformer}
 
 
 @over_all

@@ -20,10 +20,12 @@ from taut.transforms import (
     AbsoluteValue,
     AbstractLayer,
     Chain,
-    ConvCoupling,
+    Coupling,
     InvertibleConv,
     MultiScale,
+    SplineTransformer,
     Squeeze,
+    conv_coupling,
 )
 
 
@@ -54,9 +56,12 @@ IMAGES: dict[str, Record] = {
     "squeeze, no channels": Record(lambda key: Squeeze((2, 4))),
     "invertible-conv": Record(lambda key: InvertibleConv((2, 2, 3), key=key), 2e-6),
     "invertible-conv, one channel": Record(lambda key: InvertibleConv((2, 2, 1), key=key), 2e-6),
-    "conv-coupling": Record(lambda key: ConvCoupling((2, 2, 3), width=3, key=key), 3e-6),
-    "conv-coupling, swapped": Record(
-        lambda key: ConvCoupling((2, 2, 3), swap=True, width=3, depth=2, key=key), 3e-6
+    "coupling": Record(lambda key: conv_coupling((2, 2, 3), width=3, key=key), 3e-6),
+    "coupling, swapped": Record(
+        lambda key: conv_coupling((2, 2, 3), swap=True, width=3, depth=2, key=key), 3e-6
+    ),
+    "coupling, splines": Record(
+        lambda key: conv_coupling((2, 2, 3), SplineTransformer(3, 1.0), width=3, key=key), 1e-5
     ),
     "multi-scale": Record(nested, 5e-6),
     "multi-scale, standard normal": Record(lambda key: MultiScale((2, 2, 3), width=0, key=key)),
@@ -108,9 +113,9 @@ def log_det_is_that_of_autodiff(made: Directions) -> None:
 
 def test_every_image_layer_is_registered_and_under_the_laws():
     exported = {getattr(taut.transforms.images, n) for n in taut.transforms.images.__all__}
-    layers = {cls for cls in exported if issubclass(cls, AbstractLayer)}
+    layers = {cls for cls in exported if isinstance(cls, type) and issubclass(cls, AbstractLayer)}
     assert layers == {cls for cls in LAYERS.values() if ".images." in cls.__module__}
-    assert {cls.name for cls in layers} == {name.split(",")[0] for name in IMAGES}
+    assert {cls.name for cls in layers | {Coupling}} == {name.split(",")[0] for name in IMAGES}
 
 
 @over_all
@@ -170,7 +175,7 @@ def test_a_multi_scale_chain_has_mass_one(float64):
     shape = (1, 1, 2)
     layers = [
         made(Record(lambda key: InvertibleConv(shape, key=keys[0]))),
-        made(Record(lambda key: ConvCoupling(shape, width=3, key=keys[1]))),
+        made(Record(lambda key: conv_coupling(shape, width=3, key=keys[1]))),
         made(Record(lambda key: MultiScale(shape, width=3, key=keys[2]))),
     ]
     model, guide = ChainPair(Chain(layers), StandardNormal(2)).bind()
@@ -222,7 +227,7 @@ MESSAGES = [
         "--image-shape where rows are flat images.",
     ),
     (
-        lambda: ConvCoupling((4, 4, 1), key=KEY(0)),
+        lambda: conv_coupling((4, 4, 1), key=KEY(0)),
         "conv-coupling: expected at least 2 channels to couple, got the shape (4, 4, 1). Try a squeeze "
         "before it.",
     ),

@@ -83,7 +83,8 @@ WRONG_VALUES = {
     "determinant of the other direction": ("affine", Planted, {"encoding": of_the_other_direction}),
     "determinant of one place of two": ("actnorm, channels", Planted, {"encoding": of_one_place}),
     "output that sees its own input": (
-        "maf", lambda la: eqx.tree_at(lambda la: la.network, la, replace_fn=SeesItself), {},
+        "autoregressive, affine",
+        lambda la: eqx.tree_at(lambda la: la.network, la, replace_fn=SeesItself), {},
     ),
 }  # fmt: skip
 
@@ -98,7 +99,7 @@ def test_a_wrong_determinant_is_caught(name, change, how, float64):
 def test_a_transposed_mask_is_caught(float64, monkeypatch):
     masks = masked_mlp.MaskedMLP._masks
     monkeypatch.setattr(masked_mlp.MaskedMLP, "_masks", lambda self: _middle_turned(masks(self)))
-    encoding, decoding = both_sides(case(BIJECTIONS["maf, two hidden layers"]))
+    encoding, decoding = both_sides(case(BIJECTIONS["autoregressive, two hidden layers"]))
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         log_det_is_that_of_autodiff(encoding)
     with pytest.raises(AssertionError, match="Not equal to tolerance"):

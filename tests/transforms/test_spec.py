@@ -6,6 +6,7 @@ import pytest
 
 from taut.core import InputError
 from taut.transforms import (
+    LAYER_NAMES,
     SPEC_NAMES,
     Chain,
     Cost,
@@ -17,6 +18,18 @@ from taut.transforms import (
 )
 
 KEY = jax.random.key(0)
+
+
+def test_one_table_says_where_each_name_may_stand():
+    """Bijections of a vector stand everywhere, all others in models of data alone."""
+    for name, entry in LAYER_NAMES.items():
+        part = f"{name}:3" if entry.needed else name
+        assert check_layers(part, of_data=True) == ((name, 3 if entry.needed else 1),)
+        if name in SPEC_NAMES:
+            assert check_layers(part) == ((name, 1),)
+        else:
+            with pytest.raises(InputError, match="a layer of models of data"):
+                check_layers(part)
 
 
 def test_names_and_numbers_are_read():
@@ -44,7 +57,7 @@ def test_layers_of_halves_are_mixed_between_and_only_there():
     def kinds(spec, **options):
         return [type(layer).__name__ for layer in make_layers(spec, 4, key=KEY, **options)]
 
-    coupling, linear = "AffineCoupling", "InvertibleLinear"
+    coupling, linear = "Coupling", "InvertibleLinear"
     assert kinds("affine-coupling:2") == [coupling, "Permute", coupling]
     assert kinds("affine-coupling,lu,affine-coupling") == [coupling, linear, coupling]
     assert kinds("affine-coupling:2", between="lu") == [coupling, linear, coupling]
@@ -86,13 +99,28 @@ def test_different_layers_start_at_different_numbers():
             f"guide: expected layers among {', '.join(SPEC_NAMES)}, got 'spline-copling'. "
             "Try 'spline-coupling'.",
         ),
+        (
+            lambda: check_layers("planar,vae:2", where="guide"),
+            f"guide: expected layers among {', '.join(SPEC_NAMES)}, got 'vae', a layer of models of "
+            "data. Try --model flow with --layers.",
+        ),
+        (
+            lambda: check_layers("affine:2,abs:3", of_data=True),
+            "layers: expected abs without a number, got 'abs:3'. Try abs.",
+        ),
         *(
             (
                 lambda spec=spec: check_layers(spec),
                 f"layers: expected planar:K with K layers, a whole number of at least 1, got '{spec}'. "
                 "Try planar:8.",
             )
-            for spec in ("planar:", "planar:0", "planar:-1", "planar:two")
+            for spec in (
+                "planar:",
+                "planar:0",
+                "planar:-1",
+                "planar:two",
+                "planar:\N{SUPERSCRIPT TWO}",
+            )
         ),
         (
             lambda: make_layers("planar", 0, key=KEY),

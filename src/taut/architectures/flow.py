@@ -27,14 +27,29 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
 from taut.architectures.choices import at_least_one, known, plain, refuse_users_parts
-from taut.architectures.flow_layers import check_line, first_layer, make_chain
-from taut.architectures.flow_parts import FlowChoices
 from taut.core import AbstractPair, Datum, InputError
 from taut.data import Schema
 from taut.guides import ChainPair
-from taut.models import check_prior, make_prior
+from taut.models import (
+    AbstractLikelihood,
+    check_prior,
+    choose_likelihood,
+    make_likelihood,
+    make_prior,
+)
 from taut.networks import ACTIVATIONS
-from taut.transforms import Chain, Reshape, Standardize, VAELayer, started
+from taut.transforms import (
+    Chain,
+    LayerOptions,
+    Reshape,
+    Rows,
+    Standardize,
+    VAELayer,
+    check_layers,
+    first_layer,
+    make_chain,
+    started,
+)
 
 __all__ = ["Flow"]
 
@@ -46,7 +61,7 @@ class Flow(AbstractArchitecture):
     """A chain of layers over a base.
 
     Attributes:
-        layers: a line of layers (see `taut.architectures.flow_layers`), or a `Chain`, which sees the
+        layers: a line of layers (see `taut.transforms.spec`), or a `Chain`, which sees the
             data as they are.
         hidden: widths of networks inside layers; of image layers the first is the channels and the
             number that of residual blocks.
@@ -75,7 +90,7 @@ class Flow(AbstractArchitecture):
             raise InputError("a positive number", f"{self.box}", "5", where="box")
         check_prior(self.prior)
         if isinstance(self.layers, str):
-            check_line(self.layers)
+            check_layers(self.layers, of_data=True)
         elif not isinstance(self.layers, Chain):
             raise InputError(
                 "a line of layers or a Chain", type(self.layers).__name__,
@@ -89,13 +104,13 @@ class Flow(AbstractArchitecture):
         if isinstance(self.layers, Chain):
             self.layers.check(x, where=where)
             return
-        first = first_layer(self.layers, schema)
+        first = first_layer(self.layers, _rows(schema))
         if first is not None:
             first.check(x, where=where)
             return
         if schema.support == "real" and np.all(x == np.floor(x)) and np.ptp(x) > 0:
             raise InputError(
-                "real numbers, where a density of single points has a bound",
+                "real numbers, since a density has no upper bound at whole ones",
                 "whole numbers in every cell", f"--layers dequantize,{self.layers}", where=where,
             )  # fmt: skip
 
@@ -104,8 +119,8 @@ class Flow(AbstractArchitecture):
         if isinstance(self.layers, Chain):
             chain = _for_rows(self.layers, schema)
         else:
-            choices = FlowChoices(tuple(self.hidden), self.activation, self.bins, self.box)
-            chain = make_chain(self.layers, schema, choices, key=layers_key)
+            options = LayerOptions(tuple(self.hidden), self.activation, self.bins, self.box)
+            chain = make_chain(self.layers, _rows(schema), options, key=layers_key)
         return ChainPair(chain, make_prior(self.prior, chain.z_shape[0], key=prior_key))
 
     def start(self, pair: AbstractPair, rows: Datum) -> AbstractPair:
@@ -121,7 +136,7 @@ class Flow(AbstractArchitecture):
             constant = np.flatnonzero((x == x[:1]).all(axis=0).ravel())
             if constant.size:
                 raise InputError(
-                    "columns that vary, for a density that has a bound",
+                    "columns that vary, since a density has no upper bound on a constant",
                     f"the same number in all training rows of column {constant[0]}, counted from 0",
                     "--drop with that column, or --model vae", where="layers",
                 )  # fmt: skip
@@ -142,6 +157,18 @@ class Flow(AbstractArchitecture):
         given = {k: v for k, v in content.items() if k != "name"}
         refuse_users_parts(given)
         return cls(**given)
+
+
+def _rows(schema: Schema) -> Rows:
+    """What layers must know of the data: a VAE layer has the likelihood of their support."""
+
+    def likelihood(shape: tuple[int, ...], of_rows: bool) -> AbstractLikelihood:
+        if not of_rows:
+            return make_likelihood("gaussian", shape=shape)
+        name, _ = choose_likelihood(kind=schema.kind, support=schema.support, levels=schema.levels)
+        return make_likelihood(name, shape=shape, levels=schema.levels)
+
+    return Rows(schema, likelihood)
 
 
 def _for_rows(chain: Chain, schema: Schema) -> Chain:

@@ -26,10 +26,22 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import LOG_VOLUME, InputError, Terms
 
-__all__ = ["AbstractBijection", "AbstractLayer", "Cost", "Encoded", "Fibre", "Kind"]
+__all__ = [
+    "AbstractBijection",
+    "AbstractLayer",
+    "Cost",
+    "Encoded",
+    "Fibre",
+    "Key",
+    "Kind",
+    "Shape",
+    "WithLogDet",
+]
 
 Kind = Literal["bijective", "surjective", "stochastic"]
 Shape = tuple[int, ...]
+Key = PRNGKeyArray | None  # a direction that is a function needs none
+WithLogDet = tuple[Array, Float[Array, ""]]  # an image, and the log |det| of the map to it, nats
 
 
 class Encoded(NamedTuple):
@@ -64,23 +76,20 @@ class Cost(NamedTuple):
 
 
 class AbstractLayer(eqx.Module):
-    """p(x | z) and q(z | x) between two shapes."""
+    """p(x | z) and q(z | x) between two shapes.
+
+    Attributes:
+        deterministic_encode: True when z is a function of x: the layer's number is then exact.
+        deterministic_decode: True when x is a function of z.
+    """
 
     name: ClassVar[str]
     kind: ClassVar[Kind]
+    deterministic_encode: ClassVar[bool]
+    deterministic_decode: ClassVar[bool]
 
     x_shape: eqx.AbstractVar[Shape]
     z_shape: eqx.AbstractVar[Shape]
-
-    @property
-    @abstractmethod
-    def deterministic_encode(self) -> bool:
-        """True when z is a function of x: the layer's number is then exact."""
-
-    @property
-    @abstractmethod
-    def deterministic_decode(self) -> bool:
-        """True when x is a function of z."""
 
     @property
     def reparameterized(self) -> bool:
@@ -103,15 +112,11 @@ class AbstractLayer(eqx.Module):
         return Cost()
 
     @abstractmethod
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
+    def encode(self, x: Any, key: Key = None, condition: Array | None = None) -> Encoded:
         """One z ~ q(z | x) with its terms. A deterministic direction needs no key."""
 
     @abstractmethod
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def decode(self, z: Any, key: Key = None, condition: Array | None = None) -> Any:
         """One x ~ p(x | z). A deterministic direction needs no key."""
 
     @abstractmethod
@@ -161,8 +166,8 @@ class AbstractLayer(eqx.Module):
             InputError: q(z | x) is Dirac or has a density, or its outcomes are too many to sum over.
         """
         raise InputError(
-            "a layer with a finite fibre", f"{self.name}, which has none", "drawing z",
-            where="fibre",
+            "a layer whose rows have finitely many latents, to list them all",
+            f"{self.name}, whose rows have not", "drawing z", where="fibre",
         )  # fmt: skip
 
 
@@ -170,36 +175,22 @@ class AbstractBijection(AbstractLayer):
     """A layer with an inverse: x and z are functions of each other, of one shape up to reshaping."""
 
     kind: ClassVar[Kind] = "bijective"
-
-    @property
-    def deterministic_encode(self) -> bool:
-        return True
-
-    @property
-    def deterministic_decode(self) -> bool:
-        return True
+    deterministic_encode: ClassVar[bool] = True
+    deterministic_decode: ClassVar[bool] = True
 
     @abstractmethod
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         """z = f(x) and log |det dz/dx|, nats."""
 
     @abstractmethod
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         """x = f^-1(z) and log |det dx/dz|, nats."""
 
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
+    def encode(self, x: Any, key: Key = None, condition: Array | None = None) -> Encoded:
         z, log_det = self.encode_and_log_det(x, condition)
         return Encoded(z, {LOG_VOLUME: log_det})
 
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def decode(self, z: Any, key: Key = None, condition: Array | None = None) -> Any:
         return self.decode_and_log_det(z, condition)[0]
 
     def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:

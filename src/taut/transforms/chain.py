@@ -14,10 +14,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from taut.core import InputError, Terms
-from taut.transforms.abstract import AbstractBijection, AbstractLayer, Cost
+from taut.transforms.abstract import AbstractBijection, AbstractLayer, Cost, Key, WithLogDet
 
 __all__ = ["Chain", "stacked"]
 
@@ -100,9 +100,7 @@ class Chain(eqx.Module):
             terms.append(own)
         return tuple(path), stacked(terms)
 
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def decode(self, z: Any, key: Key = None, condition: Array | None = None) -> Any:
         """One x from the last latent."""
         for layer, layer_key in reversed(list(self._keyed(key))):
             z = layer.decode(z, layer_key, _own(layer, condition))
@@ -128,9 +126,7 @@ class Chain(eqx.Module):
             [layer.generative_terms(a, b, _own(layer, condition)) for layer, a, b in pairs]
         )
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         """The last latent and log |det dz/dx| of a bijective chain."""
         total = jnp.zeros(())
         for layer in self._bijections():
@@ -138,9 +134,7 @@ class Chain(eqx.Module):
             total = total + log_det
         return x, total
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         """x and log |det dx/dz| of a bijective chain."""
         total = jnp.zeros(())
         for layer in reversed(self._bijections()):

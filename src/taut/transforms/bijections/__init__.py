@@ -2,11 +2,10 @@
 
 from taut.transforms.bijections.actnorm import ActNorm, started
 from taut.transforms.bijections.affine import Affine
-from taut.transforms.bijections.autoregressive import AffineAutoregressive, SplineAutoregressive
+from taut.transforms.bijections.autoregressive import Autoregressive
 from taut.transforms.bijections.context_vector import ContextVector, check_condition
-from taut.transforms.bijections.coupling import AffineCoupling, SplineCoupling
+from taut.transforms.bijections.coupling import Coupling, vector_coupling
 from taut.transforms.bijections.flowjax_adapter import FlowJAXBijection
-from taut.transforms.bijections.iaf import InverseAutoregressive
 from taut.transforms.bijections.inverse import Inverse
 from taut.transforms.bijections.invertible_linear import InvertibleLinear
 from taut.transforms.bijections.logit import Logit
@@ -19,6 +18,8 @@ from taut.transforms.bijections.sylvester import Sylvester
 from taut.transforms.bijections.transformers import (
     AbstractTransformer,
     AffineTransformer,
+    GatedTransformer,
+    RealNVPTransformer,
     SplineTransformer,
 )
 
@@ -26,21 +27,20 @@ __all__ = [
     "AbstractTransformer",
     "ActNorm",
     "Affine",
-    "AffineAutoregressive",
-    "AffineCoupling",
     "AffineTransformer",
+    "Autoregressive",
     "ContextVector",
+    "Coupling",
     "FlowJAXBijection",
+    "GatedTransformer",
     "Inverse",
-    "InverseAutoregressive",
     "InvertibleLinear",
     "Logit",
     "Permute",
     "Planar",
     "Radial",
+    "RealNVPTransformer",
     "Reshape",
-    "SplineAutoregressive",
-    "SplineCoupling",
     "SplineTransformer",
     "Standardize",
     "Sylvester",
@@ -48,4 +48,5 @@ __all__ = [
     "reversal",
     "reversed_riffle",
     "started",
+    "vector_coupling",
 ]

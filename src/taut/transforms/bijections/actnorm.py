@@ -8,6 +8,7 @@ chain with a batch and gives each of its ActNorms the batch that reaches it.
 Source: Kingma and Dhariwal, Glow (NeurIPS 2018), section 3.1.
 """
 
+import math
 from typing import ClassVar
 
 import equinox as eqx
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import InputError
-from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
 from taut.transforms.chain import Chain
 
 __all__ = ["ActNorm", "started"]
@@ -65,19 +66,12 @@ class ActNorm(AbstractBijection):
 
     @property
     def _log_det(self) -> Float[Array, ""]:
-        places = 1
-        for size in self.x_shape[:-1]:
-            places *= size
-        return places * jnp.sum(self.log_scale)
+        return math.prod(self.x_shape[:-1]) * jnp.sum(self.log_scale)
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return (x + self.shift) * jnp.exp(self.log_scale), self._log_det
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         return z * jnp.exp(-self.log_scale) - self.shift, -self._log_det
 
 

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
 from taut.transforms.bijections.context_vector import ContextVector
 
 __all__ = ["Affine"]
@@ -44,14 +44,10 @@ class Affine(AbstractBijection):
         shift, log_scale = self.parameters(condition).reshape(2, *self.x_shape)
         return shift, log_scale
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         shift, log_scale = self._shift_and_log_scale(condition)
         return (x - shift) * jnp.exp(-log_scale), -jnp.sum(log_scale)
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         shift, log_scale = self._shift_and_log_scale(condition)
         return z * jnp.exp(log_scale) + shift, jnp.sum(log_scale)

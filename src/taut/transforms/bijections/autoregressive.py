@@ -1,39 +1,80 @@
-"""`AffineAutoregressive` and `SplineAutoregressive`: each dimension transformed, given those before it.
+"""`Autoregressive`: each dimension transformed, given those before it.
 
-    z_i = T(x_i; network(x_1, ..., x_{i-1}, c))
-    log |det dz/dx| = sum log T'(x_i)
+    reads = "data"      z_i = T(x_i; network(x_1, ..., x_{i-1}, c))     density in one pass, draws in D
+    reads = "latent"    x_i = T(z_i; network(z_1, ..., z_{i-1}, c))     draws in one pass, density in D
 
-The density takes one pass of the network. Decoding takes D: pass i makes x_i right, for all before it
-are right by then, and the last pass has the parameters of all of them.
+    log |det| of the direction in one pass = sum log T'
 
-Source: Papamakarios, Pavlakou and Murray, Masked autoregressive flow for density estimation (NeurIPS
-2017), sections 3.1 and 3.2; with splines, Durkan et al., Neural spline flows (NeurIPS 2019), section 4.
+T is any `AbstractTransformer`. The other direction takes D passes of the network: pass i makes number i
+right, for all before it are right by then, and the last pass has the parameters of all of them.
+
+Sources: Papamakarios, Pavlakou and Murray, Masked autoregressive flow for density estimation (NeurIPS
+2017), sections 3.1 and 3.2; Kingma et al., Improving variational inference with inverse autoregressive
+flow (NeurIPS 2016), equations 10 to 14 and algorithm 1; with splines, Durkan et al., Neural spline flows
+(NeurIPS 2019), section 4.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
-from taut.transforms.abstract import AbstractBijection, Cost, Shape
+from taut.transforms.abstract import AbstractBijection, Cost, Shape, WithLogDet
 from taut.transforms.bijections.masked_mlp import MaskedMLP
-from taut.transforms.bijections.transformers import (
-    AbstractTransformer,
-    AffineTransformer,
-    SplineTransformer,
-)
+from taut.transforms.bijections.transformers import AbstractTransformer
 
-__all__ = ["AffineAutoregressive", "SplineAutoregressive"]
+__all__ = ["Autoregressive"]
 
 
-class AbstractAutoregressive(AbstractBijection):
-    """What both share; they differ in the transformer."""
+class Autoregressive(AbstractBijection):
+    """Autoregressive layer of a vector.
 
-    network: eqx.AbstractVar[MaskedMLP]
-    transformer: eqx.AbstractVar[AbstractTransformer]
+    Arguments:
+        dim: number of dimensions D.
+        transformer: what each dimension goes through.
+        reads: which side's earlier dimensions the network sees.
+        hidden, activation: of the network.
+        condition_dim: size of the condition that the network reads too; None for none.
+        key: of the network's parameters.
+
+    Attributes:
+        x_shape, z_shape: (D,).
+        network: masked, to P numbers a dimension.
+        transformer: takes these P numbers.
+    """
+
+    name: ClassVar[str] = "autoregressive"
+
+    x_shape: Shape = eqx.field(static=True)
+    z_shape: Shape = eqx.field(static=True)
+    network: MaskedMLP
+    transformer: AbstractTransformer
+    reads: Literal["data", "latent"] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        dim: int,
+        transformer: AbstractTransformer,
+        *,
+        reads: Literal["data", "latent"] = "data",
+        hidden: Sequence[int] = (64, 64),
+        activation: str = "relu",
+        condition_dim: int | None = None,
+        key: PRNGKeyArray,
+    ):
+        self.x_shape = self.z_shape = (dim,)
+        self.transformer, self.reads = transformer, reads
+        self.network = MaskedMLP(
+            dim,
+            transformer.num_parameters,
+            hidden=hidden,
+            activation=activation,
+            condition_dim=condition_dim,
+            key=key,
+        )
 
     @property
     def condition_shape(self) -> Shape | None:
@@ -42,95 +83,23 @@ class AbstractAutoregressive(AbstractBijection):
 
     @property
     def cost(self) -> Cost:
-        return Cost(decode=self.network.dim)
+        dim = self.network.dim
+        return Cost(decode=dim) if self.reads == "data" else Cost(encode=dim)
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
-        z, log_slope = self.transformer.forward(self.network(x, condition), x)
-        return z, jnp.sum(log_slope)
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
+        return (self._in_one if self.reads == "data" else self._one_by_one)(x, condition)
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
-        def one_more(x: Array, _: None) -> tuple[Array, Array]:
-            return self.transformer.inverse(self.network(x, condition), z)
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
+        return (self._one_by_one if self.reads == "data" else self._in_one)(z, condition)
 
-        x, log_slopes = jax.lax.scan(one_more, jnp.zeros_like(z), None, length=self.network.dim)
-        return x, jnp.sum(log_slopes[-1])
+    def _in_one(self, read: Array, condition: Array | None) -> WithLogDet:
+        other, log_slope = self.transformer.forward(self.network(read, condition), read)
+        return other, jnp.sum(log_slope)
 
+    def _one_by_one(self, other: Array, condition: Array | None) -> WithLogDet:
+        def one_more(read: Array, _: None) -> tuple[Array, Array]:
+            return self.transformer.inverse(self.network(read, condition), other)
 
-class AffineAutoregressive(AbstractAutoregressive):
-    """Autoregressive shift and scale.
-
-    Attributes:
-        x_shape, z_shape: (D,).
-        network: masked, from x and the condition to the transformer's parameters.
-        transformer: shift and scale.
-    """
-
-    name: ClassVar[str] = "maf"
-
-    x_shape: Shape = eqx.field(static=True)
-    z_shape: Shape = eqx.field(static=True)
-    network: MaskedMLP
-    transformer: AbstractTransformer
-
-    def __init__(
-        self,
-        dim: int,
-        *,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "relu",
-        condition_dim: int | None = None,
-        key: PRNGKeyArray,
-    ):
-        self.x_shape = self.z_shape = (dim,)
-        self.transformer = AffineTransformer()
-        self.network = MaskedMLP(
-            dim,
-            self.transformer.num_parameters,
-            hidden=hidden,
-            activation=activation,
-            condition_dim=condition_dim,
-            key=key,
-        )
-
-
-class SplineAutoregressive(AbstractAutoregressive):
-    """Autoregressive rational-quadratic splines.
-
-    Attributes:
-        x_shape, z_shape: (D,).
-        network: masked, from x and the condition to the transformer's parameters.
-        transformer: the spline, with its number of bins and its box.
-    """
-
-    name: ClassVar[str] = "spline-maf"
-
-    x_shape: Shape = eqx.field(static=True)
-    z_shape: Shape = eqx.field(static=True)
-    network: MaskedMLP
-    transformer: AbstractTransformer
-
-    def __init__(
-        self,
-        dim: int,
-        *,
-        bins: int = 8,
-        box: float = 5.0,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "relu",
-        condition_dim: int | None = None,
-        key: PRNGKeyArray,
-    ):
-        self.x_shape = self.z_shape = (dim,)
-        self.transformer = SplineTransformer(bins, box)
-        self.network = MaskedMLP(
-            dim,
-            self.transformer.num_parameters,
-            hidden=hidden,
-            activation=activation,
-            condition_dim=condition_dim,
-            key=key,
-        )
+        start = jnp.zeros_like(other)
+        read, log_slopes = jax.lax.scan(one_more, start, None, length=self.network.dim)
+        return read, jnp.sum(log_slopes[-1])

@@ -1,10 +1,10 @@
-"""`AffineCoupling` and `SplineCoupling`: one half of the dimensions transformed, given the other.
+"""`Coupling`: one part of the last axis transformed, given the other.
 
-    z_kept = x_kept,        z_rest = T(x_rest; network(x_kept, c))
-    log |det dz/dx| = sum log T'(x_rest)
+    z_kept = x_kept,        z_moved = T(x_moved; network(x_kept, c))
+    log |det dz/dx| = sum log T'(x_moved)
 
-The first floor(D/2) dimensions are kept, so that layers alternate with permutations. One pass of the
-network in either direction.
+T is any `AbstractTransformer`. The first floor(n/2) of n places are kept, or with `swap` the others, so
+that layers alternate with permutations or with each other. One pass of the network in either direction.
 
 Source: Dinh, Sohl-Dickstein and Bengio, Density estimation using Real NVP (ICLR 2017), section 3.2; with
 splines, Durkan et al., Neural spline flows (NeurIPS 2019), section 4.
@@ -17,124 +17,77 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
 from taut.transforms.bijections.conditioner import conditioner
 from taut.transforms.bijections.context_vector import ContextVector, check_condition
-from taut.transforms.bijections.transformers import (
-    AbstractTransformer,
-    AffineTransformer,
-    SplineTransformer,
-)
+from taut.transforms.bijections.transformers import AbstractTransformer
 
-__all__ = ["AffineCoupling", "SplineCoupling"]
+__all__ = ["Coupling", "vector_coupling"]
 
 
-class AbstractCoupling(AbstractBijection):
-    """What both share; they differ in the transformer."""
+class Coupling(AbstractBijection):
+    """Coupling along the last axis, of vectors (`vector_coupling`) or images (`conv_coupling`).
 
-    condition_dim: eqx.AbstractVar[int | None]
-    network: eqx.AbstractVar[Any]
-    transformer: eqx.AbstractVar[AbstractTransformer]
+    Attributes:
+        x_shape, z_shape: (..., n).
+        network: from what is known to P numbers for each cell that is moved.
+        transformer: takes these P numbers.
+        swap: False moves the last ceil(n/2) places, True the first floor(n/2).
+        condition_dim: size of the condition, which vectors are joined with; None without one.
+    """
+
+    name: ClassVar[str] = "coupling"
+
+    x_shape: Shape = eqx.field(static=True)
+    z_shape: Shape = eqx.field(static=True)
+    network: Any
+    transformer: AbstractTransformer
+    swap: bool = eqx.field(static=True)
+    condition_dim: int | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        shape: Shape,
+        network: Any,
+        transformer: AbstractTransformer,
+        *,
+        swap: bool = False,
+        condition_dim: int | None = None,
+    ):
+        self.x_shape = self.z_shape = shape
+        self.network, self.transformer = network, transformer
+        self.swap, self.condition_dim = swap, condition_dim
 
     @property
     def condition_shape(self) -> Shape | None:
         return None if self.condition_dim is None else (self.condition_dim,)
 
-    @property
-    def _num_kept(self) -> int:
-        return self.x_shape[0] // 2
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
+        kept, moved = self._parts(x)
+        moved, log_slope = self.transformer.forward(self._parameters(kept, moved, condition), moved)
+        return self._joined(kept, moved), jnp.sum(log_slope)
 
-    def _parameters(self, kept: Array, condition: Array | None) -> Float[Array, "n P"]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
+        kept, moved = self._parts(z)
+        moved, log_slope = self.transformer.inverse(self._parameters(kept, moved, condition), moved)
+        return self._joined(kept, moved), jnp.sum(log_slope)
+
+    def _parameters(
+        self, kept: Array, moved: Array, condition: Array | None
+    ) -> Float[Array, "*moved P"]:
         known = kept
         if self.condition_dim is not None:
             known = jnp.concatenate([kept, check_condition(condition, self.condition_shape)])
-        return self.network(known).reshape(-1, self.transformer.num_parameters)
+        return self.network(known).reshape(*moved.shape, self.transformer.num_parameters)
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
-        kept, rest = x[: self._num_kept], x[self._num_kept :]
-        rest, log_slope = self.transformer.forward(self._parameters(kept, condition), rest)
-        return jnp.concatenate([kept, rest]), jnp.sum(log_slope)
+    def _parts(self, value: Array) -> tuple[Array, Array]:
+        """What is kept and what is moved."""
+        middle = value.shape[-1] // 2
+        first, last = value[..., :middle], value[..., middle:]
+        return (last, first) if self.swap else (first, last)
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
-        kept, rest = z[: self._num_kept], z[self._num_kept :]
-        rest, log_slope = self.transformer.inverse(self._parameters(kept, condition), rest)
-        return jnp.concatenate([kept, rest]), jnp.sum(log_slope)
-
-
-class AffineCoupling(AbstractCoupling):
-    """Coupling by shift and scale.
-
-    Attributes:
-        x_shape, z_shape: (D,).
-        condition_dim: size of the condition; None without one.
-        network: from what is known to the transformer's parameters.
-        transformer: shift and scale.
-    """
-
-    name: ClassVar[str] = "affine-coupling"
-
-    x_shape: Shape = eqx.field(static=True)
-    z_shape: Shape = eqx.field(static=True)
-    condition_dim: int | None = eqx.field(static=True)
-    network: Any
-    transformer: AbstractTransformer
-
-    def __init__(
-        self,
-        dim: int,
-        *,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "relu",
-        condition_dim: int | None = None,
-        key: PRNGKeyArray,
-    ):
-        self.x_shape = self.z_shape = (dim,)
-        self.condition_dim = condition_dim
-        self.transformer = AffineTransformer()
-        self.network = _conditioner(
-            dim, self.transformer, hidden, activation, condition_dim, key=key
-        )
-
-
-class SplineCoupling(AbstractCoupling):
-    """Coupling by rational-quadratic splines.
-
-    Attributes:
-        x_shape, z_shape: (D,).
-        condition_dim: size of the condition; None without one.
-        network: from what is known to the transformer's parameters.
-        transformer: the spline, with its number of bins and its box.
-    """
-
-    name: ClassVar[str] = "spline-coupling"
-
-    x_shape: Shape = eqx.field(static=True)
-    z_shape: Shape = eqx.field(static=True)
-    condition_dim: int | None = eqx.field(static=True)
-    network: Any
-    transformer: AbstractTransformer
-
-    def __init__(
-        self,
-        dim: int,
-        *,
-        bins: int = 8,
-        box: float = 5.0,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "relu",
-        condition_dim: int | None = None,
-        key: PRNGKeyArray,
-    ):
-        self.x_shape = self.z_shape = (dim,)
-        self.condition_dim = condition_dim
-        self.transformer = SplineTransformer(bins, box)
-        self.network = _conditioner(
-            dim, self.transformer, hidden, activation, condition_dim, key=key
-        )
+    def _joined(self, kept: Array, moved: Array) -> Array:
+        return jnp.concatenate([moved, kept] if self.swap else [kept, moved], axis=-1)
 
 
 class _Constant(eqx.Module):
@@ -146,17 +99,27 @@ class _Constant(eqx.Module):
         return self.parameters()
 
 
-def _conditioner(
+def vector_coupling(
     dim: int,
     transformer: AbstractTransformer,
-    hidden: Sequence[int],
-    activation: str,
-    condition_dim: int | None,
     *,
+    hidden: Sequence[int] = (64, 64),
+    activation: str = "relu",
+    condition_dim: int | None = None,
     key: PRNGKeyArray,
-) -> Any:
+) -> Coupling:
+    """Half of the dimensions of a vector moved, by a multilayer perceptron of the other half.
+
+    Arguments:
+        dim: number of dimensions D.
+        transformer: what moves them, such as `AffineTransformer()` or `SplineTransformer(8)`.
+        hidden, activation: of the network.
+        condition_dim: size of the condition that the network reads too; None for none.
+        key: of the network's parameters.
+    """
     known = dim // 2 + (condition_dim or 0)
     size = (dim - dim // 2) * transformer.num_parameters
-    if known == 0:
-        return _Constant(ContextVector(jnp.zeros(size)))
-    return conditioner(known, hidden, size, activation=activation, key=key)
+    network: Any = _Constant(ContextVector(jnp.zeros(size)))
+    if known:
+        network = conditioner(known, hidden, size, activation=activation, key=key)
+    return Coupling((dim,), network, transformer, condition_dim=condition_dim)

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from taut.core import InputError
-from taut.transforms.abstract import AbstractBijection, Cost, Shape
+from taut.transforms.abstract import AbstractBijection, Cost, Shape, WithLogDet
 
 __all__ = ["FlowJAXBijection"]
 
@@ -58,14 +58,10 @@ class FlowJAXBijection(AbstractBijection):
     def cost(self) -> Cost:
         return _cost(self.bijection)
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return self.bijection.transform_and_log_det(x, condition)
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         return self.bijection.inverse_and_log_det(z, condition)
 
 

@@ -12,9 +12,9 @@ section 3.4.
 from typing import ClassVar
 
 import equinox as eqx
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from taut.transforms.abstract import AbstractBijection, Cost, Shape
+from taut.transforms.abstract import AbstractBijection, Cost, Shape, WithLogDet
 
 __all__ = ["Inverse"]
 
@@ -45,12 +45,8 @@ class Inverse(AbstractBijection):
     def cost(self) -> Cost:
         return Cost(encode=self.layer.cost.decode, decode=self.layer.cost.encode)
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return self.layer.decode_and_log_det(x, condition)
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         return self.layer.encode_and_log_det(z, condition)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
 
 __all__ = ["InvertibleLinear"]
 
@@ -58,16 +58,12 @@ class InvertibleLinear(AbstractBijection):
         lower = jnp.tril(self.factors, -1) + jnp.eye(*self.factors.shape, dtype=diagonal.dtype)
         return lower, jnp.triu(self.factors, 1) + jnp.diag(diagonal)
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         lower, upper = self._lower_and_upper()
         weight = (lower @ upper)[self.order]
         return weight @ x, self._log_det
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         lower, upper = self._lower_and_upper()
         solve = jax.scipy.linalg.solve_triangular
         half = solve(lower, z[jnp.argsort(self.order)], lower=True, unit_diagonal=True)

@@ -16,10 +16,10 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from taut.core import InputError
-from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
 
 __all__ = ["Logit"]
 
@@ -58,9 +58,7 @@ class Logit(AbstractBijection):
     def _scale(self) -> float:
         return (1 - 2 * self.margin) / (self.high - self.low)
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         u = self.margin + self._scale * (x - self.low)
         rest = self.margin + self._scale * (self.high - x)  # 1 - u without cancellation
         inside = (u > 0) & (rest > 0)
@@ -68,9 +66,7 @@ class Logit(AbstractBijection):
         log_slope = jnp.where(inside, math.log(self._scale) - log_u - log_rest, -jnp.inf)
         return log_u - log_rest, jnp.sum(log_slope)
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         x = self.low + (jax.nn.sigmoid(z) - self.margin) / self._scale
         log_slope = jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z) - math.log(self._scale)
         return x, jnp.sum(log_slope)

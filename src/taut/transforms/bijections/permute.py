@@ -12,10 +12,10 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from taut.core import InputError
-from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
 
 __all__ = ["Permute", "reversal", "reversed_riffle"]
 
@@ -47,14 +47,10 @@ class Permute(AbstractBijection):
                 where="order",
             )  # fmt: skip
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return _ordered(x, self.order), jnp.zeros((), x.dtype)
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         return _ordered(z, np.argsort(self.order).tolist()), jnp.zeros((), z.dtype)
 
 

@@ -19,9 +19,9 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
-from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
 from taut.transforms.bijections.context_vector import ContextVector
 from taut.transforms.bijections.tanh_root import tanh_root
 
@@ -65,16 +65,12 @@ class Planar(AbstractBijection):
         wanted = -1 + jax.nn.softplus(along + _SHIFT)
         return w, v + (wanted - along) * w / (w @ w + _TINY), b
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         w, u, b = self._constrained(condition)
         t = jnp.tanh(w @ x + b)
         return x + u * t, jnp.log1p((w @ u) * (1 - t**2))
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         w, u, b = self._constrained(condition)
         t = jnp.tanh(tanh_root(w @ u, w @ z + b))
         return z - u * t, -jnp.log1p((w @ u) * (1 - t**2))

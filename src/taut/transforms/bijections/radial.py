@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
 from taut.transforms.bijections.context_vector import ContextVector
 
 __all__ = ["Radial"]
@@ -63,17 +63,13 @@ class Radial(AbstractBijection):
         raw = parameters[-2]  # softplus^-1(alpha)
         return parameters[:-2], alpha, jax.nn.softplus(parameters[-1] + raw)
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         centre, alpha, total = self._constrained(condition)
         r = _length(x - centre)
         ratio = (total + r) / (alpha + r)  # R / r
         return centre + ratio * (x - centre), self._log_det(r, alpha, total)
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         centre, alpha, total = self._constrained(condition)
         far = _length(z - centre)
         ratio = _shrinkage(far, alpha, total)  # r / R

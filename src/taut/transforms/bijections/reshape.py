@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from taut.core import InputError
-from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
 
 __all__ = ["Reshape"]
 
@@ -35,12 +35,8 @@ class Reshape(AbstractBijection):
                 f"{self.z_shape}", f"({math.prod(self.x_shape)},)", where="reshape",
             )  # fmt: skip
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return x.reshape(self.z_shape), jnp.zeros((), x.dtype)
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         return z.reshape(self.x_shape), jnp.zeros((), z.dtype)

@@ -11,7 +11,7 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
 from taut.core import InputError
-from taut.transforms.abstract import AbstractBijection, Shape
+from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
 
 __all__ = ["Standardize"]
 
@@ -48,12 +48,8 @@ class Standardize(AbstractBijection):
     def _log_det(self) -> Float[Array, ""]:
         return -jnp.sum(jnp.log(stop_gradient(self.scale)))
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return (x - stop_gradient(self.shift)) / stop_gradient(self.scale), self._log_det
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         return z * stop_gradient(self.scale) + stop_gradient(self.shift), -self._log_det

@@ -24,7 +24,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import InputError
-from taut.transforms.abstract import AbstractBijection, Cost, Shape
+from taut.transforms.abstract import AbstractBijection, Cost, Shape, WithLogDet
 from taut.transforms.bijections.context_vector import ContextVector
 from taut.transforms.bijections.tanh_root import tanh_root
 
@@ -83,16 +83,12 @@ class Sylvester(AbstractBijection):
     def cost(self) -> Cost:
         return Cost(decode=self.units)
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         p = self._parts(condition)
         t = jnp.tanh(p.s @ _reduced(p.reflections, x) + p.b)
         return x + _expanded(p.reflections, p.r @ t), _log_det(p, t)
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         p = self._parts(condition)
         v = _reduced(p.reflections, z)  # y + R tanh(S y + b) with y = Q^T x
 

@@ -2,22 +2,28 @@
 autoregressive layers.
 
     affine      z = x exp(log_scale) + shift,    log_scale within (-3, 3)
+    real-nvp    the same,                        log_scale = 2 tanh(raw / 2)
+    gated       z = g x + (1 - g) m,             g = sigmoid(2 + raw)
     spline      z = (rational quadratic)(x) within the box [-B, B], z = x outside of it
 
-Parameters of zero are the identity. The spline has K bins of learned widths, heights and slopes at the
+Parameters of zero are the identity, of a gated one a shrinkage by sigmoid(2) = 0.88, which the scale of
+the base takes up. The spline has K bins of learned widths, heights and slopes at the
 inner knots, log-slopes within (-7, 7); its slope at the ends of the box is one, so that it is
 continuously differentiable. Logarithms keep within (-b, b) by (2 b / pi) atan(pi raw / (2 b)), which is
 analytic, has slope one at zero and approaches its bound as 1 / |raw| does, so that its gradient is not
 lost there.
 
-Source: Dinh, Sohl-Dickstein and Bengio, Density estimation using Real NVP (ICLR 2017), equation 7;
+Sources: Dinh, Sohl-Dickstein and Bengio, Density estimation using Real NVP (ICLR 2017), equation 7;
+Kingma et al., Improving variational inference with inverse autoregressive flow (NeurIPS 2016), equations
+10 to 14 and for the gate's start section 4;
 Durkan, Bekasov, Murray and Papamakarios, Neural spline flows (NeurIPS 2019), section 3.1 and
 equations 4 to 8.
 """
 
 import math
 from abc import abstractmethod
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -27,13 +33,22 @@ from jaxtyping import Array, Float
 
 from taut.core import InputError
 
-__all__ = ["AbstractTransformer", "AffineTransformer", "SplineTransformer"]
+__all__ = [
+    "AbstractTransformer",
+    "AffineTransformer",
+    "GatedTransformer",
+    "RealNVPTransformer",
+    "SplineTransformer",
+    "bounded",
+]
 
 _LEAST_BIN = 1e-3  # of the box, as in the authors' code
 _LOG_SLOPE = 7.0  # a factor of 1100
 _LOG_SCALE = 3.0  # a factor of 20 a layer
+_REAL_NVP_LOG_SCALE = 2.0  # a factor of 7.4 a layer; Real NVP learns the bound
+_GATE = 2.0  # added to what the gate is the sigmoid of, which starts near zero
 
-Values = Float[Array, " n"]
+Values = Float[Array, "*n"]
 
 
 class AbstractTransformer(eqx.Module):
@@ -45,32 +60,73 @@ class AbstractTransformer(eqx.Module):
         """P."""
 
     @abstractmethod
-    def forward(self, parameters: Float[Array, "n P"], x: Values) -> tuple[Values, Values]:
-        """z and log dz/dx, each (n,)."""
+    def forward(self, parameters: Float[Array, "*n P"], x: Values) -> tuple[Values, Values]:
+        """z and log dz/dx, each (*n,)."""
 
     @abstractmethod
-    def inverse(self, parameters: Float[Array, "n P"], z: Values) -> tuple[Values, Values]:
-        """x and log dx/dz, each (n,)."""
+    def inverse(self, parameters: Float[Array, "*n P"], z: Values) -> tuple[Values, Values]:
+        """x and log dx/dz, each (*n,)."""
 
 
 class AffineTransformer(AbstractTransformer):
-    """Shift and scale."""
+    """Shift and scale, whose logarithm nears its bound slowly; parameters shift and raw log-scale."""
 
     @property
     def num_parameters(self) -> int:
         return 2
 
-    def forward(self, parameters: Float[Array, "n 2"], x: Values) -> tuple[Values, Values]:
-        shift, log_scale = _shift_and_log_scale(parameters)
-        return x * jnp.exp(log_scale) + shift, log_scale
+    def forward(self, parameters: Float[Array, "*n 2"], x: Values) -> tuple[Values, Values]:
+        log_scale = _within(_LOG_SCALE, parameters[..., 1])
+        return _scaled(x, log_scale, parameters[..., 0])
 
-    def inverse(self, parameters: Float[Array, "n 2"], z: Values) -> tuple[Values, Values]:
-        shift, log_scale = _shift_and_log_scale(parameters)
-        return (z - shift) * jnp.exp(-log_scale), -log_scale
+    def inverse(self, parameters: Float[Array, "*n 2"], z: Values) -> tuple[Values, Values]:
+        log_scale = _within(_LOG_SCALE, parameters[..., 1])
+        return _unscaled(z, log_scale, parameters[..., 0])
 
 
-def _shift_and_log_scale(parameters: Float[Array, "n 2"]) -> tuple[Values, Values]:
-    return parameters[:, 0], _within(_LOG_SCALE, parameters[:, 1])
+class RealNVPTransformer(AbstractTransformer):
+    """Scale, with a log-scale by tanh, and shift; parameters raw log-scale and shift."""
+
+    @property
+    def num_parameters(self) -> int:
+        return 2
+
+    def forward(self, parameters: Float[Array, "*n 2"], x: Values) -> tuple[Values, Values]:
+        return _scaled(x, bounded(parameters[..., 0]), parameters[..., 1])
+
+    def inverse(self, parameters: Float[Array, "*n 2"], z: Values) -> tuple[Values, Values]:
+        return _unscaled(z, bounded(parameters[..., 0]), parameters[..., 1])
+
+
+class GatedTransformer(AbstractTransformer):
+    """A weighted mean of the value and a target; parameters m and the raw gate."""
+
+    @property
+    def num_parameters(self) -> int:
+        return 2
+
+    def forward(self, parameters: Float[Array, "*n 2"], x: Values) -> tuple[Values, Values]:
+        m, s = parameters[..., 0], parameters[..., 1] + _GATE
+        gate = jax.nn.sigmoid(s)
+        return gate * x + (1 - gate) * m, jax.nn.log_sigmoid(s)
+
+    def inverse(self, parameters: Float[Array, "*n 2"], z: Values) -> tuple[Values, Values]:
+        m, s = parameters[..., 0], parameters[..., 1] + _GATE
+        # (z - (1 - g) m) / g, with 1/g = 1 + exp(-s)
+        return z + jnp.exp(-s) * (z - m), -jax.nn.log_sigmoid(s)
+
+
+def _scaled(x: Values, log_scale: Values, shift: Values) -> tuple[Values, Values]:
+    return x * jnp.exp(log_scale) + shift, log_scale
+
+
+def _unscaled(z: Values, log_scale: Values, shift: Values) -> tuple[Values, Values]:
+    return (z - shift) * jnp.exp(-log_scale), -log_scale
+
+
+def bounded(raw: Float[Array, "..."]) -> Float[Array, "..."]:
+    """A log-scale within (-2, 2) by tanh, with slope 1 at zero."""
+    return _REAL_NVP_LOG_SCALE * jnp.tanh(raw / _REAL_NVP_LOG_SCALE)
 
 
 def _within(bound: float, raw: Array) -> Array:
@@ -99,11 +155,11 @@ class SplineTransformer(AbstractTransformer):
     def num_parameters(self) -> int:
         return 3 * self.bins - 1
 
-    def forward(self, parameters: Float[Array, "n P"], x: Values) -> tuple[Values, Values]:
-        return jax.vmap(self._forward)(parameters, x)
+    def forward(self, parameters: Float[Array, "*n P"], x: Values) -> tuple[Values, Values]:
+        return _over_cells(self._forward, x.ndim)(parameters, x)
 
-    def inverse(self, parameters: Float[Array, "n P"], z: Values) -> tuple[Values, Values]:
-        return jax.vmap(self._inverse)(parameters, z)
+    def inverse(self, parameters: Float[Array, "*n P"], z: Values) -> tuple[Values, Values]:
+        return _over_cells(self._inverse, z.ndim)(parameters, z)
 
     def _forward(self, raw: Float[Array, " P"], x: Array) -> tuple[Array, Array]:
         inside = (x >= -self.box) & (x < self.box)
@@ -144,6 +200,13 @@ class SplineTransformer(AbstractTransformer):
         inner = 2 * jnp.cumsum(parts[:-1]) - 1
         ends = np.ones(1, raw.dtype)
         return self.box * jnp.concatenate([-ends, inner, ends])
+
+
+def _over_cells(function: Callable[..., Any], ndim: int) -> Callable[..., Any]:
+    """A function of one cell over all of an array's."""
+    for _ in range(ndim):
+        function = jax.vmap(function)
+    return function
 
 
 class _Bin(NamedTuple):

@@ -8,6 +8,7 @@ size, so that a layer starts near the identity while every weight has a gradient
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.networks import Convolution, ResidualBlock, activation
@@ -18,23 +19,28 @@ _OUTPUT_START = 0.1
 
 
 class ConvConditioner(eqx.Module):
-    """From (H, W, in) to (H, W, out).
+    """From (H, W, in) to P numbers for each cell of (H, W, out).
+
+    The channels of the last convolution are the first number of each cell, then the second, and so on.
 
     Attributes:
         input, output: first and last convolution.
         blocks: residual blocks of `width` channels.
         activation: name of the elementwise function a.
+        num_outputs: P.
     """
 
     input: Convolution
     blocks: tuple[ResidualBlock, ...]
     output: Convolution
     activation: str = eqx.field(static=True)
+    num_outputs: int = eqx.field(static=True)
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
+        num_outputs: int,
         *,
         width: int = 32,
         depth: int = 1,
@@ -44,11 +50,12 @@ class ConvConditioner(eqx.Module):
         first, last, *keys = jax.random.split(key, 2 + depth)
         self.input = Convolution(in_channels, width, key=first)
         self.blocks = tuple(ResidualBlock(width, activation=activation, key=k) for k in keys)
-        self.output = Convolution(width, out_channels, factor=_OUTPUT_START, key=last)
-        self.activation = activation
+        self.output = Convolution(width, num_outputs * out_channels, factor=_OUTPUT_START, key=last)
+        self.activation, self.num_outputs = activation, num_outputs
 
-    def __call__(self, x: Float[Array, "H W i"]) -> Float[Array, "H W o"]:
+    def __call__(self, x: Float[Array, "H W i"]) -> Float[Array, "H W o P"]:
         h = self.input(x)
         for block in self.blocks:
             h = block(h)
-        return self.output(activation(self.activation)(h))
+        outputs = self.output(activation(self.activation)(h))
+        return jnp.stack(jnp.split(outputs, self.num_outputs, axis=-1), axis=-1)

@@ -17,7 +17,7 @@ import numpy as np
 from jax.scipy.linalg import lu, solve_triangular
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from taut.transforms.abstract import AbstractBijection
+from taut.transforms.abstract import AbstractBijection, WithLogDet
 
 __all__ = ["InvertibleConv"]
 
@@ -56,16 +56,12 @@ class InvertibleConv(AbstractBijection):
         self.negative = diagonal < 0
         self.order = jnp.argmax(permutation, axis=1).astype(jnp.int32)  # in either precision
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         lower, upper = self._factors()
         mixed = jnp.matmul(jnp.matmul(x, upper.T, precision=_HIGHEST), lower.T, precision=_HIGHEST)
         return mixed[..., self.order], self._log_det()
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         lower, upper = self._factors()
         columns = z[..., jnp.argsort(self.order)].reshape(-1, z.shape[-1]).T
         columns = solve_triangular(lower, columns, lower=True, unit_diagonal=True)

@@ -20,11 +20,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import InputError
-from taut.transforms.abstract import AbstractBijection, Cost
+from taut.transforms.abstract import AbstractBijection, Cost, WithLogDet
 from taut.transforms.bijections import started
+from taut.transforms.bijections.transformers import bounded
 from taut.transforms.chain import Chain
 from taut.transforms.images.conv_conditioner import ConvConditioner
-from taut.transforms.images.conv_coupling import bounded
 
 __all__ = ["MultiScale"]
 
@@ -71,7 +71,7 @@ class MultiScale(AbstractBijection):
         self.inner = inner
         self.network = (
             ConvConditioner(
-                kept, 2 * (channels - kept),
+                kept, channels - kept, 2,
                 width=width, depth=depth, activation=activation, key=key,
             )
             if width else None
@@ -91,9 +91,7 @@ class MultiScale(AbstractBijection):
         key = jax.random.key(0) if key is None else key  # bijections draw nothing
         return eqx.tree_at(lambda la: la.inner, self, started(self.inner, kept, key=key))
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         kept, rest = jnp.split(x, [x.shape[-1] // 2], axis=-1)
         loc, log_scale = self._parameters(kept, rest.shape)
         noise = (rest - loc) * jnp.exp(-log_scale)
@@ -103,9 +101,7 @@ class MultiScale(AbstractBijection):
             log_det = log_det + own
         return jnp.concatenate([kept.reshape(-1), noise.reshape(-1)]), log_det
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         height, width, channels = self.x_shape
         first, last = jnp.split(z, [height * width * (channels // 2)])
         noise = last.reshape(height, width, -1)
@@ -123,8 +119,8 @@ class MultiScale(AbstractBijection):
     ) -> tuple[Float[Array, "H W r"], Float[Array, "H W r"]]:
         if self.network is None:
             return jnp.zeros(shape), jnp.zeros(shape)
-        loc, raw = jnp.split(self.network(kept), 2, axis=-1)
-        return loc, bounded(raw)
+        outputs = self.network(kept)
+        return outputs[..., 0], bounded(outputs[..., 1])
 
 
 def _check_inner(inner: Chain | None, shape: tuple[int, int, int]) -> None:

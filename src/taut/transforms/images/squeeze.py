@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from taut.core import InputError
 from taut.networks.space_to_depth import depth_to_space, space_to_depth
-from taut.transforms.abstract import AbstractBijection
+from taut.transforms.abstract import AbstractBijection, WithLogDet
 
 __all__ = ["Squeeze"]
 
@@ -45,12 +45,8 @@ class Squeeze(AbstractBijection):
         self.x_shape = x_shape
         self.z_shape = (height // 2, width // 2, 4 * (channels[0] if channels else 1))
 
-    def encode_and_log_det(
-        self, x: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return space_to_depth(x.reshape(*x.shape[:2], -1)), jnp.zeros(())
 
-    def decode_and_log_det(
-        self, z: Array, condition: Array | None = None
-    ) -> tuple[Array, Float[Array, ""]]:
+    def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
         return depth_to_space(z).reshape(self.x_shape), jnp.zeros(())

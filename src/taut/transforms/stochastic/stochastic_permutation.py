@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, InputError, Terms
-from taut.transforms.abstract import AbstractLayer, Encoded, Fibre, Kind
+from taut.transforms.abstract import AbstractLayer, Encoded, Fibre, Key, Kind
 from taut.transforms.conditional import required
 from taut.transforms.surjections.fibres import refuse_large_fibre
 
@@ -38,6 +38,8 @@ class StochasticPermutation(AbstractLayer):
 
     name: ClassVar[str] = "stochastic-permutation"
     kind: ClassVar[Kind] = "stochastic"
+    deterministic_encode: ClassVar[bool] = False
+    deterministic_decode: ClassVar[bool] = False
 
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
@@ -54,25 +56,13 @@ class StochasticPermutation(AbstractLayer):
         self.axes = axes
 
     @property
-    def deterministic_encode(self) -> bool:
-        return False
-
-    @property
-    def deterministic_decode(self) -> bool:
-        return False
-
-    @property
     def fibre_size(self) -> int:
         return math.prod(math.factorial(self.x_shape[axis]) for axis in self.axes)
 
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
+    def encode(self, x: Any, key: Key = None, condition: Array | None = None) -> Encoded:
         return Encoded(self._shuffled(x, key), {NEG_LOG_Q: self._log_size()})
 
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def decode(self, z: Any, key: Key = None, condition: Array | None = None) -> Any:
         return self._shuffled(z, key)
 
     def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:

@@ -14,10 +14,10 @@ Wierstra (2014), section 4; Nielsen et al., SurVAE Flows (2020), table 1.
 from typing import Any, ClassVar
 
 import equinox as eqx
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array
 
 from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, Terms, as_proposal
-from taut.transforms.abstract import AbstractLayer, Encoded, Kind
+from taut.transforms.abstract import AbstractLayer, Encoded, Key, Kind
 from taut.transforms.conditional import drawn_once, is_reparameterized, log_density
 
 __all__ = ["VAELayer"]
@@ -33,6 +33,8 @@ class VAELayer(AbstractLayer):
 
     name: ClassVar[str] = "vae"
     kind: ClassVar[Kind] = "stochastic"
+    deterministic_encode: ClassVar[bool] = False
+    deterministic_decode: ClassVar[bool] = False
 
     encoder: Any
     decoder: Any
@@ -40,26 +42,14 @@ class VAELayer(AbstractLayer):
     z_shape: tuple[int, ...] = eqx.field(static=True)
 
     @property
-    def deterministic_encode(self) -> bool:
-        return False
-
-    @property
-    def deterministic_decode(self) -> bool:
-        return False
-
-    @property
     def reparameterized(self) -> bool:
         return is_reparameterized(self.encoder, self.x_shape)
 
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
+    def encode(self, x: Any, key: Key = None, condition: Array | None = None) -> Encoded:
         z, log_q = drawn_once(self.encoder(x), key, where="encoder")
         return Encoded(z, {NEG_LOG_Q: -log_q})
 
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def decode(self, z: Any, key: Key = None, condition: Array | None = None) -> Any:
         return drawn_once(self.decoder(z), key, where="decoder")[0]
 
     def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:

@@ -20,14 +20,18 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, Terms
-from taut.transforms.abstract import AbstractLayer, Encoded, Fibre, Kind
+from taut.transforms.abstract import Encoded, Fibre, Key
 from taut.transforms.conditional import parameters_at, required
+from taut.transforms.surjections.abstract import (
+    AbstractGenerativeSurjection,
+    AbstractInferenceSurjection,
+)
 from taut.transforms.surjections.fibres import refuse_cells, refuse_large_fibre
 
 __all__ = ["AbsoluteValue", "GenerativeAbsoluteValue"]
 
 
-class AbsoluteValue(AbstractLayer):
+class AbsoluteValue(AbstractInferenceSurjection):
     """z = |x|; the sign of each cell is positive with probability sigmoid(logits).
 
     Attributes:
@@ -36,7 +40,6 @@ class AbsoluteValue(AbstractLayer):
     """
 
     name: ClassVar[str] = "absolute-value"
-    kind: ClassVar[Kind] = "surjective"
 
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
@@ -46,26 +49,11 @@ class AbsoluteValue(AbstractLayer):
         self.x_shape = self.z_shape = shape
         self.logits = logits
 
-    @property
-    def deterministic_encode(self) -> bool:
-        return True
+    def latent_of(self, x: Any) -> Any:
+        return jnp.abs(x)
 
-    @property
-    def deterministic_decode(self) -> bool:
-        return False
-
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
-        return Encoded(jnp.abs(x), {})
-
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def decode(self, z: Any, key: Key = None, condition: Array | None = None) -> Any:
         return _signed(z, _logits(self.logits, z), key)
-
-    def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
-        return {}
 
     def generative_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
         return {LOG_LIKELIHOOD: _log_signs(x >= 0, _logits(self.logits, z))}
@@ -74,7 +62,7 @@ class AbsoluteValue(AbstractLayer):
         return (2 * jax.nn.sigmoid(_logits(self.logits, z)) - 1) * z
 
 
-class GenerativeAbsoluteValue(AbstractLayer):
+class GenerativeAbsoluteValue(AbstractGenerativeSurjection):
     """x = |z|; q takes the positive sign of each cell with probability sigmoid(logits).
 
     The number is exact where all 2^D signs are summed over, whatever the logits; otherwise it is a
@@ -86,7 +74,6 @@ class GenerativeAbsoluteValue(AbstractLayer):
     """
 
     name: ClassVar[str] = "generative-absolute-value"
-    kind: ClassVar[Kind] = "surjective"
 
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
@@ -97,14 +84,6 @@ class GenerativeAbsoluteValue(AbstractLayer):
         self.logits = logits
 
     @property
-    def deterministic_encode(self) -> bool:
-        return False
-
-    @property
-    def deterministic_decode(self) -> bool:
-        return True
-
-    @property
     def reparameterized(self) -> bool:
         return self.logits is None  # a drawn sign is not differentiable in its odds
 
@@ -112,15 +91,11 @@ class GenerativeAbsoluteValue(AbstractLayer):
     def fibre_size(self) -> int:
         return 2**self._num_cells
 
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
+    def encode(self, x: Any, key: Key = None, condition: Array | None = None) -> Encoded:
         z = _signed(x, _logits(self.logits, x), key)
         return Encoded(z, self.inference_terms(x, z, condition))
 
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def data_of(self, z: Any) -> Any:
         return jnp.abs(z)
 
     def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:

@@ -13,16 +13,17 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array
 
 from taut.core import NEG_LOG_Q, InputError, Terms
-from taut.transforms.abstract import AbstractLayer, Encoded, Kind
+from taut.transforms.abstract import Encoded, Key
 from taut.transforms.conditional import drawn_once, is_reparameterized, log_density
+from taut.transforms.surjections.abstract import AbstractGenerativeSurjection
 
 __all__ = ["Augmentation"]
 
 
-class Augmentation(AbstractLayer):
+class Augmentation(AbstractGenerativeSurjection):
     """z = (x, e) along the last axis.
 
     Arguments:
@@ -35,7 +36,6 @@ class Augmentation(AbstractLayer):
     """
 
     name: ClassVar[str] = "augmentation"
-    kind: ClassVar[Kind] = "surjective"
 
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
@@ -49,26 +49,14 @@ class Augmentation(AbstractLayer):
         self.extra = extra
 
     @property
-    def deterministic_encode(self) -> bool:
-        return False
-
-    @property
-    def deterministic_decode(self) -> bool:
-        return True
-
-    @property
     def reparameterized(self) -> bool:
         return is_reparameterized(self.extra, self.x_shape)
 
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
+    def encode(self, x: Any, key: Key = None, condition: Array | None = None) -> Encoded:
         extra, log_q = drawn_once(self.extra(x), key, where=self.name)
         return Encoded(jnp.concatenate([x, extra], axis=-1), {NEG_LOG_Q: -log_q})
 
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def data_of(self, z: Any) -> Any:
         return z[..., : self.x_shape[-1]]
 
     def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:

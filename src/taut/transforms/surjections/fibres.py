@@ -18,7 +18,7 @@ def refuse_large_fibre(name: str, count: str, size: int) -> None:
     if size > MOST_PATHS:
         number = f"{count} = {size}" if size < 10**12 else count
         raise InputError(
-            f"a fibre of at most {MOST_PATHS} outcomes, which are summed over for an exact number",
+            f"at most {MOST_PATHS} latents that one row can have, to sum over all of them",
             f"{name} with {number}",
             "drawing z, which gives a lower bound, or fewer dimensions",
             where="fibre",

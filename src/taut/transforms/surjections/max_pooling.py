@@ -15,16 +15,17 @@ from typing import Any, ClassVar, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from taut.core import LOG_LIKELIHOOD, InputError, Terms
-from taut.transforms.abstract import AbstractLayer, Encoded, Kind
+from taut.transforms.abstract import Key
 from taut.transforms.conditional import parameters_at, required
+from taut.transforms.surjections.abstract import AbstractInferenceSurjection
 
 __all__ = ["MaxPooling"]
 
 
-class MaxPooling(AbstractLayer):
+class MaxPooling(AbstractInferenceSurjection):
     """The maximum of each block of `window` cells.
 
     Arguments:
@@ -41,7 +42,6 @@ class MaxPooling(AbstractLayer):
     """
 
     name: ClassVar[str] = "max-pooling"
-    kind: ClassVar[Kind] = "surjective"
 
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
@@ -73,22 +73,10 @@ class MaxPooling(AbstractLayer):
         self.position = position
         self.log_scale = jnp.asarray(log_scale) if isinstance(log_scale, float) else log_scale
 
-    @property
-    def deterministic_encode(self) -> bool:
-        return True
+    def latent_of(self, x: Any) -> Any:
+        return jnp.max(self._blocks(x), axis=-1)
 
-    @property
-    def deterministic_decode(self) -> bool:
-        return False
-
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
-        return Encoded(jnp.max(self._blocks(x), axis=-1), {})
-
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def decode(self, z: Any, key: Key = None, condition: Array | None = None) -> Any:
         position_key, decrement_key = jax.random.split(required(key))
         log_chances, scale = self._parameters(z)
         held = jax.random.categorical(position_key, log_chances)
@@ -96,9 +84,6 @@ class MaxPooling(AbstractLayer):
         noise = jnp.abs(draw(decrement_key, (*self.z_shape, self._block_size), dtype=z.dtype))
         below = z[..., None] - scale[..., None] * noise
         return self._unblocked(jnp.where(self._at(held), z[..., None], below))
-
-    def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
-        return {}
 
     def generative_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
         blocks = self._blocks(x)

@@ -20,8 +20,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, InputError, Terms, as_proposal
-from taut.transforms.abstract import AbstractLayer, Encoded, Kind
+from taut.transforms.abstract import Encoded, Key
 from taut.transforms.conditional import drawn_once, is_reparameterized, log_density, required
+from taut.transforms.surjections.abstract import (
+    AbstractGenerativeSurjection,
+    AbstractInferenceSurjection,
+)
 from taut.transforms.surjections.fibres import refuse_cells
 
 __all__ = ["Dequantization", "Rounding"]
@@ -29,7 +33,7 @@ __all__ = ["Dequantization", "Rounding"]
 _OFF_GRID = 0.02  # of a step: 65536 levels in float32 are within 0.01
 
 
-class Rounding(AbstractLayer):
+class Rounding(AbstractInferenceSurjection):
     """z = floor(x), for a base over integers: a histogram of unit cells.
 
     Attributes:
@@ -38,7 +42,6 @@ class Rounding(AbstractLayer):
     """
 
     name: ClassVar[str] = "rounding"
-    kind: ClassVar[Kind] = "surjective"
 
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
@@ -48,27 +51,12 @@ class Rounding(AbstractLayer):
         self.x_shape = self.z_shape = shape
         self.noise = noise
 
-    @property
-    def deterministic_encode(self) -> bool:
-        return True
+    def latent_of(self, x: Any) -> Any:
+        return jnp.floor(x)
 
-    @property
-    def deterministic_decode(self) -> bool:
-        return False
-
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
-        return Encoded(jnp.floor(x), {})
-
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def decode(self, z: Any, key: Key = None, condition: Array | None = None) -> Any:
         z = jnp.asarray(z, jnp.result_type(float))
         return _within_cell(z, _drawn(self.noise, z, key, self.name)[0])
-
-    def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
-        return {}
 
     def generative_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
         return {LOG_LIKELIHOOD: _log_noise(self.noise, x, z)}
@@ -77,7 +65,7 @@ class Rounding(AbstractLayer):
         return z + (0.5 if self.noise is None else as_proposal(self.noise(z)).mean())
 
 
-class Dequantization(AbstractLayer):
+class Dequantization(AbstractGenerativeSurjection):
     """z = k + u for integers k; a lower bound on the log of their probability.
 
     The log-weight of a cell that is no integer is -inf.
@@ -90,7 +78,6 @@ class Dequantization(AbstractLayer):
     """
 
     name: ClassVar[str] = "dequantization"
-    kind: ClassVar[Kind] = "surjective"
 
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
@@ -105,28 +92,16 @@ class Dequantization(AbstractLayer):
         self.levels = levels
 
     @property
-    def deterministic_encode(self) -> bool:
-        return False
-
-    @property
-    def deterministic_decode(self) -> bool:
-        return True
-
-    @property
     def reparameterized(self) -> bool:
         return self.noise is None or is_reparameterized(self.noise, self.x_shape)
 
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
+    def encode(self, x: Any, key: Key = None, condition: Array | None = None) -> Encoded:
         k, valid = self._integers(x)
         u, log_q = _drawn(self.noise, k, key, self.name)
         neg_log_q = jnp.where(valid, -log_q, -jnp.inf)
         return Encoded(_within_cell(k, u), {NEG_LOG_Q: neg_log_q})
 
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def data_of(self, z: Any) -> Any:
         k = jnp.floor(z)
         if self.levels is None:
             return k

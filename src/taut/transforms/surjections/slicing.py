@@ -11,16 +11,17 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array
 
 from taut.core import LOG_LIKELIHOOD, InputError, Terms, as_proposal
-from taut.transforms.abstract import AbstractLayer, Encoded, Kind
+from taut.transforms.abstract import Key
 from taut.transforms.conditional import drawn_once, log_density
+from taut.transforms.surjections.abstract import AbstractInferenceSurjection
 
 __all__ = ["Slicing"]
 
 
-class Slicing(AbstractLayer):
+class Slicing(AbstractInferenceSurjection):
     """z = x[..., :keep].
 
     Arguments:
@@ -33,7 +34,6 @@ class Slicing(AbstractLayer):
     """
 
     name: ClassVar[str] = "slicing"
-    kind: ClassVar[Kind] = "surjective"
 
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
@@ -49,27 +49,12 @@ class Slicing(AbstractLayer):
         self.z_shape = (*x_shape[:-1], keep)
         self.rest = rest
 
-    @property
-    def deterministic_encode(self) -> bool:
-        return True
+    def latent_of(self, x: Any) -> Any:
+        return x[..., : self.z_shape[-1]]
 
-    @property
-    def deterministic_decode(self) -> bool:
-        return False
-
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
-        return Encoded(x[..., : self.z_shape[-1]], {})
-
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def decode(self, z: Any, key: Key = None, condition: Array | None = None) -> Any:
         rest, _ = drawn_once(self.rest(z), key, where=self.name)
         return jnp.concatenate([z, rest], axis=-1)
-
-    def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
-        return {}
 
     def generative_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
         return {LOG_LIKELIHOOD: log_density(self.rest(z), x[..., self.z_shape[-1] :])}

@@ -18,21 +18,24 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, Terms
-from taut.transforms.abstract import AbstractLayer, Encoded, Fibre, Kind
+from taut.transforms.abstract import Encoded, Fibre, Key
 from taut.transforms.conditional import required
+from taut.transforms.surjections.abstract import (
+    AbstractGenerativeSurjection,
+    AbstractInferenceSurjection,
+)
 from taut.transforms.surjections.fibres import refuse_cells, refuse_large_fibre
 
 __all__ = ["GenerativeSorting", "Sorting"]
 
 
-class Sorting(AbstractLayer):
+class Sorting(AbstractInferenceSurjection):
     """z = sort(x), with all orders of x equally probable."""
 
     name: ClassVar[str] = "sorting"
-    kind: ClassVar[Kind] = "surjective"
 
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
@@ -40,26 +43,11 @@ class Sorting(AbstractLayer):
     def __init__(self, shape: tuple[int, ...]):
         self.x_shape = self.z_shape = shape
 
-    @property
-    def deterministic_encode(self) -> bool:
-        return True
+    def latent_of(self, x: Any) -> Any:
+        return x[jnp.argsort(_ranked(x))]
 
-    @property
-    def deterministic_decode(self) -> bool:
-        return False
-
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
-        return Encoded(x[jnp.argsort(_ranked(x))], {})
-
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def decode(self, z: Any, key: Key = None, condition: Array | None = None) -> Any:
         return jax.random.permutation(required(key), z)
-
-    def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
-        return {}
 
     def generative_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
         return {LOG_LIKELIHOOD: jnp.asarray(-math.lgamma(self.x_shape[0] + 1))}
@@ -68,14 +56,13 @@ class Sorting(AbstractLayer):
         return jnp.broadcast_to(jnp.mean(z, axis=0), z.shape)
 
 
-class GenerativeSorting(AbstractLayer):
+class GenerativeSorting(AbstractGenerativeSurjection):
     """x = sort(z), with all orders of z equally probable under q.
 
     A row that is not sorted has log-weight -inf.
     """
 
     name: ClassVar[str] = "generative-sorting"
-    kind: ClassVar[Kind] = "surjective"
 
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
@@ -84,26 +71,14 @@ class GenerativeSorting(AbstractLayer):
         self.x_shape = self.z_shape = shape
 
     @property
-    def deterministic_encode(self) -> bool:
-        return False
-
-    @property
-    def deterministic_decode(self) -> bool:
-        return True
-
-    @property
     def fibre_size(self) -> int:
         return math.factorial(self.x_shape[0])
 
-    def encode(
-        self, x: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Encoded:
+    def encode(self, x: Any, key: Key = None, condition: Array | None = None) -> Encoded:
         z = jax.random.permutation(required(key), x)
         return Encoded(z, self.inference_terms(x, z, condition))
 
-    def decode(
-        self, z: Any, key: PRNGKeyArray | None = None, condition: Array | None = None
-    ) -> Any:
+    def data_of(self, z: Any) -> Any:
         return z[jnp.argsort(_ranked(z))]
 
     def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
