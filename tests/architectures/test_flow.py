@@ -212,7 +212,8 @@ def test_lines_that_do_not_fit_are_refused(line, schema, message):
     ("act", "message"),
     [
         (lambda: Flow(layers="splin-coupling:8"), "got 'splin-coupling'. Try 'spline-coupling'"),
-        (lambda: Flow(layers="vae"), "vae:K with K latent dimensions, got 'vae'"),
+        (lambda: Flow(layers="vae"),
+         "vae:K with K latent dimensions, a whole number of at least 1, got 'vae'"),
         (lambda: Flow(layers="abs:3"), "abs without a number, got 'abs:3'"),
         (lambda: Flow(layers="glow:0"), "glow:K with K steps, a whole number of at least 1"),
         (lambda: Flow(layers=3), "a line of layers or a Chain, got int"),
