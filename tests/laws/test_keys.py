@@ -155,7 +155,7 @@ def of_alternation(alternation):
 
 def of_refinement(init_key, key):
     pair = VAE(latent_dim=2, hidden=(3,)).init(BITS, init_key)
-    refined = RefinedPair(pair.model, pair.guide, Refinement(num_steps=2))
+    refined = RefinedPair(pair, Refinement(num_steps=2))
     return amortized.semi_amortized(
         refined, ELBO(), Reparameterized(), SGD, example=EXAMPLE, key=key, prepare=jittered
     )
