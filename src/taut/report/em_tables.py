@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from taut.api import Fit
+    from taut.fitted import Fit
 
 __all__ = ["write_tables"]
 
