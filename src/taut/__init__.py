@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from taut.api import Fit, Posterior, em, fit, infer, load, load_posterior
+    from taut.api import Fit, Posterior, compare, em, fit, infer, load
     from taut.architectures import FA, GMM, LCA, PPCA, VAE, VQ, Discrete, Flow, Ladder, MixtureVAE
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taut.gradients import Reparameterized
 
 _HOMES = {
-    "api": ("Fit", "Posterior", "em", "fit", "infer", "load", "load_posterior"),
+    "api": ("Fit", "Posterior", "compare", "em", "fit", "infer", "load"),
     "architectures": (
         "FA",
         "GMM",
@@ -64,13 +64,13 @@ __all__ = [
     "Reparameterized",
     "RunError",
     "TautError",
+    "compare",
     "em",
     "fit",
     "infer",
     "kl",
     "load",
     "load_data",
-    "load_posterior",
     "particles",
 ]
 

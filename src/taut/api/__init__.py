@@ -3,9 +3,7 @@
 from taut.api.em import EMProgress, em
 from taut.api.fitting import fit
 from taut.api.inferring import GUIDES, infer
-from taut.fitted.fit import Fit, load
-from taut.fitted.posterior import Posterior
-from taut.fitted.posterior_loading import load_posterior
+from taut.fitted import Fit, Posterior, compare, load
 from taut.inference.posterior.verdict import Verdict
 
 __all__ = [
@@ -14,9 +12,9 @@ __all__ = [
     "Fit",
     "Posterior",
     "Verdict",
+    "compare",
     "em",
     "fit",
     "infer",
     "load",
-    "load_posterior",
 ]

@@ -7,7 +7,6 @@ from cyclopts import Parameter
 
 from taut.cli.output import print_json
 from taut.cli.rows import open_run, rows_of
-from taut.errors import InputError
 
 __all__ = ["compare", "evaluate"]
 
@@ -97,25 +96,9 @@ def compare(
     json
         Print the results as JSON on standard output.
     """
-    from taut.core import paired_difference
-    from taut.runs import RunFolder
+    from taut.fitted import compare as compared
 
-    runs = [RunFolder.open(path) for path in (first, second)]
-    sources = [run.read_config().get("data") for run in runs]
-    if sources[0] != sources[1]:
-        raise InputError(
-            "two runs on the same data", f"{sources[0]!r} and {sources[1]!r}",
-            "fitting both to one source", where="compare",
-        )  # fmt: skip
-    (a, _), (b, _) = (run.read_summary() for run in runs)
-    # What neither side holds by row says nothing about the data, such as a gain that remains.
-    shared = [n for n in a if n in b and not (a[n].values is None and b[n].values is None)]
-    if not shared:
-        raise InputError(
-            "two runs with estimates in common", f"{', '.join(a)} and {', '.join(b)}",
-            "two fits, or two posteriors, on the same data", where="compare",
-        )  # fmt: skip
-    differences = {name: paired_difference(a[name], b[name]) for name in shared}
+    differences = compared(first, second)
     if json:
         content = {name: e.to_dict() for name, e in differences.items()}
         print_json({"first": str(first), "second": str(second), "differences": content})

@@ -11,24 +11,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, Estimate, InputError, as_key, as_proposal
-from taut.data import Dataset, Schema
+from taut.core import AbstractModel, AbstractPair, Datum, Estimate, InputError, as_key
+from taut.data import Schema
 from taut.evidence import EVIDENCE, Evidence, expected_bound
 from taut.evidence.measuring import importance_evidence
-from taut.fitted.facts import FitFacts, read_facts
-from taut.recipe import Recipe, recipe_from
-from taut.runs import RunFolder, load_pair, read_structure, save_pair
+from taut.fitted import coding
+from taut.fitted.facts import FitFacts
+from taut.fitted.given_rows import as_array, as_datum
+from taut.recipe import Recipe
+from taut.runs import RunFolder, save_pair
 
-__all__ = ["Fit", "load"]
+__all__ = ["Fit"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,16 @@ class Fit:
     history: tuple[Mapping[str, Any], ...] = ()
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     precision: str = "float32"
+
+    @property
+    def model(self) -> AbstractModel:
+        """p(x, z), bound to what the pair shares."""
+        return self.pair.bind()[0]
+
+    @property
+    def guide(self) -> Any:
+        """q(z | x), a callable from a datum to a proposal, bound to what the pair shares."""
+        return self.pair.bind()[1]
 
     def bound(
         self, rows: Any, bound: AbstractBound, *, key: Any = 0, num_repeats: int = 16
@@ -94,42 +105,41 @@ class Fit:
             )
 
     def encode(self, rows: Any) -> Float[Array, "... d"]:
-        """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable.
-
-        Where the mean has no closed form it is the point that the proposal names (`center`): the
-        image of the base's mean under a flow, the means of a ladder given those of the layers above,
-        one path from a fixed key through a chain that draws.
-        """
-        x, single = self._x(rows)
+        """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable; see `coding.encode`."""
+        x, single = as_array(rows, self.schema, self.precision)
         with self._precision(x):
-            z = _encode(self.pair, x)
+            z = coding.encode(self.pair, x)
         return z[0] if single else z
 
     def decode(self, z: Float[Array | np.ndarray, "... d"]) -> Float[Array, "..."]:
         """E[x | z] in the data's units, for one z or many. Differentiable."""
         with self._precision(z):
             z = jnp.asarray(z)
-            x = _decode(self.pair, z.reshape(-1, z.shape[-1]))
+            x = coding.decode(self.pair, z.reshape(-1, z.shape[-1]))
         return x.reshape(*z.shape[:-1], *self.schema.shape)
 
     def reconstruct(self, rows: Any) -> Float[Array, "..."]:
         """`decode(encode(rows))`."""
-        return self.decode(self.encode(rows))
+        x, single = as_array(rows, self.schema, self.precision)
+        with self._precision(x):
+            mean = coding.reconstruct(self.pair, x)
+        return mean[0] if single else mean
 
     def sample(self, num_samples: int, *, key: Any = 0, mean: bool = False) -> Array:
         """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead."""
-        if num_samples < 1:
-            raise InputError("at least one sample", f"{num_samples}", "64", where="num-samples")
         with self._precision():
-            return _sample(self.pair, as_key(key), num_samples, mean=mean)
+            return coding.sample(self.pair, as_key(key), num_samples, mean=mean)
 
     def interpolate(self, first: Any, second: Any, *, num_steps: int = 10) -> Float[Array, "..."]:
         """E[x | z] along the straight line between the encodings of two rows, ends included."""
-        if num_steps < 2:
-            raise InputError("at least two steps", f"{num_steps}", "10", where="steps")
-        ends = [self.encode(row).reshape(-1) for row in (first, second)]
+        ends = [as_array(row, self.schema, self.precision)[0] for row in (first, second)]
+        if any(len(end) != 1 for end in ends):
+            raise InputError(
+                "one row at each end", f"{len(ends[0])} and {len(ends[1])}", "rows.x[0]",
+                where="interpolate",
+            )  # fmt: skip
         with self._precision():
-            return self.decode(jnp.linspace(ends[0], ends[1], num_steps))
+            return coding.interpolate(self.pair, ends[0][0], ends[1][0], num_steps=num_steps)
 
     def save(self, path: Path | str, *, force: bool = False) -> Path:
         """Write a run folder.
@@ -153,103 +163,10 @@ class Fit:
         save_pair(run.path, self.pair, self.architecture, self.schema)
 
     def _rows(self, rows: Any) -> Datum:
-        if isinstance(rows, Datum):
-            return rows
-        if isinstance(rows, Dataset):
-            return rows.datum()
-        x, _ = self._x(rows)
-        return Datum(np.asarray(x))
-
-    def _x(self, rows: Any) -> tuple[Any, bool]:
-        """The rows as an array with a leading axis, and whether there was one row without it."""
-        if isinstance(rows, Dataset):
-            rows = rows.x
-        elif not hasattr(rows, "shape") or hasattr(rows, "columns"):
-            rows = _frame_to_array(rows, self.schema)
-        shape = self.schema.shape
-        rows = (
-            jnp.asarray(rows) if isinstance(rows, jax.Array) else np.asarray(rows, self.precision)
-        )
-        if rows.shape[-len(shape) :] != shape or rows.ndim not in (len(shape), len(shape) + 1):
-            raise InputError(
-                f"one row of shape {shape} or many",
-                f"an array of shape {rows.shape}",
-                "reshaping it, leading axis over rows",
-                where="rows",
-            )
-        return rows.reshape(-1, *shape), rows.ndim == len(shape)
+        return as_datum(rows, self.schema, self.precision)
 
     def _precision(self, *given: Any) -> Any:
         # A caller who is tracing has chosen the precision already.
         if self.precision != "float64" or any(isinstance(g, Tracer) for g in given):
             return contextlib.nullcontext()
         return jax.enable_x64(True)
-
-
-def load(path: Path | str, *, like: AbstractArchitecture | None = None) -> Fit:
-    """A fit from its run folder. Runs no code from the files.
-
-    Arguments:
-        path: run folder.
-        like: architecture that holds the parts a user wrote.
-
-    Raises:
-        InputError: the folder is not a finished run, damaged, newer, or needs `like`.
-    """
-    run = RunFolder.open(path)
-    pair, architecture, schema = load_pair(run.path, like=like)
-    estimates, content = run.read_summary()
-    facts = read_facts(content, where=str(run.path))
-    assert isinstance(facts, FitFacts)  # model.json said so
-    return Fit(
-        pair=pair,
-        architecture=architecture,
-        schema=schema,
-        facts=facts,
-        recipe=recipe_from(
-            run.read_config(), where=str(run.path / "config.toml"), like=architecture, lenient=True
-        ),
-        history=tuple(run.read_steps()),
-        estimates=estimates,
-        precision=read_structure(run.path)["precision"],
-    )
-
-
-@eqx.filter_jit
-def _encode(pair: AbstractPair, x: Float[Array | np.ndarray, "N ..."]) -> Float[Array, "N d"]:
-    model, guide = pair.bind()
-
-    return jax.vmap(lambda row: model.code(as_proposal(guide(Datum(row))).center()))(x)
-
-
-@eqx.filter_jit
-def _decode(pair: AbstractPair, z: Float[Array, "N d"]) -> Float[Array, "N ..."]:
-    model, _ = pair.bind()
-    return jax.vmap(model.mean)(z)
-
-
-@eqx.filter_jit
-def _sample(pair: AbstractPair, key: PRNGKeyArray, num_samples: int, *, mean: bool) -> Array:
-    model, _ = pair.bind()
-    z_key, x_key = jax.random.split(key)
-    z = as_proposal(model.prior()).draw(z_key, num_samples).z
-    if mean:
-        return jax.vmap(model.mean)(z)
-    return jax.vmap(model.sample)(z, jax.random.split(x_key, num_samples))
-
-
-def _frame_to_array(rows: Any, schema: Schema) -> np.ndarray:
-    import narwhals as nw
-
-    try:
-        frame = nw.from_native(rows, eager_only=True)
-    except TypeError:
-        return np.asarray(rows)
-    columns = list(schema.columns or frame.columns)
-    missing = [c for c in columns if c not in frame.columns]
-    if missing:
-        raise InputError(
-            f"the columns {', '.join(columns)}", f"none called '{missing[0]}'",
-            "a frame with the columns that were fitted", where="rows",
-        )  # fmt: skip
-    return frame.select(columns).to_numpy()

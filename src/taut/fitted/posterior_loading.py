@@ -20,7 +20,6 @@ from taut.core import InputError
 from taut.evidence import weighted_moments
 from taut.fitted.facts import PosteriorFacts, read_facts
 from taut.fitted.posterior import Posterior
-from taut.fitted.posterior_files import POSTERIOR
 from taut.guides import (
     AtFeatures,
     FlowPosterior,
@@ -47,7 +46,7 @@ def load_posterior(
     """The `Posterior` that `Posterior.save` or `taut infer` wrote.
 
     Arguments:
-        path: run folder.
+        path: run folder of a posterior.
         target: the program or log-joint that was fitted.
         data: its data.
         support: of a log-joint.
@@ -61,11 +60,6 @@ def load_posterior(
     run = RunFolder.open(path)
     content = read_structure(run.path)
     known = content["architecture"]
-    if known["name"] != POSTERIOR:
-        raise InputError(
-            "the posterior of a program", f"a fitted model, {known['name']}", "taut.load",
-            where=str(run.path),
-        )  # fmt: skip
     estimates, written = run.read_summary()
     facts = read_facts(written, where=str(run.path))
     assert isinstance(facts, PosteriorFacts)  # model.json said so

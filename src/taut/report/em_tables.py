@@ -3,10 +3,16 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from taut.fitted import Fit
+import jax
+import numpy as np
+import polars as pl
+
+from taut.core import write_atomically
+from taut.data import Data, Dataset
+from taut.fitted import Fit
+from taut.models.exact import AbstractFactorModel, AbstractMixture, GaussianMixture
 
 __all__ = ["write_tables"]
 
@@ -20,35 +26,32 @@ _POINT = {
 }
 
 
-def write_tables(fitted: "Fit", source: Any, folder: Path) -> list[Path]:
+def write_tables(fitted: Fit, source: Data | str, folder: Path) -> list[Path]:
     """Write what the model has learned.
 
     Arguments:
         fitted: the fit.
-        source: the `Data` it was fitted to; anything else for a file that stayed on disk.
+        source: the `Data` it was fitted to; the path of a file that stayed on disk.
         folder: where to write.
 
     Returns:
         the files: components.csv and responsibilities.csv of a mixture (all rows of the data, in the
         order of their source), loadings.csv of a factor model, selection.csv of a range.
     """
-    import numpy as np
-
-    from taut.models.exact import AbstractFactorModel, AbstractMixture
-
-    model, _ = fitted.pair.bind()
+    model = fitted.model
     schema = fitted.schema
     columns = list(schema.columns or (f"x{i}" for i in range(schema.size)))
     tables: dict[str, Mapping[str, Any]] = {}
     if isinstance(model, AbstractMixture):
         tables["components.csv"] = _components(model, columns)
-        if not isinstance(source, str):
+        if isinstance(source, Data) and isinstance(source.train, Dataset):
             parts = (source.train, source.validation, source.test)
             order = np.argsort(np.concatenate([p.index for p in parts]), kind="stable")
             r = np.concatenate([np.asarray(fitted.encode(p)) for p in parts])[order]
             rows = {"row": np.concatenate([p.index for p in parts])[order]}
-            if source.train.label is not None:
-                rows["label"] = np.concatenate([p.label for p in parts])[order]
+            labels = [p.label for p in parts if p.label is not None]
+            if labels:
+                rows["label"] = np.concatenate(labels)[order]
             rows["component"] = r.argmax(axis=1)
             rows |= {f"r{k}": r[:, k] for k in range(r.shape[1])}
             tables["responsibilities.csv"] = rows
@@ -69,11 +72,6 @@ def write_tables(fitted: "Fit", source: Any, folder: Path) -> list[Path]:
 
 
 def _components(model: Any, columns: list[str]) -> dict[str, Any]:
-    import jax
-    import numpy as np
-
-    from taut.models.exact import GaussianMixture
-
     with jax.enable_x64(True):
         pi = np.exp(np.asarray(model.log_pi))
         table: dict[str, Any] = {"component": np.arange(len(pi)), "weight": pi}
@@ -91,10 +89,6 @@ def _components(model: Any, columns: list[str]) -> dict[str, Any]:
 
 
 def _write(path: Path, table: Mapping[str, Any]) -> Path:
-    import polars as pl
-
-    from taut.core import write_atomically
-
     buffer = io.BytesIO()
     pl.DataFrame(dict(table)).write_csv(buffer)
     return write_atomically(path, lambda file: file.write(buffer.getvalue()))

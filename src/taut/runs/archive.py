@@ -121,7 +121,7 @@ def _architecture(content: dict[str, Any], folder: Path) -> AbstractArchitecture
     if name == "posterior":
         raise InputError(
             "a model of rows", "the posterior of a program",
-            f"`taut show {folder}`, or taut.load_posterior with its program",
+            f"`taut show {folder}`, or taut.load with like=PROGRAM",
             where=str(folder),
         )  # fmt: skip
     if name not in ARCHITECTURES:

@@ -72,7 +72,7 @@ def test_every_bound_is_the_evidence_where_the_guide_is_the_posterior(posterior)
 
 def test_a_saved_posterior_is_loaded_with_its_program(posterior, tmp_path):
     posterior.save(tmp_path / "run")
-    again = taut.load_posterior(tmp_path / "run", program, data={"y": Y})
+    again = taut.load(tmp_path / "run", like=program, data={"y": Y})
     for name in ("khat", "guide_khat", "khat_threshold", "ess", "num_guide", "family", "verdict",
                  "notes", "trace", "coordinates"):  # fmt: skip
         assert getattr(again, name) == getattr(posterior, name), name
@@ -84,7 +84,30 @@ def test_a_saved_posterior_is_loaded_with_its_program(posterior, tmp_path):
     with pytest.raises(
         InputError, match=r"expected the program that was fitted, with the latents mu, got a\[2\]"
     ):
-        taut.load_posterior(tmp_path / "run", lambda a: -jnp.sum(a**2), support={"a": ("real", 2)})
+        taut.load(tmp_path / "run", like=lambda a: -jnp.sum(a**2), support={"a": ("real", 2)})
+
+
+def test_posteriors_compare_on_the_same_data_only(posterior, tmp_path):
+    found = taut.compare(posterior, posterior)
+    assert set(found) == {"elbo", "log_evidence"}
+    assert found["log_evidence"].value == 0
+    assert found["log_evidence"].unit == "nats"
+    other = taut.infer(program, data={"y": Y + 1}, guide="laplace", num_draws=100)
+    with pytest.raises(
+        InputError, match=r"expected two runs on the same data, got arrays of shape"
+    ):
+        taut.compare(posterior, other)
+    posterior.save(tmp_path / "run")
+    assert taut.compare(tmp_path / "run", tmp_path / "run")["elbo"].value == 0
+    with pytest.raises(InputError, match=r"expected two run folders, or two posteriors in memory"):
+        taut.compare(posterior, tmp_path / "run")
+
+
+def test_an_architecture_is_no_program(posterior, tmp_path):
+    posterior.save(tmp_path / "run")
+    for like in (None, taut.VAE()):
+        with pytest.raises(InputError, match=r"got the posterior of a program\. Try `taut show"):
+            taut.load(tmp_path / "run", like=like)
 
 
 def test_guides_of_every_family_come_back(float64):
@@ -109,7 +132,7 @@ def test_a_fitted_model_is_no_posterior(tmp_path):
     with pytest.raises(
         InputError, match=r"expected the posterior of .*, got a fitted model, vae\. Try taut\.load"
     ):
-        taut.load_posterior(tmp_path / "run", program)
+        taut.load(tmp_path / "run", like=program)
 
 
 def test_what_a_density_cannot_do_is_said():

@@ -1,0 +1,78 @@
+"""From rows to latents and back: encode, decode, reconstruct, interpolate and sample, as functions.
+
+All take a pair and arrays of rows or latents with a leading axis; they are differentiable and jitted.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from taut.core import AbstractPair, Datum, InputError, as_proposal
+
+__all__ = ["decode", "encode", "interpolate", "reconstruct", "sample"]
+
+
+@eqx.filter_jit
+def encode(pair: AbstractPair, x: Float[Array | np.ndarray, "N ..."]) -> Float[Array, "N d"]:
+    """Mean of q(z | x) of each row.
+
+    Where the mean has no closed form it is the point that the proposal names (`center`): the image of
+    the base's mean under a flow, the means of a ladder given those of the layers above, one path from a
+    fixed key through a chain that draws.
+    """
+    model, guide = pair.bind()
+
+    return jax.vmap(lambda row: model.code(as_proposal(guide(Datum(row))).center()))(x)
+
+
+@eqx.filter_jit
+def decode(pair: AbstractPair, z: Float[Array, "N d"]) -> Float[Array, "N ..."]:
+    """E[x | z] of each latent, in the data's units."""
+    model, _ = pair.bind()
+    return jax.vmap(model.mean)(z)
+
+
+def reconstruct(pair: AbstractPair, x: Float[Array | np.ndarray, "N ..."]) -> Float[Array, "N ..."]:
+    """`decode` of `encode`."""
+    return decode(pair, encode(pair, x))
+
+
+def interpolate(
+    pair: AbstractPair,
+    first: Float[Array | np.ndarray, "..."],
+    second: Float[Array | np.ndarray, "..."],
+    *,
+    num_steps: int,
+) -> Float[Array, "S ..."]:
+    """E[x | z] along the straight line between the encodings of two rows, ends included.
+
+    Raises:
+        InputError: fewer than two steps.
+    """
+    if num_steps < 2:
+        raise InputError("at least two steps", f"{num_steps}", "10", where="steps")
+    a, b = (encode(pair, row[None])[0] for row in (first, second))
+    return decode(pair, jnp.linspace(a, b, num_steps))
+
+
+def sample(pair: AbstractPair, key: PRNGKeyArray, num_samples: int, *, mean: bool = False) -> Array:
+    """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead.
+
+    Raises:
+        InputError: no sample is asked for.
+    """
+    if num_samples < 1:
+        raise InputError("at least one sample", f"{num_samples}", "64", where="num-samples")
+    return _sample(pair, key, num_samples, mean=mean)
+
+
+@eqx.filter_jit
+def _sample(pair: AbstractPair, key: PRNGKeyArray, num_samples: int, *, mean: bool) -> Array:
+    model, _ = pair.bind()
+    z_key, x_key = jax.random.split(key)
+    z = as_proposal(model.prior()).draw(z_key, num_samples).z
+    if mean:
+        return jax.vmap(model.mean)(z)
+    return jax.vmap(model.sample)(z, jax.random.split(x_key, num_samples))

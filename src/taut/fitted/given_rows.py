@@ -1,0 +1,70 @@
+"""Rows as a caller has them - a `Dataset`, an array, a data frame - as arrays of the fitted form."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from taut.core import Datum, InputError
+from taut.data import Dataset, Schema
+
+__all__ = ["as_array", "as_datum"]
+
+
+def as_datum(rows: Any, schema: Schema, precision: str) -> Datum:
+    """A batched datum; a `Datum` is taken as it is, a `Dataset` with its masks and row numbers.
+
+    Raises:
+        InputError: see `as_array`.
+    """
+    if isinstance(rows, Datum):
+        return rows
+    if isinstance(rows, Dataset):
+        return rows.datum()
+    x, _ = as_array(rows, schema, precision)
+    return Datum(np.asarray(x))
+
+
+def as_array(rows: Any, schema: Schema, precision: str) -> tuple[Any, bool]:
+    """The rows as an array with a leading axis, and whether there was one row without it.
+
+    Arguments:
+        rows: in the data's own units; one row of the schema's shape or many.
+        schema: the form of a row, and the columns that a frame must have.
+        precision: of arrays that are no JAX arrays yet.
+
+    Raises:
+        InputError: another shape, or a frame that lacks a column.
+    """
+    if isinstance(rows, Dataset):
+        rows = rows.x
+    elif not hasattr(rows, "shape") or hasattr(rows, "columns"):
+        rows = _frame_to_array(rows, schema)
+    shape = schema.shape
+    rows = jnp.asarray(rows) if isinstance(rows, jax.Array) else np.asarray(rows, precision)
+    if rows.shape[-len(shape) :] != shape or rows.ndim not in (len(shape), len(shape) + 1):
+        raise InputError(
+            f"one row of shape {shape} or many",
+            f"an array of shape {rows.shape}",
+            "reshaping it, leading axis over rows",
+            where="rows",
+        )
+    return rows.reshape(-1, *shape), rows.ndim == len(shape)
+
+
+def _frame_to_array(rows: Any, schema: Schema) -> np.ndarray:
+    import narwhals as nw
+
+    try:
+        frame = nw.from_native(rows, eager_only=True)
+    except TypeError:
+        return np.asarray(rows)
+    columns = list(schema.columns or frame.columns)
+    missing = [c for c in columns if c not in frame.columns]
+    if missing:
+        raise InputError(
+            f"the columns {', '.join(columns)}", f"none called '{missing[0]}'",
+            "a frame with the columns that were fitted", where="rows",
+        )  # fmt: skip
+    return frame.select(columns).to_numpy()
