@@ -97,7 +97,7 @@ def taut_run(x: np.ndarray, means: np.ndarray) -> Any:
     import jax
     import jax.numpy as jnp
 
-    from taut.inference.exact import Floor, Rows, run_em
+    from taut.inference.exact import Floor, RowBlocks, run_em
     from taut.models import GaussianMixture
 
     with jax.enable_x64(True):
@@ -105,7 +105,7 @@ def taut_run(x: np.ndarray, means: np.ndarray) -> Any:
         start = GaussianMixture(jnp.zeros(COMPONENTS), jnp.asarray(means), scale, "full")
 
     def run(iterations: int) -> float:
-        rows = Rows(x)
+        rows = RowBlocks(x)
         floor = Floor(0.0, REG_COVAR).of(start, rows)
         result = run_em(
             start, rows, floor, tolerance=0.0, max_iterations=iterations, monotone=False

@@ -64,12 +64,6 @@ def test_training_rows_on_disk_are_not_evaluated_and_a_run_finds_its_rows_again(
     np.testing.assert_array_equal(rows_of(run, data=None, split=None).index, memory.test.index)
 
 
-def test_em_over_all_rows_needs_them_in_memory(tmp_path):
-    data = load_data(_saved(tmp_path, ROWS), stream="yes")
-    with pytest.raises(InputError, match="data: expected rows in memory, got 240 training rows"):
-        taut.em(data, components=2)
-
-
 def _saved(folder, rows):
     np.save(folder / "a.npy", rows)
     return folder / "a.npy"

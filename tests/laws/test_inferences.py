@@ -30,6 +30,7 @@ import taut.inference
 from taut.architectures import ARCHITECTURES
 from taut.bounds import ELBO, IWAE
 from taut.core import Datum, InputError, Pair
+from taut.data import load_data
 from taut.gradients import ScoreFunction
 from taut.inference import (
     EM,
@@ -46,7 +47,6 @@ from taut.inference import (
     compiled_steps,
 )
 from taut.inference.amortized.slots import reach
-from taut.inference.exact.em_data import in_memory
 from taut.models import LinearGaussian
 from taut.training.blame import blame
 
@@ -254,7 +254,9 @@ def test_em_reaches_the_closed_optimum_of_factors(name):
     rows = tabled_data(num_rows=60)
     small: dict[str, Any] = {"em_batch_size": 60, "passes": 5.0} if name == "online-em" else {}
     inference = dataclasses.replace(EXACT[name], floor=0.0, **small)
-    found = inference.fit(taut.PPCA(2), in_memory((rows.x, rows.x, rows.x)), seed=0)
+    found = inference.fit(
+        taut.PPCA(2), load_data((rows.x, rows.x, rows.x), dtype=np.float64), seed=0
+    )
     with jax.enable_x64(True):
         known = mean_evidence(LinearGaussian.maximum_likelihood(rows.x, 2), rows)
     assert known - 1e-6 < found.train <= known + 1e-9

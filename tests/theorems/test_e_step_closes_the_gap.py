@@ -13,7 +13,7 @@ from scipy.stats import entropy, multivariate_normal
 from taut.bounds import ELBO, IWAE
 from taut.core import Datum, particles
 from taut.guides import ExactPosterior
-from taut.inference.exact import Floor, Rows, random_start, run_em
+from taut.inference.exact import Floor, RowBlocks, random_start, run_em
 from taut.models import FactorAnalysis, GaussianMixture
 from taut.models.exact import COVARIANCES
 
@@ -45,7 +45,7 @@ def log_joint(model: GaussianMixture, x: np.ndarray) -> np.ndarray:
 
 def test_for_a_mixture(x, float64):
     scale = COVARIANCES["full"].isotropic(jnp.ones(3), 2)
-    model, rows = GaussianMixture(jnp.zeros(2), jnp.zeros((2, 3)), scale), Rows(x)
+    model, rows = GaussianMixture(jnp.zeros(2), jnp.zeros((2, 3)), scale), RowBlocks(x)
     old = random_start(model, rows, rows.spread(), seed=0)
     floor = Floor(0.0).of(old, rows)
     new = run_em(old, rows, floor, tolerance=0.0, max_iterations=1).model
@@ -66,7 +66,7 @@ def test_for_a_mixture(x, float64):
 
 
 def test_for_factors_every_draw_weighs_the_same(x, float64):
-    rows = Rows(x)
+    rows = RowBlocks(x)
     model = FactorAnalysis(jnp.zeros(3), jnp.ones((3, 1)), jnp.zeros(3))
     start = random_start(model, rows, rows.spread(), seed=0)
     fitted = run_em(start, rows, Floor(1e-3).of(start, rows), max_iterations=3).model

@@ -14,7 +14,7 @@ import scipy.special
 import scipy.stats
 
 from taut.core import RunError
-from taut.inference.exact import Floor, Rows, random_start, run_em
+from taut.inference.exact import Floor, RowBlocks, random_start, run_em
 from taut.models import FactorAnalysis, GaussianMixture, LatentClass, ProbabilisticPCA
 from taut.models.exact import COVARIANCES, AbstractExactModel
 
@@ -43,7 +43,7 @@ def model_for(name: str) -> AbstractExactModel:
 
 @pytest.mark.parametrize("name", [*COVARIANCES, "lca", "ppca", "fa"])
 def test_in_any_of_forty_iterations(name, float64):
-    rows, model = Rows(rows_for(name)), model_for(name)
+    rows, model = RowBlocks(rows_for(name)), model_for(name)
     for seed in (0, 1):
         start = random_start(model, rows, rows.spread(), seed=seed)
         floor = Floor(0.0).of(start, rows)
@@ -56,7 +56,7 @@ def test_in_any_of_forty_iterations(name, float64):
 def test_with_steps_written_in_numpy(float64):
     """The same climb for a diagonal mixture, by a second implementation that shares no line."""
     x = rows_for("diag")
-    rows, model = Rows(x), model_for("diag")
+    rows, model = RowBlocks(x), model_for("diag")
     start = random_start(model, rows, rows.spread(), seed=3)
     assert isinstance(start, GaussianMixture)
     ours = run_em(start, rows, Floor(0.0).of(start, rows), tolerance=0.0, max_iterations=8)
@@ -114,7 +114,7 @@ class Hasty(AbstractExactModel):
 
 
 def test_a_wrong_m_step_is_caught(float64):
-    rows, model = Rows(rows_for("diag")), model_for("diag")
+    rows, model = RowBlocks(rows_for("diag")), model_for("diag")
     start = random_start(model, rows, rows.spread(), seed=0)
     hasty = Hasty(start)
     with pytest.raises(RunError, match="an objective that rises, got a fall"):

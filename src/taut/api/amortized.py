@@ -18,7 +18,7 @@ from taut.audit.code_use import code_use
 from taut.bounds import AbstractBound
 from taut.core import Datum, Estimate, as_key, host_seed
 from taut.core.provenance import device, versions
-from taut.data import Data, Dataset, StreamedRows, steps_per_epoch
+from taut.data import Data, RowSource, StreamedRows, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound
 from taut.evidence.measuring import measure
 from taut.fitted import Fit
@@ -70,7 +70,7 @@ def fit_amortized(
         train_rows = (
             replace(data.train, dtype=storage)
             if isinstance(data.train, StreamedRows)
-            else _datum(data.train.datum(), storage)
+            else _datum(data.train[:].datum(), storage)
         )
         validation_rows, test_rows = (
             _datum(d.datum(), storage) for d in (data.validation, data.test)
@@ -218,9 +218,9 @@ def _loop(training: TrainingOptions, num_rows: int, seed: int) -> Loop:
     )
 
 
-def _numbers(rows: Dataset | StreamedRows) -> np.ndarray:
+def _numbers(rows: RowSource) -> np.ndarray:
     """The rows' numbers in their source."""
-    return rows.index if isinstance(rows, Dataset) else rows.numbers(np.arange(len(rows)))
+    return rows.numbers(np.arange(len(rows)))
 
 
 def _datum(rows: Datum, precision: str) -> Datum:

@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 from taut.api.exact import EMProgress, fit_exact
 from taut.architectures import FA, GMM, LCA, PPCA
 from taut.core import InputError
-from taut.data import Data, load_data
+from taut.data import Data, can_stream, load_data
 from taut.fitted import Fit
 from taut.inference import EM, OnlineEM
 from taut.inference.exact.selection import Select, component_numbers
@@ -47,7 +47,8 @@ def em(
     The same as `taut.fit` with `inference=taut.inference.EM(...)` or `OnlineEM(...)`.
 
     Arguments:
-        data: a `Data`, or whatever `load_data` takes; with `online`, a `.npy` file stays on disk.
+        data: a `Data`, or whatever `load_data` takes; with `online`, a `.npy` or Parquet file stays on
+            disk.
         model: architecture; a Gaussian mixture when None.
         components: number of components or factors, or several to choose from; the architecture's own
             when None.
@@ -92,9 +93,9 @@ def em(
     }  # fmt: skip
     by_batch = OnlineEM(**options, passes=float(passes), em_batch_size=batch_size)
     inference = by_batch if online else EM(**options, closed_form=closed_form)
-    on_disk = online and isinstance(data, str | Path) and Path(data).suffix == ".npy"
     if not isinstance(data, Data):
-        data = load_data(data, dtype=np.float64, stream="yes" if on_disk else "no")
+        stream = "yes" if online and can_stream(data) else "auto"
+        data = load_data(data, dtype=np.float64, stream=stream)
     recipe = Recipe(
         data=data.options,
         model=replace(architecture, components=numbers[0]),

@@ -20,9 +20,10 @@ from taut.fitted import Fit
 from taut.fitted.facts import EMFacts, FitFacts, HeldApart, RowCounts, SelectionPoint
 from taut.guides import ExactPair
 from taut.inference import AbstractExact
-from taut.inference.exact import log_evidences
+from taut.inference.amortized.check import check_rows
+from taut.inference.exact import RowBlocks, log_evidences
 from taut.inference.exact.candidate import Candidate
-from taut.inference.exact.em_data import EMData, in_memory
+from taut.inference.exact.online_em import starting_rows
 from taut.inference.exact.selection import check_selection, component_numbers, select_components
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe
@@ -77,25 +78,29 @@ def fit_exact(
     if out is not None:
         RunFolder.check_free(out, force=force)
     began = time.perf_counter()
-    given = in_memory(data)
-    model = _with_levels(model, given)
-    for part, x in given.parts().items():
-        model.check(given.schema, x, where=f"{given.schema.name}, {part} rows")
+    if data.schema.binarize == "dynamic":
+        raise InputError(
+            "rows that stay as they are", "--binarize dynamic", "--binarize static",
+            where="binarize",
+        )  # fmt: skip
+    model = _with_levels(model, data)
+    for part, rows in data.parts().items():
+        check_rows(model, rows, where=f"{data.schema.name}, {part} rows")
 
     def report(number: int, restart: int, iteration: int, value: float) -> None:
         if progress:
             progress(EMProgress(number, restart, iteration, value))
 
     best, candidates = select_components(
-        inference, model, wanted, given,
+        inference, model, wanted, data,
         seed=host_seed(as_key(key)),
         select=inference.select, start=start, report=report,
     )  # fmt: skip
     fitted = time.perf_counter()
-    estimates = _measured(best, given)
+    estimates = _measured(best, data)
     course, several = best.course, len(candidates) > 1
     facts = FitFacts(
-        rows=RowCounts(given.num_train, given.validation.num_rows, given.test.num_rows),
+        rows=RowCounts(len(data.train), len(data.validation), len(data.test)),
         steps=course.steps,
         best_step=course.steps,
         training_seconds=fitted - began,
@@ -113,12 +118,12 @@ def fit_exact(
             chosen_by=inference.select if several else None,
             selection=tuple(map(_point, candidates)) if several else (),
         ),
-        notes=given.notes,
+        notes=data.notes,
     )
     result = Fit(
         pair=ExactPair(best.model),
         architecture=best.architecture,
-        schema=given.schema,
+        schema=data.schema,
         recipe=recipe,
         history=best.history,
         estimates=estimates,
@@ -142,27 +147,28 @@ def _point(candidate: Candidate) -> SelectionPoint:
     )
 
 
-def _measured(best: Candidate, given: EMData) -> dict[str, Estimate]:
+def _measured(best: Candidate, data: Data) -> dict[str, Estimate]:
     """Exact numbers on the test rows."""
-    test = given.test.read(0, given.test.num_rows)
-    online = given.held_out is not None
-    rows = given.sample(0) if online else given.train.read(0, given.train.num_rows)
-    index = given.test_index
+    train, test, index = RowBlocks(data.train), RowBlocks(data.test), data.test.index
+    rows = starting_rows(train, seed=0) if data.streamed else train.read(0, train.num_rows)
     return {
         "log_evidence": Estimate.from_rows(
-            log_evidences(best.model, given.test), side="exact", index=index
+            log_evidences(best.model, test), side="exact", index=index
         ),
-        "independent_columns": exact_columns(best.model, rows, Datum(test, index=index)),
+        "independent_columns": exact_columns(
+            best.model, rows, Datum(test.read(0, test.num_rows), index=index)
+        ),
     }
 
 
-def _with_levels(architecture: Any, given: EMData) -> Any:
+def _with_levels(architecture: Any, data: Data) -> Any:
     """A latent class model's number of values: the schema's, or the largest count plus one."""
     if not isinstance(architecture, LCA) or architecture.levels is not None:
         return architecture
-    if given.schema.support == "count":
-        largest = max(float(x.max()) for x in given.parts().values())
+    if data.schema.support == "count":
+        parts = (part for rows in data.parts().values() for part in rows.parts())
+        largest = max(float(part.x.max()) for part in parts)
         return replace(architecture, levels=max(2, round(largest) + 1))
-    if given.schema.support in ("real", "unit"):
+    if data.schema.support in ("real", "unit"):
         return replace(architecture, levels=2)  # `check` refuses the rows in words of their own
-    return architecture.resolved(given.schema)[0]
+    return architecture.resolved(data.schema)[0]

@@ -3,7 +3,10 @@
 from taut.data.batches import batch_indices, epoch_order, steps_per_epoch
 from taut.data.dataset import Data, Dataset
 from taut.data.load import load_data, load_rows
+from taut.data.load_streamed import can_stream
+from taut.data.moments import ColumnMoments
 from taut.data.options import DataOptions
+from taut.data.row_source import RowSource
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources import SOURCES, Source
 from taut.data.split import DEFAULT_SPLIT, split_rows
@@ -13,16 +16,19 @@ __all__ = [
     "DEFAULT_SPLIT",
     "SOURCES",
     "Binarize",
+    "ColumnMoments",
     "Data",
     "DataOptions",
     "Dataset",
     "Gatherer",
     "Kind",
+    "RowSource",
     "Schema",
     "Source",
     "StreamedRows",
     "Support",
     "batch_indices",
+    "can_stream",
     "epoch_order",
     "load_data",
     "load_rows",

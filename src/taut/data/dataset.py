@@ -1,29 +1,27 @@
-"""`Dataset`: rows with one schema. `Data`: the three parts of a data set and where they came from.
+"""`Dataset`: rows in memory, with one schema. `Data`: three sources of rows and where they came from.
 
 Arrays are NumPy arrays on the host; `x` is in the units that the schema describes. A plain slice is
 a view, also of a memory-mapped `x`; an array of row numbers copies those rows.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float, Int32, Shaped
+from jaxtyping import Bool, Float, Int, Int32, Shaped
 
 from taut.core import Datum
 from taut.data.options import DataOptions
+from taut.data.row_source import RowSource
 from taut.data.schema import Schema
 from taut.errors import InputError
-
-if TYPE_CHECKING:
-    from taut.data.streamed import StreamedRows
 
 __all__ = ["Data", "Dataset"]
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
-    """Rows with one schema.
+class Dataset(RowSource):
+    """Rows in memory, with one schema.
 
     Attributes:
         x: the rows, (N, *shape), float32 or float64, in the schema's units.
@@ -78,6 +76,22 @@ class Dataset:
             schema=self.schema,
         )
 
+    def numbers(self, positions: Int[np.ndarray, " n"]) -> Int32[np.ndarray, " n"]:
+        """The rows' numbers in their source."""
+        return self.index[positions]
+
+    def read(self, first: int, last: int) -> "Dataset":
+        """Rows first, ..., last - 1, as views."""
+        return self[first:last]
+
+    def take(self, positions: Int[np.ndarray, " n"]) -> "Dataset":
+        """Rows by their positions, as copies."""
+        return self[positions]
+
+    def parts(self) -> Iterator["Dataset"]:
+        """All rows, as one part."""
+        yield self
+
     def datum(self) -> Datum:
         """All rows as one batch: a `Datum` whose parts have a leading axis over rows."""
         parts = {"x": self.x, "mask": self.mask, "label": self.label, "index": self.index}
@@ -98,7 +112,7 @@ class Data:
             rows again.
     """
 
-    train: "Dataset | StreamedRows"
+    train: RowSource
     validation: Dataset
     test: Dataset
     schema: Schema
@@ -110,7 +124,7 @@ class Data:
         """The string that loads the data again; None for data that came in memory."""
         return self.options.source
 
-    def parts(self) -> "dict[str, Dataset | StreamedRows]":
+    def parts(self) -> dict[str, RowSource]:
         """The three parts, by the words that messages have for them."""
         return {"training": self.train, "validation": self.validation, "test": self.test}
 

@@ -24,7 +24,7 @@ from taut.data.options import DataOptions
 from taut.data.schema import Kind, Schema
 from taut.data.sources import Request, Rows, read_source, source_name
 from taut.data.split import DEFAULT_SPLIT, split_rows
-from taut.data.standardize import constant_note, refuse_rounding, shift_and_scale
+from taut.data.standardize import constant_note, moments_of, refuse_rounding, shift_and_scale
 from taut.data.streams import check_seed
 from taut.data.support import infer_support, model_values, refuse_unbinarizable
 from taut.errors import InputError
@@ -136,7 +136,8 @@ def loaded(source: Any, options: DataOptions) -> Data:
     wholes = []
     for i, part in enumerate(parts):
         x = model_values(part, schema)
-        refuse_rounding(part, x, schema)
+        if schema.support == "real" and part.values.dtype != x.dtype:
+            refuse_rounding(moments_of(part.values, schema), part.where, schema)
         labels = label_values(part, schema.classes, schema.dtype)
         index = (_index(part) + offsets[i]).astype(np.int32)
         grey = Dataset(x=x, mask=None, label=labels, index=index, schema=schema)
@@ -148,14 +149,15 @@ def loaded(source: Any, options: DataOptions) -> Data:
         for which, (part, rows) in enumerate(plan)
     )
     if options.standardize and schema.support == "real":
-        shift, scale = shift_and_scale(train.x, schema)
+        shift, scale = shift_and_scale(moments_of(train.x, schema))
         schema = replace(schema, shift=shift, scale=scale)
+    notes += constant_note(train.x.min(axis=0) != train.x.max(axis=0), schema)
     return Data(
         train=replace(train, schema=schema),
         validation=replace(validation, schema=schema),
         test=replace(test, schema=schema),
         schema=schema,
-        notes=tuple(dict.fromkeys([*notes, *constant_note(train.x, schema)])),
+        notes=tuple(dict.fromkeys(notes)),
         options=options,
     )
 

@@ -26,14 +26,14 @@ from taut.data.sources import RowFile, decode_parquet, open_npy, parquet_form, s
 from taut.data.sources.files import existing_file
 from taut.data.sources.rows import Request, refuse_columns
 from taut.data.split import DEFAULT_SPLIT
-from taut.data.standardize import constant_note_of, refuse_rounding_of, shift_and_scale_of
+from taut.data.standardize import constant_note, refuse_rounding, shift_and_scale
 from taut.data.streamed import StreamedRows
 from taut.data.streams import Stream, distinct, philox
 from taut.data.support import Facts, converted, model_values, refuse_unbinarizable, support_of
 from taut.data.survey import each_part, survey
 from taut.errors import InputError
 
-__all__ = ["load_streamed", "refuse_too_large", "stays_on_disk"]
+__all__ = ["can_stream", "load_streamed", "refuse_too_large", "stays_on_disk"]
 
 _MOST_BYTES = 2**31  # of rows that are kept in memory unasked, where a quarter of memory is more
 _HELD_OUT_ROWS = 10_000  # their mean log-evidence has an error of 1 % of its spread over rows
@@ -46,8 +46,7 @@ def stays_on_disk(source: Any, request: Request, wish: Streaming, dtype: str) ->
     Raises:
         InputError: `yes` for a source that cannot be streamed.
     """
-    ending = _ending(source)
-    if wish == "yes" and ending is None:
+    if wish == "yes" and not can_stream(source):
         raise InputError(
             "one .npy or .parquet file, which rows can be streamed from",
             str(source) if isinstance(source, str | Path) else f"a {type(source).__name__}",
@@ -55,6 +54,11 @@ def stays_on_disk(source: Any, request: Request, wish: Streaming, dtype: str) ->
             where="stream",
         )
     return wish == "yes" or (wish == "auto" and _bytes_in_memory(source, request, dtype) > _most())
+
+
+def can_stream(source: Any) -> bool:
+    """Whether rows can be streamed from a source: the path of one `.npy` or Parquet file."""
+    return _ending(source) is not None
 
 
 def refuse_too_large(source: Any, request: Request, dtype: str) -> None:
@@ -97,13 +101,13 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         binarize=options.binarize,
         dtype=dtype,
     )
-    refuse_rounding_of(found.moments, source, schema)
+    refuse_rounding(found.moments, source, schema)
     if _may_overflow(found.facts, schema):
         for rows in each_part(file, columns):
             whole = ~np.isin(np.asarray(rows.index), found.bad)
             model_values(rows.select(np.flatnonzero(whole)), schema)
     if options.standardize and schema.support == "real":
-        shift, scale = shift_and_scale_of(found.moments)
+        shift, scale = shift_and_scale(found.moments)
         schema = replace(schema, shift=shift, scale=scale)
 
     held = [numbers[~np.isin(numbers, found.bad)] for numbers in drawn]
@@ -125,7 +129,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         f"{len(test)} test rows, drawn one by one, are kept in memory",
         *found.notes,
         *inferred.notes,
-        *constant_note_of(found.moments.varies, schema),
+        *constant_note(found.moments.varies, schema),
     )
     return Data(train, validation, test, schema, tuple(dict.fromkeys(notes)), options)
 

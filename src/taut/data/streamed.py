@@ -16,9 +16,9 @@ from taut.data.batches import steps_per_epoch
 from taut.data.binarize import binarized
 from taut.data.dataset import Dataset
 from taut.data.row_order import Piece, RowOrder, Window
+from taut.data.row_source import RowSource
 from taut.data.schema import Schema
 from taut.data.sources import RowFile
-from taut.data.streams import Stream, distinct, philox
 from taut.data.support import converted
 
 __all__ = ["Gatherer", "StreamedRows"]
@@ -27,7 +27,7 @@ _PART_BYTES = 2**22  # of rows that a pass reads at a time
 
 
 @dataclass(frozen=True, eq=False)
-class StreamedRows:
+class StreamedRows(RowSource):
     """Training rows in a file, in the order of the file.
 
     Indexing reads the rows asked for into memory, as a `Dataset`.
@@ -69,10 +69,10 @@ class StreamedRows:
         """e_i - i: how many training rows come before each row that is left out."""
         return self.left_out - np.arange(len(self.left_out))
 
-    def read(
-        self, first: int, last: int
-    ) -> tuple[Float[np.ndarray, "n ..."], Int32[np.ndarray, " n"]]:
-        """Rows first, ..., last - 1 and their numbers in the file, with one read."""
+    def read(self, first: int, last: int) -> Dataset:
+        """Rows first, ..., last - 1, with one read."""
+        if first == last:
+            return self._dataset(0)
         numbers = self.numbers(np.arange(first, last))
         start, end = int(numbers[0]), int(numbers[-1]) + 1
         values = self.file.read(start, end)
@@ -90,34 +90,38 @@ class StreamedRows:
                 whole = np.zeros(values.shape, rows.dtype)
                 whole[kept] = rows
                 x = binarized(whole, how, seed=self.seed, first_row=start)[kept]
-        return x.astype(self.dtype, copy=False), numbers.astype(np.int32)
+        return Dataset(
+            x=x.astype(self.dtype, copy=False),
+            mask=None,
+            label=None,
+            index=numbers.astype(np.int32),
+            schema=self.schema,
+        )
 
     def take(self, positions: Int[np.ndarray, " n"]) -> Dataset:
         """Rows by their positions, read into memory; runs of neighbours with one read each."""
         positions = np.asarray(positions)
-        x = np.empty((len(positions), *self.schema.shape), self.dtype)
-        index = np.empty(len(positions), np.int32)
+        found = self._dataset(len(positions))
         ends = [*(np.flatnonzero(np.diff(positions) != 1) + 1).tolist(), len(positions)]
         start = 0
         for end in ends:
             if end > start:
-                rows = slice(start, end)
-                x[rows], index[rows] = self.read(int(positions[start]), int(positions[end - 1]) + 1)
+                rows = self.read(int(positions[start]), int(positions[end - 1]) + 1)
+                found.x[start:end], found.index[start:end] = rows.x, rows.index
             start = end
-        return Dataset(x=x, mask=None, label=None, index=index, schema=self.schema)
-
-    def sample(self, count: int, *, seed: int = 0) -> Dataset:
-        """`count` random rows, or all if there are fewer, read into memory."""
-        if count >= len(self):
-            return self.take(np.arange(len(self)))
-        chosen = distinct(philox(seed, Stream.SAMPLE), count, len(self))
-        return self.take(np.sort(chosen))
+        return found
 
     def parts(self) -> Iterator[Dataset]:
         """All rows once, a few MiB at a time."""
         height = max(1, _PART_BYTES // self.row_bytes)
         for first in range(0, len(self), height):
-            yield self.take(np.arange(first, min(first + height, len(self))))
+            yield self.read(first, min(first + height, len(self)))
+
+    def _dataset(self, count: int) -> Dataset:
+        """Room for so many rows."""
+        x = np.empty((count, *self.schema.shape), self.dtype)
+        index = np.empty(count, np.int32)
+        return Dataset(x=x, mask=None, label=None, index=index, schema=self.schema)
 
 
 class Gatherer:
@@ -177,7 +181,8 @@ class Gatherer:
             start = 0
             for first, last in window.ranges:
                 block = slice(start, start + last - first)
-                x[block], index[block] = self._rows.read(first, last)
+                rows = self._rows.read(first, last)
+                x[block], index[block] = rows.x, rows.index
                 start += last - first
             self._held = held = (window, x, index, self._order.within(window))
         return held[1], held[2], held[3]

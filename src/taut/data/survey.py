@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from taut.data.missing import Missing, Tally
-from taut.data.moments import Moments
+from taut.data.moments import ColumnMoments
 from taut.data.sources import RowFile, Rows
 from taut.data.support import Facts, facts_of, merged_facts
 
@@ -29,7 +29,7 @@ class Survey(NamedTuple):
     """
 
     facts: Facts
-    moments: Moments
+    moments: ColumnMoments
     bad: Int64[np.ndarray, " n"]
     notes: tuple[str, ...]
 
@@ -55,7 +55,7 @@ def survey(
         InputError: missing cells that are to be refused, with their number and first places.
     """
     tally = Tally(file.where)
-    moments = Moments(file.size if len(file.shape) == 1 else None, dtype)
+    moments = ColumnMoments(file.size if len(file.shape) == 1 else None, dtype)
     facts: list[Facts] = []
     for rows in each_part(file, columns):
         bad = tally.add(rows)

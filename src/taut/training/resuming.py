@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from taut.core import InputError
-from taut.data import Data, StreamedRows
+from taut.data import Data
 from taut.inference import Algorithm
 from taut.runs import RunFolder, restore_checkpoint, to_toml
 from taut.training import TrainingState, start
@@ -83,6 +83,6 @@ def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:
     """Changes with the rows, their form, and the options; of rows on disk with a sample of them."""
     described = json.dumps(data.schema.to_dict(), sort_keys=True) + to_toml(settings)
     sums = [zlib.crc32(described.encode())]
-    train = data.train.sample(_SAMPLE) if isinstance(data.train, StreamedRows) else data.train
+    train = data.train.sample(_SAMPLE if data.streamed else len(data.train))
     sums += [len(data.train), *(zlib.crc32(part.x.tobytes()) for part in (train, data.validation))]
     return "-".join(f"{total:08x}" for total in sums)

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.special
 import scipy.stats
 
-from taut.inference.exact import EMResult, Floor, Rows, run_em
+from taut.inference.exact import EMResult, Floor, RowBlocks, run_em
 from taut.models import GaussianMixture
 from taut.models.exact import COVARIANCES
 
@@ -25,7 +25,7 @@ def mixture(x: np.ndarray, kind: str, *, deviation: float = 1.5) -> GaussianMixt
 
 def fitted(x: np.ndarray, kind: str, *, iterations: int = 5, floor: float = 0.0) -> EMResult:
     """A few iterations from there."""
-    rows, start = Rows(x), mixture(x, kind)
+    rows, start = RowBlocks(x), mixture(x, kind)
     return run_em(
         start, rows, Floor(floor).of(start, rows), tolerance=0.0, max_iterations=iterations
     )

@@ -11,7 +11,7 @@ from taut.core import Datum, InputError, RunError, particles
 from taut.guides import ExactPosterior
 from taut.inference.exact import (
     Floor,
-    Rows,
+    RowBlocks,
     check_components,
     expectation_step,
     log_evidences,
@@ -47,8 +47,8 @@ def test_evidence_posterior_and_log_weights(factors, model):
     w, psi = np.asarray(model.loadings), np.asarray(model.noise)
     covariance = w @ w.T + np.diag(psi)
     truth = multivariate_normal.logpdf(factors, np.asarray(model.center), covariance)
-    np.testing.assert_allclose(log_evidences(model, Rows(factors)), truth, rtol=1e-11)
-    statistics = expectation_step(model, Rows(factors)).statistics
+    np.testing.assert_allclose(log_evidences(model, RowBlocks(factors)), truth, rtol=1e-11)
+    statistics = expectation_step(model, RowBlocks(factors)).statistics
     assert float(model.log_evidence_of(statistics)) == pytest.approx(truth.sum(), rel=1e-11)
 
     # The posterior by conditioning the joint normal of (x, z).
@@ -73,7 +73,7 @@ def test_evidence_posterior_and_log_weights(factors, model):
 
 def test_ppca_reaches_the_closed_form(factors):
     """Tipping and Bishop's optimum from NumPy's eigenvalues, by EM and by `closed_form`."""
-    rows = Rows(factors)
+    rows = RowBlocks(factors)
     start = random_start(ppca(), rows, rows.spread(), seed=0)
     floor = Floor(0.0).of(start, rows)
     result = run_em(start, rows, floor, tolerance=1e-13, max_iterations=20_000)
@@ -92,7 +92,7 @@ def test_ppca_reaches_the_closed_form(factors):
 
 
 def test_factor_analysis_reaches_scikit_learn(factors):
-    rows = Rows(factors)
+    rows = RowBlocks(factors)
     start = random_start(factor_analysis(), rows, rows.spread(), seed=0)
     floor = Floor(0.0).of(start, rows)
     result = run_em(start, rows, floor, tolerance=1e-13, max_iterations=20_000)
@@ -111,7 +111,7 @@ def test_noise_that_vanishes(factors):
     """A factor that is a column leaves that column no noise (Heywood): an error, or the floor."""
     z = factors[:, :1]
     x = np.concatenate([z, 2 * z, factors[:, 1:3]], axis=1)
-    rows = Rows(x)
+    rows = RowBlocks(x)
     start = random_start(factor_analysis(4, 1), rows, rows.spread(), seed=0)
     with pytest.raises(RunError, match="variances above rounding, got a column without noise"):
         run_em(start, rows, Floor(0.0).of(start, rows), tolerance=0.0, max_iterations=200)
@@ -128,4 +128,4 @@ def test_numbers_of_factors_that_make_no_sense():
     with pytest.raises(InputError, match="at least one component, got 0"):
         check_components(0, 5)
     with pytest.raises(InputError, match="reg-covar: expected reg_covar for a Gaussian mixture"):
-        Floor(0.0, 1e-6).of(ppca(2, 1), Rows(np.arange(6.0).reshape(3, 2)))
+        Floor(0.0, 1e-6).of(ppca(2, 1), RowBlocks(np.arange(6.0).reshape(3, 2)))

@@ -6,7 +6,7 @@ import pytest
 from exact_fits import KINDS, fitted, mixture
 
 from taut.core import InputError, RunError
-from taut.inference.exact import Floor, Rows, check_start, random_start, run_em
+from taut.inference.exact import Floor, RowBlocks, check_start, random_start, run_em
 from taut.models import GaussianMixture
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -21,14 +21,14 @@ def with_outlier(clusters) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
 def test_the_penalised_objective_rises_and_the_collapse_is_reported(with_outlier, kind):
-    start, rows = mixture(with_outlier, kind), Rows(with_outlier)
+    start, rows = mixture(with_outlier, kind), RowBlocks(with_outlier)
     result = run_em(start, rows, Floor(1e-3).of(start, rows), tolerance=0.0, max_iterations=15)
     assert (np.diff(result.objective) > -2e-9).all()
     assert result.collapsed == ((1, 89),)  # the second component holds the outlier alone
 
 
 def test_plain_addition_may_lower_the_evidence(clusters):
-    start, rows = fitted(clusters, "full", iterations=30).model, Rows(clusters)
+    start, rows = fitted(clusters, "full", iterations=30).model, RowBlocks(clusters)
     floor = Floor(0.0, 0.5).of(start, rows)
     result = run_em(start, rows, floor, tolerance=0.0, max_iterations=5, monotone=False)
     assert result.log_evidence[1] < result.log_evidence[0] - 1e-2
@@ -39,7 +39,7 @@ def test_plain_addition_may_lower_the_evidence(clusters):
 def test_plain_addition_is_exact_em_for_a_tied_covariance(clusters):
     """Its objective is the log-evidence less N added tr(Sigma^-1) / 2."""
     added, values, evidences = 0.5, [], []
-    model, rows = mixture(clusters, "tied"), Rows(clusters)
+    model, rows = mixture(clusters, "tied"), RowBlocks(clusters)
     for _ in range(15):
         floor = Floor(0.0, added).of(model, rows)
         result = run_em(model, rows, floor, tolerance=0.0, max_iterations=1, monotone=False)
@@ -54,7 +54,7 @@ def test_plain_addition_is_exact_em_for_a_tied_covariance(clusters):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_floor_a_collapse_names_its_row(with_outlier, kind):
-    start, rows = mixture(with_outlier, kind), Rows(with_outlier)
+    start, rows = mixture(with_outlier, kind), RowBlocks(with_outlier)
     floor = Floor(0.0).of(start, rows)
     if kind == "tied":  # one covariance for all components cannot collapse
         assert run_em(start, rows, floor, max_iterations=5).collapsed == ()
@@ -65,7 +65,7 @@ def test_without_a_floor_a_collapse_names_its_row(with_outlier, kind):
 
 def test_a_singular_covariance_without_a_floor(clusters):
     x = np.concatenate([clusters[:, :2], clusters[:, :1]], axis=1)
-    start, rows = mixture(x, "full"), Rows(x)
+    start, rows = mixture(x, "full"), RowBlocks(x)
     with pytest.raises(RunError, match="variances above rounding"):
         run_em(start, rows, Floor(0.0).of(start, rows), max_iterations=5)
     result = run_em(start, rows, Floor(1e-6).of(start, rows), max_iterations=5)
@@ -76,26 +76,26 @@ def test_a_constant_column_needs_a_floor(clusters):
     x = clusters.copy()
     x[:, 1] = 4.0
     with pytest.raises(InputError, match=r"columns that vary.*got column 1 constant"):
-        Floor(0.0).of(mixture(x, "full"), Rows(x))
-    assert float(Floor(1e-6).of(mixture(x, "full"), Rows(x)).scatter[1]) > 0
+        Floor(0.0).of(mixture(x, "full"), RowBlocks(x))
+    assert float(Floor(1e-6).of(mixture(x, "full"), RowBlocks(x)).scatter[1]) > 0
 
 
 def test_negative_floor(clusters):
     with pytest.raises(InputError, match="floor: expected a number of at least 0, got -1"):
-        Floor(-1.0).of(mixture(clusters, "full"), Rows(clusters))
+        Floor(-1.0).of(mixture(clusters, "full"), RowBlocks(clusters))
 
 
 def test_rows_that_cannot_be_fitted(clusters):
     with pytest.raises(InputError, match="rows that differ, got 5 identical ones"):
-        Rows(np.ones((5, 3))).spread()
+        RowBlocks(np.ones((5, 3))).spread()
     with pytest.raises(InputError, match="finite numbers, got nan in row 3"):
-        Rows(np.where(np.arange(15).reshape(5, 3) == 10, np.nan, 1.0)).spread()
+        RowBlocks(np.where(np.arange(15).reshape(5, 3) == 10, np.nan, 1.0)).spread()
     with pytest.raises(InputError, match="at least one row"):
-        Rows(np.ones((0, 3)))
+        RowBlocks(np.ones((0, 3)))
     two = np.repeat(clusters[:2], 10, axis=0)
     many = GaussianMixture(jnp.zeros(3), jnp.zeros((3, 3)), jnp.ones((3, 3)), "diag")
     with pytest.raises(InputError, match="at least 3 distinct rows, got 2"):
-        random_start(many, Rows(two), Rows(two).spread(), seed=0)
+        random_start(many, RowBlocks(two), RowBlocks(two).spread(), seed=0)
 
 
 def test_a_start_of_the_wrong_shape(clusters):
@@ -111,4 +111,4 @@ def test_a_start_of_the_wrong_shape(clusters):
 def test_a_start_under_which_a_row_is_impossible(clusters):
     start = GaussianMixture(jnp.zeros(2), jnp.full((2, 3), jnp.nan), jnp.ones((2, 3)), "diag")
     with pytest.raises(InputError, match="a start under which every row is possible"):
-        run_em(start, Rows(clusters), Floor(1e-6).of(start, Rows(clusters)))
+        run_em(start, RowBlocks(clusters), Floor(1e-6).of(start, RowBlocks(clusters)))

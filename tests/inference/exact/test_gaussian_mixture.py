@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture as Reference
 
 from taut.core import Datum, particles
 from taut.guides import ExactPosterior
-from taut.inference.exact import Floor, Rows, expectation_step, log_evidences, run_em
+from taut.inference.exact import Floor, RowBlocks, expectation_step, log_evidences, run_em
 from taut.models import GaussianMixture
 from taut.models.exact import COVARIANCES
 
@@ -34,7 +34,7 @@ def test_evidence_posterior_and_log_weights(clusters, kind):
     model = fitted(clusters, kind).model
     assert isinstance(model, GaussianMixture)
     truth = scipy_log_evidence(model, clusters)
-    np.testing.assert_allclose(log_evidences(model, Rows(clusters)), truth, rtol=1e-12)
+    np.testing.assert_allclose(log_evidences(model, RowBlocks(clusters)), truth, rtol=1e-12)
 
     def one(row):
         minted = particles(
@@ -70,7 +70,7 @@ def test_evidence_of_observed_cells_is_the_marginal(clusters):
 @pytest.mark.parametrize("kind", KINDS)
 def test_trajectory_is_that_of_scikit_learn(clusters, kind):
     start, reg_covar, iterations = mixture(clusters, kind), 1e-3, 12
-    rows = Rows(clusters)
+    rows = RowBlocks(clusters)
     floor = Floor(0.0, reg_covar).of(start, rows)
     ours = run_em(
         start, rows, floor, tolerance=0.0, max_iterations=iterations, monotone=False
@@ -107,10 +107,10 @@ def test_trajectory_is_that_of_scikit_learn(clusters, kind):
 def test_the_m_step_is_the_weighted_mean_and_covariance(clusters, kind):
     model = fitted(clusters, kind).model
     assert isinstance(model, GaussianMixture)
-    product = expectation_step(model, Rows(clusters)).statistics
+    product = expectation_step(model, RowBlocks(clusters)).statistics
     r = responsibilities(model, clusters)
     means = r.T @ clusters / r.sum(0)[:, None]
-    moved = m_step(model, product, Floor(0.0).of(model, Rows(clusters)))
+    moved = m_step(model, product, Floor(0.0).of(model, RowBlocks(clusters)))
     np.testing.assert_allclose(moved.means, means, rtol=1e-12)
     differences = clusters[:, None] - means
     scatter = np.einsum("nk,nki,nkj->kij", r, differences, differences)
@@ -155,10 +155,10 @@ def test_a_tight_cluster_among_wide_ones_keeps_its_digits(kind):
     )
     top = log_joint.max(1, keepdims=True)
     truth = (top[:, 0] + np.log(np.exp(log_joint - top).sum(1))).sum()
-    got = expectation_step(model, Rows(x)).statistics
+    got = expectation_step(model, RowBlocks(x)).statistics
     # 1e3 / 1e-6 = 1e9 units in the last place of x are lost to its own rounding: nothing here rounds x.
     assert float(got.log_evidence) == pytest.approx(float(truth), rel=1e-9)
-    moved = m_step(model, got, Floor(0.0).of(model, Rows(x)))
+    moved = m_step(model, got, Floor(0.0).of(model, RowBlocks(x)))
     if kind in ("full", "diag"):
         deviations = np.sqrt(np.asarray(moved.covariance.variances(moved.scale, moved.means))[0])
         np.testing.assert_allclose(deviations, tight.std(0), rtol=1e-6)
@@ -184,7 +184,7 @@ def test_mean_sample_and_soft_outcomes(clusters):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_floored_m_step_maximises_the_penalised_expected_log_joint(clusters, kind):
     """An objective written with SciPy's density is lower at every point nearby."""
-    model, rows = mixture(clusters, kind), Rows(clusters)
+    model, rows = mixture(clusters, kind), RowBlocks(clusters)
     floor = Floor(0.05).of(model, rows)
     statistics = expectation_step(model, rows).statistics
     r = responsibilities(model, clusters)

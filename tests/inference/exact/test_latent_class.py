@@ -9,7 +9,7 @@ import pytest
 from scipy.special import log_softmax, logsumexp
 
 from taut.core import Datum, InputError
-from taut.inference.exact import Floor, Rows, log_evidences, random_start, run_em
+from taut.inference.exact import Floor, RowBlocks, log_evidences, random_start, run_em
 from taut.models import LatentClass
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -31,7 +31,7 @@ def table(model: LatentClass, x: np.ndarray) -> np.ndarray:
 def test_probabilities_of_all_rows_add_up_to_one():
     model = classes(levels=3, cells=4)
     x = np.asarray(list(itertools.product(range(3), repeat=4)), float)
-    values = log_evidences(model, Rows(x))
+    values = log_evidences(model, RowBlocks(x))
     np.testing.assert_allclose(np.exp(values).sum(), 1.0, rtol=1e-12)
     np.testing.assert_allclose(values, logsumexp(table(model, x), axis=1), rtol=1e-12)
     statistics = model.expected(jnp.asarray(x), jnp.ones(len(x)))
@@ -51,7 +51,7 @@ def test_unobserved_cells_are_summed_out():
 
 @pytest.mark.parametrize("pseudo_rows", [0.0, 1.0])
 def test_an_iteration_counts_as_numpy_does(answers, pseudo_rows):
-    start, rows = classes(levels=2, cells=4), Rows(answers)
+    start, rows = classes(levels=2, cells=4), RowBlocks(answers)
     moved = run_em(
         start, rows, Floor(pseudo_rows).of(start, rows), tolerance=0.0, max_iterations=1
     ).model
@@ -69,13 +69,13 @@ def test_an_iteration_counts_as_numpy_does(answers, pseudo_rows):
 def test_values_that_never_come_up_have_no_probability(answers):
     x = answers.copy()
     x[:, 2] = 0.0
-    start, rows = classes(levels=2, cells=4), Rows(x)
+    start, rows = classes(levels=2, cells=4), RowBlocks(x)
     result = run_em(start, rows, Floor(0.0).of(start, rows), tolerance=1e-9)
     assert result.converged
     np.testing.assert_array_equal(result.model.log_theta[:, 2, 1], -np.inf)
     seen = x[:1].copy()
     seen[0, 2] = 1.0
-    assert log_evidences(result.model, Rows(seen))[0] == -np.inf
+    assert log_evidences(result.model, RowBlocks(seen))[0] == -np.inf
 
 
 def test_mean_and_sample(answers):
@@ -93,7 +93,7 @@ def test_mean_and_sample(answers):
 
 
 def test_starts_differ_and_bad_tables_are_refused(answers):
-    model, rows = classes(levels=2, cells=4), Rows(answers)
+    model, rows = classes(levels=2, cells=4), RowBlocks(answers)
     first, second = (random_start(model, rows, rows.spread(), seed=s) for s in (0, 1))
     assert not np.allclose(first.log_theta, second.log_theta)
     with pytest.raises(InputError, match="tables for 2 classes and 5 cells"):

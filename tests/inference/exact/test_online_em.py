@@ -7,42 +7,52 @@ import pytest
 from exact_fits import mixture
 
 from taut.core import Datum, InputError
-from taut.inference.exact import Floor, Rows, em, expectation_step, online_em, run_em, run_online_em
+from taut.data import StreamedRows, load_data
+from taut.inference.exact import (
+    Floor,
+    RowBlocks,
+    em,
+    expectation_step,
+    online_em,
+    run_em,
+    run_online_em,
+)
 from taut.inference.exact import row_blocks as blocks_module
 
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-@pytest.fixture
-def stored(clusters, tmp_path):
-    path = tmp_path / "rows.npy"
-    np.save(path, clusters.astype(np.float32))
-    return path
+def on_disk(path, rows):
+    """Training rows of a file, on disk and in memory: the same ones, in the same order."""
+    np.save(path, rows)
+    streamed = load_data(path, stream="yes", dtype=np.float64).train
+    assert isinstance(streamed, StreamedRows)
+    return streamed, RowBlocks(rows[streamed[:].index])
 
 
-def test_a_file_gives_what_memory_gives(clusters, stored, monkeypatch):
+def test_a_file_gives_what_memory_gives(clusters, tmp_path, monkeypatch):
     monkeypatch.setattr(
         blocks_module, "_CHUNK_CELLS", 128
     )  # several chunks and blocks, with padding
     monkeypatch.setattr(blocks_module, "_BLOCK_CELLS", 90)
-    in_memory, on_disk = Rows(clusters.astype(np.float32)), Rows(stored)
-    for a, b in zip(in_memory.spread(), on_disk.spread(), strict=True):
+    source, in_memory = on_disk(tmp_path / "rows.npy", clusters.astype(np.float32))
+    streamed = RowBlocks(source)
+    for a, b in zip(in_memory.spread(), streamed.spread(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
-    np.testing.assert_array_equal(
-        on_disk.take(np.array([3, 40])), in_memory.take(np.array([3, 40]))
-    )
+    chosen = np.array([3, 40])
+    np.testing.assert_array_equal(streamed.take(chosen), in_memory.take(chosen))
     start = mixture(clusters, "diag")
     floor = Floor(1e-6).of(start, in_memory)
     ends = [
         run_em(start, rows, floor, tolerance=0.0, max_iterations=3).log_evidence
-        for rows in (in_memory, on_disk)
+        for rows in (in_memory, streamed)
     ]
     np.testing.assert_allclose(*ends, rtol=1e-12)
 
 
 def test_passes_in_batches_are_one_pass(clusters):
     """`em` as an algorithm: steps over batches and a finish are the driver's iteration."""
-    start, rows = mixture(clusters, "diag"), Rows(clusters)
+    start, rows = mixture(clusters, "diag"), RowBlocks(clusters)
     floor = Floor(1e-6).of(start, rows)
     algorithm = em(start, floor, example=Datum(clusters[0]))
     state, bounds = algorithm.init(), []
@@ -58,10 +68,10 @@ def test_passes_in_batches_are_one_pass(clusters):
 
 def test_steps_of_size_one_over_all_rows_are_em(clusters):
     """(t + 1)^-kappa is 1 at t = 0: the first step forgets the start's statistics."""
-    start, rows = mixture(clusters, "diag"), Rows(clusters)
+    start, rows = mixture(clusters, "diag"), RowBlocks(clusters)
     floor = Floor(1e-3).of(start, rows)
     algorithm = online_em(
-        expectation_step(start, Rows(clusters[:20])), floor, num_rows_in_all=90, delay=1.0
+        expectation_step(start, RowBlocks(clusters[:20])), floor, num_rows_in_all=90, delay=1.0
     )
     state, _ = algorithm.step(algorithm.init(), Datum(jnp.asarray(clusters)))
     moved = run_em(start, rows, floor, tolerance=0.0, max_iterations=1).model
@@ -73,14 +83,14 @@ def test_it_comes_near_the_optimum_from_a_file(clusters, tmp_path):
     # Far apart, so that EM itself converges at once and what is left is the noise of the batches.
     clusters = clusters + 20.0 * (np.arange(90) < 45)[:, None]
     x = np.tile(clusters, (60, 1))
-    path = tmp_path / "many.npy"
-    np.save(path, x)
-    rows, sample = Rows(path), clusters[::3]
+    rows, sample = RowBlocks(on_disk(tmp_path / "many.npy", x)[0]), clusters[::3]
     start = run_em(
-        mixture(clusters, "diag"), Rows(sample), Floor(1e-6).of(mixture(clusters, "diag"), rows)
+        mixture(clusters, "diag"),
+        RowBlocks(sample),
+        Floor(1e-6).of(mixture(clusters, "diag"), rows),
     ).model
-    best = run_em(start, Rows(clusters), Floor(1e-6).of(start, rows), tolerance=1e-9)
-    before = float(expectation_step(start, rows).statistics.log_evidence) / len(x)
+    best = run_em(start, RowBlocks(clusters), Floor(1e-6).of(start, rows), tolerance=1e-9)
+    before = float(expectation_step(start, rows).statistics.log_evidence) / rows.num_rows
     model, bounds = run_online_em(
         start,
         rows,
@@ -88,26 +98,18 @@ def test_it_comes_near_the_optimum_from_a_file(clusters, tmp_path):
         sample=sample,
         batch_size=480,
         passes=4,
-        held_out=np.arange(90, 100),
     )
-    after = float(expectation_step(model, rows).statistics.log_evidence) / len(x)
-    assert len(bounds) == 4 * (len(x) // 480)
+    after = float(expectation_step(model, rows).statistics.log_evidence) / rows.num_rows
+    assert len(bounds) == 4 * (rows.num_rows // 480)
     # A sample of a third of the rows loses about p / 2n per row; most of that is gained back.
     assert best.log_evidence[-1] - after < 0.2 * (best.log_evidence[-1] - before)
 
 
-def test_options_and_files_that_cannot_be_used(clusters, tmp_path):
-    state = expectation_step(mixture(clusters, "diag"), Rows(clusters))
+def test_options_and_rows_that_cannot_be_used(clusters):
+    state = expectation_step(mixture(clusters, "diag"), RowBlocks(clusters))
     with pytest.raises(InputError, match=r"kappa: expected a decay in \(0.5, 1\], got 0.5"):
         online_em(state, None, num_rows_in_all=90, kappa=0.5)
     with pytest.raises(InputError, match="delay: expected a delay of at least 1 batch"):
         online_em(state, None, num_rows_in_all=90, delay=0.0)
-    with pytest.raises(InputError, match="expected a file, got nothing of that name"):
-        Rows(tmp_path / "none.npy")
-    path = tmp_path / "bad.npy"
-    path.write_bytes(b"no array")
-    with pytest.raises(InputError, match=r"a whole \.npy file"):
-        Rows(path)
-    np.save(path, np.asfortranarray(clusters))
-    with pytest.raises(InputError, match=r"a \.npy file of numbers in C order"):
-        Rows(path)
+    with pytest.raises(InputError, match="at least one row of at least one cell"):
+        RowBlocks(np.zeros((0, 3)))

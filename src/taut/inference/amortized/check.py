@@ -7,15 +7,13 @@ import numpy as np
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, InputError
-from taut.data import Dataset, StreamedRows
+from taut.data import Dataset, RowSource
 from taut.gradients import AbstractEstimator
 
 __all__ = ["check_rows", "check_step"]
 
 
-def check_rows(
-    architecture: AbstractArchitecture, rows: Dataset | StreamedRows, *, where: str
-) -> None:
+def check_rows(architecture: AbstractArchitecture, rows: RowSource, *, where: str) -> None:
     """Refuse rows outside the likelihood's support; rows on disk are passed over once.
 
     Raises:

@@ -6,11 +6,11 @@ from typing import ClassVar
 from taut.architectures import FA, GMM, LCA, PPCA, AbstractArchitecture
 from taut.bounds import AbstractBound
 from taut.core import InputError
+from taut.data import Data
 from taut.gradients import AbstractEstimator
 from taut.inference.abstract import Claims
 from taut.inference.exact.abstract import AbstractExact, Report
 from taut.inference.exact.candidate import Candidate, fit_offline
-from taut.inference.exact.em_data import EMData
 from taut.models import AbstractExactModel
 
 __all__ = ["EM"]
@@ -45,7 +45,7 @@ class EM(AbstractExact):
     def fit(
         self,
         architecture: GMM | LCA | PPCA | FA,
-        given: EMData,
+        given: Data,
         *,
         seed: int,
         start: AbstractExactModel | None = None,

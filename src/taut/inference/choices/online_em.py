@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from taut.architectures import FA, GMM, LCA, PPCA
 from taut.core import InputError
+from taut.data import Data
 from taut.inference.abstract import Claims
 from taut.inference.exact.abstract import AbstractExact, Report
 from taut.inference.exact.candidate import Candidate, fit_online
-from taut.inference.exact.em_data import EMData
 from taut.models import AbstractExactModel
 
 __all__ = ["OnlineEM"]
@@ -44,7 +44,7 @@ class OnlineEM(AbstractExact):
     def fit(
         self,
         architecture: GMM | LCA | PPCA | FA,
-        given: EMData,
+        given: Data,
         *,
         seed: int,
         start: AbstractExactModel | None = None,

@@ -11,7 +11,7 @@ from taut.inference.exact.em import (
 )
 from taut.inference.exact.online_em import OnlineState, online_em, run_online_em
 from taut.inference.exact.restarts import Floor, best_of_restarts
-from taut.inference.exact.row_blocks import Rows, Spread
+from taut.inference.exact.row_blocks import RowBlocks, Spread
 from taut.inference.exact.starts import check_components, kmeans_plus_plus, random_start
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "EMState",
     "Floor",
     "OnlineState",
-    "Rows",
+    "RowBlocks",
     "Spread",
     "best_of_restarts",
     "check_components",

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 from taut.architectures import FA, GMM, LCA, PPCA, AbstractArchitecture
 from taut.bounds import AbstractBound
 from taut.core import InputError
+from taut.data import Data
 from taut.gradients import AbstractEstimator
 from taut.inference.abstract import AbstractInference
 from taut.inference.exact.candidate import Candidate
-from taut.inference.exact.em_data import EMData
 from taut.inference.exact.restarts import Floor
 from taut.models import AbstractExactModel
 
@@ -113,7 +113,7 @@ class AbstractExact(AbstractInference):
     def fit(
         self,
         architecture: GMM | LCA | PPCA | FA,
-        given: EMData,
+        given: Data,
         *,
         seed: int,
         start: AbstractExactModel | None = None,

@@ -7,11 +7,11 @@ import jax
 import numpy as np
 
 from taut.core import Estimate
+from taut.data import Data
 from taut.inference.exact.em import EMResult, check_start, expectation_step, log_evidences
-from taut.inference.exact.em_data import EMData
-from taut.inference.exact.online_em import run_online_em
+from taut.inference.exact.online_em import run_online_em, starting_rows
 from taut.inference.exact.restarts import Floor, best_of_restarts
-from taut.inference.exact.row_blocks import Rows
+from taut.inference.exact.row_blocks import RowBlocks
 from taut.inference.exact.starts import random_start
 from taut.models import AbstractExactModel, ProbabilisticPCA
 
@@ -50,7 +50,7 @@ class Candidate(NamedTuple):
 
 def fit_offline(
     architecture: Any,
-    given: EMData,
+    given: Data,
     floor: Floor,
     *,
     seed: int,
@@ -75,16 +75,16 @@ def fit_offline(
         start: where to start instead of at random.
         report: called with restart, iteration and mean log-evidence, nats per row.
     """
-    skeleton = skeleton_of(architecture, given)
+    skeleton, rows = skeleton_of(architecture, given), RowBlocks(given.train, given.schema.name)
     if start is not None:
         check_start(start, skeleton)
     if closed_form:
-        result = _closed_form(skeleton, given.train, floor, seed)
+        result = _closed_form(skeleton, rows, floor, seed)
         ends: tuple[float, ...] = ()
     else:
         result, ends = best_of_restarts(
             skeleton,
-            given.train,
+            rows,
             floor,
             restarts=restarts,
             seed=seed,
@@ -93,11 +93,15 @@ def fit_offline(
             start=start,
             on_iteration=report,
         )
+    held = np.array([position for _, position in result.collapsed], int)
     course = Course(
         steps=len(result.log_evidence) - 1,
         converged=None if closed_form else bool(result.converged),
         ends=tuple(map(float, ends)) if len(ends) > 1 else (),
-        held_apart=tuple((int(k), int(given.train_index[row])) for k, row in result.collapsed),
+        held_apart=tuple(
+            (int(k), int(row))
+            for (k, _), row in zip(result.collapsed, given.train.numbers(held), strict=True)
+        ),
     )
     history = tuple(
         {"step": step, "bound": float(value), "objective": float(objective)}
@@ -112,7 +116,7 @@ def fit_offline(
 
 def fit_online(
     architecture: Any,
-    given: EMData,
+    given: Data,
     floor: Floor,
     *,
     seed: int,
@@ -139,10 +143,10 @@ def fit_online(
         start: where to start instead of at random.
         report: called with 0, the batch and its mean log-evidence, nats per row.
     """
-    skeleton = skeleton_of(architecture, given)
+    skeleton, rows = skeleton_of(architecture, given), RowBlocks(given.train, given.schema.name)
     if start is not None:
         check_start(start, skeleton)
-    sample = Rows(given.sample(seed))
+    sample = RowBlocks(starting_rows(rows, seed=seed))
     begun, _ = best_of_restarts(
         skeleton,
         sample,
@@ -155,13 +159,12 @@ def fit_online(
     )
     model, bounds = run_online_em(
         begun.model,
-        given.train,
-        floor.of(skeleton, given.train),
+        rows,
+        floor.of(skeleton, rows),
         sample=sample.read(0, sample.num_rows),
         batch_size=batch_size,
         passes=passes,
         seed=seed,
-        held_out=given.held_out,
         on_step=None if report is None else lambda step, value: report(0, step, value),
     )
     course = Course(steps=len(bounds), start_rows=sample.num_rows)
@@ -175,23 +178,25 @@ def _judged(
     model: AbstractExactModel,
     history: tuple[dict[str, Any], ...],
     course: Course,
-    given: EMData,
+    given: Data,
     train: float,
 ) -> Candidate:
-    values = log_evidences(model, given.validation)
-    count = given.num_train
+    values = log_evidences(model, RowBlocks(given.validation))
+    count = len(given.train)
     bic = -2 * count * float(train) + model.num_parameters * float(np.log(count))
     validation = Estimate.from_rows(values, side="exact")
     return Candidate(architecture, model, history, course, float(train), validation, bic)
 
 
-def skeleton_of(architecture: Any, given: EMData) -> AbstractExactModel:
+def skeleton_of(architecture: Any, given: Data) -> AbstractExactModel:
     with jax.enable_x64(True):
         model, _ = architecture.init(given.schema, jax.random.key(0)).bind()
     return model
 
 
-def _closed_form(skeleton: AbstractExactModel, rows: Rows, floor: Floor, seed: int) -> EMResult:
+def _closed_form(
+    skeleton: AbstractExactModel, rows: RowBlocks, floor: Floor, seed: int
+) -> EMResult:
     """Tipping and Bishop's optimum as a run of one M-step."""
     assert isinstance(skeleton, ProbabilisticPCA)
     arrays = floor.of(skeleton, rows)

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from taut.core import Datum, InputError, RunError, num_rows
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
-from taut.inference.exact.row_blocks import Block, Rows
+from taut.inference.exact.row_blocks import Block, RowBlocks
 from taut.models import AbstractExactModel, GaussianMixture
 from taut.models.exact import AbstractMixture
 from taut.models.exact.gaussian_mixture import ROUNDING
@@ -99,7 +99,7 @@ def em(model: AbstractExactModel, floor: Any, *, example: Datum) -> Algorithm:
 
 def run_em(
     model: AbstractExactModel,
-    rows: Rows,
+    rows: RowBlocks,
     floor: Any,
     *,
     tolerance: float = 1e-6,
@@ -130,7 +130,7 @@ def run_em(
 
 def _iterate(
     model: AbstractExactModel,
-    rows: Rows,
+    rows: RowBlocks,
     floor: Any,
     tolerance: float,
     max_iterations: int,
@@ -142,7 +142,7 @@ def _iterate(
     state = expectation_step(model, rows)
     log_evidence, penalty = _objective(state, floor)
     evidences, objectives = [log_evidence / total], [(log_evidence + penalty) / total]
-    _refuse_unlikely(objectives[0], rows)
+    _refuse_unlikely(objectives[0])
     converged = False
     for iteration in range(1, max_iterations + 1):
         moved, statistics, singular = _maximization(state, floor, rounding)
@@ -176,7 +176,7 @@ def _iterate(
     )
 
 
-def expectation_step(model: AbstractExactModel, rows: Rows) -> EMState:
+def expectation_step(model: AbstractExactModel, rows: RowBlocks) -> EMState:
     """One pass over all rows: the model with their statistics."""
     state = EMState(model, _no_statistics(model, jnp.zeros(rows.shape)))
     for block in rows.blocks(model.width):
@@ -184,7 +184,7 @@ def expectation_step(model: AbstractExactModel, rows: Rows) -> EMState:
     return state
 
 
-def log_evidences(model: AbstractExactModel, rows: Rows) -> Float[np.ndarray, " N"]:
+def log_evidences(model: AbstractExactModel, rows: RowBlocks) -> Float[np.ndarray, " N"]:
     """log p(x) of every row, (N,), exact; nats."""
     parts = []
     with jax.enable_x64(True):
@@ -262,7 +262,7 @@ def _log_responsibilities(model: AbstractMixture, x: Array) -> Array:
     return jax.lax.map(jax.vmap(one), x)
 
 
-def _closest_row(model: AbstractMixture, rows: Rows, component: int) -> int:
+def _closest_row(model: AbstractMixture, rows: RowBlocks, component: int) -> int:
     """The first row among those that the component is most responsible for."""
     best, place, first = -math.inf, 0, 0
     for block in rows.blocks(model.width):
@@ -275,7 +275,7 @@ def _closest_row(model: AbstractMixture, rows: Rows, component: int) -> int:
     return place
 
 
-def _held(state: EMState, floor: Any, rows: Rows) -> tuple[tuple[int, int], ...]:
+def _held(state: EMState, floor: Any, rows: RowBlocks) -> tuple[tuple[int, int], ...]:
     model = state.model
     if not isinstance(model, GaussianMixture):
         return ()
@@ -283,7 +283,9 @@ def _held(state: EMState, floor: Any, rows: Rows) -> tuple[tuple[int, int], ...]
     return tuple((int(k), _closest_row(model, rows, int(k))) for k in held)
 
 
-def _collapse(model: AbstractExactModel, rows: Rows, component: int, iteration: int) -> RunError:
+def _collapse(
+    model: AbstractExactModel, rows: RowBlocks, component: int, iteration: int
+) -> RunError:
     if isinstance(model, AbstractMixture):
         row = _closest_row(model, rows, component)
         got = f"component {component} singular around row {row} in iteration {iteration}"
@@ -295,11 +297,11 @@ def _collapse(model: AbstractExactModel, rows: Rows, component: int, iteration: 
     )  # fmt: skip
 
 
-def _refuse_unlikely(objective: float, rows: Rows) -> None:
+def _refuse_unlikely(objective: float) -> None:
     if not math.isfinite(objective):
         raise InputError(
             "a start under which every row is possible", f"a log-evidence of {objective}",
-            "another start, or a floor", where=str(rows.path or "start"),
+            "another start, or a floor", where="start",
         )  # fmt: skip
 
 

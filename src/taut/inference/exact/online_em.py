@@ -22,11 +22,12 @@ from taut.core import Datum, InputError, RunError, num_rows
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.em import EMState, expectation_step
-from taut.inference.exact.row_blocks import Rows
+from taut.inference.exact.row_blocks import RowBlocks
 from taut.models import AbstractExactModel
 
-__all__ = ["OnlineState", "online_em", "run_online_em"]
+__all__ = ["OnlineState", "online_em", "run_online_em", "starting_rows"]
 
+_SAMPLE = 20_000  # rows of the start, enough to find any component worth its name
 _RUNS = 16  # places in the file that a batch comes from
 
 
@@ -91,7 +92,7 @@ def online_em(
 
 def run_online_em(
     model: AbstractExactModel,
-    rows: Rows,
+    rows: RowBlocks,
     floor: Any,
     *,
     sample: Float[np.ndarray, "n ..."],
@@ -100,7 +101,6 @@ def run_online_em(
     kappa: float = 0.6,
     delay: float = 10.0,
     seed: int = 0,
-    held_out: Int[np.ndarray, " h"] | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> tuple[AbstractExactModel, Float[np.ndarray, " T"]]:
     """Go through the rows in random batches.
@@ -115,7 +115,6 @@ def run_online_em(
         kappa: see `online_em`.
         delay: see `online_em`.
         seed: of the order.
-        held_out: numbers of rows that get no weight, sorted.
         on_step: called after each batch with its number and its mean log-evidence before the update.
 
     Returns:
@@ -127,16 +126,15 @@ def run_online_em(
     bounds: list[float] = []
     with jax.enable_x64(True):
         algorithm = online_em(
-            expectation_step(model, Rows(sample)),
+            expectation_step(model, RowBlocks(sample)),
             floor,
             num_rows_in_all=rows.num_rows,
             kappa=kappa,
             delay=delay,
         )
         step, state = eqx.filter_jit(algorithm.step), algorithm.init()
-        for number, (x, numbers) in enumerate(_batches(rows, batch_size, passes, seed)):
-            weight = None if held_out is None else jnp.asarray(1.0 - np.isin(numbers, held_out))
-            state, metrics = step(state, Datum(jnp.asarray(x), weight=weight))
+        for number, x in enumerate(_batches(rows, batch_size, passes, seed)):
+            state, metrics = step(state, Datum(jnp.asarray(x)))
             bounds.append(float(metrics["bound"]))
             if not np.isfinite(bounds[-1]):
                 raise RunError(
@@ -149,9 +147,9 @@ def run_online_em(
 
 
 def _batches(
-    rows: Rows, batch_size: int, passes: float | int, seed: int
-) -> Iterator[tuple[Float[np.ndarray, "B ..."], Int[np.ndarray, " B"]]]:
-    """Batches of equal size with their row numbers, each of runs from random places.
+    rows: RowBlocks, batch_size: int, passes: float | int, seed: int
+) -> Iterator[Float[np.ndarray, "B ..."]]:
+    """Batches of equal size, each of runs from random places.
 
     The order is new in every pass.
     """
@@ -166,8 +164,15 @@ def _batches(
             order = generator.permutation(places)
         at = number % per_pass * runs
         starts = np.sort(order[at : at + runs]) * length
-        x = np.concatenate([rows.read(s, s + length) for s in starts.tolist()])
-        yield x, (starts[:, None] + np.arange(length)).ravel()
+        yield np.concatenate([rows.read(s, s + length) for s in starts.tolist()])
+
+
+def starting_rows(rows: RowBlocks, *, seed: int) -> Float[np.ndarray, "n ..."]:
+    """Random rows that online EM starts from, in order of position: at most 20,000."""
+    if rows.num_rows <= _SAMPLE:
+        return rows.read(0, rows.num_rows)
+    chosen = np.random.default_rng(seed).choice(rows.num_rows, _SAMPLE, replace=False)
+    return rows.take(np.sort(chosen))
 
 
 def _count(statistics: Any) -> Array:

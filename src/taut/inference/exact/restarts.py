@@ -9,7 +9,7 @@ import numpy as np
 
 from taut.core import InputError, RunError
 from taut.inference.exact.em import EMResult, run_em
-from taut.inference.exact.row_blocks import Rows, Spread
+from taut.inference.exact.row_blocks import RowBlocks, Spread
 from taut.inference.exact.starts import random_start
 from taut.models import AbstractExactModel, LatentClass, ProbabilisticPCA
 
@@ -27,7 +27,7 @@ class Floor(NamedTuple):
     strength: float
     added: float = 0.0
 
-    def of(self, model: AbstractExactModel, rows: Rows) -> Any:
+    def of(self, model: AbstractExactModel, rows: RowBlocks) -> Any:
         """The arrays that the model's M-step takes.
 
         Raises:
@@ -58,7 +58,7 @@ class Floor(NamedTuple):
 
 def best_of_restarts(
     model: AbstractExactModel,
-    rows: Rows,
+    rows: RowBlocks,
     floor: Floor,
     *,
     restarts: int,

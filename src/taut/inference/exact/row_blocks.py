@@ -1,4 +1,4 @@
-"""Rows in blocks: the same interface for arrays in memory and `.npy` files larger than it.
+"""Rows in blocks: what a pass over a row source, in memory or on disk, gives to a compiled program.
 
 A block is (chunks, rows of a chunk, *shape), padded with rows of weight 0, in float64; a compiled scan
 over its chunks is what a pass over the data consists of. The number of rows of a chunk follows from how
@@ -6,17 +6,16 @@ many numbers the model holds for each.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import InputError
-from taut.data.sources import open_npy
+from taut.data import ColumnMoments, Dataset, RowSource
 
-__all__ = ["Block", "Rows", "Spread"]
+__all__ = ["Block", "RowBlocks", "Spread"]
 
 _CHUNK_CELLS = 2**18  # 2 MiB: what a core keeps near
 _BLOCK_CELLS = 2**23  # 64 MiB of rows read from disk at a time
@@ -48,30 +47,28 @@ class Spread(NamedTuple):
     rounding: Float[np.ndarray, "..."]
 
 
-class Rows:
-    """Rows to pass over: an array, or a `.npy` file that is read block by block.
+class RowBlocks:
+    """Rows to pass over, in float64.
 
     Arguments:
-        source: (N, *shape) of numbers, or the path of a `.npy` file that holds them in C order.
+        rows: a row source, or an array (N, *shape) of numbers.
+        where: what the rows are, for messages.
 
     Raises:
-        InputError: not such a file, no rows, or values that are not finite (found in the first pass).
+        InputError: no rows, or values that are not finite (found in the first pass).
     """
 
-    def __init__(self, source: Any):
-        self.path = Path(source) if isinstance(source, str | Path) else None
-        if self.path is None:
-            self._file, self._array = None, np.asarray(source)
-            whole = self._array.shape
-        else:
-            self._file, self._array = open_npy(self.path), None
-            whole = (self._file.num_rows, *self._file.shape)
+    def __init__(self, rows: RowSource | np.ndarray, where: str = "rows"):
+        if isinstance(rows, Dataset):
+            rows = rows.x
+        self._rows: RowSource | np.ndarray = rows
+        whole = rows.shape if isinstance(rows, np.ndarray) else (len(rows), *rows.schema.shape)
         if len(whole) < 2 or whole[0] < 1 or 0 in whole:
             raise InputError(
                 "at least one row of at least one cell", f"shape {whole}", "rows on the first axis",
-                where=str(self.path or "rows"),
+                where=where,
             )  # fmt: skip
-        self.num_rows, self.shape = whole[0], whole[1:]
+        self.num_rows, self.shape, self.where = whole[0], whole[1:], where
         self._resident: tuple[int, Block] | None = None
         self._spread: Spread | None = None
 
@@ -81,17 +78,16 @@ class Rows:
         return int(np.prod(self.shape))
 
     def read(self, first: int, last: int) -> Float[np.ndarray, "N ..."]:
-        """Rows first, ..., last - 1 in float64."""
-        if self._array is not None:
-            return np.asarray(self._array[first:last], np.float64)
-        assert self._file is not None
-        return self._file.read(first, last).astype(np.float64)
+        """Rows first, ..., last - 1."""
+        if isinstance(self._rows, np.ndarray):
+            return np.asarray(self._rows[first:last], np.float64)
+        return np.asarray(self._rows.read(first, last).x, np.float64)
 
-    def take(self, numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n ..."]:
-        """Rows by their numbers."""
-        if self._array is not None:
-            return np.asarray(self._array[numbers], np.float64)
-        return np.concatenate([self.read(i, i + 1) for i in np.asarray(numbers).tolist()])
+    def take(self, positions: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n ..."]:
+        """Rows by their positions."""
+        if isinstance(self._rows, np.ndarray):
+            return np.asarray(self._rows[positions], np.float64)
+        return np.asarray(self._rows.take(positions).x, np.float64)
 
     def blocks(self, width: int) -> Iterator[Block]:
         """All rows once, in order.
@@ -100,7 +96,7 @@ class Rows:
             width: numbers that will be held for each row of a chunk.
         """
         chunk = min(max(1, _CHUNK_CELLS // max(width, self.size)), self.num_rows)
-        if self._array is not None:
+        if isinstance(self._rows, np.ndarray):
             # Kept on the device between passes.
             if self._resident is None or self._resident[0] != chunk:
                 self._resident = (chunk, padded(self.read(0, self.num_rows), chunk))
@@ -113,38 +109,32 @@ class Rows:
             yield padded(self.read(first, last), chunk, num_chunks=height // chunk)
 
     def spread(self) -> Spread:
-        """Mean and variance of every cell, from two passes.
+        """Mean and variance of every cell, from one pass.
 
         Raises:
             InputError: a value is not finite, or all rows are equal.
         """
         if self._spread is not None:
             return self._spread
-        total, largest, first = np.zeros(self.shape), np.zeros(self.shape), 0
+        moments = ColumnMoments(self.size)
         for part in self._parts():
             bad = ~np.isfinite(part)
             if bad.any():
                 place = np.argwhere(bad)[0]
                 raise InputError(
-                    "finite numbers", f"{part[tuple(place)]} in row {first + place[0]}",
-                    "--missing drop-rows", where=str(self.path or "rows"),
+                    "finite numbers", f"{part[tuple(place)]} in row {moments.count + place[0]}",
+                    "--missing drop-rows", where=self.where,
                 )  # fmt: skip
-            total += part.sum(axis=0)
-            largest = np.maximum(largest, np.abs(part).max(axis=0))
-            first += len(part)
-        mean = total / self.num_rows
-        squares = np.zeros(self.shape)
-        for part in self._parts():
-            squares += ((part - mean) ** 2).sum(axis=0)
+            moments.add(part)
+        largest = np.maximum(np.abs(moments.low), np.abs(moments.high))
         rounding = (8 * np.finfo(np.float64).eps * largest) ** 2
-        variance = squares / self.num_rows
-        variance = np.where(variance > rounding, variance, 0.0)
+        variance = np.where(moments.variance > rounding, moments.variance, 0.0)
         if not variance.any():
             raise InputError(
                 "rows that differ", f"{self.num_rows} identical ones", "data with some variation",
-                where=str(self.path or "rows"),
+                where=self.where,
             )  # fmt: skip
-        self._spread = Spread(mean, variance, rounding)
+        self._spread = Spread(*(a.reshape(self.shape) for a in (moments.mean, variance, rounding)))
         return self._spread
 
     def _parts(self) -> Iterator[np.ndarray]:

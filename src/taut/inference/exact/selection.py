@@ -12,9 +12,9 @@ import numpy as np
 
 from taut.architectures import FA, GMM, LCA, PPCA
 from taut.core import InputError
+from taut.data import Data
 from taut.inference.exact.abstract import AbstractExact, Select
 from taut.inference.exact.candidate import Candidate
-from taut.inference.exact.em_data import EMData
 from taut.inference.exact.starts import check_components
 from taut.models import AbstractExactModel, GaussianMixture
 
@@ -77,7 +77,7 @@ def select_components(
     inference: AbstractExact,
     architecture: GMM | LCA | PPCA | FA,
     numbers: Sequence[int],
-    given: EMData,
+    given: Data,
     *,
     seed: int,
     select: Select = "evidence",
@@ -104,7 +104,7 @@ def select_components(
     for number in numbers:
         one = replace(architecture, components=number)
         factors = given.schema.size if isinstance(one, PPCA | FA) else None
-        check_components(number, given.train.num_rows, factors)
+        check_components(number, len(given.train), factors)
 
         def told(restart: int, iteration: int, value: float, number: int = number) -> None:
             if report:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import InputError
-from taut.inference.exact.row_blocks import Block, Rows, Spread
+from taut.inference.exact.row_blocks import Block, RowBlocks, Spread
 from taut.models import AbstractExactModel, FactorAnalysis, GaussianMixture, ProbabilisticPCA
 from taut.models.exact import AbstractMixture
 
@@ -25,7 +25,7 @@ _FLOOR = 0.01  # of the spread: keeps a seed that owns one row from being a spik
 
 
 def random_start(
-    model: AbstractExactModel, rows: Rows, spread: Spread, *, seed: int
+    model: AbstractExactModel, rows: RowBlocks, spread: Spread, *, seed: int
 ) -> AbstractExactModel:
     """A start for EM.
 
@@ -125,7 +125,7 @@ def _from_owners(
     spread: Spread,
 ) -> AbstractMixture:
     """The M-step under which every row belongs to its owner."""
-    (block,) = Rows(x).blocks(model.width)
+    (block,) = RowBlocks(x).blocks(model.width)
     owners = np.pad(owner, (0, block.weight.size - len(owner)))
     statistics = _assigned(model, block, jnp.asarray(owners.reshape(block.weight.shape)))
     return _maximized(model, statistics, jnp.asarray(spread.variance), float(len(x)))
