@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from taut.data.schema import Schema
-from taut.data.sources.rows import Rows
+from taut.data.sources.raw_rows import RawRows
 from taut.errors import InputError
 
 __all__ = ["as_images", "as_schema", "check_unfolds", "refuse_unlike"]
 
 
-def as_images(rows: Rows, shape: tuple[int, ...] | None) -> Rows:
+def as_images(rows: RawRows, shape: tuple[int, ...] | None) -> RawRows:
     """Flat rows as images of `shape`, row-major; unchanged for None.
 
     Raises:
@@ -34,7 +34,7 @@ def check_unfolds(row: tuple[int, ...], shape: tuple[int, ...], where: str) -> N
         )
 
 
-def as_schema(rows: Rows, schema: Schema) -> Rows:
+def as_schema(rows: RawRows, schema: Schema) -> RawRows:
     """The rows in the shape of a schema, with its kind of label or none.
 
     Flat images are unfolded; a single channel is added or left out.
@@ -60,7 +60,7 @@ def as_schema(rows: Rows, schema: Schema) -> Rows:
     return replace(rows, values=values, columns=columns, labels=labels)
 
 
-def refuse_unlike(parts: Sequence[Rows]) -> None:
+def refuse_unlike(parts: Sequence[RawRows]) -> None:
     """Refuse parts whose rows differ in shape, or of which some have labels and some have none."""
     first = parts[0]
     for part in parts[1:]:

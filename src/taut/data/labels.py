@@ -5,20 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Shaped
 
-from taut.data.sources.rows import Rows
+from taut.data.sources.raw_rows import RawRows
 from taut.errors import InputError, nearest
 
 __all__ = ["class_names", "label_values"]
 
 
-def class_names(parts: Sequence[Rows]) -> tuple[str, ...] | None:
+def class_names(parts: Sequence[RawRows]) -> tuple[str, ...] | None:
     """The distinct labels of all parts in alphabetical order where they are text, else None."""
     texts = [p.labels for p in parts if p.labels is not None and p.labels.dtype.kind == "U"]
     return tuple(str(c) for c in np.unique(np.concatenate(texts))) if texts else None
 
 
 def label_values(
-    rows: Rows, classes: Sequence[str] | None, dtype: str
+    rows: RawRows, classes: Sequence[str] | None, dtype: str
 ) -> Shaped[np.ndarray, " N"] | None:
     """Labels as int32 (whole numbers, positions in `classes`) or `dtype` (real numbers).
 

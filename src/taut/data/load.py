@@ -22,7 +22,7 @@ from taut.data.load_streamed import load_streamed, refuse_too_large, stays_on_di
 from taut.data.missing import Missing, check_missing, without_missing
 from taut.data.options import DataOptions
 from taut.data.schema import Kind, Schema
-from taut.data.sources import Request, Rows, read_source, source_name
+from taut.data.sources import RawRows, Request, read_source, source_name
 from taut.data.split import DEFAULT_SPLIT, split_rows
 from taut.data.standardize import constant_note, moments_of, refuse_rounding, shift_and_scale
 from taut.data.streams import check_seed
@@ -231,11 +231,11 @@ def _plan(
     return [(0, train), (0, validation), (0, test)]
 
 
-def _kind(rows: Rows) -> Kind:
+def _kind(rows: RawRows) -> Kind:
     return "table" if rows.values.ndim == 2 else "image"
 
 
-def _index(rows: Rows) -> np.ndarray:
+def _index(rows: RawRows) -> np.ndarray:
     return np.arange(len(rows)) if rows.index is None else rows.index
 
 

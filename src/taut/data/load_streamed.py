@@ -24,7 +24,7 @@ from taut.data.options import DataOptions, Streaming
 from taut.data.schema import Kind, Schema
 from taut.data.sources import RowFile, decode_parquet, open_npy, parquet_form, source_name
 from taut.data.sources.files import existing_file
-from taut.data.sources.rows import Request, refuse_columns
+from taut.data.sources.raw_rows import Request, refuse_columns
 from taut.data.split import DEFAULT_SPLIT
 from taut.data.standardize import constant_note, refuse_rounding, shift_and_scale
 from taut.data.streamed import StreamedRows

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Int
 
-from taut.data.sources.rows import Rows
+from taut.data.sources.raw_rows import RawRows
 from taut.errors import InputError, nearest
 
 __all__ = ["Missing", "Tally", "check_missing", "without_missing"]
@@ -40,7 +40,7 @@ class Tally:
         self._bad: list[np.ndarray] = []
         self._places: list[str] = []
 
-    def add(self, rows: Rows) -> Bool[np.ndarray, " N"]:
+    def add(self, rows: RawRows) -> Bool[np.ndarray, " N"]:
         """Count those of some rows; True for the rows that have one."""
         self.num_rows += len(rows)
         label_kind = "i" if rows.labels is None else rows.labels.dtype.kind
@@ -89,7 +89,7 @@ class Tally:
         )
 
 
-def without_missing(rows: Rows, missing: Missing) -> tuple[Rows, tuple[str, ...]]:
+def without_missing(rows: RawRows, missing: Missing) -> tuple[RawRows, tuple[str, ...]]:
     """Rows with every cell present, and a note of how many were dropped.
 
     Raises:
@@ -102,7 +102,7 @@ def without_missing(rows: Rows, missing: Missing) -> tuple[Rows, tuple[str, ...]
     return (rows.select(np.flatnonzero(~bad_rows)) if note else rows), note
 
 
-def _absent(rows: Rows) -> Bool[np.ndarray, "N D"]:
+def _absent(rows: RawRows) -> Bool[np.ndarray, "N D"]:
     """True at missing cells, (N, cells + 1), the last for the label."""
     labels = np.zeros(len(rows), dtype=bool)
     if rows.labels is not None and rows.labels.dtype.kind == "f":
@@ -113,7 +113,7 @@ def _absent(rows: Rows) -> Bool[np.ndarray, "N D"]:
     return np.concatenate([cells, labels[:, None]], axis=1)
 
 
-def _place(rows: Rows, row: int, cell: int) -> str:
+def _place(rows: RawRows, row: int, cell: int) -> str:
     shape = rows.values.shape[1:]
     if cell == int(np.prod(shape)):
         return f"{rows.place(row)}, label '{rows.label_name}'"

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from taut.data.schema import Binarize, Kind, Schema, Support
-from taut.data.sources.rows import Rows
+from taut.data.sources.raw_rows import RawRows
 from taut.errors import InputError
 
 __all__ = [
@@ -58,7 +58,7 @@ class Facts(NamedTuple):
 
 
 def infer_support(
-    parts: Sequence[Rows], kind: Kind, *, wish: str | None = None, intensities: bool = False
+    parts: Sequence[RawRows], kind: Kind, *, wish: str | None = None, intensities: bool = False
 ) -> Inferred:
     """The support of the values of all parts together.
 
@@ -94,7 +94,7 @@ def refuse_unbinarizable(inferred: Inferred, how: Binarize, where: str) -> None:
         )
 
 
-def model_values(rows: Rows, schema: Schema) -> Float[np.ndarray, "..."]:
+def model_values(rows: RawRows, schema: Schema) -> Float[np.ndarray, "..."]:
     """The rows as a schema holds them, in its dtype; grey values that are to be binarized stay grey.
 
     Raises:
@@ -143,7 +143,7 @@ def converted(
     return values.astype(schema.dtype, copy=False)
 
 
-def _codes(rows: Rows, top: int) -> np.ndarray:
+def _codes(rows: RawRows, top: int) -> np.ndarray:
     """The grid position of every value, 0..top."""
     values = rows.values
     if values.dtype.kind == "f":
@@ -251,7 +251,7 @@ def merged_facts(facts: Sequence[Facts]) -> Facts:
     )
 
 
-def _refuse(rows: Rows, bad: np.ndarray, expected: str, remedy: str) -> None:
+def _refuse(rows: RawRows, bad: np.ndarray, expected: str, remedy: str) -> None:
     if not bad.any():
         return
     row, *cell = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))

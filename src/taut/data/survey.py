@@ -10,7 +10,7 @@ from jaxtyping import Int64
 
 from taut.data.missing import Missing, Tally
 from taut.data.moments import ColumnMoments
-from taut.data.sources import RowFile, Rows
+from taut.data.sources import RawRows, RowFile
 from taut.data.support import Facts, facts_of, merged_facts
 
 __all__ = ["Survey", "each_part", "survey"]
@@ -69,11 +69,11 @@ def survey(
 
 
 def each_part(file: RowFile, columns: tuple[str, ...] | None = None):
-    """The rows of a file in order, some at a time, as `Rows` that know their numbers."""
+    """The rows of a file in order, some at a time, as `RawRows` that know their numbers."""
     height = max(1, _PART_CELLS // file.size)
     for first in range(0, file.num_rows, height):
         last = min(first + height, file.num_rows)
-        yield Rows(
+        yield RawRows(
             values=file.read(first, last),
             where=file.where,
             columns=columns,
@@ -81,7 +81,7 @@ def each_part(file: RowFile, columns: tuple[str, ...] | None = None):
         )
 
 
-def _among(rows: Rows, sorted_numbers: np.ndarray) -> np.ndarray:
+def _among(rows: RawRows, sorted_numbers: np.ndarray) -> np.ndarray:
     """True for rows whose numbers are among the given ones."""
     assert rows.index is not None
     first = int(rows.index[0])

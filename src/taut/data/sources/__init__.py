@@ -1,15 +1,15 @@
 """Sources: one file each, with a registry of the strings that name them."""
 
 from taut.data.sources.parquet import decode_parquet, parquet_form
+from taut.data.sources.raw_rows import RawRows, Request
 from taut.data.sources.registry import SOURCES, Source, read_source, source_name
 from taut.data.sources.row_file import RowFile, open_npy
-from taut.data.sources.rows import Request, Rows
 
 __all__ = [
     "SOURCES",
+    "RawRows",
     "Request",
     "RowFile",
-    "Rows",
     "Source",
     "decode_parquet",
     "open_npy",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from taut.data.sources.files import existing_file, file_bytes
-from taut.data.sources.rows import Request, Rows, numeric_rows, refuse_columns, take_label
+from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns, take_label
 from taut.errors import InputError, nearest
 
 __all__ = ["choose_array", "read_npy", "read_npz", "split_key"]
@@ -20,7 +20,7 @@ __all__ = ["choose_array", "read_npy", "read_npz", "split_key"]
 _DAMAGED = (EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
-def read_npy(source: str, request: Request) -> tuple[Rows, ...]:
+def read_npy(source: str, request: Request) -> tuple[RawRows, ...]:
     """The one array of a `.npy` file."""
     refuse_columns(request, source)
     content = file_bytes(source)
@@ -29,10 +29,10 @@ def read_npy(source: str, request: Request) -> tuple[Rows, ...]:
         values = np.load(io.BytesIO(content), allow_pickle=False)
     except _DAMAGED as error:
         raise _damaged(source, "npy", error) from error
-    return (Rows(values=numeric_rows(values, source), where=source),)
+    return (RawRows(values=numeric_rows(values, source), where=source),)
 
 
-def read_npz(source: str, request: Request) -> tuple[Rows, ...]:
+def read_npz(source: str, request: Request) -> tuple[RawRows, ...]:
     """One array of a `.npz` file, and another as labels where the request names one."""
     path, key = split_key(source, ".npz")
     file = existing_file(path)
@@ -44,7 +44,7 @@ def read_npz(source: str, request: Request) -> tuple[Rows, ...]:
             names = list(archive.files)
             if key is None and {"data", "shape", "format"} <= set(names):
                 refuse_columns(request, source)
-                return (Rows(values=numeric_rows(_dense(file), source), where=source),)
+                return (RawRows(values=numeric_rows(_dense(file), source), where=source),)
             chosen, label = choose_array(names, key, request, path)
             values, labels = archive[chosen], archive[label] if label else None
     except InputError:
@@ -54,7 +54,7 @@ def read_npz(source: str, request: Request) -> tuple[Rows, ...]:
     values = numeric_rows(values, f"{path}:{chosen}")
     if labels is not None:
         labels = take_label(labels, len(values), f"{path}:{label}")
-    return (Rows(values=values, where=f"{path}:{chosen}", labels=labels, label_name=label),)
+    return (RawRows(values=values, where=f"{path}:{chosen}", labels=labels, label_name=label),)
 
 
 def split_key(source: str, ending: str) -> tuple[str, str | None]:

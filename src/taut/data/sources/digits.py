@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from taut.data.sources.rows import Request, Rows, refuse_columns
+from taut.data.sources.raw_rows import RawRows, Request, refuse_columns
 
 __all__ = ["read_digits"]
 
 _FILE = Path("datasets", "data", "digits.csv.gz")
 
 
-def read_digits(source: str, request: Request) -> tuple[Rows, ...]:
+def read_digits(source: str, request: Request) -> tuple[RawRows, ...]:
     """All rows in one part, with the digit as label."""
     refuse_columns(request, source, labels=["digit"])
     images, digits = _images_and_digits()
     return (
-        Rows(
+        RawRows(
             values=images.astype(np.int32),
             where=source,
             labels=digits.astype(np.int64),

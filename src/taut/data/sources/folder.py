@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from taut.data.sources.rows import Request, Rows, refuse_columns
+from taut.data.sources.raw_rows import RawRows, Request, refuse_columns
 from taut.errors import InputError
 
 __all__ = ["read_folder"]
@@ -18,7 +18,7 @@ _MODES = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"}
 _NAMES = {"L": "grey", "RGB": "colour"}
 
 
-def read_folder(source: str, request: Request) -> tuple[Rows, ...]:
+def read_folder(source: str, request: Request) -> tuple[RawRows, ...]:
     """All images in one part, labelled by their sub-folder where there are sub-folders.
 
     Raises:
@@ -48,7 +48,7 @@ def read_folder(source: str, request: Request) -> tuple[Rows, ...]:
     others = sum(p.is_file() and not _is_image(p) and p.name[0] != "." for p in folder.rglob("*"))
     notes = (f"{source}: left out {others} files that are neither PNG nor JPEG",) if others else ()
     return (
-        Rows(
+        RawRows(
             values=values,
             where=source,
             labels=labels,

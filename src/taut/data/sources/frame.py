@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from taut.data.sources.rows import Request, Rows, take_label
+from taut.data.sources.raw_rows import RawRows, Request, take_label
 from taut.errors import InputError, nearest
 
 __all__ = ["choose_columns", "frame_rows", "read_frame"]
 
 
-def read_frame(frame: Any, request: Request, where: str) -> Rows:
+def read_frame(frame: Any, request: Request, where: str) -> RawRows:
     """The rows of a data frame in memory.
 
     Raises:
@@ -82,7 +82,7 @@ def choose_columns(
 
 def frame_rows(
     frame: Any, data: Sequence[str], label: str | None, where: str, lines: np.ndarray | None = None
-) -> Rows:
+) -> RawRows:
     """The chosen columns of an eager frame as rows; NaN for nulls.
 
     Raises:
@@ -102,7 +102,7 @@ def frame_rows(
     for i, name in enumerate(data):
         values[:, i] = _numbers(columns[name], whole)
     labels = None if label is None else _label(columns[label], f"{where}, label '{label}'")
-    return Rows(
+    return RawRows(
         values=values,
         where=where,
         columns=tuple(data),

@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 from taut.data.sources.files import file_bytes
-from taut.data.sources.rows import Request, Rows, numeric_rows, refuse_columns
+from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns
 from taut.errors import InputError
 
 __all__ = ["is_idx", "read_idx", "read_idx_file"]
@@ -24,10 +24,10 @@ def is_idx(source: str) -> bool:
     return re.search(r"idx\d-[a-z]+(\.gz)?$", source.lower()) is not None
 
 
-def read_idx_file(source: str, request: Request) -> tuple[Rows, ...]:
+def read_idx_file(source: str, request: Request) -> tuple[RawRows, ...]:
     """The rows of one IDX file, without labels."""
     refuse_columns(request, source)
-    return (Rows(values=numeric_rows(read_idx(source), source), where=source),)
+    return (RawRows(values=numeric_rows(read_idx(source), source), where=source),)
 
 
 def read_idx(path: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from taut.data.sources.arrays import choose_array, split_key
 from taut.data.sources.files import existing_file, file_bytes
-from taut.data.sources.rows import Request, Rows, numeric_rows, take_label
+from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, take_label
 from taut.errors import InputError
 
 __all__ = ["is_matlab", "read_matlab"]
@@ -28,7 +28,7 @@ def is_matlab(source: str) -> bool:
     return path.lower().endswith(".mat")
 
 
-def read_matlab(source: str, request: Request) -> tuple[Rows, ...]:
+def read_matlab(source: str, request: Request) -> tuple[RawRows, ...]:
     """One numeric array of the file, and another as labels where the request names one.
 
     Raises:
@@ -41,7 +41,7 @@ def read_matlab(source: str, request: Request) -> tuple[Rows, ...]:
     chosen, label = choose_array(list(arrays), key, request, path)
     values = numeric_rows(arrays[chosen], f"{path}:{chosen}")
     labels = None if label is None else take_label(arrays[label], len(values), f"{path}:{label}")
-    return (Rows(values=values, where=f"{path}:{chosen}", labels=labels, label_name=label),)
+    return (RawRows(values=values, where=f"{path}:{chosen}", labels=labels, label_name=label),)
 
 
 def _loaded(content: bytes, path: str) -> dict:

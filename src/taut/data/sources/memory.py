@@ -3,13 +3,13 @@
 from typing import Any
 
 from taut.data.sources.frame import read_frame
-from taut.data.sources.rows import Request, Rows, numeric_rows, refuse_columns
+from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns
 from taut.errors import InputError
 
 __all__ = ["read_memory"]
 
 
-def read_memory(source: Any, request: Request) -> tuple[Rows, ...]:
+def read_memory(source: Any, request: Request) -> tuple[RawRows, ...]:
     """One part for an array or a data frame, three for a tuple of three.
 
     Raises:
@@ -26,7 +26,7 @@ def read_memory(source: Any, request: Request) -> tuple[Rows, ...]:
     return (_one(source, request, ""),)
 
 
-def _one(source: Any, request: Request, where: str) -> Rows:
+def _one(source: Any, request: Request, where: str) -> RawRows:
     import narwhals as nw
 
     if nw.dependencies.is_into_dataframe(source) or nw.dependencies.is_polars_lazyframe(source):
@@ -34,7 +34,7 @@ def _one(source: Any, request: Request, where: str) -> Rows:
     if hasattr(source, "__array__"):
         where = where or "array"
         refuse_columns(request, where)
-        return Rows(values=numeric_rows(source, where), where=where)
+        return RawRows(values=numeric_rows(source, where), where=where)
     raise InputError(
         "the name of a source, an array, a data frame, or a tuple of three of them",
         f"a {type(source).__name__}",

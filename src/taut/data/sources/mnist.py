@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from taut.data.sources.idx import read_idx
-from taut.data.sources.rows import Request, Rows, numeric_rows, refuse_columns, take_label
+from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns, take_label
 from taut.errors import InputError
 
 __all__ = ["read_mnist"]
 
 
-def read_mnist(source: str, request: Request) -> tuple[Rows, ...]:
+def read_mnist(source: str, request: Request) -> tuple[RawRows, ...]:
     """Two parts: the rows to train and validate on, and the test rows; the digit as label.
 
     Raises:
@@ -32,12 +32,12 @@ def read_mnist(source: str, request: Request) -> tuple[Rows, ...]:
     return tuple(_part(folder, prefix) for prefix in ("train", "t10k"))
 
 
-def _part(folder: Path, prefix: str) -> Rows:
+def _part(folder: Path, prefix: str) -> RawRows:
     images = _find(folder, f"{prefix}-images", "idx3-ubyte")
     labels = _find(folder, f"{prefix}-labels", "idx1-ubyte")
     values = numeric_rows(read_idx(images), images)
     digits = take_label(read_idx(labels), len(values), labels)
-    return Rows(values=values, where=images, labels=digits.astype(np.int32), label_name="digit")
+    return RawRows(values=values, where=images, labels=digits.astype(np.int32), label_name="digit")
 
 
 def _find(folder: Path, stem: str, ending: str) -> str:

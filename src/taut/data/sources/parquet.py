@@ -16,8 +16,8 @@ import numpy as np
 
 from taut.data.sources.files import existing_file
 from taut.data.sources.frame import choose_columns, frame_rows, refuse_text
+from taut.data.sources.raw_rows import RawRows, Request
 from taut.data.sources.row_file import RowFile
-from taut.data.sources.rows import Request, Rows
 from taut.errors import InputError
 
 __all__ = ["decode_parquet", "parquet_form", "read_parquet"]
@@ -26,7 +26,7 @@ _MAGIC = b"PAR1"
 _SLICE_BYTES = 2**27  # decoded at a time; a row group is decoded anew for each slice of it
 
 
-def read_parquet(source: str, request: Request) -> tuple[Rows, ...]:
+def read_parquet(source: str, request: Request) -> tuple[RawRows, ...]:
     """All rows, of the columns that the request leaves.
 
     Raises:

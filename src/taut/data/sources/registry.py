@@ -18,7 +18,7 @@ from taut.data.sources.matlab import is_matlab, read_matlab
 from taut.data.sources.memory import read_memory
 from taut.data.sources.mnist import read_mnist
 from taut.data.sources.parquet import read_parquet
-from taut.data.sources.rows import Request, Rows
+from taut.data.sources.raw_rows import RawRows, Request
 from taut.data.sources.text import EXTENSIONS, read_text
 from taut.errors import InputError
 
@@ -36,10 +36,10 @@ class Source(NamedTuple):
 
     form: str
     accepts: Callable[[str], bool]
-    read: Callable[[str, Request], tuple[Rows, ...]]
+    read: Callable[[str, Request], tuple[RawRows, ...]]
 
 
-def read_source(source: Any, request: Request) -> tuple[Rows, ...]:
+def read_source(source: Any, request: Request) -> tuple[RawRows, ...]:
     """The parts of a source: a string, a path, or data in memory.
 
     Raises:
@@ -68,7 +68,7 @@ def source_name(source: Any) -> str:
     return name or "data"
 
 
-def _read_three(source: str, request: Request) -> tuple[Rows, ...]:
+def _read_three(source: str, request: Request) -> tuple[RawRows, ...]:
     """Train, validation and test rows from three files, the later ones with the first's columns."""
     names = [name.strip() for name in source.split(",")]
     if len(names) != 3 or not all(names):
@@ -78,7 +78,7 @@ def _read_three(source: str, request: Request) -> tuple[Rows, ...]:
             "naming all three, separated by commas",
             where=source,
         )
-    parts: list[Rows] = []
+    parts: list[RawRows] = []
     for name in names:
         if parts and parts[0].columns is not None:
             request = request._replace(drop=(), keep=parts[0].columns)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from taut.data.sources.files import existing_file
-from taut.data.sources.rows import check_form, native
+from taut.data.sources.raw_rows import check_form, native
 from taut.errors import InputError
 
 __all__ = ["RowFile", "open_npy"]

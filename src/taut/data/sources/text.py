@@ -16,7 +16,7 @@ import numpy as np
 
 from taut.data.sources.files import file_bytes
 from taut.data.sources.frame import choose_columns, frame_rows, refuse_text
-from taut.data.sources.rows import Request, Rows
+from taut.data.sources.raw_rows import RawRows, Request
 from taut.errors import InputError
 
 __all__ = ["EXTENSIONS", "MISSING_WORDS", "read_text"]
@@ -34,7 +34,7 @@ class _Table(NamedTuple):
     lines: np.ndarray
 
 
-def read_text(source: str, request: Request) -> tuple[Rows, ...]:
+def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     """The numeric columns of a text table that the request leaves.
 
     Raises:

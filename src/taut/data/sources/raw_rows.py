@@ -1,4 +1,4 @@
-"""`Rows`: what a source hands over, before anything is decided about it.
+"""`RawRows`: what a source hands over, before anything is decided about it.
 
 A source reads numbers and names and refuses what it cannot read. What the numbers mean (their
 support, their grid, which are missing) is the business of the layer above.
@@ -14,8 +14,8 @@ from jaxtyping import Shaped
 from taut.errors import InputError, nearest
 
 __all__ = [
+    "RawRows",
     "Request",
-    "Rows",
     "check_form",
     "native",
     "numeric_rows",
@@ -42,7 +42,7 @@ class Request(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class RawRows:
     """Rows as their source holds them.
 
     Attributes:
@@ -82,7 +82,7 @@ class Rows:
             return f"{text}, column {cell[0]}"
         return f"{text}, pixel ({', '.join(str(c) for c in cell)})"
 
-    def select(self, rows: Shaped[np.ndarray, " M"]) -> "Rows":
+    def select(self, rows: Shaped[np.ndarray, " M"]) -> "RawRows":
         """Some of the rows, which keep their numbers."""
         index = np.arange(len(self)) if self.index is None else self.index
         return replace(
