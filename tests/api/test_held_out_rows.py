@@ -15,7 +15,7 @@ from taut.data import Data, StreamedRows, load_data
 from taut.data import load as load_module
 
 ROWS = np.random.default_rng(0).normal(5.0, 2.0, size=(120, 3))
-SMALL: dict[str, Any] = {"epochs": 1, "num_particles": 2, "batch_size": 32}
+SMALL: dict[str, Any] = {"epochs": 1, "evidence_particles": 2, "batch_size": 32}
 
 
 def _fit(source: Any) -> taut.Fit:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.audit.code_use import code_use
-from taut.bounds import AbstractBound
 from taut.core import Datum, Estimate, as_key, host_seed
 from taut.core.provenance import device, versions
 from taut.data import Data, RowSource, StreamedRows, steps_per_epoch
@@ -23,12 +22,11 @@ from taut.evidence import BASELINE_ROWS, expected_bound
 from taut.evidence.measuring import measure
 from taut.fitted import Fit
 from taut.fitted.facts import ChosenGradient, FitFacts, RowCounts
-from taut.gradients import AbstractEstimator
 from taut.guides import QuantizedPair
-from taut.inference import AbstractAmortized, Problem, departures
+from taut.inference import Problem, departures
 from taut.inference.amortized import averaged
 from taut.inference.amortized.check import check_rows, check_step
-from taut.recipe import Recipe
+from taut.recipe import Recipe, completed
 from taut.runs import save_checkpoint
 from taut.training import (
     Loop,
@@ -59,7 +57,7 @@ def fit_amortized(
     progress: Callable[[Any], None] | None,
 ) -> Fit:
     """Run a recipe whose inference goes over batches; arguments and errors as of `taut.fit`."""
-    inference, bound, gradient, why = _chosen(recipe)
+    inference, bound, gradient, why = completed(recipe)
     training, storage = recipe.training, recipe.training.storage
     with jax.enable_x64(storage == "float64"):
         architecture, reasons = recipe.model.resolved(data.schema)
@@ -178,27 +176,6 @@ def fit_amortized(
         result.save_model(run)
         run.write_summary(estimates, facts.to_dict())
     return result
-
-
-class _Chosen(NamedTuple):
-    """The choices of a recipe with those that it leaves open, and why the gradient is what it is."""
-
-    inference: AbstractAmortized
-    bound: AbstractBound
-    gradient: AbstractEstimator | None
-    why: str | None
-
-
-def _chosen(recipe: Recipe) -> _Chosen:
-    """The choices of a recipe, which go together."""
-    inference, model = recipe.inference, recipe.model
-    assert isinstance(inference, AbstractAmortized)  # as the caller has it
-    inference.check(model, recipe.bound, recipe.gradient)
-    bound = recipe.bound or inference.default_bound(model)
-    gradient, why = recipe.gradient, None
-    if gradient is None and inference.takes_gradient:
-        gradient, why = model.gradient(bound)
-    return _Chosen(inference, bound, gradient, why)
 
 
 def _loop(training: TrainingOptions, num_rows: int, seed: int) -> Loop:

@@ -3,11 +3,13 @@
 All take a pair and arrays of rows or latents with a leading axis; they are differentiable and jitted.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, InputError, as_proposal
 
@@ -15,8 +17,12 @@ __all__ = ["decode", "encode", "interpolate", "reconstruct", "sample"]
 
 
 @eqx.filter_jit
-def encode(pair: AbstractPair, x: Float[Array | np.ndarray, "N ..."]) -> Float[Array, "N d"]:
-    """Mean of q(z | x) of each row.
+def encode(
+    pair: AbstractPair,
+    x: Float[Array | np.ndarray, "N ..."],
+    index: Int[Array, " N"] | None = None,
+) -> Float[Array, "N d"]:
+    """Mean of q(z | x) of each row; `index` numbers them for a guide that goes by numbers.
 
     Where the mean has no closed form it is the point that the proposal names (`center`): the image of
     the base's mean under a flow, the means of a ladder given those of the layers above, one path from a
@@ -24,7 +30,10 @@ def encode(pair: AbstractPair, x: Float[Array | np.ndarray, "N ..."]) -> Float[A
     """
     model, guide = pair.bind()
 
-    return jax.vmap(lambda row: model.code(as_proposal(guide(Datum(row))).center()))(x)
+    def one(row: Any, number: Any) -> Float[Array, " d"]:
+        return model.code(as_proposal(guide(Datum(row, index=number))).center())
+
+    return jax.vmap(one)(x, index)
 
 
 @eqx.filter_jit
@@ -34,15 +43,19 @@ def decode(pair: AbstractPair, z: Float[Array, "N d"]) -> Float[Array, "N ..."]:
     return jax.vmap(model.mean)(z)
 
 
-def reconstruct(pair: AbstractPair, x: Float[Array | np.ndarray, "N ..."]) -> Float[Array, "N ..."]:
+def reconstruct(
+    pair: AbstractPair,
+    x: Float[Array | np.ndarray, "N ..."],
+    index: Int[Array, " N"] | None = None,
+) -> Float[Array, "N ..."]:
     """`decode` of `encode`."""
-    return decode(pair, encode(pair, x))
+    return decode(pair, encode(pair, x, index))
 
 
 def interpolate(
     pair: AbstractPair,
-    first: Float[Array | np.ndarray, "..."],
-    second: Float[Array | np.ndarray, "..."],
+    ends: Float[Array | np.ndarray, "2 ..."],
+    index: Int[Array, " 2"] | None = None,
     *,
     num_steps: int,
 ) -> Float[Array, "S ..."]:
@@ -53,7 +66,7 @@ def interpolate(
     """
     if num_steps < 2:
         raise InputError("at least two steps", f"{num_steps}", "10", where="steps")
-    a, b = (encode(pair, row[None])[0] for row in (first, second))
+    a, b = encode(pair, ends, index)
     return decode(pair, jnp.linspace(a, b, num_steps))
 
 

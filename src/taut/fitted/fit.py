@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
@@ -26,7 +26,8 @@ from taut.evidence.measuring import importance_evidence
 from taut.fitted import coding
 from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum
-from taut.recipe import Recipe
+from taut.inference import AbstractAmortized
+from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
 
 __all__ = ["Fit"]
@@ -71,9 +72,9 @@ class Fit:
     ) -> Estimate:
         """Any bound on given rows, averaged over independent repeats; nats per row."""
         with self._precision():
-            return expected_bound(
-                self.pair, self._rows(rows), bound, key=as_key(key), num_repeats=num_repeats
-            )
+            given = self._rows(rows)
+            pair, draw_key = self._serving(given, as_key(key))
+            return expected_bound(pair, given, bound, key=draw_key, num_repeats=num_repeats)
 
     def evidence(
         self, rows: Any, *, num_particles: int = 1000, method: str = "importance", key: Any = 0
@@ -100,15 +101,16 @@ class Fit:
             )
         estimator = importance_evidence if method == "importance" else EVIDENCE[method]
         with self._precision():
-            return estimator(
-                self.pair, self._rows(rows), key=as_key(key), num_particles=num_particles
-            )
+            given = self._rows(rows)
+            pair, draw_key = self._serving(given, as_key(key))
+            return estimator(pair, given, key=draw_key, num_particles=num_particles)
 
     def encode(self, rows: Any) -> Float[Array, "... d"]:
         """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable; see `coding.encode`."""
         x, single = as_array(rows, self.schema, self.precision)
         with self._precision(x):
-            z = coding.encode(self.pair, x)
+            pair, index = self._encoding(x)
+            z = coding.encode(pair, x, index)
         return z[0] if single else z
 
     def decode(self, z: Float[Array | np.ndarray, "... d"]) -> Float[Array, "..."]:
@@ -122,7 +124,8 @@ class Fit:
         """`decode(encode(rows))`."""
         x, single = as_array(rows, self.schema, self.precision)
         with self._precision(x):
-            mean = coding.reconstruct(self.pair, x)
+            pair, index = self._encoding(x)
+            mean = coding.reconstruct(pair, x, index)
         return mean[0] if single else mean
 
     def sample(self, num_samples: int, *, key: Any = 0, mean: bool = False) -> Array:
@@ -139,7 +142,8 @@ class Fit:
                 where="interpolate",
             )  # fmt: skip
         with self._precision():
-            return coding.interpolate(self.pair, ends[0][0], ends[1][0], num_steps=num_steps)
+            pair, index = self._encoding(np.concatenate(ends))
+            return coding.interpolate(pair, np.concatenate(ends), index, num_steps=num_steps)
 
     def save(self, path: Path | str, *, force: bool = False) -> Path:
         """Write a run folder.
@@ -160,7 +164,26 @@ class Fit:
 
     def save_model(self, run: RunFolder) -> None:
         """Write the model's two files into a run folder."""
-        save_pair(run.path, self.pair, self.architecture, self.schema)
+        save_pair(
+            run.path, self.pair, self.architecture, self.schema,
+            inference=self.recipe.inference, num_rows=self.facts.rows.train,
+        )  # fmt: skip
+
+    def _serving(self, rows: Datum, key: PRNGKeyArray) -> tuple[AbstractPair, PRNGKeyArray]:
+        """The pair whose guide serves the rows, and the key for what is drawn by it."""
+        inference = self.recipe.inference
+        if not isinstance(inference, AbstractAmortized) or inference.claims.serves_unseen:
+            return self.pair, key
+        _, bound, gradient, _ = completed(self.recipe)
+        fit_key, draw_key = jax.random.split(key)
+        return inference.fitted_to(self.pair, rows, bound, gradient, fit_key), draw_key
+
+    def _encoding(self, x: Any) -> tuple[AbstractPair, Any]:
+        """The pair whose guide serves the rows, and their numbers where it goes by them."""
+        if self.recipe.inference.claims.serves_unseen:
+            return self.pair, None
+        index = jnp.arange(len(x), dtype=jnp.int32)
+        return self._serving(Datum(jnp.asarray(x), index=index), as_key(0))[0], index
 
     def _rows(self, rows: Any) -> Datum:
         return as_datum(rows, self.schema, self.precision)

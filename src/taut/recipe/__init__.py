@@ -1,6 +1,7 @@
 """What was asked, as a typed value: `Recipe`, its options under one flat name each, and TOML."""
 
 from taut.recipe.build import flat, recipe_of
+from taut.recipe.completed import Completed, completed
 from taut.recipe.config import read_config, recipe_from
 from taut.recipe.option import Option, choice_docs, shown_default, typed
 from taut.recipe.program import ProgramRecipe
@@ -11,10 +12,12 @@ __all__ = [
     "CHOICES",
     "FORMAT",
     "OPTIONS_OF",
+    "Completed",
     "Option",
     "ProgramRecipe",
     "Recipe",
     "choice_docs",
+    "completed",
     "flat",
     "option_named",
     "options",

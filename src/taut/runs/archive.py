@@ -13,13 +13,15 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from taut.architectures import ARCHITECTURES, RENAMED, AbstractArchitecture
-from taut.core import AbstractPair, InputError, nearest, write_atomically, write_json
+from taut.core import AbstractPair, InputError, chosen, nearest, write_atomically, write_json
 from taut.data import Schema
+from taut.inference import INFERENCES, AbstractAmortized, AbstractInference
 
 __all__ = ["FORMAT", "load_pair", "read_structure", "save_pair"]
 
@@ -27,9 +29,24 @@ FORMAT = 1
 
 
 def save_pair(
-    folder: Path, pair: AbstractPair, architecture: AbstractArchitecture, schema: Schema
+    folder: Path,
+    pair: AbstractPair,
+    architecture: AbstractArchitecture,
+    schema: Schema,
+    *,
+    inference: AbstractInference | None = None,
+    num_rows: int = 0,
 ) -> None:
-    """Write `model.safetensors` and `model.json` into an existing folder, each in one step."""
+    """Write `model.safetensors` and `model.json` into an existing folder, each in one step.
+
+    Arguments:
+        folder: where.
+        pair: its arrays are written.
+        architecture: what made it.
+        schema: the form of a row.
+        inference: what it was fitted by, where that made another pair of it.
+        num_rows: training rows, which a pair may have parameters for.
+    """
     arrays = {name: np.asarray(leaf) for name, leaf in _named(pair)}
     write_atomically(folder / "model.safetensors", lambda file: file.write(save(arrays)))
     precision = next((str(a.dtype) for a in arrays.values() if a.dtype.kind == "f"), "float32")
@@ -40,6 +57,8 @@ def save_pair(
             "architecture": architecture.to_dict(),
             "schema": schema.to_dict(),
             "precision": precision,
+            "inference": None if inference is None else inference.to_dict(),
+            "num_rows": num_rows,
         },
     )
 
@@ -89,7 +108,7 @@ def load_pair(
     architecture = like or _architecture(content["architecture"], folder)
     schema = Schema.from_dict(content["schema"])
     with jax.enable_x64(content["precision"] == "float64"):
-        skeleton = eqx.filter_eval_shape(lambda: architecture.init(schema, jax.random.key(0)))
+        skeleton = eqx.filter_eval_shape(lambda: _made(architecture, schema, content))
     path = Path(folder) / "model.safetensors"
     try:
         arrays = load_file(path)
@@ -113,6 +132,19 @@ def load_pair(
     flat, tree = jax.tree_util.tree_flatten_with_path(skeleton)
     leaves = [arrays[jax.tree_util.keystr(p)] if _is_array(leaf) else leaf for p, leaf in flat]
     return jax.tree.unflatten(tree, leaves), architecture, schema
+
+
+def _made(
+    architecture: AbstractArchitecture, schema: Schema, content: dict[str, Any]
+) -> AbstractPair:
+    """The pair as its inference needs it, before any step."""
+    pair_key, made_key = jax.random.split(jax.random.key(0))
+    pair = architecture.init(schema, pair_key)
+    inference = content.get("inference") and chosen(INFERENCES, content["inference"], "inference")
+    if isinstance(inference, AbstractAmortized):
+        numbers = jnp.arange(content["num_rows"], dtype=jnp.int32)
+        return inference.pair(pair, numbers, made_key)
+    return pair
 
 
 def _architecture(content: dict[str, Any], folder: Path) -> AbstractArchitecture:

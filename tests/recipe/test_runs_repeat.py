@@ -1,0 +1,148 @@
+"""A run is repeated by its config.toml and goes on after it was stopped, with the same bytes, whoever made it.
+
+Over all architectures and all inferences that serve them; each is made by one door and repeated by the
+other.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import taut
+from taut.architectures import ARCHITECTURES
+from taut.cli.main import main
+from taut.core import InputError
+from taut.inference import INFERENCES, AbstractExact
+from taut.recipe import recipe_from, recipe_of
+from taut.runs import read_toml
+from taut.training import loop
+
+SMALL = {
+    "vae": {"latent_dim": 2, "hidden": (3,)},
+    "flow": {"layers": "dequantize,logit,affine-coupling:2", "hidden": (3,)},
+    "ladder": {"latent_dims": (2, 1), "hidden": (3, 2)},
+    "discrete": {"latents": "bernoulli:3"},
+    "mixture-vae": {"components": 2, "latent_dim": 1, "hidden": (3,)},
+    "vq": {"latents": "2x3", "code_dim": 2, "hidden": (3,)},
+    "gmm": {"components": 2},
+    "lca": {"components": 2},
+    "ppca": {"components": 1},
+    "fa": {"components": 1},
+}
+OF_INFERENCE = {
+    "variational-em": {"alternation": "aggressive", "stall_window": 1, "information_every": 1},
+    "semi-amortized": {"refine_steps": 2},
+    "per-datum": {"unseen_row_steps": 3},
+    "em": {"restarts": 2, "max_iterations": 5},
+    "online-em": {"restarts": 1, "em_batch_size": 20, "max_iterations": 5},
+}
+TRAINING = {
+    "epochs": 3, "batch_size": 16, "checkpoint_every": 2, "validate_every": 2, "ema": 0.9,
+    "clip_norm": 1.0, "evidence_particles": 4,
+}  # fmt: skip
+
+
+def _served() -> list[tuple[str, str]]:
+    """The pairs that the inferences themselves say they serve."""
+    found = []
+    for model, small in SMALL.items():
+        for inference in INFERENCES:
+            recipe = recipe_of({"model": model, "inference": inference, **small})
+            try:
+                recipe.inference.check(recipe.model, recipe.bound, None)
+            except InputError:
+                continue
+            found.append((model, inference))
+    return found
+
+
+SERVED = _served()
+
+
+def test_every_architecture_and_every_inference_is_here():
+    assert SMALL.keys() == ARCHITECTURES.keys()
+    assert {model for model, _ in SERVED} == set(ARCHITECTURES)
+    assert {inference for _, inference in SERVED} == set(INFERENCES)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    """Binary rows, or whole numbers as reals for the models of reals."""
+    folder = tmp_path_factory.mktemp("rows")
+    draw = np.random.default_rng(0)
+    np.save(folder / "bits.npy", (draw.random((60, 4)) < 0.4).astype(np.float32))
+    np.save(folder / "reals.npy", draw.normal(size=(60, 4)))
+    return folder
+
+
+def _source(folder: Path, model: str) -> str:
+    return str(folder / ("reals.npy" if model in ("gmm", "ppca", "fa") else "bits.npy"))
+
+
+def _options(model: str, inference: str) -> dict:
+    return {
+        "model": model,
+        "inference": inference,
+        **SMALL[model],
+        **OF_INFERENCE.get(inference, {}),
+    }
+
+
+def _flags(options: dict) -> list[str]:
+    words = []
+    for name, value in options.items():
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        words += [f"--{name.replace('_', '-')}", text]
+    return words
+
+
+def _bytes(run: Path) -> bytes:
+    return (run / "model.safetensors").read_bytes()
+
+
+class Killed(BaseException):
+    """What no handler of a run catches."""
+
+
+@pytest.mark.parametrize(("model", "inference"), SERVED)
+def test_a_run_is_repeated_and_resumed_by_the_other_door(
+    model, inference, source, tmp_path, monkeypatch, capsys
+):
+    options = {**_options(model, inference), **TRAINING, "seed": 3, "split_seed": 5}
+    rows = _source(source, model)
+    assert main(["fit", rows, *_flags(options), "--out", str(tmp_path / "shell")]) == 0
+    key = options.pop("seed")
+    try:
+        fitted = taut.fit(rows, key=key, out=tmp_path / "python", **options)
+    except InputError as error:
+        raise AssertionError("one door refuses what the other takes") from error
+    assert _bytes(tmp_path / "python") == _bytes(tmp_path / "shell")
+    asked = read_toml(tmp_path / "python" / "config.toml")
+    assert asked == read_toml(tmp_path / "shell" / "config.toml")
+    assert recipe_from(asked).to_dict() == fitted.recipe.to_dict()
+    again = ["fit", "--config", str(tmp_path / "python" / "config.toml")]
+    assert main([*again, "--out", str(tmp_path / "again")]) == 0
+    assert _bytes(tmp_path / "again") == _bytes(tmp_path / "python")
+    loaded = taut.load(tmp_path / "shell")
+    assert {n: str(e) for n, e in loaded.estimates.items()} == {
+        n: str(e) for n, e in fitted.estimates.items()
+    }
+    np.testing.assert_array_equal(loaded.sample(3), fitted.sample(3))
+    if issubclass(INFERENCES[inference], AbstractExact):
+        return  # no checkpoints: it is repeated from the start
+
+    judged, count = loop._judged, [0]
+
+    def killed(*arguments):
+        count[0] += 1
+        if count[0] == 3:
+            raise Killed
+        return judged(*arguments)
+
+    monkeypatch.setattr(loop, "_judged", killed)
+    with pytest.raises(Killed):
+        taut.fit(rows, key=key, out=tmp_path / "stopped", **options)
+    monkeypatch.setattr(loop, "_judged", judged)
+    assert main(["resume", str(tmp_path / "stopped")]) == 0
+    assert _bytes(tmp_path / "stopped") == _bytes(tmp_path / "python")
