@@ -8,8 +8,10 @@ import pytest
 
 import taut
 from taut.core import Estimate, InputError, paired_difference
+from taut.data import DataOptions
 from taut.fitted import Fit
 from taut.fitted.facts import FitFacts, RowCounts
+from taut.recipe import Recipe
 
 RNG = np.random.default_rng(2)
 SCHEMA = taut.load_data(RNG.normal(size=(40, 2))).schema
@@ -22,9 +24,9 @@ def _fit(source: str | None = "rows.csv", index: int = 0, **estimates: Estimate)
         name: Estimate.from_rows(RNG.normal(size=4), side="lower", index=index + np.arange(4))
         for name in ("elbo", "log_evidence")
     }
-    settings = {} if source is None else {"data": source}
+    recipe = Recipe(data=DataOptions(source=source))
     pair = architecture.init(SCHEMA, jax.random.key(0))
-    return Fit(pair, architecture, SCHEMA, FACTS, settings, (), {**made, **estimates})
+    return Fit(pair, architecture, SCHEMA, FACTS, recipe, (), {**made, **estimates})
 
 
 def test_differences_are_paired_whether_in_memory_or_on_disk(tmp_path):

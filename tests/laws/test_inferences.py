@@ -21,7 +21,7 @@ from inference_problems import (
     best,
     problem,
 )
-from nodes import mean_evidence, run, tabled_data
+from nodes import mean_evidence, run, tabled_data, unfitted_ppca
 from registered import concrete_subclasses
 from unchecked import types_unchecked
 
@@ -47,7 +47,7 @@ from taut.inference import (
     compiled_steps,
 )
 from taut.inference.amortized.slots import reach
-from taut.models import LinearGaussian
+from taut.models import ProbabilisticPCA
 from taut.training.blame import blame
 
 every_inference = pytest.mark.parametrize("cls", INFERENCES.values(), ids=INFERENCES.keys())
@@ -71,6 +71,8 @@ def plain(kind: Any) -> bool:
     """Whether a type is one that an option of the command line can have."""
     if typing.get_origin(kind) is typing.Literal:
         return all(isinstance(value, str) for value in typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        return all(plain(part) for part in typing.get_args(kind) if part is not Ellipsis)
     if isinstance(kind, types.UnionType):
         return all(plain(part) for part in typing.get_args(kind))
     return kind in (int, float, bool, str, type(None))
@@ -110,6 +112,8 @@ BAD: list[tuple[type, str, Any]] = [
     (VariationalEM, "most_e_steps", 0),
     (VariationalEM, "information_every", 0),
     (VariationalEM, "information_rows", 1),
+    (EM, "candidates", ()),
+    (EM, "select", "aic"),
     (SemiAmortized, "refine_steps", 0),
     (SemiAmortized, "refine_learning_rate", 0.0),
     (SemiAmortized, "refine_clip", float("nan")),
@@ -200,7 +204,7 @@ def test_combinations_of_em_are_refused():
 
 @pytest.mark.parametrize("cls", [SemiAmortized, PerDatum])
 def test_a_guide_without_a_family_is_refused(cls):
-    pair = Pair(LinearGaussian.init(3, 1, key=jax.random.key(0)), lambda datum: datum)
+    pair = Pair(unfitted_ppca(3, 1, key=jax.random.key(0)), lambda datum: datum)
     with pytest.raises(InputError, match=r"family, got a function\. Try --inference joint"):
         cls().pair(pair, jnp.arange(3), jax.random.key(0))
 
@@ -258,7 +262,7 @@ def test_em_reaches_the_closed_optimum_of_factors(name):
         taut.PPCA(2), load_data((rows.x, rows.x, rows.x), dtype=np.float64), seed=0
     )
     with jax.enable_x64(True):
-        known = mean_evidence(LinearGaussian.maximum_likelihood(rows.x, 2), rows)
+        known = mean_evidence(ProbabilisticPCA.maximum_likelihood(rows.x, 2), rows)
     assert known - 1e-6 < found.train <= known + 1e-9
     assert found.validation.side == "exact"
     assert inference.claims.raises == "evidence"

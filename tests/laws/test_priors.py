@@ -141,7 +141,10 @@ def test_a_flow_has_mass_one_and_its_draws_follow_it():
 
 def test_a_name_makes_a_prior():
     key = jax.random.key(0)
-    assert [la.name for la in make_prior("flow:maf,lu", 3, key=key).chain.layers] == ["maf", "lu"]
+    assert [la.name for la in make_prior("flow:maf,lu", 3, key=key).chain.layers] == [
+        "autoregressive",
+        "lu",
+    ]
     assert len(make_prior("flow", 3, key=key).chain.layers) == 7  # three permutations
     assert make_prior("mixture:7", 3, key=key).means.shape == (7, 3)
     assert make_prior("mixture", 3, key=key).means.shape == (10, 3)

@@ -15,6 +15,7 @@ from taut.core import Estimate
 from taut.fitted import Fit
 from taut.fitted.facts import EMFacts, FitFacts, RowCounts, SelectionPoint
 from taut.gradients.evaluations import Evaluations
+from taut.recipe import Recipe
 from taut.report import figures
 from taut.report.draw_bench import draw_bench
 from taut.report.draw_em import draw_em
@@ -72,7 +73,7 @@ def digits():
         for step in range(4)
     )
     model, _ = taut.VAE(latent_dim=2, hidden=(4,)).resolved(data.schema)
-    return _fit(model, data.schema, history=history, settings={"bound": "renyi"}), data
+    return _fit(model, data.schema, history=history, recipe=Recipe(bound=taut.Renyi())), data
 
 
 def _validation(value: float, error: float) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def test_a_posterior_is_drawn_by_its_own_weights_and_rounds(asked, tmp_path):
     np.testing.assert_array_equal(tail, posterior.weights)
     _, rounds = asked["bound_trace"]
     assert rounds.pop("precision_nats") == 0.1
-    names = {"steps": "num_steps", "won": "stretch"}
+    names = {"steps": "num_steps", "won": "stochastic"}
     for name, shown in rounds.items():
         held = [getattr(part, names.get(name, name)) for part in posterior.trace]
         np.testing.assert_array_equal(shown, held)

@@ -32,7 +32,7 @@ OPTIONS = {
     "validate-every": "40",
     "ema": "0.99",
     "learning-rate-schedule": "cosine",
-    "warmup-steps": "10",
+    "learning-rate-warmup": "10",
     "evidence-particles": "2",
 }
 STEPS = 330  # 1437 training rows, 11 batches an epoch

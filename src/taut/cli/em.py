@@ -19,6 +19,7 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
     """The command, with the options that help shows for these arguments."""
     from taut.architectures import ARCHITECTURES
     from taut.cli.flags import given, options_class
+    from taut.data import can_stream
     from taut.inference import INFERENCES, AbstractExact
     from taut.recipe import options, read_config, recipe_of
 
@@ -79,7 +80,7 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
             from taut.runs import RunFolder
 
             RunFolder.check_free(out, force=force)
-        if asked.get("inference") == "online-em" and source.endswith(".npy"):
+        if asked.get("inference") == "online-em" and can_stream(source):
             asked.setdefault("stream", "yes")
         run_em(source, recipe_of(asked, model="gmm"), out, force=force, json=json)
 
@@ -95,8 +96,6 @@ def run_em(
     from taut.cli.rows import load_source
     from taut.runs import next_run
 
-    if recipe.data.stream == "auto":
-        recipe = replace(recipe, data=replace(recipe.data, stream="no"))
     loaded = load_source(source, recipe)
     recipe = replace(recipe, data=loaded.options)
     folder = out or next_run("runs", f"{loaded.schema.name}-{recipe.model.name}")

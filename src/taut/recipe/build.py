@@ -135,6 +135,11 @@ def _model(wanted: Any, tables: dict[str, _Given]) -> AbstractArchitecture:
             if made.likelihood not in option.owners:
                 raise _unserved(option, "likelihood", made.likelihood)
     values = {field: value for field, (_, value) in of_likelihood.items()}
+    if "library_size" in values and not values.get("library"):
+        raise InputError(
+            "--library with --library-size", "none", "--library, or leaving out --library-size",
+            where="library-size",
+        )  # fmt: skip
     return replace(made, likelihood_options=values)
 
 

@@ -59,7 +59,7 @@ def begin(
     for name in sorted(saved.keys() | given.keys()):
         if saved.get(name) != given.get(name):
             raise InputError(
-                f"{name} = {saved.get(name)}, as the run began", f"{given.get(name)}",
+                f"{_in_words(name)} = {saved.get(name)}, as the run began", f"{given.get(name)}",
                 "the same options, or a new run", where=str(out),
             )  # fmt: skip
     found = restore_checkpoint(
@@ -74,9 +74,17 @@ def _entries(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested table by dotted names."""
     found: dict[str, Any] = {}
     for name, value in content.items():
-        nested = isinstance(value, Mapping)
-        found |= _entries(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+        if isinstance(value, Mapping):
+            found |= _entries(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
     return found
+
+
+def _in_words(name: str) -> str:
+    """A dotted name as an option: that of a choice, or of the source, is the table's."""
+    table, _, last = name.rpartition(".")
+    return table if last in ("name", "source") else last
 
 
 def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:

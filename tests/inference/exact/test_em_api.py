@@ -179,4 +179,4 @@ def test_more_options_that_cannot_be_used(fit, clusters, answers, table, capsys)
         assert main(["em", str(table), *options]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert errors[0].startswith("taut: covariance: expected --covariance with --model gmm")
-    assert errors[1].startswith("taut: passes: expected --passes with --online")
+    assert errors[1].startswith("taut: passes: expected --passes with --inference online-em")

@@ -10,7 +10,6 @@ from targets import normal_log_prob
 
 import taut
 from taut.core import Estimate, InputError, particles
-from taut.fitted.posterior_files import posterior_facts
 from taut.guides import FlowPosterior
 from taut.inference.posterior import (
     Candidate,
@@ -61,7 +60,7 @@ def test_which_of_both_is_kept_is_said(posterior):
     assert note.startswith("affine-coupling:2 is kept, with ")
     assert "rather than full-rank, with " in note
     assert (posterior.family, posterior.layers) == ("flow", "affine-coupling:2")
-    assert posterior_facts(posterior)["guide"] == "flow affine-coupling:2"
+    assert (posterior.facts.family, posterior.facts.layers) == ("flow", "affine-coupling:2")
 
 
 def test_the_flow_is_a_guide_like_any_other(posterior, float64):

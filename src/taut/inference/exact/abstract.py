@@ -2,8 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
 
 from taut.architectures import FA, GMM, LCA, PPCA, AbstractArchitecture
 from taut.bounds import AbstractBound
@@ -49,7 +49,7 @@ class AbstractExact(AbstractInference):
     max_iterations: int | None = None
     floor: float | None = None
     reg_covar: float = 0.0
-    candidates: tuple[int, ...] | None = field(default=None, metadata={"flag": None})
+    candidates: tuple[int, ...] | None = None
     select: Select = "evidence"
 
     def __post_init__(self):
@@ -65,6 +65,15 @@ class AbstractExact(AbstractInference):
             if value is not None and not value >= 0:
                 where = option.replace("_", "-")
                 raise InputError("a number of at least 0", f"{value}", "1e-6", where=where)
+        if self.candidates is not None and (
+            not self.candidates or len(set(self.candidates)) != len(self.candidates)
+        ):
+            raise InputError(
+                "one or more different numbers", f"{list(self.candidates)}", "1-10",
+                where="candidates",
+            )  # fmt: skip
+        if self.select not in get_args(Select):
+            raise InputError("evidence or bic", repr(self.select), "evidence", where="select")
         if self.floor and self.reg_covar:
             raise InputError(
                 "a floor or a constant on the diagonal", "both", "one of them", where="reg-covar"

@@ -70,11 +70,6 @@ def make_likelihood(
                 _who_takes(option) or (nearest(option, own) if own else "no option: it has none"),
                 where=f"likelihood {name}",
             )
-    if "library_size" in options and not options.get("library"):
-        raise InputError(
-            "--library with --library-size", "none", "--library, or leaving out --library-size",
-            where="library-size",
-        )  # fmt: skip
     if "levels" in accepted:
         if levels is None:
             raise InputError(
