@@ -42,6 +42,11 @@ OF_INFERENCE = {
     "em": {"restarts": 2, "max_iterations": 5},
     "online-em": {"restarts": 1, "em_batch_size": 20, "max_iterations": 5},
 }
+# What only the first step of the gradient shows.
+REFUSED = {
+    ("flow", "wake-sleep"): "a guide that draws at random in every step",
+    ("discrete", "semi-amortized"): "a guide whose draws are differentiable",
+}
 TRAINING = {
     "epochs": 3, "batch_size": 16, "checkpoint_every": 2, "validate_every": 2, "ema": 0.9,
     "clip_norm": 1.0, "evidence_particles": 4,
@@ -76,6 +81,14 @@ def _support(model: str) -> Any:
 
 
 SERVED = _served()
+# Each architecture by its own inference, and each inference on the architecture that it serves first: the
+# other pairs meet no line of the loop, the archive or the recipe that these do not.
+TRIED = [
+    pair
+    for i, pair in enumerate(SERVED)
+    if pair[1] == ARCHITECTURES[pair[0]].default_inference
+    or pair[1] not in {inference for _, inference in SERVED[:i]}
+]
 
 
 def test_every_architecture_and_every_inference_is_here():
@@ -115,12 +128,16 @@ class Killed(BaseException):
     """What no handler of a run catches."""
 
 
-@pytest.mark.parametrize(("model", "inference"), SERVED)
+@pytest.mark.parametrize(("model", "inference"), [*TRIED, *REFUSED])
 def test_a_run_is_repeated_and_resumed_by_the_other_door(
     model, inference, source, tmp_path, monkeypatch
 ):
     options = {**_options(model, inference), **TRAINING, "split_seed": 5}
     rows = _source(source, model)
+    if (model, inference) in REFUSED:
+        with pytest.raises(InputError, match=REFUSED[model, inference]):
+            taut.fit(rows, **options)
+        return
     fitted = taut.fit(rows, key=3, out=tmp_path / "python", **options)
     config = tmp_path / "python" / "config.toml"
     assert recipe_from(read_toml(config)).to_dict() == fitted.recipe.to_dict()

@@ -21,9 +21,15 @@ def announce(
 
     from taut.architectures.passes import density_passes, sampling_passes
 
-    pair = eqx.filter_eval_shape(lambda: model.init(schema, jax.random.key(0)))
-    _say(density_passes(pair, gradient))
-    _say(sampling_passes(pair))
+    notes: list[str | None] = []
+
+    def look() -> None:
+        pair = model.init(schema, jax.random.key(0))
+        notes.extend((density_passes(pair, gradient), sampling_passes(pair)))
+
+    eqx.filter_eval_shape(look)  # the shapes say it all
+    for note in notes:
+        _say(note)
 
 
 def announce_sampling(pair: "AbstractPair") -> None:
