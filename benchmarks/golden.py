@@ -33,7 +33,17 @@ from record import conditions, save_result
 from safetensors.numpy import load_file
 
 # Run, and the reason for which its numbers differ from those of 8b23e30.
-EXPECTED: dict[str, str] = {}
+_COLUMNS = (
+    "independent columns are in closed form for every exact model, to the last digit otherwise"
+)
+EXPECTED: dict[str, str] = {
+    "em/fa": _COLUMNS,
+    "em/gmm": _COLUMNS,
+    "em/lca": _COLUMNS,
+    "em/ppca": _COLUMNS,
+    "em/online": "online EM holds out the rows of a file that a streamed fit holds out",
+    "vae_renyi_flow_guide/run": "the flow of a guide starts from a key that is not the decoder's too",
+}
 
 FILES = ("model", "draws", "rows")
 

@@ -17,6 +17,15 @@ import numpy as np
 
 __all__ = ["RECIPES"]
 
+# Words of the command line before recipes were types; an epoch of the digits here has 7 steps.
+_BEFORE = {
+    "--kl-warmup-steps": ["--kl-warmup"],
+    "7": ["1"],
+    "--learning-rate-warmup": ["--warmup-steps"],
+    "mixture-vae": ["mixed"],
+    "--em-batch-size": ["--batch-size"],
+}
+
 SHORT = ("--evidence-particles", 20, "--batch-size", 200)
 TWICE, ONCE = ("--epochs", 2, *SHORT), ("--epochs", 1, *SHORT)
 
@@ -40,7 +49,7 @@ def vae_elbo(folder: Path) -> None:
     """ELBO with its KL in closed form, warmed up, with free bits; averaged parameters."""
     _command(
         "fit", "digits", *TWICE, "--out", folder / "run", "--latent-dim", 2, "--hidden", 8,
-        "--kl-warmup", 1, "--free-bits", 0.1, "--beta", 0.9, "--ema", 0.9, "--validate-every", 4,
+        "--kl-warmup-steps", 7, "--free-bits", 0.1, "--beta", 0.9, "--ema", 0.9, "--validate-every", 4,
     )  # fmt: skip
 
 
@@ -50,7 +59,7 @@ def vae_iwae_dreg(folder: Path) -> None:
         "fit", "digits", *TWICE, "--out", folder / "run", "--latent-dim", 2, "--hidden", 8,
         "--binarize", "dynamic", "--bound", "iwae", "--num-particles", 3, "--gradient", "dreg",
         "--guide", "full-rank", "--prior", "mixture:3", "--learning-rate-schedule", "cosine",
-        "--warmup-steps", 3, "--clip-norm", 1.0,
+        "--learning-rate-warmup", 3, "--clip-norm", 1.0,
     )  # fmt: skip
 
 
@@ -104,7 +113,7 @@ def ladder(folder: Path) -> None:
     """Two Gaussian layers, one above the other."""
     _command(
         "fit", "digits", *TWICE, "--out", folder / "run", "--model", "ladder",
-        "--latent-dims", "3,2", "--hidden", "8,8", "--kl-warmup", 1,
+        "--latent-dims", "3,2", "--hidden", "8,8", "--kl-warmup-steps", 7,
     )  # fmt: skip
 
 
@@ -126,7 +135,7 @@ def discrete(folder: Path) -> None:
 def mixed(folder: Path) -> None:
     """A class that is summed over, with Gaussian latents."""
     _command(
-        "fit", _table(folder), *TWICE, "--out", folder / "run", "--model", "mixed",
+        "fit", _table(folder), *TWICE, "--out", folder / "run", "--model", "mixture-vae",
         "--components", 3, "--latent-dim", 2, "--hidden", 8,
     )  # fmt: skip
 
@@ -151,7 +160,7 @@ def em(folder: Path) -> None:
     ppca = ("--model", "ppca", "--components", 1)
     _command("em", table, "--out", folder / "ppca", *ppca, "--closed-form")
     _command("em", table, "--out", folder / "fa", "--model", "fa", "--components", 1, *short)
-    online = ("--online", "--batch-size", 60, "--components", 2)
+    online = ("--online", "--em-batch-size", 60, "--components", 2)
     _command("em", table, "--out", folder / "online", "--model", "gmm", *online)
 
 
@@ -189,8 +198,12 @@ RECIPES: dict[str, Callable[[Path], None]] = {
 
 def _command(*arguments: Any) -> None:
     """One command in this process."""
+    from importlib.util import find_spec
+
     from taut.cli.main import main
 
+    if find_spec("taut.recipe") is None:
+        arguments = tuple(word for a in arguments for word in _BEFORE.get(str(a), [a]))
     if code := main([str(a) for a in arguments]):
         sys.exit(code)
 
@@ -199,15 +212,14 @@ def _fit(data: np.ndarray, model: Any, *, out: Path, wake_sleep: str) -> None:
     """`taut.fit`, whose keywords differ between trees."""
     import taut
 
-    known = inspect.signature(taut.fit).parameters
-    particles = "evidence_particles" if "evidence_particles" in known else "num_particles"
-    if "wake_sleep" in known:
-        algorithm: dict[str, Any] = {"wake_sleep": wake_sleep}
-    else:
-        from taut.inference import WakeSleep
-
-        algorithm = {"inference": WakeSleep(phi=wake_sleep)}
-    taut.fit(data, model=model, epochs=2, batch_size=200, out=out, **{particles: 20}, **algorithm)
+    options: dict[str, Any] = {
+        "evidence_particles": 20,
+        "inference": "wake-sleep",
+        "phi": wake_sleep,
+    }
+    if "wake_sleep" in inspect.signature(taut.fit).parameters:
+        options = {"num_particles": 20, "wake_sleep": wake_sleep}
+    taut.fit(data, model=model, epochs=2, batch_size=200, out=out, **options)
 
 
 def _rows(count: int, *, seed: int) -> np.ndarray:
