@@ -16,6 +16,7 @@ L draws cost 2L evaluations of the model and of the guide.
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
@@ -42,7 +43,7 @@ class Concrete(AbstractEstimator):
 
     readers: ClassVar[Mapping[str, Any]] = {"temperature": temperature_of}
 
-    temperature: Temperature = Temperature()
+    temperature: Temperature = eqx.field(default=Temperature(), metadata={"text": float})
 
     def __call__(
         self,

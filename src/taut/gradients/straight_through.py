@@ -41,7 +41,7 @@ class StraightThrough(AbstractEstimator):
     readers: ClassVar[Mapping[str, Any]] = {"temperature": temperature_of}
 
     through: Literal["mean", "relaxed"] = eqx.field(static=True, default="mean")
-    temperature: Temperature = Temperature()
+    temperature: Temperature = eqx.field(default=Temperature(), metadata={"text": float})
 
     def __check_init__(self):
         if self.through not in ("mean", "relaxed"):
