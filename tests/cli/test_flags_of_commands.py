@@ -1,0 +1,236 @@
+"""Every flag of the commands that work on a run arrives at the function that they call.
+
+The functions are recorders: what they are given is compared with what was typed, rows by their values.
+"""
+
+import contextlib
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import taut
+from taut.cli.main import COMMANDS, main
+from taut.fitted import Fit
+
+# Commands that a recipe's options do not reach, with what they need.
+BASES: dict[str, tuple[str, ...]] = {
+    "evaluate": ("RUN",),
+    "sample": ("RUN",),
+    "reconstruct": ("RUN",),
+    "encode": ("RUN",),
+    "interpolate": ("RUN", "1", "3"),
+    "gradients": ("RUN",),
+    "compare": ("RUN", "RUN"),
+    "show": ("RUN",),
+    "resume": ("RUN",),
+}
+_SPLIT = (("--split", "train"), {"rows": "train"})
+_DATA = (("--data", "OTHER"), {"rows": "other"})
+_OUT = (("--out", "OUT"), {"out": True})
+
+# (command, keyword) -> words unlike the default, and what the recorder must then have seen.
+FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
+    "evaluate": {
+        "data": _DATA,
+        "split": _SPLIT,
+        "num_particles": (("--num-particles", "17"), {"num_particles": 17}),
+        "seed": (("--seed", "7"), {"key": 7}),
+    },
+    "sample": {
+        "num_samples": (("--num-samples", "5"), {"count": 5}),
+        "out": _OUT,
+        "mean": (("--mean",), {"mean": True}),
+        "seed": (("--seed", "7"), {"key": 7}),
+    },
+    "reconstruct": {
+        "num_rows": (("--num-rows", "2"), {"rows": "first two"}),
+        "data": _DATA,
+        "split": (("--split", "train", "-n", "99"), {"rows": "train"}),
+        "out": _OUT,
+    },
+    "encode": {"split": _SPLIT, "out": _OUT},
+    "interpolate": {
+        "num_steps": (("--num-steps", "4"), {"num_steps": 4}),
+        "data": (("--data", "OTHER"), {"ends": "other"}),
+        "split": (("--split", "train"), {"ends": "train"}),
+        "out": _OUT,
+    },
+    "gradients": {
+        "bound": (("--bound", "iwae"), {"bound": "iwae"}),
+        "num_particles": (("--num-particles", "7"), {"minted": 7}),
+        "kl": (("--kl", "sampled"), {"kl": "sampled"}),
+        "estimators": (("--estimators", "stl,rloo"), {"estimators": ["stl", "rloo"]}),
+        "rows": (("--rows", "2"), {"rows": "first two"}),
+        "split": (("--split", "train", "--rows", "99"), {"rows": "train"}),
+        "num_repeats": (("--num-repeats", "9"), {"num_repeats": 9}),
+        "seed": (("--seed", "7"), {"seed": 7}),
+    },
+    "compare": {},
+    "show": {},
+    "resume": {},
+}
+CASES = [(command, flag) for command, flags in FLAGS.items() for flag in flags]
+ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)
+OTHER = np.random.default_rng(4).normal(size=(6, 3)).astype(np.float32)
+Call = Callable[..., dict[str, Any]]
+
+
+class Called(Exception):
+    """The recorder was reached, and has nothing to give back."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A finished run on rows that have a name."""
+    folder = tmp_path_factory.mktemp("flags")
+    np.save(folder / "rows.npy", ROWS)
+    np.save(folder / "other.npy", OTHER)
+    model = taut.VAE(latent_dim=2, hidden=(4,))
+    taut.fit(
+        str(folder / "rows.npy"), model=model, epochs=1, evidence_particles=2, out=folder / "run"
+    )
+    return folder / "run"
+
+
+@pytest.fixture
+def call(run, tmp_path, monkeypatch) -> Call:
+    """A command line -> what was called with it."""
+    found: dict[str, Any] = {}
+
+    def array(rows: Any) -> np.ndarray:
+        return np.asarray(rows.x if hasattr(rows, "x") else rows)
+
+    def evaluate(self: Any, rows: Any, **given: Any) -> Any:
+        found.update(given, rows=array(rows))
+        raise Called
+
+    def sample(self: Any, count: int, **given: Any) -> np.ndarray:
+        found.update(given, count=count)
+        return np.zeros((count, 3))
+
+    def reconstruct(self: Any, rows: Any) -> np.ndarray:
+        found["rows"] = array(rows)
+        return np.zeros_like(found["rows"])
+
+    def encode(self: Any, rows: Any) -> np.ndarray:
+        found["rows"] = array(rows)
+        return np.zeros((len(found["rows"]), 2))
+
+    def interpolate(self: Any, *ends: Any, num_steps: int = 10) -> np.ndarray:
+        found.update(ends=np.stack(ends), num_steps=num_steps)
+        return np.zeros((num_steps, 3))
+
+    def bench(
+        pair: Any, rows: Any, bound: Any, *, estimators: Any, key: Any, num_repeats: int
+    ) -> Any:
+        import jax
+
+        found.update(
+            rows=array(rows), bound=bound.name, minted=bound.minted, num_repeats=num_repeats
+        )
+        found.update(
+            kl=getattr(bound, "kl", None), estimators=None if estimators is None else [*estimators]
+        )
+        found["seed"] = int(jax.random.key_data(key)[-1])
+        raise Called
+
+    for function in (evaluate, sample, reconstruct, encode, interpolate):
+        monkeypatch.setattr(Fit, function.__name__, function)
+    monkeypatch.setattr("taut.audit.gradient_bench", bench)
+    names = {"RUN": run, "OTHER": run.parent / "other.npy", "OUT": tmp_path / "out.npy"}
+
+    def record(command: str, *words: str) -> dict[str, Any]:
+        found.clear()
+        typed = [str(names.get(word, word)) for word in (*BASES[command], *words)]
+        with contextlib.suppress(Called):
+            assert main([command, *typed]) == 0
+        return {**found, "out": (tmp_path / "out.npy").is_file()}
+
+    return record
+
+
+@pytest.fixture(scope="module")
+def rows(run) -> dict[str, np.ndarray]:
+    data = taut.load_data(str(run.parent / "rows.npy"))
+    return {
+        "train": data.train.x, "test": data.test.x, "first two": data.test.x[:2], "other": OTHER
+    }  # fmt: skip
+
+
+def _of(command: str) -> Any:
+    module, _, name = COMMANDS[command][0].partition(":")
+    return getattr(__import__(module, fromlist=[name]), name)
+
+
+def test_no_command_and_no_flag_is_left_out():
+    made_of_options = {"fit", "em", "infer"}
+    assert set(FLAGS) == set(BASES) == set(COMMANDS) - made_of_options
+    for command, flags in FLAGS.items():
+        keywords = inspect.signature(_of(command)).parameters.values()
+        named = {p.name for p in keywords if p.kind is p.KEYWORD_ONLY}
+        assert named == {*flags, "json"}, command
+
+
+def _seen(found: dict[str, Any], wanted: dict[str, Any], rows: dict[str, np.ndarray]) -> bool:
+    """Whether a record holds what was typed."""
+    for name, value in wanted.items():
+        if name == "rows":
+            if not np.array_equal(found["rows"], rows[value]):
+                return False
+        elif name == "ends":
+            if not np.array_equal(found["ends"], rows[value][[1, 3]]):
+                return False
+        elif found[name] != value:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(("command", "flag"), CASES, ids=[f"{c}-{f}" for c, f in CASES])
+def test_a_flag_arrives(command, flag, call, rows):
+    words, wanted = FLAGS[command][flag]
+    assert not _seen(call(command), wanted, rows)  # by default it has another value
+    assert _seen(call(command, *words), wanted, rows)
+
+
+def test_rows_are_those_of_the_test_part_where_none_are_named(call, rows):
+    for command in ("evaluate", "encode", "reconstruct", "gradients"):
+        assert np.array_equal(call(command)["rows"], rows["test"]), command
+    assert np.array_equal(call("interpolate")["ends"], rows["test"][[1, 3]])
+    assert np.array_equal(call("encode", "OTHER")["rows"], OTHER)
+
+
+@pytest.mark.parametrize("command", ["sample", "reconstruct", "encode", "interpolate"])
+def test_json_names_what_was_written(command, call, tmp_path, capsys):
+    call(command, "--out", "OUT", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["out"] == str(tmp_path / "out.npy")
+    assert found["count"] == len(np.load(found["out"]))
+
+
+@pytest.mark.parametrize("command", ["show", "resume", "compare"])
+def test_json_holds_the_numbers_of_the_run(command, call, run, capsys):
+    call(command, "--json")
+    printed = json.loads(capsys.readouterr().out)
+    summary = json.loads((run / "summary.json").read_text())
+    if command == "compare":
+        assert {e["value"] for e in printed["differences"].values()} == {0.0}
+        assert set(printed["differences"]) <= set(summary["estimates"])
+        return
+    assert printed["estimates"] == summary["estimates"]
+    assert printed["facts"] == summary["facts"]
+
+
+def test_a_flag_that_is_dropped_is_caught(call, rows, monkeypatch):
+    """The law, given an `evaluate` that forgets its seed and a `reconstruct` of other rows."""
+    recorded = Fit.evaluate
+    monkeypatch.setattr(Fit, "evaluate", lambda s, r, *, key, **k: recorded(s, r, key=0, **k))
+    with pytest.raises(AssertionError):
+        test_a_flag_arrives("evaluate", "seed", call, rows)
+    monkeypatch.setattr("taut.cli.explore.rows_of", lambda *_, **__: taut.load_data(ROWS).test)
+    with pytest.raises(AssertionError):
+        test_a_flag_arrives("reconstruct", "split", call, rows)
