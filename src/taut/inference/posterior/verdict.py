@@ -96,10 +96,10 @@ def judge(
             "proper priors, another parametrization, or a larger precision in nats",
         )
     measured = f"k-hat {khat:.2f}, {'above' if khat > threshold else 'below'} {threshold:.2f}"
+    if math.isnan(khat):
+        measured = "k-hat could not be fitted"
     effective = f"{ess:.0f} effective draws"
     if not reliable(khat, threshold, largest) or ess < _LEAST_ESS:
-        if math.isnan(khat):
-            measured = "k-hat could not be fitted"
         return Verdict(DOUBT, (measured, effective), better)
     others = sum(b < _SIMILAR_MASS and far > _SEPARATE for b, far in separate)
     if others:

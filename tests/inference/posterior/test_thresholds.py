@@ -1,0 +1,296 @@
+"""Thresholds that turn numbers into words: both sides of each, and ties, by tables.
+
+Every constant of the verdict, moved by a twentieth either way, must make its table fail.
+"""
+
+import math
+import sys
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from taut.evidence import PosteriorMoments, khat_threshold
+from taut.inference.posterior import sample_average, verdict
+from taut.inference.posterior.averaged_sgd import averaged_sgd
+from taut.inference.posterior.guide_choice import choose_guide
+from taut.inference.posterior.optimum import Optimum
+from taut.inference.posterior.sample_average import (
+    AbstractSampleAverageFamily,
+    sample_average_approximation,
+)
+from taut.inference.posterior.verdict import BELIEVE, DOUBT, RESAMPLE, judge, reliable
+from taut.inference.posterior.weighted_draws import WeightedDraws, more_even
+
+# ---- the verdict -----------------------------------------------------------------------------------
+
+
+def _moments(mean: float, sd: float) -> PosteriorMoments:
+    """Two coordinates, of which the first does not move at all."""
+    nothing = np.zeros(2)
+    return PosteriorMoments(
+        np.asarray([5.0, mean]), nothing, np.asarray([0.0, sd]), nothing,
+        np.zeros((2, 1)), np.zeros((2, 1)), np.asarray([0.5]),
+    )  # fmt: skip
+
+
+USUAL: dict[str, Any] = {
+    "guide": "full-rank", "converged": True, "precision_nats": 0.1, "separate": (), "khat": 0.2,
+    "threshold": 0.7, "largest": 5.0, "ess": 500.0, "raw": (0.0, 1.0),
+}  # fmt: skip
+# What differs from the usual -> verdict, and a word of its reason.
+VERDICTS: list[tuple[dict[str, Any], str, str]] = [
+    ({}, BELIEVE, "k-hat 0.20, below 0.70"),
+    ({"converged": False}, DOUBT, "may still rise by more than 0.1 nats"),
+    ({"converged": False, "ess": 1.0, "khat": 2.0, "largest": 99.0}, DOUBT, "may still rise"),
+    # k-hat above the threshold, where some draw weighs more than ten times the mean
+    ({"khat": 0.7, "largest": 99.0}, BELIEVE, "k-hat 0.70, below 0.70"),
+    ({"khat": 0.71, "largest": 10.1}, DOUBT, "k-hat 0.71, above 0.70"),
+    ({"khat": 0.71, "largest": 10.0}, BELIEVE, "k-hat 0.71, above 0.70"),
+    ({"khat": 0.71, "largest": 9.9}, BELIEVE, "above 0.70"),
+    ({"khat": math.nan, "largest": 10.1}, DOUBT, "k-hat could not be fitted"),
+    ({"khat": math.nan, "largest": 9.9}, BELIEVE, "k-hat could not be fitted"),
+    ({"khat": math.inf, "largest": 99.0}, DOUBT, "above 0.70"),
+    ({"khat": -math.inf}, BELIEVE, "below 0.70"),
+    # effective draws
+    ({"ess": 100.0}, BELIEVE, "100 effective draws"),
+    ({"ess": 99.9}, DOUBT, "effective draws"),
+    # another optimum of similar mass: less than 3 nats below and more than 2 sd away
+    ({"separate": ((2.9, 2.1),)}, DOUBT, "1 of 2 starts ended in another optimum"),
+    ({"separate": ((3.0, 9.0),)}, BELIEVE, "effective"),
+    ({"separate": ((3.1, 9.0),)}, BELIEVE, "effective"),
+    ({"separate": ((0.0, 2.0),)}, BELIEVE, "effective"),
+    ({"separate": ((0.0, 1.9),)}, BELIEVE, "effective"),
+    ({"separate": ((0.0, 9.0), (1.0, 0.1), (-1.0, 3.0))}, DOUBT, "2 of 4 starts"),
+    ({"separate": ((0.0, 9.0),), "ess": 9.0}, DOUBT, "9 effective draws"),
+    # how far the guide's moments are from the resampled ones
+    ({"raw": (0.1, 1.0)}, BELIEVE, "within 0.10 sd"),
+    ({"raw": (-0.1, 1.0)}, BELIEVE, "within 0.10 sd"),
+    ({"raw": (0.1001, 1.0)}, RESAMPLE, "within 0.10 sd"),
+    ({"raw": (-0.2, 1.0)}, RESAMPLE, "within 0.20 sd"),
+    ({"raw": (0.0, 1.149)}, BELIEVE, "sds within 15 %"),
+    ({"raw": (0.0, 1.151)}, RESAMPLE, "sds within 15 %"),
+    ({"raw": (0.0, 0.851)}, BELIEVE, "sds within 15 %"),
+    ({"raw": (0.0, 0.849)}, RESAMPLE, "sds within 15 %"),
+]  # fmt: skip
+
+
+def _judged(changed: dict[str, Any]) -> verdict.Verdict:
+    given = {**USUAL, **changed}
+    raw = _moments(*given.pop("raw"))
+    return judge(**given, raw=raw, resampled=_moments(0.0, 1.0))
+
+
+@pytest.mark.parametrize(("changed", "wanted", "words"), VERDICTS)
+def test_both_sides_of_every_threshold_of_the_verdict(changed, wanted, words):
+    found = _judged(changed)
+    assert found.verdict == wanted
+    assert any(words in reason for reason in found.reasons)
+    assert bool(found.remedy) == (wanted == DOUBT)
+
+
+@pytest.mark.parametrize("factor", [0.95, 1.05])
+@pytest.mark.parametrize(
+    "constant", ["_LEAST_ESS", "_MEAN", "_SD", "_SIMILAR_MASS", "_HARMLESS", "_SEPARATE"]
+)
+def test_a_constant_of_the_verdict_that_moved_is_caught(constant, factor, monkeypatch):
+    monkeypatch.setattr(verdict, constant, factor * getattr(verdict, constant))
+    assert any(_judged(changed).verdict != wanted for changed, wanted, _ in VERDICTS)
+
+
+def test_the_threshold_of_khat_is_that_of_the_number_of_draws():
+    """min(1 - 1 / log10 K, 0.7); the first is smaller up to 10 ** (10 / 3) = 2154 draws."""
+    assert [khat_threshold(k) for k in (100, 2154, 2155, 10_000)] == [
+        pytest.approx(0.5), pytest.approx(1 - 1 / math.log10(2154)), 0.7, 0.7
+    ]  # fmt: skip
+    assert khat_threshold(10) == khat_threshold(2) == 0.0
+    assert khat_threshold(11) == pytest.approx(1 - 1 / math.log10(11))
+    assert reliable(0.7, 0.7, 1e9)
+    assert not reliable(0.7 + 1e-9, 0.7, 10.0 + 1e-9)
+
+
+def _weighed(ess: float, *, usable: bool = True) -> WeightedDraws:
+    nothing = cast(Any, None)
+    khat, largest = (0.1, 1.0) if usable else (0.9, 50.0)
+    return WeightedDraws(
+        np.zeros((1, 1)), 1, np.ones(1), nothing, nothing, khat, khat, 0.7, largest, ess
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [
+        ((103.0, True), (100.0, True), True),
+        ((102.0, True), (100.0, True), False),  # 1.02 times as many may be chance
+        ((100.0, True), (100.0, True), False),
+        ((1.0, True), (1e4, False), True),
+        ((1e4, False), (1.0, True), False),
+        ((103.0, False), (100.0, False), True),
+    ],
+)
+def test_of_two_guides_the_one_with_more_effective_draws_is_kept(first, second, wanted):
+    assert more_even(*(_weighed(ess, usable=u) for ess, u in (first, second))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("dim", "family", "number"),
+    [(2, "full-rank", 0), (150, "full-rank", 0), (151, "low-rank", 8)],
+)
+def test_the_guide_follows_from_the_number_of_coordinates(dim, family, number):
+    found = choose_guide(None, dim, subsampled=False)
+    assert (found.family, found.number) == (family, number)
+    assert choose_guide(None, dim, subsampled=True).family == "structured"
+
+
+# ---- sample averages stop --------------------------------------------------------------------------
+
+
+class Scripted(AbstractSampleAverageFamily):
+    """A family whose replicates gain what they are told to."""
+
+    def __init__(self, gains: list[float], *, converged: bool = True):
+        self.gains, self.converged, self.asked = iter(gains), converged, 0
+
+    def draws(self, generator: np.random.Generator, size: int) -> Any:
+        return size
+
+    def num_draws(self, size: int) -> int:
+        return size
+
+    def value(self, guide: Any, draws: Any) -> float:
+        return 0.0
+
+    def maximise(self, guide: Any, draws: Any, *, tolerance: float) -> Optimum:
+        self.asked += 1
+        if self.asked == 1:  # the round's own maximum; the replicates start from it
+            return Optimum(guide, 0.0, 0.0, 1, self.converged)
+        return Optimum(guide, 0.0, next(self.gains), 1, True)
+
+    def distance(self, first: Any, second: Any) -> float:
+        return 0.0
+
+    def sample(self, guide: Any, generator: np.random.Generator, count: int) -> Any:
+        raise NotImplementedError
+
+    def log_q(self, guide: Any, z: Any) -> Any:
+        raise NotImplementedError
+
+    def moments(self, guide: Any) -> Any:
+        raise NotImplementedError
+
+    def guide(self, guide: Any) -> Any:
+        raise NotImplementedError
+
+
+def _settled(gains: list[float], precision: float, *, converged: bool = True) -> bool:
+    family = Scripted(gains, converged=converged)
+    generator = np.random.default_rng(0)
+    fit = sample_average_approximation(
+        family, "q", generator, precision_nats=precision, max_draws=1
+    )
+    assert len(fit.rounds) == 1
+    return fit.converged
+
+
+def _upper(gains: list[float]) -> float:
+    """The upper end of a one-sided 95 % interval for the mean of normal gains."""
+    mean, error = np.mean(gains), stats.sem(gains)
+    return float(mean if error == 0 else stats.t.ppf(0.95, len(gains) - 1, mean, error))
+
+
+GAINS = [[0.05] * 4, [0.0, 0.02, 0.03, 0.05], [0.0, 0.0, 0.0, 0.2], [0.3, 0.31, 0.29, 0.3]]
+
+
+@pytest.mark.parametrize("gains", GAINS)
+def test_sample_averages_stop_at_the_gain_with_its_error(gains):
+    upper = _upper(gains)
+    assert _settled(gains, upper * 1.0001)
+    assert not _settled(gains, upper * 0.9999)
+    assert not _settled(gains, upper * 1.0001, converged=False)
+
+
+def test_a_tie_goes_on():
+    assert not _settled([0.25] * 4, 0.25)
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9, 0.975])
+def test_a_rule_without_the_error_is_caught(quantile, monkeypatch):
+    monkeypatch.setattr(sample_average, "_QUANTILE", quantile)
+    with pytest.raises(AssertionError):
+        test_sample_averages_stop_at_the_gain_with_its_error(GAINS[1])
+
+
+# ---- stages of stochastic ascent stop --------------------------------------------------------------
+
+NOISE = np.asarray([-1.5, -0.5, 0.5, 1.5])  # of the replicates of a gain, in units of its error
+NOISE = NOISE / stats.sem(NOISE)
+T = float(stats.t.ppf(0.95, 3))
+
+
+def _stages(gains: list[tuple[float, float]], precision: float = 0.1) -> tuple[Any, list[float]]:
+    """Stages whose gains have these means and errors; the fit, and the step size of each."""
+    values, sizes = [np.zeros(4)], []
+    best = 0
+    for gain, error in gains:
+        values.append(values[best] + gain + error * NOISE)
+        best = len(values) - 1 if gain > 0 else best
+
+    def advance(number: int, size: float) -> int:
+        sizes.append(size)
+        return number + 1
+
+    fit = averaged_sgd(
+        advance, lambda guide: values[guide], start=0, step_size=1.0, precision_nats=precision,
+        num_draws=4, clock=lambda: 0.0,
+    )  # fmt: skip
+    return fit, sizes
+
+
+BIG, SMALL = (0.5, 0.0), (0.05, 0.0)
+UNSURE = (0.05, 0.05 / T * 1.01)  # with its error above the precision, and not above zero
+SURE = (0.05, 0.05 / T * 0.99)
+# Gains of the stages -> how many of them are run, whether they settle, and their step sizes.
+STAGES: list[tuple[list[tuple[float, float]], int, bool, list[float]]] = [
+    ([SMALL, SMALL], 2, True, [1.0, 0.5]),
+    ([BIG, BIG, SMALL, SMALL], 4, True, [1.0, 1.0, 1.0, 0.5]),
+    ([SMALL, BIG, SMALL, SMALL], 4, True, [1.0, 0.5, 0.5, 0.25]),
+    ([SURE, SURE], 2, True, [1.0, 0.5]),
+    ([UNSURE, SMALL, SMALL], 3, True, [1.0, 0.5, 0.25]),
+    ([SMALL, UNSURE, SMALL, SMALL], 4, True, [1.0, 0.5, 0.25, 0.125]),
+    ([(-0.5, 0.0), SMALL], 2, True, [1.0, 0.5]),  # a loss is less than the precision, too
+    ([(0.1, 0.0), SMALL, SMALL], 3, True, [1.0, 1.0, 0.5]),  # a tie goes on
+]
+
+
+@pytest.mark.parametrize(("gains", "count", "settles", "sizes"), STAGES)
+def test_stages_stop_after_two_that_gain_less_than_the_precision(gains, count, settles, sizes):
+    fit, taken = _stages(gains)
+    assert len(fit.rounds) == count == len(taken)
+    assert fit.converged == settles
+    assert taken == sizes
+
+
+def test_a_stage_that_loses_is_not_kept():
+    fit, _ = _stages([BIG, (-1.0, 0.0), SMALL])
+    assert fit.guide == 3
+    fit, _ = _stages([BIG, (-1.0, 0.0), (-1.0, 0.0)])
+    assert (fit.guide, fit.converged) == (1, True)
+    assert fit.elbo.value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("constant", "value"), [("_QUANTILE", 0.5), ("_MOST_STAGES", 1), ("_LEAST_SIZE", 0.6)]
+)
+def test_stages_that_stop_by_another_rule_are_caught(constant, value, monkeypatch):
+    module = sys.modules[averaged_sgd.__module__]  # the package has a function of its name
+    monkeypatch.setattr(module, constant, value)
+
+    def differs(case: Any) -> bool:
+        try:
+            fit, taken = _stages(case[0])
+        except IndexError:  # it asks for more stages than the rule allows
+            return True
+        return (len(fit.rounds), fit.converged, taken) != case[1:]
+
+    assert any(differs(case) for case in STAGES)
