@@ -1,0 +1,69 @@
+"""Which gradient is taken where none is asked for, and what is said of an objective that is no bound."""
+
+from typing import Any
+
+import pytest
+
+from taut.architectures import ARCHITECTURES, VAE, VQ, Discrete
+from taut.bounds import ELBO, IWAE, Renyi
+from taut.gradients import ESTIMATORS, Concrete, Reparameterized
+from taut.inference import INFERENCES, Joint, departures
+from taut.inference.choices import CodebookAverages, WakeSleep
+
+# (latents, bound) -> the estimator, by the number of draws and by the kind of unit
+CHOICES: list[tuple[str, Any, str]] = [
+    ("bernoulli:3", ELBO(), "disarm"),
+    ("bernoulli:3", ELBO(num_draws=2), "rloo"),
+    ("bernoulli:3", ELBO(num_draws=2, free_bits=0.5), "vimco"),
+    ("bernoulli:3", IWAE(num_particles=1), "disarm"),
+    ("bernoulli:3", IWAE(num_particles=2), "vimco"),
+    ("categorical:2x3", ELBO(), "nvil"),
+    ("categorical:2x3", ELBO(num_draws=2), "rloo"),
+    ("categorical:2x3", IWAE(num_particles=2), "vimco"),
+]
+
+
+@pytest.mark.parametrize(("latents", "bound", "wanted"), CHOICES)
+def test_the_gradient_of_discrete_latents_follows_from_the_draws(latents, bound, wanted):
+    found, why = Discrete(latents=latents).gradient(bound)
+    assert found.name == wanted
+    assert why is not None
+    assert "unbiased" in why
+
+
+def test_everything_else_is_reparameterized_without_a_word():
+    for name, cls in ARCHITECTURES.items():
+        if name != "discrete" and cls.default_inference not in ("em", "online-em"):
+            assert cls().gradient(ELBO()) == (Reparameterized(), None)
+
+
+STEPS = 10
+# A bound, a gradient, an inference -> which of the two departures are named after ten steps.
+SAID: list[tuple[Any, Any, Any, Any, set[str]]] = [
+    (VAE(), ELBO(), Reparameterized(), Joint(), set()),
+    (VAE(), ELBO(beta=0.5), Reparameterized(), Joint(), {"objective"}),
+    (VAE(), ELBO(free_bits=0.1), Reparameterized(), Joint(), {"objective"}),
+    (VAE(), ELBO(warmup_steps=STEPS), Reparameterized(), Joint(), set()),
+    (VAE(), ELBO(warmup_steps=STEPS + 1), Reparameterized(), Joint(), {"objective"}),
+    (VAE(), IWAE(warmup_steps=STEPS), Reparameterized(), Joint(), set()),
+    (VAE(), IWAE(warmup_steps=STEPS + 1), Reparameterized(), Joint(), {"objective"}),
+    (VAE(), Renyi(alpha=0.5), Reparameterized(), Joint(), set()),
+    (Discrete(), ELBO(), Concrete(), Joint(), {"gradient"}),
+    (Discrete(), ELBO(beta=2.0), Concrete(), Joint(), {"gradient", "objective"}),
+    (VAE(), ELBO(), None, WakeSleep(), {"objective"}),
+    (VQ(), ELBO(), None, CodebookAverages(), {"objective"}),
+]
+
+
+@pytest.mark.parametrize(("model", "bound", "gradient", "inference", "wanted"), SAID)
+def test_what_was_climbed_is_said_where_it_is_not_the_bound(
+    model, bound, gradient, inference, wanted
+):
+    found = departures(inference, model, bound, gradient, STEPS)
+    assert {name.split()[0] for name in found} == wanted
+    assert all(found.values())
+
+
+def test_every_choice_is_registered():
+    assert {wanted for *_, wanted in CHOICES} <= set(ESTIMATORS)
+    assert {inference.name for *_, inference, _ in SAID} <= set(INFERENCES)
