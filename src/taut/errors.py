@@ -1,19 +1,46 @@
 """Errors in three parts: what was expected, what was got, what to try.
 
-Every message reads as one line, ``where: expected X, got Y. Try Z.``, so that the command line can
-print it as it stands.
+Every message reads as one line, ``where: expected X, got Y. Try Z.``. An option in it is data, a name
+with a value, and where the message is shown it is put into words: `missing="drop-rows"` in Python,
+`--missing drop-rows` on the command line.
 """
 
 import difflib
+import json
+import re
+import shlex
 from collections.abc import Iterable
+from typing import Any, Literal
 
-__all__ = ["InputError", "RunError", "TautError", "nearest"]
+__all__ = ["Door", "InputError", "RunError", "TautError", "nearest", "option"]
+
+Door = Literal["Python", "command line"]
+
+# Control characters around an option in a message: no name, path or number has them.
+_START, _VALUE, _END = "\x02", "\x1f", "\x03"
+_OPTION = re.compile(f"{_START}([^{_VALUE}{_END}]*)(?:{_VALUE}([^{_END}]*))?{_END}")
+_NO_VALUE: Any = object()
+
+
+def option(name: str, value: Any = _NO_VALUE) -> str:
+    """An option inside a part of a message; it may be a piece of an f-string.
+
+    Arguments:
+        name: with underscores, as Python's keyword has it.
+        value: what it is set to: text, a number, true or false, None, several of these, or a number by
+            name; left out where the message is about the option itself ("leaving out ...").
+
+    Returns:
+        text that only `TautError.worded` puts into words.
+    """
+    ending = "" if value is _NO_VALUE else _VALUE + json.dumps(value, default=str)
+    return f"{_START}{name}{ending}{_END}"
 
 
 class TautError(Exception):
     """A failure that says what was expected, what was got, and what to try.
 
-    Abstract: raise `InputError` or `RunError`.
+    Abstract: raise `InputError` or `RunError`. `str` gives the words for Python.
 
     Arguments:
         expected: what would have been right, without a full stop.
@@ -26,8 +53,24 @@ class TautError(Exception):
 
     def __init__(self, expected: str, got: str, remedy: str, *, where: str | None = None):
         self.expected, self.got, self.remedy, self.where = expected, got, remedy, where
-        prefix = f"{where}: " if where else ""
-        super().__init__(f"{prefix}expected {expected}, got {got}. Try {remedy}.")
+        super().__init__(self.worded("Python"))
+
+    def worded(self, door: Door) -> str:
+        """The message as someone reads it who came in by this door.
+
+        Arguments:
+            door: "Python" writes options as keywords, "command line" as flags.
+        """
+        prefix = f"{_worded(self.where, door, bare=True)}: " if self.where else ""
+        return prefix + _worded(self.sentences, door)
+
+    @property
+    def sentences(self) -> str:
+        """The message without its place, its options not yet in words, to be part of another one."""
+        return f"expected {self.expected}, got {self.got}. Try {self.remedy}."
+
+    def __reduce__(self):
+        return _again, (type(self), self.expected, self.got, self.remedy, self.where)
 
 
 class InputError(TautError, ValueError):
@@ -45,3 +88,41 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"'{close[0]}'" if close else ", ".join(known)
+
+
+def _again(kind: type[TautError], expected: str, got: str, remedy: str, where: str | None):
+    return kind(expected, got, remedy, where=where)
+
+
+def _worded(text: str, door: Door, *, bare: bool = False) -> str:
+    """A text with its options in words; `bare` for the place, which is a name alone."""
+
+    def words(found: re.Match) -> str:
+        name = found[1] if door == "Python" else found[1].replace("_", "-")
+        if found[2] is None:
+            return name if bare else f"`{name}`" if door == "Python" else f"--{name}"
+        value = json.loads(found[2])
+        return f"{name}={_keyword(value)}" if door == "Python" else _flag(name, value)
+
+    return _OPTION.sub(words, text)
+
+
+def _keyword(value: Any) -> str:
+    """A value as Python's source has it."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return f"({', '.join(map(_keyword, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_keyword(k)}: {_keyword(v)}' for k, v in value.items())}}}"
+    return repr(value)
+
+
+def _flag(name: str, value: Any) -> str:
+    """An option as it is typed; several values have commas between them, names a colon after them."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    if isinstance(value, dict):
+        value = [f"{key}:{number}" for key, number in value.items()]
+    many = value if isinstance(value, list) else [value]
+    return f"--{name} {shlex.quote(','.join('none' if v is None else str(v) for v in many))}"

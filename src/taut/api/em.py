@@ -10,7 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.api.exact import EMProgress, fit_exact
 from taut.architectures import FA, GMM, LCA, PPCA
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.data import Data, can_stream, load_data
 from taut.fitted import Fit
 from taut.inference import EM, OnlineEM
@@ -81,8 +81,9 @@ def em(
     """
     if online and closed_form:
         raise InputError(
-            "iterations with --online", "a closed form", "leaving out --closed-form",
-            where="closed-form",
+            f"iterations with {option('online', True)}", "a closed form",
+            f"leaving out {option('closed_form')}",
+            where=option("closed_form"),
         )  # fmt: skip
     architecture = GMM() if model is None else model
     numbers = list(component_numbers(components, architecture.components))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures import LCA
-from taut.core import Datum, Estimate, InputError, as_key, host_seed
+from taut.core import Datum, Estimate, InputError, as_key, host_seed, option
 from taut.core.provenance import device, versions
 from taut.data import Data
 from taut.evidence.exact_columns import exact_columns
@@ -73,14 +73,14 @@ def fit_exact(
     if resume:
         raise InputError(
             "a run that keeps checkpoints", "EM, which is repeated from the start",
-            "force=True", where="resume",
+            option("force", True), where="resume",
         )  # fmt: skip
     if out is not None:
         RunFolder.check_free(out, force=force)
     began = time.perf_counter()
     if data.schema.binarize == "dynamic":
         raise InputError(
-            "rows that stay as they are", "--binarize dynamic", "--binarize static",
+            "rows that stay as they are", option("binarize", "dynamic"), option("binarize", "static"),
             where="binarize",
         )  # fmt: skip
     model = _with_levels(model, data)

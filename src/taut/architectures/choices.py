@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from taut.core import Datum, InputError, nearest
+from taut.core import Datum, InputError, nearest, option
 from taut.data import Schema
 from taut.models import Units
 
@@ -15,10 +15,12 @@ __all__ = ["at_least_one", "known", "log_odds_of", "plain", "refuse_users_parts"
 _LEAST_SHARE = 1e-3  # of ones in a column, as in the code of Grathwohl et al. (2018)
 
 
-def at_least_one(value: int, where: str) -> None:
-    """Refuse a number below one."""
+def at_least_one(value: int, name: str) -> None:
+    """Refuse an option below one."""
     if value < 1:
-        raise InputError("a whole number of at least 1", f"{value}", "1 or more", where=where)
+        raise InputError(
+            "a whole number of at least 1", f"{value}", "1 or more", where=option(name)
+        )
 
 
 def known(name: str, registry: Mapping[str, Any], where: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from taut.architectures.abstract import AbstractArchitecture
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.data import Schema
 
 __all__ = ["AbstractClosedForm", "refuse_discrete"]
@@ -35,6 +35,7 @@ def refuse_discrete(schema: Schema, where: str) -> None:
     """Refuse cells that a Gaussian density makes no sense of."""
     if schema.support in ("binary", "categorical"):
         raise InputError(
-            "numbers, which a Gaussian is a density of", f"{schema.support} cells", "--model lca",
+            "numbers, which a Gaussian is a density of", f"{schema.support} cells",
+            option("model", "lca"),
             where=where,
         )  # fmt: skip

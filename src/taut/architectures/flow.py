@@ -27,7 +27,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
 from taut.architectures.choices import at_least_one, known, plain, refuse_users_parts
-from taut.core import AbstractPair, Datum, InputError
+from taut.core import AbstractPair, Datum, InputError, option
 from taut.data import Schema
 from taut.guides import ChainPair
 from taut.models import (
@@ -111,7 +111,8 @@ class Flow(AbstractArchitecture):
         if schema.support == "real" and np.all(x == np.floor(x)) and np.ptp(x) > 0:
             raise InputError(
                 "real numbers, since a density has no upper bound at whole ones",
-                "whole numbers in every cell", f"--layers dequantize,{self.layers}", where=where,
+                "whole numbers in every cell", option("layers", f"dequantize,{self.layers}"),
+                where=where,
             )  # fmt: skip
 
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
@@ -138,7 +139,8 @@ class Flow(AbstractArchitecture):
                 raise InputError(
                     "columns that vary, since a density has no upper bound on a constant",
                     f"the same number in all training rows of column {constant[0]}, counted from 0",
-                    "--drop with that column, or --model vae", where="layers",
+                    f"leaving that column out ({option('drop')}), or {option('model', 'vae')}",
+                    where="layers",
                 )  # fmt: skip
         batch = jnp.asarray(rows.x[:_START_ROWS])
         chain = started(pair.chain, batch, key=jax.random.key(0))

@@ -20,7 +20,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures.choices import at_least_one, log_odds_of, units_of
 from taut.architectures.networked import AbstractNetworked
-from taut.core import AbstractPair, Datum, InputError
+from taut.core import AbstractPair, Datum, InputError, option
 from taut.data import Schema
 from taut.guides.ladder import BottomUp, LadderPair
 from taut.models.ladder import TopDown
@@ -51,9 +51,9 @@ class Ladder(AbstractNetworked):
         super().__post_init__()
         object.__setattr__(self, "latent_dims", tuple(self.latent_dims))
         if not self.latent_dims:
-            raise InputError("at least one level", "none", "32,16", where="latent-dims")
+            raise InputError("at least one level", "none", "32,16", where=option("latent_dims"))
         for dim in self.latent_dims:
-            at_least_one(dim, "latent-dims")
+            at_least_one(dim, "latent_dims")
         if self.hidden is not None and len(self.hidden) != len(self.latent_dims):
             raise InputError(
                 f"one width for each of {len(self.latent_dims)} levels", f"{len(self.hidden)}",

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.closed_form import AbstractClosedForm, refuse_discrete
-from taut.core import AbstractPair, InputError, nearest
+from taut.core import AbstractPair, InputError, nearest, option
 from taut.data import Schema
 from taut.guides import ExactPair
 from taut.models.exact import COVARIANCES, GaussianMixture, LatentClass
@@ -83,14 +83,15 @@ class LCA(AbstractClosedForm):
         if levels is None:
             raise InputError(
                 "cells with a known number of values", f"support '{schema.support}'",
-                "LCA(levels=V) for codes 0..V-1", where="levels",
+                f"{option('levels', 5)} for codes 0 to 4", where="levels",
             )  # fmt: skip
         return replace(self, levels=levels), {"levels": f"{schema.support} cells"}
 
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
         if schema.support in ("real", "unit"):
             raise InputError(
-                "binary, grey, count or categorical cells", f"{schema.support} ones", "--model gmm",
+                "binary, grey, count or categorical cells", f"{schema.support} ones",
+                option("model", "gmm"),
                 where=where,
             )  # fmt: skip
         architecture, _ = self.resolved(schema)
@@ -98,7 +99,7 @@ class LCA(AbstractClosedForm):
         if round(largest) >= (architecture.levels or 0):
             raise InputError(
                 f"values 0..{(architecture.levels or 0) - 1}", f"{largest:g}",
-                f"levels={round(largest) + 1}", where=where,
+                option("levels", round(largest) + 1), where=where,
             )  # fmt: skip
 
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:

@@ -15,7 +15,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures.centred import AbstractCentred
 from taut.architectures.choices import at_least_one, units_of
-from taut.core import AbstractPair, InputError, Pair
+from taut.core import AbstractPair, InputError, Pair, option
 from taut.data import Schema
 from taut.guides import AmortizedGuide, StratifiedGaussian
 from taut.models import LatentVariableModel, ProductPrior, StandardNormal
@@ -39,10 +39,11 @@ class MixtureVAE(AbstractCentred):
 
     def __post_init__(self):
         super().__post_init__()
-        at_least_one(self.latent_dim, "latent-dim")
+        at_least_one(self.latent_dim, "latent_dim")
         if self.components < 2:
             raise InputError(
-                "at least two classes", f"{self.components}", "10, or --model vae without classes",
+                "at least two classes", f"{self.components}",
+                f"10, or {option('model', 'vae')} without classes",
                 where="components",
             )  # fmt: skip
 

@@ -21,7 +21,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures.choices import at_least_one, units_of
 from taut.architectures.networked import AbstractAutoencoder
-from taut.core import AbstractPair, InputError, Pair
+from taut.core import AbstractPair, InputError, Pair, option
 from taut.data import Schema
 from taut.guides import AbstractFamily, AmortizedGuide, check_family, make_family
 from taut.models import (
@@ -62,7 +62,7 @@ class VAE(AbstractAutoencoder):
 
     def __post_init__(self):
         super().__post_init__()
-        at_least_one(self.latent_dim, "latent-dim")
+        at_least_one(self.latent_dim, "latent_dim")
         if isinstance(self.prior, str):
             check_prior(self.prior)
         if isinstance(self.guide, str):
@@ -70,7 +70,7 @@ class VAE(AbstractAutoencoder):
         if self.guide_hidden is not None:
             object.__setattr__(self, "guide_hidden", tuple(self.guide_hidden))
             for width in self.guide_hidden or ():
-                at_least_one(width, "guide-hidden")
+                at_least_one(width, "guide_hidden")
 
     def with_widths(self, schema: Schema) -> "VAE":
         users = self.encoder is not None and self.decoder is not None
@@ -95,7 +95,7 @@ class VAE(AbstractAutoencoder):
             raise InputError(
                 f"a family over {self.latent_dim} latent dimensions",
                 f"one over {family.latent_dim}",
-                f"latent_dim={family.latent_dim}",
+                option("latent_dim", family.latent_dim),
                 where="guide",
             )
         encoder = self.encoder
@@ -138,5 +138,6 @@ def _check_fit(
     if event_shape != (latent_dim,):
         raise InputError(
             f"a prior over shape ({latent_dim},)", f"one over {event_shape}",
-            f"`.to_event(1)` or latent_dim={event_shape[-1] if event_shape else 1}", where="prior",
+            f"`.to_event(1)` or {option('latent_dim', event_shape[-1] if event_shape else 1)}",
+            where="prior",
         )  # fmt: skip

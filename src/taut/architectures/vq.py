@@ -46,7 +46,7 @@ class VQ(AbstractCentred):
     def __post_init__(self):
         super().__post_init__()
         parse_grid(self.latents)
-        at_least_one(self.code_dim, "code-dim")
+        at_least_one(self.code_dim, "code_dim")
         if not self.commitment > 0:
             raise InputError("a positive weight", f"{self.commitment}", "0.25", where="commitment")
         if not 0 <= self.decay < 1:

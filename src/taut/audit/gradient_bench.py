@@ -23,7 +23,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.audit.gradient_moments import GradientMoments, gradient_moments
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, InputError, as_proposal
+from taut.core import AbstractPair, Datum, InputError, as_proposal, option
 from taut.gradients import ESTIMATORS, AbstractEstimator, Evaluations
 from taut.guides import QuantizedPair
 from taut.inference.amortized import batch_surrogate, joint, reach
@@ -75,7 +75,7 @@ class GradientBench(NamedTuple):
     """
 
     measures: tuple[GradientMeasure, ...]
-    refused: Mapping[str, str]
+    refused: Mapping[str, InputError]
     reference: str
     group: str
     recommended: str | None
@@ -119,25 +119,28 @@ def gradient_bench(
         raise InputError(
             "a bound whose gradient there is more than one way to",
             "vector quantization, which goes straight through its codes, with a bias that nothing here "
-            "measures", "--model discrete with categorical latents", where="gradients",
+            "measures", f"{option('model', 'discrete')} with categorical latents", where="gradients",
         )  # fmt: skip
     if num_repeats < 10:
-        raise InputError("at least 10 repeats", f"{num_repeats}", "100", where="num-repeats")
+        raise InputError(
+            "at least 10 repeats", f"{num_repeats}", "100", where=option("num_repeats")
+        )
     chosen = {n: e() for n, e in ESTIMATORS.items()} if estimators is None else dict(estimators)
     arrays, static = eqx.partition(pair, eqx.is_array)
     pair = eqx.combine(jax.tree.map(jnp.asarray, arrays), static)
     rows = jax.tree.map(jnp.asarray, rows)
     learn_key, reference_key, repeat_key = jax.random.split(key, 3)
     served: dict[str, _Served] = {}
-    refused: dict[str, str] = {}
+    refused: dict[str, InputError] = {}
     for name, estimator in chosen.items():
         try:
             served[name] = _serve(pair, rows, bound, estimator, learn_key, learning_steps, step)
         except InputError as error:
-            refused[name] = str(error)
+            refused[name] = error
     if not served:
         raise InputError(
-            "an estimator that serves this model and bound", "none: " + "; ".join(refused.values()),
+            "an estimator that serves this model and bound",
+            "none: " + "; ".join(error.sentences.rstrip(".") for error in refused.values()),
             "another bound or more draws", where="gradients",
         )  # fmt: skip
     references, words = _references(pair, bound, served, reference_key, num_repeats)

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from taut.bounds.abstract import AbstractBound
-from taut.core import LOG_PRIOR, NEG_LOG_Q, InputError, Particles, Side, weighted_sum
+from taut.core import LOG_PRIOR, NEG_LOG_Q, InputError, Particles, Side, option, weighted_sum
 
 __all__ = ["ELBO"]
 
@@ -47,21 +47,25 @@ class ELBO(AbstractBound):
 
     def __check_init__(self):
         if self.num_draws < 1:
-            raise InputError("at least one draw", f"{self.num_draws}", "1", where="num_draws")
+            raise InputError(
+                "at least one draw", f"{self.num_draws}", "1", where=option("num_draws")
+            )
         if self.kl not in ("auto", "closed", "sampled"):
             raise InputError("auto, closed or sampled", repr(self.kl), "auto", where="kl")
         if not self.beta >= 0:
             raise InputError("a factor of at least 0", f"{self.beta}", "1", where="beta")
         if self.warmup_steps < 0:
-            raise InputError("at least 0 steps", f"{self.warmup_steps}", "0", where="warmup_steps")
+            raise InputError(
+                "at least 0 steps", f"{self.warmup_steps}", "0", where=option("kl_warmup_steps")
+            )
         if not self.free_bits >= 0:
-            raise InputError("at least 0 nats", f"{self.free_bits}", "0", where="free_bits")
+            raise InputError("at least 0 nats", f"{self.free_bits}", "0", where=option("free_bits"))
         if self.free_bits > 0 and self.kl == "sampled":
             raise InputError(
                 "a closed KL, which free bits clip per group",
                 "a sampled one",
-                "--kl closed or --free-bits 0",
-                where="free_bits",
+                f"{option('kl', 'closed')} or {option('free_bits', 0)}",
+                where=option("free_bits"),
             )
 
     @property
@@ -105,8 +109,8 @@ class ELBO(AbstractBound):
                 raise InputError(
                     "a closed KL, which free bits clip per group",
                     "a guide and prior without one",
-                    "--free-bits 0",
-                    where="free_bits",
+                    option("free_bits", 0),
+                    where=option("free_bits"),
                 )
             kl = jnp.maximum(kl, self.free_bits)
         return reconstruction - self._factor(step) * jnp.sum(kl)
@@ -131,7 +135,7 @@ class ELBO(AbstractBound):
             raise InputError(
                 "a guide and prior with a closed KL",
                 "a pair without a rule",
-                "--kl sampled",
+                option("kl", "sampled"),
                 where="kl",
             )
         return None if self.kl == "sampled" else particles.kl

@@ -16,7 +16,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from taut.bounds.abstract import AbstractBound
-from taut.core import LOG_PRIOR, NEG_LOG_Q, InputError, Particles, Side, log_weighted_sum, total
+from taut.core import (
+    LOG_PRIOR,
+    NEG_LOG_Q,
+    InputError,
+    Particles,
+    Side,
+    log_weighted_sum,
+    option,
+    total,
+)
 
 __all__ = ["IWAE"]
 
@@ -39,10 +48,12 @@ class IWAE(AbstractBound):
     def __check_init__(self):
         if self.num_particles < 1:
             raise InputError(
-                "at least one particle", f"{self.num_particles}", "5", where="num_particles"
+                "at least one particle", f"{self.num_particles}", "5", where=option("num_particles")
             )
         if self.warmup_steps < 0:
-            raise InputError("at least 0 steps", f"{self.warmup_steps}", "0", where="warmup_steps")
+            raise InputError(
+                "at least 0 steps", f"{self.warmup_steps}", "0", where=option("kl_warmup_steps")
+            )
 
     @property
     def minted(self) -> int:

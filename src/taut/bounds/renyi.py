@@ -15,7 +15,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Int
 
 from taut.bounds.abstract import AbstractBound
-from taut.core import InputError, Particles, Side, log_weighted_sum, weighted_sum
+from taut.core import InputError, Particles, Side, log_weighted_sum, option, weighted_sum
 
 __all__ = ["Renyi"]
 
@@ -39,7 +39,7 @@ class Renyi(AbstractBound):
             raise InputError("a finite order", f"{self.alpha}", "0.5", where="alpha")
         if self.num_particles < 1:
             raise InputError(
-                "at least one particle", f"{self.num_particles}", "5", where="num_particles"
+                "at least one particle", f"{self.num_particles}", "5", where=option("num_particles")
             )
 
     @property

@@ -98,7 +98,7 @@ def _field(option: Option, seen: Mapping[str, str]) -> tuple[str, Any, Any]:
         text = f"{text.rstrip('.')}. [default: {default}]"
     parameter = Parameter(
         group=_group(option.table), help=text, show=shown, show_default=False,
-        negative=f"--no-{option.flag[2:]}" if option.text is bool else (),
+        negative=f"--no-{option.name.replace('_', '-')}" if option.text is bool else (),
     )  # fmt: skip
     return option.name, Annotated[_text_of(option.text), parameter], field(default=None)
 

@@ -89,7 +89,7 @@ def gradients(
     from taut.report.gradients import gradients_table
 
     console = Console()
-    gradients_table(console, bench)
+    gradients_table(console, bench, door="command line")
     tables.facts_table(console, "figure", {"variance against time": str(picture)})
 
 
@@ -139,7 +139,7 @@ def _plain(bench: "GradientBench") -> dict[str, Any]:
         "reference": bench.reference,
         "recommended": bench.recommended,
         "why": bench.why,
-        "refused": dict(bench.refused),
+        "refused": {name: why.worded("command line") for name, why in bench.refused.items()},
         "estimators": {
             m.name: {
                 "milliseconds": m.milliseconds,

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TautError as error:
         if debug:
             raise
-        _complain(str(error))
+        _complain(error.worded("command line"))
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         _complain(str(interrupt) or "interrupted")

@@ -39,7 +39,7 @@ from taut.core.proposals import (
 )
 from taut.core.protocols import AbstractModel, AbstractPair, Pair, frozen
 from taut.core.stratified import StratifiedProposal
-from taut.errors import InputError, RunError, TautError, nearest
+from taut.errors import InputError, RunError, TautError, nearest, option
 
 __all__ = [
     "LOG_LIKELIHOOD",
@@ -84,6 +84,7 @@ __all__ = [
     "log_weighted_sum",
     "nearest",
     "num_rows",
+    "option",
     "options_from_dict",
     "options_to_dict",
     "over_draws",

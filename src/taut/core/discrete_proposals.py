@@ -29,7 +29,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from taut.core.logistic_noise import logistic_noise
 from taut.core.particles import NEG_LOG_Q, Terms
 from taut.core.proposals import AbstractProposal, Draws, Enumerated, equal_mass
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = [
     "MOST_OUTCOMES",
@@ -376,8 +376,8 @@ def check_outcomes(count: int, most: int, latent_bytes: int) -> None:
     raise InputError(
         f"at most {most:,} outcomes to enumerate",
         f"{told}, whose latents alone take about {memory} {_BYTES[power]} a row",
-        "--enumerate units or layer:N, which sum over fewer, or an estimator that draws, such as "
-        "--gradient rloo",
+        f"{option('enumerate', 'units')} or layer:N, which sum over fewer, or an estimator that draws, "
+        f"such as {option('gradient', 'rloo')}",
         where="enumeration",
     )
 

@@ -21,7 +21,7 @@ from taut.core.datum import Datum
 from taut.core.particles import LOG_VOLUME, Particles, Terms
 from taut.core.proposals import AbstractProposal, as_proposal, equal_mass
 from taut.core.protocols import AbstractModel
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["over_draws", "particles", "particles_at"]
 
@@ -62,7 +62,7 @@ def particles(
         raise InputError(
             "a guide that draws at random in every step, as this gradient takes draws and density apart",
             "a guide with a deterministic step, whose log-volume belongs to both",
-            "--gradient reparameterized",
+            option("gradient", "reparameterized"),
             where="gradient",
         )
     return _weighed(model, datum, density_q, draws.z, draws.log_mass, q_terms, drawn_by=draw_q)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from taut.data.streams import Stream, permutation, philox
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["batch_indices", "epoch_order", "steps_per_epoch"]
 
@@ -39,8 +39,8 @@ def steps_per_epoch(num_rows: int, batch_size: int) -> int:
         raise InputError(
             f"a batch of 1 to {num_rows} rows, as many as there are",
             str(batch_size),
-            f"--batch-size {max(num_rows, 1)} or less",
-            where="batch_size",
+            f"{option('batch_size', max(num_rows, 1))} or less",
+            where=option("batch_size"),
         )
     return num_rows // batch_size
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from taut.data.schema import Schema
 from taut.data.sources.raw_rows import RawRows
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["as_images", "as_schema", "check_unfolds", "refuse_unlike"]
 
@@ -30,7 +30,7 @@ def check_unfolds(row: tuple[int, ...], shape: tuple[int, ...], where: str) -> N
             f"rows of {math.prod(shape)} cells for images of shape {shape}",
             f"rows of shape {row}",
             "an image shape whose product is their length",
-            where=f"{where}, image_shape",
+            where=f"{where}, {option('image_shape')}",
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from taut.data.sources.raw_rows import RawRows
-from taut.errors import InputError, nearest
+from taut.errors import InputError, nearest, option
 
 __all__ = ["class_names", "label_values"]
 
@@ -60,7 +60,7 @@ def label_values(
         raise InputError(
             "whole numbers that fit 32 bits",
             f"{labels.min()} to {labels.max()}",
-            "another label, or dropping the column (--drop)",
+            f"another label, or dropping the column ({option('drop')})",
             where=where,
         )
     return labels.astype(np.int32)

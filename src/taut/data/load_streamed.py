@@ -31,7 +31,7 @@ from taut.data.streamed import StreamedRows
 from taut.data.streams import Stream, distinct, philox
 from taut.data.support import Facts, converted, model_values, refuse_unbinarizable, support_of
 from taut.data.survey import each_part, survey
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["can_stream", "load_streamed", "refuse_too_large", "stays_on_disk"]
 
@@ -50,7 +50,7 @@ def stays_on_disk(source: Any, request: Request, wish: Streaming, dtype: str) ->
         raise InputError(
             "one .npy or .parquet file, which rows can be streamed from",
             str(source) if isinstance(source, str | Path) else f"a {type(source).__name__}",
-            "--stream no, or writing the rows into a .npy file",
+            f"{option('stream', 'no')}, or writing the rows into a .npy file",
             where="stream",
         )
     return wish == "yes" or (wish == "auto" and _bytes_in_memory(source, request, dtype) > _most())
@@ -113,7 +113,10 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
     held = [numbers[~np.isin(numbers, found.bad)] for numbers in drawn]
     if min(len(numbers) for numbers in held) < 1:
         raise InputError(
-            "held-out rows without missing cells", "none", "another --split-seed", where=source
+            "held-out rows without missing cells",
+            "none",
+            f"another {option('split_seed')}",
+            where=source,
         )
     validation, test = (_in_memory(file, n, schema, found.facts.high, seed) for n in held)
     train = StreamedRows(
@@ -163,7 +166,7 @@ def _held_out(
         raise InputError(
             f"held-out parts of at most {most} rows, which are kept in memory",
             f"{max(sizes)} of {file.num_rows}",
-            "leaving out --split, or smaller shares",
+            f"leaving out {option('split')}, or smaller shares",
             where=f"{file.where}, split",
         )
     sizes = [min(size, most) for size in sizes]

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from taut.data.sources.raw_rows import RawRows
-from taut.errors import InputError, nearest
+from taut.errors import InputError, nearest, option
 
 __all__ = ["Missing", "Tally", "check_missing", "without_missing"]
 
@@ -74,14 +74,14 @@ class Tally:
                 "a finite number in every cell and a label for every row",
                 f"{_many(self.num_cells, 'missing or infinite cell')} in {_many(count, 'row')}, "
                 f"first {'; '.join(self._places)}",
-                "--missing drop-rows",
+                option("missing", "drop-rows"),
                 where=self._where,
             )
         if count == self.num_rows:
             raise InputError(
                 "at least one row without missing cells",
                 f"none of {self.num_rows}",
-                "dropping the columns that are mostly missing (--drop)",
+                f"dropping the columns that are mostly missing ({option('drop')})",
                 where=self._where,
             )
         return (

@@ -13,7 +13,7 @@ from taut.data.missing import Missing, check_missing
 from taut.data.schema import Binarize
 from taut.data.split import DEFAULT_SPLIT, check_fractions
 from taut.data.streams import check_seed
-from taut.errors import InputError, nearest
+from taut.errors import InputError, nearest, option
 
 if TYPE_CHECKING:
     from taut.data.dataset import Data
@@ -129,7 +129,10 @@ def _check(values: Mapping[str, Any]) -> None:
     _one_of(values["binarize"], get_args(Binarize), "binarize")
     if values["dtype"] not in get_args(Precise):
         raise InputError(
-            "float32 or float64", str(values["dtype"]), "--precision float32", where="dtype"
+            "float32 or float64",
+            str(values["dtype"]),
+            option("precision", "float32"),
+            where="dtype",
         )
     check_missing(values["missing"])
     check_seed(values["split_seed"])

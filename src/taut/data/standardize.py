@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from taut.data.moments import ColumnMoments
 from taut.data.schema import Schema
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["constant_note", "moments_of", "refuse_rounding", "shift_and_scale"]
 
@@ -62,6 +62,6 @@ def refuse_rounding(moments: ColumnMoments, where: str, schema: Schema) -> None:
         raise InputError(
             f"values that {schema.dtype} tells apart",
             f"a spread of {spread[column]:.3g} around {moments.mean[column]:.9g}",
-            "--precision float64, or subtracting an offset",
+            f"{option('precision', 'float64')}, or subtracting an offset",
             where=f"{where}{name}",
         )

@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 from jaxtyping import Int32, Int64
 
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["WORDS", "Stream", "check_seed", "distinct", "permutation", "philox"]
 
@@ -65,4 +65,6 @@ def distinct(bits: np.random.Philox, count: int, num_rows: int) -> Int64[np.ndar
 def check_seed(seed: object) -> None:
     """Refuse a seed that is not a whole number in [0, 2^64)."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
-        raise InputError("a whole number from 0 to 2^64 - 1", repr(seed), "--seed 0", where="seed")
+        raise InputError(
+            "a whole number from 0 to 2^64 - 1", repr(seed), option("seed", 0), where="seed"
+        )

@@ -20,7 +20,7 @@ from jaxtyping import Float, Shaped
 
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources.raw_rows import RawRows
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = [
     "Facts",
@@ -89,7 +89,7 @@ def refuse_unbinarizable(inferred: Inferred, how: Binarize, where: str) -> None:
         raise InputError(
             "values in [0, 1] or on a grid of grey levels",
             f"values that read as '{inferred.support}'",
-            "--binarize none",
+            option("binarize", "none"),
             where=f"{where}, binarize",
         )
 
@@ -113,11 +113,11 @@ def model_values(rows: RawRows, schema: Schema) -> Float[np.ndarray, "..."]:
         _refuse(rows, (values < 0) | (values > 1), "a number from 0 to 1", "scaling the values")
     if schema.support == "count":
         off = (values < 0) | (values != np.rint(values))
-        _refuse(rows, off, "a whole number that is not negative", "--support real")
+        _refuse(rows, off, "a whole number that is not negative", option("support", "real"))
     with np.errstate(over="ignore"):
         x = values.astype(schema.dtype)
     lost = x != values if schema.support == "count" else ~np.isfinite(x)
-    _refuse(rows, lost, f"a number that {schema.dtype} holds", "--precision float64")
+    _refuse(rows, lost, f"a number that {schema.dtype} holds", option("precision", "float64"))
     return x
 
 
@@ -176,7 +176,9 @@ def _by_rule(facts: Facts, kind: Kind) -> Inferred:
     if kind == "table":
         if facts.whole_type and facts.low >= 0:
             note = "all values are whole numbers, none negative: read as counts"
-            return Inferred("count", None, (f"{note} (--support real reads them as real)",))
+            return Inferred(
+                "count", None, (f"{note} ({option('support', 'real')} reads them as real)",)
+            )
         return Inferred("real", None)
     if facts.low >= 0 and facts.whole and facts.high < _MOST_LEVELS:
         levels = _depth(facts) + 1
@@ -212,7 +214,7 @@ def _wished(wish: str, facts: Facts, inferred: Inferred, where: str) -> Inferred
         raise InputError(
             f"values that fit the support '{wish}'",
             f"values from {facts.low:g} to {facts.high:g}, which read as '{inferred.support}'",
-            f"--support {inferred.support}",
+            option("support", inferred.support),
             where=where,
         )
     return Inferred(cast(Support, wish), as_image.levels if wish in ("binary", "grey") else None)

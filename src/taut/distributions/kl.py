@@ -27,7 +27,7 @@ from numpyro.distributions import (
 )
 from numpyro.util import not_jax_tracer
 
-from taut.core import Estimate, InputError
+from taut.core import Estimate, InputError, option
 from taut.distributions.gaussian_kl import gaussian_kl
 from taut.distributions.inverse_cdf import InverseCDF
 from taut.distributions.kl_rules import leaf_rule
@@ -67,7 +67,12 @@ def kl(
             where="kl",
         )
     if num_draws < 2:
-        raise InputError("at least 2 draws", str(num_draws), "num_draws=10_000", where="num_draws")
+        raise InputError(
+            "at least 2 draws",
+            str(num_draws),
+            option("num_draws", 10_000),
+            where=option("num_draws"),
+        )
     if q.is_discrete != p.is_discrete:
         raise InputError(
             "two mass functions or two densities",

@@ -26,6 +26,7 @@ from taut.core import (
     Side,
     as_proposal,
     num_rows,
+    option,
 )
 from taut.evidence.draws import RowDraws, weighted_draws
 from taut.evidence.weights import RowWeights, khat_threshold, mean_and_error, summarize
@@ -99,7 +100,7 @@ def weigh(
             "at least two particles, which an error needs",
             f"{num_particles}",
             "100 or more",
-            where="num-particles",
+            where=option("num_particles"),
         )
     blocks = [
         _averages(draws)

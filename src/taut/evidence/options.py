@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taut.core import InputError, options_from_dict, options_to_dict
+from taut.core import InputError, option, options_from_dict, options_to_dict
 
 __all__ = ["EvidenceOptions"]
 
@@ -23,7 +23,7 @@ class EvidenceOptions:
         if self.evidence_particles < 2:
             raise InputError(
                 "at least two particles, which an error needs", f"{self.evidence_particles}", "1000",
-                where="evidence-particles",
+                where=option("evidence_particles"),
             )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from taut.core import AbstractPair, Datum, InputError, as_proposal
+from taut.core import AbstractPair, Datum, InputError, as_proposal, option
 
 __all__ = ["decode", "encode", "interpolate", "reconstruct", "sample"]
 
@@ -77,7 +77,7 @@ def sample(pair: AbstractPair, key: PRNGKeyArray, num_samples: int, *, mean: boo
         InputError: no sample is asked for.
     """
     if num_samples < 1:
-        raise InputError("at least one sample", f"{num_samples}", "64", where="num-samples")
+        raise InputError("at least one sample", f"{num_samples}", "64", where=option("num_samples"))
     return _sample(pair, key, num_samples, mean=mean)
 
 

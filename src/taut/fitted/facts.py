@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.fitted.old_facts import migrated
 from taut.fitted.typed_json import from_json, to_json
 
@@ -240,5 +240,5 @@ def read_facts(content: Mapping[str, Any], *, where: str) -> FitFacts | Posterio
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             "the facts of a fit or a posterior in summary.json", f"{error}",
-            "a backup of the file, or fitting again with --force", where=where,
+            f"a backup of the file, or fitting again with {option('force', True)}", where=where,
         ) from None  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import Datum, Estimate, InputError, Pair, as_key
+from taut.core import Datum, Estimate, InputError, Pair, as_key, option
 from taut.evidence import Evidence, PosteriorMoments, expected_bound, importance_sampling
 from taut.fitted.facts import PosteriorFacts, StartCount
 from taut.inference.posterior import MultiStart, Round
@@ -147,7 +147,9 @@ class Posterior:
             InputError: the model is a log-joint, from which nothing can be drawn.
         """
         if num_samples < 1:
-            raise InputError("at least one sample", f"{num_samples}", "64", where="num-samples")
+            raise InputError(
+                "at least one sample", f"{num_samples}", "64", where=option("num_samples")
+            )
         z_key, x_key = jax.random.split(as_key(key))
         with self._precision():
             z = jnp.asarray(self.z[self._chosen(num_samples, self.weights, z_key)])

@@ -30,6 +30,7 @@ from taut.core import (
     as_proposal,
     equal_mass,
     frozen,
+    option,
 )
 from taut.gradients.abstract import Surrogate
 
@@ -138,7 +139,7 @@ def discrete_elbo(
         raise InputError(
             "the ELBO",
             f"the bound '{bound.name}'",
-            "--gradient vimco, which serves it, or --bound elbo",
+            f"{option('gradient', 'vimco')}, which serves it, or {option('bound', 'elbo')}",
             where=where,
         )
     q = discrete_proposal(guide, datum, name=name)
@@ -146,7 +147,7 @@ def discrete_elbo(
         raise InputError(
             "a KL that is the same for all draws, which free bits clip",
             "two layers, whose KL depends on the draws of the first",
-            "--free-bits 0",
+            option("free_bits", 0),
             where=where,
         )
     return DiscreteELBO(bound, model, q, datum, step)
@@ -160,7 +161,7 @@ def discrete_proposal(guide: Any, datum: Datum, *, name: str) -> AbstractDiscret
     raise InputError(
         "a guide that returns a BernoulliProposal, a CategoricalProposal or layers of them",
         type(q).__name__,
-        "a discrete latent, or --gradient reparameterized or rloo for this guide",
+        f"a discrete latent, or {option('gradient', 'reparameterized')} for this guide",
         where=f"{name} gradient",
     )
 

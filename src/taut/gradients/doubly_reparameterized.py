@@ -32,6 +32,7 @@ from taut.core import (
     Terms,
     as_proposal,
     frozen,
+    option,
     particles,
 )
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
@@ -87,7 +88,7 @@ def _order(bound: AbstractBound) -> float:
     raise InputError(
         "the bound iwae or renyi, whose weights depend on the draws",
         f"the bound '{bound.name}'",
-        "--gradient stl, or --bound iwae",
+        f"{option('gradient', 'stl')}, or {option('bound', 'iwae')}",
         where="doubly reparameterized gradient",
     )
 

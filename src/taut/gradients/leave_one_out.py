@@ -16,13 +16,14 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from taut.bounds import AbstractBound
+from taut.bounds import ELBO, AbstractBound
 from taut.core import (
     AbstractModel,
     AbstractProposal,
     Datum,
     InputError,
     as_proposal,
+    option,
     weighted_sum,
 )
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
@@ -53,17 +54,18 @@ class LeaveOneOut(AbstractEstimator):
         aux: Any = None,
     ) -> Surrogate:
         if bound.minted < 2:
+            count = "num_draws" if isinstance(bound, ELBO) else "num_particles"
             raise InputError(
                 "at least two draws, of which one is left out",
                 f"{bound.minted}",
-                "--num-particles 2, or --gradient score-function",
+                f"{option(count, 2)}, or {option('gradient', 'score-function')}",
                 where="leave-one-out gradient",
             )
         if not bound.separable:
             raise InputError(
                 "an objective that is an average over the draws",
                 f"the bound '{bound.name}', which joins them",
-                "--gradient vimco, or --bound elbo without free bits",
+                f"{option('gradient', 'vimco')}, or {option('bound', 'elbo')} without free bits",
                 where="leave-one-out gradient",
             )
         q = as_proposal(guide(datum))

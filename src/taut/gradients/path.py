@@ -1,6 +1,6 @@
 """What the estimators that differentiate the path alone need of a guide."""
 
-from taut.core import AbstractProposal, InputError
+from taut.core import AbstractProposal, InputError, option
 
 __all__ = ["family", "require_path"]
 
@@ -19,14 +19,14 @@ def require_path(q: AbstractProposal, instead: str) -> None:
         raise InputError(
             "a guide with a density at random draws",
             f"{type(q).__name__}, whose path and masses are all there is",
-            "--gradient reparameterized, which is exact for it",
+            f"{option('gradient', 'reparameterized')}, which is exact for it",
             where="gradient",
         )
     if not q.reparameterized:
         raise InputError(
             "a guide whose draws are differentiable in its parameters",
             f"{family(q)}, whose draws are not",
-            f"--gradient {instead}, or a Gaussian guide",
+            f"{option('gradient', instead)}, or a Gaussian guide",
             where="gradient",
         )
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, AbstractProposal, Datum, InputError
+from taut.core import AbstractModel, AbstractProposal, Datum, InputError, option
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.conditional_control import contribution, controlled_draws, relaxed_signal
 from taut.gradients.discrete_elbo import discrete_elbo, discrete_proposal
@@ -93,7 +93,7 @@ class RELAX(AbstractEstimator):
             raise InputError(
                 "the guide, from which the free network reads the shape of z",
                 "none",
-                "`init(key, example, guide)`, or --gradient rebar",
+                f"`init(key, example, guide)`, or {option('gradient', 'rebar')}",
                 where="relax gradient",
             )
 

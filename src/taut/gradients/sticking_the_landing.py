@@ -25,6 +25,7 @@ from taut.core import (
     InputError,
     as_proposal,
     frozen,
+    option,
     particles,
 )
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
@@ -55,7 +56,7 @@ class StickingTheLanding(AbstractEstimator):
             raise InputError(
                 "the ELBO, whose dropped score has mean zero",
                 f"the bound '{bound.name}' with {bound.minted} particles, on which it has not",
-                "--gradient dreg, or --bound elbo",
+                f"{option('gradient', 'dreg')}, or {option('bound', 'elbo')}",
                 where="sticking the landing",
             )
         q = as_proposal(guide(datum))
@@ -65,7 +66,7 @@ class StickingTheLanding(AbstractEstimator):
             raise InputError(
                 "log q from the draws, which is what is differentiated without its score",
                 "a KL in closed form",
-                "--kl sampled",
+                option("kl", "sampled"),
                 where="sticking the landing",
             )
         return Surrogate(value=bound(minted), surrogate=bound.objective(minted, step))

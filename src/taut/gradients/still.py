@@ -19,6 +19,7 @@ from taut.core import (
     InputError,
     Particles,
     frozen,
+    option,
     particles,
 )
 
@@ -51,7 +52,7 @@ def require_chance(q: AbstractProposal) -> None:
         raise InputError(
             "a guide that draws z at random",
             f"{type(q).__name__}, which leaves nothing to chance",
-            "--gradient reparameterized, which is exact for it",
+            f"{option('gradient', 'reparameterized')}, which is exact for it",
             where="gradient",
         )
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import IWAE, AbstractBound, Renyi
-from taut.core import AbstractModel, AbstractProposal, Datum, InputError, as_proposal
+from taut.core import AbstractModel, AbstractProposal, Datum, InputError, as_proposal, option
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.still import still_particles
@@ -88,7 +88,9 @@ def _power(bound: AbstractBound) -> float:
         raise InputError(
             "at least two particles inside a logarithm",
             f"{bound.minted}" if few else f"the bound '{bound.name}', an average over draws",
-            "--num-particles 2 --bound iwae" if few else "--gradient rloo, or --bound iwae",
+            f"{option('bound', 'iwae')} with {option('num_particles', 2)}"
+            if few
+            else f"{option('gradient', 'rloo')}, or {option('bound', 'iwae')}",
             where="vimco",
         )
     if isinstance(bound, IWAE):
@@ -99,7 +101,7 @@ def _power(bound: AbstractBound) -> float:
     raise InputError(
         "the bound iwae or renyi",
         f"the bound '{bound.name}'",
-        "--gradient score-function",
+        option("gradient", "score-function"),
         where="vimco",
     )
 

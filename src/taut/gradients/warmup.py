@@ -1,7 +1,7 @@
 """What the estimators that take an IWAE bound's log-weights as they are say of a KL that warms up."""
 
 from taut.bounds import IWAE
-from taut.core import InputError
+from taut.core import InputError, option
 
 __all__ = ["refuse_warmup"]
 
@@ -16,6 +16,7 @@ def refuse_warmup(bound: IWAE, estimator: str) -> None:
         raise InputError(
             "an IWAE bound whose KL has its full weight from the first step",
             f"a warm-up of {bound.warmup_steps} steps",
-            "--gradient reparameterized or score-function, or no --kl-warmup",
+            f"{option('gradient', 'reparameterized')}, {option('gradient', 'score-function')}, "
+            f"or leaving out {option('kl_warmup_steps')}",
             where=estimator,
         )

@@ -2,7 +2,7 @@
 
 import equinox as eqx
 
-from taut.core import AbstractPair, Datum, InputError
+from taut.core import AbstractPair, Datum, InputError, option
 from taut.models import AbstractPrior, ChainModel
 from taut.transforms import Chain, ChainProposal
 
@@ -22,7 +22,7 @@ class ChainGuide(eqx.Module):
         if datum.mask is not None:
             raise InputError(
                 "rows that are observed whole, for a chain of layers", "a row with a mask",
-                "--missing drop-rows, or --model vae", where="mask",
+                f"{option('missing', 'drop-rows')}, or {option('model', 'vae')}", where="mask",
             )  # fmt: skip
         return ChainProposal(self.chain, datum.x)
 

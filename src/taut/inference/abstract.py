@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import Choice, InputError
+from taut.core import Choice, InputError, option
 from taut.gradients import AbstractEstimator
 
 __all__ = ["AbstractInference", "Claims"]
@@ -72,7 +72,7 @@ class AbstractInference(Choice):
         if gradient is not None:
             raise InputError(
                 expected,
-                f"--gradient {gradient.name}",
+                option("gradient", gradient.name),
                 "leaving out the gradient",
                 where="gradient",
             )

@@ -14,7 +14,7 @@ from typing import Any
 
 from jaxtyping import PRNGKeyArray
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.networks.gated_mlp import GatedMLP
 from taut.networks.mlp import MLP
 from taut.networks.residual_conv import ResidualConvDecoder, ResidualConvEncoder
@@ -109,7 +109,7 @@ class _ResidualConv(AbstractNetwork):
             raise InputError(
                 "images, (H, W) or (H, W, C), for the network residual-conv",
                 f"a table of {math.prod(shape)} columns",
-                "the network mlp or gated-mlp, or --image-shape where rows are flat images",
+                f"the network mlp or gated-mlp, or {option('image_shape')} where rows are flat images",
                 where="network",
             )
         # The coarsest resolution is one pixel or more along the longer side.

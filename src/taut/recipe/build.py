@@ -5,13 +5,13 @@
 `flat` is the way back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from taut.architectures import ARCHITECTURES, AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import InputError, nearest, plain
+from taut.core import InputError, nearest, option, plain
 from taut.gradients import AbstractEstimator, Enumeration
 from taut.inference import AbstractInference
 from taut.models.likelihoods import LIKELIHOODS
@@ -72,8 +72,8 @@ def _by_table(given: Mapping[str, Any]) -> dict[str, _Given]:
     """Options by table and field, each with its typed value; None stands for the default."""
     tables: dict[str, _Given] = {}
     for name, value in given.items():
-        option = option_named(name)
-        if option is None:
+        known = option_named(name)
+        if known is None:
             raise InputError(
                 "a known option",
                 f"'{name}'",
@@ -81,7 +81,7 @@ def _by_table(given: Mapping[str, Any]) -> dict[str, _Given]:
                 where="options",
             )
         if value is not None:
-            tables.setdefault(option.table, {})[option.field] = (option, typed(option, value))
+            tables.setdefault(known.table, {})[known.field] = (known, typed(known, value))
     return tables
 
 
@@ -100,10 +100,10 @@ def _choice(table: str, wanted: Any, tables: dict[str, _Given]) -> Any:
     """A choice by name with its options, or the object itself, which has them inside."""
     given = tables.pop(table, {})
     if not isinstance(wanted, str):
-        for option, _ in given.values():
+        for beside, _ in given.values():
             raise InputError(
-                f"{option.field} inside the {table} that is given", f"{option.name} beside it",
-                f"{type(wanted).__name__}({option.field}=...)", where=option.name,
+                f"{beside.field} inside the {table} that is given", f"{beside.mentioned} beside it",
+                f"{type(wanted).__name__}({beside.field}=...)", where=beside.mentioned,
             )  # fmt: skip
         return wanted
     registry = CHOICES[table]
@@ -111,9 +111,9 @@ def _choice(table: str, wanted: Any, tables: dict[str, _Given]) -> Any:
         raise InputError(
             f"one of {', '.join(registry)}", repr(wanted), nearest(wanted, registry), where=table
         )
-    for option, _ in given.values():
-        if wanted not in option.owners:
-            raise _unserved(option, table, wanted)
+    for asked, _ in given.values():
+        if wanted not in asked.owners:
+            raise _unserved(asked, table, wanted)
     return _made(registry[wanted], given)
 
 
@@ -127,13 +127,13 @@ def _model(wanted: Any, tables: dict[str, _Given]) -> AbstractArchitecture:
     if "likelihood_options" not in {f.name for f in fields(made)} or not isinstance(wanted, str):
         with_one = [n for n, a in ARCHITECTURES.items() if "likelihood_options" in _field_names(a)]
         raise InputError(
-            f"{first.flag} with --model {' or '.join(with_one)}", f"--model {made.name}",
-            f"leaving out {first.flag}", where=first.name.replace("_", "-"),
+            f"{first.mentioned} with {_any_of('model', with_one)}", option("model", made.name),
+            f"leaving out {first.mentioned}", where=first.mentioned,
         )  # fmt: skip
     if made.likelihood in LIKELIHOODS:
-        for option, _ in of_likelihood.values():
-            if made.likelihood not in option.owners:
-                raise _unserved(option, "likelihood", made.likelihood)
+        for asked, _ in of_likelihood.values():
+            if made.likelihood not in asked.owners:
+                raise _unserved(asked, "likelihood", made.likelihood)
     values = {field: value for field, (_, value) in of_likelihood.items()}
     if "library_size" in values and not values.get("library"):
         raise InputError(
@@ -147,10 +147,10 @@ def _gradient(wanted: Any, tables: dict[str, _Given]) -> AbstractEstimator | Non
     """The estimator; where a factor is enumerated, the options of the rest are the rest's."""
     given = tables.get("gradient", {})
     if wanted is None:
-        for option, _ in given.values():
+        for asked, _ in given.values():
             raise InputError(
-                f"--gradient with {option.flag}", "none", f"--gradient {option.owners[0]}",
-                where=option.name.replace("_", "-"),
+                f"{option('gradient')} with {asked.mentioned}", "none",
+                option("gradient", asked.owners[0]), where=asked.mentioned,
             )  # fmt: skip
         return None
     if wanted == Enumeration.name:
@@ -162,9 +162,10 @@ def _gradient(wanted: Any, tables: dict[str, _Given]) -> AbstractEstimator | Non
         of_rest = [g[0] for g in (*rest.values(), *([own["rest"]] if "rest" in own else []))]
         if of_rest and Enumeration(over).factor is None:
             raise InputError(
-                f"a layer or a unit to sum over with {of_rest[0].flag}, which is of the rest",
-                f"--enumerate {over}", f"--enumerate layer:1, or leaving out {of_rest[0].flag}",
-                where=of_rest[0].name.replace("_", "-"),
+                f"a layer or a unit to sum over with {of_rest[0].mentioned}, which is of the rest",
+                option("enumerate", over),
+                f"{option('enumerate', 'layer:1')}, or leaving out {of_rest[0].mentioned}",
+                where=of_rest[0].mentioned,
             )  # fmt: skip
         if rest:
             name = own["rest"][1] if "rest" in own else "rloo"
@@ -174,12 +175,9 @@ def _gradient(wanted: Any, tables: dict[str, _Given]) -> AbstractEstimator | Non
 
 
 def _rest(name: str, given: _Given) -> AbstractEstimator:
-    for option, _ in given.values():
-        if name not in option.owners:
-            raise InputError(
-                f"{option.flag} with --rest {' or '.join(option.owners)}", f"--rest {name}",
-                f"leaving out {option.flag}", where=option.name.replace("_", "-"),
-            )  # fmt: skip
+    for asked, _ in given.values():
+        if name not in asked.owners:
+            raise _unserved(asked, "rest", name)
     return _choice("gradient", name, {"gradient": given})
 
 
@@ -201,11 +199,16 @@ def _bound(
     return _choice("bound", wanted, tables)
 
 
-def _unserved(option: Option, table: str, name: str) -> InputError:
+def _unserved(asked: Option, choice: str, name: str) -> InputError:
     return InputError(
-        f"{option.flag} with --{table} {' or '.join(option.owners)}", f"--{table} {name}",
-        f"leaving out {option.flag}", where=option.name.replace("_", "-"),
+        f"{asked.mentioned} with {_any_of(choice, asked.owners)}", option(choice, name),
+        f"leaving out {asked.mentioned}", where=asked.mentioned,
     )  # fmt: skip
+
+
+def _any_of(choice: str, names: Sequence[str]) -> str:
+    """A choice that is one of several: the first in full, the others by their names."""
+    return " or ".join([option(choice, names[0]), *names[1:]])
 
 
 def _seed(value: Any) -> int:

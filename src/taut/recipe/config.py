@@ -75,7 +75,7 @@ def options_in(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         if not isinstance(content["format"], int) or content["format"] > FORMAT:
             raise InputError(
                 f"format {FORMAT} or older", f"format {content['format']}",
-                "`pip install --upgrade taut`", where=where,
+                "`pip install -U taut`", where=where,
             )  # fmt: skip
         return flat(content)
     found: dict[str, Any] = {}

@@ -13,10 +13,12 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from taut.core import InputError, nearest
+from taut.core import option as mention
 
 __all__ = ["Option", "attribute_docs", "choice_docs", "parameter_docs", "shown_default", "typed"]
 
 _IN_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_EXAMPLES = {int: "1", float: "0.5", str: "a word", bool: "true"}
 
 
 class Option(NamedTuple):
@@ -43,9 +45,9 @@ class Option(NamedTuple):
     owners: tuple[str, ...]
 
     @property
-    def flag(self) -> str:
-        """As it is typed."""
-        return "--" + self.name.replace("_", "-")
+    def mentioned(self) -> str:
+        """As a message names it."""
+        return mention(self.name)
 
 
 def typed(option: Option, value: Any, where: str | None = None) -> Any:
@@ -57,7 +59,7 @@ def typed(option: Option, value: Any, where: str | None = None) -> Any:
     Raises:
         InputError: a value of another kind.
     """
-    where = where or option.name.replace("_", "-")
+    where = where or option.mentioned
     kinds = _kinds(option.hint)
     if value is None or (value == "none" and None in kinds and str not in kinds):
         return None
@@ -78,7 +80,8 @@ def typed(option: Option, value: Any, where: str | None = None) -> Any:
     is_one = isinstance(value, types) and (bool in types or not isinstance(value, bool))
     if (types or words) and Any not in kinds and plain and not is_one:
         wanted = " or ".join([_IN_WORDS[t] for t in types] or [f"one of {', '.join(words)}"])
-        raise InputError(wanted, repr(value), "the kind of value that --help shows", where=where)
+        example = shown_default(option.default) or _EXAMPLES[(*types, str)[0]]
+        raise InputError(wanted, repr(value), example, where=where)
     return value
 
 

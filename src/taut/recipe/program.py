@@ -43,7 +43,7 @@ class ProgramRecipe:
         if content.get("format", FORMAT) > FORMAT:
             raise InputError(
                 f"format {FORMAT} or older", f"format {content['format']}",
-                "`pip install --upgrade taut`", where="recipe",
+                "`pip install -U taut`", where="recipe",
             )  # fmt: skip
         own = {k: v for k, v in content.items() if k not in ("format", "seed", "program", "data")}
         options = own.pop("posterior", {k.replace("-", "_"): v for k, v in own.items()})

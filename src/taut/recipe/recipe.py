@@ -70,7 +70,7 @@ class Recipe:
         if content.get("format", FORMAT) > FORMAT:
             raise InputError(
                 f"format {FORMAT} or older", f"format {content['format']}",
-                "`pip install --upgrade taut`", where="recipe",
+                "`pip install -U taut`", where="recipe",
             )  # fmt: skip
         for table, registry in CHOICES.items():
             if table in content:

@@ -3,12 +3,13 @@
 from rich.console import Console
 
 from taut.audit import GradientBench, GradientMoments
+from taut.errors import Door
 from taut.report.tables import _print_line, _print_table, facts_table
 
 __all__ = ["gradients_table"]
 
 
-def gradients_table(console: Console, bench: GradientBench) -> None:
+def gradients_table(console: Console, bench: GradientBench, *, door: Door = "Python") -> None:
     """Print every estimator's bias, variance and cost by group of parameters, and which to take."""
     rows = []
     for measure in sorted(bench.measures, key=lambda m: m.variance_times_cost(bench.group)):
@@ -41,7 +42,8 @@ def gradients_table(console: Console, bench: GradientBench) -> None:
         if measure.departure is not None:
             _print_line(console, f"{measure.name}: {measure.departure}")
     if bench.refused:
-        facts_table(console, "not served", dict(bench.refused))
+        reasons = {name: error.worded(door) for name, error in bench.refused.items()}
+        facts_table(console, "not served", reasons)
     name = bench.recommended or "none"
     facts_table(console, "recommended", {name: bench.why})
 

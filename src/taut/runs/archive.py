@@ -19,7 +19,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from taut.architectures import ARCHITECTURES, RENAMED, AbstractArchitecture
-from taut.core import AbstractPair, InputError, chosen, nearest, write_atomically, write_json
+from taut.core import (
+    AbstractPair,
+    InputError,
+    chosen,
+    nearest,
+    option,
+    write_atomically,
+    write_json,
+)
 from taut.data import Schema
 from taut.inference import INFERENCES, AbstractAmortized, AbstractInference
 
@@ -77,7 +85,7 @@ def read_structure(folder: Path) -> dict[str, Any]:
         raise InputError(
             "a run folder with model.json",
             "none",
-            "`taut fit DATA --out RUN` first",
+            f"fitting first, with {option('out', 'RUN')}",
             where=str(folder),
         ) from None
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
@@ -86,7 +94,7 @@ def read_structure(folder: Path) -> dict[str, Any]:
         ) from None
     if version > FORMAT:
         raise InputError(
-            f"format {FORMAT} or older", f"format {version}", "`pip install --upgrade taut`",
+            f"format {FORMAT} or older", f"format {version}", "`pip install -U taut`",
             where=str(path),
         )  # fmt: skip
     return content

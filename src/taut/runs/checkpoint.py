@@ -91,7 +91,7 @@ def restore_checkpoint(folder: Path, like: Any, *, fingerprint: str) -> Restored
         if int(header["format"]) > _FORMAT:
             raise InputError(
                 f"checkpoint format {_FORMAT} or older", f"format {header['format']}",
-                "`pip install --upgrade taut`", where=str(path),
+                "`pip install -U taut`", where=str(path),
             )  # fmt: skip
         if header["fingerprint"] != fingerprint:
             raise InputError(

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from taut.core import Estimate, InputError, write_atomically, write_json
+from taut.core import Estimate, InputError, option, write_atomically, write_json
 from taut.runs.toml import read_toml, to_toml
 
 __all__ = ["RunFolder", "next_run"]
@@ -81,21 +81,21 @@ class RunFolder:
         """
         run = cls(Path(path))
         if run.path.exists() and not run.path.is_dir():
-            raise InputError("a folder", "a file", "another --out", where=str(path))
+            raise InputError("a folder", "a file", f"another {option('out')}", where=str(path))
         if not run.path.is_dir() or not any(run.path.iterdir()):
             return
         if not run.is_run:
             raise InputError(
                 "an empty folder or a run",
                 "a folder with other files",
-                "another --out",
+                f"another {option('out')}",
                 where=str(path),
             )
         if not force:
             raise InputError(
                 "a folder without a run",
                 "one that holds a run",
-                "another --out, or --force to replace it",
+                f"another {option('out')}, or {option('force', True)} to replace it",
                 where=str(path),
             )
 
@@ -110,7 +110,10 @@ class RunFolder:
         if not run.is_run:
             found = "a folder without config.toml" if run.path.is_dir() else "nothing there"
             raise InputError(
-                "a run folder", found, "`taut fit DATA --out RUN` first", where=str(path)
+                "a run folder",
+                found,
+                f"fitting first, with {option('out', 'RUN')}",
+                where=str(path),
             )
         return run
 
@@ -181,7 +184,7 @@ class RunFolder:
         if [record["step"] for record in steps] != list(range(count)):
             raise InputError(
                 f"a line for each of the {count} steps before the checkpoint", f"{len(steps)} lines",
-                "a backup of the file, or fitting again with --force", where=str(path),
+                f"a backup of the file, or fitting again with {option('force', True)}", where=str(path),
             )  # fmt: skip
         kept = "".join(line + "\n" for line in lines)
         write_atomically(path, lambda file: file.write(kept.encode()))

@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from taut.core import Datum, Estimate, InputError, RunError
+from taut.core import Datum, Estimate, InputError, RunError, option
 from taut.data import StreamedRows
 from taut.inference import Algorithm, compiled_steps
 from taut.training.blame import blame
@@ -144,7 +144,7 @@ def train(
     if loop.plateau is not None and algorithm.rescale is None:
         raise InputError(
             "an algorithm with a step size", "one without", "the constant schedule",
-            where="learning-rate-schedule",
+            where=option("learning_rate_schedule"),
         )  # fmt: skip
     feed = feed_of(rows, batch_size=loop.batch_size, seed=loop.seed, num_steps=loop.num_steps)
     run = compiled_steps(algorithm)

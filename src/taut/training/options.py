@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 import optax
 
 from taut.bounds import BOUNDS, IWAE, AbstractBound
-from taut.core import InputError, chosen, nearest, options_from_dict, options_to_dict
+from taut.core import InputError, chosen, nearest, option, options_from_dict, options_to_dict
 from taut.training.schedules import SCHEDULES, ScheduleName
 
 __all__ = ["OPTIMIZERS", "Precision", "TrainingOptions"]
@@ -75,15 +75,15 @@ class TrainingOptions:
 
     def __post_init__(self):
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            _refuse("a positive number", self.learning_rate, "0.001", "learning-rate")
+            _refuse("a positive number", self.learning_rate, "0.001", "learning_rate")
         if self.clip_norm is not None and not self.clip_norm > 0:
-            _refuse("a positive number", self.clip_norm, "1", "clip-norm")
+            _refuse("a positive number", self.clip_norm, "1", "clip_norm")
         if not 0 <= self.ema < 1:
             _refuse("a number in [0, 1)", self.ema, "0.999", "ema")
         for name in ("epochs", "validate_every", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                _refuse("a whole number of at least 1", value, "100", name.replace("_", "-"))
+                _refuse("a whole number of at least 1", value, "100", name)
         if self.patience < 0:
             _refuse(
                 "a whole number of at least 0", self.patience, "0 to never stop early", "patience"
@@ -128,5 +128,5 @@ class TrainingOptions:
         return options_from_dict(cls, content)
 
 
-def _refuse(expected: str, got: Any, remedy: str, where: str) -> None:
-    raise InputError(expected, f"{got}", remedy, where=where)
+def _refuse(expected: str, got: Any, remedy: str, name: str) -> None:
+    raise InputError(expected, f"{got}", remedy, where=option(name))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.data import Data
 from taut.inference import Algorithm
 from taut.runs import RunFolder, restore_checkpoint, to_toml
@@ -47,7 +47,9 @@ def begin(
         run = None if out is None else RunFolder.create(out, settings, force=force)
         return run, [], None, ()
     if out is None:
-        raise InputError("the run folder to go on with", "none", "out=RUN", where="resume")
+        raise InputError(
+            "the run folder to go on with", "none", option("out", "RUN"), where="resume"
+        )
     run = RunFolder.open(out)
     if run.is_finished:
         raise InputError(

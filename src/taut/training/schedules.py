@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from taut.core import InputError, nearest
+from taut.core import InputError, nearest, option
 
 __all__ = ["SCHEDULES", "Plateau", "ScheduleName", "schedule"]
 
@@ -55,12 +55,12 @@ def schedule(
     if name not in SCHEDULES:
         raise InputError(
             f"one of {', '.join(SCHEDULES)}", repr(name), nearest(name, SCHEDULES),
-            where="learning-rate-schedule",
+            where=option("learning_rate_schedule"),
         )  # fmt: skip
     if not 0 <= warmup_steps < num_steps:
         raise InputError(
             f"from 0 to fewer than the {num_steps} steps planned", f"{warmup_steps}",
-            f"{num_steps // 20}", where="warmup-steps",
+            f"{num_steps // 20}", where=option("learning_rate_warmup"),
         )  # fmt: skip
     if name != "cosine" and warmup_steps == 0:
         return peak

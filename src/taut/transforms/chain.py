@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from taut.core import InputError, Terms
+from taut.core import InputError, Terms, option
 from taut.transforms.abstract import AbstractBijection, AbstractLayer, Cost, Key, WithLogDet
 
 __all__ = ["Chain", "stacked"]
@@ -149,7 +149,7 @@ class Chain(eqx.Module):
             raise InputError(
                 "bijective layers, which a flow posterior or prior is made of",
                 f"{other.name}, which is {other.kind}",
-                "using it in a model of data (--model flow)", where="layers",
+                f"using it in a model of data ({option('model', 'flow')})", where="layers",
             )  # fmt: skip
         return found
 

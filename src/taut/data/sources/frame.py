@@ -1,13 +1,12 @@
 """Data frames: any that Narwhals accepts (Polars, pandas, PyArrow, Modin, ...), by named columns."""
 
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from taut.data.sources.raw_rows import RawRows, Request, take_label
-from taut.errors import InputError, nearest
+from taut.errors import InputError, nearest, option
 
 __all__ = ["choose_columns", "frame_rows", "read_frame"]
 
@@ -118,7 +117,7 @@ def refuse_text(names: Sequence[str], where: str) -> None:
         raise InputError(
             "columns of numbers (tables of mixed kinds are not supported)",
             f"none in {_listed(names)}",
-            " ".join(f"--drop {shlex.quote(n)}" for n in names),
+            option("drop", names),
             where=where,
         )
 

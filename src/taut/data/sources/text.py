@@ -17,7 +17,7 @@ import numpy as np
 from taut.data.sources.files import file_bytes
 from taut.data.sources.frame import choose_columns, frame_rows, refuse_text
 from taut.data.sources.raw_rows import RawRows, Request
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["EXTENSIONS", "MISSING_WORDS", "read_text"]
 
@@ -178,7 +178,7 @@ def _check_header(names: list[str], table: _Table, request: Request, source: str
             raise InputError(
                 "a name for every column",
                 f"none for column {i + 1}",
-                f"naming it, or --drop {names[i]} if it numbers the rows",
+                f"naming it, or {option('drop', names[i])} if it numbers the rows",
                 where=f"{source}, line {table.lines[0] - 1}",
             )
 
@@ -221,6 +221,6 @@ def _refuse_words(
         raise InputError(
             "a number",
             f"'{columns[name][row]}'",
-            f"mending the cell, or --drop {name}",
+            f"mending the cell, or {option('drop', name)}",
             where=f"{source}, line {lines[row]}, column '{name}'",
         )

@@ -9,7 +9,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 
 from taut.architectures import AbstractArchitecture
 from taut.bounds import ELBO, AbstractBound
-from taut.core import AbstractPair, Datum, InputError
+from taut.core import AbstractPair, Datum, InputError, option
 from taut.gradients import AbstractEstimator
 from taut.inference.abstract import AbstractInference
 from taut.inference.algorithm import Algorithm
@@ -58,8 +58,9 @@ class AbstractAmortized(AbstractInference):
         if architecture.default_inference == "codebook-averages":
             raise InputError(
                 f"a guide that draws z at random, for {self.name}",
-                f"--model {architecture.name}, whose codes are certain",
-                "--model discrete, or --inference codebook-averages", where="inference",
+                f"{option('model', architecture.name)}, whose codes are certain",
+                f"{option('model', 'discrete')}, or {option('inference', 'codebook-averages')}",
+                where="inference",
             )  # fmt: skip
 
     def default_bound(self, architecture: AbstractArchitecture) -> AbstractBound:

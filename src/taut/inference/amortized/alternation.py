@@ -15,7 +15,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from taut.core import InputError
+from taut.core import InputError, option
 
 __all__ = ["BOTH", "E_STEP", "M_STEP", "AbstractAlternation", "Alternate", "at_least_one"]
 
@@ -69,11 +69,11 @@ class Alternate(AbstractAlternation):
         return (state + 1) % (self.e_steps + self.m_steps)
 
 
-def at_least_one(value: int, where: str) -> None:
+def at_least_one(value: int, name: str) -> None:
     """Refuse a number of steps below 1.
 
     Raises:
         InputError: names the option.
     """
     if value < 1:
-        raise InputError("a whole number of at least 1", f"{value}", "1", where=where)
+        raise InputError("a whole number of at least 1", f"{value}", "1", where=option(name))

@@ -21,7 +21,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import IWAE
-from taut.core import AbstractModel, AbstractPair, Datum, InputError
+from taut.core import AbstractModel, AbstractPair, Datum, InputError, option
 from taut.gradients import Surrogate
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.amortized.ascent import inspected, moved, rescaled, scored, taken
@@ -88,7 +88,8 @@ def wake_sleep(
     if num_particles < 2 and phi != "sleep":
         raise InputError(
             "at least two particles for wake phi, which weighs them against each other",
-            f"{num_particles}", "num_particles=5, or phi='sleep'", where="num_particles",
+            f"{num_particles}", f"{option('num_particles', 5)}, or {option('phi', 'sleep')}",
+            where=option("num_particles"),
         )  # fmt: skip
     bound = IWAE(num_particles)
     arrays, static = eqx.partition(pair, eqx.is_inexact_array)

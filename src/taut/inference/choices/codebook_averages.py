@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from taut.architectures import VQ, AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.gradients import AbstractEstimator
 from taut.guides import QuantizedPair
 from taut.inference.abstract import Claims
@@ -40,8 +40,8 @@ class CodebookAverages(AbstractAmortized):
         """
         if not isinstance(architecture, VQ):
             raise InputError(
-                "--model vq, whose codes are averages", f"--model {architecture.name}",
-                f"--inference {architecture.default_inference}", where="inference",
+                f"{option('model', 'vq')}, whose codes are averages", option("model", architecture.name),
+                option("inference", architecture.default_inference), where="inference",
             )  # fmt: skip
         if gradient is not None:
             raise InputError(

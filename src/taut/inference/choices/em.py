@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from taut.architectures import FA, GMM, LCA, PPCA, AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.data import Data
 from taut.gradients import AbstractEstimator
 from taut.inference.abstract import Claims
@@ -38,8 +38,9 @@ class EM(AbstractExact):
         super().check(architecture, bound, gradient)
         if self.closed_form and not isinstance(architecture, PPCA):
             raise InputError(
-                "--model ppca, which has a closed form", f"--model {architecture.name}",
-                "leaving out --closed-form", where="closed-form",
+                f"{option('model', 'ppca')}, which has a closed form",
+                option("model", architecture.name),
+                f"leaving out {option('closed_form')}", where=option("closed_form"),
             )  # fmt: skip
 
     def fit(

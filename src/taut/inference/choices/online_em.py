@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from taut.architectures import FA, GMM, LCA, PPCA
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.data import Data
 from taut.inference.abstract import Claims
 from taut.inference.exact.abstract import AbstractExact, Report
@@ -36,7 +36,7 @@ class OnlineEM(AbstractExact):
                 "a whole number of at least 1",
                 f"{self.em_batch_size}",
                 "1000",
-                where="em-batch-size",
+                where=option("em_batch_size"),
             )
         if not 0 < self.passes < float("inf"):
             raise InputError("a positive number", f"{self.passes}", "1", where="passes")

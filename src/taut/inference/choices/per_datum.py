@@ -8,7 +8,7 @@ import optax
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, InputError, Pair
+from taut.core import AbstractPair, Datum, InputError, Pair, option
 from taut.gradients import AbstractEstimator
 from taut.guides import AmortizedGuide, PerDatumGuide
 from taut.inference.abstract import Claims
@@ -43,11 +43,16 @@ class PerDatum(AbstractAmortized):
     def __post_init__(self):
         if not 0 < self.row_learning_rate < float("inf"):
             raise InputError(
-                "a positive number", f"{self.row_learning_rate}", "0.05", where="row_learning_rate"
+                "a positive number",
+                f"{self.row_learning_rate}",
+                "0.05",
+                where=option("row_learning_rate"),
             )
-        for option in ("row_steps", "unseen_row_steps"):
-            if getattr(self, option) < 1:
-                raise InputError("at least one step", f"{getattr(self, option)}", "1", where=option)
+        for name in ("row_steps", "unseen_row_steps"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    "at least one step", f"{getattr(self, name)}", "1", where=option(name)
+                )
 
     def pair(
         self, pair: AbstractPair, numbers: Int[Array, " N"], key: PRNGKeyArray
@@ -56,7 +61,7 @@ class PerDatum(AbstractAmortized):
         if not isinstance(guide, AmortizedGuide):
             raise InputError(
                 "a guide made of one variational family",
-                f"a {type(guide).__name__}", "--inference joint", where="per-datum",
+                f"a {type(guide).__name__}", option("inference", "joint"), where="per-datum",
             )  # fmt: skip
         family: Any = guide.family
         table = jnp.zeros((numbers.shape[0], family.num_features))

@@ -6,7 +6,7 @@ from typing import ClassVar
 import optax
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from taut.core import AbstractPair, InputError
+from taut.core import AbstractPair, InputError, option
 from taut.guides import AmortizedGuide, RefinedPair, Refinement
 from taut.inference.abstract import Claims
 from taut.inference.algorithm import Algorithm
@@ -39,13 +39,13 @@ class SemiAmortized(AbstractAmortized):
     def __post_init__(self):
         if self.refine_steps < 1:
             raise InputError(
-                "at least one step", f"{self.refine_steps}", "8, or --inference joint",
-                where="refine_steps",
+                "at least one step", f"{self.refine_steps}", f"8, or {option('inference', 'joint')}",
+                where=option("refine_steps"),
             )  # fmt: skip
-        for option in ("refine_learning_rate", "refine_clip"):
-            value = getattr(self, option)
+        for name in ("refine_learning_rate", "refine_clip"):
+            value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
-                raise InputError("a positive number", f"{value}", "0.1", where=option)
+                raise InputError("a positive number", f"{value}", "0.1", where=option(name))
 
     def pair(
         self, pair: AbstractPair, numbers: Int[Array, " N"], key: PRNGKeyArray
@@ -54,7 +54,7 @@ class SemiAmortized(AbstractAmortized):
         if not isinstance(guide, AmortizedGuide):
             raise InputError(
                 "a guide whose encoder gives the features of one variational family",
-                f"a {type(guide).__name__}", "--inference joint", where="semi-amortized",
+                f"a {type(guide).__name__}", option("inference", "joint"), where="semi-amortized",
             )  # fmt: skip
         steps = optax.sgd(self.refine_learning_rate)
         if self.refine_clip is not None:

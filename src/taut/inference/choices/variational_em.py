@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.inference.abstract import Claims
 from taut.inference.algorithm import Algorithm
 from taut.inference.amortized.abstract import AbstractAmortized, Problem, estimator_of
@@ -49,12 +49,12 @@ class VariationalEM(AbstractAmortized):
             raise InputError(
                 "alternate or aggressive", repr(self.alternation), "alternate", where="alternation"
             )
-        for option in ("e_steps", "m_steps", "stall_window", "most_e_steps", "information_every"):
-            at_least_one(getattr(self, option), option)
+        for name in ("e_steps", "m_steps", "stall_window", "most_e_steps", "information_every"):
+            at_least_one(getattr(self, name), name)
         if self.information_rows < 2:
             raise InputError(
                 "at least two rows, between which there can be information",
-                f"{self.information_rows}", "64", where="information_rows",
+                f"{self.information_rows}", "64", where=option("information_rows"),
             )  # fmt: skip
 
     def algorithm(self, problem: Problem) -> Algorithm:
@@ -76,7 +76,7 @@ class VariationalEM(AbstractAmortized):
         if problem.probe is None:
             raise InputError(
                 "training rows to estimate the mutual information on", "none",
-                "--alternation alternate", where="alternation",
+                option("alternation", "alternate"), where="alternation",
             )  # fmt: skip
         return Aggressive(
             problem.probe(self.information_rows),

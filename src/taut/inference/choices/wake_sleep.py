@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, get_args
 
 from taut.architectures import AbstractArchitecture
 from taut.bounds import IWAE, AbstractBound
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.gradients import AbstractEstimator
 from taut.inference.abstract import Claims
 from taut.inference.algorithm import Algorithm
@@ -57,25 +57,26 @@ class WakeSleep(AbstractAmortized):
         if architecture.default_inference == "codebook-averages":
             raise InputError(
                 "a guide that draws z at random",
-                f"--model {architecture.name}, whose codes are certain",
-                "--model discrete", where=where,
+                f"{option('model', architecture.name)}, whose codes are certain",
+                option("model", "discrete"), where=where,
             )  # fmt: skip
         if gradient is not None:
             raise InputError(
                 "no estimator, for wake-sleep takes no gradient through draws",
-                f"--gradient {gradient.name}", "leaving out one of them", where=where,
+                option("gradient", gradient.name), "leaving out one of them", where=where,
             )  # fmt: skip
         if bound is None:
             return
         if not isinstance(bound, IWAE):
             raise InputError(
                 "the bound iwae, which wake-sleep raises in the model", f"the bound '{bound.name}'",
-                "--bound iwae", where=where,
+                option("bound", "iwae"), where=where,
             )  # fmt: skip
         if bound.num_particles < 2 and self.phi != "sleep":
             raise InputError(
                 "at least two particles for the wake phase, which weighs them against each other",
-                f"{bound.num_particles}", "--num-particles 5, or --wake-sleep sleep", where=where,
+                f"{bound.num_particles}", f"{option('num_particles', 5)}, or {option('phi', 'sleep')}",
+                where=where,
             )  # fmt: skip
 
     def default_bound(self, architecture: AbstractArchitecture) -> AbstractBound:

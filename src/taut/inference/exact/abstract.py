@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from taut.architectures import FA, GMM, LCA, PPCA, AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.data import Data
 from taut.gradients import AbstractEstimator
 from taut.inference.abstract import AbstractInference
@@ -58,13 +58,12 @@ class AbstractExact(AbstractInference):
         if self.max_iterations is not None and self.max_iterations < 1:
             raise InputError(
                 "a whole number of at least 1", f"{self.max_iterations}", "1000",
-                where="max-iterations",
+                where=option("max_iterations"),
             )  # fmt: skip
-        for option in ("tolerance", "floor", "reg_covar"):
-            value = getattr(self, option)
+        for name in ("tolerance", "floor", "reg_covar"):
+            value = getattr(self, name)
             if value is not None and not value >= 0:
-                where = option.replace("_", "-")
-                raise InputError("a number of at least 0", f"{value}", "1e-6", where=where)
+                raise InputError("a number of at least 0", f"{value}", "1e-6", where=option(name))
         if self.candidates is not None and (
             not self.candidates or len(set(self.candidates)) != len(self.candidates)
         ):
@@ -76,7 +75,10 @@ class AbstractExact(AbstractInference):
             raise InputError("evidence or bic", repr(self.select), "evidence", where="select")
         if self.floor and self.reg_covar:
             raise InputError(
-                "a floor or a constant on the diagonal", "both", "one of them", where="reg-covar"
+                "a floor or a constant on the diagonal",
+                "both",
+                "one of them",
+                where=option("reg_covar"),
             )
 
     def check(
@@ -93,13 +95,13 @@ class AbstractExact(AbstractInference):
         if not isinstance(architecture, GMM | LCA | PPCA | FA):
             raise InputError(
                 "a model whose posterior is exact: gmm, lca, ppca or fa",
-                f"--model {architecture.name}",
-                f"--inference {architecture.default_inference}", where=self.name,
+                option("model", architecture.name),
+                option("inference", architecture.default_inference), where=self.name,
             )  # fmt: skip
         if bound is not None:
             raise InputError(
-                "no bound, for EM raises the evidence itself", f"--bound {bound.name}",
-                "leaving out the bound, or --inference joint", where=self.name,
+                "no bound, for EM raises the evidence itself", option("bound", bound.name),
+                f"leaving out the bound, or {option('inference', 'joint')}", where=self.name,
             )  # fmt: skip
         self._refuse_gradient(gradient, "no gradient, for EM takes none")
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from taut.core import Datum, InputError, RunError, num_rows
+from taut.core import Datum, InputError, RunError, num_rows, option
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.row_blocks import Block, RowBlocks
@@ -159,7 +159,7 @@ def _iterate(
             raise RunError(
                 "an objective that rises",
                 f"a fall of {-gain:.3g} nats per row in iteration {iteration}",
-                "a larger --floor, or data whose columns have been centred",
+                f"a larger {option('floor')}, or data whose columns have been centred",
                 where="em",
             )
         if on_iteration:
@@ -292,7 +292,8 @@ def _collapse(
     else:
         got = f"a column without noise in iteration {iteration}"
     return RunError(
-        "variances above rounding", got, "--floor 1e-6, fewer components, or a simpler covariance",
+        "variances above rounding", got,
+        f"{option('floor', 1e-6)}, fewer components, or a simpler covariance",
         where="em",
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from taut.core import Datum, InputError, RunError, num_rows
+from taut.core import Datum, InputError, RunError, num_rows, option
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.em import EMState, expectation_step
@@ -139,7 +139,8 @@ def run_online_em(
             if not np.isfinite(bounds[-1]):
                 raise RunError(
                     "a finite log-evidence", f"{bounds[-1]} at batch {number}",
-                    "a larger --floor, larger batches, or fewer components", where="online em",
+                    f"a larger {option('floor')}, larger batches, or fewer components",
+                    where="online em",
                 )  # fmt: skip
             if on_step:
                 on_step(number, bounds[-1])

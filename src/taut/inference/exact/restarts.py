@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from taut.core import InputError, RunError
+from taut.core import InputError, RunError, option
 from taut.inference.exact.em import EMResult, run_em
 from taut.inference.exact.row_blocks import RowBlocks, Spread
 from taut.inference.exact.starts import random_start
@@ -33,9 +33,9 @@ class Floor(NamedTuple):
         Raises:
             InputError: a negative or unserved floor; a constant column without one.
         """
-        for name, value in (("floor", self.strength), ("reg-covar", self.added)):
+        for name, value in (("floor", self.strength), ("reg_covar", self.added)):
             if not value >= 0:
-                raise InputError("a number of at least 0", f"{value}", "1e-6", where=name)
+                raise InputError("a number of at least 0", f"{value}", "1e-6", where=option(name))
         spread = rows.spread()
         self._refuse_constant(model, spread)
         with jax.enable_x64(True):
@@ -52,7 +52,7 @@ class Floor(NamedTuple):
         if constant.size and not isinstance(model, ProbabilisticPCA):
             raise InputError(
                 "columns that vary, where there is no floor", f"column {constant[0]} constant",
-                "--floor 1e-6, or dropping the column", where="floor",
+                f"{option('floor', 1e-6)}, or dropping the column", where="floor",
             )  # fmt: skip
 
 

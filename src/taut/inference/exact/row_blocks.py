@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.data import ColumnMoments, Dataset, RowSource
 
 __all__ = ["Block", "RowBlocks", "Spread"]
@@ -123,7 +123,7 @@ class RowBlocks:
                 place = np.argwhere(bad)[0]
                 raise InputError(
                     "finite numbers", f"{part[tuple(place)]} in row {moments.count + place[0]}",
-                    "--missing drop-rows", where=self.where,
+                    option("missing", "drop-rows"), where=self.where,
                 )  # fmt: skip
             moments.add(part)
         largest = np.maximum(np.abs(moments.low), np.abs(moments.high))

@@ -11,7 +11,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from taut.architectures import FA, GMM, LCA, PPCA
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.data import Data
 from taut.inference.exact.abstract import AbstractExact, Select
 from taut.inference.exact.candidate import Candidate
@@ -69,7 +69,7 @@ def check_selection(
     if isinstance(start, GaussianMixture) and start.num_components != numbers[0]:
         raise InputError(
             f"a start with {numbers[0]} components", f"{start.num_components}",
-            f"components={start.num_components}", where="start",
+            option("components", start.num_components), where="start",
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.inference.exact.row_blocks import Block, RowBlocks, Spread
 from taut.models import AbstractExactModel, FactorAnalysis, GaussianMixture, ProbabilisticPCA
 from taut.models.exact import AbstractMixture
@@ -73,7 +73,7 @@ def kmeans_plus_plus(
         total = distance.sum()
         if not total > 0:
             raise InputError(
-                f"at least {num_seeds} distinct rows", f"{len(seeds)}", "fewer --components",
+                f"at least {num_seeds} distinct rows", f"{len(seeds)}", f"fewer {option('components')}",
                 where="components",
             )  # fmt: skip
         seeds.append(int(generator.choice(len(x), p=distance / total)))
@@ -96,12 +96,14 @@ def check_components(number: int, num_rows: int, size: int | None = None) -> Non
         raise InputError("at least one component", f"{number}", "1 or more", where="components")
     if number > num_rows:
         raise InputError(
-            f"at most {num_rows} components, one a training row", f"{number}", "fewer --components",
+            f"at most {num_rows} components, one a training row", f"{number}",
+            f"fewer {option('components')}",
             where="components",
         )  # fmt: skip
     if size is not None and number >= size:
         raise InputError(
-            f"fewer factors than the {size} columns", f"{number}", f"--components {max(size - 1, 1)}",
+            f"fewer factors than the {size} columns", f"{number}",
+            option("components", max(size - 1, 1)),
             where="components",
         )  # fmt: skip
 

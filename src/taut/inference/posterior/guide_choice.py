@@ -9,7 +9,7 @@ d (RANK + 2).
 
 from typing import NamedTuple
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.transforms import SPEC_NAMES, check_layers
 
 __all__ = ["GUIDES", "GuideChoice", "choose_guide", "default_gaussian"]
@@ -69,9 +69,9 @@ def choose_guide(wish: str | None, dim: int, *, subsampled: bool) -> GuideChoice
         )  # fmt: skip
     if (family == "structured") != subsampled:
         raise InputError(
-            "guide 'structured' with a subsampled plate, and another guide without one",
-            f"guide '{family}' {'with' if subsampled else 'without'} one",
-            "subsample={'rows': 1000}, or guide 'full-rank'",
+            f"{option('guide', 'structured')} with a subsampled plate, and another guide without one",
+            f"{option('guide', family)} {'with' if subsampled else 'without'} one",
+            f"{option('subsample', {'rows': 1000})}, or {option('guide', 'full-rank')}",
             where="guide",
         )
     if family != "low-rank":

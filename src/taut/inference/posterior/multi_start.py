@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from taut.core import Estimate, RunError
+from taut.core import Estimate, RunError, option
 from taut.inference.posterior.sample_average import AbstractSampleAverageFamily
 
 __all__ = ["MultiStart", "Start", "multi_start"]
@@ -92,7 +92,7 @@ def multi_start(
         raise RunError(
             "a starting point with a finite ELBO",
             f"none in {attempt}",
-            "init='pathfinder', or a program that gives its data a positive density",
+            f"{option('init', 'pathfinder')}, or a program that gives its data a positive density",
             where="starts",
         )
     common = [family.draws(generator, _COMPARED) for _ in range(_REPLICATES)]

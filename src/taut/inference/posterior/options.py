@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from taut.errors import InputError, nearest
+from taut.errors import InputError, nearest, option
 
 __all__ = ["PosteriorOptions"]
 
@@ -50,7 +50,9 @@ class PosteriorOptions:
     def __post_init__(self):
         if not (_is_number(self.precision_nats) and self.precision_nats > 0):
             got = repr(self.precision_nats)
-            raise InputError("a positive number of nats", got, "0.1", where="precision_nats")
+            raise InputError(
+                "a positive number of nats", got, "0.1", where=option("precision_nats")
+            )
         _check_count(self.num_starts, 1, "start", "4", "num_starts")
         if self.num_draws is not None:
             _check_count(self.num_draws, 100, "draws", "10000", "num_draws")
@@ -89,7 +91,7 @@ def _is_number(value: Any) -> bool:
 def _check_count(value: Any, least: int, what: str, remedy: str, where: str) -> None:
     if not (_is_number(value) and isinstance(value, numbers.Integral) and int(value) >= least):
         expected = f"at least {'one' if least == 1 else least} {what}"
-        raise InputError(expected, repr(value), remedy, where=where)
+        raise InputError(expected, repr(value), remedy, where=option(where))
 
 
 def _check_among(value: Any, choices: tuple[str, ...], remedy: str, where: str) -> None:

@@ -23,7 +23,7 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, InputError, Terms
+from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, InputError, Terms, option
 from taut.distributions import closed_kl
 from taut.models.exact.abstract import AbstractExactModel
 
@@ -158,7 +158,7 @@ class AbstractFactorModel(AbstractExactModel):
         if added > 0:
             raise InputError(
                 "reg_covar for a Gaussian mixture", "a factor model, whose noise has a floor",
-                "--floor", where="reg-covar",
+                option("floor"), where=option("reg_covar"),
             )  # fmt: skip
         return strength * jnp.where(spread > 0, spread, jnp.mean(spread)).reshape(-1)
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from taut.core import Datum, InputError
+from taut.core import Datum, InputError, option
 from taut.models.exact.gaussian_statistics import per_row
 from taut.models.exact.mixture import AbstractMixture, log_weights
 
@@ -125,7 +125,7 @@ class LatentClass(AbstractMixture):
         if added > 0:
             raise InputError(
                 "reg_covar for a Gaussian mixture", "a latent class model, which has no covariance",
-                "--floor", where="reg-covar",
+                option("floor"), where=option("reg_covar"),
             )  # fmt: skip
         return jnp.asarray(strength, self.logits.dtype)
 

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import Distribution
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.models.likelihoods.abstract import AbstractLikelihood, refuse_first
 
 __all__ = ["AbstractCounts", "CountMean"]
@@ -47,7 +47,7 @@ class CountMean(eqx.Module):
     def __init__(self, *, library: bool, library_size: float):
         if not library_size > 0:
             raise InputError(
-                "a positive library size", str(library_size), "1e4", where="library_size"
+                "a positive library size", str(library_size), "1e4", where=option("library_size")
             )
         self.library, self.library_size = bool(library), float(library_size)
 

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpyro.distributions import Distribution
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.distributions import DiscretizedLogistic as _DiscretizedLogistic
 from taut.distributions import grid
 from taut.models.likelihoods.abstract import AbstractLikelihood, refuse_first
@@ -47,7 +47,12 @@ class DiscretizedLogistic(AbstractLikelihood):
         if levels < 2:
             raise InputError("at least 2 levels", str(levels), "levels=256", where="levels")
         if not floor > 0:
-            raise InputError("a positive floor", str(floor), "floor=0.0625", where="floor")
+            raise InputError(
+                "a positive floor",
+                str(floor),
+                option("likelihood_floor", 0.0625),
+                where=option("likelihood_floor"),
+            )
         self.levels, self.floor = levels, float(floor)
 
     def __call__(self, outputs: Float[Array, "2 *data"]) -> Distribution:

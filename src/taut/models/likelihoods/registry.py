@@ -62,12 +62,12 @@ def make_likelihood(
     cls = LIKELIHOODS[name]
     accepted = inspect.signature(cls).parameters
     own = accepted.keys() - {"shape", "levels"}
-    for option in options:
-        if option not in own:
+    for given in options:
+        if given not in own:
             raise InputError(
                 f"an option of the likelihood {name}",
-                repr(option),
-                _who_takes(option) or (nearest(option, own) if own else "no option: it has none"),
+                repr(given),
+                _who_takes(given) or (nearest(given, own) if own else "no option: it has none"),
                 where=f"likelihood {name}",
             )
     if "levels" in accepted:
@@ -84,9 +84,9 @@ def make_likelihood(
     return cls(**options)
 
 
-def _who_takes(option: str) -> str | None:
+def _who_takes(name: str) -> str | None:
     """The likelihoods with that option; None where it is nobody's."""
-    takers = [n for n, cls in LIKELIHOODS.items() if option in inspect.signature(cls).parameters]
+    takers = [n for n, cls in LIKELIHOODS.items() if name in inspect.signature(cls).parameters]
     return f"a likelihood that has it: {', '.join(takers)}" if takers else None
 
 

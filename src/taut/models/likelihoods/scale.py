@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from taut.core import InputError, nearest
+from taut.core import InputError, nearest, option
 
 __all__ = ["Scale", "positive", "raw_of"]
 
@@ -41,7 +41,12 @@ class Scale(eqx.Module):
                 f"a scale per {', '.join(_PER)}", repr(per), nearest(per, _PER), where="scale"
             )
         if not floor > 0:
-            raise InputError("a positive floor", str(floor), "floor=1e-3", where="floor")
+            raise InputError(
+                "a positive floor",
+                str(floor),
+                option("likelihood_floor", 1e-3),
+                where=option("likelihood_floor"),
+            )
         self.per, self.floor = per, float(floor)
         # Scales start at 1, or at the floor's double where that is larger.
         start = raw_of(max(1.0 - floor, floor))

@@ -9,7 +9,7 @@ from numpyro import validation_enabled
 from numpyro.handlers import seed, substitute, trace, uncondition
 from numpyro.primitives import Messenger
 
-from taut.errors import InputError
+from taut.errors import InputError, option
 from taut.models.program.discrete import Choice, choose, is_finite
 from taut.models.program.subsampled_plate import SubsampledPlate
 
@@ -144,7 +144,7 @@ class _Given(Messenger):
             raise InputError(
                 "a plate over all rows",
                 f"one that draws {batch} of {size} by itself",
-                f"no subsample_size in the program and subsample={{'{msg['name']}': {batch}}}",
+                f"no subsample_size in the program and {option('subsample', {msg['name']: batch})}",
                 where=where,
             )
         plate = self.plate

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.networks.space_to_depth import depth_to_space, space_to_depth
 from taut.transforms.abstract import AbstractBijection, WithLogDet
 
@@ -34,7 +34,7 @@ class Squeeze(AbstractBijection):
         if len(x_shape) not in (2, 3):
             raise InputError(
                 "images, (H, W) or (H, W, C), to squeeze", f"the shape {x_shape}",
-                "--image-shape where rows are flat images", where="squeeze",
+                f"{option('image_shape')} where rows are flat images", where="squeeze",
             )  # fmt: skip
         height, width, *channels = x_shape
         if height % 2 or width % 2:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.transforms.abstract import AbstractLayer, Shape
 from taut.transforms.bijections import ActNorm, Reshape, Standardize
 from taut.transforms.chain import Chain
@@ -132,7 +132,7 @@ def _check_support(line: str, parts: Sequence[Part], rows: Rows) -> None:
         before = "dequantize,logit," if bounded else "dequantize,"
         raise InputError(
             "a first layer that makes reals of whole numbers, at which a density has no upper bound",
-            f"'{first}' on {support} data", f"--layers {before}{line}", where="layers",
+            f"'{first}' on {support} data", option("layers", f"{before}{line}"), where="layers",
         )  # fmt: skip
     for (before, _), (name, _) in itertools.pairwise(parts):
         if name.startswith("dequantize"):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import jax
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.transforms.abstract import AbstractBijection, AbstractLayer, Shape
 from taut.transforms.bijections import ActNorm, Reshape
 from taut.transforms.images import InvertibleConv, conv_coupling
@@ -34,7 +34,7 @@ def image_shape(shape: Shape, last: str | None, name: str) -> tuple[int, int, in
     )
     raise InputError(
         f"images (H, W, C) below {name}", gives,
-        f"{name} before layers of a vector, or --image-shape where rows are flat images",
+        f"{name} before layers of a vector, or {option('image_shape')} where rows are flat images",
         where="layers",
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ All others stand in models of data alone:
                                                        all after it see the rest
 """
 
-from taut.core import InputError, nearest
+from taut.core import InputError, nearest, option
 from taut.transforms.spec.data_layers import DATA_LAYERS
 from taut.transforms.spec.entry import Entry
 from taut.transforms.spec.vector_layers import VECTOR_LAYERS
@@ -58,7 +58,9 @@ def _parsed(part: str, where: str, of_data: bool) -> Part:
         raise InputError(
             f"layers among {', '.join(known)}",
             f"{name!r}, a layer of models of data" if elsewhere else repr(name),
-            "--model flow with --layers" if elsewhere else nearest(name, known),
+            f"{option('model', 'flow')} with {option('layers')}"
+            if elsewhere
+            else nearest(name, known),
             where=where,
         )
     entry = LAYER_NAMES[name]
