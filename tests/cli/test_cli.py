@@ -213,7 +213,7 @@ def test_importing_taut_opens_no_device():
         (["fit"], ["expected DATA", "taut fit digits"]),
         (["fit", "digit"], ["digits"]),
         (["fit", "digits", "--latentdim", "3"], ["--latentdim", "--latent-dim"]),
-        (["fit", "digits", "--latent-dim", "many"], ["many", "int"]),
+        (["fit", "digits", "--latent-dim", "many"], ["many", "a whole number"]),
         (["fit", "digits", "--latent-dim", "0"], ["latent-dim", "got 0"]),
         (["fit", "digits", "--hidden", "2,x"], ["hidden", "'2,x'", "256,256"]),
         (["fit", "digits", "--bound", "elbow"], ["elbow"]),

@@ -82,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         if debug:
             raise
-        _complain(" ".join(str(error).split()))
+        from taut.cli.mistyped import mistyped
+
+        _complain(mistyped(error, list(COMMANDS)).worded("command line"))
         return 2
     except TautError as error:
         if debug:

@@ -137,8 +137,9 @@ def _model(wanted: Any, tables: dict[str, _Given]) -> AbstractArchitecture:
     values = {field: value for field, (_, value) in of_likelihood.items()}
     if "library_size" in values and not values.get("library"):
         raise InputError(
-            "--library with --library-size", "none", "--library, or leaving out --library-size",
-            where="library-size",
+            f"{option('library', True)} with {option('library_size')}", "none",
+            f"{option('library', True)}, or leaving out {option('library_size')}",
+            where=option("library_size"),
         )  # fmt: skip
     return replace(made, likelihood_options=values)
 
