@@ -81,8 +81,8 @@ def _support(model: str) -> Any:
 
 
 SERVED = _served()
-# Each architecture by its own inference, and each inference on the architecture that it serves first: the
-# other pairs meet no line of the loop, the archive or the recipe that these do not.
+# Each architecture by its own inference, and each inference on the architecture that it serves first:
+# the other pairs meet no line of the loop, the archive or the recipe that these do not.
 TRIED = [
     pair
     for i, pair in enumerate(SERVED)
