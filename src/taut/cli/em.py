@@ -12,7 +12,7 @@ from taut.errors import InputError
 if TYPE_CHECKING:
     from taut.recipe import Recipe
 
-__all__ = ["component_range", "em_command", "run_em"]
+__all__ = ["em_command", "run_em"]
 
 
 def em_command(arguments: Sequence[str]) -> Callable[..., None]:
@@ -21,7 +21,7 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
     from taut.cli.flags import given, options_class
     from taut.data import can_stream
     from taut.inference import INFERENCES, AbstractExact
-    from taut.recipe import options, read_config, recipe_of
+    from taut.recipe import component_range, options, read_config, recipe_of
 
     exact = [n for n, cls in INFERENCES.items() if issubclass(cls, AbstractExact)]
     models = [n for n, cls in ARCHITECTURES.items() if cls.default_inference in exact]
@@ -69,8 +69,8 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
         asked = {**from_file, **given(options)}
         if online:
             asked["inference"] = "online-em"
-        numbers = component_range(components)
-        if numbers is not None:
+        if components is not None:
+            numbers = component_range(components)
             asked |= {"components": numbers[0], "candidates": numbers if len(numbers) > 1 else None}
         source = data or asked.get("data")
         asked.pop("data", None)
@@ -102,31 +102,6 @@ def run_em(
     with _progress(quiet=json) as progress:
         fitted = taut.fit(loaded, recipe=recipe, out=folder, force=force, progress=progress)
     finish_em(fitted, loaded, folder, json=json)
-
-
-def component_range(text: str | None) -> tuple[int, ...] | None:
-    """ "5" as (5,), "1-4" as (1, 2, 3, 4), "2,4,8" as (2, 4, 8).
-
-    Raises:
-        InputError: anything else.
-    """
-    if text is None:
-        return None
-    numbers: list[int] = []
-    try:
-        for part in text.split(","):
-            low, _, high = part.strip().partition("-")
-            numbers += range(int(low), int(high or low) + 1)
-    except ValueError:
-        numbers = []
-    if not numbers:
-        raise InputError(
-            "a number, a range or a list of them",
-            repr(text),
-            "5, 1-10 or 2,4,8",
-            where="components",
-        )
-    return tuple(numbers)
 
 
 def _progress(*, quiet: bool) -> Any:

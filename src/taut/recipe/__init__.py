@@ -1,6 +1,6 @@
 """What was asked, as a typed value: `Recipe`, its options under one flat name each, and TOML."""
 
-from taut.recipe.build import flat, recipe_of
+from taut.recipe.build import component_range, flat, recipe_of
 from taut.recipe.completed import Completed, completed
 from taut.recipe.config import read_config, recipe_from
 from taut.recipe.option import Option, choice_docs, shown_default, typed
@@ -18,6 +18,7 @@ __all__ = [
     "Recipe",
     "choice_docs",
     "completed",
+    "component_range",
     "flat",
     "option_named",
     "options",

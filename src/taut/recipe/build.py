@@ -19,7 +19,7 @@ from taut.recipe.option import Option, typed
 from taut.recipe.recipe import Recipe
 from taut.recipe.tables import CHOICES, OPTIONS_OF, option_named, options
 
-__all__ = ["flat", "recipe_of"]
+__all__ = ["component_range", "flat", "recipe_of"]
 
 _Given = dict[str, tuple[Option, Any]]  # by field
 
@@ -66,6 +66,29 @@ def flat(content: Mapping[str, Any]) -> dict[str, Any]:
             elif (table, key) in by_field:
                 found[by_field[table, key]] = value
     return found
+
+
+def component_range(text: str) -> tuple[int, ...]:
+    """ "5" as (5,), "1-4" as (1, 2, 3, 4), "2,4,8" as (2, 4, 8).
+
+    Raises:
+        InputError: anything else.
+    """
+    numbers: list[int] = []
+    try:
+        for part in text.split(","):
+            low, _, high = part.strip().partition("-")
+            numbers += range(int(low), int(high or low) + 1)
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise InputError(
+            "a number, a range or a list of them",
+            repr(text),
+            "5, 1-10 or 2,4,8",
+            where="components",
+        )
+    return tuple(numbers)
 
 
 def _by_table(given: Mapping[str, Any]) -> dict[str, _Given]:

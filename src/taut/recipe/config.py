@@ -12,7 +12,8 @@ from typing import Any
 
 from taut.architectures import RENAMED, AbstractArchitecture
 from taut.core import InputError, is_users, nearest
-from taut.recipe.build import flat, recipe_of
+from taut.inference import AbstractExact
+from taut.recipe.build import component_range, flat, recipe_of
 from taut.recipe.recipe import FORMAT, Recipe
 from taut.recipe.tables import CHOICES, option_named, options
 from taut.runs import read_toml
@@ -22,6 +23,7 @@ __all__ = ["read_config", "recipe_from"]
 # Options of taut 0.1 that are called otherwise.
 _RENAMED = {"warmup_steps": "learning_rate_warmup", "floor": "likelihood_floor"}
 _OF_EM = ("gmm", "lca", "ppca", "fa")  # in whose files the floor is EM's
+_EPOCHS = "kl-warmup"  # of taut 0.1, in epochs, whose steps depend on the data
 
 
 def read_config(path: Path | str) -> dict[str, Any]:
@@ -56,9 +58,13 @@ def recipe_from(
         known = {k: v for k, v in content.items() if k != "model" or like is None}
         recipe = Recipe.from_dict(_without_users(known) if lenient else known)
         return recipe if like is None else replace(recipe, model=like)
-    given = options_in(content, where)
-    source = given.pop("data", None)
-    return recipe_of({**given, "source": source})
+    # Files of taut 0.1 hold the options that were given, by flat names.
+    given = options_in({k: v for k, v in content.items() if not lenient or k != _EPOCHS}, where)
+    source, stream = given.pop("data", None), given.pop("stream", "no")
+    recipe = recipe_of({**given, "stream": stream})
+    double = recipe.training.precision == "float64" or isinstance(recipe.inference, AbstractExact)
+    data = replace(recipe.data, source=source, dtype="float64" if double else "float32")
+    return replace(recipe, data=data, model=like or recipe.model)
 
 
 def options_in(content: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -84,6 +90,11 @@ def options_in(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         if name in found:
             raise InputError("each option once", f"'{key}' twice", "one of them", where=where)
         found[name] = value
+    if _EPOCHS.replace("-", "_") in found:
+        raise InputError(
+            "--kl-warmup-steps, steps over which the KL's weight rises", f"{_EPOCHS}, epochs",
+            "that many times the steps of an epoch", where=where,
+        )  # fmt: skip
     found = _since_renamed(found)
     for name in found:
         if name not in ("data", "seed", *CHOICES) and option_named(name) is None:
@@ -111,6 +122,10 @@ def _since_renamed(found: dict[str, Any]) -> dict[str, Any]:
     for old, new in _RENAMED.items():
         if old in found and not (old == "floor" and found.get("model") in _OF_EM):
             found[new] = found.pop(old)
+    numbers = found.get("components")
+    if isinstance(numbers, str):
+        several = component_range(numbers)
+        found |= {"components": several[0], "candidates": several if len(several) > 1 else None}
     if "wake_sleep" in found:
         found |= {"inference": "wake-sleep", "phi": found.pop("wake_sleep")}
     if found.get("bound", "elbo") == "elbo" and "num_particles" in found:
