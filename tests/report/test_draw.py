@@ -1,6 +1,7 @@
 """What the figures of a result show is what the result holds: rows, labels, steps, choices."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from taut.report.draw_bench import draw_bench
 from taut.report.draw_em import draw_em
 from taut.report.draw_fit import draw_fit
 from taut.report.draw_posterior import draw_posterior
+from taut.training import TrainingOptions
 
 MODULES = [f"taut.report.figures.{name}" for name in (*figures.__all__, "em")]
 
@@ -124,6 +126,28 @@ def test_learning_curves_show_the_history_and_the_step_that_was_kept(digits, dra
     assert {-40.5, -39.5} <= set(edges[edges[:, 0] == 1, 1])
     assert axes.get_title().startswith("Rényi bound")
     assert axes.get_ylabel() == "Rényi bound [nats per row], neither bound"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "title", "y"),
+    [
+        (Recipe(), "ELBO on training batches and on validation rows", "ELBO"),
+        (
+            Recipe(training=TrainingOptions(validation_bound=taut.IWAE(7))),
+            "ELBO on training batches, IWAE of 7 draws on validation rows", "bound",
+        ),
+        (
+            Recipe(bound=taut.IWAE(7), training=TrainingOptions(validation_bound=taut.IWAE(7))),
+            "IWAE bound on training batches and on validation rows", "IWAE bound",
+        ),
+    ],
+)  # fmt: skip
+def test_learning_curves_name_the_bound_that_decides(recipe, title, y, digits, drawn, tmp_path):
+    fit, data = digits
+    draw_fit(replace(fit, recipe=recipe), data, tmp_path)
+    (axes,) = drawn["learning-curves.png"].axes
+    assert axes.get_title() == title
+    assert axes.get_ylabel() == f"{y} [nats per row], neither bound"
 
 
 def _point(number: int) -> SelectionPoint:

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from taut.bounds import AbstractBound
 from taut.core import Estimate
 from taut.data import Data
 from taut.fitted import Fit
+from taut.recipe import completed
 from taut.report import figures
 
 __all__ = ["draw_fit", "row_form"]
@@ -64,6 +66,8 @@ def row_form(fit: Fit) -> dict[str, Any]:
 def _learning_curves(fit: Fit, path: Path) -> Path:
     looked = [record for record in fit.history if "validation" in record]
     values = [Estimate.from_dict(record["validation"]) for record in looked]
+    bound, judged = completed(fit.recipe).bound, fit.recipe.training.validation_bound
+    other = {} if judged is None or judged == bound else {"validation_name": _words(judged)}
     # A step that was rejected has no bound: null in metrics.jsonl.
     return figures.learning_curves(
         path,
@@ -73,6 +77,12 @@ def _learning_curves(fit: Fit, path: Path) -> Path:
         validation=np.asarray([estimate.value for estimate in values]),
         validation_error=np.asarray([estimate.data_error for estimate in values]),
         best_step=fit.facts.best_step,
-        bound_name="elbo" if fit.recipe.bound is None else fit.recipe.bound.name,
+        bound_name=bound.name,
+        **other,
         **({"side": values[0].side_name} if values else {}),
     )
+
+
+def _words(bound: AbstractBound) -> str:
+    """A bound with the number of its draws."""
+    return f"{bound.name.upper()} of {bound.minted} {'draw' if bound.minted == 1 else 'draws'}"

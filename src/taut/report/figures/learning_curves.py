@@ -42,6 +42,7 @@ def learning_curves(
     validation_error: Real[np.ndarray, " ..."] | None = None,
     best_step: int | None = None,
     bound_name: str,
+    validation_name: str | None = None,
     side: str = "lower bound",
 ) -> Path:
     """Draw learning curves.
@@ -55,6 +56,7 @@ def learning_curves(
         validation_error: its standard error, (V,); drawn as a band.
         best_step: step whose parameters were kept.
         bound_name: `elbo`, `iwae`, `renyi`, or words.
+        validation_name: of the bound on the validation rows where it is another, in words.
         side: of the bound, in words.
 
     Raises:
@@ -70,14 +72,15 @@ def learning_curves(
     looked = np.asarray(validation_steps, np.float64)
     values = np.asarray(validation, np.float64)
     name = _NAMES.get(bound_name, bound_name)
+    judged = " and" if validation_name is None else f", {validation_name}"
 
     figure = new_figure(6.4, 4.2)
     axes = figure.add_subplot()
     dress(
         axes,
-        title=legible(f"{name} on training batches and on validation rows", 90),
+        title=legible(f"{name} on training batches{judged} on validation rows", 90),
         x="step",
-        y=legible(f"{name} [nats per row], {side}", 60),
+        y=legible(f"{name if validation_name is None else 'bound'} [nats per row], {side}", 60),
     )
     _draw_train(axes, train)
     if looked.size:

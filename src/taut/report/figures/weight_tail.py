@@ -39,10 +39,11 @@ def weight_tail(
     figure = new_figure(5.6, 3.8)
     axes = figure.add_subplot()
     words = "not fitted" if math.isnan(khat) else f"{khat:.2f}"
-    compared = "above" if not khat <= threshold else "below"
+    side = "above" if khat > threshold else "below"
+    compared = "" if math.isnan(khat) else f", {side} {threshold:.2f}"
     dress(
         axes,
-        title=f"k-hat {words}, {compared} {threshold:.2f}; largest weight of {count}: "
+        title=f"k-hat {words}{compared}; largest weight of {count}: "
         f"{100 * ranked[0] / count:.2g} % of all",
         x="rank of the draw",
         y="weight, in multiples of the mean",
