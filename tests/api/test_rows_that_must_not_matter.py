@@ -125,8 +125,17 @@ def test_numbers_at_the_end_are_of_the_parameters_that_are_reported(whole):
     assert abs(judged.value - looked) < 5 * np.hypot(judged.mc_error, spread)
 
 
-def test_a_run_that_was_stopped_reports_the_same_step(whole, tmp_path, monkeypatch):
+STALE = [
+    {},
+    {"learning_rate_schedule": "plateau", "patience": 9},
+    {"learning_rate_schedule": "cosine"},
+]
+
+
+@pytest.mark.parametrize("more", STALE, ids=["constant", "plateau, patience", "cosine"])
+def test_a_run_that_was_stopped_reports_the_same_step(more, whole, tmp_path, monkeypatch):
     """Stopped behind its best step, while the values were worse."""
+    whole = _again(whole, _data(), **more) if more else whole
 
     class Stop(Exception):
         pass
@@ -141,7 +150,7 @@ def test_a_run_that_was_stopped_reports_the_same_step(whole, tmp_path, monkeypat
             raise Stop
 
     monkeypatch.setattr("taut.api.amortized.save_checkpoint", stopping)
-    options = {"checkpoint_every": 6, "out": folder}
+    options = {"checkpoint_every": 6, "out": folder, **more}
     with pytest.raises(Stop):
         _again(whole, _data(), **options)
     monkeypatch.undo()
