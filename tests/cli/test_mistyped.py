@@ -73,7 +73,6 @@ def test_an_unknown_command_lists_those_that_there_are(capsys):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_names_its_own_help(command, capsys):
-    assert complaint(capsys, f"{command} --no-such-thing-at-all") == (
-        f"taut: expected an option of taut {command}, got --no-such-thing-at-all. "
-        f"Try `taut {command} --help`."
+    assert complaint(capsys, f"{command} --qqq") == (
+        f"taut: expected an option of taut {command}, got --qqq. Try `taut {command} --help`."
     )

@@ -39,13 +39,14 @@ _PRIORS = ("learned", "uniform")
 
 @dataclass(frozen=True)
 class Discrete(AbstractCentred):
-    """A model with discrete latents.
+    """A VAE whose latents are bits or categories, in one layer or two.
 
     Attributes:
-        latents: `bernoulli:D` or `categorical:DxC`; two sizes with a comma between them for two
-            stochastic layers, the first next to the data.
-        prior: of the top layer, `learned` or `uniform`.
-        hidden: widths of the hidden layers of every map; None for none with the network `mlp`.
+        latents: `bernoulli:D` for D bits, or `categorical:DxC` for D categories of C values; two of
+            these with a comma between them make two layers, the first next to the data.
+        prior: distribution of the latents, or of the upper layer of two: `learned` or `uniform`.
+        hidden: widths of the hidden layers of every map; with the network `mlp` there are none by
+            default, and every map is linear.
     """
 
     name: ClassVar[str] = "discrete"

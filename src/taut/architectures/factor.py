@@ -23,7 +23,7 @@ class AbstractFactors(AbstractClosedForm):
     """Linear factors.
 
     Attributes:
-        components: d, the number of factors.
+        components: number of factors, each a dimension of z.
     """
 
     default_tolerance: ClassVar[float] = 1e-10  # iterations cost no pass over the data
@@ -53,7 +53,7 @@ class AbstractFactors(AbstractClosedForm):
 
 @dataclass(frozen=True)
 class PPCA(AbstractFactors):
-    """Probabilistic PCA."""
+    """Probabilistic PCA, linear with one noise variance, and with exact evidence."""
 
     name: ClassVar[str] = "ppca"
     default_inference: ClassVar[str] = "em"
@@ -73,7 +73,7 @@ class PPCA(AbstractFactors):
 
 @dataclass(frozen=True)
 class FA(AbstractFactors):
-    """Factor analysis."""
+    """Factor analysis, linear with a noise variance for each column, and with exact evidence."""
 
     name: ClassVar[str] = "fa"
     default_inference: ClassVar[str] = "em"

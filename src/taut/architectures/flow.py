@@ -58,17 +58,18 @@ _START_ROWS = 2048  # that layers with a data-dependent start see
 
 @dataclass(frozen=True)
 class Flow(AbstractArchitecture):
-    """A chain of layers over a base.
+    """A normalizing flow, whose log p(x) is exact unless a layer draws at random.
 
     Attributes:
-        layers: a line of layers (see `taut.transforms.spec`), or a `Chain`, which sees the
-            data as they are.
-        hidden: widths of networks inside layers; of image layers the first is the channels and the
-            number that of residual blocks.
-        activation: elementwise function of these networks.
-        bins: of splines.
-        box: splines are the identity outside of [-box, box].
-        prior: the base: `standard-normal`, or another prior by name.
+        layers: names of layers with commas between them, from the data to z, such as
+            `logit,affine-coupling:8`; in Python also a `Chain`, which sees the data as they are.
+        hidden: widths of the networks inside the layers; of image layers the first is the number of
+            channels, and how many there are the number of residual blocks.
+        activation: function between the layers of these networks, such as relu or tanh.
+        bins: number of pieces of each spline.
+        box: splines bend values between -box and box, and leave those outside as they are.
+        prior: distribution at the end of the layers: `standard-normal`, or another by name, such as
+            `mixture:10`.
     """
 
     name: ClassVar[str] = "flow"

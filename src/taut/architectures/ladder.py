@@ -34,12 +34,13 @@ _START = 0.1  # of the usual size of the path's last weights
 
 @dataclass(frozen=True)
 class Ladder(AbstractNetworked):
-    """A ladder of Gaussian layers.
+    """A ladder VAE, with several layers of Gaussian latents one above the other.
 
     Attributes:
-        latent_dims: dimensions of z_1, ..., z_L, from the data up.
-        hidden: widths h_1, ..., h_L; None for 256, 128, ..., halved from level to level.
-        activation: elementwise function between layers.
+        latent_dims: number of dimensions of each layer of latents, the one next to the data first.
+        hidden: width of the networks of each layer of latents; None for 256, 128, ..., halved from
+            layer to layer.
+        activation: function between the layers of the networks, such as gelu or relu.
     """
 
     name: ClassVar[str] = "ladder"

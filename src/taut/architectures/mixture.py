@@ -20,11 +20,11 @@ __all__ = ["GMM", "LCA"]
 
 @dataclass(frozen=True)
 class GMM(AbstractClosedForm):
-    """A Gaussian mixture.
+    """A Gaussian mixture, with exact evidence.
 
     Attributes:
-        components: K.
-        covariance: `full`, `tied`, `diag` or `spherical`.
+        components: number of Gaussians.
+        covariance: `full`, `tied` (one for all components), `diag`, or `spherical`.
     """
 
     name: ClassVar[str] = "gmm"
@@ -58,11 +58,11 @@ class GMM(AbstractClosedForm):
 
 @dataclass(frozen=True)
 class LCA(AbstractClosedForm):
-    """Latent class analysis: a mixture of independent Bernoullis or categoricals.
+    """Latent class analysis, a mixture for binary or categorical data, with exact evidence.
 
     Attributes:
-        components: K, the number of classes.
-        levels: V, the number of values of a cell; None takes it from the data.
+        components: number of classes.
+        levels: number of values that a cell can take; None for what the data have.
     """
 
     name: ClassVar[str] = "lca"

@@ -25,11 +25,11 @@ __all__ = ["MixtureVAE"]
 
 @dataclass(frozen=True)
 class MixtureVAE(AbstractCentred):
-    """A model with a class and Gaussian latents.
+    """A VAE with a class beside its Gaussian latents, for clustering without labels.
 
     Attributes:
-        components: C, the number of classes.
-        latent_dim: number of Gaussian latents.
+        components: number of classes.
+        latent_dim: number of Gaussian latent dimensions.
     """
 
     name: ClassVar[str] = "mixture-vae"

@@ -29,9 +29,11 @@ class AbstractNetworked(AbstractArchitecture):
     """Networks and a likelihood.
 
     Attributes:
-        hidden: widths of the hidden layers; None for the architecture's own.
-        activation: elementwise function between layers; None for the network's own.
-        likelihood: name or object; None chooses from the data.
+        hidden: widths of the hidden layers, such as 256,256; None for the architecture's own.
+        activation: function between the layers of a network, such as relu or tanh; None for the
+            network's own.
+        likelihood: distribution of the data given z, by name; None for the one that suits the values
+            of the data.
         likelihood_options: keyword options of a likelihood chosen by name.
     """
 
@@ -78,10 +80,10 @@ class AbstractAutoencoder(AbstractNetworked):
     """An encoder, a decoder and a likelihood.
 
     Attributes:
-        network: name of the kind of encoder and decoder: `mlp`, `gated-mlp`, `residual-conv`.
-        hidden: widths of the hidden layers of encoder and, reversed, of decoder; of residual-conv
-            the channels at 1/2, 1/4, ... of the resolution. None for the architecture's own, else
-            the network's.
+        network: kind of encoder and decoder: `mlp`, `gated-mlp`, or `residual-conv` for images.
+        hidden: widths of the hidden layers of the encoder, and in reverse of the decoder; of
+            `residual-conv` the numbers of channels at 1/2, 1/4, ... of the resolution; None for the
+            architecture's own, or the network's.
     """
 
     default_hidden: ClassVar[tuple[int, ...] | None] = None  # of an MLP; None for the network's own

@@ -37,16 +37,17 @@ __all__ = ["VAE"]
 
 @dataclass(frozen=True)
 class VAE(AbstractAutoencoder):
-    """A variational autoencoder.
+    """A variational autoencoder with Gaussian latents.
 
     Attributes:
         latent_dim: number of latent dimensions.
-        prior: name (`standard-normal`, `mixture:10`, `flow:affine-coupling:4`), `AbstractPrior` or
-            NumPyro distribution.
-        guide: name of a variational family, layers of a flow (`planar:8`, `iaf:4`), `AbstractFamily`, or
-            a guide.
-        guide_hidden: widths of the networks inside layers of a flow guide; None for two of four times
-            the latent dimensions, at least 64.
+        prior: distribution p(z): `standard-normal`, `mixture:10` (ten learned Gaussians), or the
+            layers of a flow, such as `flow:affine-coupling:4`; in Python also an `AbstractPrior` or
+            a NumPyro distribution.
+        guide: family of q(z | x): `mean-field`, `full-rank`, `low-rank:4`, or the layers of a flow,
+            such as `planar:8` or `iaf:4`; in Python also an `AbstractFamily`, or a guide.
+        guide_hidden: widths of the hidden layers inside the layers of a flow guide; None for two,
+            each four times the latent dimensions and at least 64.
         encoder: user's network from x to the family's features; None for `network`'s.
         decoder: user's network from z to the likelihood's outputs; None for `network`'s.
     """

@@ -26,13 +26,14 @@ __all__ = ["VQ"]
 
 @dataclass(frozen=True)
 class VQ(AbstractCentred):
-    """A vector-quantized autoencoder.
+    """A vector-quantized VAE, whose latents are codes from a learned codebook.
 
     Attributes:
-        latents: `PxN`, positions and codes.
-        code_dim: d, dimensions of a code's vector.
-        commitment: weight of the commitment term in nats per squared distance; the paper's beta.
-        decay: of the moving averages behind the codebook; the paper's gamma.
+        latents: `PxN`: P positions, each of which holds one of N codes.
+        code_dim: number of dimensions of the vector that stands for a code.
+        commitment: weight of the term that keeps the encoder's outputs near their codes, in nats per
+            squared distance; beta in the paper.
+        decay: weight of the past in the moving averages that the codes follow; gamma in the paper.
     """
 
     name: ClassVar[str] = "vq"

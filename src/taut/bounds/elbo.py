@@ -26,14 +26,15 @@ __all__ = ["ELBO"]
 
 
 class ELBO(AbstractBound):
-    """The ELBO with L draws.
+    """The evidence lower bound.
 
     Attributes:
-        num_draws: L, draws per datum and step.
-        kl: `closed` (refused where there is no rule), `sampled`, or `auto`: closed where there is one.
-        beta: factor of the KL in the objective.
-        warmup_steps: steps over which the factor rises linearly from 1/warmup_steps to beta.
-        free_bits: nats of KL that each group keeps without penalty in the objective.
+        num_draws: draws of z for each row and step.
+        kl: how KL(q(z | x) to p(z)) is computed: `closed`, `sampled`, or `auto`, which is closed
+            where there is a formula.
+        beta: factor of the KL in the objective; 1 for the ELBO itself.
+        warmup_steps: steps over which the factor of the KL rises linearly to `beta`; 0 for none.
+        free_bits: nats of KL in each latent group that cost nothing in the objective; 0 for none.
     """
 
     name: ClassVar[str] = "elbo"

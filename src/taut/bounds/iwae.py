@@ -31,12 +31,12 @@ __all__ = ["IWAE"]
 
 
 class IWAE(AbstractBound):
-    """The K-sample importance-weighted lower bound.
+    """The importance-weighted bound of K draws, tighter than the ELBO.
 
     Attributes:
-        num_particles: K, draws of z per row.
+        num_particles: number of draws K of z for each row.
         warmup_steps: steps over which the factor of log p(z) - log q(z | x) in the objective rises
-            linearly from 1/warmup_steps to 1.
+            linearly to 1; 0 for none.
     """
 
     name: ClassVar[str] = "iwae"

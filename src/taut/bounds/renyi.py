@@ -21,11 +21,11 @@ __all__ = ["Renyi"]
 
 
 class Renyi(AbstractBound):
-    """The K-sample estimate of the variational Renyi bound.
+    """The variational Renyi bound of order alpha, estimated with K draws.
 
     Attributes:
-        alpha: order; any finite number, 1 is the ELBO.
-        num_particles: K, draws of z per row.
+        alpha: order: any finite number; 1 is the ELBO, 0 the importance-weighted bound.
+        num_particles: number of draws K of z for each row.
     """
 
     name: ClassVar[str] = "renyi"

@@ -38,7 +38,7 @@ def evaluate(
     num_particles
         Draws of z per row.
     seed
-        Of the draws.
+        Random seed of the draws.
     json
         Print the results as JSON on standard output.
     """

@@ -37,13 +37,13 @@ def sample(
     run
         Run folder.
     num_samples
-        How many.
+        Number of rows to draw.
     out
         .png for a picture, .npy, .csv or .parquet for the numbers. [default: RUN/samples.png]
     mean
         Show E[x | z] for drawn z instead of drawing x as well.
     seed
-        Of the draws.
+        Random seed of the draws.
     json
         Print where the samples are as JSON.
     """

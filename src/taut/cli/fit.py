@@ -39,7 +39,7 @@ def fit_command(arguments: Sequence[str]) -> Callable[..., None]:
     ) -> None:
         """Fit a model to data, measure it on held-out rows, and write a run folder.
 
-        Help lists the options of the choices on the command line: `taut fit --model vq --help`.
+        Which options there are depends on the choices: `taut fit --model vq --help` lists those of vq.
 
         Parameters
         ----------

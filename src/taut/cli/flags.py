@@ -5,6 +5,7 @@ Help shows what the choices take that are on the command line (or are the defaul
 named with those that do.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, make_dataclass
 from types import NoneType, UnionType
@@ -12,7 +13,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cyclopts import Group, Parameter
 
-from taut.recipe import CHOICES, Option, choice_docs, shown_default
+from taut.inference import INFERENCES, AbstractExact
+from taut.models.likelihoods import LIKELIHOODS
+from taut.recipe import CHOICES, Option, choice_docs, option_of, options, shown_default
 
 __all__ = ["choices_on", "given", "options_class"]
 
@@ -27,6 +30,9 @@ _TITLES = (
     "evidence",
     "data",
 )
+# What a docstring says of None, which is what an option has that is not given, and of Python's objects.
+_NONE = re.compile(r"(.*?)[;,] None for (.*?)(?:\.( [A-Z].*))?\.?$")
+_PYTHON = re.compile(r"; in Python also [^.]*|\s*In Python also [^.]*\.")
 
 
 def _group(table: str) -> Group:
@@ -47,14 +53,18 @@ def options_class(
         choices: for tables that are a choice, what can be chosen.
         defaults: the choice of each table where none is given.
     """
-    seen = {**defaults, **choices_on(arguments, choices)}
-    fields = [_choice(table, names, defaults.get(table)) for table, names in choices.items()]
+    seen = {**defaults, **choices_on(arguments, {**choices, "likelihood": tuple(LIKELIHOODS)})}
+    left_out = _left_out(seen)
+    fields = [
+        _choice(table, names, defaults.get(table), shown=table not in left_out)
+        for table, names in choices.items()
+    ]
     for option in shown:
         names = choices.get(option.table)
         if names is None or not option.owners or set(option.owners) & set(names):
-            fields.append(_field(option, seen))
+            fields.append(_field(option, seen, left_out))
     seed = Parameter(
-        group=_group("training"), help="Everything random follows from it. [default: 0]"
+        group=_group("training"), help="Random seed; the same seed repeats the run. [default: 0]"
     )
     fields.append(("seed", Annotated[int | None, seed], field(default=None)))
     made = make_dataclass("Options", fields, frozen=True)
@@ -82,25 +92,64 @@ def choices_on(arguments: Sequence[str], choices: Mapping[str, Sequence[str]]) -
     return found
 
 
-def _choice(table: str, names: Sequence[str], default: str | None) -> tuple[str, Any, Any]:
-    words = "; ".join(f"{name}, {choice_docs(CHOICES[table][name])}" for name in names)
-    ending = f" [default: {default}]" if default else ""
-    parameter = Parameter(group=_group(table), help=f"{words}.{ending}", show_choices=False)
+def _left_out(seen: Mapping[str, str]) -> set[str]:
+    """The tables that the chosen model and inference do not have."""
+    found = set()
+    if "model" in seen and seen["model"] not in options()["likelihood"].owners:
+        found.add("likelihood")
+    if "inference" in seen:
+        inference = INFERENCES[seen["inference"]]
+        found |= {"gradient"} if not inference.takes_gradient else set()
+        found |= (
+            {"bound", "training", "evidence"} if issubclass(inference, AbstractExact) else set()
+        )
+    return found
+
+
+def _choice(
+    table: str, names: Sequence[str], default: str | None, *, shown: bool
+) -> tuple[str, Any, Any]:
+    words = "\n".join(f"- {name}: {choice_docs(CHOICES[table][name])}" for name in names)
+    ending = f"[default: {default or 'what suits the other choices'}]"
+    parameter = Parameter(
+        group=_group(table), help=f"{words}\n\n{ending}", show=shown, show_choices=False
+    )
     return table, Annotated[Literal[tuple(names)] | None, parameter], field(default=None)
 
 
-def _field(option: Option, seen: Mapping[str, str]) -> tuple[str, Any, Any]:
+def _field(option: Option, seen: Mapping[str, str], left_out: set[str]) -> tuple[str, Any, Any]:
     chosen = seen.get(option.table)
-    shown = not option.owners or option.table == "likelihood" or chosen in option.owners
-    default = shown_default(option.default)
-    text = option.help[:1].upper() + option.help[1:] if option.help else ""
-    if default is not None and "[default" not in text:
-        text = f"{text.rstrip('.')}. [default: {default}]"
+    if chosen is None and option.table == "likelihood":
+        shown, text = True, _by_choice(option)
+    else:
+        shown = not option.owners or chosen in option.owners
+        text = _help(option_of(option, chosen) if chosen in option.owners else option)
     parameter = Parameter(
-        group=_group(option.table), help=text, show=shown, show_default=False,
+        group=_group(option.table), help=text, show_default=False,
+        show=shown and option.table not in left_out,
         negative=f"--no-{option.name.replace('_', '-')}" if option.text is bool else (),
     )  # fmt: skip
     return option.name, Annotated[_text_of(option.text), parameter], field(default=None)
+
+
+def _by_choice(option: Option) -> str:
+    """What it means with each choice, where none is made."""
+    owners: dict[str, list[str]] = {}
+    for owner in option.owners:
+        owners.setdefault(_help(option_of(option, owner)), []).append(owner)
+    if len(owners) == 1:
+        return next(iter(owners))
+    return "\n".join(f"- {', '.join(names)}: {text}" for text, names in owners.items())
+
+
+def _help(option: Option) -> str:
+    """What an option means on the command line, with its default at the end."""
+    text = _PYTHON.sub("", option.help)
+    default = shown_default(option.default)
+    if found := _NONE.match(text):
+        text, default = f"{found[1]}.{found[3] or ''}", found[2]
+    text = text[:1].upper() + text[1:]
+    return text if default is None else f"{text.rstrip('.')}. [default: {default}]"
 
 
 def _text_of(hint: Any) -> Any:

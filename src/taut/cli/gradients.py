@@ -54,7 +54,7 @@ def gradients(
     num_repeats
         Independent gradients of each estimator.
     seed
-        Of the draws.
+        Random seed of the draws.
     json
         Print the results as JSON on standard output.
     """

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from taut import __version__
 from taut.errors import TautError
@@ -59,10 +59,13 @@ def app_for(arguments: Sequence[str]) -> App:
         version=__version__,
         help_format="markdown",
         suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(show_default=_shown),
     )
     for name, (place, summary) in COMMANDS.items():
         if place.endswith("_command") and name in arguments[:1]:
             app.command(_made(place, arguments), name=name)
+        elif name in arguments[:1]:
+            app.command(place, name=name)  # whose own docstring says more than the list of commands
         else:
             app.command(place, name=name, help=summary)
     return app
@@ -100,6 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"{error}. Try another disk, a smaller model, or --debug for the traceback.")
         return 1
     return 0
+
+
+def _shown(default: object) -> str | None:
+    """A default as help shows it; None for one that says nothing."""
+    return None if default in (False, None) else str(default)
 
 
 def _made(place: str, arguments: Sequence[str]):

@@ -43,10 +43,11 @@ def mistyped(error: CycloptsError, commands: list[str]) -> InputError:
             return InputError("a command of taut", f"'{got}'", nearest(got, commands))
         case UnknownOptionError():
             typed = (error.token.keyword or error.token.value).partition("=")[0]
-            known = [n for a in error.argument_collection if a.parse for n in a.names]
-            flags = [n for n in known if n.startswith("--")]
-            close = nearest(typed, flags) if flags else ""
-            remedy = close.strip("'") if close.startswith("'") else look_up
+            names = [
+                n[2:] for a in error.argument_collection for n in a.names if n.startswith("--")
+            ]
+            close = nearest(typed.lstrip("-"), names) if names else ""
+            remedy = "--" + close.strip("'") if close.startswith("'") else look_up
             return InputError(f"an option of {command}", typed, remedy)
         case UnusedCliTokensError():
             typed = " ".join(error.unused_tokens or [])

@@ -32,24 +32,28 @@ class DataOptions:
     Attributes:
         source: the data: digits, mnist:FOLDER, a file, a folder of images, or three files with commas
             between them; None for data that came in memory.
-        split: shares of training, validation and test rows. The default gives way to a split that the
-            source has; any other is refused where the source is three files, and where it has test
-            rows of its own divides the rest in the ratio of the first two.
-        split_seed: of the split and of a static binarization.
-        label: the column that is the label, or the other array of a .npz or .mat file.
-        drop: columns that are not data.
-        missing: refuse NaN, infinite and empty cells, or drop-rows that have some.
-        binarize: make grey values binary: static, drawn once; dynamic, training rows drawn anew for
-            each batch; threshold, at one half.
-        standardize: learn shift and scale of real values on the training rows.
-        support: read the values as binary, grey, unit, count or real instead of what they look like.
-        image_shape: height and width, and channels where there are any, of images that the source
-            holds as flat rows.
+        split: shares of training, validation and test rows. By default a split that the source
+            brings along is kept; other shares divide what its test rows leave in the ratio of the
+            first two, and are refused with three files.
+        split_seed: random seed of the split and of a static binarization.
+        label: name of the column that holds labels, or of the array of a .npz or .mat file; labels
+            are never trained on.
+        drop: names of columns to leave out, with commas between them.
+        missing: what to do about NaN, infinite and empty cells: `refuse` the data, or `drop-rows`
+            that have some.
+        binarize: turn grey values into 0 and 1: `static`, drawn once; `dynamic`, drawn again for
+            each batch of training; or `threshold`, at one half.
+        standardize: train on real values with mean 0 and standard deviation 1, learned on the
+            training rows; results are in the data's own units.
+        support: what the values are: binary, grey, unit (between 0 and 1), count or real; None for
+            what they look like.
+        image_shape: height and width, and channels if there are any, of images that the file holds
+            as flat rows, such as 28,28.
         name: name of the data set; from the source by default.
         dtype: precision that values are held in.
-        stream: yes leaves the training rows of a .npy or Parquet file on disk, no reads any source
-            into memory, auto streams files whose rows take more than 2 GiB of memory or a quarter of
-            what the machine has. In `Data.options` it is yes or no, as it came out.
+        stream: `yes` leaves the training rows of a .npy or Parquet file on disk, `no` reads every
+            source into memory, `auto` streams files whose rows would take more than 2 GiB or a
+            quarter of the memory.
 
     Raises:
         InputError: a value that no data could be loaded with.

@@ -14,7 +14,8 @@ class EvidenceOptions:
     """What the log-evidence of the test rows costs; no part of training.
 
     Attributes:
-        evidence_particles: draws of z per test row for the log-evidence at the end.
+        evidence_particles: draws of z for each test row that the log-evidence at the end is
+            estimated with; more take longer and make it tighter.
     """
 
     evidence_particles: int = 1000

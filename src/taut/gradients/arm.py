@@ -27,7 +27,7 @@ __all__ = ["ARM"]
 
 
 class ARM(AbstractEstimator):
-    """The antithetic pair weighed by its uniforms."""
+    """Two opposite draws for bits (augment, REINFORCE, merge), unbiased."""
 
     name: ClassVar[str] = "arm"
     claims: ClassVar[tuple[Claim, ...]] = (Claim("elbo", "unbiased", "unbiased", "piecewise"),)

@@ -32,10 +32,10 @@ __all__ = ["Concrete"]
 
 
 class Concrete(AbstractEstimator):
-    """The path of relaxed draws.
+    """Relaxes discrete latents to continuous ones (Gumbel-softmax), biased.
 
     Attributes:
-        temperature: T as a function of the step.
+        temperature: how soft the relaxed latents are, as a function of the step.
     """
 
     name: ClassVar[str] = "gumbel-softmax"

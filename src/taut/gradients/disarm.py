@@ -28,7 +28,7 @@ __all__ = ["DisARM"]
 
 
 class DisARM(AbstractEstimator):
-    """The antithetic pair weighed by what its uniforms are on average."""
+    """Two opposite draws for bits, less noisy than ARM, unbiased."""
 
     name: ClassVar[str] = "disarm"
     claims: ClassVar[tuple[Claim, ...]] = (Claim("elbo", "unbiased", "unbiased", "piecewise"),)

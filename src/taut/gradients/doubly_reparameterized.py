@@ -45,7 +45,7 @@ __all__ = ["DoublyReparameterized"]
 
 
 class DoublyReparameterized(AbstractEstimator):
-    """Differentiate through the path of the draws, reweighted."""
+    """Doubly reparameterized, for the importance-weighted bounds."""
 
     name: ClassVar[str] = "dreg"
     claims: ClassVar[tuple[Claim, ...]] = tuple(

@@ -50,13 +50,14 @@ def _estimator_of(content: Any) -> AbstractEstimator:
 
 
 class Enumeration(AbstractEstimator):
-    """Sum over outcomes instead of drawing them.
+    """Sums over the values of discrete latents instead of drawing them, exact.
 
     Attributes:
-        over: `all` outcomes at once; each of the `units` given the others; or one factor, `layer:N`,
-            `unit:D` of the only layer or `layer:N,unit:D`, counted from 1, layer 1 next to the data.
-        rest: what differentiates in the rest where a factor is summed over.
-        most_outcomes: evaluations for one datum beyond which it refuses.
+        over: what is summed over: `all` latents together; each of the `units` with the others drawn;
+            or one part, `layer:N`, `unit:D` or `layer:N,unit:D`, counted from 1, layer 1 next to the
+            data.
+        rest: gradient of the latents that are not summed over.
+        most_outcomes: number of combinations for one row above which the sum is refused.
     """
 
     name: ClassVar[str] = "enumeration"

@@ -34,7 +34,7 @@ __all__ = ["LeaveOneOut"]
 
 
 class LeaveOneOut(AbstractEstimator):
-    """The score function with the mean of the other draws as baseline."""
+    """REINFORCE with the mean of the other draws as baseline (RLOO), for two draws or more."""
 
     name: ClassVar[str] = "rloo"
     claims: ClassVar[tuple[Claim, ...]] = (

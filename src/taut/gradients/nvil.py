@@ -28,10 +28,11 @@ __all__ = ["NVIL"]
 
 
 class NVIL(AbstractEstimator):
-    """The score function with a network of the datum as baseline.
+    """REINFORCE with a neural network of the row as baseline, for discrete latents and one draw.
 
     Attributes:
-        baseline: the network, how it learns, and whether the variance is normalized.
+        baseline: the network, how it learns, and whether the signal is divided by its standard
+            deviation.
     """
 
     name: ClassVar[str] = "nvil"

@@ -29,13 +29,13 @@ __all__ = ["REBAR", "control_cost"]
 
 
 class REBAR(AbstractEstimator):
-    """The score function, controlled by relaxed draws.
+    """REINFORCE with relaxed latents as baseline, unbiased.
 
     Attributes:
-        temperature: T at the start.
-        scale: eta at the start.
-        learning_rate: of Adam for log T and eta; 0 holds them. Ten times the smallest rate that the
-            paper's code uses for the rest.
+        temperature: how soft the relaxed latents are at the start; it is learned.
+        scale: factor of the baseline at the start; it is learned.
+        learning_rate: step size at which temperature and factor are learned; 0 holds them. The
+            default is ten times the smallest rate that the paper's code uses for the rest.
     """
 
     name: ClassVar[str] = "rebar"

@@ -33,14 +33,14 @@ __all__ = ["RELAX"]
 
 
 class RELAX(AbstractEstimator):
-    """The score function, controlled by relaxed draws and a free network.
+    """REINFORCE with relaxed latents and a neural network as baseline, unbiased.
 
     Attributes:
-        temperature: T at the start.
-        scale: eta at the start.
-        hidden: widths of the network's hidden layers; the paper's code has (200, 200) for 200 units,
-            which takes longer than a linear decoder.
-        learning_rate: of Adam for log T, eta and psi; 0 holds them.
+        temperature: how soft the relaxed latents are at the start; it is learned.
+        scale: factor of the baseline at the start; it is learned.
+        hidden: widths of the hidden layers of the network; the paper's code has (200, 200) for 200
+            units, which takes longer than a linear decoder.
+        learning_rate: step size at which temperature, factor and network are learned; 0 holds them.
     """
 
     name: ClassVar[str] = "relax"

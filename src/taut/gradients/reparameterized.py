@@ -25,7 +25,7 @@ __all__ = ["Reparameterized"]
 
 
 class Reparameterized(AbstractEstimator):
-    """Differentiate through the path of the draws."""
+    """Differentiates through the draws of z, the usual choice for continuous latents."""
 
     name: ClassVar[str] = "reparameterized"
     claims: ClassVar[tuple[Claim, ...]] = tuple(

@@ -32,10 +32,11 @@ __all__ = ["ScoreFunction", "score_surrogate"]
 
 
 class ScoreFunction(AbstractEstimator):
-    """Weigh the score of each draw by its learning signal.
+    """REINFORCE with a baseline, for any latents.
 
     Attributes:
-        baseline: what is subtracted from the signal; None for nothing.
+        baseline: what is subtracted from the learning signal, which makes the gradient less noisy;
+            None for nothing.
     """
 
     name: ClassVar[str] = "score-function"

@@ -36,7 +36,7 @@ __all__ = ["StickingTheLanding"]
 
 
 class StickingTheLanding(AbstractEstimator):
-    """Differentiate through the path of the draws alone."""
+    """Reparameterized, without the score of q (sticking the landing)."""
 
     name: ClassVar[str] = "stl"
     claims: ClassVar[tuple[Claim, ...]] = (Claim("elbo", "unbiased", "unbiased", "quadrature"),)

@@ -28,11 +28,13 @@ __all__ = ["StraightThrough"]
 
 
 class StraightThrough(AbstractEstimator):
-    """Hard draws with a soft derivative.
+    """Draws discrete latents and differentiates as if they were continuous, biased.
 
     Attributes:
-        through: whose derivative it is: the `mean` of the units, or their `relaxed` draw.
-        temperature: T as a function of the step, used where relaxed.
+        through: what is differentiated in place of a draw: the `mean` of the latents, or their
+            `relaxed` draw.
+        temperature: how soft the relaxed latents are, as a function of the step; used with
+            `relaxed`.
     """
 
     name: ClassVar[str] = "straight-through"

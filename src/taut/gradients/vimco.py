@@ -30,10 +30,11 @@ __all__ = ["VIMCO"]
 
 
 class VIMCO(AbstractEstimator):
-    """The score function with a leave-one-out baseline inside the logarithm.
+    """REINFORCE for importance-weighted bounds, each draw's baseline made of the others.
 
     Attributes:
-        mean: of the other weights, in place of the one that is left out.
+        mean: which mean of the other weights stands in for the one that is left out: `geometric` or
+            `arithmetic`.
     """
 
     name: ClassVar[str] = "vimco"

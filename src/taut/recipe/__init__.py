@@ -6,7 +6,7 @@ from taut.recipe.config import read_config, recipe_from
 from taut.recipe.option import Option, choice_docs, shown_default, typed
 from taut.recipe.program import ProgramRecipe
 from taut.recipe.recipe import FORMAT, Recipe
-from taut.recipe.tables import CHOICES, OPTIONS_OF, option_named, options, options_of
+from taut.recipe.tables import CHOICES, OPTIONS_OF, option_named, option_of, options, options_of
 
 __all__ = [
     "CHOICES",
@@ -21,6 +21,7 @@ __all__ = [
     "component_range",
     "flat",
     "option_named",
+    "option_of",
     "options",
     "options_of",
     "read_config",

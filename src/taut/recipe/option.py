@@ -179,4 +179,4 @@ def choice_docs(cls: type) -> str:
     """The first sentence of a class's docstring, as a list of choices says it."""
     first = inspect.cleandoc(cls.__doc__ or cls.__name__).split("\n\n")[0].replace("\n", " ")
     first = first.rstrip(".")
-    return first[:1].lower() + first[1:] if first[1:2].islower() else first
+    return first if first[1:2].isupper() else first[:1].lower() + first[1:]

@@ -25,7 +25,7 @@ from taut.models.likelihoods import LIKELIHOODS
 from taut.recipe.option import Option, attribute_docs, parameter_docs
 from taut.training import TrainingOptions
 
-__all__ = ["CHOICES", "OPTIONS_OF", "option_named", "options", "options_of"]
+__all__ = ["CHOICES", "OPTIONS_OF", "option_named", "option_of", "options", "options_of"]
 
 # In the order in which a name that two of them have is given: the first keeps it as it is.
 CHOICES: dict[str, Mapping[str, type]] = {
@@ -68,6 +68,13 @@ def option_named(name: str) -> Option | None:
         return known[name]
     fields = [o for o in known.values() if o.field == name]
     return fields[0] if len(fields) == 1 else None
+
+
+def option_of(option: Option, choice: str) -> Option:
+    """The option as one choice of its table has it, with its own default and meaning."""
+    if option.table == "likelihood":
+        return _of_signature(LIKELIHOODS[choice], choice)[option.field]
+    return options_of(CHOICES[option.table][choice], option.table, (choice,))[option.field]
 
 
 def _fields(table: str) -> dict[str, Option]:

@@ -34,24 +34,24 @@ class TrainingOptions:
     """How parameters are moved.
 
     Attributes:
-        optimizer: `adam`, `sgd`, or any Optax transformation that minimises.
+        optimizer: `adam` or `sgd`; in Python also an Optax transformation that minimises.
         learning_rate: step size, after the warm-up.
-        learning_rate_schedule: `constant`; `cosine`, falling to 0 at the last step; or `plateau`,
-            halved after 5 validations without a better value.
-        learning_rate_warmup: steps over which the step size rises to `learning_rate`.
-        ema: decay of the exponential moving average of the parameters that is validated, kept and
-            reported, such as 0.999; 0 keeps the parameters themselves.
-        clip_norm: largest norm of a gradient; None does not clip.
+        learning_rate_schedule: `constant`; `cosine`, which falls to 0 at the last step; or
+            `plateau`, which halves the step size after 5 validations without a better value.
+        learning_rate_warmup: steps over which the step size rises from near 0; 0 for none.
+        ema: weight of the past in a moving average of the parameters, such as 0.999, which is then
+            validated, kept and reported; 0 for the parameters themselves.
+        clip_norm: gradients with a larger norm are scaled down to this one; None for no clipping.
         epochs: passes over the training rows; None for as many as make 6000 steps.
-        batch_size: rows a step; None for 128, or all rows if fewer.
-        patience: validations without a better value before stopping, 0 never stops early; the
+        batch_size: rows of a step; None for 128, or all rows if there are fewer.
+        patience: validations without a better value before training stops; 0 never stops early. The
             parameters with the best value are kept.
         validate_every: steps between validations; None for the whole epochs that make at least 50.
-        validation_bound: what stopping and the kept parameters are decided on, None for the bound
-            that is maximised; a number decides on the IWAE bound with that many particles, which an
-            encoder that overfits moves less.
-        precision: float64 or float32 for all arithmetic; bfloat16 for the networks' matrix products
-            alone, with all else, and the numbers at the end, in float32.
+        validation_bound: draws of the importance-weighted bound that validation looks at, which an
+            encoder that overfits moves less; None for the bound that is maximised. In Python also a
+            bound.
+        precision: `float32` or `float64` for all arithmetic; `bfloat16` for the matrix products of
+            the networks alone, with float32 for the rest and for the numbers at the end.
         checkpoint_every: steps between checkpoints in the run folder.
     """
 
@@ -90,7 +90,7 @@ class TrainingOptions:
             )
         for name, value, words in (
             ("precision", self.precision, get_args(Precision)),
-            ("learning-rate-schedule", self.learning_rate_schedule, SCHEDULES),
+            ("learning_rate_schedule", self.learning_rate_schedule, SCHEDULES),
         ):
             if value not in words:
                 _refuse(f"one of {', '.join(words)}", repr(value), nearest(value, words), name)

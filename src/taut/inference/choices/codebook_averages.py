@@ -18,7 +18,7 @@ __all__ = ["CodebookAverages"]
 
 @dataclass(frozen=True)
 class CodebookAverages(AbstractAmortized):
-    """Straight-through ascent beside codes that follow what they stand for.
+    """Training of a VQ-VAE, whose codes follow averages of the encoder's outputs.
 
     The weight of the commitment and the decay of the averages are choices of the architecture.
     """

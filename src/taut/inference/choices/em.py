@@ -18,10 +18,10 @@ __all__ = ["EM"]
 
 @dataclass(frozen=True)
 class EM(AbstractExact):
-    """Exact EM.
+    """Expectation maximisation (EM), exact.
 
     Attributes:
-        closed_form: probabilistic PCA by its closed form instead of iterations.
+        closed_form: fit probabilistic PCA by its closed form, without iterations.
     """
 
     name: ClassVar[str] = "em"

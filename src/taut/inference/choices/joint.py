@@ -13,7 +13,7 @@ __all__ = ["Joint"]
 
 @dataclass(frozen=True)
 class Joint(AbstractAmortized):
-    """Joint ascent of the bound in model and guide."""
+    """Gradient steps in model and guide together."""
 
     name: ClassVar[str] = "joint"
     claims: ClassVar[Claims] = Claims(raises="bound")

@@ -16,11 +16,11 @@ __all__ = ["OnlineEM"]
 
 @dataclass(frozen=True)
 class OnlineEM(AbstractExact):
-    """EM on a sample of the rows, then one M-step per batch over all of them.
+    """EM on a sample of the rows, then an M-step after every batch.
 
     Attributes:
-        passes: over the rows.
-        em_batch_size: rows of one M-step.
+        passes: passes over the rows; also a part of one.
+        em_batch_size: rows of a batch.
     """
 
     name: ClassVar[str] = "online-em"

@@ -22,14 +22,14 @@ __all__ = ["PerDatum"]
 
 @dataclass(frozen=True)
 class PerDatum(AbstractAmortized):
-    """A table of variational parameters, one row of it for each datum.
+    """Every row has its own parameters of q(z | x), without an encoder.
 
     Rows that were not trained on are measured by a table that is fitted to them with the model held
     fixed.
 
     Attributes:
-        row_learning_rate: step size of Adam in a row's own parameters.
-        row_steps: steps in the parameters of a batch's rows before one in the model.
+        row_learning_rate: step size in a row's own parameters.
+        row_steps: steps in the parameters of the rows of a batch before each step in the model.
         unseen_row_steps: steps in the parameters of a row that was not trained on.
     """
 

@@ -18,13 +18,13 @@ __all__ = ["SemiAmortized"]
 
 @dataclass(frozen=True)
 class SemiAmortized(AbstractAmortized):
-    """An encoder whose output is refined for every row.
+    """Gradient steps improve the encoder's q(z | x) for every row.
 
     Attributes:
         refine_steps: gradient steps on each row's own ELBO, from the encoder's output.
-        refine_learning_rate: their step size.
+        refine_learning_rate: step size of these steps.
         refine_clip: largest magnitude of an entry of their gradients; None does not clip.
-        refine_through: whether the encoder is trained through the steps, which takes second
+        refine_through: whether the encoder is trained through these steps, which takes second
             derivatives, or on its own output.
     """
 

@@ -18,19 +18,20 @@ Alternation = Literal["alternate", "aggressive"]
 
 @dataclass(frozen=True)
 class VariationalEM(AbstractAmortized):
-    """Ascent of the bound in the guide (E-steps) and in the model (M-steps) by turns.
+    """Gradient steps in the guide (E-steps) and in the model (M-steps) by turns.
 
     Attributes:
-        alternation: `alternate`, by fixed numbers of steps; or `aggressive`, E-steps until the bound
-            stops rising before each M-step, for as long as the mutual information of x and z grows.
+        alternation: `alternate`: fixed numbers of steps; `aggressive`: before each M-step E-steps
+            until the bound stops rising, for as long as the mutual information of x and z grows.
         e_steps: E-steps in a row, with `alternate`.
         m_steps: M-steps in a row, with `alternate`.
-        stall_window: E-steps whose mean bound is compared with that of as many before, with
-            `aggressive`.
-        most_e_steps: E-steps before an M-step at most, with `aggressive`.
-        information_every: M-steps between two looks at the mutual information, with `aggressive`.
-        information_rows: training rows that it is estimated on, with `aggressive`; the estimate
-            cannot exceed their logarithm.
+        stall_window: with `aggressive`: the bound has stopped rising when its mean over this many
+            E-steps is no better than over as many before.
+        most_e_steps: with `aggressive`: largest number of E-steps before an M-step.
+        information_every: with `aggressive`: M-steps between two estimates of the mutual
+            information.
+        information_rows: with `aggressive`: training rows that the mutual information is estimated
+            on; the estimate cannot exceed the logarithm of their number.
     """
 
     name: ClassVar[str] = "variational-em"

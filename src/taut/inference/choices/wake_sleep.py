@@ -25,10 +25,10 @@ _FITTED_TO: dict[str, str] = {
 
 @dataclass(frozen=True)
 class WakeSleep(AbstractAmortized):
-    """Wake-sleep, reweighted with more than one particle.
+    """The guide learns from weighted draws or from samples of the model (wake-sleep).
 
     Attributes:
-        phi: what the guide is fitted to: weighted draws at the data (`wake`), dreams of the model
+        phi: what the guide learns from: weighted draws for the data (`wake`), samples of the model
             (`sleep`), or `both`.
     """
 

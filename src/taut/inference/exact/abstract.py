@@ -28,18 +28,20 @@ class AbstractExact(AbstractInference):
     """What EM over all rows and online EM have in common.
 
     Attributes:
-        restarts: random starts, of which the one with the highest objective is kept; None for the
-            architecture's own number.
-        tolerance: nats per row of gain in the objective below which EM stops; None for the
-            architecture's own.
-        max_iterations: of each run; None for the architecture's own.
-        floor: strength of the penalty that keeps parameters off the boundary, 0 for maximum
-            likelihood; None for the architecture's own.
-        reg_covar: added to the diagonals of a Gaussian mixture's covariances instead of a floor, data
-            units squared; the evidence may then fall now and then.
-        candidates: numbers of components to choose from; None for the architecture's own alone.
-        select: what decides among them: `evidence`, the mean log-evidence of the validation rows, or
-            `bic`, the Bayesian information criterion on the training rows.
+        restarts: random starts, the best of which is kept; None for 4, or 1 with ppca and fa.
+        tolerance: EM stops when an iteration gains fewer nats per row; None for 1e-6, or 1e-10 with
+            ppca and fa.
+        max_iterations: largest number of iterations of each start; None for 1000, or 20000 with ppca
+            and fa.
+        floor: strength of the penalty that keeps variances and probabilities away from 0; 0 for
+            maximum likelihood; None for 1e-6, or 1 with lca.
+        reg_covar: added to the variances of a Gaussian mixture instead of `floor`, in squared units
+            of the data; the evidence may then fall now and then.
+        candidates: numbers of components to choose from, such as 2,4,8; None for the number of the
+            architecture alone.
+        select: with several numbers of components, what decides: `evidence`, the mean log-evidence
+            of the validation rows, or `bic`, the Bayesian information criterion on the training
+            rows.
     """
 
     takes_gradient: ClassVar[bool] = False

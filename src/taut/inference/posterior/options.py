@@ -22,17 +22,17 @@ class PosteriorOptions:
     """How a guide is fitted to a posterior, and how its draws are weighed.
 
     Attributes:
-        guide: family of q(z): full-rank, mean-field, low-rank[:RANK], laplace, structured, flow, or the
-            layers of a flow, such as spline-coupling:4 or planar:8; None for full-rank up to 150
-            coordinates and low-rank:8 above, or structured where a plate is subsampled.
-        precision_nats: optimization stops when the ELBO can still rise by less than this, in nats.
-        num_starts: starting points; the one with the highest ELBO is continued.
-        init: starting points: `random` ones, or `pathfinder`, which moves them near the bulk of the
+        guide: family of q(z): full-rank, mean-field, low-rank[:RANK], laplace, structured, flow, or
+            the layers of a flow, such as spline-coupling:4 or planar:8; None for full-rank up to 150
+            dimensions of z and low-rank:8 above, or structured where a plate is subsampled.
+        precision_nats: optimization stops when the ELBO can still rise by less than this many nats.
+        num_starts: number of starting points; the one with the highest ELBO is continued.
+        init: starting points: `random`, or `pathfinder`, which moves them near the bulk of the
             posterior first.
-        num_draws: weighted draws for the evidence, k-hat and moments; None for 10000, or fewer where
-            the data are many.
+        num_draws: weighted draws for the evidence, k-hat and the moments; None for 10000, or fewer
+            with many rows of data.
         subsample: rows in a minibatch, by name of the plate that is subsampled; None for all rows.
-        precision: floating-point type of all arithmetic. Float32 loses, in gradients of sums over many
+        precision: type of floating-point numbers. Float32 loses, in gradients of sums over many
             rows, what an ELBO to a tenth of a nat needs.
 
     Raises:

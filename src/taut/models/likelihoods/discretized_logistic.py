@@ -33,8 +33,8 @@ class DiscretizedLogistic(AbstractLikelihood):
 
     Arguments:
         levels: number of grey values, at least 2.
-        floor: smallest scale in bins, positive. At the default of 1/16 a cell whose location is the
-            middle of its bin has probability up to tanh(4) = 0.9993.
+        floor: smallest scale, in bins. At the default of 1/16 a cell whose location is the middle of
+            its bin has probability up to tanh(4) = 0.9993.
     """
 
     name: ClassVar[str] = "discretized-logistic"

@@ -26,9 +26,10 @@ class Gaussian(AbstractLikelihood):
 
     Arguments:
         shape: shape of one row of data.
-        scale: what one sigma stands for: the `model`, a `dimension`, or a cell of one `datum`.
-        floor: smallest sigma in units of the data; a cell's log-density is below
-            -log(floor) - 0.91 nats.
+        scale: what has a scale of its own: the whole `model`, each `dimension`, or each cell of a
+            `datum`, where the decoder gives it.
+        floor: smallest scale, in units of the data; a cell's log-density is below -log(floor) - 0.91
+            nats.
     """
 
     name: ClassVar[str] = "gaussian"

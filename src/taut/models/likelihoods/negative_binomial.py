@@ -25,9 +25,9 @@ class NegativeBinomial(AbstractCounts):
 
     Arguments:
         shape: shape of one row of data.
-        library: outputs are log-proportions of the row's total count instead (see `CountMean`).
-        library_size: the total where no row is at hand.
-        floor: smallest inverse dispersion r, positive; bounds the variance by mu + mu^2 / floor.
+        library: model the shares of a row's total count, which is given, in place of the counts.
+        library_size: total count of the rows that are drawn, with `library`.
+        floor: smallest inverse dispersion r; bounds the variance by mu + mu^2 / floor.
     """
 
     name: ClassVar[str] = "negative-binomial"

@@ -19,8 +19,8 @@ class Poisson(AbstractCounts):
     """Counts with one log-rate per cell.
 
     Arguments:
-        library: outputs are log-proportions of the row's total count instead (see `CountMean`).
-        library_size: the total where no row is at hand.
+        library: model the shares of a row's total count, which is given, in place of the counts.
+        library_size: total count of the rows that are drawn, with `library`.
     """
 
     name: ClassVar[str] = "poisson"

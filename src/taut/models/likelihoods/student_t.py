@@ -30,8 +30,9 @@ class StudentT(AbstractLikelihood):
 
     Arguments:
         shape: shape of one row of data.
-        scale: what one scale stands for: the `model`, a `dimension`, or a cell of one `datum`.
-        floor: smallest scale in units of the data; a cell's log-density is below -log(floor) - 0.91
+        scale: what has a scale of its own: the whole `model`, each `dimension`, or each cell of a
+            `datum`, where the decoder gives it.
+        floor: smallest scale, in units of the data; a cell's log-density is below -log(floor) - 0.91
             nats.
     """
 

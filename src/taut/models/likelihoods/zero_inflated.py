@@ -49,7 +49,9 @@ class AbstractZeroInflated(AbstractLikelihood):
 class ZeroInflatedPoisson(AbstractZeroInflated):
     """Counts; outputs are the log-rate and the logit of an extra zero.
 
-    Arguments: see `Poisson`.
+    Arguments:
+        library: model the shares of a row's total count, which is given, in place of the counts.
+        library_size: total count of the rows that are drawn, with `library`.
     """
 
     name: ClassVar[str] = "zero-inflated-poisson"
@@ -61,7 +63,11 @@ class ZeroInflatedPoisson(AbstractZeroInflated):
 class ZeroInflatedNegativeBinomial(AbstractZeroInflated):
     """Counts; outputs are the log-mean and the logit of an extra zero.
 
-    Arguments: see `NegativeBinomial`.
+    Arguments:
+        shape: shape of one row of data.
+        library: model the shares of a row's total count, which is given, in place of the counts.
+        library_size: total count of the rows that are drawn, with `library`.
+        floor: smallest inverse dispersion r; bounds the variance by mu + mu^2 / floor.
     """
 
     name: ClassVar[str] = "zero-inflated-negative-binomial"
