@@ -52,8 +52,13 @@ class TautError(Exception):
     exit_code = 1
 
     def __init__(self, expected: str, got: str, remedy: str, *, where: str | None = None):
-        self.expected, self.got, self.remedy, self.where = expected, got, remedy, where
+        self._parts, self._where = (expected, got, remedy), where
         super().__init__(self.worded("Python"))
+
+    @property
+    def where(self) -> str | None:
+        """What the message is about, in the words for Python."""
+        return None if self._where is None else _worded(self._where, "Python", bare=True)
 
     def worded(self, door: Door) -> str:
         """The message as someone reads it who came in by this door.
@@ -61,16 +66,21 @@ class TautError(Exception):
         Arguments:
             door: "Python" writes options as keywords, "command line" as flags.
         """
-        prefix = f"{_worded(self.where, door, bare=True)}: " if self.where else ""
+        prefix = f"{_worded(self._where, door, bare=True)}: " if self._where else ""
         return prefix + _worded(self.sentences, door)
+
+    def at(self, where: str) -> "TautError":
+        """The same failure at another place."""
+        return type(self)(*self._parts, where=where)
 
     @property
     def sentences(self) -> str:
         """The message without its place, its options not yet in words, to be part of another one."""
-        return f"expected {self.expected}, got {self.got}. Try {self.remedy}."
+        expected, got, remedy = self._parts
+        return f"expected {expected}, got {got}. Try {remedy}."
 
     def __reduce__(self):
-        return _again, (type(self), self.expected, self.got, self.remedy, self.where)
+        return _again, (type(self), self._parts, self._where)
 
 
 class InputError(TautError, ValueError):
@@ -90,8 +100,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"'{close[0]}'" if close else ", ".join(known)
 
 
-def _again(kind: type[TautError], expected: str, got: str, remedy: str, where: str | None):
-    return kind(expected, got, remedy, where=where)
+def _again(kind: type[TautError], parts: tuple[str, str, str], where: str | None) -> TautError:
+    """An error from a pickle."""
+    return kind(*parts, where=where)
 
 
 def _worded(text: str, door: Door, *, bare: bool = False) -> str:

@@ -241,7 +241,7 @@ def test_a_library_fit_is_silent(capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"learning_rate": 0.0}, "learning-rate"),
+        ({"learning_rate": 0.0}, "learning_rate"),
         ({"clip_norm": -1.0}, "clip-norm"),
         ({"epochs": 0}, "epochs"),
         ({"patience": -1}, "patience"),

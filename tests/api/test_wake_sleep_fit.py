@@ -45,23 +45,23 @@ def test_wake_sleep_fits_what_columns_alone_do_not(rows):
     [
         (
             taut.VQ(), IWAE(), None,
-            "a guide that draws z at random, got --model vq, whose codes are certain. Try "
-            "--model discrete.",
+            'a guide that draws z at random, got model="vq", whose codes are certain. Try '
+            'model="discrete".',
         ),
         (
             taut.Discrete(), IWAE(), VIMCO(),
-            "no estimator, for wake-sleep takes no gradient through draws, got --gradient vimco. "
+            'no estimator, for wake-sleep takes no gradient through draws, got gradient="vimco". '
             "Try leaving out one of them.",
         ),
         (
             taut.Discrete(), ELBO(), None,
             "the bound iwae, which wake-sleep raises in the model, got the bound 'elbo'. Try "
-            "--bound iwae.",
+            'bound="iwae".',
         ),
         (
             taut.Discrete(), IWAE(num_particles=1), None,
             "at least two particles for the wake phase, which weighs them against each other, got "
-            "1. Try --num-particles 5, or --wake-sleep sleep.",
+            '1. Try num_particles=5, or phi="sleep".',
         ),
     ],
 )  # fmt: skip

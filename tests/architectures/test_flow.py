@@ -190,8 +190,8 @@ def test_a_direction_of_many_passes_is_named():
     [
         ("spline-coupling:8", GREY,
          "makes reals of whole numbers.* got 'spline-coupling' on grey data. "
-         "Try --layers dequantize,logit,spline-coupling:8"),
-        ("maf", COUNT, "got 'maf' on count data. Try --layers dequantize,maf"),
+         'Try layers="dequantize,logit,spline-coupling:8"'),
+        ("maf", COUNT, "got 'maf' on count data. Try layers=\"dequantize,maf\""),
         ("affine,dequantize", TABLE, "dequantize next to the data.* got it after affine"),
         ("affine,logit", TABLE, "logit on data in .* got it after affine on real data"),
         ("dequantize,logit", COUNT, "logit on data in .* got it after dequantize on count data"),
@@ -229,11 +229,11 @@ def test_lines_that_do_not_fit_are_refused(line, schema, message):
         (lambda: Flow(layers="dequantize").check(GREY, np.full((1, 4, 4), 0.3), where="rows"),
          "rows, row 0, cell .0, 0.: expected k/4, k = 0, ..., 4, in every cell.* got 0.3"),
         (lambda: Flow().check(TABLE, np.arange(6.0).reshape(2, 3), where="rows"),
-         "whole numbers in every cell. Try --layers dequantize,spline-coupling:8"),
+         'whole numbers in every cell. Try layers="dequantize,spline-coupling:8"'),
         (lambda: Flow(layers="lu").start(
             Flow(layers="lu").init(TABLE, jax.random.key(0)), Datum(np.ones((4, 3)))),
          "the same number in all training rows of column 0"),
-        (lambda: taut.fit(np.ones((9, 2)), model="vae", layers="lu"), "--layers with --model flow"),
+        (lambda: taut.fit(np.ones((9, 2)), model="vae", layers="lu"), '`layers` with model="flow"'),
         (lambda: taut.fit(np.ones((9, 2)), model="flwo"), "got 'flwo'. Try 'flow'"),
         (lambda: pair_of("lu", TABLE).bind()[1](Datum(np.ones(3), np.ones(3, bool))),
          "rows that are observed whole"),

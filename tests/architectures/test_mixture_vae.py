@@ -137,5 +137,5 @@ def test_one_class_is_refused():
     with pytest.raises(InputError) as refused:
         MixtureVAE(components=1)
     assert str(refused.value) == (
-        "components: expected at least two classes, got 1. Try 10, or --model vae without classes."
+        'components: expected at least two classes, got 1. Try 10, or model="vae" without classes.'
     )

@@ -65,31 +65,31 @@ def test_options_shape_the_estimator_of_the_rest():
     [
         (
             {"enumerate": "unit:1"},
-            "enumerate: expected --gradient with --enumerate, got none. Try --gradient enumeration.",
+            'enumerate: expected `gradient` with `enumerate`, got none. Try gradient="enumeration".',
         ),
         (
             {"baseline": "none"},
-            "baseline: expected --gradient with --baseline, got none. Try --gradient score-function.",
+            'baseline: expected `gradient` with `baseline`, got none. Try gradient="score-function".',
         ),
         (
             {"gradient": "rloo", "enumerate": "layer:1"},
-            "enumerate: expected --enumerate with --gradient enumeration, got --gradient rloo. Try "
-            "leaving out --enumerate.",
+            'enumerate: expected `enumerate` with gradient="enumeration", got gradient="rloo". Try '
+            "leaving out `enumerate`.",
         ),
         (
             {"gradient": "enumeration", "rest": "rloo"},
-            "rest: expected a layer or a unit to sum over with --rest, which is of the rest, got "
-            "--enumerate all. Try --enumerate layer:1, or leaving out --rest.",
+            "rest: expected a layer or a unit to sum over with `rest`, which is of the rest, got "
+            'enumerate="all". Try enumerate="layer:1", or leaving out `rest`.',
         ),
         (
             {"gradient": "enumeration", "enumerate": "unit:1", "temperature": 0.5},
-            "temperature: expected --temperature with --rest gumbel-softmax or straight-through or "
-            "rebar or relax, got --rest rloo. Try leaving out --temperature.",
+            'temperature: expected `temperature` with rest="gumbel-softmax" or straight-through or '
+            'rebar or relax, got rest="rloo". Try leaving out `temperature`.',
         ),
         (
             {"gradient": "rloo", "baseline": "none"},
-            "baseline: expected --baseline with --gradient score-function or nvil, got --gradient "
-            "rloo. Try leaving out --baseline.",
+            'baseline: expected `baseline` with gradient="score-function" or nvil, got '
+            'gradient="rloo". Try leaving out `baseline`.',
         ),
         (
             {"gradient": "score-function", "baseline": "mean"},

@@ -64,14 +64,14 @@ def test_options_reach_the_flow():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"model": "vae", "layers": "maf"}, "--layers with --model flow, got --model vae"),
+        ({"model": "vae", "layers": "maf"}, '`layers` with model="flow", got model="vae"'),
         (
             {"model": "flow", "likelihood": "gaussian"},
-            "--likelihood with --model vae or ladder",
+            '`likelihood` with model="vae" or ladder',
         ),
-        ({"model": "flow", "scale": "datum"}, "--scale with --model vae or ladder"),
-        ({"model": "flow", "latent_dim": 2}, "--latent-dim with --model vae"),
-        ({"model": "flow", "guide": "iaf"}, "--guide with --model vae"),
+        ({"model": "flow", "scale": "datum"}, '`scale` with model="vae" or ladder'),
+        ({"model": "flow", "latent_dim": 2}, '`latent_dim` with model="vae"'),
+        ({"model": "flow", "guide": "iaf"}, '`guide` with model="vae"'),
     ],
 )
 def test_options_of_another_model_are_refused(options, message):

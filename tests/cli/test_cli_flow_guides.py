@@ -38,9 +38,9 @@ def test_a_fit_with_a_flow_guide_is_saved_and_loaded(tmp_path):
         ({"guide": "planr:8"}, "guide: expected mean-field, .* planar:8, .* Try 'planar'"),
         ({"guide": "planar:0"}, "guide: expected planar:K with K layers"),
         ({"guide": "planar:2,full-rank"}, "guide: expected layers among .* 'full-rank'"),
-        ({"guide": "iaf", "guide_hidden": "8,0"}, "guide-hidden: expected a whole number"),
-        ({"model": "ladder", "guide": "iaf"}, "--guide with --model vae"),
-        ({"model": "ladder", "guide_hidden": "8"}, "--guide-hidden with --model vae"),
+        ({"guide": "iaf", "guide_hidden": "8,0"}, "guide_hidden: expected a whole number"),
+        ({"model": "ladder", "guide": "iaf"}, '`guide` with model="vae"'),
+        ({"model": "ladder", "guide_hidden": "8"}, '`guide_hidden` with model="vae"'),
     ],
 )
 def test_messages(options, message):

@@ -15,10 +15,10 @@ def test_levels_come_from_the_options():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"latent_dims": "8,4"}, "latent-dims: expected --latent-dims with --model ladder"),
+        ({"latent_dims": "8,4"}, 'latent_dims: expected `latent_dims` with model="ladder"'),
         (
             {"model": "ladder", "latent_dim": 8},
-            "latent-dim: expected --latent-dim with --model vae",
+            'latent_dim: expected `latent_dim` with model="vae"',
         ),
         ({"model": "ladder", "latent_dims": "8,x"}, "whole numbers with commas"),
         ({"model": "ladder", "latent_dims": "8,0"}, "a whole number of at least 1"),

@@ -70,7 +70,7 @@ def test_the_order_cannot_be_written_to():
 def test_batch_that_does_not_fit(refusal, batch_size):
     assert refusal(batch_indices, 0, 0, 1, 10, batch_size) == (
         "batch_size: expected a batch of 1 to 10 rows, as many as there are, "
-        f"got {batch_size}. Try --batch-size 10 or less."
+        f"got {batch_size}. Try batch_size=10 or less."
     )
 
 

@@ -90,7 +90,7 @@ def test_binary_data_stay_as_they_are():
 def test_values_that_are_no_intensities(refusal):
     assert refusal(load_data, np.random.default_rng(0).normal(size=(40, 3)), binarize="static") == (
         "array, binarize: expected values in [0, 1] or on a grid of grey levels, got values that "
-        "read as 'real'. Try --binarize none."
+        "read as 'real'. Try binarize=\"none\"."
     )
 
 

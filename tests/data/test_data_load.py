@@ -256,7 +256,7 @@ def test_labels_beyond_32_bits(refusal):
     frame = pl.DataFrame({"a": TABLE[:, 0], "y": np.arange(50) + 2**31})
     assert refusal(load_data, frame, label="y") == (
         "data frame, label 'y': expected whole numbers that fit 32 bits, got 2147483648 to "
-        "2147483697. Try another label, or dropping the column (--drop)."
+        "2147483697. Try another label, or dropping the column (`drop`)."
     )
 
 

@@ -15,7 +15,7 @@ def test_refused_with_places(refusal):
     assert refusal(load_data, HOLES) == (
         "array: expected a finite number in every cell and a label for every row, got 4 missing or "
         "infinite cells in 3 rows, first row 3, column 1; row 3, column 2; row 7, column 0. "
-        "Try --missing drop-rows."
+        'Try missing="drop-rows".'
     )
 
 
@@ -52,7 +52,7 @@ def test_rows_without_a_label_are_dropped(labels):
 
 def test_rows_for_a_schema(refusal):
     schema = load_data(TABLE).schema
-    assert "Try --missing drop-rows." in refusal(load_rows, HOLES, schema)
+    assert 'Try missing="drop-rows".' in refusal(load_rows, HOLES, schema)
     rows = load_rows(HOLES, schema, missing="drop-rows")
     np.testing.assert_array_equal(rows.index, sorted(set(range(40)) - {3, 7, 20}))
 
@@ -60,7 +60,7 @@ def test_rows_for_a_schema(refusal):
 def test_no_row_left(refusal):
     assert refusal(load_data, np.full((5, 2), np.nan), missing="drop-rows") == (
         "array: expected at least one row without missing cells, got none of 5. "
-        "Try dropping the columns that are mostly missing (--drop)."
+        "Try dropping the columns that are mostly missing (`drop`)."
     )
 
 

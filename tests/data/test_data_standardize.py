@@ -76,6 +76,6 @@ def test_columns_that_float32_blurs(refusal):
     assert message.startswith(
         "data frame, column 'time': expected values that float32 tells apart, got a spread of 11.5 "
     )
-    assert message.endswith("Try --precision float64, or subtracting an offset.")
+    assert message.endswith('Try precision="float64", or subtracting an offset.')
     data = load_data(frame, dtype="float64")
     np.testing.assert_array_equal(data.train.x[:, 1], 1.6e9 + data.train.index)

@@ -25,7 +25,7 @@ def test_words_and_sources(tmp_path, refusal):
     for source in ("digits", "a.npy,b.npy,c.npy"):
         assert refusal(stream, source) == (
             "stream: expected one .npy or .parquet file, which rows can be streamed from, got "
-            f"{source}. Try --stream no, or writing the rows into a .npy file."
+            f'{source}. Try stream="no", or writing the rows into a .npy file.'
         )
     assert "got a ndarray" in refusal(stream, ROWS)
     assert "nothing of that name" in refusal(stream, tmp_path / "a.npy")
@@ -63,7 +63,7 @@ def test_missing_cells_far_down_are_placed(tmp_path, refusal):
     assert refusal(stream, tmp_path / "a.npy") == (
         "a.npy: expected a finite number in every cell and a label for every row, got 3 missing or "
         "infinite cells in 3 rows, first row 490, column 1; row 491, column 0; row 498, column 2. "
-        "Try --missing drop-rows."
+        'Try missing="drop-rows".'
     )
     pl.DataFrame(x, schema=["a", "b", "c"]).write_parquet(tmp_path / "a.parquet")
     assert "first row 490, column 'b'" in refusal(stream, tmp_path / "a.parquet")
@@ -75,7 +75,7 @@ def test_missing_cells_far_down_are_placed(tmp_path, refusal):
     held = [*(data := stream_of(ROWS, tmp_path)).test.index, *data.validation.index]
     x[held, 0] = np.nan
     np.save(tmp_path / "a.npy", x)
-    assert "held-out rows without missing cells, got none. Try another --split-seed" in refusal(
+    assert "held-out rows without missing cells, got none. Try another `split_seed`" in refusal(
         stream, tmp_path / "a.npy", missing="drop-rows"
     )
 
@@ -95,7 +95,7 @@ def test_parquet_files_that_cannot_be_decoded(tmp_path, refusal, monkeypatch):
     path.write_bytes(whole[:8] + bytes(4000) + whole[4008:])
     assert "expected a whole Parquet file, got one that is damaged" in refusal(stream, path)
     table.with_columns(pl.lit("x").alias("word")).write_parquet(path)
-    assert "--drop word" in refusal(stream, path)
+    assert 'drop=("word",)' in refusal(stream, path)
     table.head(0).write_parquet(path)
     assert "at least one row, got none" in refusal(stream, path)
     table.write_parquet(path)
@@ -108,7 +108,7 @@ def test_values_that_the_dtype_or_the_support_do_not_hold(tmp_path, refusal):
     np.save(tmp_path / "a.npy", np.where(ROWS[321, 1] == ROWS, 1e300, ROWS))
     assert refusal(stream, tmp_path / "a.npy") == (
         "a.npy, row 321, column 1: expected a number that float32 holds, got 1e+300. "
-        "Try --precision float64."
+        'Try precision="float64".'
     )
     stream(tmp_path / "a.npy", dtype=np.float64)
     counts = np.random.default_rng(0).poisson(2.0, size=(500, 2))
@@ -134,7 +134,7 @@ def test_held_out_rows_fit_in_memory(tmp_path, refusal, monkeypatch):
     assert len(stream(tmp_path / "a.npy", split=(0.96, 0.02, 0.02)).test) == 10
     assert refusal(stream, tmp_path / "a.npy", split=(0.7, 0.1, 0.2)) == (
         "a.npy, split: expected held-out parts of at most 20 rows, which are kept in memory, got "
-        "100 of 500. Try leaving out --split, or smaller shares."
+        "100 of 500. Try leaving out `split`, or smaller shares."
     )
     np.save(tmp_path / "a.npy", ROWS[:4])
     assert "at least one row in every part" in refusal(stream, tmp_path / "a.npy")

@@ -96,7 +96,7 @@ def test_wishes_that_the_values_fit(array, wish, levels):
 def test_wishes_that_they_do_not(refusal, array, wish):
     message = refusal(load_data, array, support=wish)
     assert message.startswith(f"array: expected values that fit the support '{wish}', got values ")
-    assert message.endswith("which read as 'real'. Try --support real.")
+    assert message.endswith("which read as 'real'. Try support=\"real\".")
 
 
 @pytest.mark.parametrize("wish", ["gray", "categorical"])
@@ -174,7 +174,7 @@ REAL = Schema(name="r", kind="table", shape=(2,), support="real")
             COUNT,
             [[0, 2**24 + 1]],
             "column 'q': expected a number that float32 holds, got 1.67772e+07. "
-            "Try --precision float64.",
+            'Try precision="float64".',
         ),
         (UNIT, [[[0.5, 1.5]]], "pixel (0, 1): expected a number from 0 to 1, got 1.5. Try scaling"),
         (REAL, [[0, 1e39]], "column 1: expected a number that float32 holds, got 1e+39."),

@@ -65,7 +65,7 @@ def test_columns_of_text_and_dates(read, refusal):
     frame = FRAME.select("a", "kind", day=pl.lit(datetime.date(2020, 1, 1)))
     assert refusal(read, frame) == (
         f"{read.where}: expected columns of numbers (tables of mixed kinds are not supported), "
-        "got none in 'kind', 'day'. Try --drop kind --drop day."
+        "got none in 'kind', 'day'. Try drop=(\"kind\", \"day\")."
     )
 
 

@@ -141,25 +141,25 @@ def test_columns_of_a_schema_by_position_without_a_header(read):
             "a,b\n1,2\n3,x\n",
             {},
             "t.csv, line 3, column 'b': expected a number, got 'x'. "
-            "Try mending the cell, or --drop b.",
+            'Try mending the cell, or drop=("b",).',
         ),
         (
             "a,b\n1,2\n3,1_000\n",
             {},
             "t.csv, line 3, column 'b': expected a number, got '1_000'. "
-            "Try mending the cell, or --drop b.",
+            'Try mending the cell, or drop=("b",).',
         ),
         (
             "a,b,c c\n1,u,v\n3,w,z\n",
             {},
             "t.csv: expected columns of numbers (tables of mixed kinds are not supported), "
-            "got none in 'b', 'c c'. Try --drop b --drop 'c c'.",
+            "got none in 'b', 'c c'. Try drop=(\"b\", \"c c\").",
         ),
         (
             "a;b\n1,5;2\n3;4\n",
             {},
             "t.csv, line 2, column 'a': expected a number, got '1,5'. "
-            "Try mending the cell, or --drop a.",
+            'Try mending the cell, or drop=("a",).',
         ),
         (
             "a,b\n",
@@ -176,7 +176,7 @@ def test_columns_of_a_schema_by_position_without_a_header(read):
             ",a\n0,2\n1,3\n",
             {},
             "t.csv, line 1: expected a name for every column, got none for column 1. "
-            "Try naming it, or --drop column_1 if it numbers the rows.",
+            'Try naming it, or drop=("column_1",) if it numbers the rows.',
         ),
         (
             'a,b\n1,"2\n',

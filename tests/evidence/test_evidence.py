@@ -168,7 +168,7 @@ def test_subsampled_weights_and_single_particles_are_refused(rows):
             key=jax.random.key(0),
             num_particles=10,
         )
-    with pytest.raises(InputError, match=r"num-particles: expected at least two particles.*got 1"):
+    with pytest.raises(InputError, match=r"num_particles: expected at least two particles.*got 1"):
         importance_sampling(
             Pair(LinearGaussian(), LinearGuide()), rows, key=jax.random.key(0), num_particles=1
         )

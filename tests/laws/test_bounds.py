@@ -314,13 +314,19 @@ def test_volumes_stand_outside_the_kl(float64):
         (lambda: ELBO(num_draws=0), "num_draws: expected at least one draw, got 0. Try 1."),
         (lambda: ELBO(beta=-1.0), "beta: expected a factor of at least 0, got -1.0. Try 1."),
         (lambda: ELBO(beta=np.nan), "beta: expected a factor of at least 0, got nan. Try 1."),
-        (lambda: ELBO(warmup_steps=-1), "warmup_steps: expected at least 0 steps, got -1. Try 0."),
-        (lambda: IWAE(warmup_steps=-1), "warmup_steps: expected at least 0 steps, got -1. Try 0."),
+        (
+            lambda: ELBO(warmup_steps=-1),
+            "kl_warmup_steps: expected at least 0 steps, got -1. Try 0.",
+        ),
+        (
+            lambda: IWAE(warmup_steps=-1),
+            "kl_warmup_steps: expected at least 0 steps, got -1. Try 0.",
+        ),
         (lambda: ELBO(free_bits=-0.1), "free_bits: expected at least 0 nats, got -0.1. Try 0."),
         (
             lambda: ELBO(free_bits=0.1, kl="sampled"),
             "free_bits: expected a closed KL, which free bits clip per group, got a sampled one. "
-            "Try --kl closed or --free-bits 0.",
+            'Try kl="closed" or free_bits=0.',
         ),
         (
             lambda: IWAE(num_particles=0),
@@ -349,7 +355,7 @@ def test_a_closed_kl_that_does_not_exist_is_refused(float64):
     made = eqx.tree_at(lambda p: p.kl, grouped_particles(), None)
     with pytest.raises(InputError, match=r"^kl: expected a guide and prior with a closed KL, got"):
         ELBO(kl="closed")(made)
-    with pytest.raises(InputError, match=r"^free_bits: expected a closed KL, .* Try --free-bits 0"):
+    with pytest.raises(InputError, match=r"^free_bits: expected a closed KL, .* Try free_bits=0"):
         ELBO(free_bits=0.1).objective(made, 0)
 
 

@@ -53,8 +53,8 @@ def test_another_bound_and_a_continuous_guide_are_refused(estimator):
     with pytest.raises(InputError) as refusal:
         estimator()(IWAE(), pair.model, pair.guide, datum(X), key)
     assert str(refusal.value) == (
-        f"{estimator.name} gradient: expected the ELBO, got the bound 'iwae'. Try --gradient vimco, "
-        "which serves it, or --bound elbo."
+        f"{estimator.name} gradient: expected the ELBO, got the bound 'iwae'. Try gradient=\"vimco\", "
+        'which serves it, or bound="elbo".'
     )
     guide = NormalGuide(0.1, 0.2, 0.3)
     with pytest.raises(InputError) as refusal:
@@ -62,7 +62,7 @@ def test_another_bound_and_a_continuous_guide_are_refused(estimator):
     assert str(refusal.value) == (
         f"{estimator.name} gradient: expected a guide that returns a BernoulliProposal, a "
         "CategoricalProposal or layers of them, got DistributionProposal. Try a discrete latent, or "
-        "--gradient reparameterized or rloo for this guide."
+        'gradient="reparameterized" for this guide.'
     )
 
 
@@ -81,7 +81,7 @@ def test_free_bits_of_a_kl_that_is_drawn_are_refused():
         DisARM()(ELBO(free_bits=0.1), pair.model, pair.guide, datum(X), jax.random.key(0))
     assert str(refusal.value) == (
         "disarm gradient: expected a KL that is the same for all draws, which free bits clip, got two "
-        "layers, whose KL depends on the draws of the first. Try --free-bits 0."
+        "layers, whose KL depends on the draws of the first. Try free_bits=0."
     )
 
 

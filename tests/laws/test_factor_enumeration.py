@@ -293,7 +293,7 @@ def test_a_factor_that_is_all_of_the_latent_is_refused():
 
 
 def test_what_the_rest_refuses_is_refused():
-    assert "--gradient vimco" in refusal(lambda: Enumeration("unit:1"), IWAE())
+    assert 'gradient="vimco"' in refusal(lambda: Enumeration("unit:1"), IWAE())
     assert refusal(lambda: Enumeration("unit:1", VIMCO())).startswith("vimco: expected")
     assert "draws are not" in refusal(lambda: Enumeration("unit:1", Reparameterized()))
     with pytest.raises(InputError, match="expected an estimator that draws the rest, got enum"):
@@ -328,6 +328,6 @@ def test_the_refusal_says_what_all_outcomes_would_take():
             Enumeration(most_outcomes=most)(PLAIN, model, guide, datum(X), jax.random.key(0))
         assert str(refused.value) == (
             f"enumeration: expected at most {most:,} outcomes to enumerate, got {told}. Try "
-            "--enumerate units or layer:N, which sum over fewer, or an estimator that draws, such as "
-            "--gradient rloo."
+            'enumerate="units" or layer:N, which sum over fewer, or an estimator that draws, such as '
+            'gradient="rloo".'
         )

@@ -200,7 +200,7 @@ def test_widths_default_to_the_size_of_the_image():
             (13,),
             None,
             "network: expected images, (H, W) or (H, W, C), for the network residual-conv, got a "
-            "table of 13 columns. Try the network mlp or gated-mlp, or --image-shape where rows are "
+            "table of 13 columns. Try the network mlp or gated-mlp, or `image_shape` where rows are "
             "flat images.",
         ),
         (

@@ -251,7 +251,7 @@ def test_half_a_dirac_guide_is_refused():
         "gradient: expected a guide that draws at random in every step, as this gradient takes "
         "draws and density apart, got a guide with a deterministic step, whose log-volume "
         "belongs to both. "
-        "Try --gradient reparameterized."
+        'Try gradient="reparameterized".'
     )
 
 

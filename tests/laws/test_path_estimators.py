@@ -307,7 +307,7 @@ def refusal(estimator, bound, q=None) -> str:
 def test_sticking_the_landing_refuses_bounds_on_which_it_is_biased(bound):
     assert refusal(StickingTheLanding(), bound) == (
         "sticking the landing: expected the ELBO, whose dropped score has mean zero, got the bound "
-        f"'{bound.name}' with 5 particles, on which it has not. Try --gradient dreg, or --bound elbo."
+        f'\'{bound.name}\' with 5 particles, on which it has not. Try gradient="dreg", or bound="elbo".'
     )
 
 
@@ -315,7 +315,7 @@ def test_sticking_the_landing_refuses_bounds_on_which_it_is_biased(bound):
 def test_sticking_the_landing_refuses_a_closed_kl(kl):
     assert refusal(StickingTheLanding(), ELBO(kl=kl)) == (
         "sticking the landing: expected log q from the draws, which is what is differentiated "
-        "without its score, got a KL in closed form. Try --kl sampled."
+        'without its score, got a KL in closed form. Try kl="sampled".'
     )
 
 
@@ -336,15 +336,15 @@ def test_sticking_the_landing_takes_what_has_no_closed_kl(float64):
 def test_the_doubly_reparameterized_gradient_refuses_a_warm_up():
     assert refusal(DoublyReparameterized(), IWAE(warmup_steps=9)) == (
         "doubly reparameterized gradient: expected an IWAE bound whose KL has its full weight from "
-        "the first step, got a warm-up of 9 steps. Try --gradient reparameterized or "
-        "score-function, or no --kl-warmup."
+        'the first step, got a warm-up of 9 steps. Try gradient="reparameterized", '
+        'gradient="score-function", or leaving out `kl_warmup_steps`.'
     )
 
 
 def test_the_doubly_reparameterized_gradient_refuses_an_average():
     assert refusal(DoublyReparameterized(), ELBO(kl="sampled")) == (
         "doubly reparameterized gradient: expected the bound iwae or renyi, whose weights depend on "
-        "the draws, got the bound 'elbo'. Try --gradient stl, or --bound iwae."
+        'the draws, got the bound \'elbo\'. Try gradient="stl", or bound="iwae".'
     )
 
 
@@ -358,11 +358,11 @@ def test_the_doubly_reparameterized_gradient_refuses_an_average():
 def test_guides_that_have_no_path_apart_from_their_density_are_refused(estimator, bound, instead):
     assert refusal(estimator, bound, dist.Bernoulli(probs=0.3)) == (
         "gradient: expected a guide whose draws are differentiable in its parameters, got a "
-        f"BernoulliProbs guide, whose draws are not. Try --gradient {instead}, or a Gaussian guide."
+        f'BernoulliProbs guide, whose draws are not. Try gradient="{instead}", or a Gaussian guide.'
     )
     for q in (Dirac(jnp.zeros(()), jnp.zeros(())), Enumerated(jnp.arange(2), jnp.zeros(2))):
         assert refusal(estimator, bound, q) == (
             "gradient: expected a guide with a density at random draws, got "
             f"{type(q).__name__}, whose path and masses are all there is. "
-            "Try --gradient reparameterized, which is exact for it."
+            'Try gradient="reparameterized", which is exact for it.'
         )

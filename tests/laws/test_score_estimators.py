@@ -223,11 +223,11 @@ def refusal(estimator, bound, guide=None) -> str:
 def test_one_draw_leaves_nothing_when_one_is_left_out():
     assert refusal(LeaveOneOut(), ELBO()) == (
         "leave-one-out gradient: expected at least two draws, of which one is left out, got 1. "
-        "Try --num-particles 2, or --gradient score-function."
+        'Try num_particles=2, or gradient="score-function".'
     )
     assert refusal(VIMCO(), IWAE(num_particles=1)) == (
         "vimco: expected at least two particles inside a logarithm, got 1. "
-        "Try --num-particles 2 --bound iwae."
+        'Try bound="iwae" with num_particles=2.'
     )
 
 
@@ -238,7 +238,7 @@ def test_one_draw_leaves_nothing_when_one_is_left_out():
 def test_leave_one_out_refuses_an_objective_that_joins_the_draws(bound, joins):
     assert refusal(LeaveOneOut(), bound) == (
         "leave-one-out gradient: expected an objective that is an average over the draws, got the "
-        f"bound '{joins}', which joins them. Try --gradient vimco, or --bound elbo without free bits."
+        f'bound \'{joins}\', which joins them. Try gradient="vimco", or bound="elbo" without free bits.'
     )
 
 
@@ -246,7 +246,7 @@ def test_leave_one_out_refuses_an_objective_that_joins_the_draws(bound, joins):
 def test_vimco_refuses_an_average(bound):
     assert refusal(VIMCO(), bound) == (
         "vimco: expected at least two particles inside a logarithm, got the bound "
-        f"'{bound.name}', an average over draws. Try --gradient rloo, or --bound iwae."
+        f'\'{bound.name}\', an average over draws. Try gradient="rloo", or bound="iwae".'
     )
 
 
@@ -261,7 +261,7 @@ def test_vimco_refuses_a_logarithm_that_it_does_not_know():
     bound = ELBO(num_draws=2, free_bits=0.1)
     assert refusal(VIMCO(), bound) == (
         "vimco: expected the bound iwae or renyi, got the bound 'elbo'. "
-        "Try --gradient score-function."
+        'Try gradient="score-function".'
     )
 
 
@@ -273,7 +273,7 @@ def test_draws_that_are_not_random_are_refused(estimator, bound):
     for guide, name in ((EnumeratedGuide(jnp.zeros(3)), "Enumerated"), (dirac, "Dirac")):
         assert refusal(estimator, bound, guide) == (
             f"gradient: expected a guide that draws z at random, got {name}, which leaves nothing "
-            "to chance. Try --gradient reparameterized, which is exact for it."
+            'to chance. Try gradient="reparameterized", which is exact for it.'
         )
 
 

@@ -85,7 +85,7 @@ def test_damaged_and_newer_files_are_refused_in_one_line(tmp_path):
 
     structure.write_text(json.dumps({**content, "format": FORMAT + 1}))
     with pytest.raises(
-        InputError, match=rf"expected format {FORMAT} or older.*pip install --upgrade taut"
+        InputError, match=rf"expected format {FORMAT} or older.*pip install -U taut"
     ):
         load_pair(tmp_path)
     structure.write_text(json.dumps({**content, "architecture": {"name": "vea"}}))
@@ -103,7 +103,7 @@ def test_damaged_and_newer_files_are_refused_in_one_line(tmp_path):
     with pytest.raises(InputError, match=r"expected model.safetensors, got none"):
         load_pair(tmp_path)
     structure.unlink()
-    with pytest.raises(InputError, match=r"Try `taut fit DATA --out RUN` first"):
+    with pytest.raises(InputError, match=r"Try fitting first, with out=\"RUN\""):
         load_pair(tmp_path)
 
 
@@ -147,7 +147,7 @@ def test_run_folders_are_not_overwritten(tmp_path):
     run = RunFolder.create(tmp_path / "r", {"data": "digits"})
     run.append_steps(0, {"bound": np.array([0.0])}, None)
     with pytest.raises(
-        InputError, match=r"got one that holds a run. Try another --out, or --force"
+        InputError, match=r"got one that holds a run. Try another `out`, or force=True"
     ):
         RunFolder.create(run.path, {})
     fresh = RunFolder.create(run.path, {"data": "other"}, force=True)

@@ -224,7 +224,7 @@ MESSAGES = [
     (
         lambda: Squeeze((13,)),
         "squeeze: expected images, (H, W) or (H, W, C), to squeeze, got the shape (13,). Try "
-        "--image-shape where rows are flat images.",
+        "`image_shape` where rows are flat images.",
     ),
     (
         lambda: conv_coupling((4, 4, 1), key=KEY(0)),

@@ -127,5 +127,5 @@ def test_numbers_of_factors_that_make_no_sense():
         check_components(6, 5)
     with pytest.raises(InputError, match="at least one component, got 0"):
         check_components(0, 5)
-    with pytest.raises(InputError, match="reg-covar: expected reg_covar for a Gaussian mixture"):
+    with pytest.raises(InputError, match="reg_covar: expected reg_covar for a Gaussian mixture"):
         Floor(0.0, 1e-6).of(ppca(2, 1), RowBlocks(np.arange(6.0).reshape(3, 2)))

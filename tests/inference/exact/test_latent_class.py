@@ -98,5 +98,5 @@ def test_starts_differ_and_bad_tables_are_refused(answers):
     assert not np.allclose(first.log_theta, second.log_theta)
     with pytest.raises(InputError, match="tables for 2 classes and 5 cells"):
         LatentClass(model.logits, model.log_theta, (5,))
-    with pytest.raises(InputError, match="reg-covar: expected reg_covar for a Gaussian mixture"):
+    with pytest.raises(InputError, match="reg_covar: expected reg_covar for a Gaussian mixture"):
         Floor(0.0, 1e-6).of(model, rows)

@@ -140,5 +140,5 @@ def test_what_a_density_cannot_do_is_said():
     assert found.evidence(num_particles=100).value == pytest.approx(0.5 * np.log(2 * np.pi))
     with pytest.raises(InputError, match=r"expected a NumPyro program, .* got a log-joint"):
         found.sample(3)
-    with pytest.raises(InputError, match=r"^num-samples: expected at least one sample, got 0"):
+    with pytest.raises(InputError, match=r"^num_samples: expected at least one sample, got 0"):
         found.sample(0)

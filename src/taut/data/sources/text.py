@@ -178,7 +178,7 @@ def _check_header(names: list[str], table: _Table, request: Request, source: str
             raise InputError(
                 "a name for every column",
                 f"none for column {i + 1}",
-                f"naming it, or {option('drop', names[i])} if it numbers the rows",
+                f"naming it, or {option('drop', (names[i],))} if it numbers the rows",
                 where=f"{source}, line {table.lines[0] - 1}",
             )
 
@@ -221,6 +221,6 @@ def _refuse_words(
         raise InputError(
             "a number",
             f"'{columns[name][row]}'",
-            f"mending the cell, or {option('drop', name)}",
+            f"mending the cell, or {option('drop', (name,))}",
             where=f"{source}, line {lines[row]}, column '{name}'",
         )

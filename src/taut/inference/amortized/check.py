@@ -55,4 +55,4 @@ def _name_first(architecture: AbstractArchitecture, part: Dataset, where: str) -
             architecture.check(part.schema, np.asarray(part.x[i : i + 1]), where=where)
         except InputError as error:
             place = (error.where or where).replace(", row 0", f", row {part.index[i]}")
-            raise InputError(error.expected, error.got, error.remedy, where=place) from None
+            raise error.at(place) from None
