@@ -313,9 +313,11 @@ def test_the_baseline_is_fitted_to_training_rows_and_judged_on_test_rows():
     assert abs(_gaussian_columns(np.asarray(test.x), np.asarray(test.x)) - wanted) > 100 * allowed
 
 
-def test_so_is_that_of_an_exact_model():
-    data = _exact()
-    fit = _em(data)
+@pytest.mark.parametrize("inference", ["joint", "em"])
+def test_so_is_that_at_the_end_of_a_fit(inference):
+    data = _exact() if inference == "em" else _data()
+    options = TRAINING | {"epochs": 1} if inference == "joint" else {}
+    fit = taut.fit(data, **{"model": taut.PPCA(components=2), **options, "inference": inference})
     found = fit.estimates["independent_columns"]
     model: Any = fit.model
     assert found.value == exact_columns(model, data.train[:].x, data.test.datum()).value
