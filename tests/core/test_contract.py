@@ -337,7 +337,7 @@ def differ(one, other) -> bool:
 def test_a_flow_has_no_log_q_and_no_entropy(float64):
     skeleton = SKELETONS["flow"]()
     made = minted(skeleton.pair, row(skeleton), jax.random.key(10))
-    with pytest.raises(InputError, match=r"Dirac guide, which has neither log q nor an entropy"):
+    with pytest.raises(InputError, match=r"one z, which has neither log q nor an entropy"):
         _ = made.log_q
     _, guide = skeleton.pair.bind()
     with pytest.raises(InputError, match=r"entropy: expected .* got Dirac\. Try .* not Dirac"):

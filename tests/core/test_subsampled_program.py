@@ -58,5 +58,5 @@ def test_what_minibatches_would_bias_is_refused(what, use, float64):
 
 def test_so_is_the_evidence(float64):
     skeleton = subsampled_program()
-    with pytest.raises(InputError, match=r"log-weights subsampled over a plate, which bias .*evid"):
+    with pytest.raises(InputError, match=r"log-weights of a minibatch, which bias .*evid"):
         importance_sampling(skeleton.pair, skeleton.data, key=jax.random.key(0), num_particles=30)

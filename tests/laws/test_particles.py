@@ -154,14 +154,14 @@ def test_a_dirac_proposal_is_one_draw_of_all_mass_without_density(float64):
     with pytest.raises(InputError) as refusal:
         _ = made.log_q
     assert str(refusal.value) == (
-        "log_q: expected a guide with a density, got a Dirac guide, which has neither log q nor an "
-        "entropy. Try the term 'log_volume'."
+        "log_q: expected a guide with a density, got a guide that maps each row to one z, which has "
+        "neither log q nor an entropy. Try the term 'log_volume'."
     )
     with pytest.raises(InputError) as refusal:
         proposal.entropy()
     assert str(refusal.value) == (
         "entropy: expected a proposal with an entropy in closed form, got Dirac. Try averaging the "
-        "term '-log_q' over draws, if q is not Dirac."
+        "term '-log_q' over draws, if q draws at random."
     )
 
 
@@ -248,9 +248,9 @@ def test_half_a_dirac_guide_is_refused():
     with pytest.raises(InputError) as refusal:
         particles(Constant({"log_prior": 0.0}), guide, frozen(guide), datum(0.0), key(), 1)
     assert str(refusal.value) == (
-        "gradient: expected a guide that draws at random in every step, as this gradient takes "
-        "draws and density apart, got a guide with a deterministic step, whose log-volume "
-        "belongs to both. "
+        "gradient: expected a guide that draws at random in every layer, as this gradient moves "
+        "draws or density alone, got a guide with a deterministic layer, whose log-volume belongs "
+        "to both. "
         'Try gradient="reparameterized".'
     )
 
@@ -294,7 +294,7 @@ def test_minibatches_are_refused_by_name():
     with pytest.raises(InputError) as refusal:
         made.refuse_subsampled("k-hat")
     assert str(refusal.value) == (
-        "k-hat: expected log-weights of whole data, got log-weights subsampled over a plate, which "
+        "k-hat: expected log-weights of all rows, got log-weights of a minibatch, which "
         "bias k-hat. Try the ELBO, or all rows of the plate."
     )
     Particles(None, jnp.zeros(1), {}).refuse_subsampled("k-hat")

@@ -362,7 +362,7 @@ def test_guides_that_have_no_path_apart_from_their_density_are_refused(estimator
     )
     for q in (Dirac(jnp.zeros(()), jnp.zeros(())), Enumerated(jnp.arange(2), jnp.zeros(2))):
         assert refusal(estimator, bound, q) == (
-            "gradient: expected a guide with a density at random draws, got "
-            f"{type(q).__name__}, whose path and masses are all there is. "
+            "gradient: expected a guide that draws z at random from a density, got "
+            f"{type(q).__name__}, which does not. "
             'Try gradient="reparameterized", which is exact for it.'
         )

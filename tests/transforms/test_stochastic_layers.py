@@ -205,7 +205,7 @@ MESSAGES = [
     ),
     (
         lambda: StochasticPermutation((9, 8), (0, 1)).fibre(jnp.ones((9, 8))),
-        "fibre: expected at most 1024 latents that one row can have, to sum over all of them, "
+        "latents: expected at most 1024 latents that one row can have, to sum over all of them, "
         "got stochastic-permutation with 9! 8! = 14631321600. Try drawing z, which gives a lower bound, "
         "or fewer dimensions.",
     ),

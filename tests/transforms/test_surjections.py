@@ -224,7 +224,7 @@ def test_sets_are_sorted_by_their_first_column():
 MESSAGES = [
     (
         lambda: GenerativeAbsoluteValue((20,)).fibre(jnp.ones(20)),
-        "fibre: expected at most 1024 latents that one row can have, to sum over all of them, "
+        "latents: expected at most 1024 latents that one row can have, to sum over all of them, "
         "got generative-absolute-value with 2^20 = 1048576. Try drawing z, which gives a lower bound, "
         "or fewer dimensions.",
     ),

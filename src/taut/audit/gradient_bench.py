@@ -117,9 +117,9 @@ def gradient_bench(
     """
     if isinstance(pair, QuantizedPair):
         raise InputError(
-            "a bound whose gradient there is more than one way to",
-            "vector quantization, which goes straight through its codes, with a bias that nothing here "
-            "measures", f"{option('model', 'discrete')} with categorical latents", where="gradients",
+            "a model whose gradient can be estimated in several ways",
+            "vector quantization, which has one",
+            f"{option('model', 'discrete')} with categorical latents", where="gradients",
         )  # fmt: skip
     if num_repeats < 10:
         raise InputError(

@@ -60,8 +60,8 @@ def particles(
     )
     if not same and (draw_q.dirac or LOG_VOLUME in q_terms):
         raise InputError(
-            "a guide that draws at random in every step, as this gradient takes draws and density apart",
-            "a guide with a deterministic step, whose log-volume belongs to both",
+            "a guide that draws at random in every layer, as this gradient moves draws or density alone",
+            "a guide with a deterministic layer, whose log-volume belongs to both",
             option("gradient", "reparameterized"),
             where="gradient",
         )

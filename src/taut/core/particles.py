@@ -83,7 +83,7 @@ class Particles(eqx.Module):
         if self.dirac or NEG_LOG_Q not in self.terms:
             raise InputError(
                 "a guide with a density",
-                "a Dirac guide, which has neither log q nor an entropy",
+                "a guide that maps each row to one z, which has neither log q nor an entropy",
                 "the term 'log_volume'",
                 where="log_q",
             )
@@ -93,8 +93,8 @@ class Particles(eqx.Module):
         """Raise when the log-weights hold minibatch sums, which `what` would bias."""
         if self.subsampled:
             raise InputError(
-                "log-weights of whole data",
-                f"log-weights subsampled over a plate, which bias {what}",
+                "log-weights of all rows",
+                f"log-weights of a minibatch, which bias {what}",
                 "the ELBO, or all rows of the plate",
                 where=what,
             )

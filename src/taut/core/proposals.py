@@ -112,7 +112,7 @@ class AbstractProposal(eqx.Module):
         raise InputError(
             "a proposal with an entropy in closed form",
             type(self).__name__,
-            "averaging the term '-log_q' over draws, if q is not Dirac",
+            "averaging the term '-log_q' over draws, if q draws at random",
             where="entropy",
         )
 

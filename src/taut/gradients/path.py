@@ -17,8 +17,8 @@ def require_path(q: AbstractProposal, instead: str) -> None:
     """
     if q.dirac or q.exhaustive:
         raise InputError(
-            "a guide with a density at random draws",
-            f"{type(q).__name__}, whose path and masses are all there is",
+            "a guide that draws z at random from a density",
+            f"{type(q).__name__}, which does not",
             f"{option('gradient', 'reparameterized')}, which is exact for it",
             where="gradient",
         )

@@ -21,7 +21,7 @@ class ChainGuide(eqx.Module):
     def __call__(self, datum: Datum) -> ChainProposal:
         if datum.mask is not None:
             raise InputError(
-                "rows that are observed whole, for a chain of layers", "a row with a mask",
+                "rows without missing cells, for a model of layers", "a row with missing cells",
                 f"{option('missing', 'drop-rows')}, or {option('model', 'vae')}", where="mask",
             )  # fmt: skip
         return ChainProposal(self.chain, datum.x)

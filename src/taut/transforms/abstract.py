@@ -167,7 +167,7 @@ class AbstractLayer(eqx.Module):
         """
         raise InputError(
             "a layer whose rows have finitely many latents, to list them all",
-            f"{self.name}, whose rows have not", "drawing z", where="fibre",
+            f"{self.name}, whose rows have not", "drawing z", where="latents",
         )  # fmt: skip
 
 

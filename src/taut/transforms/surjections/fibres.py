@@ -21,7 +21,7 @@ def refuse_large_fibre(name: str, count: str, size: int) -> None:
             f"at most {MOST_PATHS} latents that one row can have, to sum over all of them",
             f"{name} with {number}",
             "drawing z, which gives a lower bound, or fewer dimensions",
-            where="fibre",
+            where="latents",
         )
 
 
