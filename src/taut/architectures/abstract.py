@@ -6,15 +6,15 @@ plain ones are written to JSON; the user's are named there and must be brought a
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.architectures.choices import plain, refuse_users_parts
+from taut.architectures.choices import refuse_users_parts
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum
+from taut.core import AbstractPair, Choice, Datum, options_from_dict
 from taut.data import Schema
 from taut.gradients import AbstractEstimator, Reparameterized
 
@@ -24,7 +24,7 @@ _Own = TypeVar("_Own", bound="AbstractArchitecture")
 
 
 @dataclass(frozen=True)
-class AbstractArchitecture:
+class AbstractArchitecture(Choice):
     """Choices without arrays; `init` turns them into parameters."""
 
     name: ClassVar[str]
@@ -71,10 +71,6 @@ class AbstractArchitecture:
             InputError: names the first bad row and cell.
         """
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able choices; a user's object is written as {"user": "module.Class"}."""
-        return {"name": self.name, **{f.name: plain(getattr(self, f.name)) for f in fields(self)}}
-
     @classmethod
     def from_dict(cls: type[_Own], content: Mapping[str, Any]) -> _Own:
         """The inverse of `to_dict` for choices that are all plain.
@@ -82,6 +78,5 @@ class AbstractArchitecture:
         Raises:
             InputError: some part was a user's own object.
         """
-        given = {k: v for k, v in content.items() if k != "name"}
-        refuse_users_parts(given)
-        return cls(**given)
+        refuse_users_parts(content)
+        return options_from_dict(cls, {k: v for k, v in content.items() if k != "name"})

@@ -10,7 +10,7 @@ from taut.core import Datum, InputError, nearest, option
 from taut.data import Schema
 from taut.models import Units
 
-__all__ = ["at_least_one", "known", "log_odds_of", "plain", "refuse_users_parts", "units_of"]
+__all__ = ["at_least_one", "known", "log_odds_of", "refuse_users_parts", "units_of"]
 
 _LEAST_SHARE = 1e-3  # of ones in a column, as in the code of Grathwohl et al. (2018)
 
@@ -29,17 +29,6 @@ def known(name: str, registry: Mapping[str, Any], where: str) -> None:
         raise InputError(
             f"one of {', '.join(registry)}", repr(name), nearest(name, registry), where=where
         )
-
-
-def plain(value: Any) -> Any:
-    """A choice as JSON holds it; a user's object by its name, {"user": "module.Class"}."""
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, tuple):
-        return list(value)
-    return {"user": f"{type(value).__module__}.{type(value).__qualname__}"}
 
 
 def refuse_users_parts(choices: Mapping[str, Any]) -> None:

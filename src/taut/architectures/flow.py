@@ -16,8 +16,8 @@ units; of grey levels and other whole numbers they are log-probabilities.
 Source: Nielsen, Jaini, Hoogeboom, Winther and Welling, SurVAE flows (NeurIPS 2020).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax
@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
-from taut.architectures.choices import at_least_one, known, plain, refuse_users_parts
+from taut.architectures.choices import at_least_one, known
 from taut.core import AbstractPair, Datum, InputError, option
 from taut.data import Schema
 from taut.guides import ChainPair
@@ -98,9 +98,6 @@ class Flow(AbstractArchitecture):
                 "'spline-coupling:8', or Chain([...])", where="layers",
             )  # fmt: skip
 
-    def resolved(self, schema: Schema) -> tuple["Flow", dict[str, str]]:
-        return self, {}
-
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
         if isinstance(self.layers, Chain):
             self.layers.check(x, where=where)
@@ -146,20 +143,6 @@ class Flow(AbstractArchitecture):
         batch = jnp.asarray(rows.x[:_START_ROWS])
         chain = started(pair.chain, batch, key=jax.random.key(0))
         return ChainPair(chain, pair.base)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, **{f.name: plain(getattr(self, f.name)) for f in fields(self)}}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Flow":
-        """The inverse of `to_dict`.
-
-        Raises:
-            InputError: the layers were a user's own chain.
-        """
-        given = {k: v for k, v in content.items() if k != "name"}
-        refuse_users_parts(given)
-        return cls(**given)
 
 
 def _rows(schema: Schema) -> Rows:
