@@ -236,7 +236,7 @@ def test_lines_that_do_not_fit_are_refused(line, schema, message):
         (lambda: taut.fit(np.ones((9, 2)), model="vae", layers="lu"), '`layers` with model="flow"'),
         (lambda: taut.fit(np.ones((9, 2)), model="flwo"), "got 'flwo'. Try 'flow'"),
         (lambda: pair_of("lu", TABLE).bind()[1](Datum(np.ones(3), np.ones(3, bool))),
-         "rows that are observed whole"),
+         "rows without missing cells"),
     ],
 )  # fmt: skip
 def test_messages(act, message):
