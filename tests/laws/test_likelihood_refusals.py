@@ -160,7 +160,7 @@ def test_choice_and_its_reason(kind: str, support: str, levels: int | None, name
         ),
         (
             lambda: Gaussian(shape=(2,), floor=0.0),
-            "floor: expected a positive floor, got 0.0. Try floor=1e-3.",
+            "likelihood_floor: expected a positive floor, got 0.0. Try likelihood_floor=0.001.",
         ),
         (
             lambda: DiscretizedLogistic(levels=1),
@@ -168,7 +168,7 @@ def test_choice_and_its_reason(kind: str, support: str, levels: int | None, name
         ),
         (
             lambda: DiscretizedLogistic(levels=4, floor=-1.0),
-            "floor: expected a positive floor, got -1.0.",
+            "likelihood_floor: expected a positive floor, got -1.0.",
         ),
         (
             lambda: Categorical(levels=1),

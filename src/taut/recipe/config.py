@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from taut.architectures import RENAMED, AbstractArchitecture
-from taut.core import InputError, is_users, nearest
+from taut.core import InputError, is_users, nearest, option
 from taut.inference import AbstractExact
 from taut.recipe.build import component_range, flat, recipe_of
 from taut.recipe.recipe import FORMAT, Recipe
@@ -92,7 +92,7 @@ def options_in(content: Mapping[str, Any], where: str) -> dict[str, Any]:
         found[name] = value
     if _EPOCHS.replace("-", "_") in found:
         raise InputError(
-            "--kl-warmup-steps, steps over which the KL's weight rises", f"{_EPOCHS}, epochs",
+            f"{option('kl_warmup_steps')}, steps over which the KL's weight rises", f"{_EPOCHS}, epochs",
             "that many times the steps of an epoch", where=where,
         )  # fmt: skip
     found = _since_renamed(found)
