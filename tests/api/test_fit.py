@@ -242,7 +242,7 @@ def test_a_library_fit_is_silent(capsys):
     ("options", "words"),
     [
         ({"learning_rate": 0.0}, "learning_rate"),
-        ({"clip_norm": -1.0}, "clip-norm"),
+        ({"clip_norm": -1.0}, "clip_norm"),
         ({"epochs": 0}, "epochs"),
         ({"patience": -1}, "patience"),
         ({"evidence_particles": 1}, "two particles"),

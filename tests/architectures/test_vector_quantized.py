@@ -189,7 +189,7 @@ def test_other_objectives_are_put_in_words_too():
         ({"latents": "8"}, "latents"),
         ({"commitment": 0.0}, "commitment: expected a positive weight, got 0.0. Try 0.25."),
         ({"decay": 1.0}, "decay: expected a number in [0, 1), got 1.0. Try 0.99."),
-        ({"code_dim": 0}, "code-dim"),
+        ({"code_dim": 0}, "code_dim"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):

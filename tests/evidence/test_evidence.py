@@ -161,7 +161,7 @@ class HalfProgram(TwoBoxes):
 
 
 def test_subsampled_weights_and_single_particles_are_refused(rows):
-    with pytest.raises(InputError, match=r"subsampled over a plate.*Try the ELBO"):
+    with pytest.raises(InputError, match=r"of a minibatch.*Try the ELBO"):
         importance_sampling(
             Pair(HalfProgram(), BothBoxes()),
             Datum(np.zeros(2)),

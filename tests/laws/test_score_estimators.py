@@ -223,7 +223,7 @@ def refusal(estimator, bound, guide=None) -> str:
 def test_one_draw_leaves_nothing_when_one_is_left_out():
     assert refusal(LeaveOneOut(), ELBO()) == (
         "leave-one-out gradient: expected at least two draws, of which one is left out, got 1. "
-        'Try num_particles=2, or gradient="score-function".'
+        'Try num_draws=2, or gradient="score-function".'
     )
     assert refusal(VIMCO(), IWAE(num_particles=1)) == (
         "vimco: expected at least two particles inside a logarithm, got 1. "

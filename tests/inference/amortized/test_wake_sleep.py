@@ -306,7 +306,7 @@ def test_refusals():
 
     assert refused(num_particles=1) == (
         "num_particles: expected at least two particles for wake phi, which weighs them against "
-        "each other, got 1. Try num_particles=5, or phi='sleep'."
+        'each other, got 1. Try num_particles=5, or phi="sleep".'
     )
     assert refused(phi="dream") == "phi: expected wake, sleep or both, got 'dream'. Try wake."
     q = Dirac(jnp.zeros(()), jnp.zeros(()))

@@ -226,7 +226,7 @@ def test_layers_name_a_flow(wish, dim, found):
         ("planar:x", False, r"^guide: expected planar:K with K layers, .* got 'planar:x'"),
         ("planar,plnar", False, r"^guide: expected layers among .* got 'plnar'\. Try 'planar'"),
         ("flow:3", False, r"^guide: expected a guide in .*, or layers of a flow such as .* 'flow:3'"),
-        ("planar:8", True, r"^guide: expected guide 'structured' .* got guide 'flow' with one"),
+        ("planar:8", True, r'^guide: expected guide="structured" .* got guide="flow" with one'),
     ],
 )  # fmt: skip
 def test_layers_that_make_no_flow_are_refused(wish, subsampled, message):

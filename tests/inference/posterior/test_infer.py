@@ -189,7 +189,7 @@ def test_minibatch_densities_average_to_the_whole(float64):
     ("wish", "message"),
     [
         ({"guide": "dense"}, r"^guide: expected a guide in full-rank, .*, got 'dense'\. Try full-rank"),
-        ({"guide": "structured"}, r"^guide: expected .* got guide 'structured' without one"),
+        ({"guide": "structured"}, r'^guide: expected .* got guide="structured" without one'),
         ({"precision_nats": 0.0}, r"^precision_nats: expected a positive number of nats, got 0\.0\."),
         ({"num_starts": 0}, r"^num_starts: expected at least one start, got 0\. Try 4"),
         ({"num_draws": 5}, r"^num_draws: expected at least 100 draws, got 5\. Try 10000"),
