@@ -176,9 +176,7 @@ def _by_rule(facts: Facts, kind: Kind) -> Inferred:
     if kind == "table":
         if facts.whole_type and facts.low >= 0:
             note = "all values are whole numbers, none negative: read as counts"
-            return Inferred(
-                "count", None, (f"{note} ({option('support', 'real')} reads them as real)",)
-            )
+            return Inferred("count", None, (f"{note} (support real reads them as real)",))
         return Inferred("real", None)
     if facts.low >= 0 and facts.whole and facts.high < _MOST_LEVELS:
         levels = _depth(facts) + 1
