@@ -311,6 +311,7 @@ def _allowed(objective: float) -> float:
     return 2 * ROUNDING + 64 * float(np.finfo(np.float64).eps) * abs(objective)
 
 
+@eqx.filter_jit  # traced once for all iterations
 def _no_statistics(model: AbstractExactModel, row: Array) -> Any:
     shapes = eqx.filter_eval_shape(
         lambda m, x: m.expected(x[None], jnp.ones(1, x.dtype)), model, row
