@@ -76,11 +76,10 @@ DIGITS = taut.load_data("digits")
 
 def _words(option: Option, value: Any) -> list[str]:
     """An option as it is typed."""
+    flag = option.name.replace("_", "-")
     if option.text is bool:
-        return [option.flag if value else f"--no-{option.flag[2:]}"]
-    if isinstance(value, tuple):
-        return [option.flag, ",".join(map(str, value))]
-    return [option.flag, str(value)]
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    return [f"--{flag}", ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
 
 
 def _asked(option: Option, owner: str | None) -> list[str]:
@@ -212,10 +211,40 @@ def test_the_seed_and_the_run_folder_arrive(command, call, tmp_path):
     assert (found["key"] if command == "infer" else found["recipe"].seed) == 7
 
 
-def test_options_on_the_command_line_win_over_those_of_a_file(call, tmp_path):
-    words = ["--config", _file(tmp_path, "epochs = 3\npatience = 7\n"), "--epochs", "4"]
-    training = call("fit", "digits", *words)["recipe"].training
-    assert (training.epochs, training.patience) == (4, 7)
+# A command, two options of a file, the first one typed beside it, and where both are found: 4, then 7.
+WINS: dict[str, tuple[str, str, list[str], Callable[[dict[str, Any]], tuple[Any, Any]]]] = {
+    "fit": ("fit", "epochs = 3\npatience = 7", ["--epochs", "4"],
+            lambda f: (f["recipe"].training.epochs, f["recipe"].training.patience)),
+    "fit, seed": ("fit", "seed = 3\nepochs = 7", ["--seed", "4"],
+                  lambda f: (f["recipe"].seed, f["recipe"].training.epochs)),
+    "em": ("em", "restarts = 3\nmax-iterations = 7", ["--restarts", "4"],
+           lambda f: (f["recipe"].inference.restarts, f["recipe"].inference.max_iterations)),
+    "em, seed": ("em", "seed = 3\nrestarts = 7", ["--seed", "4"],
+                 lambda f: (f["recipe"].seed, f["recipe"].inference.restarts)),
+    "em, components": ("em", "components = 3\nrestarts = 7", ["--components", "4"],
+                       lambda f: (f["recipe"].model.components, f["recipe"].inference.restarts)),
+    "infer": ("infer", "num-starts = 3\nseed = 7", ["--num-starts", "4"],
+              lambda f: (f["num_starts"], f["key"])),
+    "infer, seed": ("infer", "seed = 3\nnum-starts = 7", ["--seed", "4"],
+                    lambda f: (f["key"], f["num_starts"])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WINS)
+def test_options_on_the_command_line_win_over_those_of_a_file(case, call, tmp_path):
+    command, text, typed, read = WINS[case]
+    program = _file(tmp_path, "def p(y):\n    pass\n", "p.py")
+    source = program if command == "infer" else "digits"
+    config = ["--config", _file(tmp_path, text)]
+    assert read(call(command, source, *config)) == (3, 7)
+    assert read(call(command, source, *config, *typed)) == (4, 7)
+
+
+@pytest.mark.parametrize("command", ["fit", "em"])
+def test_data_on_the_command_line_win_over_those_of_a_file(command, call, tmp_path):
+    config = ["--config", _file(tmp_path, 'data = "mnist:elsewhere"')]
+    assert call(command, *config)["recipe"].data.source == "mnist:elsewhere"
+    assert call(command, "digits", *config)["recipe"].data.source == "digits"
 
 
 def test_a_file_of_a_selection_repeats_it(call, tmp_path):
