@@ -1,0 +1,109 @@
+"""A run goes on with all that it was when it stopped, and with nothing else than it began with."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import taut
+from taut.core import Estimate, InputError
+from taut.inference import Algorithm
+from taut.recipe import Recipe
+from taut.runs import save_checkpoint
+from taut.training import TrainingOptions, TrainingState, start
+from taut.training.resuming import begin, fingerprint
+
+ROWS = np.random.default_rng(0).normal(size=(60, 3))
+DATA = taut.load_data(ROWS)
+SETTINGS = Recipe().to_dict()
+STEP = 3
+ALGORITHM = Algorithm(
+    init=lambda: {"w": jnp.arange(4.0), "t": jnp.zeros((), jnp.int32), "key": jax.random.key(0)},
+    step=lambda state, _: (state, {"bound": jnp.zeros(())}),
+    pair=lambda state: state["w"],
+)
+
+
+def _moved(leaf: Any) -> Any:
+    """An array or a key of the same form and another value."""
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.random.key(9)
+    other = np.full(np.shape(leaf), STEP, leaf.dtype)
+    return other if isinstance(leaf, np.ndarray) else jnp.asarray(other)
+
+
+def _bits(leaf: Any) -> Any:
+    is_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
+
+
+def _begin(out: Path | None, data: Any = DATA, settings: Any = SETTINGS, *, resume: bool) -> Any:
+    return begin(out, settings, ALGORITHM, data, force=False, resume=resume)
+
+
+@pytest.fixture
+def stopped(tmp_path) -> tuple[Path, TrainingState, list[dict[str, Any]]]:
+    """A run that stopped behind its third step, its state and its records."""
+    out = tmp_path / "run"
+    run, records, state, notes = _begin(out, resume=False)
+    assert (records, state, notes) == ([], None, ())
+    looked = Estimate(-1.5, "lower", 0.25, 0.5, 20)
+    run.append_steps(0, {"bound": np.array([-3.0, np.nan])}, looked)
+    run.append_steps(
+        2, {"bound": np.array([-2.0, -1.0])}, None
+    )  # the last one behind the checkpoint
+    state = jax.tree.map(_moved, start(ALGORITHM))
+    save_checkpoint(run.checkpoints, state, fingerprint=fingerprint(DATA, SETTINGS))
+    records = [
+        {"step": 0, "bound": -3.0},
+        {"step": 1, "bound": None, "validation": looked.to_dict()},
+        {"step": 2, "bound": -2.0},
+    ]
+    return out, state, records
+
+
+def test_every_part_of_the_state_is_that_of_the_stop(stopped):
+    out, state, _ = stopped
+    found = _begin(out, resume=True)[2]
+    for name in TrainingState._fields:
+        fresh, wanted, have = (
+            [_bits(leaf) for leaf in jax.tree.leaves(getattr(s, name))]
+            for s in (start(ALGORITHM), state, found)
+        )
+        assert [a.tobytes() for a in have] == [a.tobytes() for a in wanted], name
+        assert not any(np.array_equal(a, b) for a, b in zip(have, fresh, strict=True)), name
+
+
+def test_the_records_are_those_before_the_stop(stopped):
+    out, _, records = stopped
+    run, found, _, notes = _begin(out, resume=True)
+    assert found == records == run.read_steps()
+    assert notes == (f"resumed from step {STEP}",)
+
+
+def _other(part: str) -> Any:
+    rows = getattr(DATA, part)
+    x = np.array(rows.x)
+    x[-1, -1] += 0.5
+    return replace(DATA, **{part: replace(rows, x=x)})
+
+
+OTHERS = {
+    "a training row": lambda: (_other("train"), SETTINGS),
+    "a validation row": lambda: (_other("validation"), SETTINGS),
+    "one training row less": lambda: (replace(DATA, train=DATA.train[:-1]), SETTINGS),
+    "units": lambda: (replace(DATA, schema=replace(DATA.schema, scale=(1.0, 2.0, 3.0))), SETTINGS),
+    "an option": lambda: (DATA, Recipe(training=TrainingOptions(ema=0.5)).to_dict()),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_with_other_rows_or_options_it_does_not_go_on(what, stopped):
+    data, settings = OTHERS[what]()
+    assert fingerprint(data, settings) != fingerprint(DATA, SETTINGS)
+    with pytest.raises(InputError, match=r"as the run began|that the run began with"):
+        _begin(stopped[0], data, settings, resume=True)
