@@ -1,0 +1,166 @@
+"""Every field of a result holds what the run found under that name, and not its neighbour's number."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from itertools import combinations
+from types import SimpleNamespace
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import taut
+from taut.core import Estimate
+from taut.fitted.facts import ChosenGradient, FitFacts, PosteriorFacts, RowCounts
+from taut.fitted.posterior import Posterior
+from taut.training import TrainingState
+
+# ---- taut.infer ------------------------------------------------------------------------------------
+
+
+def _skewed(rate: Any, y: Any) -> Any:
+    return jnp.sum(y * jnp.log(rate) - rate) - rate
+
+
+@pytest.fixture(scope="module")
+def inferred() -> tuple[Any, Posterior]:
+    """What the fit of a guide found, and what `taut.infer` made of it."""
+    door, found = sys.modules["taut.api.inferring"], []
+    fit_posterior = door.fit_posterior
+
+    def record(*arguments: Any, **given: Any) -> Any:
+        found.append(fit_posterior(*arguments, **given))
+        return found[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(door, "fit_posterior", record)
+        posterior = taut.infer(
+            _skewed, data={"y": np.array([2.0, 0.0])}, support={"rate": "positive"}, num_draws=400
+        )
+    return found[0], posterior
+
+
+OF_A_POSTERIOR: dict[str, Callable[[Any], Any]] = {
+    "natural": lambda fit: fit.values,
+    "guide": lambda fit: type(fit.guide),
+    "family": lambda fit: fit.candidate.choice.family,
+    "layers": lambda fit: fit.candidate.choice.layers,
+    "khat": lambda fit: fit.draws.khat,
+    "guide_khat": lambda fit: fit.draws.guide_khat,
+    "khat_threshold": lambda fit: fit.draws.threshold,
+    "ess": lambda fit: fit.draws.ess,
+    "raw": lambda fit: fit.raw,
+    "resampled": lambda fit: fit.resampled,
+    "verdict": lambda fit: fit.verdict,
+    "trace": lambda fit: fit.candidate.fitted.rounds,
+    "starts": lambda fit: fit.candidate.starts,
+    "notes": lambda fit: fit.notes,
+    "num_guide": lambda fit: fit.draws.num_guide,
+    "z": lambda fit: fit.draws.z,
+    "weights": lambda fit: fit.draws.weights,
+}
+ESTIMATES: dict[str, Callable[[Any], Estimate]] = {
+    "elbo": lambda fit: fit.draws.elbo,
+    "log_evidence": lambda fit: fit.draws.log_evidence,
+    "remaining_gain": lambda fit: fit.candidate.fitted.remaining,
+}
+
+
+@pytest.mark.parametrize("name", OF_A_POSTERIOR)
+def test_a_posterior_holds_what_was_found(name, inferred):
+    fit, posterior = inferred
+    wanted, found = OF_A_POSTERIOR[name](fit), getattr(posterior, name)
+    assert found is wanted or found == wanted or (name == "guide" and type(found) is wanted)
+
+
+def test_its_estimates_and_seconds_are_those_of_the_fit(inferred):
+    fit, posterior = inferred
+    assert set(OF_A_POSTERIOR) | {"estimates", "seconds"} == {f.name for f in fields(Posterior)}
+    assert set(posterior.estimates) == set(ESTIMATES)
+    for name, read in ESTIMATES.items():
+        assert posterior.estimates[name] is read(fit)
+    assert fit.seconds.items() <= posterior.seconds.items()
+    numbers = ("khat", "guide_khat", "khat_threshold", "ess", "num_guide")
+    for one, other in combinations(numbers, 2):  # else one in place of another would not be seen
+        assert getattr(posterior, one) != getattr(posterior, other)
+
+
+OF_POSTERIOR_FACTS: dict[str, Callable[[Posterior], Any]] = {
+    "verdict": lambda p: str(p.verdict),
+    "program": lambda p: p.model.name,
+    "family": lambda p: p.family,
+    "layers": lambda p: p.layers,
+    "coordinates": lambda p: 1,
+    "khat": lambda p: p.khat,
+    "guide_khat": lambda p: p.guide_khat,
+    "khat_threshold": lambda p: p.khat_threshold,
+    "effective_draws": lambda p: p.ess,
+    "num_draws": lambda p: 400,
+    "steps": lambda p: p.trace[-1].num_steps,
+    "starts": lambda p: p.starts and (len(p.starts.starts), p.starts.winner),
+    "seconds": lambda p: p.seconds,
+    "notes": lambda p: p.notes,
+}
+
+
+@pytest.mark.parametrize("name", OF_POSTERIOR_FACTS)
+def test_the_facts_of_a_posterior_are_its_own(name, inferred):
+    found, wanted = getattr(inferred[1].facts, name), OF_POSTERIOR_FACTS[name](inferred[1])
+    assert wanted == ((found.climbed, found.winner) if name == "starts" else found)
+    assert set(OF_POSTERIOR_FACTS) == {f.name for f in fields(PosteriorFacts)}
+
+
+# ---- taut.fit --------------------------------------------------------------------------------------
+
+
+BIASED = {"gradient differs from the bound's": "by a bias"}
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[TrainingState, taut.Fit]:
+    """The state that training ended with, at step 77, and the fit; the clock tells 1, 10 and 100 s."""
+    door, found = sys.modules["taut.api.amortized"], []
+    train, completed, departures = door.train, door.completed, door.departures
+    clock = iter((1.0, 10.0, 100.0))
+
+    def record(*arguments: Any, **given: Any) -> Any:
+        state = train(*arguments, **given)
+        found.append(state._replace(step=np.asarray(77, np.int32)))
+        return found[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(door, "train", record)
+        patch.setattr(door, "completed", lambda r: completed(r)._replace(why="of a reason"))
+        patch.setattr(door, "departures", lambda *given: departures(*given) | BIASED)
+        patch.setattr(door, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+        rows = np.random.default_rng(0).normal(size=(30, 2))
+        fit = taut.fit(
+            (rows[:15], rows[15:25], rows[25:]), latent_dim=1, hidden=(2,), bound="elbo", beta=0.5,
+            epochs=1, evidence_particles=12,
+        )  # fmt: skip
+    return found[0], fit
+
+
+OF_FIT_FACTS: dict[str, Callable[[TrainingState, taut.Fit], Any]] = {
+    "rows": lambda state, fit: RowCounts(15, 10, 5),
+    "steps": lambda state, fit: 77,
+    "best_step": lambda state, fit: int(state.best_step),
+    "training_seconds": lambda state, fit: 9.0,
+    "evaluation_seconds": lambda state, fit: 90.0,
+    "particles": lambda state, fit: 12,
+    "reasons": lambda state, fit: fit.recipe.model.resolved(fit.schema)[1],
+    "gradient": lambda state, fit: ChosenGradient("reparameterized", "of a reason"),
+    "objective_departure": lambda state, fit: fit.recipe.bound.departure(77),
+    "gradient_departure": lambda state, fit: "by a bias",
+    "code_use": lambda state, fit: None,
+    "em": lambda state, fit: None,
+    "notes": lambda state, fit: (),
+}
+
+
+@pytest.mark.parametrize("name", OF_FIT_FACTS)
+def test_the_facts_of_a_fit_are_of_its_run(name, fitted):
+    assert getattr(fitted[1].facts, name) == OF_FIT_FACTS[name](*fitted)
+    assert {*OF_FIT_FACTS, "device", "versions"} == {f.name for f in fields(FitFacts)}
