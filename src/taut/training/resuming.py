@@ -94,5 +94,6 @@ def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:
     described = json.dumps(data.schema.to_dict(), sort_keys=True) + to_toml(settings)
     sums = [zlib.crc32(described.encode())]
     train = data.train.sample(_SAMPLE if data.streamed else len(data.train))
-    sums += [len(data.train), *(zlib.crc32(part.x.tobytes()) for part in (train, data.validation))]
+    parts = (train, data.validation, data.test)
+    sums += [len(data.train), *(zlib.crc32(part.x.tobytes()) for part in parts)]
     return "-".join(f"{total:08x}" for total in sums)
