@@ -44,7 +44,7 @@ OF_INFERENCE = {
 }
 # What only the first step of the gradient shows.
 REFUSED = {
-    ("flow", "wake-sleep"): "a guide that draws at random in every step",
+    ("flow", "wake-sleep"): "a guide that draws at random in every layer",
     ("discrete", "semi-amortized"): "a guide whose draws are differentiable",
 }
 TRAINING = {

@@ -175,5 +175,5 @@ def test_the_volume_of_a_step_goes_with_its_path():
         Chain([stretch(0.3), Fold(downwards=False, logit=jnp.asarray(0.4))]), StandardNormal(1)
     )
     model, guide = pair.bind()
-    with pytest.raises(InputError, match="a guide that draws at random in every step"):
+    with pytest.raises(InputError, match="a guide that draws at random in every layer"):
         particles(model, guide, frozen(guide), Datum(x=jnp.ones(1)), jax.random.key(0), 2)

@@ -89,6 +89,13 @@ def run_fit(
         resume: go on with it.
         json: print JSON.
     """
+    from taut.inference import AbstractExact
+
+    if isinstance(recipe.inference, AbstractExact):
+        from taut.cli.em import run_em
+
+        run_em(source, recipe, out, force=force, json=json)
+        return
     import taut
     from taut.cli.output import finish_fit, training_display
     from taut.cli.passes import announce
