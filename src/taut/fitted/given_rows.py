@@ -8,6 +8,7 @@ import numpy as np
 
 from taut.core import Datum, InputError
 from taut.data import Dataset, Schema
+from taut.data.sources.frame import with_text_names
 
 __all__ = ["as_array", "as_datum"]
 
@@ -41,6 +42,11 @@ def as_array(rows: Any, schema: Schema, precision: str) -> tuple[Any, bool]:
         rows = rows.x
     elif not hasattr(rows, "shape") or hasattr(rows, "columns"):
         rows = _frame_to_array(rows, schema)
+    if np.ma.is_masked(rows):
+        raise InputError(
+            "rows without missing cells", f"{np.ma.count_masked(rows)} masked ones",
+            "leaving out the rows that have some", where="rows",
+        )  # fmt: skip
     shape = schema.shape
     rows = jnp.asarray(rows) if isinstance(rows, jax.Array) else np.asarray(rows, precision)
     if rows.shape[-len(shape) :] != shape or rows.ndim not in (len(shape), len(shape) + 1):
@@ -57,7 +63,7 @@ def _frame_to_array(rows: Any, schema: Schema) -> np.ndarray:
     import narwhals as nw
 
     try:
-        frame = nw.from_native(rows, eager_only=True)
+        frame = with_text_names(nw.from_native(rows, eager_only=True))
     except TypeError:
         return np.asarray(rows)
     columns = list(schema.columns or frame.columns)

@@ -8,7 +8,7 @@ import numpy as np
 from taut.data.sources.raw_rows import RawRows, Request, take_label
 from taut.errors import InputError, nearest, option
 
-__all__ = ["choose_columns", "frame_rows", "read_frame"]
+__all__ = ["choose_columns", "frame_rows", "read_frame", "with_text_names"]
 
 
 def read_frame(frame: Any, request: Request, where: str) -> RawRows:
@@ -19,8 +19,11 @@ def read_frame(frame: Any, request: Request, where: str) -> RawRows:
     """
     import narwhals as nw
 
+    native = nw.to_native(frame, pass_through=True)
+    if nw.dependencies.is_pandas_like_dataframe(native):
+        _refuse_twice([str(name) for name in native.columns], where)
     try:
-        table = nw.from_native(frame, eager_only=True)
+        table = with_text_names(nw.from_native(frame, eager_only=True))
     except TypeError as error:
         raise InputError(
             "a data frame in memory",
@@ -28,8 +31,15 @@ def read_frame(frame: Any, request: Request, where: str) -> RawRows:
             "collecting it first",
             where=where,
         ) from error
-    data, label = choose_columns([str(c) for c in table.columns], request, where)
-    return frame_rows(frame, data, label, where)
+    data, label = choose_columns(table.columns, request, where)
+    return frame_rows(table, data, label, where)
+
+
+def with_text_names(table: Any) -> Any:
+    """A Narwhals frame whose columns have text for names, as pandas numbers them by default."""
+    if all(isinstance(name, str) for name in table.columns):
+        return table
+    return table.rename({name: str(name) for name in table.columns})
 
 
 def choose_columns(
@@ -48,11 +58,7 @@ def choose_columns(
         InputError: names that occur twice; a label or a dropped column that is not there; a column
             of the schema that is not there; no column left.
     """
-    twice = [n for i, n in enumerate(names) if n in names[:i]]
-    if twice:
-        raise InputError(
-            "columns with different names", f"'{twice[0]}' twice", "renaming one", where=where
-        )
+    _refuse_twice(names, where)
     label = request.label
     if label not in names and request.rows_only:
         label = None
@@ -89,8 +95,8 @@ def frame_rows(
     """
     import narwhals as nw
 
-    table = nw.from_native(frame, eager_only=True)
-    columns = {str(name): table[name] for name in table.columns}
+    table = with_text_names(nw.from_native(frame, eager_only=True, pass_through=True))
+    columns = {name: table[name] for name in table.columns}
     if not len(table):
         raise InputError("at least one row", "none", "another table", where=where)
     dtypes = {name: columns[name].dtype for name in data}
@@ -109,6 +115,14 @@ def frame_rows(
         label_name=label,
         lines=lines,
     )
+
+
+def _refuse_twice(names: Sequence[str], where: str) -> None:
+    twice = [n for i, n in enumerate(names) if n in names[:i]]
+    if twice:
+        raise InputError(
+            "columns with different names", f"'{twice[0]}' twice", "renaming one", where=where
+        )
 
 
 def refuse_text(names: Sequence[str], where: str) -> None:

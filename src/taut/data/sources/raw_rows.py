@@ -95,14 +95,24 @@ class RawRows:
 
 
 def numeric_rows(values: Any, where: str) -> np.ndarray:
-    """An array of rows in this machine's byte order, halves widened to float32.
+    """An array of rows in this machine's byte order, halves widened to float32, NaN where it is masked.
 
     Raises:
         InputError: as `check_form`.
     """
+    if isinstance(values, np.ma.MaskedArray):
+        values = _unmasked(values)
     values = np.asarray(values)
     check_form(values.shape, values.dtype, where)
     return values.astype(native(values.dtype), copy=False)
+
+
+def _unmasked(values: np.ma.MaskedArray) -> np.ndarray:
+    """The values, with NaN, a missing cell, under the mask."""
+    if not np.ma.is_masked(values):
+        return np.asarray(values.data)
+    kept: Any = values if values.dtype.kind == "f" else values.astype(np.float64)
+    return np.asarray(kept.filled(np.nan))
 
 
 def native(dtype: np.dtype) -> np.dtype:
