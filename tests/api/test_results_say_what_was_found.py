@@ -1,5 +1,6 @@
 """Every field of a result holds what the run found under that name, and not its neighbour's number."""
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -164,3 +165,27 @@ OF_FIT_FACTS: dict[str, Callable[[TrainingState, taut.Fit], Any]] = {
 def test_the_facts_of_a_fit_are_of_its_run(name, fitted):
     assert getattr(fitted[1].facts, name) == OF_FIT_FACTS[name](*fitted)
     assert {*OF_FIT_FACTS, "device", "versions"} == {f.name for f in fields(FitFacts)}
+
+
+def test_the_codes_in_use_are_those_of_the_test_rows():
+    rows = np.random.default_rng(0).normal(size=(30, 4))
+    fit = taut.fit(
+        (rows[:15], rows[15:25], rows[25:]), model="vq", latents="1x4", code_dim=2, hidden=(2,),
+        epochs=1, evidence_particles=2,
+    )  # fmt: skip
+    assert fit.facts.code_use is not None
+    assert fit.facts.code_use.rows == 5
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3, 3)])
+def test_bits_per_dimension_are_those_of_a_cell(shape):
+    """Of a colour image, a cell is one channel of a pixel."""
+    images = np.random.default_rng(0).integers(0, 256, size=(30, *shape)).astype(np.uint8)
+    found = taut.fit(
+        (images[:15], images[15:25], images[25:]), model="vae", latent_dim=1, hidden=(2,), epochs=1,
+        evidence_particles=2,
+    ).estimates  # fmt: skip
+    cells = math.prod(shape)
+    bits, nats = found["bits_per_dimension"], found["log_evidence"]
+    assert bits.value == pytest.approx(-nats.value / (cells * math.log(2)), rel=1e-12)
+    assert (bits.side, nats.side) == ("upper", "lower")

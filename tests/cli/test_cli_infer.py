@@ -4,6 +4,8 @@ import json
 import math
 import shutil
 import sys
+from dataclasses import fields
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,6 +18,9 @@ import taut
 from taut.cli.infer import batch_sizes
 from taut.cli.main import main
 from taut.core import InputError
+from taut.inference.posterior import PosteriorOptions
+from taut.recipe import ProgramRecipe
+from taut.runs import RunFolder
 
 ROWS = [0.3, 1.9, 1.2, 0.8, 1.5]
 PROGRAM = """
@@ -244,6 +249,21 @@ def test_a_run_that_was_cut_off_is_repeated(run, files, capsys):
     capsys.readouterr()
     assert main(["resume", str(cut)]) == 2
     assert "got 'num_strats'. Try 'num_starts'" in capsys.readouterr().err
+
+
+def test_what_is_resumed_is_the_recipe_of_the_run(files, monkeypatch):
+    """Every field unlike its default, as config.toml holds it."""
+    options: dict[str, Any] = {
+        "guide": "mean-field", "precision_nats": 0.5, "num_starts": 2, "init": "pathfinder",
+        "num_draws": 200, "subsample": {"rows": 3}, "precision": "float32",
+    }  # fmt: skip
+    recipe = ProgramRecipe("normal.py", "rows.json", PosteriorOptions(**options), seed=7)
+    for part in (recipe, recipe.posterior):
+        assert all(getattr(part, f.name) != f.default for f in fields(part))
+    folder, seen = RunFolder.create(files / "begun", recipe.to_dict()), []
+    monkeypatch.setattr("taut.cli.infer.run_infer", lambda *given, **_: seen.append(given))
+    assert main(["resume", str(folder.path)]) == 0
+    assert seen == [(recipe, folder.path)]
 
 
 def test_two_programs_on_the_same_data_compare_by_evidence(run, files, capsys):

@@ -10,7 +10,7 @@ import pytest
 
 import taut
 from taut.core import RunError
-from taut.inference.exact import EMResult, restarts
+from taut.inference.exact import EMResult, candidate, restarts
 from taut.models import GaussianMixture
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -101,3 +101,16 @@ def test_what_a_fit_says_of_em_is_what_the_run_found(name, case, planned):
 
 def test_every_field_of_a_result_is_looked_at():
     assert set(SAID) == set(EMResult._fields)
+
+
+def test_online_em_keeps_the_model_after_its_last_batch(planned, monkeypatch):
+    begun, last = _result(-1.0, 3), _result(-1.0, 7)
+    assert begun is not None
+    assert last is not None
+    planned(begun)
+    found = (last.model, np.array([-9.0, -8.0]))
+    monkeypatch.setattr(candidate, "run_online_em", lambda *_, **__: found)
+    fit = taut.em(DATA, model=taut.GMM(1, "diag"), restarts=1, online=True)
+    assert _kept(fit) == 7
+    assert fit.facts.steps == 2
+    assert [record["bound"] for record in fit.history] == [-9.0, -8.0]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import taut
 from taut.evidence import PosteriorMoments, khat_threshold
 from taut.inference.posterior import sample_average, verdict
 from taut.inference.posterior.averaged_sgd import averaged_sgd
@@ -131,6 +132,26 @@ def _weighed(ess: float, *, usable: bool = True) -> WeightedDraws:
 )
 def test_of_two_guides_the_one_with_more_effective_draws_is_kept(first, second, wanted):
     assert more_even(*(_weighed(ess, usable=u) for ess, u in (first, second))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("khat", "flagged"),
+    [(0.5, False), (0.5 + 1e-9, True), (-math.inf, False), (math.inf, True), (math.nan, True)],
+)
+def test_the_evidence_is_unreliable_where_khat_is_not_known_to_be_small(khat, flagged, monkeypatch):
+    """Of 100 draws, whose threshold is one half."""
+    module = sys.modules["taut.inference.posterior.weighted_draws"]
+    summarize = module.summarize
+    monkeypatch.setattr(
+        module, "summarize", lambda log_w: summarize(log_w)._replace(khat=np.array([khat]))
+    )
+    posterior = taut.infer(
+        lambda a: -0.5 * a**2, data={}, support={"a": "real"}, guide="laplace", num_draws=100
+    )
+    assert posterior.khat_threshold == pytest.approx(0.5)
+    flags = {name: estimate.flags for name, estimate in posterior.estimates.items()}
+    assert ("unreliable" in flags.pop("log_evidence")) == flagged
+    assert not any(flags.values())
 
 
 @pytest.mark.parametrize(
