@@ -167,16 +167,6 @@ def test_the_facts_of_a_fit_are_of_its_run(name, fitted):
     assert {*OF_FIT_FACTS, "device", "versions"} == {f.name for f in fields(FitFacts)}
 
 
-def test_the_codes_in_use_are_those_of_the_test_rows():
-    rows = np.random.default_rng(0).normal(size=(30, 4))
-    fit = taut.fit(
-        (rows[:15], rows[15:25], rows[25:]), model="vq", latents="1x4", code_dim=2, hidden=(2,),
-        epochs=1, evidence_particles=2,
-    )  # fmt: skip
-    assert fit.facts.code_use is not None
-    assert fit.facts.code_use.rows == 5
-
-
 @pytest.mark.parametrize("shape", [(3, 2), (2, 3, 3)])
 def test_bits_per_dimension_are_those_of_a_cell(shape):
     """Of a colour image, a cell is one channel of a pixel."""

@@ -49,7 +49,7 @@ def test_the_average_is_that_of_the_formula(decay, float64):
         state, _ = algorithm.step(state, NO_ROWS)
         wanted = _weights(decay, steps) @ PATH[: steps + 1]
         # The ratio of two counts of steps is rounded to float32.
-        rounding = steps * np.finfo(np.float32).eps * np.ptp(PATH)
+        rounding = steps * float(np.finfo(np.float32).eps * np.ptp(PATH))
         np.testing.assert_allclose(state.average, wanted, rtol=0, atol=rounding)
 
 
