@@ -9,7 +9,7 @@ import pytest
 from numpyro.distributions import constraints
 from numpyro.infer.util import log_density
 from scipy.integrate import quad
-from scipy.stats import norm
+from scipy.stats import multivariate_normal, norm
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME
 from taut.models.program import LOG_JOINT, SUPPORTS, LogJoint, NumPyroProgram
@@ -160,6 +160,47 @@ def test_sites_and_coordinates_are_named_as_the_field_does(float64):
     assert model.initial(jax.random.key(0), 0.5).shape == (model.dim,)
     assert not model.subsampled
     assert model.row_scale == 1.0
+
+
+def copies_by_expand(y):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 5.0))
+    x = numpyro.sample("x", dist.Normal(mu, 1.0).expand((6,)))
+    numpyro.sample("y", dist.Normal(x, 0.5), obs=y)
+
+
+def copies(y):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 5.0))
+    x = numpyro.sample("x", dist.Normal(mu, 1.0), sample_shape=(6,))
+    numpyro.sample("y", dist.Normal(x, 0.5), obs=y)
+
+
+def copies_of_data(y):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 5.0))
+    scale = jnp.sqrt(1.25)
+    x = numpyro.sample("x", dist.Normal(jnp.zeros(2), 1.0).to_event(1), sample_shape=(3,))
+    with numpyro.plate("rows", 6):
+        numpyro.sample("y", dist.Normal(mu, scale), sample_shape=(1,), obs=y)
+        numpyro.sample("x_again", dist.Normal(x.ravel(), 1.0), obs=jnp.zeros(6))
+
+
+@pytest.mark.parametrize("program", [copies_by_expand, copies, copies_of_data])
+def test_copies_of_a_latent_are_latents(program, float64):
+    """log-evidence and sd of mu: Gaussian in z, so that one maximum and its Hessian hold the integral."""
+    y = np.array([1.2, 3.4, 0.7, 2.9, 4.1, 2.2])
+    model, datum = NumPyroProgram.of(program, {"y": y})
+    assert model.sites[1].shape == ((6,) if program is not copies_of_data else (3, 2))
+    log_joint = jax.jit(lambda z: model.log_joint(datum, z))
+    z = jnp.zeros(7)
+    precision = -jax.hessian(log_joint)(z)
+    at = jnp.linalg.solve(precision, jax.grad(log_joint)(z))
+    evidence = log_joint(at) + 3.5 * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(precision)[1]
+    covariance = 25.0 * np.ones((6, 6)) + 1.25 * np.eye(6)
+    expected = multivariate_normal.logpdf(y, cov=covariance)
+    if program is copies_of_data:
+        expected += 6.0 * norm.logpdf(0.0, scale=np.sqrt(2.0))
+    np.testing.assert_allclose(evidence, expected, rtol=1e-10)
+    sd = np.sqrt(np.linalg.inv(precision)[0, 0])
+    np.testing.assert_allclose(sd, (1.0 / 25.0 + 6.0 / 1.25) ** -0.5, rtol=1e-10)
 
 
 def by_dictionary(parameters, data):

@@ -84,6 +84,18 @@ def nothing(y):
     numpyro.sample("y", dist.Normal(0.0, 1.0), obs=y)
 
 
+def without_cells(y):
+    beta = numpyro.sample("beta", dist.Normal(0.0, 1.0).expand((0,)))
+    share = numpyro.sample("share", dist.Dirichlet(jnp.ones(1)))
+    numpyro.sample("y", dist.Normal(beta.sum() + share[0], 1.0), obs=y)
+
+
+def empty_plate(y):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+    with numpyro.plate("rows", 0):
+        numpyro.sample("b", dist.Normal(mu, 1.0))
+
+
 Y = [1.0, 2.0, 3.0]
 
 
@@ -114,6 +126,12 @@ Y = [1.0, 2.0, 3.0]
         (spread, {"y": [[1.0], [2.0]]}, r"observed 'y' of shape \(3,\), got \(2, 1\)"),
         (inside_scan, {"y": Y}, r"^site 'state': expected latents outside of scan"),
         (nothing, {"y": 1.0}, r"nothing: expected at least one latent, got none"),
+        (
+            without_cells,
+            {"y": 1.0},
+            r"latent that can move, got 'beta' of shape \(0,\), 'share' of shape \(1,\)\. Try",
+        ),
+        (empty_plate, {"y": 1.0}, r"line \d+: expected at least one row in plate 'rows', got none"),
     ],
 )
 def test_a_program_that_cannot_be_used(program, data, message):
@@ -156,6 +174,7 @@ def two_names(a, b):
         ),
         (lambda p: None, {"a": "real"}, None, r"expected a real scalar .* got NoneType"),
         (lambda p: jnp.int32(1), {"a": "real"}, None, r"got shape \(\) of int32"),
+        (scalar, {"a": ("real", 0)}, None, r"expected a latent that can move, got 'a' of shape"),
         (scalar, {}, None, r"expected a support for each parameter, got none"),
         (
             of_numpy,

@@ -33,8 +33,14 @@ def reading(function: Callable) -> Iterator[None]:
         line, plate = _where(error.__traceback__, _code(function))
         where = place(function) + (f", line {line}" if line else "")
         if plate is not None:
+            name, size = plate
+            if not size:
+                raise InputError(
+                    f"at least one row in plate '{name}'", "none",
+                    "leaving the plate out where its data are empty", where=where,
+                ) from error  # fmt: skip
             raise InputError(
-                f"{plate.size} rows in plate '{plate.name}', its declared size",
+                f"{size} rows in plate '{name}', its declared size",
                 _first_line(error),
                 "the length of the data as the plate's size, such as len(y)",
                 where=where,
@@ -58,14 +64,16 @@ def _code(function: Any) -> Any:
     return function.__code__
 
 
-def _where(traceback: TracebackType | None, code: Any) -> tuple[int | None, Any]:
-    """The last line in the user's file, and the NumPyro plate that did not fit, if one did not."""
+def _where(traceback: TracebackType | None, code: Any) -> tuple[int | None, tuple[str, int] | None]:
+    """The last line in the user's file, and name and size of a plate that is empty or does not fit."""
     line, plate = None, None
     for frame, number in walk_tb(traceback):
         if code is not None and frame.f_code.co_filename == code.co_filename:
             line, plate = number, None
         elif frame.f_code is numpyro.plate.process_message.__code__:
-            plate = frame.f_locals["self"]
+            plate = frame.f_locals["self"].name, frame.f_locals["self"].size
+        elif frame.f_code is numpyro.plate.__init__.__code__ and frame.f_locals["size"] == 0:
+            plate = frame.f_locals["name"], 0
     return line, plate
 
 

@@ -131,6 +131,8 @@ def lay_out(
     sites: tuple[Site, ...],
     free_shapes: dict[str, tuple[int, ...]],
     axes: dict[str, int] | None = None,
+    *,
+    where: str,
 ) -> Layout:
     """Places for the latents of a program.
 
@@ -138,6 +140,10 @@ def lay_out(
         sites: the latents, in the program's order.
         free_shapes: for each, the shape of what its support's map takes.
         axes: for each local latent, the axis of its value that runs over rows.
+        where: the program, for messages.
+
+    Raises:
+        InputError: z has no coordinate.
     """
     axes = axes or {}
     blocks, num_globals, num_locals, num_rows = {}, 0, 0, 0
@@ -149,7 +155,12 @@ def lay_out(
             num_globals += block.size
         else:
             num_locals, num_rows = num_locals + block.size, site.shape[axis]
-    return Layout(sites, blocks, num_globals, num_locals, num_rows)
+    layout = Layout(sites, blocks, num_globals, num_locals, num_rows)
+    if not layout.dim:
+        found = ", ".join(f"'{site.name}' of shape {site.shape}" for site in sites)
+        wish = "a latent that can move"
+        raise InputError(wish, found, "data or sizes that leave it a cell", where=where)
+    return layout
 
 
 def scalars(name: str, shape: tuple[int, ...]) -> tuple[str, ...]:

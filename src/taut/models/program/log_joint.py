@@ -67,7 +67,8 @@ class LogJoint(AbstractProgram):
             wish = "a support for each parameter"
             raise InputError(wish, "none", "support={'sigma': 'positive'}", where=where)
         sites = tuple(as_site(name, wish) for name, wish in support.items())
-        layout = lay_out(sites, {s.name: free_shape(s.support, s.name, s.shape) for s in sites})
+        free_shapes = {s.name: free_shape(s.support, s.name, s.shape) for s in sites}
+        layout = lay_out(sites, free_shapes, where=where)
         arrays, settings = parted(data or {})
         model = cls(function, layout, _Settings(settings), _by_name(function, support, data or {}))
         datum = Datum(x=arrays)

@@ -102,13 +102,13 @@ def read(
     arrays, settings = parted(data)
     sites = _traced(program, arrays, settings)
     _check(program, sites, data)
-    layout = _layout(sites, None)
+    layout = _layout(sites, None, where)
     if subsample is None:
         found = Reading(program, settings, layout, layout, None)
     else:
         plates = {name: s["args"][0] for name, s in sites.items() if s["type"] == "plate"}
         plate = subsampled_plate(subsample, plates)
-        layout = _layout(sites, plate.name)
+        layout = _layout(sites, plate.name, where)
         found = Reading(program, settings, layout, layout, plate)
         if plate.partial:
             found = _in_batches(found, arrays)
@@ -205,7 +205,7 @@ def _check_observed(name: str, site: dict[str, Any], where: str) -> None:
         )
 
 
-def _layout(sites: Sites, plate: str | None) -> Layout:
+def _layout(sites: Sites, plate: str | None, where: str) -> Layout:
     latents, free_shapes, axes = [], {}, {}
     for name, site in sites.items():
         if not is_latent(site):
@@ -216,7 +216,7 @@ def _layout(sites: Sites, plate: str | None) -> Layout:
         for frame in site["cond_indep_stack"]:
             if frame.name == plate:
                 axes[name] = len(site["fn"].batch_shape) + frame.dim
-    return lay_out(tuple(latents), free_shapes, axes)
+    return lay_out(tuple(latents), free_shapes, axes, where=where)
 
 
 def _with_enumeration(found: Reading, sites: Sites, arrays: dict[str, Any]) -> Reading:
@@ -303,7 +303,7 @@ def _in_batches(found: Reading, arrays: dict[str, Any]) -> Reading:
             f"putting it into the plate, or no subsampling of '{plate.name}'",
             where=place(found.program),
         )
-    return replace(found, layout=_layout(sites, plate.name), plate=plate)
+    return replace(found, layout=_layout(sites, plate.name, place(found.program)), plate=plate)
 
 
 def _dependence(

@@ -165,6 +165,9 @@ class _Given(Messenger):
             msg["scale"] = factor(msg) * self.rest
         if not _is_hidden(msg):
             return
+        if copies := msg["kwargs"].get("sample_shape", ()):  # plates take it in by themselves
+            msg["fn"] = msg["fn"].expand((*copies, *msg["fn"].batch_shape))
+            msg["kwargs"]["sample_shape"] = ()
         if msg.get("_control_flow_done"):
             raise InputError(
                 "latents outside of scan",
