@@ -212,7 +212,8 @@ def test_a_codebook_passes_over_a_row_that_breaks_a_step(float64):
 
 def test_a_step_that_is_not_rejected_is_caught(monkeypatch, float64):
     monkeypatch.setattr(
-        "taut.inference.amortized.ascent.all_finite", lambda value, gradients: jnp.asarray(True)
+        "taut.inference.amortized.ascent_steps.all_finite",
+        lambda value, gradients: jnp.asarray(True),
     )
     algorithm, rows = algorithm_and_rows(Joint(), optax.adam(0.01), breaking=BROKEN)
     with pytest.raises(AssertionError):

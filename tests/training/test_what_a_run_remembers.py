@@ -21,7 +21,7 @@ from taut.core import AbstractPair, Datum, Estimate, RunError
 from taut.inference import Algorithm, compiled_steps
 from taut.inference.algorithm import Inspection
 from taut.inference.amortized import averaged
-from taut.inference.amortized.ascent import moved, rescaled, taken
+from taut.inference.amortized.ascent_steps import moved, rescaled, taken
 from taut.runs import restore_checkpoint, save_checkpoint
 from taut.training import (
     SCHEDULES,

@@ -115,8 +115,8 @@ def test_each_step_moves_its_own_side_and_no_bit_of_the_other(float64):
         parts = changed(state.parameters, moved.parameters)
         for name, differs in parts.items():
             assert differs == (name.startswith(".guide") == (phases[-1] == E_STEP)), name
-        optimizers = (state.guide_optimizer, state.model_optimizer)
-        after = (moved.guide_optimizer, moved.model_optimizer)
+        optimizers = state.optimizers
+        after = moved.optimizers
         for side, old, new in zip((E_STEP, M_STEP), optimizers, after, strict=True):
             assert any(changed(old, new).values()) == (phases[-1] == side)
         state = moved
@@ -388,8 +388,8 @@ def test_one_step_of_each_is_a_step_of_both_for_separate_sides(float64):
         *parts, optax.sgd(0.01), optax.sgd(0.01), alternation=schedule, **options
     )
     state = algorithm.init()
-    released = state.alternation._replace(aggressive=jnp.zeros((), bool))
-    both, metrics = jax.jit(algorithm.step)(state._replace(alternation=released), rows)
+    released = state.schedule._replace(aggressive=jnp.zeros((), bool))
+    both, metrics = jax.jit(algorithm.step)(state._replace(schedule=released), rows)
     assert int(metrics["phase"]) == BOTH
     together = joint(*parts, optax.sgd(0.01), **options)
     moved, _ = jax.jit(together.step)(together.init(), rows)

@@ -21,11 +21,11 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, Datum, InputError, Pair, num_rows
+from taut.core import AbstractModel, Datum, InputError, Pair, num_rows, particles
 from taut.gradients import AbstractEstimator, Surrogate
 from taut.guides import AtFeatures, PerDatumGuide
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
-from taut.inference.amortized.ascent import moved, rescaled, scored, taken
+from taut.inference.amortized.ascent_steps import moved, rescaled, scored, taken
 from taut.inference.amortized.batch_surrogate import (
     BatchSurrogate,
     Prepare,
@@ -246,9 +246,10 @@ def per_datum(
 
             def row(entry: tuple[Datum, PRNGKeyArray, Float[Array, " F"]]) -> Inspection:
                 datum, key = row_key(*entry[:2], prepare=prepare)
-                sides = (eqx.combine(rows.model, model_static), AtFeatures(entry[2], guide.family))
+                q = AtFeatures(entry[2], guide.family)
+                seen = eqx.combine(rows.model, model_static)
                 return scored(
-                    sides, datum, key, bound.minted,
+                    particles(seen, q, q, datum, key, bound.minted).terms,
                     lambda live: one(live[:2], rows.aux, state.step)(datum, key, live[2]).surrogate,
                     (rows.model, aux_live, entry[2]),
                 )  # fmt: skip

@@ -6,61 +6,23 @@
 Both raise one function, F(q, theta) = log p(x) - KL(q to p(z | x)) (Neal and Hinton 1998), so
 alternating and joint ascent share their fixed points. Which side moves when is a schedule's choice. A
 parameter moves with every side that it reaches: one that both sides share is in both optimizers.
-
-The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`. A step that is not finite
-is rejected: only its number remains, and the schedule stays where it was.
+A step that is not finite leaves the schedule where it was.
 """
 
-import functools
-from typing import Any, NamedTuple
-
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, AbstractPair, Datum, InputError
-from taut.gradients import AbstractEstimator, Surrogate
-from taut.inference.algorithm import Algorithm, Inspection, Metrics
+from taut.core import AbstractPair, Datum, InputError
+from taut.gradients import AbstractEstimator
+from taut.inference.algorithm import Algorithm
 from taut.inference.amortized.alternation import AbstractAlternation, Alternate
-from taut.inference.amortized.ascent import inspected, moved, rescaled, scored, taken
-from taut.inference.amortized.batch_surrogate import BatchSurrogate, Prepare, batch_surrogate
+from taut.inference.amortized.ascent import Side, ascent, estimated
+from taut.inference.amortized.batch_surrogate import Prepare
 from taut.inference.amortized.slots import reach
 
-__all__ = ["VariationalEMState", "variational_em"]
-
-# Who moves in E_STEP, M_STEP and BOTH.
-_WHO = (
-    {"guide": True, "model": False},
-    {"guide": False, "model": True},
-    {"guide": True, "model": True},
-)
-
-
-class VariationalEMState(NamedTuple):
-    """State of variational EM.
-
-    Attributes:
-        parameters: floating-point arrays of the pair; None elsewhere.
-        guide_optimizer: state of the E-steps' optimizer.
-        model_optimizer: state of the M-steps' optimizer.
-        alternation: state of the schedule.
-        aux: the estimator's own state.
-        scale: what the optimizers' updates are multiplied by.
-        key: random key of the run.
-        step: steps taken, rejected ones among them.
-    """
-
-    parameters: Any
-    guide_optimizer: Any
-    model_optimizer: Any
-    alternation: Any
-    aux: Any
-    scale: Float[Array, ""]
-    key: PRNGKeyArray
-    step: Int[Array, ""]
+__all__ = ["variational_em"]
 
 
 def variational_em(
@@ -95,8 +57,6 @@ def variational_em(
     Raises:
         InputError: a guide, or a model, without a parameter to move.
     """
-    schedule = Alternate() if alternation is None else alternation
-    arrays, static = eqx.partition(pair, eqx.is_inexact_array)
     reached = reach(pair)
     for name, mask in (("guide", reached.guide), ("model", reached.model)):
         if not any(jax.tree.leaves(mask)):
@@ -108,106 +68,12 @@ def variational_em(
             )
     # Keys: stream 0 starts the estimator's state, stream 1 feeds the steps.
     aux_key, draw_key = jax.random.split(key)
-    aux = estimator.init(aux_key, example, pair.bind()[1])
-    aux_start, aux_static = eqx.partition(aux, eqx.is_array)
-
-    def init() -> VariationalEMState:
-        return VariationalEMState(
-            parameters=arrays,
-            guide_optimizer=guide_optimizer.init(eqx.filter(arrays, reached.guide)),
-            model_optimizer=model_optimizer.init(eqx.filter(arrays, reached.model)),
-            alternation=schedule.init(),
-            aux=aux_start,
-            scale=jnp.ones(()),
-            key=draw_key,
-            step=jnp.zeros((), jnp.int32),
-        )
-
-    def sides(live: tuple[Any, Any, Any], state: VariationalEMState) -> tuple[AbstractModel, Any]:
-        # Each side is bound from its own copy, so that a shared parameter has a gradient by slot.
-        _, guide = eqx.combine(live[0], state.parameters, static).bind()
-        model, _ = eqx.combine(live[1], state.parameters, static).bind()
-        return model, guide
-
-    def surrogate(live: tuple[Any, Any, Any], state: VariationalEMState) -> Any:
-        model, guide = sides(live, state)
-        aux = eqx.combine(live[2], state.aux, aux_static)
-
-        def one(datum: Datum, row_key: PRNGKeyArray) -> Surrogate:
-            return estimator(bound, model, guide, datum, row_key, step=state.step, aux=aux)
-
-        return one
-
-    def loss(
-        live: tuple[Any, Any, Any], state: VariationalEMState, batch: Datum
-    ) -> tuple[Array, BatchSurrogate]:
-        key = jax.random.fold_in(state.key, state.step)
-        out = batch_surrogate(surrogate(live, state), batch, key, prepare=prepare)
-        return -out.surrogate, out
-
-    def live_parts(state: VariationalEMState, *, guide: bool, model: bool) -> tuple[Any, Any, Any]:
-        return (
-            eqx.filter(state.parameters, reached.guide if guide else False),
-            eqx.filter(state.parameters, reached.model if model else False),
-            eqx.filter(state.aux, eqx.is_inexact_array),
-        )
-
-    def move(
-        state: VariationalEMState, batch: Datum, *, guide: bool, model: bool
-    ) -> tuple[VariationalEMState, Float[Array, ""]]:
-        live = live_parts(state, guide=guide, model=model)
-        gradients, out = jax.grad(loss, has_aux=True)(live, state, batch)
-
-        def accepted() -> VariationalEMState:
-            ahead = state
-            if guide:
-                parameters, moments = moved(
-                    guide_optimizer, gradients[0], state.guide_optimizer, live[0],
-                    ahead.parameters, state.scale,
-                )  # fmt: skip
-                ahead = ahead._replace(parameters=parameters, guide_optimizer=moments)
-            if model:
-                parameters, moments = moved(
-                    model_optimizer, gradients[1], state.model_optimizer, live[1],
-                    ahead.parameters, state.scale,
-                )  # fmt: skip
-                ahead = ahead._replace(parameters=parameters, model_optimizer=moments)
-            aux = eqx.combine(state.aux, aux_static)
-            aux = estimator.update(aux, gradients[2], out.statistics, state.step)
-            return ahead._replace(aux=eqx.filter(aux, eqx.is_array))
-
-        return taken(state, out.value, gradients, accepted)
-
-    def step(state: VariationalEMState, batch: Datum) -> tuple[VariationalEMState, Metrics]:
-        phase = schedule.phase(state.alternation)
-        # In the order of E_STEP, M_STEP, BOTH; only the chosen one is computed.
-        ahead, value = jax.lax.switch(
-            phase, [functools.partial(move, **who) for who in _WHO], state, batch
-        )
-        _, guide = eqx.combine(ahead.parameters, static).bind()
-        alternation = jax.lax.cond(
-            jnp.isfinite(value),
-            lambda: schedule.advance(state.alternation, value, guide),
-            lambda: state.alternation,
-        )
-        ahead = ahead._replace(alternation=alternation, step=state.step + 1)
-        return ahead, {"bound": value, "phase": phase}
-
-    def look(state: VariationalEMState, datum: Datum, datum_key: PRNGKeyArray) -> Inspection:
-        def of(*, guide: bool, model: bool) -> Inspection:
-            live = live_parts(state, guide=guide, model=model)
-            return scored(
-                sides(live, state), datum, datum_key, bound.minted,
-                lambda live: surrogate(live, state)(datum, datum_key).surrogate, live,
-            )  # fmt: skip
-
-        phase = schedule.phase(state.alternation)
-        return jax.lax.switch(phase, [functools.partial(of, **who) for who in _WHO])
-
-    return Algorithm(
-        init,
-        step,
-        lambda state: eqx.combine(state.parameters, static),
-        rescale=rescaled,
-        inspect=inspected(look, prepare=prepare),
+    objective = estimated(bound, estimator, pair.bind()[1], example=example, key=aux_key)
+    return ascent(
+        pair,
+        objective,
+        (Side(guide_optimizer, reached.guide), Side(model_optimizer, reached.model)),
+        key=draw_key,
+        schedule=Alternate() if alternation is None else alternation,
+        prepare=prepare,
     )

@@ -12,44 +12,22 @@ average of both, is reweighted wake-sleep (Bornschein and Bengio 2015). The obje
 `wake_sleep_objectives`.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from taut.bounds import IWAE
-from taut.core import AbstractModel, AbstractPair, Datum, InputError, option
+from taut.core import AbstractPair, Datum, InputError, Terms, option, particles
 from taut.gradients import Surrogate
-from taut.inference.algorithm import Algorithm, Inspection, Metrics
-from taut.inference.amortized.ascent import inspected, moved, rescaled, scored, taken
-from taut.inference.amortized.batch_surrogate import BatchSurrogate, Prepare, batch_surrogate
+from taut.inference.algorithm import Algorithm
+from taut.inference.amortized.ascent import Objective, Side, ascent
+from taut.inference.amortized.batch_surrogate import Prepare
 from taut.inference.amortized.slots import reach
 from taut.inference.amortized.wake_sleep_objectives import sleep, wake
 
-__all__ = ["WakeSleepState", "wake_sleep"]
-
-
-class WakeSleepState(NamedTuple):
-    """State of wake-sleep.
-
-    Attributes:
-        parameters: floating-point arrays of the pair; None elsewhere.
-        guide_optimizer: state of the guide's optimizer.
-        model_optimizer: state of the model's.
-        scale: what the optimizers' updates are multiplied by.
-        key: random key of the run.
-        step: steps taken, rejected ones among them.
-    """
-
-    parameters: Any
-    guide_optimizer: Any
-    model_optimizer: Any
-    scale: Float[Array, ""]
-    key: PRNGKeyArray
-    step: Int[Array, ""]
+__all__ = ["wake_sleep"]
 
 
 def wake_sleep(
@@ -92,33 +70,12 @@ def wake_sleep(
             where=option("num_particles"),
         )  # fmt: skip
     bound = IWAE(num_particles)
-    arrays, static = eqx.partition(pair, eqx.is_inexact_array)
     reached = reach(pair)
 
-    def init() -> WakeSleepState:
-        return WakeSleepState(
-            parameters=arrays,
-            guide_optimizer=guide_optimizer.init(eqx.filter(arrays, reached.guide)),
-            model_optimizer=model_optimizer.init(eqx.filter(arrays, reached.model)),
-            scale=jnp.ones(()),
-            key=key,
-            step=jnp.zeros((), jnp.int32),
-        )
-
-    def sides(live: tuple[Any, Any], state: WakeSleepState) -> tuple[AbstractModel, Any]:
-        # Each side is bound from its own copy, so that a shared parameter has a gradient by slot.
-        _, guide = eqx.combine(live[0], state.parameters, static).bind()
-        model, _ = eqx.combine(live[1], state.parameters, static).bind()
-        return model, guide
-
-    def live_parts(state: WakeSleepState) -> tuple[Any, Any]:
-        return (
-            eqx.filter(state.parameters, reached.guide),
-            eqx.filter(state.parameters, reached.model),
-        )
-
-    def surrogate(model: Any, guide: Any, datum: Datum, key: PRNGKeyArray) -> Surrogate:
-        wake_key, dream_key = jax.random.split(key)
+    def surrogate(
+        model: Any, guide: Any, datum: Datum, row_key: PRNGKeyArray, step: Any, aux: Any
+    ) -> Surrogate:
+        wake_key, dream_key = jax.random.split(row_key)
         woken = wake(model, guide, datum, wake_key, num_particles)
         fits = []
         if phi != "sleep":
@@ -127,53 +84,9 @@ def wake_sleep(
             fits.append(sleep(model, guide, dream_key))
         return Surrogate(bound(woken.particles), woken.theta + sum(fits) / len(fits))
 
-    def loss(
-        live: tuple[Any, Any], state: WakeSleepState, batch: Datum
-    ) -> tuple[Array, BatchSurrogate]:
-        model, guide = sides(live, state)
-        key = jax.random.fold_in(state.key, state.step)
-        out = batch_surrogate(
-            lambda datum, row_key: surrogate(model, guide, datum, row_key),
-            batch,
-            key,
-            prepare=prepare,
-        )
-        return -out.surrogate, out
+    def terms(model: Any, guide: Any, datum: Datum, row_key: PRNGKeyArray) -> Terms:
+        wake_key, _ = jax.random.split(row_key)
+        return particles(model, guide, guide, datum, wake_key, num_particles).terms
 
-    def step(state: WakeSleepState, batch: Datum) -> tuple[WakeSleepState, Metrics]:
-        live = live_parts(state)
-        gradients, out = jax.grad(loss, has_aux=True)(live, state, batch)
-
-        def accepted() -> WakeSleepState:
-            guide_gradient, model_gradient = gradients
-            guide_side, model_side = live
-            parameters, guide_moments = moved(
-                guide_optimizer, guide_gradient, state.guide_optimizer, guide_side,
-                state.parameters, state.scale,
-            )  # fmt: skip
-            parameters, model_moments = moved(
-                model_optimizer, model_gradient, state.model_optimizer, model_side,
-                parameters, state.scale,
-            )  # fmt: skip
-            return state._replace(
-                parameters=parameters, guide_optimizer=guide_moments, model_optimizer=model_moments
-            )
-
-        kept, value = taken(state, out.value, gradients, accepted)
-        return kept._replace(step=state.step + 1), {"bound": value}
-
-    def look(state: WakeSleepState, datum: Datum, datum_key: PRNGKeyArray) -> Inspection:
-        live = live_parts(state)
-        wake_key, _ = jax.random.split(datum_key)
-        return scored(
-            sides(live, state), datum, wake_key, num_particles,
-            lambda live: surrogate(*sides(live, state), datum, datum_key).surrogate, live,
-        )  # fmt: skip
-
-    return Algorithm(
-        init,
-        step,
-        lambda state: eqx.combine(state.parameters, static),
-        rescale=rescaled,
-        inspect=inspected(look, prepare=prepare),
-    )
+    sides = (Side(guide_optimizer, reached.guide), Side(model_optimizer, reached.model))
+    return ascent(pair, Objective(surrogate, terms), sides, key=key, prepare=prepare)
