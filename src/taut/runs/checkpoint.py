@@ -23,7 +23,7 @@ from taut.core import InputError, RunError, write_atomically
 
 __all__ = ["Restored", "restore_checkpoint", "save_checkpoint"]
 
-_FORMAT = 1
+_FORMAT = 2
 _KEPT = 2
 
 
@@ -78,7 +78,7 @@ def restore_checkpoint(folder: Path, like: Any, *, fingerprint: str) -> Restored
         fingerprint: see `save_checkpoint`.
 
     Raises:
-        InputError: a whole checkpoint is of other data, other options, or a newer format.
+        InputError: a whole checkpoint is of other data, other options, or another format.
     """
     notes: list[str] = []
     for path in _newest_first(folder):
@@ -88,10 +88,11 @@ def restore_checkpoint(folder: Path, like: Any, *, fingerprint: str) -> Restored
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             notes.append(f"{path.name} is damaged ({reason}); the one before it is used")
             continue
-        if int(header["format"]) > _FORMAT:
+        if (written := int(header["format"])) != _FORMAT:
+            again = f"`taut fit --config {folder.parent / 'config.toml'}`, which begins anew"
             raise InputError(
-                f"checkpoint format {_FORMAT} or older", f"format {header['format']}",
-                "`pip install -U taut`", where=str(path),
+                f"checkpoint format {_FORMAT}", f"format {written}",
+                "`pip install -U taut`" if written > _FORMAT else again, where=str(path),
             )  # fmt: skip
         if header["fingerprint"] != fingerprint:
             raise InputError(
