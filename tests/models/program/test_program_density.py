@@ -185,7 +185,7 @@ def copies_of_data(y):
 
 @pytest.mark.parametrize("program", [copies_by_expand, copies, copies_of_data])
 def test_copies_of_a_latent_are_latents(program, float64):
-    """log-evidence and sd of mu: Gaussian in z, so that one maximum and its Hessian hold the integral."""
+    """log-evidence and sd of mu: Gaussian in z, so one maximum and its Hessian hold the integral."""
     y = np.array([1.2, 3.4, 0.7, 2.9, 4.1, 2.2])
     model, datum = NumPyroProgram.of(program, {"y": y})
     assert model.sites[1].shape == ((6,) if program is not copies_of_data else (3, 2))
