@@ -55,12 +55,14 @@ def test_values_without_a_density_are_named_by_their_row_in_the_file(tmp_path):
 def test_training_rows_on_disk_are_not_evaluated_and_a_run_finds_its_rows_again(tmp_path):
     path = str(_saved(tmp_path, ROWS))
     data = load_data(path, stream="yes")
-    run = SimpleNamespace(schema=data.schema, recipe=Recipe(data=data.options))
+    facts = SimpleNamespace(checksum=data.checksum)
+    run = SimpleNamespace(schema=data.schema, recipe=Recipe(data=data.options), facts=facts)
     np.testing.assert_array_equal(rows_of(run, data=None, split=None).index, data.test.index)
     with pytest.raises(InputError, match="split: expected rows in memory, got 240 training rows"):
         rows_of(run, data=None, split="train")
     memory = load_data(path, stream="no")
-    run = SimpleNamespace(schema=memory.schema, recipe=Recipe(data=memory.options))
+    facts = SimpleNamespace(checksum=memory.checksum)
+    run = SimpleNamespace(schema=memory.schema, recipe=Recipe(data=memory.options), facts=facts)
     np.testing.assert_array_equal(rows_of(run, data=None, split=None).index, memory.test.index)
 
 

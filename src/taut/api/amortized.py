@@ -160,6 +160,7 @@ def fit_amortized(
         objective_departure=differs.get("objective differs from the bound", ""),
         gradient_departure=differs.get("gradient differs from the bound's", ""),
         code_use=code_use(pair, test_rows).facts if isinstance(pair, QuantizedPair) else None,
+        checksum=data.checksum,
         notes=(*data.notes, *resumed),
     )
     result = Fit(

@@ -118,6 +118,7 @@ def fit_exact(
             chosen_by=inference.select if several else None,
             selection=tuple(map(_point, candidates)) if several else (),
         ),
+        checksum=data.checksum,
         notes=data.notes,
     )
     result = Fit(

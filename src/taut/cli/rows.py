@@ -1,5 +1,6 @@
 """Which rows a command is about: the run's own data again, or others that must fit its schema."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from taut.errors import InputError
 
 if TYPE_CHECKING:
-    from taut.data import Data, Dataset
+    from taut.data import Data, DataOptions, Dataset
     from taut.fitted import Fit
     from taut.recipe import Recipe
 
@@ -33,38 +34,66 @@ def open_run(path: Path) -> "Fit":
 def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
     """Rows to work on: a split of the run's own data, or all rows of another source.
 
-    The run's own rows are those that its recipe gives: what was trained on is never called held out.
+    The run's own rows are those that its recipe gives, however their file is spelled or called: what was
+    trained on is never called held out.
 
     Raises:
         InputError: the run's data cannot be loaded again, have changed, or the source does not fit
             their schema.
     """
-    from taut.data import Dataset, load_rows
+    from taut.data import checksum_of, load_rows, same_source
 
-    options = fitted.recipe.data
-    if data is not None and data != options.source:
+    options, known = fitted.recipe.data, fitted.facts.checksum
+    if data is None and options.source is None:
+        raise InputError(
+            "a run whose data have a name", "one fitted to an array in Python", "--data FILE",
+            where="data",
+        )  # fmt: skip
+    if data is not None and not (options.source and same_source(data, options.source)):
         if split is not None:
             raise InputError(
                 "--split with the run's own data", f"--data {data}", "leaving out --split",
                 where="split",
             )  # fmt: skip
-        return load_rows(data, fitted.schema)
-    if options.source is None:
-        raise InputError(
-            "a run whose data have a name", "one fitted to an array in Python", "--data FILE",
-            where="data",
-        )  # fmt: skip
-    loaded = options.load()
+        rows = load_rows(data, fitted.schema, missing=options.missing)
+        if not known or checksum_of([rows]) != known:
+            return rows
+        print(
+            f"note: {data} holds the rows that the run was fitted to: its test rows are taken",
+            file=sys.stderr,
+        )
+        return replace(_part(replace(options, source=data).load(), "test"), schema=fitted.schema)
+    return _part(_unchanged(options, fitted), split or "test")
+
+
+def _unchanged(options: "DataOptions", fitted: "Fit") -> "Data":
+    """The data that a run was fitted to, loaded again.
+
+    Raises:
+        InputError: they are other data by now.
+    """
+    loaded, known = options.load(), fitted.facts.checksum
+    changed = None
     if loaded.schema != fitted.schema:
-        raise InputError(
-            f"{options.source} as it was when the run was fitted",
-            _difference(loaded.schema, fitted.schema),
-            "the original file, or --data FILE to take all rows of another", where="data",
-        )  # fmt: skip
-    parts = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}
-    if (split or "test") not in parts:
+        changed = _difference(loaded.schema, fitted.schema)
+    elif known and loaded.checksum != known:
+        changed = f"one whose rows have changed since ({loaded.describe()})"
+    if changed is None:
+        return loaded
+    raise InputError(
+        f"{options.source} as it was when the run was fitted", changed,
+        "the original file, fitting again, or --data with a copy of it under another name, of which "
+        "all rows are taken", where="data",
+    )  # fmt: skip
+
+
+def _part(data: "Data", split: str) -> "Dataset":
+    from taut.data import Dataset
+
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    if split not in parts:
         raise InputError(f"one of {', '.join(parts)}", repr(split), "test", where="split")
-    chosen = parts[split or "test"]
+    chosen = parts[split]
     if not isinstance(chosen, Dataset):
         raise InputError(
             "rows in memory", f"{len(chosen)} training rows that stay on disk",

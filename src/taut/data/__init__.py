@@ -1,6 +1,7 @@
 """Data: sources, schemas, splits and batches. Readers import what they need when they read."""
 
 from taut.data.batches import batch_indices, epoch_order, steps_per_epoch
+from taut.data.checksum import checksum_of
 from taut.data.dataset import Data, Dataset
 from taut.data.load import load_data, load_rows
 from taut.data.load_streamed import can_stream
@@ -8,7 +9,7 @@ from taut.data.moments import ColumnMoments
 from taut.data.options import DataOptions
 from taut.data.row_source import RowSource
 from taut.data.schema import Binarize, Kind, Schema, Support
-from taut.data.sources import SOURCES, Source
+from taut.data.sources import SOURCES, Source, same_source
 from taut.data.split import DEFAULT_SPLIT, split_rows
 from taut.data.streamed import Gatherer, StreamedRows
 
@@ -29,9 +30,11 @@ __all__ = [
     "Support",
     "batch_indices",
     "can_stream",
+    "checksum_of",
     "epoch_order",
     "load_data",
     "load_rows",
+    "same_source",
     "split_rows",
     "steps_per_epoch",
 ]

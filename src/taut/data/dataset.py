@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int32, Shaped
 
 from taut.core import Datum
+from taut.data.checksum import data_checksum
 from taut.data.options import DataOptions
 from taut.data.row_source import RowSource
 from taut.data.schema import Schema
@@ -127,6 +128,11 @@ class Data:
     def parts(self) -> dict[str, RowSource]:
         """The three parts, by the words that messages have for them."""
         return {"training": self.train, "validation": self.validation, "test": self.test}
+
+    @property
+    def checksum(self) -> str:
+        """Changes with the rows, not with their split or precision; see `taut.data.checksum`."""
+        return data_checksum(self)
 
     def describe(self) -> str:
         """How many rows are which, in words."""

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from taut.core import Estimate, InputError, paired_difference
-from taut.data import Schema
+from taut.data import Schema, same_source
+from taut.data.checksum import is_sampled
 from taut.fitted.fit import Fit
 from taut.fitted.posterior import Posterior
 from taut.runs import RunFolder, read_structure
@@ -20,9 +21,16 @@ _OF_ROWS = ("kind", "shape", "support", "levels", "binarize")  # of a schema: wh
 
 
 class _Named(NamedTuple):
-    """Data by name: what loads them again (None for data in memory), and the form of a row."""
+    """Data by name.
+
+    Attributes:
+        source: what loads them again; None for data in memory.
+        checksum: of the rows; empty where it was not kept.
+        form: of a row.
+    """
 
     source: str | None
+    checksum: str
     form: dict[str, Any]
 
 
@@ -87,24 +95,35 @@ def _side(result: Fit | Posterior | Path | str) -> _Side:
         return _Side(result.estimates, result.datum)
     if isinstance(result, Fit):
         form = {name: getattr(result.schema, name) for name in _OF_ROWS}
-        return _Side(result.estimates, _Named(result.recipe.data.source, form))
+        named = _Named(result.recipe.data.source, result.facts.checksum, form)
+        return _Side(result.estimates, named)
     run = RunFolder.open(result)
-    estimates, _ = run.read_summary()
+    estimates, facts = run.read_summary()
     written = read_structure(run.path).get("schema")
     schema = None if written is None else Schema.from_dict(written)
     form = {} if schema is None else {name: getattr(schema, name) for name in _OF_ROWS}
     named = run.read_config().get("data")
     source = named.get("source") if isinstance(named, Mapping) else named
-    return _Side(estimates, _Named(source, form))
+    return _Side(estimates, _Named(source, str(facts.get("checksum", "")), form))
 
 
 def _equal(first: Any, second: Any) -> bool:
     if isinstance(first, _Named):
-        return first == second
+        return first.form == second.form and _same_rows(first, second)
     if jax.tree.structure(first) != jax.tree.structure(second):
         return False
     pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
     return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def _same_rows(first: _Named, second: _Named) -> bool:
+    """By checksum where both sides have one of the same kind, else by source."""
+    sums = (first.checksum, second.checksum)
+    if all(sums) and is_sampled(sums[0]) == is_sampled(sums[1]):
+        return sums[0] == sums[1]
+    if first.source is None or second.source is None:
+        return first.source == second.source
+    return same_source(first.source, second.source)
 
 
 def _words(data: Any) -> str:
@@ -112,4 +131,5 @@ def _words(data: Any) -> str:
         shapes = ", ".join(f"{np.shape(leaf)}" for leaf in jax.tree.leaves(data))
         return f"arrays of shape {shapes}" if shapes else "no arrays"
     form = "".join(f", {name} {value}" for name, value in data.form.items() if value is not None)
-    return f"{data.source!r}{form}"
+    rows = f" (rows {data.checksum[-8:]})" if data.checksum else ""
+    return f"{data.source!r}{rows}{form}"

@@ -140,6 +140,7 @@ class FitFacts:
         gradient_departure: how its gradient differs from the bound's; empty if not.
         code_use: of a vector-quantized model.
         em: of a model that EM fitted.
+        checksum: of the data's rows, by which they are known again; empty where it was not kept.
         notes: what a reader should know.
     """
 
@@ -159,6 +160,7 @@ class FitFacts:
     gradient_departure: str = ""
     code_use: CodesInUse | None = None
     em: EMFacts | None = None
+    checksum: str = ""
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from taut.data.sources.parquet import decode_parquet, parquet_form
 from taut.data.sources.raw_rows import RawRows, Request
-from taut.data.sources.registry import SOURCES, Source, read_source, source_name
+from taut.data.sources.registry import SOURCES, Source, read_source, same_source, source_name
 from taut.data.sources.row_file import RowFile, open_npy
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "open_npy",
     "parquet_form",
     "read_source",
+    "same_source",
     "source_name",
 ]

@@ -22,7 +22,7 @@ from taut.data.sources.raw_rows import RawRows, Request
 from taut.data.sources.text import EXTENSIONS, read_text
 from taut.errors import InputError
 
-__all__ = ["SOURCES", "Source", "read_source", "source_name"]
+__all__ = ["SOURCES", "Source", "read_source", "same_source", "source_name"]
 
 
 class Source(NamedTuple):
@@ -66,6 +66,25 @@ def source_name(source: Any) -> str:
         return "mnist"
     name = Path(text.split(",")[0]).expanduser().resolve().name.split(".")[0]
     return name or "data"
+
+
+def same_source(first: str, second: str) -> bool:
+    """Whether two strings name one source, however their paths are spelled."""
+    return _resolved(first) == _resolved(second)
+
+
+def _resolved(source: str) -> str:
+    """A source with every path in it absolute and without links."""
+    if source == "digits":
+        return source
+    if _several(source):
+        return ",".join(_resolved(name.strip()) for name in source.split(","))
+    prefix = "mnist:" if source.startswith("mnist:") else ""
+    path, key = source.removeprefix(prefix), None
+    for ending in (".npz", "mat"):
+        if key is None:
+            path, key = split_key(path, ending)
+    return prefix + str(Path(path).expanduser().resolve()) + ("" if key is None else f":{key}")
 
 
 def _read_three(source: str, request: Request) -> tuple[RawRows, ...]:

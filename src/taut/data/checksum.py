@@ -1,0 +1,54 @@
+"""A checksum of rows, by which data are known again whatever their file is called.
+
+Values enter as float32, in the order of their row numbers, with the numbers beside them: the same rows
+have one checksum in any split and in any precision that they are held in. Of training rows on disk a
+sample stands for all.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from taut.data.dataset import Data, Dataset
+
+__all__ = ["checksum_of", "data_checksum", "is_sampled"]
+
+_SAMPLE = 1000  # rows of a file on disk that stand for it
+_CELLS = 2**22  # gathered at a time, 16 MiB
+_SAMPLED = "sample-"
+
+
+def data_checksum(data: "Data") -> str:
+    """Of all rows of a data set; of a sample of them, and then it says so, where they are streamed."""
+    held = [data.validation, data.test]
+    if data.streamed:
+        return _SAMPLED + checksum_of([data.train.sample(_SAMPLE), *held])
+    return checksum_of([data.train[:], *held])
+
+
+def is_sampled(checksum: str) -> bool:
+    """Whether a sample stands for the training rows."""
+    return checksum.startswith(_SAMPLED)
+
+
+def checksum_of(parts: "Sequence[Dataset]") -> str:
+    """Of the rows of several parts together."""
+    numbers = np.concatenate([part.index for part in parts])
+    order = np.argsort(numbers, kind="stable")
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    shape = parts[0].x.shape[1:]
+    found = hashlib.blake2b(numbers[order].astype(np.int32).tobytes(), digest_size=16)
+    found.update(repr(shape).encode())
+    height = max(1, _CELLS // max(1, math.prod(shape)))
+    for first in range(0, len(order), height):
+        places = order[first : first + height]
+        rows = np.empty((len(places), *shape), np.float32)
+        for part, start in zip(parts, starts, strict=False):
+            here = (places >= start) & (places < start + len(part))
+            rows[here] = part.x[places[here] - start]
+        found.update(rows.tobytes())
+    return found.hexdigest()
