@@ -96,6 +96,11 @@ def empty_plate(y):
         numpyro.sample("b", dist.Normal(mu, 1.0))
 
 
+def counts(y):
+    rate = numpyro.sample("rate", dist.Exponential(1.0))
+    numpyro.sample("y", dist.Poisson(rate), obs=y)
+
+
 Y = [1.0, 2.0, 3.0]
 
 
@@ -132,6 +137,12 @@ Y = [1.0, 2.0, 3.0]
             r"latent that can move, got 'beta' of shape \(0,\), 'share' of shape \(1,\)\. Try",
         ),
         (empty_plate, {"y": 1.0}, r"line \d+: expected at least one row in plate 'rows', got none"),
+        (line, {"y": [1.0, np.nan, 3.0], "x": Y}, r"site 'y': expected data .* got nan in row 2"),
+        (
+            counts,
+            {"y": [1, 4, -2]},
+            r"site 'y': expected data in the support .* got -2 in row 3, where Poisson takes whole",
+        ),
     ],
 )
 def test_a_program_that_cannot_be_used(program, data, message):
@@ -194,11 +205,6 @@ def test_a_log_joint_that_cannot_be_used(function, support, data, message):
     assert "\n" not in str(caught.value)
 
 
-def counts(y):
-    rate = numpyro.sample("rate", dist.Exponential(1.0))
-    numpyro.sample("y", dist.Poisson(rate), obs=y)
-
-
 def unused(y):
     mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
     numpyro.sample("spare", dist.ImproperUniform(constraints.real, (), ()))
@@ -208,13 +214,11 @@ def unused(y):
 @pytest.mark.parametrize(
     ("program", "data", "message"),
     [
-        (line, {"y": [1.0, np.nan, 3.0], "x": Y}, r"site 'y': expected data .* got nan in row 2"),
         (
             line,
             {"y": Y, "x": [1.0, 2.0, np.inf]},
             r"site 'y': expected a finite .* 3 in row 3 .* beta = 1",
         ),
-        (counts, {"y": [1, 4, -2]}, r"site 'y': expected data in the support .* got -2 in row 3"),
         (unused, {"y": 1.0}, r"unused: expected a log-joint that changes .* zero in 'spare'"),
     ],
 )

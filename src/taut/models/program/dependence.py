@@ -1,9 +1,16 @@
-"""Which results of a traced function depend on which of its arguments."""
+"""Which results of a traced function depend on which of its arguments; and some of them, computed."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-__all__ = ["reached"]
+import numpy as np
+from jax.core import eval_jaxpr
+from jax.interpreters.partial_eval import dce_jaxpr
+
+from taut.core.compiling import quick_jit
+
+__all__ = ["computed", "reached"]
 
 
 def reached(jaxpr: Any, sources: Sequence[bool]) -> tuple[bool, list[bool]]:
@@ -24,3 +31,19 @@ def reached(jaxpr: Any, sources: Sequence[bool]) -> tuple[bool, list[bool]]:
             used = True
             tainted |= {id(v) for v in equation.outvars}
     return used, [id(v) in tainted for v in jaxpr.outvars]
+
+
+def computed(closed: Any, wanted: Sequence[bool], arguments: Sequence[Any]) -> list[np.ndarray]:
+    """Some results of a traced function, by the operations that they need and no others.
+
+    Arguments:
+        closed: the closed jaxpr of the function.
+        wanted: for each flat result, whether it is one of them.
+        arguments: its flat arguments.
+    """
+    jaxpr, used = dce_jaxpr(closed.jaxpr, list(wanted))
+    read = [value for value, is_used in zip(arguments, used, strict=True) if is_used]
+    if not any(wanted):
+        return []
+    # One program compiles sooner than its operations do one at a time.
+    return [np.asarray(one) for one in quick_jit(partial(eval_jaxpr, jaxpr, closed.consts))(*read)]

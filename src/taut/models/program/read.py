@@ -6,7 +6,7 @@ The program is traced abstractly: no operation is executed. Only the bounds of s
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from taut.models.program.dependence import reached
 from taut.models.program.discrete import Choice, Enumeration, Finite, enumerated
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout, lay_out
+from taut.models.program.observed_support import Observation, check_observed, observations
 from taut.models.program.subsampled_plate import SubsampledPlate, subsampled_plate
 from taut.models.program.supports import Site, free_shape, onto
 from taut.models.program.tracing import factor, is_latent, is_summed, log_prob, plates_of, run
@@ -100,8 +101,10 @@ def read(
     where = place(program)
     check_names(program, data, where)
     arrays, settings = parted(data)
-    sites = _traced(program, arrays, settings)
+    traced = _traced(program, arrays, settings)
+    sites = traced.sites
     _check(program, sites, data)
+    traced.check_observed(where)
     layout = _layout(sites, None, where)
     if subsample is None:
         found = Reading(program, settings, layout, layout, None)
@@ -116,9 +119,35 @@ def read(
     return found, arrays
 
 
-def _blank(msg: dict[str, Any]) -> Array:
-    onto(msg["fn"].support, msg["name"])
-    return jnp.zeros(msg["fn"].shape())
+class _Traced(NamedTuple):
+    """A program, traced abstractly.
+
+    Attributes:
+        sites: of them only shapes and static parts may be used.
+        observed: what its observed sites say of their data.
+        closed: the trace; its results are the tracers in `observed`.
+        arguments: of the trace, of which the first two make up the latents.
+    """
+
+    sites: Sites
+    observed: list[Observation]
+    closed: Any
+    arguments: list[Any]
+
+    def check_observed(self, where: str) -> frozenset[str]:
+        """The observed sites whose support moves with latents; see `check_observed`."""
+        latents = [number < 2 for number in range(len(self.arguments))]
+        return check_observed(self.observed, self.closed, self.arguments, latents, where)
+
+
+class _First(dict[str, Any]):
+    """A choice of every discrete latent's first value, as a number that is traced."""
+
+    def __init__(self, number: Array):
+        self.number = number
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        return self.number
 
 
 def _traced(
@@ -126,25 +155,37 @@ def _traced(
     arrays: dict[str, Any],
     settings: dict[str, Any],
     plate: SubsampledPlate | None = None,
-) -> Sites:
-    """The sites of a program, traced abstractly; of them only shapes and static parts may be used."""
-    seen: list[Sites] = []
+) -> _Traced:
+    """One run of a program in which its latents are made of two numbers, both zero."""
+    made: list[tuple[Sites, list[Observation]]] = []
 
-    def abstractly(arrays: dict[str, Any], index: Array | None) -> None:
+    def abstractly(
+        blank: Array, first: Array, arrays: dict[str, Any], index: Array | None
+    ) -> list[Any]:
+        def blank_of(msg: dict[str, Any]) -> Array:
+            onto(msg["fn"].support, msg["name"])
+            return jnp.zeros(msg["fn"].shape()) + blank
+
+        taken = arrays
         if plate is not None and index is not None:
-            arrays, index = plate.gathered(arrays, index), plate.row_numbers(index)
-        sites = run(program, whole(arrays, settings), _blank, plate, index)
+            taken, index = plate.gathered(arrays, index), plate.row_numbers(index)
+        arguments, choice = whole(taken, settings), _First(first)
+        sites = run(program, arguments, blank_of, plate, index, choice)
         for name, site in sites.items():
             if is_latent(site):  # while the bounds of its support can be computed with
                 site["free_shape"] = free_shape(site["fn"].support, name, site["fn"].shape())
             elif is_summed(site):
                 site["finite"] = Finite.of(name, site)
-        seen.append(sites)
+        observed = observations(sites, concrete, arrays) if plate is None else []
+        made.append((sites, observed))
+        return [leaf for leaf in jax.tree.leaves(observed) if isinstance(leaf, Tracer)]
 
-    index = None if plate is None else jnp.arange(plate.batch_size)
+    index, concrete = None if plate is None else jnp.arange(plate.batch_size), arrays
+    arguments = (jnp.zeros(()), jnp.zeros((), int), arrays, index)
     with reading(program):
-        jax.eval_shape(abstractly, arrays, index)
-    return seen[0]
+        closed = jax.make_jaxpr(abstractly)(*arguments)
+    sites, observed = made[0]
+    return _Traced(sites, observed, closed, jax.tree.leaves(arguments))
 
 
 def _check(program: Callable, sites: Sites, data: Mapping[str, Any]) -> None:
@@ -285,14 +326,14 @@ def _in_batches(found: Reading, arrays: dict[str, Any]) -> Reading:
     assert plate is not None
     failure, sites, outside = None, {}, []
     try:
-        sites = _traced(found.program, arrays, found.settings, plate)
+        sites = _traced(found.program, arrays, found.settings, plate).sites
         uses_index, outside = _dependence(found, arrays, plate, sites)
     except InputError as error:
         failure, uses_index = error, True
     if uses_index:
         plate = plate._replace(indexed=True)
         try:
-            sites = _traced(found.program, arrays, found.settings, plate)
+            sites = _traced(found.program, arrays, found.settings, plate).sites
         except InputError as error:
             raise failure or error from None
         _, outside = _dependence(found, arrays, plate, sites)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from taut.core import LOG_VOLUME, Datum, total
 from taut.errors import InputError
 from taut.models.program.abstract import AbstractProgram, Part
+from taut.models.program.observed_support import place_of, shown
 
 __all__ = ["check_start"]
 
@@ -102,13 +103,11 @@ def _moves(model: AbstractProgram, name: str, gradient: Any) -> bool:
 
 
 def _first(bad: Any, value: Any) -> tuple[str, str]:
-    """The row of the first bad cell, as a phrase, and the value there."""
+    """Where the first bad cell stands, as a phrase, and the value there."""
     cell = tuple(int(i) for i in np.argwhere(bad)[0])
     value = np.asarray(value)
     inside = value.ndim >= len(cell) and value.shape[: len(cell)] == np.shape(bad)
-    found = value[cell] if inside else value
-    shown = f"{found:g}" if np.ndim(found) == 0 else f"a value of shape {found.shape}"
-    return (f" in row {cell[0] + 1}" if cell else ""), shown
+    return place_of(cell), shown(value[cell] if inside else value)
 
 
 def _parameters(model: AbstractProgram, z: Array) -> str:
