@@ -15,12 +15,12 @@ import taut
 from taut.architectures import VQ
 from taut.audit import gradient_bench
 from taut.audit.code_use import CodeUse, code_use
-from taut.bounds import ELBO
+from taut.bounds import ELBO, IWAE
 from taut.core import Datum, InputError, particles
 from taut.evidence import importance_sampling
 from taut.fitted.facts import CodesInUse
 from taut.gradients import ScoreFunction
-from taut.inference import Joint, WakeSleep, departures
+from taut.inference import CodebookAverages, Joint, WakeSleep, departures
 from taut.inference.amortized import quantized
 
 EPS = np.finfo(np.float64).eps
@@ -166,6 +166,12 @@ def test_a_fit_says_what_its_loss_is_and_how_codes_are_used():
 def test_there_is_no_choice_of_gradient_to_measure(pair):
     with pytest.raises(InputError, match="got vector quantization, which has one"):
         gradient_bench(pair, Datum(jnp.asarray(X)), ELBO(), key=jax.random.key(0))
+
+
+@pytest.mark.parametrize("bound", [ELBO(num_draws=3), IWAE(5)])
+def test_draws_that_would_be_the_same_are_refused(bound):
+    with pytest.raises(InputError, match="one draw of each row's codes, which are certain"):
+        CodebookAverages().check(VQ(), bound, None)
 
 
 def test_other_objectives_are_put_in_words_too():

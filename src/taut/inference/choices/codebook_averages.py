@@ -33,7 +33,7 @@ class CodebookAverages(AbstractAmortized):
         bound: AbstractBound | None,
         gradient: AbstractEstimator | None,
     ) -> None:
-        """Refuse a model without a codebook, and an estimator.
+        """Refuse a model without a codebook, an estimator, and draws that would be the same.
 
         Raises:
             InputError: names what would do.
@@ -47,6 +47,11 @@ class CodebookAverages(AbstractAmortized):
             raise InputError(
                 "no other gradient with vector quantization, which goes straight through the codes",
                 gradient.name, "leaving out the gradient", where="gradient",
+            )  # fmt: skip
+        if bound is not None and bound.minted > 1:
+            raise InputError(
+                "one draw of each row's codes, which are certain", f"{bound.minted}",
+                f"{option('bound', 'elbo')} with {option('num_draws', 1)}", where="bound",
             )  # fmt: skip
 
     def algorithm(self, problem: Problem) -> Algorithm:
