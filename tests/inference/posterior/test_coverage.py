@@ -95,8 +95,8 @@ class Replications:
         raw = weighted_moments(values[: found.num_guide])
         resampled = weighted_moments(values, found.weights)
         verdict = judge(
-            guide="full-rank", converged=True, precision_nats=0.1, separate=(), khat=found.khat,
-            threshold=found.threshold, largest=found.largest, ess=found.ess, raw=raw,
+            guide="full-rank", converged=True, precision_nats=0.1, separate=(), endless=(),
+            khat=found.khat, threshold=found.threshold, largest=found.largest, ess=found.ess, raw=raw,
             resampled=resampled,
         )  # fmt: skip
         return raw, resampled, verdict.verdict

@@ -158,12 +158,35 @@ def test_laplace_says_where_there_is_no_mode(float64):
 )
 def test_an_improper_posterior_is_said_to_be_one(function, float64):
     family = GaussianFamily(LogDensity(Formula(function), Datum(0.0)), 2)
-    draws = family.draws(np.random.default_rng(0), 2)
-    with pytest.raises(
-        RunError,
-        match=r"^improper posterior: expected a proper posterior.* coordinate 1 of z .* Try a proper",
-    ):
-        family.maximise(Gaussian(np.ones(2), 0.1 * np.eye(2)), draws, tolerance=0.01)
+
+    def start(attempt):
+        return Gaussian(np.ones(2), 0.1 * np.eye(2))
+
+    message = (
+        r"^improper posterior: expected a proper posterior.* coordinate 1 of z .* from 3 starts\. "
+        r"Try a proper prior"
+    )
+    with pytest.raises(RunError, match=message):
+        multi_start(family, start, np.random.default_rng(0), num_starts=1, precision_nats=0.1)
+
+
+@pytest.mark.parametrize(("height", "above"), [(-40.0, False), (40.0, True)])
+def test_a_start_that_widens_without_end_is_dropped_and_counted(height, above, float64):
+    """The first start stands on a plain without end, the others on the bump in its middle."""
+
+    def density(z):
+        return jnp.where(jnp.abs(z[0]) < 8.0, -0.5 * z[0] ** 2, height - 32.0) - 0.5 * z[1] ** 2
+
+    family = GaussianFamily(LogDensity(Formula(density), Datum(0.0)), 2)
+
+    def start(attempt):
+        return Gaussian(np.array([0.5 if attempt else -1e6, 0.0]), 0.1 * np.eye(2))
+
+    found = multi_start(family, start, np.random.default_rng(0), num_starts=3, precision_nats=0.1)
+    assert len(found.starts) == 3
+    assert len(found.endless) == 1
+    assert (found.endless[0] > 0) == above
+    np.testing.assert_allclose(found.guide.mean, 0, atol=0.1)
 
 
 def test_failed_starts_are_drawn_again_and_none_at_all_is_an_error(float64):

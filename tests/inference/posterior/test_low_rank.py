@@ -6,7 +6,7 @@ import pytest
 from test_gaussian_family import Formula, Quadratic
 
 import taut
-from taut.core import Datum, InputError, RunError, as_proposal
+from taut.core import Datum, InputError, as_proposal
 from taut.inference.posterior import Gaussian, GaussianFamily, LogDensity, LowRank, LowRankFamily
 from taut.inference.posterior.guide_choice import choose_guide
 from taut.inference.posterior.lbfgs import lbfgs
@@ -187,10 +187,12 @@ def test_mean_field_goes_on_where_newton_stops(float64):
     np.testing.assert_allclose(found.point.mean, np.arange(dim), atol=1e-3)
 
 
-def test_a_flat_direction_is_said_to_be_improper_by_quasi_newton_too(float64):
+def test_a_flat_direction_widens_without_end_by_quasi_newton_too(float64):
     density = LogDensity(Formula(lambda z: -0.5 * z[0] ** 2), Datum(0.0))
     family = LowRankFamily(density, 2, 1)
     draws = family.draws(np.random.default_rng(0), 2)
     begin = LowRank(np.ones(2), np.full(2, 0.1), np.full((2, 1), 0.05))
-    with pytest.raises(RunError, match=r"^improper posterior: .* coordinate 1 of z widens"):
-        family.maximise(begin, draws, tolerance=0.01)
+    found = family.maximise(begin, draws, tolerance=0.01)
+    assert found.unbounded
+    assert not found.converged
+    assert found.point.scale[1] > 1e6 > found.point.scale[0]

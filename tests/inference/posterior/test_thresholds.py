@@ -38,6 +38,7 @@ def _moments(mean: float, sd: float) -> PosteriorMoments:
 
 USUAL: dict[str, Any] = {
     "guide": "full-rank", "converged": True, "precision_nats": 0.1, "separate": (), "khat": 0.2,
+    "endless": (),
     "threshold": 0.7, "largest": 5.0, "ess": 500.0, "raw": (0.0, 1.0),
 }  # fmt: skip
 # What differs from the usual -> verdict, and a word of its reason.
@@ -65,6 +66,9 @@ VERDICTS: list[tuple[dict[str, Any], str, str]] = [
     ({"separate": ((0.0, 1.9),)}, BELIEVE, "effective"),
     ({"separate": ((0.0, 9.0), (1.0, 0.1), (-1.0, 3.0))}, DOUBT, "2 of 4 starts"),
     ({"separate": ((0.0, 9.0),), "ess": 9.0}, DOUBT, "9 effective draws"),
+    # a start that widened without end, above the others or below
+    ({"endless": (-5.0, -0.1)}, BELIEVE, "effective"),
+    ({"endless": (-5.0, 0.1)}, DOUBT, "1 of the starts widened without end"),
     # how far the guide's moments are from the resampled ones
     ({"raw": (0.1, 1.0)}, BELIEVE, "within 0.10 sd"),
     ({"raw": (-0.1, 1.0)}, BELIEVE, "within 0.10 sd"),

@@ -9,6 +9,7 @@ from taut.core import Datum, Estimate, InputError, key_from
 from taut.inference.posterior.family import AbstractFamily
 from taut.inference.posterior.flow_family import FlowFamily
 from taut.inference.posterior.flow_vi import flow_vi
+from taut.inference.posterior.gaussian import improper
 from taut.inference.posterior.gaussian_family import GaussianFamily
 from taut.inference.posterior.guide_choice import GuideChoice, choose_guide, default_gaussian
 from taut.inference.posterior.guide_fit import GuideFit
@@ -156,11 +157,20 @@ def _laplace(
     generator: np.random.Generator,
     options: PosteriorOptions,
 ) -> Candidate:
-    z = finite_point(density, model, generator)
-    if options.init == "pathfinder":
-        near = pathfinder(density, z, key=key_from(generator))
-        z = z if near is None else near.mean
-    found = laplace(density, z)
+    """The mode that the first start reaches, of as many as it takes to reach one."""
+    tried = []
+    for _ in range(options.num_starts):
+        z = finite_point(density, model, generator)
+        if options.init == "pathfinder":
+            near = pathfinder(density, z, key=key_from(generator))
+            z = z if near is None else near.mean
+        tried.append(laplace(density, z))
+        if tried[-1].converged and not tried[-1].num_negative:
+            break
+    bounded = [one for one in tried if not one.unbounded]
+    if not bounded:
+        raise improper(tried[-1].guide, tried[-1].value, num_starts=len(tried))
+    found = bounded[-1]
     unknown = Estimate(math.nan, "none", math.nan, unit="nats")
     notes: tuple[str, ...] = ()
     if found.num_negative:

@@ -43,18 +43,20 @@ class Gaussian(NamedTuple):
         return 0.5 * len(self.mean) - self.entropy - 0.5 * np.sum(inner**2, axis=0)
 
 
-def improper(guide: Gaussian, value: float) -> RunError:
+def improper(guide: Gaussian, value: float, *, num_starts: int = 1) -> RunError:
     """The error of an ELBO that rises without end.
 
     Arguments:
         guide: the last one; its widest coordinate is named.
         value: of the ELBO there, nats.
+        num_starts: from how many starts it rose so.
     """
     scales = guide.scale
+    starts = f", from {num_starts} starts" if num_starts > 1 else ""
     return RunError(
         "a proper posterior, whose ELBO has a maximum",
         f"{value:.6g} nats and rising while coordinate {int(scales.argmax())} of z widens, at "
-        f"standard deviation {scales.max():.1g}",
+        f"standard deviation {scales.max():.1g}{starts}",
         "a proper prior for every parameter",
         where="improper posterior",
     )

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from taut.guides import AtFeatures, FullRankGaussian, MeanFieldGaussian
 from taut.inference.posterior.draw_buffer import DrawBuffer
-from taut.inference.posterior.gaussian import Gaussian, improper
+from taut.inference.posterior.gaussian import Gaussian
 from taut.inference.posterior.log_density import LogDensity
 from taut.inference.posterior.low_rank import LowRank, maximise_low_rank
 from taut.inference.posterior.natural_gradient import natural_gradient_ascent
@@ -41,21 +41,16 @@ def maximise_gaussian(
         diagonal: whether L stays diagonal (mean-field).
         tolerance: of the decrement, nats.
         max_steps: evaluations of f at most.
-
-    Raises:
-        RunError: f rises without end along a direction that only widens.
     """
     buffer = DrawBuffer.of(draws, log_density.most)
     end = natural_gradient_ascent(
         log_density.function, log_density.arrays, start.mean, start.tril, *buffer,
         tolerance, max_steps, diagonal=diagonal,
     )  # fmt: skip
-    found = Gaussian(np.asarray(end.mean), np.asarray(end.tril))
-    if end.unbounded:
-        raise improper(found, float(end.value))
     return Optimum(
-        found, float(end.first), float(end.value), int(end.num_steps), bool(end.converged)
-    )
+        Gaussian(np.asarray(end.mean), np.asarray(end.tril)), float(end.first), float(end.value),
+        int(end.num_steps), bool(end.converged), bool(end.unbounded),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,14 +87,15 @@ class GaussianFamily(AbstractSampleAverageFamily):
         newton = maximise_gaussian(
             self.log_density, guide, draws, diagonal=True, tolerance=tolerance, max_steps=steps
         )
-        if newton.converged or not np.isfinite(newton.value):
+        endless = newton.unbounded and newton.num_steps < steps  # else it may be slow
+        if newton.converged or endless or not np.isfinite(newton.value):
             return newton
         mean, tril = newton.point
         start = LowRank(mean, np.diagonal(tril), np.zeros((self.dim, 0)))
         end = maximise_low_rank(self.log_density, start, draws, tolerance=tolerance)
         return Optimum(
             Gaussian(end.point.mean, np.diag(end.point.scale)), newton.first, end.value,
-            newton.num_steps + end.num_steps, end.converged,
+            newton.num_steps + end.num_steps, end.converged, end.unbounded,
         )  # fmt: skip
 
     def curvature(

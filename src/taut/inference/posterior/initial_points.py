@@ -76,13 +76,20 @@ def best_start(
         num_starts=options.num_starts, precision_nats=options.precision_nats,
     )  # fmt: skip
     notes = []
+    if starts.endless:
+        notes.append(f"{_points(len(starts.endless))} dropped: the guide widened without end")
     if starts.num_failed:
-        notes.append(f"{starts.num_failed} starting points without a finite ELBO were drawn again")
+        notes.append(f"{_points(starts.num_failed)} drawn again: the ELBO was not finite")
     if lost:
         notes.append(
-            f"Pathfinder failed from {lost} starting points, where random Gaussians were used instead"
+            f"Pathfinder failed from {lost} starting point{'s' * (lost > 1)}, where random Gaussians "
+            "were used instead"
         )
     return starts, tuple(notes)
+
+
+def _points(count: int) -> str:
+    return f"{count} starting point{'s were' if count > 1 else ' was'}"
 
 
 def _diagonal(gaussian: Gaussian) -> Gaussian:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from taut.inference.posterior.gaussian import Gaussian, improper
+from taut.inference.posterior.gaussian import Gaussian
 from taut.inference.posterior.log_density import LogDensity
 
 __all__ = ["LaplaceApproximation", "laplace"]
@@ -29,15 +29,19 @@ class LaplaceApproximation(NamedTuple):
 
     Attributes:
         guide: the Gaussian.
+        value: the log-density at the last step's start, nats.
         num_steps: Newton steps.
         num_negative: directions in which the log-density does not curve downwards at the end.
         converged: whether Newton's decrement fell below the tolerance.
+        unbounded: whether the log-density does not fall however far Newton's method goes.
     """
 
     guide: Gaussian
+    value: float
     num_steps: int
     num_negative: int
     converged: bool
+    unbounded: bool
 
 
 def laplace(
@@ -54,17 +58,15 @@ def laplace(
         start: z to start from, (d,).
         tolerance: nats that a Newton step may still promise.
         max_steps: Newton steps at most.
-
-    Raises:
-        RunError: the log-density does not fall however far Newton's method goes.
     """
     d = len(start)
     mean, tril, negative, converged, step = start, np.eye(d), d, False, 0
-    while step < max_steps and not converged:
+    value, unbounded = -np.inf, False
+    while step < max_steps and not (converged or unbounded):
         step += 1
         offsets = _STEP * np.concatenate([np.zeros((1, d)), np.eye(d), -np.eye(d)])
         values, gradients = log_density(mean + offsets @ tril.T)
-        inner = gradients @ tril
+        value, inner = float(values[0]), gradients @ tril
         curvature = -(inner[1 : d + 1] - inner[d + 1 :]) / (2 * _STEP)
         if not np.isfinite(curvature).all() or not np.isfinite(values[0]):
             break
@@ -85,7 +87,5 @@ def laplace(
             elif not flat:
                 break
         tril = tril @ np.linalg.cholesky((vectors / size) @ vectors.T)
-        found = Gaussian(mean, tril)
-        if negative and found.scale.max() > _UNBOUNDED:
-            raise improper(found, float(values[0]))
-    return LaplaceApproximation(Gaussian(mean, tril), step, negative, converged)
+        unbounded = bool(negative and np.linalg.norm(tril, axis=1).max() > _UNBOUNDED)
+    return LaplaceApproximation(Gaussian(mean, tril), value, step, negative, converged, unbounded)

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from taut.core.compiling import quick_jit
 from taut.inference.posterior.draw_buffer import DrawBuffer
-from taut.inference.posterior.gaussian import Gaussian, improper
+from taut.inference.posterior.gaussian import Gaussian
 from taut.inference.posterior.lbfgs import lbfgs
 from taut.inference.posterior.log_density import LogDensity
 from taut.inference.posterior.optimum import Optimum
@@ -63,17 +63,13 @@ def maximise_low_rank(
         start: where f is finite.
         draws: (e_k, h_k), (K, d + r).
         tolerance: of the decrement, nats.
-
-    Raises:
-        RunError: f rises without end along a direction that only widens.
     """
     x = np.concatenate([np.zeros_like(start.mean), np.log(start.scale), start.factor.ravel()])
     function = low_rank_objective(log_density, start, draws)
     end = lbfgs(function, x, tolerance=tolerance, max_steps=_MAX_STEPS)
     found = _shaped(end.point, start)
-    if not end.converged and (found.scale / start.scale).max() > _UNBOUNDED:
-        raise improper(Gaussian(found.mean, np.diag(found.scale)), end.value)
-    return end._replace(point=found)
+    endless = bool((found.scale / start.scale).max() > _UNBOUNDED)
+    return end._replace(point=found, unbounded=endless and not end.converged)
 
 
 def low_rank_objective(

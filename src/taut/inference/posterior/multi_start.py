@@ -4,6 +4,9 @@ Each start maximises a coarse sample average, then one that all share; all are t
 fresh draws, so that differences between them have small errors:
 
     margin of start s over start t = mean over replicates of  f_r(q_s) - f_r(q_t)
+
+A start whose guide widens without end is dropped, and another one is drawn, since a poor start can do
+so on a proper posterior. The posterior is improper where that many do and none converges.
 """
 
 from collections.abc import Callable
@@ -12,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from taut.core import Estimate, RunError, option
+from taut.inference.posterior.gaussian import improper
+from taut.inference.posterior.optimum import Optimum
 from taut.inference.posterior.sample_average import AbstractSampleAverageFamily
 
 __all__ = ["MultiStart", "Start", "multi_start"]
@@ -20,6 +25,7 @@ _COARSE = 2  # size of the draws of the first maximisation
 _COMPARED = 8  # size of the draws of the second, and of the comparison
 _REPLICATES = 4
 _ATTEMPTS = 10  # per start that is wanted
+_AGREEING = 3  # starts that widen without end, at least, before the posterior is said to
 
 
 class Start(NamedTuple):
@@ -43,12 +49,14 @@ class MultiStart(NamedTuple):
         winner: position of the start with the highest ELBO.
         starts: those whose ELBO is finite.
         num_failed: those whose ELBO was or became not finite, and that were drawn again.
+        endless: for each start that widened without end, how far above the winner's its ELBO was, nats.
         num_steps: evaluations of sample averages and their gradients.
     """
 
     winner: int
     starts: tuple[Start, ...]
     num_failed: int
+    endless: tuple[float, ...]
     num_steps: int
 
     @property
@@ -75,26 +83,39 @@ def multi_start(
         precision_nats: of the coarse maximisation.
 
     Raises:
-        RunError: no start has a finite ELBO.
+        RunError: no start has a finite ELBO, or several widen without end and none converges.
     """
-    guides, failed, steps, attempt = [], 0, 0, 0
+    ends: list[Optimum] = []
+    endless: list[Optimum] = []
+    failed, steps, attempt = 0, 0, 0
     shared = family.draws(generator, _COMPARED)
-    while len(guides) < num_starts and attempt < _ATTEMPTS * num_starts:
+    while _wanted(ends, num_starts) and attempt < _ATTEMPTS * num_starts:
         draws = family.draws(generator, _COARSE)
-        rough = family.maximise(start(attempt), draws, tolerance=precision_nats)
-        finer = family.maximise(rough.point, shared, tolerance=0.25 * precision_nats)
-        attempt, steps = attempt + 1, steps + rough.num_steps + finer.num_steps
-        if np.isfinite(finer.value):
-            guides.append(finer.point)
+        end = family.maximise(start(attempt), draws, tolerance=precision_nats)
+        attempt, steps = attempt + 1, steps + end.num_steps
+        if not end.unbounded:
+            end = family.maximise(end.point, shared, tolerance=0.25 * precision_nats)
+            steps += end.num_steps
+        if end.unbounded:
+            endless.append(end)
+            if len(endless) >= max(num_starts, _AGREEING):
+                break
+        elif np.isfinite(end.value):
+            ends.append(end)
         else:
             failed += 1
-    if not guides:
+    agreeing = len(endless) >= _AGREEING and not any(end.converged for end in ends)
+    if agreeing or (endless and not ends):
+        widest = max(endless, key=lambda end: end.value)
+        raise improper(family.moments(widest.point), widest.value, num_starts=len(endless))
+    if not ends:
         raise RunError(
             "a starting point with a finite ELBO",
             f"none in {attempt}",
             f"{option('init', 'pathfinder')}, or a program that gives its data a positive density",
             where="starts",
         )
+    guides = [end.point for end in ends]
     common = [family.draws(generator, _COMPARED) for _ in range(_REPLICATES)]
     values = np.array([[family.value(guide, draws) for draws in common] for guide in guides])
     with np.errstate(invalid="ignore"):
@@ -107,8 +128,15 @@ def multi_start(
             for guide, row in zip(guides, behind, strict=True)
         ),
         failed,
+        tuple(end.value - float(values[winner].mean()) for end in endless),
         steps,
     )
+
+
+def _wanted(ends: list[Optimum], num_starts: int) -> bool:
+    """Whether another start is: where none has converged, up to twice as many as were asked for."""
+    converged = any(end.converged for end in ends)
+    return len(ends) < (num_starts if converged else 2 * num_starts)
 
 
 def _estimate(differences: np.ndarray) -> Estimate:

@@ -39,9 +39,7 @@ _LEAST, _MOST = 0.1, 100.0  # of precision in one step: scales grow by 3 or shri
 _RADIUS = 3.0  # standard deviations per coordinate that the mean moves in one step
 _REACH = 1e6  # factor on both limits at most, quadrupled by every full step
 _LEAST_STEP = 1e-8
-_UNBOUNDED = (
-    1e12  # how far one direction widens, at the limit step after step, before it is endless
-)
+_UNBOUNDED = 1e15  # widening before it is endless: more than any units, less than rounding spoils
 _SPREAD = (
     1e3  # widening, half of it in the last half of the steps, that is more than slow convergence
 )
@@ -98,7 +96,6 @@ class _State(NamedTuple):
     first: Array
     rho: Array
     reach: Array
-    widened: Array
     steps: Array
     halfway: Array
     unbounded: Array
@@ -144,8 +141,6 @@ def _ascent(
         better = (tried.value >= state.value) | starting
         widening = state.model.spread.min() < _LEAST
         full = state.rho == 1.0
-        grown = state.widened / jnp.sqrt(_LEAST / state.reach)
-        widened = jnp.where(better, jnp.where(widening & full, grown, 1.0), state.widened)
         model = jax.lax.cond(
             better, lambda: _quadratic(tried, diagonal=diagonal), lambda: state.model
         )
@@ -156,7 +151,6 @@ def _ascent(
         slower = jnp.where(wide, state.rho, state.rho / 2)
         rho = jnp.where(better, jnp.minimum(2 * state.rho, 1.0), slower)
         reach, rho = jnp.where(starting, 1.0, reach), jnp.where(starting, 1.0, rho)
-        widened = jnp.where(starting, 1.0, widened)
         here = jax.tree.map(lambda new, old: jnp.where(better, new, old), state.there, state.here)
         flat = ~better & (rho < _LEAST_STEP) & widening & (tried.value == -jnp.inf)
         steps = state.steps + 1
@@ -166,9 +160,9 @@ def _ascent(
             model,
             jnp.where(better, tried.value, state.value),
             jnp.where(starting, tried.value, state.first),
-            rho, reach, widened, steps,
+            rho, reach, steps,
             jnp.where(steps <= max_steps // 2, _width(here), state.halfway),
-            (widened > _UNBOUNDED) | flat,
+            (_width(here) > _UNBOUNDED * _width(start)) | flat,
         )  # fmt: skip
 
     one, zero = jnp.ones((), mean.dtype), jnp.zeros((), mean.dtype)
@@ -176,7 +170,7 @@ def _ascent(
     start = (mean, tril)
     low = jnp.full((), -jnp.inf)
     end = jax.lax.while_loop(going, step, _State(
-        start, start, unknown, low, low, one, one, one, jnp.zeros((), int), zero, zero > 0,
+        start, start, unknown, low, low, one, one, jnp.zeros((), int), zero, zero > 0,
     ))  # fmt: skip
     converged = jnp.isfinite(end.value) & (end.model.decrement < tolerance) & ~end.unbounded
     width = _width(end.here)
@@ -246,7 +240,7 @@ def _moved(
 ) -> tuple[Array, Array]:
     """The Gaussian after a step of length rho."""
     mean, tril = here
-    precision = jnp.clip(1 + rho * (model.spread - 1), _LEAST / reach, _MOST * reach)
+    precision = 1 + rho * (jnp.clip(model.spread, _LEAST / reach, _MOST * reach) - 1)
     if diagonal:
         inner, newton = jnp.diag(precision**-0.5), _positive(model.values)
     else:
@@ -254,9 +248,10 @@ def _moved(
             (model.vectors / precision) @ model.vectors.T, symmetrize_input=False
         )
         newton = precision
-    along = rho * model.along / newton
+    along = model.along / newton
     length = jnp.sqrt(jnp.sum(newton * along**2))
-    along *= jnp.minimum(1.0, reach * _RADIUS * np.sqrt(len(along)) / jnp.maximum(length, 1e-30))
+    farthest = reach * _RADIUS * np.sqrt(len(along))
+    along *= rho * jnp.minimum(1.0, farthest / jnp.maximum(length, 1e-30))
     return mean + tril @ (model.vectors @ along), tril @ inner
 
 

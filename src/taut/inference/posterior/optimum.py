@@ -14,6 +14,7 @@ class Optimum(NamedTuple):
         value: the function at `point`.
         num_steps: evaluations of the function and its gradient.
         converged: whether the tolerance was met.
+        unbounded: whether the function rises without end along a direction in which a guide only widens.
     """
 
     point: Any
@@ -21,3 +22,4 @@ class Optimum(NamedTuple):
     value: float
     num_steps: int
     converged: bool
+    unbounded: bool = False

@@ -103,6 +103,7 @@ def fit_posterior(
         converged=candidate.fitted.converged,
         precision_nats=options.precision_nats,
         separate=_separate(candidate.starts),
+        endless=candidate.starts.endless if candidate.starts else (),
         khat=draws.khat,
         threshold=draws.threshold,
         largest=draws.largest,

@@ -88,6 +88,8 @@ def sample_average_approximation(
         optimum = family.maximise(
             guide, family.draws(generator, size), tolerance=0.05 * precision_nats
         )
+        if optimum.unbounded:  # a start that did so too was dropped
+            optimum = optimum._replace(point=guide, value=optimum.first)
         guide, num_steps = optimum.point, num_steps + optimum.num_steps
         fresh, gains = _replicates(
             family, optimum, generator, size, tolerance=0.05 * precision_nats

@@ -5,6 +5,7 @@ The first line that applies decides:
     the ELBO could still rise                                                       do not believe
     k-hat above min(1 - 1 / log10 K, 0.7), while some draw weighs ten times the
     mean; or fewer than 100 effective draws                                         do not believe
+    a start widened without end, and its ELBO was above the others'                 do not believe
     starts ended in separate optima of similar mass                                 do not believe
     the guide's means within 0.1 sd, and its sds within 15 %, of the resampled      believe
     otherwise                                                             believe after resampling
@@ -66,6 +67,7 @@ def judge(
     converged: bool,
     precision_nats: float,
     separate: tuple[tuple[float, float], ...],
+    endless: tuple[float, ...],
     khat: float,
     threshold: float,
     largest: float,
@@ -81,6 +83,7 @@ def judge(
         precision_nats: of the stopping rule.
         separate: for each other start, how far its ELBO lies below the winner's, nats, and how far
             its mean from the winner's, standard deviations.
+        endless: for each start that widened without end, how far its ELBO lay above the winner's, nats.
         khat: Pareto shape of the log-weights; NaN where it could not be fitted.
         threshold: above which weights are of no use.
         largest: the largest weight, in units of their mean.
@@ -101,6 +104,13 @@ def judge(
     effective = f"{ess:.0f} effective draws"
     if not reliable(khat, threshold, largest) or ess < _LEAST_ESS:
         return Verdict(DOUBT, (measured, effective), better)
+    above = sum(b > 0 for b in endless)
+    if above:
+        return Verdict(
+            DOUBT,
+            (f"{above} of the starts widened without end, to a higher ELBO",),
+            "a proper prior for every parameter",
+        )
     others = sum(b < _SIMILAR_MASS and far > _SEPARATE for b, far in separate)
     if others:
         return Verdict(
