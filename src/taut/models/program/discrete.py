@@ -1,13 +1,16 @@
 """Discrete latents of a program, summed out exactly.
 
-    log p(x, theta) = log sum_g exp( A(g) + sum_n log sum_r exp B_n(g, r) )
+    log p(x, theta) = w log sum_g exp( A(g) + sum_n w_n/w log sum_r exp B_n(g, r) )
 
 g runs over the joint values of the discrete latents outside of plates, r over those of one row of the
 plate that holds the others; A and B_n add up the sites whose density depends on them. The sum over
 rows stands outside of the sum over r because rows are independent given g and the continuous latents:
 N rows of R values cost N R evaluations, not R^N. Whether they are is checked on the program.
 
-In a minibatch of a plate whose rows own the discrete latents, the sum over n counts N/B times.
+w and w_n are the scales of the latents of a sum (`handlers.scale`; N/B in a minibatch of their plate). A
+scale counts repetitions, so that it stands outside of the sum: a row of weight 2 is two rows, each with
+a latent of its own. Sites in the same plates must have the same scale. Those in further plates repeat
+under one value of the latent, and their scale relative to the latent's stands inside of the sum.
 """
 
 import itertools
@@ -19,11 +22,28 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from taut.errors import InputError
 
-__all__ = ["Choice", "Enumeration", "Finite", "choose", "enumerated", "is_finite"]
+__all__ = ["Cells", "Choice", "Enumeration", "Finite", "Sites", "choose", "enumerated", "is_finite"]
+
+
+class Cells(NamedTuple):
+    """What a site adds to a log-density.
+
+    Attributes:
+        log_prob: nats, cell by cell, unscaled.
+        scale: of each cell; broadcasts to it.
+    """
+
+    log_prob: Float[Array, "..."]
+    scale: Any
+
+    def relative(self, weight: Any) -> Float[Array, "..."]:
+        """Nats, cell by cell, where the sum that they enter has a weight outside of it."""
+        return _ratio(self.scale, weight) * self.log_prob
+
 
 # For each discrete latent the numbers of its values, of its batch shape or less.
 Choice = dict[str, Any]
@@ -50,6 +70,23 @@ class Finite(NamedTuple):
     dims: tuple[int, ...]
     sizes: tuple[int, ...]
     plates: tuple[str, ...]
+
+    @property
+    def full_shape(self) -> tuple[int, ...]:
+        """Of its batch, rows of plates included."""
+        full = list(self.shape)
+        for dim, size in zip(self.dims, self.sizes, strict=True):
+            full[dim] = size
+        return tuple(full)
+
+    def any_by_row(self, cells: Bool[Array, "..."]) -> Bool[Array, "..."]:
+        """Which rows of its plates hold a true cell of another site; broadcasts to its shape."""
+        kept = {cells.ndim + dim for dim in self.dims}
+        found = cells.any(axis=tuple(i for i in range(cells.ndim) if i not in kept))
+        rows = [1] * len(self.shape)
+        for dim, size in zip(self.dims, found.shape, strict=True):
+            rows[dim] = size
+        return found.reshape(rows)
 
     @classmethod
     def of(cls, name: str, site: dict[str, Any]) -> "Finite":
@@ -92,7 +129,6 @@ class Enumeration:
         by_shared: sites whose density depends on shared ones but on no local one.
         by_local: sites whose density depends on local ones.
         moving: names of what the program computes from discrete latents.
-        subsampled: whether the rows of the local ones are those of a minibatch.
     """
 
     shared: tuple[Finite, ...]
@@ -100,7 +136,6 @@ class Enumeration:
     by_shared: tuple[str, ...]
     by_local: tuple[str, ...]
     moving: tuple[str, ...]
-    subsampled: bool
 
     @property
     def touched(self) -> frozenset[str]:
@@ -109,38 +144,61 @@ class Enumeration:
 
     def marginal(
         self,
-        run: Callable[[Choice], dict[str, Float[Array, "..."]]],
-        row_scale: float,
+        run: Callable[[Choice], dict[str, Cells]],
     ) -> tuple[Float[Array, ""], Float[Array, "..."]]:
         """The touched sites' log-density with discrete latents summed out, and its rows.
 
         Arguments:
-            run: from a choice to the log-probability of each site, cell by cell, with its factor.
-            row_scale: N/B.
+            run: from a choice to what each site adds.
 
         Returns:
             nats in all; and by row, unscaled, where there are local ones and no shared ones.
         """
-        scale = row_scale if self.subsampled else 1.0
 
-        def given_shared(g: Array) -> tuple[Array, Array]:
-            def given_both(r: Array) -> tuple[Array, Array]:
-                log_probs = run(_choice(self.shared, g) | _choice(self.local, r))
-                alone = sum((log_probs[n].sum() for n in self.by_shared), jnp.zeros(()))
+        def given_shared(g: Array) -> tuple[Array, Array, Array]:
+            def given_both(r: Array) -> tuple[Array, Array, Array, Array]:
+                sites = run(_choice(self.shared, g) | _choice(self.local, r))
+                whole, by_row = _weight(sites, self.shared), _weight(sites, self.local)
+                alone = [sites[n].relative(whole).sum() for n in self.by_shared]
                 dims = self.local[0].dims if self.local else ()
-                rows = [_by_row(log_probs[n], dims) for n in self.by_local]
-                return alone, sum(rows[1:], rows[0]) / scale if rows else jnp.zeros(())
+                rows = [_by_row(sites[n].relative(by_row), dims) for n in self.by_local]
+                total = sum(rows[1:], rows[0]) if rows else jnp.zeros(())
+                times = _by_row(_ratio(by_row, whole), dims)
+                return sum(alone, jnp.zeros(())), total, times, jnp.sum(whole)
 
-            alone, rows = jax.vmap(given_both)(jnp.asarray(_table(self.local)))
+            alone, rows, times, whole = jax.vmap(given_both)(jnp.asarray(_table(self.local)))
             rows = jax.nn.logsumexp(rows, axis=0)
-            return alone[0] + scale * rows.sum(), rows
+            return alone[0] + jnp.sum(times[0] * rows), rows, whole[0]
 
-        each, rows = jax.vmap(given_shared)(jnp.asarray(_table(self.shared)))
-        return jax.nn.logsumexp(each), rows[0]
+        each, rows, whole = jax.vmap(given_shared)(jnp.asarray(_table(self.shared)))
+        return whole[0] * jax.nn.logsumexp(each), rows[0]
 
-    def check_rows(
-        self, run: Callable[[Choice], dict[str, Float[Array, "..."]]], where: str
+    def check_scales(
+        self, sites: dict[str, Cells], plates: dict[str, tuple[str, ...]], where: str
     ) -> None:
+        """Whether each sum has one scale.
+
+        Arguments:
+            sites: what each touched site adds, at one choice.
+            plates: names of the plates around each site.
+            where: the program, for messages.
+
+        Raises:
+            InputError: a site scaled otherwise than the latent that it is summed with.
+        """
+        for latents, names in ((self.shared, self.by_shared), (self.local, self.by_local)):
+            for name in names if latents else ():
+                first, weight = latents[0], _weight(sites, latents)
+                alone = set(plates[name]) == set(first.plates)
+                if alone and not np.all(np.asarray(_ratio(sites[name].scale, weight)) == 1):
+                    raise InputError(
+                        f"one scale for '{first.name}' and the sites that are summed with it",
+                        f"another one for '{name}'",
+                        "one numpyro.handlers.scale around all of them, or MixtureSameFamily in place "
+                        f"of '{first.name}'", where=where,
+                    )  # fmt: skip
+
+    def check_rows(self, run: Callable[[Choice], dict[str, Cells]], where: str) -> None:
         """Whether every row reads its own discrete latents only.
 
         Raises:
@@ -204,8 +262,8 @@ def enumerated(
             f"at most {_MOST} combinations of values of the discrete latents", f"{count} of {names}",
             where,
         )  # fmt: skip
-    by_local = {name for f in local for name in depends(f.name)}
-    by_shared = {name for f in shared for name in depends(f.name)} - by_local
+    by_local = {name for f in local for name in (f.name, *depends(f.name))}
+    by_shared = {name for f in shared for name in (f.name, *depends(f.name))} - by_local
     for name in sorted(by_local):
         if not set(local[0].plates) <= set(plates[name]):
             raise _refused(
@@ -221,9 +279,8 @@ def enumerated(
                 f"site '{biased[0]}', whose minibatches would be biased",
                 f"no subsampling of '{batched}'", where=where,
             )  # fmt: skip
-    subsampled = batched is not None and bool(local) and batched in local[0].plates
     return Enumeration(
-        shared, local, tuple(sorted(by_shared)), tuple(sorted(by_local)), tuple(moving), subsampled
+        shared, local, tuple(sorted(by_shared)), tuple(sorted(by_local)), tuple(moving)
     )
 
 
@@ -270,8 +327,26 @@ def _mixed(finite: Sequence[Finite], table: np.ndarray, numbers: np.ndarray) -> 
     return made
 
 
-def _rows(log_probs: dict[str, Array], names: Sequence[str], dims: tuple[int, ...]) -> Array:
-    rows = [_by_row(log_probs[name], dims) for name in names]
+def _weight(sites: dict[str, Cells], latents: Sequence[Finite]) -> Array:
+    """The scale of the latents of one sum: of all rows of their plates, with 1 along other axes."""
+    if not latents:
+        return jnp.ones(())
+    first = latents[0]
+    log_prob, scale = sites[first.name]
+    scale = jnp.broadcast_to(scale, jnp.shape(log_prob))
+    inside = [i for i in range(-len(first.shape), 0) if i not in first.dims]
+    return scale[tuple(slice(0, 1) if i in inside else slice(None) for i in range(-scale.ndim, 0))]
+
+
+def _ratio(scale: Any, weight: Any) -> Array:
+    """scale / weight; 1 where they are equal, zero or not."""
+    scale, weight = jnp.asarray(scale, float), jnp.asarray(weight, float)
+    same = scale == weight
+    return jnp.where(same, 1.0, scale / jnp.where(same, 1.0, weight))
+
+
+def _rows(sites: dict[str, Cells], names: Sequence[str], dims: tuple[int, ...]) -> Array:
+    rows = [_by_row(sites[name].log_prob, dims) for name in names]
     return sum(rows[1:], rows[0])
 
 

@@ -23,12 +23,12 @@ from numpyro.distributions.transforms import IdentityTransform
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME, Datum, Terms
 from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.arguments import whole
-from taut.models.program.discrete import Choice
+from taut.models.program.discrete import Cells, Choice
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout
 from taut.models.program.read import Reading, read
 from taut.models.program.supports import onto
-from taut.models.program.tracing import drawn, factor, is_latent, log_prob
+from taut.models.program.tracing import cells, drawn, factor, is_latent, log_prob
 
 __all__ = ["NumPyroProgram"]
 
@@ -170,11 +170,11 @@ class NumPyroProgram(AbstractProgram):
         enumeration = self.reading.enumeration
         assert enumeration is not None
 
-        def log_probs(choice: Choice) -> dict[str, Array]:
+        def touched(choice: Choice) -> dict[str, Cells]:
             sites = self._placed(datum, z, choice).sites
-            return {n: factor(sites[n]) * log_prob(sites[n]) for n in enumeration.touched}
+            return {name: cells(sites[name]) for name in enumeration.touched}
 
-        return enumeration.marginal(log_probs, self.row_scale)
+        return enumeration.marginal(touched)
 
     def _held(self) -> Datum:
         plate = self.reading.plate

@@ -5,7 +5,7 @@ The program is traced abstractly: no operation is executed. Only the bounds of s
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -18,76 +18,17 @@ from taut.core import Datum
 from taut.errors import InputError
 from taut.models.program.arguments import check_names, parted, whole
 from taut.models.program.dependence import reached
-from taut.models.program.discrete import Choice, Enumeration, Finite, enumerated
+from taut.models.program.discrete import Finite, Sites
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout, lay_out
 from taut.models.program.observed_support import Observation, check_observed, observations
+from taut.models.program.reading import Reading
 from taut.models.program.subsampled_plate import SubsampledPlate, subsampled_plate
+from taut.models.program.summed_out import with_enumeration, with_idle
 from taut.models.program.supports import Site, free_shape, onto
-from taut.models.program.tracing import factor, is_latent, is_summed, log_prob, plates_of, run
+from taut.models.program.tracing import is_latent, is_summed, log_prob, plates_of, run
 
-__all__ = ["Reading", "read"]
-
-Sites = dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What a program is, apart from its data; compared by identity.
-
-    Attributes:
-        program: the function.
-        settings: its data that are no arrays.
-        layout: where its latents stand in z.
-        all_layout: the same with the locals of all rows.
-        plate: the one that is subsampled; None for all rows.
-        enumeration: how its discrete latents are summed out; None where there are none.
-        held: arrays with which `constrain` runs the program; None unless bounds of supports move with z.
-    """
-
-    program: Callable
-    settings: dict[str, Any]
-    layout: Layout
-    all_layout: Layout
-    plate: SubsampledPlate | None
-    enumeration: Enumeration | None = None
-    held: dict[str, Any] | None = None
-
-    def run(
-        self,
-        datum: Datum,
-        value_of: Callable[[dict[str, Any]], Array],
-        choice: Choice | None = None,
-    ) -> Sites:
-        """The program on a datum, or on the rows `datum.index` of it.
-
-        Raises:
-            InputError: a minibatch without row numbers, or with another number of them.
-        """
-        plate, arrays, index = self.plate, datum.x, None
-        if plate is not None and plate.partial:
-            if datum.index is None or datum.index.shape != (plate.batch_size,):
-                raise InputError(
-                    f"{plate.batch_size} row numbers of plate '{plate.name}' in datum.index",
-                    "none" if datum.index is None else f"shape {datum.index.shape}",
-                    "all_rows() for the model of all rows",
-                    where=place(self.program),
-                )
-            arrays = plate.gathered(arrays, datum.index)
-            index = plate.row_numbers(datum.index)
-        arguments = whole(arrays, self.settings)
-        with reading(self.program):
-            return run(self.program, arguments, value_of, plate, index, choice)
-
-    def all_rows(self) -> "Reading":
-        """The reading of the same program with all rows at once."""
-        assert self.plate is not None
-        return replace(self.with_batch(self.plate.size), layout=self.all_layout)
-
-    def with_batch(self, size: int) -> "Reading":
-        """The reading with another number of rows in a batch, and the places of this one in z."""
-        assert self.plate is not None
-        return replace(self, plate=self.plate._replace(batch_size=size))
+__all__ = ["read"]
 
 
 def read(
@@ -115,8 +56,8 @@ def read(
         found = Reading(program, settings, layout, layout, plate)
         if plate.partial:
             found = _in_batches(found, arrays)
-    found = _with_bounds(_with_enumeration(found, sites, arrays), arrays)
-    return found, arrays
+    found = with_idle(with_enumeration(found, sites, arrays), sites, arrays)
+    return _with_bounds(found, arrays), arrays
 
 
 class _Traced(NamedTuple):
@@ -258,62 +199,6 @@ def _layout(sites: Sites, plate: str | None, where: str) -> Layout:
             if frame.name == plate:
                 axes[name] = len(site["fn"].batch_shape) + frame.dim
     return lay_out(tuple(latents), free_shapes, axes, where=where)
-
-
-def _with_enumeration(found: Reading, sites: Sites, arrays: dict[str, Any]) -> Reading:
-    """The reading with its discrete latents summed out.
-
-    Raises:
-        InputError: they cannot be; see `enumerated`.
-    """
-    finite = [site["finite"] for site in sites.values() if "finite" in site]
-    if not finite:
-        return found
-    where = place(found.program)
-    latents = {n: jnp.zeros(s["fn"].shape()) for n, s in sites.items() if is_latent(s)}
-    order = [n for n, s in sites.items() if s["type"] == "sample"]
-    named = [n for n, s in sites.items() if s["type"] == "deterministic"]
-
-    def outcomes(choice: Choice, arrays: dict[str, Any]) -> list[Any]:
-        arguments = whole(arrays, found.settings)
-        made = run(found.program, arguments, lambda m: latents[m["name"]], choice=choice)
-        bounds = [jax.tree.leaves(made[n]["fn"].support) for n in latents]
-        # One number for each, so that the flat results keep their places.
-        return [
-            *(log_prob(made[n]) for n in order),
-            *(sum((jnp.sum(leaf) for leaf in leaves), jnp.zeros(())) for leaves in bounds),
-            *(jnp.asarray(made[n]["value"]) for n in named),
-        ]
-
-    blank = {f.name: jnp.zeros(f.shape, jnp.int32) for f in finite}
-    jaxpr = jax.make_jaxpr(outcomes)(blank, arrays).jaxpr
-    rest = [False] * len(jax.tree.leaves(arrays))
-    depends: dict[str, tuple[str, ...]] = {}
-    moving: set[str] = set()
-    for f in finite:
-        _, touched = reached(jaxpr, [name == f.name for name in sorted(blank)] + rest)
-        places = iter(touched)
-        depends[f.name] = tuple(n for n in order if next(places))
-        bent = [n for n in latents if next(places)]
-        moving |= {n for n in named if next(places)}
-        if bent:
-            raise InputError(
-                f"supports that do not depend on discrete latents such as '{f.name}'",
-                f"site '{bent[0]}', whose support does",
-                "a latent on the unit interval, scaled to its bounds", where=where,
-            )  # fmt: skip
-    batched = None if found.plate is None or not found.plate.partial else found.plate.name
-    plates = {n: plates_of(s) for n, s in sites.items() if s["type"] == "sample"}
-    enumeration = enumerated(finite, depends.__getitem__, plates, sorted(moving), batched, where)
-    assert enumeration is not None
-
-    def log_probs(choice: Choice) -> dict[str, Array]:
-        arguments = whole(arrays, found.settings)
-        made = run(found.program, arguments, lambda m: latents[m["name"]], choice=choice)
-        return {n: factor(made[n]) * log_prob(made[n]) for n in enumeration.touched}
-
-    enumeration.check_rows(log_probs, where)
-    return replace(found, enumeration=enumeration)
 
 
 def _in_batches(found: Reading, arrays: dict[str, Any]) -> Reading:

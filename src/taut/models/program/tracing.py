@@ -10,10 +10,11 @@ from numpyro.handlers import seed, substitute, trace, uncondition
 from numpyro.primitives import Messenger
 
 from taut.errors import InputError, option
-from taut.models.program.discrete import Choice, choose, is_finite
+from taut.models.program.discrete import Cells, Choice, choose, is_finite
+from taut.models.program.masked_latents import kept
 from taut.models.program.subsampled_plate import SubsampledPlate
 
-__all__ = ["drawn", "factor", "is_latent", "is_summed", "log_prob", "plates_of", "run"]
+__all__ = ["cells", "drawn", "factor", "is_latent", "is_summed", "log_prob", "plates_of", "run"]
 
 
 def run(
@@ -23,6 +24,7 @@ def run(
     plate: SubsampledPlate | None = None,
     index: Int[Array, " B"] | None = None,
     choice: Choice | None = None,
+    idle: dict[str, Array] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """One run of a program.
 
@@ -33,6 +35,7 @@ def run(
         plate: the one that is subsampled; None for all rows.
         index: what that plate hands to the program, (B,).
         choice: values of the discrete latents by their numbers; the first ones where there is none.
+        idle: cells of masked latents that keep their own density.
 
     Returns:
         The sites by name, in order, as NumPyro describes them; `scale` holds N/B for single rows.
@@ -47,7 +50,7 @@ def run(
         validation_enabled(False),
         seed(rng_seed=0),
         trace() as sites,
-        _Given(value_of, plate, index, choice or {}),
+        _Given(value_of, plate, index, choice or {}, idle or {}),
     ):
         program(**arguments)
     return sites
@@ -90,6 +93,11 @@ def log_prob(site: dict[str, Any]) -> Array:
         return jnp.asarray(site["fn"].log_prob(site["value"]))
 
 
+def cells(site: dict[str, Any]) -> Cells:
+    """What a site adds to the log-joint."""
+    return Cells(log_prob(site), factor(site))
+
+
 def is_latent(site: dict[str, Any]) -> bool:
     """Whether a site is a latent that has a place in z."""
     return _is_hidden(site) and not is_finite(site["fn"])
@@ -118,10 +126,16 @@ class _Given(Messenger):
     """Gives each latent its value and the subsampled plate its rows."""
 
     def __init__(
-        self, value_of: Callable, plate: SubsampledPlate | None, index: Array | None, choice: Choice
+        self,
+        value_of: Callable,
+        plate: SubsampledPlate | None,
+        index: Array | None,
+        choice: Choice,
+        idle: dict[str, Array],
     ):
         super().__init__()
-        self.value_of, self.plate, self.index, self.choice = value_of, plate, index, choice
+        self.value_of, self.plate, self.index = value_of, plate, index
+        self.choice, self.idle = choice, idle
         self.rest = 1.0  # what a plate that sees B rows, not N, lacks of the factor N/B
 
     def process_message(self, msg: dict[str, Any]) -> None:
@@ -168,6 +182,8 @@ class _Given(Messenger):
         if copies := msg["kwargs"].get("sample_shape", ()):  # plates take it in by themselves
             msg["fn"] = msg["fn"].expand((*copies, *msg["fn"].batch_shape))
             msg["kwargs"]["sample_shape"] = ()
+        if msg["name"] in self.idle:
+            msg["fn"] = kept(msg["fn"], self.idle[msg["name"]])
         if msg.get("_control_flow_done"):
             raise InputError(
                 "latents outside of scan",

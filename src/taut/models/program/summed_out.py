@@ -1,0 +1,125 @@
+"""Reading discrete and masked latents: what depends on them, how they are summed out, what is idle."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from taut.errors import InputError
+from taut.models.program.arguments import whole
+from taut.models.program.dependence import reached
+from taut.models.program.discrete import Cells, Choice, Sites, enumerated
+from taut.models.program.failures import place
+from taut.models.program.masked_latents import Idle, idle_cells, is_masked
+from taut.models.program.reading import Reading
+from taut.models.program.supports import onto
+from taut.models.program.tracing import cells, is_latent, is_summed, log_prob, plates_of, run
+
+__all__ = ["with_enumeration", "with_idle"]
+
+
+def with_enumeration(found: Reading, sites: Sites, arrays: dict[str, Any]) -> Reading:
+    """The reading with its discrete latents summed out.
+
+    Raises:
+        InputError: they cannot be; see `enumerated`.
+    """
+    finite = [site["finite"] for site in sites.values() if "finite" in site]
+    if not finite:
+        return found
+    where = place(found.program)
+    latents = {n: jnp.zeros(s["fn"].shape()) for n, s in sites.items() if is_latent(s)}
+    order = [n for n, s in sites.items() if s["type"] == "sample"]
+    named = [n for n, s in sites.items() if s["type"] == "deterministic"]
+
+    def outcomes(choice: Choice, arrays: dict[str, Any]) -> list[Any]:
+        arguments = whole(arrays, found.settings)
+        made = run(found.program, arguments, lambda m: latents[m["name"]], choice=choice)
+        bounds = [jax.tree.leaves(made[n]["fn"].support) for n in latents]
+        # One number for each, so that the flat results keep their places.
+        return [
+            *(log_prob(made[n]) for n in order),
+            *(sum((jnp.sum(leaf) for leaf in leaves), jnp.zeros(())) for leaves in bounds),
+            *(jnp.asarray(made[n]["value"]) for n in named),
+        ]
+
+    blank = {f.name: jnp.zeros(f.shape, jnp.int32) for f in finite}
+    jaxpr = jax.make_jaxpr(outcomes)(blank, arrays).jaxpr
+    rest = [False] * len(jax.tree.leaves(arrays))
+    depends: dict[str, tuple[str, ...]] = {}
+    moving: set[str] = set()
+    for f in finite:
+        _, depend = reached(jaxpr, [name == f.name for name in sorted(blank)] + rest)
+        places = iter(depend)
+        depends[f.name] = tuple(n for n in order if next(places))
+        bent = [n for n in latents if next(places)]
+        moving |= {n for n in named if next(places)}
+        if bent:
+            raise InputError(
+                f"supports that do not depend on discrete latents such as '{f.name}'",
+                f"site '{bent[0]}', whose support does",
+                "a latent on the unit interval, scaled to its bounds", where=where,
+            )  # fmt: skip
+    batched = None if found.plate is None or not found.plate.partial else found.plate.name
+    plates = {n: plates_of(s) for n, s in sites.items() if s["type"] == "sample"}
+    enumeration = enumerated(finite, depends.__getitem__, plates, sorted(moving), batched, where)
+    assert enumeration is not None
+
+    at = jax.jit(lambda arrays: _values(found, sites, arrays, jax.random.key(0)))(arrays)
+
+    def touched(choice: Choice) -> dict[str, Cells]:
+        arguments = whole(arrays, found.settings)
+        made = run(found.program, arguments, lambda m: at[m["name"]], choice=choice)
+        return {name: cells(made[name]) for name in enumeration.touched}
+
+    enumeration.check_rows(touched, where)
+    enumeration.check_scales(jax.jit(touched)({}), plates, where)
+    return replace(found, enumeration=enumeration)
+
+
+def with_idle(found: Reading, sites: Sites, arrays: dict[str, Any]) -> Reading:
+    """The reading with the cells of its masked latents that keep their own density."""
+    masked = {name for name, site in sites.items() if _is_hidden(site) and is_masked(site["fn"])}
+    if not masked:
+        return found
+    arguments = whole(arrays, found.settings)
+
+    def made(values: dict[str, Array], choice: Choice) -> Sites:
+        return run(found.program, arguments, lambda m: values[m["name"]], choice=choice)
+
+    cells = idle_cells(
+        made,
+        lambda key: _values(found, sites, arrays, key),
+        masked,
+        found.enumeration,
+    )
+    return replace(found, idle={name: _idle(sites[name], c) for name, c in cells.items()})
+
+
+def _idle(site: dict[str, Any], cells: np.ndarray) -> Idle:
+    batch = len(site["fn"].batch_shape)
+    return Idle(cells, {frame.name: batch + frame.dim for frame in site["cond_indep_stack"]})
+
+
+def _is_hidden(site: dict[str, Any]) -> bool:
+    return is_latent(site) or is_summed(site)
+
+
+def _values(
+    found: Reading, sites: Sites, arrays: dict[str, Any], key: PRNGKeyArray
+) -> dict[str, Array]:
+    """Random values of the latents, each in its support."""
+    values: dict[str, Array] = {}
+
+    def value_of(msg: dict[str, Any]) -> Array:
+        name = msg["name"]
+        own = jax.random.fold_in(key, len(values))
+        free = 0.5 * jax.random.normal(own, sites[name]["free_shape"])
+        values[name] = onto(msg["fn"].support, name)(free)
+        return values[name]
+
+    run(found.program, whole(arrays, found.settings), value_of)
+    return values
