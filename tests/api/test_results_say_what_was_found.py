@@ -116,6 +116,7 @@ def test_the_facts_of_a_posterior_are_its_own(name, inferred):
 # ---- taut.fit --------------------------------------------------------------------------------------
 
 
+PARTS = tuple(np.split(np.random.default_rng(0).normal(size=(30, 2)), (15, 25)))
 BIASED = {"gradient differs from the bound's": "by a bias"}
 
 
@@ -136,9 +137,8 @@ def fitted() -> tuple[TrainingState, taut.Fit]:
         patch.setattr(door, "completed", lambda r: completed(r)._replace(why="of a reason"))
         patch.setattr(door, "departures", lambda *given: departures(*given) | BIASED)
         patch.setattr(door, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-        rows = np.random.default_rng(0).normal(size=(30, 2))
         fit = taut.fit(
-            (rows[:15], rows[15:25], rows[25:]), latent_dim=1, hidden=(2,), bound="elbo", beta=0.5,
+            PARTS, latent_dim=1, hidden=(2,), bound="elbo", beta=0.5,
             epochs=1, evidence_particles=12,
         )  # fmt: skip
     return found[0], fit
@@ -157,6 +157,8 @@ OF_FIT_FACTS: dict[str, Callable[[TrainingState, taut.Fit], Any]] = {
     "gradient_departure": lambda state, fit: "by a bias",
     "code_use": lambda state, fit: None,
     "em": lambda state, fit: None,
+    "checksum": lambda state, fit: taut.load_data(PARTS).checksum,
+    "ended": lambda state, fit: "level",
     "notes": lambda state, fit: (),
 }
 

@@ -218,3 +218,21 @@ def test_a_comparison_needs_two_fits():
         InputError, match=r"compare: expected two fits, got 3\. Try comparing them in pairs"
     ):
         tables.comparison_table(_file(), ("a", "b", "c"), {})
+
+
+def test_rows_that_move_a_mean_are_named_beside_the_mean_of_the_others():
+    values = np.concatenate([RNG.normal(-12, 1, size=99), [-1349.2]])
+    estimate = Estimate.from_rows(values, side="exact", index=np.arange(100) + 900)
+    console = _file()
+    tables.summary_table(
+        console, {"log-evidence": estimate, "other": ESTIMATES["held-out ELBO"]}, facts={}
+    )
+    (line,) = (x for x in _text(console).splitlines() if "row 999 (-1349.2)" in x)
+    others = Estimate.from_rows(values[:-1], side="exact")
+    assert line.strip() == f"log-evidence  row 999 (-1349.2); without: {others}"
+    differences = _file()
+    zero = Estimate.from_rows(np.zeros(100), side="exact", index=estimate.index)
+    tables.comparison_table(
+        differences, ("a", "b"), {"log-evidence": paired_difference(estimate, zero)}
+    )
+    assert "row 999 (-1349.2)" in _text(differences)

@@ -21,6 +21,7 @@ from taut.data import Data, RowSource, StreamedRows, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound
 from taut.evidence.measuring import measure
 from taut.fitted import Fit
+from taut.fitted.below_columns import below_columns_note
 from taut.fitted.facts import ChosenGradient, FitFacts, RowCounts
 from taut.guides import QuantizedPair
 from taut.inference import Problem, departures
@@ -37,6 +38,7 @@ from taut.training import (
     schedule,
     train,
 )
+from taut.training.ending import ending, judges
 from taut.training.resuming import begin, fingerprint
 
 __all__ = ["fit_amortized"]
@@ -116,10 +118,17 @@ def fit_amortized(
                 mark = fingerprint(data, recipe.to_dict())
                 save_checkpoint(run.checkpoints, state, fingerprint=mark)
 
+        def judged(moved: Any, rows: Datum) -> Estimate:
+            seen = inference.fitted_to(moved, rows, bound, gradient, unseen_key)
+            return expected_bound(
+                seen, rows, training.validation_bound or bound, key=validation_key
+            )
+
+        jury = judges(judged(pair, validation_rows))
+        jurors = jax.tree.map(lambda leaf: leaf[jury.positions], validation_rows)
+
         def validate(moved: Any) -> Estimate:
-            seen = inference.fitted_to(moved, validation_rows, bound, gradient, unseen_key)
-            judged = training.validation_bound or bound
-            return expected_bound(seen, validation_rows, judged, key=validation_key)
+            return judged(moved, jurors)
 
         started = time.perf_counter()
         try:
@@ -145,6 +154,10 @@ def fit_amortized(
 
     steps = int(state.step)
     particles = recipe.evidence.evidence_particles
+    ended = ending(
+        history, start=jury.start, num_steps=steps, planned=loop.num_steps,
+        best_step=int(state.best_step), epochs=_epochs(training, len(data.train)),
+    )  # fmt: skip
     differs = departures(inference, architecture, bound, gradient, steps)
     facts = FitFacts(
         rows=RowCounts(len(data.train), len(data.validation), len(data.test)),
@@ -161,7 +174,14 @@ def fit_amortized(
         gradient_departure=differs.get("gradient differs from the bound's", ""),
         code_use=code_use(pair, test_rows).facts if isinstance(pair, QuantizedPair) else None,
         checksum=data.checksum,
-        notes=(*data.notes, *resumed),
+        ended=ended.how,
+        notes=(
+            *data.notes,
+            *resumed,
+            *jury.notes,
+            *ended.notes,
+            *below_columns_note(estimates, architecture, ended=ended.how),
+        ),
     )
     result = Fit(
         pair=pair,
@@ -181,11 +201,9 @@ def fit_amortized(
 
 def _loop(training: TrainingOptions, num_rows: int, seed: int) -> Loop:
     """Length and events of the loop, where they are left open by the number of training rows."""
-    batch = min(_DEFAULT_BATCH, num_rows) if training.batch_size is None else training.batch_size
-    per_epoch = steps_per_epoch(num_rows, batch)
-    epochs = training.epochs or max(1, math.ceil(_DEFAULT_STEPS / per_epoch))
+    batch, per_epoch = _batches(training, num_rows)
     return Loop(
-        num_steps=epochs * per_epoch,
+        num_steps=_epochs(training, num_rows) * per_epoch,
         batch_size=batch,
         seed=seed,
         validate_every=training.validate_every
@@ -194,6 +212,17 @@ def _loop(training: TrainingOptions, num_rows: int, seed: int) -> Loop:
         plateau=Plateau() if training.learning_rate_schedule == "plateau" else None,
         checkpoint_every=training.checkpoint_every,
     )
+
+
+def _batches(training: TrainingOptions, num_rows: int) -> tuple[int, int]:
+    """Rows of a batch, and batches of an epoch."""
+    batch = min(_DEFAULT_BATCH, num_rows) if training.batch_size is None else training.batch_size
+    return batch, steps_per_epoch(num_rows, batch)
+
+
+def _epochs(training: TrainingOptions, num_rows: int) -> int:
+    _, per_epoch = _batches(training, num_rows)
+    return training.epochs or max(1, math.ceil(_DEFAULT_STEPS / per_epoch))
 
 
 def _numbers(rows: RowSource) -> np.ndarray:

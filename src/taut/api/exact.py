@@ -17,6 +17,7 @@ from taut.core.provenance import device, versions
 from taut.data import Data
 from taut.evidence.exact_columns import exact_columns
 from taut.fitted import Fit
+from taut.fitted.below_columns import below_columns_note
 from taut.fitted.facts import EMFacts, FitFacts, HeldApart, RowCounts, SelectionPoint
 from taut.guides import ExactPair
 from taut.inference import AbstractExact
@@ -119,7 +120,7 @@ def fit_exact(
             selection=tuple(map(_point, candidates)) if several else (),
         ),
         checksum=data.checksum,
-        notes=data.notes,
+        notes=(*data.notes, *below_columns_note(estimates, best.architecture)),
     )
     result = Fit(
         pair=ExactPair(best.model),

@@ -118,12 +118,13 @@ def compare(
 def _plain(evidence: Any) -> dict[str, Any]:
     import numpy as np
 
-    khat = evidence.khat[np.isfinite(evidence.khat)]
+    khat, ess = (rows[np.isfinite(rows)] for rows in (evidence.khat, evidence.ess))
     return {
         "log_evidence": evidence.log_evidence.to_dict(),
         "elbo": evidence.elbo.to_dict(),
+        "far_rows": {name: far.to_dict() for name, far in evidence.far_rows.items()},
         "num_particles": evidence.num_particles,
-        "ess": {"median": float(np.median(evidence.ess)), "least": float(np.min(evidence.ess))},
+        "ess": {"median": float(np.median(ess)), "least": float(np.min(ess))} if ess.size else None,
         "khat": {
             "threshold": evidence.khat_threshold,
             "share_above": evidence.share_unreliable,

@@ -11,6 +11,7 @@ from taut.core.discrete_proposals import (
     check_outcomes,
 )
 from taut.core.estimate import Estimate, Side, paired_difference
+from taut.core.far_rows import FarRows, far_rows, far_rows_of
 from taut.core.files import write_atomically, write_json
 from taut.core.keys import as_key, host_generator, host_seed, key_from
 from taut.core.layered_proposal import LayeredProposal
@@ -61,6 +62,7 @@ __all__ = [
     "Draws",
     "Enumerated",
     "Estimate",
+    "FarRows",
     "InputError",
     "LayeredProposal",
     "Pair",
@@ -76,6 +78,8 @@ __all__ = [
     "check_outcomes",
     "chosen",
     "equal_mass",
+    "far_rows",
+    "far_rows_of",
     "frozen",
     "host_generator",
     "host_seed",

@@ -15,12 +15,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from taut.core.far_positions import far_positions
 from taut.errors import InputError
 
-__all__ = ["Estimate", "Side", "paired_difference"]
+__all__ = ["ROW_FLAGS", "Estimate", "Side", "paired_difference"]
 
 Side = Literal["exact", "unbiased", "lower", "upper", "none"]
 _ROUNDING = 1e-6  # errors up to this size do not decide how many digits are printed
+# Flags that follow from the per-row values.
+ROW_FLAGS = frozenset({"moved by few rows", "not finite"})
 _SIDE_NAMES = {
     "exact": "exact",
     "unbiased": "unbiased",
@@ -43,7 +46,7 @@ class Estimate:
         count: number of rows that were averaged.
         unit: the unit, in words.
         flags: what a reader must know before using the number: `support not covered`, `subsampled`,
-            `unreliable`.
+            `unreliable`; `moved by few rows` (see `far_rows`), `not finite` for some row.
         values: the per-row values, (count,), or None.
         index: the rows' numbers in their data set, (count,), or None.
     """
@@ -99,13 +102,13 @@ class Estimate:
         else:
             data_error = math.nan
         return cls(
-            value=float(values.mean()),
+            value=_mean(values),
             side=side,
             mc_error=mc_error,
             data_error=data_error,
             count=count,
             unit=unit,
-            flags=frozenset(flags),
+            flags=frozenset(flags) | _row_flags(values),
             values=values,
             index=None if index is None else np.asarray(index).reshape(-1),
         )
@@ -213,20 +216,21 @@ def paired_difference(first: Estimate, second: Estimate) -> Estimate:
     side: Side = (
         "exact" if sides == {"exact"} else "unbiased" if sides <= {"exact", "unbiased"} else "none"
     )
-    difference = first.values - second.values
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which a flag tells
+        difference = first.values - second.values
     mc_error = math.hypot(first.mc_error, second.mc_error)
     data_error = math.nan
     if first.count > 1 and np.isfinite(difference).all():
         noise = 0.0 if math.isnan(mc_error) else mc_error**2
         data_error = math.sqrt(max(difference.var(ddof=1) / first.count - noise, 0.0))
     return Estimate(
-        value=float(difference.mean()),
+        value=_mean(difference),
         side=side,
         mc_error=mc_error,
         data_error=data_error,
         count=first.count,
         unit=first.unit,
-        flags=first.flags | second.flags,
+        flags=((first.flags | second.flags) - ROW_FLAGS) | _row_flags(difference),
         values=difference,
         index=first.index,
     )
@@ -240,6 +244,18 @@ def _decimals(value: float, *errors: float) -> int:
     if not finite:
         return 4
     return min(max(-math.floor(math.log10(min(finite))), 0), 6)
+
+
+def _row_flags(values: np.ndarray) -> frozenset[str]:
+    """What the rows' values say of their mean."""
+    if not np.isfinite(values).all():
+        return frozenset({"not finite"})
+    return frozenset({"moved by few rows"} if far_positions(values).size else ())
+
+
+def _mean(values: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which the flag tells
+        return float(values.mean())
 
 
 def _error(error: float, digits: int) -> str:

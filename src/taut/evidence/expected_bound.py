@@ -41,7 +41,8 @@ def expected_bound(
     values = np.concatenate([np.asarray(block, np.float64) for block in blocks])
     errors = math.nan
     if num_repeats > 1:
-        errors = values.std(axis=1, ddof=1) / math.sqrt(num_repeats)
+        with np.errstate(invalid="ignore"):  # infinite values have no error
+            errors = values.std(axis=1, ddof=1) / math.sqrt(num_repeats)
     return Estimate.from_rows(
         values.mean(axis=1), side=bound.side, mc_errors=errors, index=rows.index
     )

@@ -22,9 +22,11 @@ from taut.core import (
     AbstractPair,
     Datum,
     Estimate,
+    FarRows,
     InputError,
     Side,
     as_proposal,
+    far_rows_of,
     num_rows,
     option,
 )
@@ -66,6 +68,11 @@ class Evidence:
     def share_unreliable(self) -> float:
         """Share of the rows whose k-hat lies above the threshold."""
         return float(np.mean(self.khat > self.khat_threshold))
+
+    @property
+    def far_rows(self) -> dict[str, FarRows]:
+        """The rows that alone move a mean by more than its error, by the name of the mean."""
+        return far_rows_of({"elbo": self.elbo, "log_evidence": self.log_evidence})
 
     def worst_rows(self, count: int = 5) -> list[tuple[int, float]]:
         """The rows with the largest k-hat: their numbers in the data set and their k-hats."""

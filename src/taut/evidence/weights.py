@@ -65,7 +65,8 @@ def summarize(
     if log_mass is not None:
         return RowWeights(log_evidence, np.zeros(rows), 1 / share, np.full(rows, -math.inf))
     error = np.sqrt(np.maximum(share - 1 / count, 0.0) * count / (count - 1))
-    khat = _khat(log_w - log_w.max(axis=1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # a row without a finite weight has no tail
+        khat = _khat(log_w - log_w.max(axis=1, keepdims=True))
     # Weights that differ by rounding alone have no tail, whatever is fitted to the rounding; where the
     # tail underflows beside the few draws that carry the sum, it is heavier than any that is fitted.
     few = share * _tail_size(count) > 1
@@ -80,7 +81,8 @@ def mean_and_error(
     """Mean over draws and its Monte Carlo standard error; exact under exhaustive masses."""
     values = np.asarray(values, np.float64)
     if log_mass is None:
-        return values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(values.shape[1])
+        with np.errstate(invalid="ignore"):  # infinite values have no error
+            return values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(values.shape[1])
     massive = log_mass > -np.inf
     weighted = np.where(massive, np.exp(log_mass) * np.where(massive, values, 0.0), 0.0)
     return weighted.sum(axis=1), np.zeros(values.shape[0])

@@ -141,6 +141,8 @@ class FitFacts:
         code_use: of a vector-quantized model.
         em: of a model that EM fitted.
         checksum: of the data's rows, by which they are known again; empty where it was not kept.
+        ended: how training ended: `early`, `rising`, `level`, `not finite` or `unknown`, as
+            `taut.training.ending` has them; empty of EM and of older runs.
         notes: what a reader should know.
     """
 
@@ -161,6 +163,7 @@ class FitFacts:
     code_use: CodesInUse | None = None
     em: EMFacts | None = None
     checksum: str = ""
+    ended: str = ""
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

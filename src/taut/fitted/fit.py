@@ -19,11 +19,21 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, AbstractPair, Datum, Estimate, InputError, as_key
+from taut.core import (
+    AbstractModel,
+    AbstractPair,
+    Datum,
+    Estimate,
+    FarRows,
+    InputError,
+    as_key,
+    far_rows_of,
+)
 from taut.data import Schema
 from taut.evidence import EVIDENCE, Evidence, expected_bound
 from taut.evidence.measuring import importance_evidence
 from taut.fitted import coding
+from taut.fitted.below_columns import below_columns
 from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum
 from taut.inference import AbstractAmortized
@@ -66,6 +76,16 @@ class Fit:
     def guide(self) -> Any:
         """q(z | x), a callable from a datum to a proposal, bound to what the pair shares."""
         return self.pair.bind()[1]
+
+    @property
+    def far_rows(self) -> dict[str, FarRows]:
+        """The test rows that alone move a mean by more than its error, by the name of the estimate."""
+        return far_rows_of(self.estimates)
+
+    @property
+    def below_columns(self) -> Estimate | None:
+        """How far the model is below independent columns on the test rows; None where it is not."""
+        return below_columns(self.estimates)
 
     def bound(
         self, rows: Any, bound: AbstractBound, *, key: Any = 0, num_repeats: int = 16

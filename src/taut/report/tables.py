@@ -13,15 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from taut.core import Estimate, InputError
+from taut.core import Estimate, FarRows, InputError, far_rows_of
 from taut.evidence import Evidence
 from taut.report.numbers import cells, in_errors, percent
 from taut.report.rows import counted_rows
 
 __all__ = ["comparison_table", "evidence_table", "facts_table", "summary_table"]
 
-_FLAGS = ("subsampled", "support not covered", "unreliable")
+_FLAGS = ("moved by few rows", "not finite", "subsampled", "support not covered", "unreliable")
 _WIDEST_NAME = 28
+_LISTED = 3  # far rows that are named in a line
 _BETWEEN = 2  # letters between two columns
 
 
@@ -50,6 +51,7 @@ def summary_table(
             f"Means over {number} rows. {_pm(console)} draws: standard error over other draws of z; "
             f"{_pm(console)} rows: over other rows.",
         )
+    _print_far_rows(console, estimates)
     _print_facts(console, facts)
     _print_notes(console, notes)
 
@@ -81,6 +83,10 @@ def evidence_table(console: Console, importance: Evidence, naive: Evidence | Non
             "Unless exact, both are lower bounds in expectation: of two that can be trusted, the "
             "larger is the tighter.",
         )
+    bounds: dict[str, Estimate] = {}
+    for name, evidence in found.items():
+        bounds |= {f"log-evidence, {name}": evidence.log_evidence, f"ELBO, {name}": evidence.elbo}
+    _print_far_rows(console, bounds)
     for name, evidence in found.items():
         worst = [(row, k) for row, k in evidence.worst_rows() if np.isfinite(k)]
         if worst:
@@ -111,6 +117,7 @@ def comparison_table(
     headings = ["first - second", *_headings(console), "in errors", "unit", "side"]
     _print_facts(console, {"first": names[0], "second": names[1]})
     _print_table(console, headings, rows, words=(0, 5, 6))
+    _print_far_rows(console, differences)
     number = " or ".join(str(c) for c in sorted({d.count for d in differences.values()}))
     _print_line(
         console,
@@ -129,6 +136,7 @@ def facts_table(console: Console, title: str, facts: Mapping[str, str]) -> None:
 def _evidence_rows(console: Console, evidence: Evidence) -> list[tuple[str, str]]:
     log_evidence, elbo = cells(evidence.log_evidence), cells(evidence.elbo)
     draws, rows = (f"  {_pm(console)} {other}" for other in ("draws", "rows"))
+    ess = evidence.ess[np.isfinite(evidence.ess)]
     return [
         ("draws per row, K", f"{evidence.num_particles}"),
         ("log-evidence", log_evidence.value),
@@ -138,8 +146,8 @@ def _evidence_rows(console: Console, evidence: Evidence) -> list[tuple[str, str]
         ("ELBO of the same draws", elbo.value),
         (draws, elbo.draws),
         (rows, elbo.rows),
-        ("ESS, median of rows", f"{np.median(evidence.ess):.1f}"),
-        ("ESS, least of rows", f"{np.min(evidence.ess):.1f}"),
+        ("ESS, median of rows", f"{np.median(ess):.1f}" if ess.size else "unknown"),
+        ("ESS, least of rows", f"{np.min(ess):.1f}" if ess.size else "unknown"),
         ("k-hat threshold", f"{evidence.khat_threshold:.2f}"),
         ("rows with k-hat above it", _share_above(evidence)),
     ]
@@ -199,6 +207,28 @@ def _widths(columns: Sequence[Sequence[str]], words: Sequence[int], room: int | 
             break
         widths[max(spare, key=lambda i: spare[i])] -= 1
     return widths
+
+
+def _print_far_rows(console: Console, estimates: Mapping[str, Estimate]) -> None:
+    """The rows that move each mean, and the mean without them."""
+    lines = {f"  {name}": _without_far(far) for name, far in far_rows_of(estimates).items()}
+    if lines:
+        _print_line(
+            console,
+            "Rows that alone move a mean by more than its error, by their numbers in the data, from 0:",
+        )
+        _print_facts(console, lines)
+
+
+def _without_far(far: FarRows) -> str:
+    listed = ", ".join(
+        f"{row} ({value:.6g})" for row, value in zip(far.rows[:_LISTED], far.values, strict=False)
+    )
+    more = len(far.rows) - _LISTED
+    rows = f"{'row' if len(far.rows) == 1 else 'rows'} {listed}" + (
+        f" and {more} more" if more > 0 else ""
+    )
+    return f"{rows}; " + (f"without: {far.others}" if far.others else "no other row is finite")
 
 
 def _print_facts(console: Console, facts: Mapping[str, str]) -> None:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from taut.core import Estimate, InputError, option, write_atomically, write_json
+from taut.core import Estimate, InputError, far_rows_of, option, write_atomically, write_json
 from taut.runs.toml import read_toml, to_toml
 
 __all__ = ["RunFolder", "next_run"]
@@ -208,6 +208,7 @@ class RunFolder:
         write_atomically(self.path / "rows.safetensors", lambda file: file.write(save(arrays)))
         content = {
             "estimates": {name: estimate.to_dict() for name, estimate in estimates.items()},
+            "far_rows": {name: far.to_dict() for name, far in far_rows_of(estimates).items()},
             "facts": dict(facts),
         }
         write_json(self.path / "summary.json", content)

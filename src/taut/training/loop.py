@@ -129,7 +129,8 @@ def train(
         algorithm: what moves.
         rows: training rows, a batched datum or on disk.
         loop: length, batch size, events.
-        validate: from a pair to its bound on the validation rows; None keeps the last parameters.
+        validate: from a pair to its bound on the validation rows; None keeps the last parameters, and
+            so does a bound that never is finite.
         recorder: where metrics and progress go.
         state: where to go on from; None starts afresh.
 
@@ -179,9 +180,9 @@ def train(
                 state = _judged(state, algorithm, validation, loop.plateau)
             if recorder.steps:
                 recorder.steps(step - count, metrics, estimate)
-            if validate is None and step == loop.num_steps:
-                state = state._replace(best=_arrays(algorithm, state), best_step=state.step)
             last = step == loop.num_steps or _stopped(state, loop)
+            if last and not np.isfinite(state.best_value):  # the last parameters, never the first
+                state = state._replace(best=_arrays(algorithm, state), best_step=state.step)
             if recorder.checkpoint and (
                 last or interrupt.made or _due(step, loop.checkpoint_every, loop)
             ):
