@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from taut.errors import InputError, nearest
+from taut.models.program.wrappers import signature
 
 __all__ = ["check_names", "parted", "whole"]
 
@@ -40,7 +41,7 @@ def check_names(function: Callable, data: Mapping[str, Any], where: str) -> None
     Raises:
         InputError: a name that the function does not take; an argument without data.
     """
-    arguments = inspect.signature(function).parameters
+    arguments = signature(function).parameters
     named = {
         name for name, a in arguments.items() if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)
     }

@@ -11,14 +11,15 @@ import jax
 import numpyro
 
 from taut.errors import InputError, TautError
+from taut.models.program.wrappers import innermost
 
 __all__ = ["place", "reading"]
 
 
 def place(function: Callable) -> str:
     """'FILE.py:name' of a function."""
-    code = _code(function)
-    name = getattr(function, "__name__", type(function).__name__)
+    code, inner = _code(function), innermost(function)
+    name = getattr(inner, "__name__", type(inner).__name__)
     return name if code is None else f"{Path(code.co_filename).name}:{name}"
 
 
@@ -54,14 +55,8 @@ def reading(function: Callable) -> Iterator[None]:
 
 
 def _code(function: Any) -> Any:
-    while not hasattr(function, "__code__"):
-        inner = getattr(
-            function, "__wrapped__", getattr(function, "fn", getattr(function, "func", None))
-        )
-        if inner is None:
-            return None
-        function = inner
-    return function.__code__
+    inner = innermost(function)
+    return getattr(inner, "__code__", getattr(type(inner).__call__, "__code__", None))
 
 
 def _where(traceback: TracebackType | None, code: Any) -> tuple[int | None, tuple[str, int] | None]:

@@ -7,11 +7,15 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from numpyro.primitives import Messenger
+
 from taut.errors import InputError, nearest
+from taut.models.program.wrappers import innermost, layers
 
 __all__ = ["load_program", "read_data", "support_beside"]
 
@@ -21,39 +25,36 @@ _USUAL = ("model", "log_joint")
 def load_program(source: str) -> Callable:
     """The function that 'FILE.py' or 'FILE.py:name' means.
 
-    Without a name it is `model` or `log_joint` if the file has one of them, else its only function.
+    Without a name it is `model` or `log_joint` if the file has one of them, else the only function that
+    is made in it; a function in a handler, a partial or a decorator is one, too.
 
     Raises:
         InputError: no such file; a file that does not run; no such function; several without a name.
     """
     file, name = _parted(source)
     module = _executed(file)
-    functions = {
-        key: value
-        for key, value in vars(module).items()
-        if callable(value) and not key.startswith("_") and _is_from(module, value)
-    }
+    known = {n: v for n, v in vars(module).items() if callable(v) and not isinstance(v, type)}
+    made = [n for n, v in known.items() if not n.startswith("_") and _is_from(module, v)]
     if name is not None:
-        if name not in functions:
-            found = ", ".join(functions) or "no functions"
-            remedy = nearest(name, functions) if functions else f"defining '{name}'"
+        if name not in known:
+            found = ", ".join(made) or "no functions"
+            remedy = nearest(name, made) if made else f"defining '{name}'"
             raise InputError(f"a function '{name}'", found, remedy, where=str(file))
-        return functions[name]
-    usual = [functions[key] for key in _USUAL if key in functions]
-    chosen = usual if usual else list(functions.values())
+        return known[name]
+    chosen = [n for n in _USUAL if n in known] or made
     if len(chosen) != 1:
         raise InputError(
             "one function",
-            ", ".join(functions) or "none",
-            f"{file}:{next(iter(functions), 'model')}",
+            ", ".join(chosen) or "none",
+            f"{file}:{chosen[0]}" if chosen else "defining 'model'",
             where=str(file),
         )
-    return chosen[0]
+    return known[chosen[0]]
 
 
 def support_beside(function: Callable) -> Mapping[str, Any] | None:
     """The dictionary `support` in the function's file, for a log-joint; None where there is none."""
-    support = getattr(function, "__globals__", {}).get("support")
+    support = getattr(innermost(function), "__globals__", {}).get("support")
     return support if isinstance(support, Mapping) else None
 
 
@@ -114,6 +115,8 @@ def _executed(file: Path) -> ModuleType:
 
 
 def _is_from(module: ModuleType, value: Any) -> bool:
-    """Whether a function is the file's own; classes are not meant."""
-    home = getattr(value, "__module__", None)
-    return not isinstance(value, type) and home == module.__name__
+    """Whether a function, or what it wraps, is the file's own; wrappers of others' functions are."""
+    within = list(layers(value))
+    if isinstance(value, (partial, Messenger)):
+        return len(within) > 1
+    return any(getattr(one, "__module__", None) == module.__name__ for one in within)

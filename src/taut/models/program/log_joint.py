@@ -21,6 +21,7 @@ from taut.models.program.arguments import parted, whole
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout, lay_out
 from taut.models.program.supports import as_site, free_shape, onto
+from taut.models.program.wrappers import signature
 
 __all__ = ["LOG_JOINT", "LogJoint"]
 
@@ -137,7 +138,7 @@ def _by_name(function: Callable, support: Mapping[str, Any], data: Mapping[str, 
     Raises:
         InputError: it takes some parameters by name and lacks others, or lacks an entry of the data.
     """
-    arguments = inspect.signature(function).parameters
+    arguments = signature(function).parameters
     named = {n for n, a in arguments.items() if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)}
     if not named & set(support):
         return False

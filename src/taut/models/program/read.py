@@ -27,6 +27,7 @@ from taut.models.program.subsampled_plate import SubsampledPlate, subsampled_pla
 from taut.models.program.summed_out import with_enumeration, with_idle
 from taut.models.program.supports import Site, free_shape, onto
 from taut.models.program.tracing import is_latent, is_summed, log_prob, plates_of, run
+from taut.models.program.wrappers import signature, unjitted
 
 __all__ = ["read"]
 
@@ -39,7 +40,7 @@ def read(
     Raises:
         InputError: anything about the program or the data that cannot be used.
     """
-    where = place(program)
+    program, where = unjitted(program), place(program)
     check_names(program, data, where)
     arrays, settings = parted(data)
     traced = _traced(program, arrays, settings)
@@ -149,9 +150,7 @@ def _check(program: Callable, sites: Sites, data: Mapping[str, Any]) -> None:
 def _check_meant_as_latent(
     name: str, program: Callable, data: Mapping[str, Any], where: str
 ) -> None:
-    code = getattr(program, "__code__", None)
-    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
-    if name in arguments and data.get(name) is None:
+    if name in signature(program).parameters and data.get(name) is None:
         raise InputError(
             f"data for '{name}', which is an argument of the program",
             "none, which makes it a latent",

@@ -177,20 +177,20 @@ class _Given(Messenger):
     def _sample(self, msg: dict[str, Any]) -> None:
         if self.plate is not None and self.rest != 1.0 and self.plate.name in plates_of(msg):
             msg["scale"] = factor(msg) * self.rest
-        if not _is_hidden(msg):
-            return
-        if copies := msg["kwargs"].get("sample_shape", ()):  # plates take it in by themselves
-            msg["fn"] = msg["fn"].expand((*copies, *msg["fn"].batch_shape))
-            msg["kwargs"]["sample_shape"] = ()
-        if msg["name"] in self.idle:
-            msg["fn"] = kept(msg["fn"], self.idle[msg["name"]])
-        if msg.get("_control_flow_done"):
+        if _is_hidden(msg) and msg.get("_control_flow_done"):
             raise InputError(
                 "latents outside of scan",
                 f"'{msg['name']}' inside one",
                 "drawing it in a plate before a jax.lax.scan",
                 where=f"site '{msg['name']}'",
             )
-        if msg["value"] is None:
-            summed = is_finite(msg["fn"])
-            msg["value"] = choose(msg, self.choice) if summed else jnp.asarray(self.value_of(msg))
+        if msg["value"] is not None:
+            msg["is_observed"] = True  # by substitute or replay, too
+            return
+        if copies := msg["kwargs"].get("sample_shape", ()):  # plates take it in by themselves
+            msg["fn"] = msg["fn"].expand((*copies, *msg["fn"].batch_shape))
+            msg["kwargs"]["sample_shape"] = ()
+        if msg["name"] in self.idle:
+            msg["fn"] = kept(msg["fn"], self.idle[msg["name"]])
+        summed = is_finite(msg["fn"])
+        msg["value"] = choose(msg, self.choice) if summed else jnp.asarray(self.value_of(msg))
