@@ -190,7 +190,7 @@ def test_the_start_is_at_the_marginals_of_the_rows(schema):
     rows[:10, 1] = np.nan
     architecture = Discrete(latents="bernoulli:3,2")
     pair = architecture.init(schema, jax.random.key(0))
-    started = architecture.start(pair, Datum(jnp.asarray(rows), jnp.asarray(mask)))
+    started = architecture.start(pair, Datum(jnp.asarray(rows), jnp.asarray(mask)), schema=schema)
     share = np.array([rows[mask[:, d], d].mean() for d in range(4)])
     assert_allclose(started.guide.first.center, share, rtol=10 * EPS)
     assert_allclose(

@@ -32,7 +32,7 @@ def pair_of(line, schema, **choices):
     x = ROWS[schema.name]
     architecture.check(schema, x, where="rows")
     pair = architecture.init(schema, jax.random.key(0))
-    return architecture.start(pair, Datum(jnp.asarray(x, jnp.float32)))
+    return architecture.start(pair, Datum(jnp.asarray(x, jnp.float32)), schema=schema)
 
 
 @pytest.mark.parametrize(
@@ -231,8 +231,8 @@ def test_lines_that_do_not_fit_are_refused(line, schema, message):
         (lambda: Flow().check(TABLE, np.arange(6.0).reshape(2, 3), where="rows"),
          'whole numbers in every cell. Try layers="dequantize,spline-coupling:8"'),
         (lambda: Flow(layers="lu").start(
-            Flow(layers="lu").init(TABLE, jax.random.key(0)), Datum(np.ones((4, 3)))),
-         "the same number in all training rows of column 0"),
+            Flow(layers="lu").init(TABLE, jax.random.key(0)), Datum(np.ones((4, 3))), schema=TABLE),
+         "the same number in all training rows of columns 0, 1, 2, counted from 0"),
         (lambda: taut.fit(np.ones((9, 2)), model="vae", layers="lu"), '`layers` with model="flow"'),
         (lambda: taut.fit(np.ones((9, 2)), model="flwo"), "got 'flwo'. Try 'flow'"),
         (lambda: pair_of("lu", TABLE).bind()[1](Datum(np.ones(3), np.ones(3, bool))),

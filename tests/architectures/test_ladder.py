@@ -210,13 +210,13 @@ def test_fit_encode_sample_and_load(tmp_path):
 def test_a_start_knows_the_columns_and_next_to_nothing_of_the_layers_above(float64):
     binary = Schema(name="bits", kind="table", shape=(3,), support="binary")
     rows = Datum(x=np.array([[0.0, 1, 1], [0, 0, 1], [0, 1, 1], [0, 1, 1]]))
-    pair = SMALL.start(SMALL.init(binary, jax.random.key(0)), rows)
+    pair = SMALL.start(SMALL.init(binary, jax.random.key(0)), rows, schema=binary)
     odds = np.log([0.001 / 0.999, 3, 999])
     np.testing.assert_allclose(pair.decoder.layers[-1].bias, odds, rtol=1e-9)
     locs = jax.vmap(lambda z: pair.path.given(0, z).loc)(jnp.linspace(-2, 2, 5)[:, None])
     assert np.max(np.abs(locs)) < 0.2
     real = SMALL.init(SCHEMA, jax.random.key(0))
-    assert SMALL.start(real, Datum(x=np.ones((4, 3)))) is real
+    assert SMALL.start(real, Datum(x=np.ones((4, 3))), schema=SCHEMA) is real
 
 
 def test_levels_and_widths_must_match():

@@ -26,6 +26,13 @@ def _table(folder: Path) -> str:
     return str(folder / "a.csv")
 
 
+def _european(folder: Path) -> str:
+    """Thousands with points between them, which look like fractions."""
+    lines = [f"{1 + i}.234\t{i}" for i in range(60)]
+    (folder / "a.csv").write_text("\n".join(["a\tb", *lines]))
+    return str(folder / "a.csv")
+
+
 def _array(rows: np.ndarray) -> Callable[[Path], str]:
     def write(folder: Path) -> str:
         np.save(folder / "a.npy", rows)
@@ -52,6 +59,13 @@ SEEN: dict[str, tuple[Callable[[Path], str], dict[str, Any], Any, Callable[[Data
     "label": (_table, {"drop": ("b",)}, "kind", lambda d: d.train[:].label is not None),
     "drop": (_table, {"label": "kind"}, ("b",), lambda d: d.schema.columns),
     "missing": (_unfinished, {}, "drop-rows", lambda d: any("dropped 1" in n for n in d.notes)),
+    "missing_codes": (
+        _array(np.where(REAL[7, 1] == REAL, -999.0, REAL)),
+        {"missing": "drop-rows"},
+        (-999.0,),
+        lambda d: any("dropped 1" in n for n in d.notes),
+    ),
+    "decimal": (_european, {}, ",", lambda d: d.train[:].x.max() > 1000),
     "binarize": (_array(GREY), {}, "threshold", lambda d: len(np.unique(d.test.x))),
     "standardize": (_array(REAL), {}, False, lambda d: d.schema.shift),
     "support": (_array(GREY), {}, "real", lambda d: d.schema.support),

@@ -37,14 +37,16 @@ def test_constant_columns_keep_scale_one_and_are_named():
     data = load_data(table)
     assert data.schema.scale[:7] == (1.0,) * 7
     assert data.schema.shift[:7] == (float(np.float32(0.1)),) * 7
-    assert data.notes == ("constant over the training rows: columns 0, 1, 2, 3, 4 and 2 more",)
+    assert data.notes == (
+        "constant over the training rows: columns 0, 1, 2, 3, 4 and 2 more, counted from 0",
+    )
 
 
 def test_constant_named_column():
     import polars as pl
 
     data = load_data(pl.DataFrame({"flat": [2.5] * 50, "a": RNG.normal(size=50)}))
-    assert data.notes == ("constant over the training rows: columns 'flat'",)
+    assert data.notes == ("constant over the training rows: column 'flat'",)
 
 
 @pytest.mark.parametrize(

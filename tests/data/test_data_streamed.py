@@ -115,7 +115,9 @@ def test_shift_and_scale_are_those_of_the_training_rows(tmp_path, monkeypatch, s
     if len(shape) == 1:
         mean, deviation = rows.mean(axis=0), rows.std(axis=0)
         mean[1], deviation[1] = 7.25, 1.0
-        assert any("constant over the training rows: columns 1" in n for n in data.notes)
+        assert any(
+            "constant over the training rows: column 1, counted from 0" in n for n in data.notes
+        )
     else:
         mean, deviation = [rows.mean()], [rows.std()]
     np.testing.assert_allclose(data.schema.shift, mean, rtol=1e-12)

@@ -221,7 +221,33 @@ class TestMatlab:
     def test_cells_and_text_are_passed_over(self, tmp_path):
         names = np.array(["a", "bb"], dtype=object)
         scipy.io.savemat(tmp_path / "a.mat", {"names": names, "title": "t", "x": TABLE})
-        np.testing.assert_array_equal(only(tmp_path / "a.mat").values, TABLE)
+        rows = only(tmp_path / "a.mat")
+        np.testing.assert_array_equal(rows.values, TABLE)
+        told = [note.split("a.mat: ")[1] for note in rows.notes]
+        assert told == ["left out 'names', a cell array", "left out 'title', text"]
+
+    def test_a_single_number_is_not_taken_for_the_data(self, tmp_path, refusal):
+        cells = np.empty(2, dtype=object)
+        cells[:] = [TABLE, TABLE]
+        scipy.io.savemat(tmp_path / "a.mat", {"data": cells, "rate": 44100.0})
+        assert refusal(only, tmp_path / "a.mat") == (
+            "a.mat: expected an array of numbers, got a cell array, 'data'. "
+            "Try cell2mat in MATLAB, saved beside it."
+        )
+        assert "got a cell array, 'data'" in refusal(only, f"{tmp_path / 'a.mat'}:data")
+        scipy.io.savemat(tmp_path / "b.mat", {"x": TABLE, "rate": 44100.0, "n": 3})
+        rows = only(tmp_path / "b.mat")
+        np.testing.assert_array_equal(rows.values, TABLE)
+        assert [n.split(": ")[1] for n in rows.notes] == [
+            "left out 'rate', a single number", "left out 'n', a single number",
+        ]  # fmt: skip
+        scipy.io.savemat(tmp_path / "c.mat", {"s": {"x": TABLE}})
+        assert "got a structure, 's'" in refusal(only, tmp_path / "c.mat")
+
+    def test_sparse(self, tmp_path):
+        counts = np.random.default_rng(1).poisson(0.3, size=(40, 7)).astype(float)
+        scipy.io.savemat(tmp_path / "a.mat", {"x": scipy.sparse.csc_array(counts)})
+        np.testing.assert_array_equal(only(tmp_path / "a.mat").values, counts)
 
     def test_complex_array(self, tmp_path, refusal):
         scipy.io.savemat(tmp_path / "a.mat", {"x": TABLE + 1j})
@@ -234,8 +260,14 @@ class TestMatlab:
         (tmp_path / "a.mat").write_bytes(header + b"\x89HDF\r\n\x1a\n" * 40)
         assert refusal(only, tmp_path / "a.mat") == (
             "a.mat: expected a MATLAB file of version 5 to 7, got version 7.3, which is HDF5. "
-            "Try save(file, '-v7') in MATLAB."
+            "Try save(file, '-v7') in MATLAB, or h5py and np.save in Python."
         )
+
+    @pytest.mark.parametrize("start", [0, 512])
+    def test_hdf5_with_and_without_a_header(self, tmp_path, refusal, start):
+        content = b"MATLAB 7.3 MAT-file".ljust(start)[:start] + b"\x89HDF\r\n\x1a\n" + bytes(2000)
+        (tmp_path / "a.mat").write_bytes(content)
+        assert "got version 7.3, which is HDF5." in refusal(only, tmp_path / "a.mat")
 
     def test_other_content(self, tmp_path, refusal):
         (tmp_path / "a.mat").write_bytes(bytes(range(256)) * 4)

@@ -156,7 +156,7 @@ def test_columns_of_a_schema_by_position_without_a_header(read):
             "got none in 'b', 'c c'. Try drop=(\"b\", \"c c\").",
         ),
         (
-            "a;b\n1,5;2\n3;4\n",
+            "a;b\n1,5;2\n3;4.5\n",
             {},
             "t.csv, line 2, column 'a': expected a number, got '1,5'. "
             'Try mending the cell, or drop=("a",).',
@@ -173,7 +173,7 @@ def test_columns_of_a_schema_by_position_without_a_header(read):
             "t.csv: expected columns with different names, got 'a' twice. Try renaming one.",
         ),
         (
-            ",a\n0,2\n1,3\n",
+            ",a\n0,2\n5,3\n",
             {},
             "t.csv, line 1: expected a name for every column, got none for column 1. "
             'Try naming it, or drop=("column_1",) if it numbers the rows.',
@@ -230,3 +230,100 @@ def test_unnamed_column_can_be_dropped(read):
     assert rows.columns == ("a", "b")
     rows = read(",a,b\n0,2,3\n1,4,5\n", keep=("a", "b"), rows_only=True)
     np.testing.assert_array_equal(rows.values, [[2, 3], [4, 5]])
+
+
+@pytest.mark.parametrize("names", ["x;y;z", "x\ty\tz", "x y z"])
+@pytest.mark.parametrize("thousands", ["", "."])
+def test_decimal_commas_and_points_between_thousands(read, names, thousands):
+    """As Python's own formatting writes them."""
+    separator = names[1]
+    numbers = np.array([[1234.5, -0.25, 7], [1234567.75, 12, 950], [3.125, 1000, 1e6]])
+
+    def written(value):
+        text = f"{value:,}" if thousands else f"{value!r}"
+        return text.replace(",", "_").replace(".", ",").replace("_", thousands)
+
+    lines = [separator.join(written(float(v)) for v in row) for row in numbers]
+    rows = read("\n".join([names, *lines]), "t.txt")
+    np.testing.assert_array_equal(rows.values, numbers)
+    assert rows.notes == (f"'{written(1234.5)}' and the like are read as 1234.5",)
+
+
+def test_commas_between_thousands(read):
+    rows = read('a,b\n"1,234.5",2\n"1,234",3\n')
+    np.testing.assert_array_equal(rows.values, [[1234.5, 2], [1234, 3]])
+    assert rows.notes == ("'1,234.5' and the like are read as 1234.5",)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("a;b\n1.234;1\n2.345;950\n", 2), ('a,b\n1,2\n3,"1,234"\n', 3), ("a\tb\n5\t1,234\n", 2)],
+)
+def test_numbers_a_thousand_times_apart_are_never_read_by_guess(read, refusal, text, line):
+    assert f"line {line}, column" in (told := refusal(read, text))
+    assert 'which may be a fraction or thousands. Try decimal="." or decimal=",".' in told
+    by_point, by_comma = (read(text, decimal=mark).values for mark in ".,")
+    apart = np.abs(np.log10(by_comma / by_point)).round(9)
+    assert set(apart.ravel()) == {0, 3}
+
+
+def test_one_cell_of_the_file_decides(read):
+    np.testing.assert_array_equal(read("a;b\n1.234;7,5\n").values, [[1234, 7.5]])
+    np.testing.assert_array_equal(read("a;b\n1.234;7.5\n").values, [[1.234, 7.5]])
+    np.testing.assert_array_equal(read("a;b\n1.234;1.234.567\n").values, [[1234, 1234567]])
+    np.testing.assert_array_equal(read("a;b\n1.234;0.500\n").values, [[1.234, 0.5]])
+    np.testing.assert_array_equal(
+        read("a;b;c\n1.234;7,5;x\n", drop=("b", "c"), decimal=",").values, [[1234]]
+    )
+
+
+def test_a_wish_that_the_numbers_contradict_is_refused(read, refusal):
+    assert "expected numbers whose decimal mark is ',', got '1.5'" in refusal(
+        read, "a;b\n1,5;1.5\n", decimal=","
+    )
+
+
+@pytest.mark.parametrize("names", ["a,b", None])
+def test_lines_of_number_signs_above_the_table(read, names):
+    head = "# written on Monday, by hand\n#\n\n"
+    rows = read(head + (f"{names}\n" if names else "") + "1,2\n3,4\n")
+    np.testing.assert_array_equal(rows.values, [[1, 2], [3, 4]])
+    assert rows.columns == (("a", "b") if names else ("column_1", "column_2"))
+    assert rows.notes[0] == "2 lines of # above the table left out"
+    np.testing.assert_array_equal(rows.lines, np.array([4, 5]) + (names is not None))
+
+
+def test_names_behind_a_number_sign(tmp_path, read):
+    np.savetxt(tmp_path / "n.txt", VALUES, delimiter=",", header="made by hand\na,b,c,d")
+    rows = read((tmp_path / "n.txt").read_bytes())
+    np.testing.assert_array_equal(rows.values, np.loadtxt(tmp_path / "n.txt", delimiter=","))
+    assert rows.columns == tuple("abcd")
+    assert rows.notes == ("1 line of # above the table left out",)
+    np.savetxt(tmp_path / "n.txt", VALUES, header="a b c d")
+    assert read((tmp_path / "n.txt").read_bytes()).columns == tuple("abcd")
+
+
+LEFT_OUT = "the first column, which has no name and tells the rows apart, is left out"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"","a","b"\n"1",2,3\n"2",4,5\n',  # R's write.csv
+        ",a,b\n0,2,3\n1,4,5\n",  # pandas
+        '"a" "b"\n"Mazda RX4" 2 3\n"Fiat" 4 5\n',  # R's write.table
+        "a,b\nMazda,2,3\nFiat,4,5\n",
+        "a;b\nMazda;2;3\nFiat;4;5\n",
+    ],
+)
+def test_row_names_are_left_out(read, text):
+    rows = read(text)
+    np.testing.assert_array_equal(rows.values, [[2, 3], [4, 5]])
+    assert rows.columns == ("a", "b")
+    assert rows.notes == (LEFT_OUT,)
+    assert read(text, keep=("b",), rows_only=True).columns == ("b",)
+
+
+def test_separators_at_line_ends_are_no_row_names(read, refusal):
+    for text in ("a,b\n1,2,\n2,5,\n", 'a,b\n1,"2",\n2,5,\n'):
+        assert "expected 2 columns, as in line 1, got 3" in refusal(read, text)

@@ -87,7 +87,9 @@ def fit_amortized(
         )
         pair = architecture.init(data.schema, init_key)
         pair = architecture.start(
-            pair, _some(train_rows, storage) if isinstance(train_rows, StreamedRows) else train_rows
+            pair,
+            _some(train_rows, storage) if isinstance(train_rows, StreamedRows) else train_rows,
+            schema=data.schema,
         )
         pair = inference.pair(pair, jnp.asarray(_numbers(data.train)), pair_key)
         if gradient is not None:

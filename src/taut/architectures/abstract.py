@@ -41,12 +41,13 @@ class AbstractArchitecture(Choice):
             InputError: the parts do not fit each other or the data.
         """
 
-    def start(self, pair: AbstractPair, rows: Datum) -> AbstractPair:
+    def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
         """The pair with what the training rows decide before the first step; unchanged by default.
 
         Arguments:
             pair: from `init`.
             rows: training rows or a sample of them, batched.
+            schema: what they are.
         """
         return pair
 

@@ -41,7 +41,7 @@ class AbstractCentred(AbstractAutoencoder):
     def constants(self, pair: AbstractPair) -> tuple[Any, Any]:
         """Where a pair keeps the encoder's centre and the decoder's offset."""
 
-    def start(self, pair: AbstractPair, rows: Datum) -> AbstractPair:
+    def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
         """The pair with the constants that its networks take from the training rows."""
         _, guide = pair.bind()
         reader = getattr(guide, "first", guide)

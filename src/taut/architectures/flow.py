@@ -122,7 +122,7 @@ class Flow(AbstractArchitecture):
             chain = make_chain(self.layers, _rows(schema), options, key=layers_key)
         return ChainPair(chain, make_prior(self.prior, chain.z_shape[0], key=prior_key))
 
-    def start(self, pair: AbstractPair, rows: Datum) -> AbstractPair:
+    def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
         """Refuse columns that a density has no bound on, and start layers at the rows.
 
         Raises:
@@ -134,11 +134,12 @@ class Flow(AbstractArchitecture):
             x = np.asarray(rows.x)
             constant = np.flatnonzero((x == x[:1]).all(axis=0).ravel())
             if constant.size:
+                found = constant.tolist()
                 raise InputError(
                     "columns that vary, since a density has no upper bound on a constant",
-                    f"the same number in all training rows of column {constant[0]}, counted from 0",
-                    f"leaving that column out ({option('drop')}), or {option('model', 'vae')}",
-                    where="layers",
+                    f"the same number in all training rows of {schema.named(found)}",
+                    f"leaving {'them' if len(found) > 1 else 'it'} out ({schema.dropped(found)}), or "
+                    f"{option('model', 'vae')}", where="layers",
                 )  # fmt: skip
         batch = jnp.asarray(rows.x[:_START_ROWS])
         chain = started(pair.chain, batch, key=jax.random.key(0))

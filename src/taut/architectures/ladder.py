@@ -101,7 +101,7 @@ class Ladder(AbstractNetworked):
             log_counts=schema.support == "count",
         )
 
-    def start(self, pair: AbstractPair, rows: Datum) -> AbstractPair:
+    def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
         """The pair with the outputs of Bernoulli cells at the log-odds of the training rows."""
         if not isinstance(pair, LadderPair) or not isinstance(pair.likelihood, Bernoulli):
             return pair

@@ -55,7 +55,10 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
                 "--split with the run's own data", f"--data {data}", "leaving out --split",
                 where="split",
             )  # fmt: skip
-        rows = load_rows(data, fitted.schema, missing=options.missing)
+        rows = load_rows(
+            data, fitted.schema, missing=options.missing, missing_codes=options.missing_codes,
+            decimal=options.decimal,
+        )  # fmt: skip
         if not known or checksum_of([rows]) != known:
             return rows
         print(

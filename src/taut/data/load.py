@@ -20,6 +20,7 @@ from taut.data.dataset import Data, Dataset
 from taut.data.labels import class_names, label_values
 from taut.data.load_streamed import load_streamed, refuse_too_large, stays_on_disk
 from taut.data.missing import Missing, check_missing, without_missing
+from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions
 from taut.data.schema import Kind, Schema
 from taut.data.sources import RawRows, Request, read_source, source_name
@@ -43,6 +44,8 @@ def load_data(
     label: str | None = None,
     drop: Sequence[str] = (),
     missing: str = "refuse",
+    missing_codes: Sequence[float | int] | float | int = (),
+    decimal: str = "auto",
     binarize: str = "none",
     standardize: bool = True,
     support: str | None = None,
@@ -64,6 +67,8 @@ def load_data(
         label: the column that is the label, or the other array of a `.npz` or `.mat` file.
         drop: columns that are not data.
         missing: `refuse` NaN, infinite and empty cells, or `drop-rows` that have some.
+        missing_codes: numbers that stand for a missing cell, such as -999.
+        decimal: decimal mark of numbers in text files, `.` or `,`; `auto` for what they show.
         binarize: `none`, `static`, `dynamic`, `threshold`; see `taut.data.binarize`.
         standardize: learn shift and scale of real values on the training rows.
         support: read the values as `binary`, `grey`, `unit`, `count` or `real` instead of what they
@@ -85,6 +90,8 @@ def load_data(
         "label": label,
         "drop": (drop,) if isinstance(drop, str) else tuple(drop),
         "missing": missing,
+        "missing_codes": tuple(float(code) for code in np.atleast_1d(missing_codes)),
+        "decimal": decimal,
         "binarize": binarize,
         "standardize": standardize,
         "support": support,
@@ -102,7 +109,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
     Raises:
         InputError: as `load_data`.
     """
-    request = Request(label=options.label, drop=options.drop)
+    request = Request(label=options.label, drop=options.drop, decimal=options.decimal)
     on_disk = stays_on_disk(source, request, options.stream, options.dtype)
     options = replace(options, stream="yes" if on_disk else "no")
     if on_disk:
@@ -113,7 +120,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
     offsets = np.cumsum([0, *(len(part) for part in parts)])
     notes = [note for part in parts for note in part.notes]
     for i, part in enumerate(parts):
-        parts[i], dropped = without_missing(part, options.missing)
+        parts[i], dropped = without_missing(part, options.missing, options.missing_codes)
         notes += dropped
     plan = _plan([len(part) for part in parts], options.split, seed, parts[0].where)
 
@@ -151,6 +158,8 @@ def loaded(source: Any, options: DataOptions) -> Data:
     if options.standardize and schema.support == "real":
         shift, scale = shift_and_scale(moments_of(train.x, schema))
         schema = replace(schema, shift=shift, scale=scale)
+    if kind == "table":
+        notes += suspected_codes(np.concatenate([rows.x for rows, _ in wholes]), schema)
     notes += constant_note(train.x.min(axis=0) != train.x.max(axis=0), schema)
     return Data(
         train=replace(train, schema=schema),
@@ -162,7 +171,15 @@ def loaded(source: Any, options: DataOptions) -> Data:
     )
 
 
-def load_rows(source: Any, schema: Schema, *, missing: str = "refuse", seed: int = 0) -> Dataset:
+def load_rows(
+    source: Any,
+    schema: Schema,
+    *,
+    missing: str = "refuse",
+    missing_codes: Sequence[float | int] | float | int = (),
+    decimal: str = "auto",
+    seed: int = 0,
+) -> Dataset:
     """All rows of a source, in the form of an existing schema.
 
     Columns are found by name, in any order; others are left out, and a label is taken where it is
@@ -172,7 +189,7 @@ def load_rows(source: Any, schema: Schema, *, missing: str = "refuse", seed: int
     Arguments:
         source: as in `load_data`; all parts of a source that is split already.
         schema: the form of the rows.
-        missing: `refuse` or `drop-rows`.
+        missing, missing_codes, decimal: as in `load_data`.
         seed: of the draws of a binarization.
 
     Raises:
@@ -181,12 +198,14 @@ def load_rows(source: Any, schema: Schema, *, missing: str = "refuse", seed: int
     """
     check_missing(missing)
     check_seed(seed)
-    request = Request(label=schema.label_name, keep=schema.columns, rows_only=True)
+    request = Request(label=schema.label_name, keep=schema.columns, rows_only=True, decimal=decimal)
     refuse_too_large(source, request, schema.dtype)
     sets: list[Dataset] = []
     offset = 0
     for i, part in enumerate(read_source(source, request)):
-        rows, _ = without_missing(as_schema(part, schema), cast(Missing, missing))
+        rows, _ = without_missing(
+            as_schema(part, schema), cast(Missing, missing), np.atleast_1d(missing_codes).tolist()
+        )
         x = model_values(rows, schema)
         sets.append(
             Dataset(

@@ -20,6 +20,7 @@ from jaxtyping import Int64
 from taut.data.binarize import binarized
 from taut.data.conform import check_unfolds
 from taut.data.dataset import Data, Dataset
+from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions, Streaming
 from taut.data.schema import Kind, Schema
 from taut.data.sources import RowFile, decode_parquet, open_npy, parquet_form, source_name
@@ -86,7 +87,14 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         check_unfolds(file.shape, image_shape, source)
         file, columns = file.shaped(image_shape), None
     drawn = _held_out(file, options.split, seed, dtype)
-    found = survey(file, np.sort(np.concatenate(drawn)), options.missing, dtype, columns=columns)
+    found = survey(
+        file,
+        np.sort(np.concatenate(drawn)),
+        options.missing,
+        dtype,
+        columns=columns,
+        codes=options.missing_codes,
+    )
     kind: Kind = "table" if len(file.shape) == 1 else "image"
     intensities = options.binarize != "none"
     inferred = support_of(found.facts, kind, source, wish=options.support, intensities=intensities)
@@ -132,6 +140,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         f"{len(test)} test rows, drawn one by one, are kept in memory",
         *found.notes,
         *inferred.notes,
+        *suspected_codes(np.concatenate([validation.x, test.x]), schema),
         *constant_note(found.moments.varies, schema),
     )
     return Data(train, validation, test, schema, tuple(dict.fromkeys(notes)), options)

@@ -1,10 +1,12 @@
 """Missing cells: NaN and infinite values, and labels that are empty. Refused, or their rows dropped."""
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from taut.data.missing_codes import coded
 from taut.data.sources.raw_rows import RawRows
 from taut.errors import InputError, nearest, option
 
@@ -32,11 +34,15 @@ class Tally:
         num_rows: rows seen.
         num_cells: missing cells among them.
         bad: numbers of the rows that have some.
+
+    Arguments:
+        where: the source, for messages.
+        codes: numbers that stand for a missing cell.
     """
 
-    def __init__(self, where: str):
+    def __init__(self, where: str, codes: Sequence[float] = ()):
         self.num_rows, self.num_cells = 0, 0
-        self._where = where
+        self._where, self._codes = where, tuple(codes)
         self._bad: list[np.ndarray] = []
         self._places: list[str] = []
 
@@ -44,9 +50,9 @@ class Tally:
         """Count those of some rows; True for the rows that have one."""
         self.num_rows += len(rows)
         label_kind = "i" if rows.labels is None else rows.labels.dtype.kind
-        if rows.values.dtype.kind != "f" and label_kind not in "fU":
+        if rows.values.dtype.kind != "f" and label_kind not in "fU" and not self._codes:
             return np.zeros(len(rows), bool)  # whole numbers have no word for a missing one
-        absent = _absent(rows)
+        absent = _absent(rows, self._codes)
         bad_rows = np.asarray(absent.any(axis=1))
         if bad_rows.any():
             self.num_cells += int(absent.sum())
@@ -89,27 +95,32 @@ class Tally:
         )
 
 
-def without_missing(rows: RawRows, missing: Missing) -> tuple[RawRows, tuple[str, ...]]:
-    """Rows with every cell present, and a note of how many were dropped.
+def without_missing(
+    rows: RawRows, missing: Missing, codes: Sequence[float] = ()
+) -> tuple[RawRows, tuple[str, ...]]:
+    """Rows with every cell present, and a note of how many were dropped; `codes` stand for missing ones.
 
     Raises:
         InputError: missing cells that are to be refused, with their number and first places; no
             row left.
     """
-    tally = Tally(rows.where)
+    tally = Tally(rows.where, codes)
     bad_rows = tally.add(rows)
     note = tally.settle(missing)
     return (rows.select(np.flatnonzero(~bad_rows)) if note else rows), note
 
 
-def _absent(rows: RawRows) -> Bool[np.ndarray, "N D"]:
+def _absent(rows: RawRows, codes: Sequence[float]) -> Bool[np.ndarray, "N D"]:
     """True at missing cells, (N, cells + 1), the last for the label."""
     labels = np.zeros(len(rows), dtype=bool)
     if rows.labels is not None and rows.labels.dtype.kind == "f":
         labels = ~np.isfinite(rows.labels)
     elif rows.labels is not None and rows.labels.dtype.kind == "U":
         labels = rows.labels == ""
-    cells = ~np.isfinite(rows.values.reshape(len(rows), -1))
+    values = rows.values.reshape(len(rows), -1)
+    cells = ~np.isfinite(values)
+    if (found := coded(values, codes)) is not None:
+        cells |= found
     return np.concatenate([cells, labels[:, None]], axis=1)
 
 

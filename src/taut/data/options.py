@@ -18,10 +18,11 @@ from taut.errors import InputError, nearest, option
 if TYPE_CHECKING:
     from taut.data.dataset import Data
 
-__all__ = ["DataOptions", "Precise", "Streaming", "SupportWish"]
+__all__ = ["DataOptions", "Decimal", "Precise", "Streaming", "SupportWish"]
 
 Precise = Literal["float32", "float64"]
 Streaming = Literal["auto", "yes", "no"]
+Decimal = Literal["auto", ".", ","]
 SupportWish = Literal["binary", "grey", "unit", "count", "real"]
 
 
@@ -41,6 +42,8 @@ class DataOptions:
         drop: names of columns to leave out, with commas between them.
         missing: what to do about NaN, infinite and empty cells: `refuse` the data, or `drop-rows`
             that have some.
+        missing_codes: numbers that stand for a missing cell, such as -999.
+        decimal: decimal mark of numbers in text files, `.` or `,`; `auto` for what they show.
         binarize: turn grey values into 0 and 1: `static`, drawn once; `dynamic`, drawn again for
             each batch of training; or `threshold`, at one half.
         standardize: train on real values with mean 0 and standard deviation 1, learned on the
@@ -65,6 +68,8 @@ class DataOptions:
     label: str | None = None
     drop: tuple[str, ...] = ()
     missing: Missing = "refuse"
+    missing_codes: tuple[float, ...] = ()
+    decimal: Decimal = "auto"
     binarize: Binarize = "none"
     standardize: bool = True
     support: SupportWish | None = None
@@ -139,6 +144,7 @@ def _check(values: Mapping[str, Any]) -> None:
             where="dtype",
         )
     check_missing(values["missing"])
+    _one_of(values["decimal"], get_args(Decimal), "decimal")
     check_seed(values["split_seed"])
     check_fractions(values["split"], parts=3)
     if values["support"] is not None:

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
-from taut.errors import InputError, nearest
+from taut.errors import InputError, nearest, option
 
 __all__ = ["Binarize", "Kind", "Schema", "Support"]
 
@@ -96,6 +96,19 @@ class Schema:
     def size(self) -> int:
         """Number of cells in a row."""
         return math.prod(self.shape)
+
+    def named(self, columns: Sequence[int], most: int = 5) -> str:
+        """Some columns of a table in words: by name, counted from 0 where they have none."""
+        shown = [f"'{self.columns[i]}'" if self.columns else str(i) for i in columns[:most]]
+        words = f"column{'s' * (len(columns) > 1)} {', '.join(shown)}"
+        more = f" and {len(columns) - most} more" if len(columns) > most else ""
+        return words + more + ("" if self.columns else ", counted from 0")
+
+    def dropped(self, columns: Sequence[int]) -> str:
+        """The option that leaves some columns out."""
+        return (
+            option("drop", [self.columns[i] for i in columns]) if self.columns else option("drop")
+        )
 
     def shift_scale(self) -> tuple[Float[np.ndarray, " D"], Float[np.ndarray, " D"]]:
         """`shift` and `scale` as float64 arrays that broadcast against a row; 0 and 1 for None.

@@ -15,8 +15,6 @@ from taut.errors import InputError, option
 
 __all__ = ["constant_note", "moments_of", "refuse_rounding", "shift_and_scale"]
 
-_SHOWN = 5  # columns that a note names
-
 
 def moments_of(x: Shaped[np.ndarray, "N ..."], schema: Schema) -> ColumnMoments:
     """Of the columns of a table's rows, or of all cells of images together."""
@@ -36,9 +34,7 @@ def constant_note(varies: Bool[np.ndarray, "..."], schema: Schema) -> tuple[str,
     constant = np.flatnonzero(~varies)
     if schema.kind != "table" or not len(constant):
         return ()
-    names = [f"'{schema.columns[i]}'" if schema.columns else str(i) for i in constant[:_SHOWN]]
-    more = f" and {len(constant) - _SHOWN} more" if len(constant) > _SHOWN else ""
-    return (f"constant over the training rows: columns {', '.join(names)}{more}",)
+    return (f"constant over the training rows: {schema.named(constant.tolist())}",)
 
 
 def refuse_rounding(moments: ColumnMoments, where: str, schema: Schema) -> None:

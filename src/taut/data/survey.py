@@ -3,6 +3,7 @@
 Held are a few MiB of rows and the numbers of those with missing cells.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ def survey(
     dtype: str,
     *,
     columns: tuple[str, ...] | None,
+    codes: Sequence[float] = (),
 ) -> Survey:
     """Look at every row once.
 
@@ -50,11 +52,12 @@ def survey(
         missing: what to do about rows with missing cells.
         dtype: the type that values will be held in.
         columns: names of a table's columns.
+        codes: numbers that stand for a missing cell.
 
     Raises:
         InputError: missing cells that are to be refused, with their number and first places.
     """
-    tally = Tally(file.where)
+    tally = Tally(file.where, codes)
     moments = ColumnMoments(file.size if len(file.shape) == 1 else None, dtype)
     facts: list[Facts] = []
     for rows in each_part(file, columns):

@@ -33,12 +33,14 @@ class Request(NamedTuple):
         keep: the columns of an existing schema in their order; all others are ignored, and the
             label is taken where it is present.
         rows_only: True when labels are welcome but not required.
+        decimal: the decimal mark of text, or `auto` for what its numbers show.
     """
 
     label: str | None = None
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] | None = None
     rows_only: bool = False
+    decimal: str = "auto"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,11 @@
 """`FILE.csv`, `.tsv`, `.txt`, `.data`, `.amat`, each also `.gz`: tables of numbers as text.
 
-The separator is the first of semicolon, comma, tab and bar that occurs in the first line, else runs
-of blanks. The first line names the columns when no cell of it is a number, or when it counts four or
-more of them (0, 1, 2, 3, ... or 1, 2, 3, 4, ...); otherwise they are named column_1, column_2, ...
-Blank lines are skipped.
+Lines of `#` above the table are left out; the last of them names the columns where it has as many cells
+as the table and the table does not name them itself. The separator is the first of semicolon, tab, comma
+and bar that occurs in the first line, else runs of blanks. The first line names the columns when no cell
+of it is a number, or when it counts four or more of them (0, 1, 2, 3, ... or 1, 2, 3, 4, ...); otherwise
+they are named column_1, column_2, ... A first column without a name that names or numbers the rows is
+left out. Blank lines are skipped. For decimal commas see `taut.data.sources.decimals`.
 """
 
 import csv
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.files import file_bytes
 from taut.data.sources.frame import choose_columns, frame_rows, refuse_text
 from taut.data.sources.raw_rows import RawRows, Request
@@ -43,23 +46,35 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     """
     import polars as pl
 
-    text = _decoded(source)
+    text, notes = _below_comments(_decoded(source))
     separator = _separator(text)
     read = _quoted_cells if '"' in text else _plain_cells
     table = read(text, separator, source)
     names = _header([column[0] for column in table.columns])
     counted = names is None
-    notes: tuple[str, ...] = ()
     if names is None:
         names = [f"column_{i + 1}" for i in range(len(table.columns))]
-        notes = (f"no line of names: columns are {names[0]} to {names[-1]}",)
+        notes += (f"no line of names: columns are {names[0]} to {names[-1]}",)
     else:
         table = _Table([column[1:] for column in table.columns], table.lines[1:])
-        _check_header(names, table, request, source)
+        if not len(table.lines):
+            raise InputError(
+                "at least one row", "a line of column names alone", "another file", where=source
+            )
+        left = "column_1" not in (*request.drop, request.label)
+        if names[0] == "" and left and len(names) > 1 and _names_rows(table.columns[0]):
+            names, table = names[1:], table._replace(columns=table.columns[1:])
+            notes += ("the first column, which has no name and tells the rows apart, is left out",)
+        _name_all(names, table, request, source)
         if _is_number(names[0]):
-            notes = ("the first line counts the columns: read as their names",)
+            notes += ("the first line counts the columns: read as their names",)
     data, label = choose_columns(names, request, source, counted=counted)
     columns = dict(zip(names, table.columns, strict=True))
+    wanted = {name: columns[name] for name in (*data, *([] if label is None else [label]))}
+    pointed, told = with_decimal_points(
+        wanted, table.lines, separator=separator, wish=request.decimal, source=source
+    )
+    columns, notes = {**columns, **pointed}, notes + told
     frame = {name: _numbers(columns[name]) for name in data}
     _refuse_words(frame, columns, table.lines, source)
     if label is not None:
@@ -86,10 +101,41 @@ def _decoded(source: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def _below_comments(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text with blank lines for those of `#` above its table, and a note of how many they were."""
+    lines = text.split("\n")
+    above = []
+    for first, line in enumerate(lines):
+        if line.lstrip().startswith("#"):
+            above.append(first)
+        elif line.strip():
+            break
+    else:
+        return text, ()
+    if not above:
+        return text, ()
+    last = lines[above[-1]].lstrip().lstrip("#").strip()
+    for number in above:
+        lines[number] = ""
+    names, cells = (_cells_of(line, _separator(lines[first])) for line in (last, lines[first]))
+    named = len(names) == len(cells) > 1 and _header(names) and not _header(cells)
+    if named:
+        lines[above[-1]] = last
+    left = len(above) - bool(named)
+    note = (f"{left} line{'s' * (left > 1)} of # above the table left out",) if left else ()
+    return "\n".join(lines), note
+
+
+def _cells_of(line: str, separator: str) -> list[str]:
+    """The cells of one line."""
+    found = line.split() if separator == _BLANKS else line.split(separator)
+    return [cell.strip().strip('"') for cell in found]
+
+
 def _separator(text: str) -> str:
-    """From the first line; a semicolon goes before a comma, which may be a decimal comma there."""
+    """From the first line; semicolon and tab go before a comma, which may be a decimal comma there."""
     line = next(line for line in text.split("\n") if line.strip())
-    return next((mark for mark in ";,\t|" if mark in line), _BLANKS)
+    return next((mark for mark in ";\t,|" if mark in line), _BLANKS)
 
 
 def _plain_cells(text: str, separator: str, source: str) -> _Table:
@@ -102,6 +148,9 @@ def _plain_cells(text: str, separator: str, source: str) -> _Table:
     if separator == _BLANKS:
         lines = lines.str.strip_chars().str.replace_all(r"\s+", _BLANKS)
     widths = lines.str.count_matches(separator, literal=True).to_numpy() + 1
+    trailing = lines[1:].str.strip_chars(" ").str.ends_with(separator).all()
+    if not trailing and _lacks_first(widths, lines[0].split(separator)):
+        lines[0], widths[0] = separator + lines[0], widths[0] + 1
     _refuse_ragged(widths, numbers, source)
     cells = lines.str.split_exact(separator, int(widths[0]) - 1).struct.unnest()
     return _Table([column.str.strip_chars() for column in cells.get_columns()], numbers)
@@ -128,8 +177,26 @@ def _quoted_cells(text: str, separator: str, source: str) -> _Table:
             "mending the line",
             where=f"{source}, line {start}",
         ) from error
-    _refuse_ragged(np.array([len(row) for row in rows]), np.array(numbers), source)
+    widths = np.array([len(row) for row in rows])
+    if any(row[-1] for row in rows[1:]) and _lacks_first(widths, rows[0]):
+        rows[0], widths[0] = ["", *rows[0]], widths[0] + 1
+    _refuse_ragged(widths, np.array(numbers), source)
     return _Table([pl.Series(column) for column in zip(*rows, strict=True)], np.array(numbers))
+
+
+def _lacks_first(widths: np.ndarray, first: Sequence[str]) -> bool:
+    """Whether a line of names has none for the first column alone, as R writes row names."""
+    return bool(len(widths) > 1 and (widths[1:] == widths[0] + 1).all() and _header(first))
+
+
+def _names_rows(column: Any) -> bool:
+    """Whether cells tell rows apart: all different, and text or numbers that count the rows."""
+    if column.n_unique() < len(column):
+        return False
+    numbers = _numbers(column)
+    if numbers.null_count():
+        return bool(numbers.null_count() == len(column) and _words(column).null_count() == 0)
+    return bool((numbers.diff().drop_nulls() == 1).all())
 
 
 def _refuse_ragged(widths: np.ndarray, lines: np.ndarray, source: str) -> None:
@@ -159,16 +226,11 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _check_header(names: list[str], table: _Table, request: Request, source: str) -> None:
-    """Refuse a header without rows, and a column without a name unless it is left out.
+def _name_all(names: list[str], table: _Table, request: Request, source: str) -> None:
+    """Refuse a column without a name unless it is left out.
 
-    A column without a name is most often the row numbers that a data frame was written with. It goes
-    by `column_i` from here on, so that it can be dropped.
+    It goes by `column_i` from here on, so that it can be dropped.
     """
-    if not len(table.lines):
-        raise InputError(
-            "at least one row", "a line of column names alone", "another file", where=source
-        )
     for i, name in enumerate(names):
         if name:
             continue

@@ -1,0 +1,103 @@
+"""Numbers that stand for a missing cell, such as -999: told apart from values, never by guess.
+
+A column's least or largest value v is suspected where it lies far outside the others, whose mean and
+standard deviation are m and s:
+
+    |v - m| > 3 s, v further than s from the next value      v looks like a code: -1, 99, -9.99, -999
+    v < m - 3.5 s, likewise, at least three times            any other v, in a column of reals
+
+A suspicion is a note. Cells are missing only where the caller named their value.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+
+from taut.data.schema import Schema
+
+__all__ = ["coded", "suspected_codes"]
+
+_CODE, _OTHER = 3.0, 3.5  # standard deviations
+_OFTEN = 3  # rows: two equal outliers may be chance
+_SHOWN = 3  # values that are named
+_CELLS = 2**20  # looked at together, 8 MiB
+
+
+def coded(
+    values: Shaped[np.ndarray, "..."], codes: Sequence[float]
+) -> Bool[np.ndarray, "..."] | None:
+    """True at cells that hold one of the codes; None where no code can be among the values."""
+    found = None
+    for code in codes:
+        own = np.asarray(code).astype(values.dtype)  # as the file's type rounds it
+        if values.dtype.kind != "f" and own != code:
+            continue
+        found = values == own if found is None else found | (values == own)
+    return found
+
+
+class _Suspect(NamedTuple):
+    value: float
+    column: int
+    times: int
+    distance: float
+
+
+def suspected_codes(x: Float[np.ndarray, "N ..."], schema: Schema) -> tuple[str, ...]:
+    """A note for each value of a table that may stand for missing cells.
+
+    Arguments:
+        x: the rows.
+        schema: their form; images, binary tables and categories have no such values.
+    """
+    if schema.kind != "table" or schema.support not in ("real", "count") or len(x) < 2:
+        return ()
+    by_value: dict[float, list[_Suspect]] = {}
+    width = max(1, _CELLS // len(x))
+    for first in range(0, x.shape[1], width):
+        some = x[:, first : first + width]
+        real = schema.support == "real"
+        for one in (*_suspects(some, -1.0, first, real=real), *_suspects(some, 1.0, first)):
+            by_value.setdefault(one.value, []).append(one)
+    ranked = sorted(by_value.items(), key=lambda item: -sum(s.times for s in item[1]))
+    return tuple(_note(value, found, schema) for value, found in ranked[:_SHOWN])
+
+
+def _suspects(
+    x: Float[np.ndarray, "N D"], sign: float, first: int, *, real: bool = False
+) -> list[_Suspect]:
+    """Extremes of columns, numbered from `first`, far from the rest: below (-1) or above (1)."""
+    outward = sign * x.astype(np.float64)
+    top = outward.max(axis=0)
+    extreme = outward == top
+    count = extreme.sum(axis=0)
+    others = np.maximum(len(x) - count, 1)
+    mean = np.where(extreme, 0.0, outward).sum(axis=0) / others
+    spread = np.sqrt(np.where(extreme, 0.0, (outward - mean) ** 2).sum(axis=0) / others)
+    following = np.where(extreme, -np.inf, outward).max(axis=0)
+    found = []
+    for column in np.flatnonzero((count < len(x)) & (top - following > spread) & (spread > 0)):
+        distance, value = (top - mean)[column] / spread[column], float(sign * top[column])
+        plain = real and count[column] >= _OFTEN and distance > _OTHER
+        if plain or (distance > _CODE and _looks_like_a_code(value)):
+            number, times = first + int(column), int(count[column])
+            found.append(_Suspect(value, number, times, float(distance)))
+    return found
+
+
+def _looks_like_a_code(value: float) -> bool:
+    """-1, -9, and numbers written with nines alone: 99, -99.9, 9999."""
+    digits = f"{abs(value):.6g}".replace(".", "").lstrip("0")
+    return value in (-1.0, -9.0) or (len(digits) > 1 and set(digits) == {"9"})
+
+
+def _note(value: float, found: Sequence[_Suspect], schema: Schema) -> str:
+    count, distance = sum(s.times for s in found), max(s.distance for s in found)
+    times = "once" if count == 1 else f"{count} times"
+    columns = schema.named([s.column for s in found])
+    return (
+        f"{value:.6g} occurs {times} in {columns}, up to {distance:.0f} standard deviations from the "
+        f"rest (missing_codes {value:.6g} reads it as missing)"
+    )

@@ -1,0 +1,92 @@
+"""Numbers that stand for a missing cell: noted where suspected, missing where they are named."""
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+
+import taut
+from taut.cli.main import main
+from taut.core import InputError
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(5, 2, size=(200, 3)).round(2)
+
+
+def _with(code: float, count: int, rows: np.ndarray = X) -> np.ndarray:
+    rows = rows.copy()
+    rows[RNG.choice(len(rows), count, replace=False), 1] = code
+    return rows
+
+
+def _suspicions(rows: np.ndarray, **options) -> list[str]:
+    notes = taut.load_data(rows, **options).notes
+    return [note for note in notes if "reads it as missing" in note]
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [(-999, 17), (-200, 3), (-9.99, 5), (-99, 1), (9999, 4), (99.9, 2), (-1e6, 3), (-9, 2)],
+)
+def test_a_code_is_noted_with_its_number_and_its_distance(code, count):
+    rows = _with(code, count)
+    (note,) = _suspicions(rows)
+    others = rows[:, 1][rows[:, 1] != code]
+    distance = abs(code - others.mean()) / others.std()
+    times = "once" if count == 1 else f"{count} times"
+    assert note == (
+        f"{code:.6g} occurs {times} in column 1, counted from 0, up to {distance:.0f} standard "
+        f"deviations from the rest (missing_codes {code:.6g} reads it as missing)"
+    )
+
+
+def test_ordinary_tables_have_no_suspects():
+    tables = [load(return_X_y=True)[0] for load in (load_iris, load_wine, load_breast_cancer)]
+    tables += [
+        load_diabetes(scaled=False).data,
+        X,
+        RNG.poisson(2, (300, 4)),
+        RNG.exponential(size=(300, 2)),
+    ]
+    tables += [RNG.standard_t(3, size=(300, 4)), np.clip(RNG.normal(80, 30, (300, 2)), None, 100)]
+    for table in tables:
+        assert _suspicions(table) == []
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int16"])
+@pytest.mark.parametrize("how", ["no", "yes"])
+def test_named_codes_are_missing_cells(tmp_path, dtype, how):
+    """In memory and streamed: the rows are those of the table without them."""
+    whole = (10 * X).astype(dtype)
+    rows = _with(-999, 11, whole)
+    np.save(tmp_path / "a.npy", rows)
+    with pytest.raises(
+        InputError, match=r'11 missing or infinite cells in 11 rows.*missing="drop-rows"'
+    ):
+        taut.load_data(tmp_path / "a.npy", missing_codes=[-999], stream=how)
+    data = taut.load_data(tmp_path / "a.npy", missing_codes=[-999], missing="drop-rows", stream=how)
+    assert (
+        _suspicions(tmp_path / "a.npy", missing_codes=[-999], missing="drop-rows", stream=how) == []
+    )
+    x = np.concatenate([data.train[:].x, data.validation.x, data.test.x])
+    index = np.concatenate([data.train[:].index, data.validation.index, data.test.index])
+    kept = np.flatnonzero((rows != -999).all(axis=1))
+    np.testing.assert_array_equal(np.sort(index), kept)
+    np.testing.assert_array_equal(x[np.argsort(index)], rows[kept].astype(np.float32))
+    assert data.options.load().checksum == data.checksum
+
+
+def test_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pl.DataFrame(_with(-9.99, 6), schema=["a", "b", "c"]).write_csv("a.csv")
+    quick = ["--model", "ppca", "--components", "1", "--closed-form", "--out"]
+    assert main(["em", "a.csv", *quick, "noted"]) == 0
+    assert "-9.99 occurs 6 times in column 'b'" in " ".join(capsys.readouterr().out.split())
+    codes = ["--missing-codes=-9.99", "--missing", "drop-rows"]
+    assert main(["em", "a.csv", *quick, "run", *codes]) == 0
+    assert "occurs" not in capsys.readouterr().out
+    assert taut.load("run").facts.rows.train < 160
+    # Other rows are read in the same way.
+    pl.DataFrame(_with(-9.99, 6, X + 0.01), schema=["a", "b", "c"]).write_csv("b.csv")
+    assert main(["encode", "run", "b.csv", "--out", "z.npy"]) == 0
+    assert len(np.load("z.npy")) == 194
