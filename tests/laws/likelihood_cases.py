@@ -11,6 +11,7 @@ import scipy.integrate
 import scipy.stats
 from scipy.special import expit, log_expit, log_softmax
 
+from taut.distributions import accurate
 from taut.models.likelihoods import (
     AbstractLikelihood,
     make_likelihood,
@@ -152,7 +153,7 @@ def cells_given(likelihood: Any, outputs: Any, row: Any, x: Any) -> Any:
     """log p(x | outputs, the row's total), and the mean."""
     given = likelihood.given(outputs, row)
     mean = given.mean if likelihood.options().get("library") else likelihood.mean(outputs)
-    return given.log_prob(likelihood._values(x)), mean
+    return accurate(given).log_prob(likelihood._values(x)), mean
 
 
 def made(case: Case, shape: tuple[int, ...] = SHAPE) -> Any:

@@ -1,5 +1,6 @@
 """Leaf distributions that NumPyro lacks, and the divergence between two distributions."""
 
+from taut.distributions.accurate import accurate
 from taut.distributions.continuous_bernoulli import ContinuousBernoulli
 from taut.distributions.discretized_logistic import DiscretizedLogistic, grid
 from taut.distributions.inverse_cdf import InverseCDF
@@ -10,6 +11,7 @@ __all__ = [
     "ContinuousBernoulli",
     "DiscretizedLogistic",
     "InverseCDF",
+    "accurate",
     "closed_kl",
     "grid",
     "kl",

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import Distribution
 
 from taut.core import InputError
+from taut.distributions import accurate
 
 __all__ = ["AbstractLikelihood", "refuse_first", "refuse_infinite"]
 
@@ -93,11 +94,11 @@ class AbstractLikelihood(eqx.Module):
             a scalar.
         """
         if mask is None:
-            return jnp.sum(self.given(outputs, x).log_prob(self._values(x)))
+            return jnp.sum(accurate(self.given(outputs, x)).log_prob(self._values(x)))
         # Zero is in the support of every member. Both branches are guarded: the density sees no
         # NaN, and the sum sees no density of a cell that was not observed.
         x = jnp.where(mask, x, jnp.zeros_like(x))
-        cells = self.given(outputs, x, mask).log_prob(self._values(x))
+        cells = accurate(self.given(outputs, x, mask)).log_prob(self._values(x))
         return jnp.sum(jnp.where(mask, cells, 0.0))
 
     def mean(self, outputs: Float[Array, "outputs *data"]) -> Float[Array, "*data"]:

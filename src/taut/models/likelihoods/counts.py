@@ -108,3 +108,12 @@ class AbstractCounts(AbstractLikelihood):
             expected="a count 0, 1, 2, ... in every cell",
             remedy="the likelihood gaussian for reals, or counts before any normalization",
         )
+        # Beyond, neighbouring counts are one number: what arrives is not what was counted.
+        exact = 2.0 ** (np.finfo(x.dtype).nmant + 1) if x.dtype.kind == "f" else np.inf
+        refuse_first(
+            x >= exact,
+            x,
+            where=where,
+            expected=f"counts below {exact:.0f}, up to which {x.dtype} tells them apart",
+            remedy=f"{option('precision', 'float64')}, or counts of thousands",
+        )

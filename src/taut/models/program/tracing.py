@@ -9,6 +9,7 @@ from numpyro import validation_enabled
 from numpyro.handlers import seed, substitute, trace, uncondition
 from numpyro.primitives import Messenger
 
+from taut.distributions import accurate
 from taut.errors import InputError, option
 from taut.models.program.discrete import Cells, Choice, choose, is_finite
 from taut.models.program.masked_latents import kept
@@ -90,7 +91,7 @@ def drawn(
 def log_prob(site: dict[str, Any]) -> Array:
     """A site's log-probability cell by cell in nats, before scaling."""
     with validation_enabled(False):
-        return jnp.asarray(site["fn"].log_prob(site["value"]))
+        return jnp.asarray(accurate(site["fn"]).log_prob(site["value"]))
 
 
 def cells(site: dict[str, Any]) -> Cells:

@@ -1,0 +1,56 @@
+"""The law of densities: right at the edge, 40 standard deviations out and for counts of ten million.
+
+    |log p - exact|      <= C eps (1 + |log p| + sum_i |a_i d_i log p|)
+    |d_i log p - exact|  <= C eps (1 / |a_i| + |d_i log p| + sum_j |a_j d_i d_j log p|)
+
+over the arguments a_i that are real numbers: what rounding each of them by C eps would do at most. No
+tolerance is chosen beside C, and float32 and float64 obey the same law.
+"""
+
+import jax
+import numpy as np
+import pytest
+from density_cases import Density
+from density_counts import COUNTS
+from digits import D, derivatives
+
+DENSITIES: dict[str, Density] = {**COUNTS}
+ROUNDINGS = 32  # C: a value takes about a dozen operations, each of them rounded
+TYPES = [np.float32, np.float64]
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_value_and_gradient_are_exact_up_to_rounding(name: str):
+    density = DENSITIES[name]
+    points = [tuple(np.float32(a) for a in point) for point in density.points]
+    exact = [_exact(density, point) for point in points]
+    for dtype in TYPES:
+        with jax.enable_x64(dtype is np.float64):
+            columns = [np.asarray(column, dtype) for column in zip(*points, strict=True)]
+            one = jax.value_and_grad(density.log_prob, density.smooth)
+            values, gradients = jax.jit(jax.vmap(one))(*columns)
+        assert values.dtype == dtype
+        eps = ROUNDINGS * np.finfo(dtype).eps
+        for k, (value, value_scale, slopes, slope_scales) in enumerate(exact):
+            where = f"{name}{tuple(map(float, points[k]))} in {dtype.__name__}"
+            error = abs(float(values[k]) - value)
+            assert error <= eps * value_scale, f"{where}: {values[k]}, not {value}"
+            for i, slope, scale in zip(density.smooth, slopes, slope_scales, strict=True):
+                got = float(gradients[density.smooth.index(i)][k])
+                assert abs(got - slope) <= eps * scale, f"{where}: slope {i} {got}, not {slope}"
+
+
+def _exact(density: Density, point: tuple[np.float32, ...]) -> tuple:
+    """The value and the slopes, each with what bounds its rounding error, in units of eps."""
+    args = tuple(D(float(a)) for a in point)
+    value = density.exact(*args)
+    first, second = derivatives(density.exact, args, density.smooth)
+    size = [abs(a) for a in args]
+    moved = sum(size[i] * abs(d) for i, d in zip(density.smooth, first, strict=True))
+    scales = [
+        1 / (size[i] or D(1)) + abs(d) + sum(size[j] * abs(row[j]) for j in density.smooth)
+        for i, d, row in zip(density.smooth, first, second, strict=True)
+    ]
+    return (
+        float(value), float(1 + abs(value) + moved), list(map(float, first)), list(map(float, scales)),
+    )  # fmt: skip
