@@ -94,6 +94,18 @@ def test_check_names_a_cell_of_an_image_and_a_scalar_row():
 # --- choices and messages -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["poisson", "zero-inflated-negative-binomial"])
+def test_counts_that_float32_cannot_tell_apart_are_refused(name: str):
+    likelihood = make_likelihood(name, shape=(2,))
+    x = np.array([[3.0, 2.0**24 - 1], [2.0**24 + 1, 0.0]])
+    likelihood.check(x, where="reads")
+    with pytest.raises(InputError, match=(
+        r"reads, row 1, cell 0: expected counts below 16777216, up to which float32 tells them apart, "
+        r'got 1.67772e\+07. Try precision="float64", or counts of thousands.'
+    )):  # fmt: skip
+        likelihood.check(x.astype(np.float32), where="reads")
+
+
 @pytest.mark.parametrize(
     ("kind", "support", "levels", "name", "reason"),
     [

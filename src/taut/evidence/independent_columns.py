@@ -89,7 +89,7 @@ def _same_family(
         return value if units is None else value + units.log_volume(mask)
 
     def nll(parameters: Any) -> Any:
-        return -jnp.mean(jax.vmap(lambda x: log_prob(parameters, x))(rows))
+        return -jnp.mean(jax.vmap(lambda x: log_prob(parameters, x))(jnp.asarray(rows)))
 
     parameters = _minimize(nll, (arrays, outputs))
     masks = None if held_out.mask is None else jnp.asarray(held_out.mask)
