@@ -24,30 +24,30 @@ _CONCENTRATED = 50.0
 _BESSEL_TERMS = 12
 
 
-def _gamma(d: dist.Gamma, x: Any) -> Array:
+def _gamma(d: Any, x: Any) -> Array:
     x = jnp.asarray(x)
     return _inside(d, x, x > 0, lambda x: log_gamma_density(x, d.concentration, d.rate))
 
 
-def _beta(d: dist.Beta, x: Any) -> Array:
+def _beta(d: Any, x: Any) -> Array:
     x, a, b = jnp.asarray(x), d.concentration1, d.concentration0
     return _inside(d, x, (x > 0) & (x < 1), lambda x: log_beta_density(x, 1 - x, a, b))
 
 
-def _dirichlet(d: dist.Dirichlet, x: Any) -> Array:
+def _dirichlet(d: Any, x: Any) -> Array:
     x = jnp.asarray(x)
     inside = (x > 0).all(axis=-1)
     ours = log_dirichlet_density(jnp.where(inside[..., None], x, 1.0), d.concentration)
     return jnp.where(inside, ours, type(d).log_prob(d, x))
 
 
-def _student_t(d: dist.StudentT, x: Any) -> Array:
+def _student_t(d: Any, x: Any) -> Array:
     df, y = jnp.asarray(d.df), (jnp.asarray(x) - d.loc) / d.scale
     constant = _gamma_step(df / 2, 0.5) - 0.5 * _LOG_2PI - jnp.log(d.scale)
     return constant - 0.5 * (df + 1) * jnp.log1p(y**2 / df)
 
 
-def _multivariate_student_t(d: dist.MultivariateStudentT, x: Any) -> Array:
+def _multivariate_student_t(d: Any, x: Any) -> Array:
     """NumPyro's, with its constant in place of the difference of two log Gammas."""
     normal = dist.MultivariateNormal(d.loc, scale_tril=d.scale_tril)
     # The normal's is -m / 2 - c with m the squared distance and c its value at the centre.
@@ -57,7 +57,7 @@ def _multivariate_student_t(d: dist.MultivariateStudentT, x: Any) -> Array:
     return _gamma_step(df / 2, n / 2) - c - 0.5 * (df + n) * jnp.log1p(m / df)
 
 
-def _von_mises(d: dist.VonMises, x: Any) -> Array:
+def _von_mises(d: Any, x: Any) -> Array:
     """-2 k sin^2((x - loc) / 2) - log 2 pi - log(e^-k I0(k)), where cos(x - loc) - 1 cancels."""
     k = jnp.asarray(d.concentration)
     return -2 * k * jnp.sin((jnp.asarray(x) - d.loc) / 2) ** 2 - _LOG_2PI - _log_i0e(k)
