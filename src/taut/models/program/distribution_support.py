@@ -20,11 +20,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from numpyro import distributions as dist
-from numpyro.distributions import constraints
+from numpyro.distributions import constraints, transforms
 from numpyro.distributions.constraints import Constraint, is_dependent
 
-__all__ = ["contains", "library_of", "satisfies", "support_of"]
+__all__ = [
+    "bounds_on_the_line", "contains", "library_of", "satisfies", "support_of", "tight_support",
+]  # fmt: skip
 
 Known = Callable[[Any], Any]
 
@@ -32,7 +35,6 @@ _CLOSED = (
     dist.Exponential, dist.FoldedDistribution, dist.Gompertz, dist.HalfCauchy, dist.HalfNormal,
     dist.LowerTruncatedPowerLaw, dist.Pareto,
 )  # fmt: skip
-_CENSORED = (dist.LeftCensoredDistribution, dist.RightCensoredDistribution)
 _DIGITS = 1e-6
 
 
@@ -52,10 +54,40 @@ def contains(fn: Any, value: Any, known: Known = lambda x: x) -> Any:
 
 
 def support_of(fn: Any) -> Any:
-    """The support that a distribution states, with the bounds that belong to it."""
-    if isinstance(fn, _CLOSED) and isinstance(fn.support, constraints.greater_than):
-        return constraints.greater_than_eq(fn.support.lower_bound)
-    return fn.support
+    """The support of a distribution as a constraint; of a transformed one, the image of its base's.
+
+    Where that image has no simple form, it is the codomain that the distribution states. As in NumPyro,
+    scales that are computed are taken as positive.
+    """
+    image = tight_support(fn, rising=True)
+    return fn.support if image is None else image
+
+
+def tight_support(fn: Any, *, rising: bool = False) -> Any:
+    """The support of a distribution where a constraint describes it in full; None where none does.
+
+    Arguments:
+        fn: a NumPyro distribution.
+        rising: whether scales that are computed are taken as positive; else none describes it.
+    """
+    if isinstance(fn, dist.MaskedDistribution | dist.ExpandedDistribution):
+        return tight_support(fn.base_dist, rising=rising)
+    if isinstance(fn, dist.Independent):
+        base = tight_support(fn.base_dist, rising=rising)
+        return base and constraints.independent(base, fn.reinterpreted_batch_ndims)
+    if isinstance(fn, dist.MixtureSameFamily):
+        return tight_support(fn.component_distribution, rising=rising)
+    if isinstance(fn, dist.MixtureGeneral):
+        first, *rest = (tight_support(one, rising=rising) for one in fn.component_distributions)
+        return first if all(one is first for one in rest) else None
+    if type(fn).support is not dist.TransformedDistribution.support:
+        return fn.support
+    support, axes = tight_support(fn.base_dist, rising=rising), 0
+    if isinstance(support, constraints.independent):
+        support, axes = support.base_constraint, support.reinterpreted_batch_ndims
+    for transform in fn.transforms:
+        support = support and _image(transform, support, rising=rising)
+    return constraints.independent(support, axes) if support and axes else support
 
 
 def satisfies(support: Constraint, value: Any) -> Any:
@@ -97,9 +129,10 @@ def _contains(fn: Any, value: Any, known: Known) -> Any:
         return sum(rest, first) > 0
     if isinstance(fn, dist.ZeroInflatedProbs | dist.HurdleProbs):
         return contains(fn.base_dist, value, known) | (value == 0)
-    if isinstance(fn, _CENSORED):
-        within = _within(fn.base_dist, value, value)
-        return _either(contains(fn.base_dist, value, known), fn.censored & within)
+    if isinstance(fn, dist.LeftCensoredDistribution | dist.RightCensoredDistribution):
+        to_the_left = isinstance(fn, dist.LeftCensoredDistribution)
+        hidden = _reaches(fn.base_dist, value, left=to_the_left, right=not to_the_left)
+        return _either(contains(fn.base_dist, value, known), fn.censored & hidden)
     if isinstance(fn, dist.IntervalCensoredDistribution):
         return _contains_interval(fn, value[..., 0], value[..., 1], known)
     if isinstance(fn, dist.Delta):
@@ -111,7 +144,10 @@ def _contains(fn: Any, value: Any, known: Known) -> Any:
         return inside & contains(fn.base_dist, value, known)
     if fn.support is None or is_dependent(fn.support):
         return library_of(value).isfinite(value)
-    return satisfies(jax.tree.map(known, support_of(fn)), value)
+    support = jax.tree.map(known, fn.support)
+    if isinstance(fn, _CLOSED) and isinstance(support, constraints.greater_than):
+        support = constraints.greater_than_eq(support.lower_bound)
+    return satisfies(support, value)
 
 
 def _either(inside: Any, hidden: Any) -> Any:
@@ -122,19 +158,72 @@ def _either(inside: Any, hidden: Any) -> Any:
 def _contains_interval(fn: Any, low: Any, high: Any, known: Known) -> Any:
     """Whether two ends can be those of an interval that holds the value; equal ends are the value."""
     left, right = fn.left_censored & ~fn.right_censored, fn.right_censored & ~fn.left_censored
-    to_the_left = left & _within(fn.base_dist, high, high)
-    to_the_right = right & _within(fn.base_dist, low, low)
-    between = ~left & ~right & (low < high) & _within(fn.base_dist, low, high)
+    to_the_left = left & _reaches(fn.base_dist, high, left=True)
+    to_the_right = right & _reaches(fn.base_dist, low, right=True)
+    ends = _reaches(fn.base_dist, low, right=True) & _reaches(fn.base_dist, high, left=True)
+    between = ~left & ~right & (low < high) & ends
     exact = ~left & ~right & (low == high) & contains(fn.base_dist, low, known)
     return to_the_left | to_the_right | between | exact
 
 
-def _within(fn: Any, low: Any, high: Any) -> Any:
-    """Whether two ends lie between the bounds of a distribution on the line, these included."""
-    support = fn.support
-    least = getattr(support, "lower_bound", -math.inf)
-    most = getattr(support, "upper_bound", math.inf)
-    return (low >= least) & (high <= most)
+def _reaches(fn: Any, end: Any, *, left: bool = False, right: bool = False) -> Any:
+    """Whether a distribution on the line has values on one side of an end.
+
+    Beyond the other bound all of its values lie on that side. An end there is refused under a bound that
+    is a number, where it is a slip in the data, and allowed under one that is computed.
+    """
+    least, most = bounds_on_the_line(fn)
+    low = (end == end) if right and isinstance(least, Tracer) else end >= least
+    high = (end == end) if left and isinstance(most, Tracer) else end <= most
+    return low & high
+
+
+def bounds_on_the_line(fn: Any) -> tuple[Any, Any]:
+    """The bounds of the support of a distribution of single numbers, infinite where it has none."""
+    support = support_of(fn)
+    return getattr(support, "lower_bound", -math.inf), getattr(support, "upper_bound", math.inf)
+
+
+def _image(transform: Any, support: Any, *, rising: bool) -> Any:
+    """What a map makes of a support; None where that is no constraint, or not known to be one."""
+    if support is transform.domain:
+        return transform.codomain
+    if isinstance(transform, transforms.ComposeTransform):
+        for part in transform.parts:
+            support = support and _image(part, support, rising=rising)
+        return support
+    low, high = (getattr(support, name, None) for name in ("lower_bound", "upper_bound"))
+    if support.is_discrete or support.event_dim or (low is None and high is None):
+        return None
+    least, most = None, None
+    if isinstance(transform, transforms.ExpTransform):
+        least = 0.0
+    elif isinstance(transform, transforms.SigmoidTransform):
+        least, most = 0.0, 1.0
+    elif isinstance(transform, transforms.AffineTransform):
+        falling = _is_negative(transform.scale, rising=rising)
+        if falling is None:
+            return None
+        low, high = (high, low) if falling else (low, high)
+    else:
+        return None
+    return _between(
+        least if low is None else transform(low), most if high is None else transform(high)
+    )
+
+
+def _between(low: Any, high: Any) -> Constraint:
+    if low is None:
+        return constraints.less_than(high)
+    return constraints.greater_than(low) if high is None else constraints.interval(low, high)
+
+
+def _is_negative(scale: Any, *, rising: bool) -> bool | None:
+    """Whether a scale is negative throughout; None where it is not known to have one sign."""
+    if isinstance(scale, Tracer):
+        return False if rising else None
+    negative = np.less(scale, 0)
+    return bool(negative.all()) if negative.all() == negative.any() else None
 
 
 def _is_sum(wanted: float, value: Any, axis: int) -> Any:

@@ -16,14 +16,13 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
-from numpyro.distributions import MaskedDistribution
-from numpyro.distributions.constraints import is_dependent
 from numpyro.distributions.transforms import IdentityTransform
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME, Datum, Terms
 from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.arguments import whole
 from taut.models.program.discrete import Cells, Choice
+from taut.models.program.distribution_support import contains, support_of
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout
 from taut.models.program.read import Reading, read
@@ -126,7 +125,7 @@ class NumPyroProgram(AbstractProgram):
 
         def value_of(msg: dict[str, Any]) -> Array:
             value = values[msg["name"]]
-            free[msg["name"]] = onto(msg["fn"].support, msg["name"]).inv(value)
+            free[msg["name"]] = onto(support_of(msg["fn"]), msg["name"]).inv(value)
             return value
 
         self.reading.run(self._held(), value_of)
@@ -187,7 +186,7 @@ class NumPyroProgram(AbstractProgram):
 
         def value_of(msg: dict[str, Any]) -> Array:
             free = parts[msg["name"]]
-            transform = onto(msg["fn"].support, msg["name"])
+            transform = onto(support_of(msg["fn"]), msg["name"])
             value = transform(free)
             if not isinstance(transform, IdentityTransform):
                 scale = self.row_scale if self.layout.is_local(msg["name"]) else 1.0
@@ -202,9 +201,6 @@ def _part(site: dict[str, Any]) -> Part:
     """A site's log-probability cell by cell, and whether its data lie in the support."""
     fn, value = site["fn"], site["value"]
     observed = not is_latent(site)
-    supported = None
-    if observed and not site["infer"].get("is_auxiliary") and not is_dependent(fn.support):
-        supported = jnp.asarray(fn.support(value))
-        if isinstance(fn, MaskedDistribution):
-            supported = supported | ~jnp.asarray(fn._mask)
+    is_data = observed and not site["infer"].get("is_auxiliary")
+    supported = jnp.asarray(contains(fn, jnp.asarray(value))) if is_data else None
     return Part(log_prob(site), value, supported, observed)

@@ -19,6 +19,7 @@ from taut.errors import InputError
 from taut.models.program.arguments import check_names, parted, whole
 from taut.models.program.dependence import reached
 from taut.models.program.discrete import Finite, Sites
+from taut.models.program.distribution_support import support_of
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout, lay_out
 from taut.models.program.observed_support import Observation, check_observed, observations
@@ -88,6 +89,9 @@ class _First(dict[str, Any]):
     def __init__(self, number: Array):
         self.number = number
 
+    def __bool__(self) -> bool:
+        return True
+
     def get(self, name: Any, default: Any = None) -> Any:
         return self.number
 
@@ -105,7 +109,7 @@ def _traced(
         blank: Array, first: Array, arrays: dict[str, Any], index: Array | None
     ) -> list[Any]:
         def blank_of(msg: dict[str, Any]) -> Array:
-            onto(msg["fn"].support, msg["name"])
+            onto(support_of(msg["fn"]), msg["name"])
             return jnp.zeros(msg["fn"].shape()) + blank
 
         taken = arrays
@@ -115,7 +119,8 @@ def _traced(
         sites = run(program, arguments, blank_of, plate, index, choice)
         for name, site in sites.items():
             if is_latent(site):  # while the bounds of its support can be computed with
-                site["free_shape"] = free_shape(site["fn"].support, name, site["fn"].shape())
+                site["support"] = support_of(site["fn"])
+                site["free_shape"] = free_shape(site["support"], name, site["fn"].shape())
             elif is_summed(site):
                 site["finite"] = Finite.of(name, site)
         observed = observations(sites, concrete, arrays) if plate is None else []
@@ -192,7 +197,7 @@ def _layout(sites: Sites, plate: str | None, where: str) -> Layout:
         if not is_latent(site):
             continue
         shape = tuple(site["fn"].shape())
-        latents.append(Site(name, shape, site["fn"].support, plates_of(site)))
+        latents.append(Site(name, shape, site["support"], plates_of(site)))
         free_shapes[name] = site["free_shape"]
         for frame in site["cond_indep_stack"]:
             if frame.name == plate:
@@ -274,9 +279,9 @@ def _with_bounds(found: Reading, arrays: dict[str, Any]) -> Reading:
     def bounds(datum: Datum, z: Array) -> dict[str, list[Any]]:
         parts = found.layout.parts(z)
         made = found.run(
-            datum, lambda msg: onto(msg["fn"].support, msg["name"])(parts[msg["name"]])
+            datum, lambda msg: onto(support_of(msg["fn"]), msg["name"])(parts[msg["name"]])
         )
-        return {name: jax.tree.leaves(made[name]["fn"].support) for name in computed}
+        return {name: jax.tree.leaves(support_of(made[name]["fn"])) for name in computed}
 
     def at(z: Array, first_row: int = 0) -> dict[str, list[np.ndarray]]:
         index = None if plate is None else first_row + jnp.arange(plate.batch_size)

@@ -12,6 +12,7 @@ from taut.errors import InputError
 from taut.models.program.arguments import whole
 from taut.models.program.dependence import reached
 from taut.models.program.discrete import Cells, Choice, Sites, enumerated
+from taut.models.program.distribution_support import support_of
 from taut.models.program.failures import place
 from taut.models.program.masked_latents import Idle, idle_cells, is_masked
 from taut.models.program.reading import Reading
@@ -38,7 +39,7 @@ def with_enumeration(found: Reading, sites: Sites, arrays: dict[str, Any]) -> Re
     def outcomes(choice: Choice, arrays: dict[str, Any]) -> list[Any]:
         arguments = whole(arrays, found.settings)
         made = run(found.program, arguments, lambda m: latents[m["name"]], choice=choice)
-        bounds = [jax.tree.leaves(made[n]["fn"].support) for n in latents]
+        bounds = [jax.tree.leaves(support_of(made[n]["fn"])) for n in latents]
         # One number for each, so that the flat results keep their places.
         return [
             *(log_prob(made[n]) for n in order),
@@ -118,7 +119,7 @@ def _values(
         name = msg["name"]
         own = jax.random.fold_in(key, len(values))
         free = 0.5 * jax.random.normal(own, sites[name]["free_shape"])
-        values[name] = onto(msg["fn"].support, name)(free)
+        values[name] = onto(support_of(msg["fn"]), name)(free)
         return values[name]
 
     run(found.program, whole(arrays, found.settings), value_of)

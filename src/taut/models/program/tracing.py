@@ -11,7 +11,9 @@ from numpyro.primitives import Messenger
 
 from taut.distributions import accurate
 from taut.errors import InputError, option
+from taut.models.program.density_within import bounds_move, log_prob_within
 from taut.models.program.discrete import Cells, Choice, choose, is_finite
+from taut.models.program.distribution_support import tight_support
 from taut.models.program.masked_latents import kept
 from taut.models.program.subsampled_plate import SubsampledPlate
 
@@ -90,8 +92,11 @@ def drawn(
 
 def log_prob(site: dict[str, Any]) -> Array:
     """A site's log-probability cell by cell in nats, before scaling."""
+    fn, value = site["fn"], site["value"]
     with validation_enabled(False):
-        return jnp.asarray(accurate(site["fn"]).log_prob(site["value"]))
+        # A latent lies in its support by the map onto it, where a constraint describes the support.
+        loose = tight_support(fn) is None if is_latent(site) else bounds_move(fn)
+        return log_prob_within(fn, value) if loose else jnp.asarray(accurate(fn).log_prob(value))
 
 
 def cells(site: dict[str, Any]) -> Cells:
