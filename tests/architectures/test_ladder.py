@@ -215,8 +215,8 @@ def test_a_start_knows_the_columns_and_next_to_nothing_of_the_layers_above(float
     np.testing.assert_allclose(pair.decoder.layers[-1].bias, odds, rtol=1e-9)
     locs = jax.vmap(lambda z: pair.path.given(0, z).loc)(jnp.linspace(-2, 2, 5)[:, None])
     assert np.max(np.abs(locs)) < 0.2
-    real = SMALL.init(SCHEMA, jax.random.key(0))
-    assert SMALL.start(real, Datum(x=np.ones((4, 3))), schema=SCHEMA) is real
+    real = SMALL.start(SMALL.init(SCHEMA, jax.random.key(0)), rows, schema=SCHEMA)
+    np.testing.assert_allclose(real.bind()[0].mean(jnp.zeros(1)), rows.x.mean(axis=0), rtol=1e-9)
 
 
 def test_levels_and_widths_must_match():

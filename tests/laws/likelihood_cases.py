@@ -92,7 +92,7 @@ def poisson(x: np.ndarray, outputs: np.ndarray, likelihood: Any) -> np.ndarray:
 
 
 def negative_binomial(x: np.ndarray, outputs: np.ndarray, likelihood: Any) -> np.ndarray:
-    r = 1e-3 + softplus(likelihood.inverse_dispersion.raw)
+    r = 1e-3 + np.exp(np.asarray(likelihood.log_inverse_dispersion, np.float64))
     mean = mean_of(x, outputs[0], likelihood)
     return scipy.stats.nbinom.logpmf(x, r, r / (r + mean))
 

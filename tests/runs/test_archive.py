@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
+from scipy.stats import nbinom
 
 from taut.architectures import ARCHITECTURES, RENAMED, VAE
-from taut.core import Estimate, InputError, write_atomically
+from taut.core import Datum, Estimate, InputError, write_atomically
 from taut.data import Schema
 from taut.models import StandardNormal
 from taut.networks import MLP
@@ -190,3 +193,20 @@ def test_toml_is_read_back_by_the_standard_library():
 
     settings = {"a": "tab\there", "b": 1e-3, "c": True, "d": [1, 2], "e": float("inf"), "n": 7}
     assert tomllib.loads(to_toml(settings)) == settings
+
+
+def test_counts_of_an_older_file_come_back(tmp_path):
+    """Arrays that taut 0.1 named otherwise or did not have; the density by SciPy, as it was then."""
+    schema = Schema(name="t", kind="table", shape=(2,), support="count")
+    architecture = VAE(latent_dim=1, hidden=(3,))
+    save_pair(tmp_path, architecture.init(schema, jax.random.key(0)), architecture, schema)
+    path = tmp_path / "model.safetensors"
+    arrays = {n: a for n, a in load_file(path).items() if "counts" not in n}
+    raw = np.array([0.3, -2.0], np.float32)
+    del arrays[".model.likelihood.log_inverse_dispersion"]
+    save_file({**arrays, ".model.likelihood.inverse_dispersion.raw": raw}, path)
+    pair, _, _ = load_pair(tmp_path)
+    r, x = 1e-3 + np.log1p(np.exp(raw)), jnp.array([2.0, 0.0])
+    found = pair.model.likelihood.log_prob(x, jnp.zeros((1, 2)))
+    np.testing.assert_allclose(found, nbinom.logpmf(x, r, r / (r + 1)).sum(), rtol=1e-5)
+    np.testing.assert_allclose(pair.guide.read(Datum(x)), np.log1p(x), rtol=1e-6)

@@ -1,11 +1,10 @@
-"""`AbstractCentred`: autoencoders whose networks start from the means of the training rows.
+"""`AbstractCentred`: autoencoders whose encoder reads rows less the mean of the training rows.
 
-Where the decoder's cells are Bernoulli its outputs start at the log-odds of the training rows, and the
-encoder reads rows less their mean; both are constants of the data, set by `start` (Tucker et al. 2017
-and Grathwohl et al. 2018, both from their code).
+Where the decoder's cells are Bernoulli its outputs start at the log-odds of the training rows by a
+constant beside the network; all are set by `start` (Tucker et al. 2017 and Grathwohl et al. 2018, both
+from their code).
 """
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from taut.architectures.choices import log_odds_of
 from taut.architectures.networked import AbstractAutoencoder
 from taut.core import AbstractPair, Datum
 from taut.data import Schema
@@ -37,20 +35,15 @@ class AbstractCentred(AbstractAutoencoder):
         offset = jnp.zeros(schema.size) if isinstance(likelihood, Bernoulli) else None
         return LatentDecoder(network, offset, signed, first_of_layers)
 
-    @abstractmethod
-    def constants(self, pair: AbstractPair) -> tuple[Any, Any]:
-        """Where a pair keeps the encoder's centre and the decoder's offset."""
-
     def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
-        """The pair with the constants that its networks take from the training rows."""
-        _, guide = pair.bind()
-        reader = getattr(guide, "first", guide)
-        center, offset = self.constants(pair)
-        seen = jax.vmap(reader.read)(Datum(jnp.asarray(rows.x)))
+        """The pair with all that its networks take from the training rows."""
+        pair = super().start(pair, rows, schema=schema)
+        guide = pair.bind()[1]
+        seen = jax.vmap(getattr(guide, "first", guide).read)(Datum(jnp.asarray(rows.x)))
         mask = None if rows.mask is None else jnp.asarray(rows.mask)
-        mean = jnp.mean(seen, axis=0, where=mask)
-        pair = eqx.tree_at(lambda p: self.constants(p)[0], pair, mean.astype(center.dtype))
-        if offset is None:
-            return pair
-        log_odds = log_odds_of(rows).astype(offset.dtype)
-        return eqx.tree_at(lambda p: self.constants(p)[1], pair, log_odds)
+        mean = jnp.mean(seen, axis=0, where=mask).astype(self._reader(pair).center.dtype)
+        return eqx.tree_at(lambda p: self._reader(p).center, pair, mean)
+
+    def _reader(self, pair: Any) -> Any:
+        """Where a pair keeps what its encoder reads."""
+        return self.parts(pair)[2]

@@ -4,15 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from taut.core import Datum, InputError, nearest, option
+from taut.core import InputError, nearest, option
 from taut.data import Schema
-from taut.models import Units
+from taut.models import LogCounts, Units
 
-__all__ = ["at_least_one", "known", "log_odds_of", "refuse_users_parts", "units_of"]
-
-_LEAST_SHARE = 1e-3  # of ones in a column, as in the code of Grathwohl et al. (2018)
+__all__ = ["at_least_one", "counts_of", "known", "refuse_users_parts", "units_of"]
 
 
 def at_least_one(value: int, name: str) -> None:
@@ -43,17 +40,14 @@ def refuse_users_parts(choices: Mapping[str, Any]) -> None:
             )
 
 
-def log_odds_of(rows: Datum) -> Float[Array, " D"]:
-    """Log-odds of a one in each column of binary rows, where a decoder of Bernoulli cells starts."""
-    mask = None if rows.mask is None else jnp.asarray(rows.mask)
-    share = jnp.mean(jnp.asarray(rows.x), axis=0, where=mask).reshape(-1)
-    share = jnp.clip(share, _LEAST_SHARE, 1 - _LEAST_SHARE)
-    return jnp.log(share) - jnp.log1p(-share)
-
-
 def units_of(schema: Schema) -> Units | None:
     """The standardisation that the schema has learned from the training rows; None without one."""
     if schema.scale is None:
         return None
     shift, scale = (jnp.broadcast_to(v, schema.shape).astype(float) for v in schema.shift_scale())
     return Units(shift, scale)
+
+
+def counts_of(schema: Schema) -> LogCounts | None:
+    """How an encoder reads counts before it has seen a row; None where the data are none."""
+    return LogCounts.start(schema.shape) if schema.support == "count" else None

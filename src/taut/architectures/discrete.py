@@ -9,14 +9,14 @@ prior, rows centred by their mean, bits read as signs, outputs that start at the
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, cast
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.centred import AbstractCentred
-from taut.architectures.choices import units_of
+from taut.architectures.choices import counts_of, units_of
 from taut.architectures.latents import parse_latents
 from taut.bounds import AbstractBound
 from taut.core import AbstractPair, InputError, Pair, nearest
@@ -90,7 +90,7 @@ class Discrete(AbstractCentred):
         prior = FactorizedPrior(top, learned=self.prior == "learned")
         guide = AmortizedGuide(
             chosen.make_encoder(schema, first.size, encoder_key), FactorizedUnits(first), units,
-            log_counts=schema.support == "count", center=jnp.zeros(schema.shape),
+            counts_of(schema), jnp.zeros(schema.shape),
         )  # fmt: skip
         decoder = chosen.make_latent_decoder(
             schema, likelihood, first.size, decoder_key,
@@ -101,10 +101,6 @@ class Discrete(AbstractCentred):
             guide = LayeredGuide(guide, _between(chosen, first, top, up_key))
         model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
         return Pair(model, guide)
-
-    def constants(self, pair: AbstractPair) -> tuple[Any, Any]:
-        model, guide = cast(tuple[LatentVariableModel, Any], pair.bind())
-        return getattr(guide, "first", guide).center, model.decoder.offset
 
 
 def _between(

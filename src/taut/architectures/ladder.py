@@ -4,8 +4,8 @@
 
 Level i has one width h_i: its way up, its part of the way down and, for i = 1, the decoder are MLPs with
 two hidden layers of that width. With one level this is a VAE with a mean-field guide. The path starts
-near N(0, I) whatever is above, and the outputs of Bernoulli cells at the log-odds of the training rows:
-a decoder that has yet to learn them makes z_1 carry a constant, and the upper layers carry nothing.
+near N(0, I) whatever is above, and the outputs at independent columns of the training rows: a decoder
+that has yet to learn them makes z_1 carry a constant, and the upper layers carry nothing.
 
 Source: Sonderby, Raiko, Maaloe, Sonderby and Winther, Ladder variational autoencoders (2016).
 """
@@ -18,13 +18,12 @@ import equinox as eqx
 import jax
 from jaxtyping import PRNGKeyArray
 
-from taut.architectures.choices import at_least_one, log_odds_of, units_of
+from taut.architectures.choices import at_least_one, counts_of, units_of
 from taut.architectures.networked import AbstractNetworked
-from taut.core import AbstractPair, Datum, InputError, option
+from taut.core import AbstractPair, InputError, option
 from taut.data import Schema
 from taut.guides.ladder import BottomUp, LadderPair
 from taut.models.ladder import TopDown
-from taut.models.likelihoods import Bernoulli
 from taut.networks import MLP, Linear
 
 __all__ = ["Ladder"]
@@ -98,16 +97,7 @@ class Ladder(AbstractNetworked):
             encoder=encoder,
             data_shape=schema.shape,
             units=None if likelihood.discrete else units_of(schema),
-            log_counts=schema.support == "count",
-        )
-
-    def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
-        """The pair with the outputs of Bernoulli cells at the log-odds of the training rows."""
-        if not isinstance(pair, LadderPair) or not isinstance(pair.likelihood, Bernoulli):
-            return pair
-        bias = pair.decoder.layers[-1].bias
-        return eqx.tree_at(
-            lambda p: p.decoder.layers[-1].bias, pair, log_odds_of(rows).astype(bias.dtype)
+            counts=counts_of(schema),
         )
 
 

@@ -7,14 +7,14 @@ Mohamed, Rezende and Welling, Semi-supervised learning with deep generative mode
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.centred import AbstractCentred
-from taut.architectures.choices import at_least_one, units_of
+from taut.architectures.choices import at_least_one, counts_of, units_of
 from taut.core import AbstractPair, InputError, Pair, option
 from taut.data import Schema
 from taut.guides import AmortizedGuide, StratifiedGaussian
@@ -57,10 +57,5 @@ class MixtureVAE(AbstractCentred):
         decoder = chosen.make_latent_decoder(schema, likelihood, family.latent_dim, decoder_key)
         model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
         encoder = chosen.make_encoder(schema, family.num_features, encoder_key)
-        counts = schema.support == "count"
-        guide = AmortizedGuide(encoder, family, units, counts, jnp.zeros(schema.shape))
+        guide = AmortizedGuide(encoder, family, units, counts_of(schema), jnp.zeros(schema.shape))
         return Pair(model, guide)
-
-    def constants(self, pair: AbstractPair) -> tuple[Any, Any]:
-        model, guide = cast(tuple[LatentVariableModel, AmortizedGuide], pair.bind())
-        return guide.center, model.decoder.offset

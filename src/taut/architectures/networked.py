@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
 from taut.architectures.choices import at_least_one, known
-from taut.core import InputError
+from taut.architectures.starting import start_of, started_counts, started_decoder
+from taut.core import AbstractPair, Datum, InputError, Pair
 from taut.data import Schema
 from taut.models import AbstractLikelihood, choose_likelihood, make_likelihood
 from taut.networks import ACTIVATIONS, NETWORKS
@@ -65,6 +67,27 @@ class AbstractNetworked(AbstractArchitecture):
 
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
         self.resolved(schema)[0].make_likelihood(schema).check(x, where=where)
+
+    def parts(self, pair: Any) -> tuple[Any, Any, Any]:
+        """Likelihood, decoder, and what holds how x is read, where a pair of this kind has them."""
+        if not isinstance(pair, Pair):
+            return pair.likelihood, pair.decoder, pair
+        model: Any = pair.model
+        return model.likelihood, model.decoder, getattr(pair.guide, "first", pair.guide)
+
+    def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
+        """The pair at independent columns of the training rows; a user's own parts are as they were."""
+        model: Any = pair.bind()[0]
+        likelihood, decoder, reader = self.parts(pair)
+        start = start_of(likelihood, model.units, rows)
+        if start is not None and getattr(self, "decoder", None) is None:
+            pair = eqx.tree_at(lambda p: self.parts(p)[1], pair, started_decoder(decoder, start))
+            if not isinstance(self.likelihood, AbstractLikelihood):
+                pair = eqx.tree_at(lambda p: self.parts(p)[0], pair, start.likelihood)
+        counts = getattr(reader, "counts", None)
+        if counts is None:
+            return pair
+        return eqx.tree_at(lambda p: self.parts(p)[2].counts, pair, started_counts(counts, rows))
 
     def make_likelihood(self, schema: Schema) -> AbstractLikelihood:
         """The likelihood of resolved choices."""

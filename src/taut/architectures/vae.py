@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import PRNGKeyArray
 
-from taut.architectures.choices import at_least_one, units_of
+from taut.architectures.choices import at_least_one, counts_of, units_of
 from taut.architectures.networked import AbstractAutoencoder
 from taut.core import AbstractPair, InputError, Pair, option
 from taut.data import Schema
@@ -103,8 +103,7 @@ class VAE(AbstractAutoencoder):
         if encoder is None:
             encoder = chosen.make_encoder(schema, family.num_features, encoder_key)
         _check_fit(model, encoder, family, schema)
-        counts = schema.support == "count"
-        return Pair(model, AmortizedGuide(encoder, family, units, log_counts=counts))
+        return Pair(model, AmortizedGuide(encoder, family, units, counts_of(schema)))
 
     def _prior(self, key: PRNGKeyArray) -> AbstractPrior:
         if isinstance(self.prior, str):

@@ -8,14 +8,14 @@ and Kavukcuoglu, Neural discrete representation learning (2017), section 3.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.centred import AbstractCentred
-from taut.architectures.choices import at_least_one, units_of
+from taut.architectures.choices import at_least_one, counts_of, units_of
 from taut.architectures.latents import parse_grid
 from taut.core import AbstractPair, InputError
 from taut.data import Schema
@@ -68,9 +68,5 @@ class VQ(AbstractCentred):
             data_shape=schema.shape,
             units=None if likelihood.discrete else units_of(schema),
             center=jnp.zeros(schema.shape),
-            log_counts=schema.support == "count",
+            counts=counts_of(schema),
         )
-
-    def constants(self, pair: AbstractPair) -> tuple[Any, Any]:
-        assert isinstance(pair, QuantizedPair)
-        return pair.center, pair.decoder.offset

@@ -79,8 +79,12 @@ def _same_family(
     model: LatentVariableModel, rows: np.ndarray, held_out: Datum
 ) -> Float[np.ndarray, " N"]:
     likelihood, units = model.likelihood, model.units
-    arrays, static = eqx.partition(likelihood, eqx.is_inexact_array)
+    seen = jnp.asarray(rows)
+    start = likelihood.started_at(seen if units is None else units.standardize(seen))
     outputs = jnp.zeros((likelihood.num_outputs, *model.data_shape))
+    if start is not None:
+        likelihood, outputs = start.likelihood, start.outputs
+    arrays, static = eqx.partition(likelihood, eqx.is_inexact_array)
 
     def log_prob(parameters: Any, x: Any, mask: Any = None) -> Any:
         arrays, outputs = parameters

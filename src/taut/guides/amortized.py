@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from taut.core import Datum
 from taut.guides.abstract import AbstractFamily
-from taut.models import Units
+from taut.models import LogCounts, Units
 
 __all__ = ["AmortizedGuide"]
 
@@ -25,7 +25,7 @@ class AmortizedGuide(eqx.Module):
         encoder: maps x to the family's features, (num_features,).
         family: variational family.
         units: standardisation of x; None where the encoder reads the data's units.
-        log_counts: whether the encoder reads log(1 + x), which tames counts.
+        counts: how the encoder reads counts; None where x are no counts.
         center: subtracted from what the encoder reads, of the data's shape; a constant of the data,
             never trained. None for 0.
     """
@@ -33,7 +33,7 @@ class AmortizedGuide(eqx.Module):
     encoder: Any
     family: AbstractFamily
     units: Units | None = None
-    log_counts: bool = eqx.field(static=True, default=False)
+    counts: LogCounts | None = None
     center: Float[Array, "..."] | None = None
 
     def __call__(self, datum: Datum) -> Any:
@@ -55,4 +55,4 @@ class AmortizedGuide(eqx.Module):
         whole = not jnp.issubdtype(datum.x.dtype, jnp.inexact)
         x = datum.x.astype(jnp.result_type(float)) if whole else datum.x
         x = x if self.units is None else self.units.standardize(x)
-        return jnp.log1p(x) if self.log_counts else x
+        return x if self.counts is None else self.counts.standardize(x)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from taut.core import AbstractModel, AbstractPair, Datum
-from taut.models import AbstractLikelihood, LatentVariableModel, Units
+from taut.models import AbstractLikelihood, LatentVariableModel, LogCounts, Units
 from taut.models.ladder import BottomLayer, LadderPrior, LadderProposal, TopDown, gaussians, message
 from taut.networks import activation
 
@@ -52,18 +52,17 @@ class LadderGuide(eqx.Module):
         encoder: the way up.
         path: the model's way down.
         units: standardisation of x; None where the encoder reads the data's units.
-        log_counts: whether the encoder reads log(1 + x).
+        counts: how the encoder reads counts; None where x are no counts.
     """
 
     encoder: BottomUp
     path: TopDown
     units: Units | None = None
-    log_counts: bool = eqx.field(static=True, default=False)
+    counts: LogCounts | None = None
 
     def __call__(self, datum: Datum) -> LadderProposal:
         x = datum.x if self.units is None else self.units.standardize(datum.x)
-        if self.log_counts:
-            x = jnp.log1p(x)
+        x = x if self.counts is None else self.counts.standardize(x)
         if datum.mask is not None:
             x = jnp.where(datum.mask, x, 0.0)
         *below, top = self.encoder(x)
@@ -80,7 +79,7 @@ class LadderPair(AbstractPair):
         encoder: the way up.
         data_shape: of x.
         units: standardisation of x.
-        log_counts: whether the encoder reads log(1 + x).
+        counts: how the encoder reads counts; None where x are no counts.
     """
 
     path: TopDown
@@ -89,11 +88,11 @@ class LadderPair(AbstractPair):
     encoder: BottomUp
     data_shape: tuple[int, ...] = eqx.field(static=True)
     units: Units | None = None
-    log_counts: bool = eqx.field(static=True, default=False)
+    counts: LogCounts | None = None
 
     def bind(self) -> tuple[AbstractModel, LadderGuide]:
         decoder = BottomLayer(self.decoder, self.path.dims[0])
         model = LatentVariableModel(
             LadderPrior(self.path), decoder, self.likelihood, self.data_shape, self.units
         )
-        return model, LadderGuide(self.encoder, self.path, self.units, log_counts=self.log_counts)
+        return model, LadderGuide(self.encoder, self.path, self.units, self.counts)

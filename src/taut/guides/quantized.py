@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from taut.core import NEG_LOG_Q, AbstractPair, AbstractProposal, Draws, Terms
 from taut.guides.abstract import AbstractFamily
 from taut.guides.amortized import AmortizedGuide
-from taut.models import AbstractLikelihood, CodebookPrior, LatentVariableModel, Units
+from taut.models import AbstractLikelihood, CodebookPrior, LatentVariableModel, LogCounts, Units
 
 __all__ = ["NearestCodes", "QuantizedPair", "QuantizedProposal", "nearest_codes"]
 
@@ -124,7 +124,7 @@ class QuantizedPair(AbstractPair):
         data_shape: shape of x, static.
         units: standardisation of x; None where the networks work in the data's units.
         center: subtracted from what the encoder reads, of the data's shape.
-        log_counts: whether the encoder reads log(1 + x).
+        counts: how the encoder reads counts; None where x are no counts.
     """
 
     codebook: Float[Array, "N d"]
@@ -135,7 +135,7 @@ class QuantizedPair(AbstractPair):
     data_shape: tuple[int, ...] = eqx.field(static=True)
     units: Units | None = None
     center: Float[Array, "..."] | None = None
-    log_counts: bool = eqx.field(static=True, default=False)
+    counts: LogCounts | None = None
 
     def bind(self) -> tuple[LatentVariableModel, AmortizedGuide]:
         prior = CodebookPrior(self.codebook, self.positions)
@@ -143,4 +143,4 @@ class QuantizedPair(AbstractPair):
             prior, self.decoder, self.likelihood, self.data_shape, self.units
         )
         family = NearestCodes(self.positions, self.codebook)
-        return model, AmortizedGuide(self.encoder, family, self.units, self.log_counts, self.center)
+        return model, AmortizedGuide(self.encoder, family, self.units, self.counts, self.center)

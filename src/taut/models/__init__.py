@@ -33,7 +33,7 @@ from taut.models.priors import (
     make_prior,
 )
 from taut.models.stochastic_layer import ConditionalLayer, StochasticLayer
-from taut.models.units import Units
+from taut.models.units import LogCounts, Units
 
 __all__ = [
     "LIKELIHOODS",
@@ -55,6 +55,7 @@ __all__ = [
     "LatentDecoder",
     "LatentVariableModel",
     "LayeredPrior",
+    "LogCounts",
     "MixtureOfGaussians",
     "ProbabilisticPCA",
     "ProductPrior",

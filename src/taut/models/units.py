@@ -2,7 +2,8 @@
 
     u = (x - shift) / scale,        log p(x) = log p(u) - sum log scale
 
-Learned from the training rows, never by gradient. Log-densities stay in the original units.
+Learned from the training rows, never by gradient. Log-densities stay in the original units. An encoder
+reads counts by the same map of their logarithms (`LogCounts`).
 """
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-__all__ = ["Units"]
+__all__ = ["LogCounts", "Units"]
 
 
 class Units(eqx.Module):
@@ -36,3 +37,22 @@ class Units(eqx.Module):
         """log |det du/dx| over the observed cells, (); nats."""
         log_scale = jnp.log(jax.lax.stop_gradient(self.scale))
         return -jnp.sum(log_scale if mask is None else jnp.where(mask, log_scale, 0.0))
+
+
+class LogCounts(eqx.Module):
+    """How an encoder reads counts: u = (log(1 + x) - shift) / scale.
+
+    Attributes:
+        units: of the logarithms.
+    """
+
+    units: Units
+
+    @classmethod
+    def start(cls, shape: tuple[int, ...]) -> "LogCounts":
+        """Logarithms as they are."""
+        return cls(Units(jnp.zeros(shape), jnp.ones(shape)))
+
+    def standardize(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """From counts to what the encoder reads."""
+        return self.units.standardize(jnp.log1p(x))

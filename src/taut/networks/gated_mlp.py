@@ -65,3 +65,8 @@ class GatedMLP(eqx.Module):
         for layer in self.layers:
             h = layer(h)
         return self.output(h)
+
+    def started_at(self, outputs: Float[Array, " out"], spread: Float[Array, " out"]) -> "GatedMLP":
+        """The network around `outputs`, where z = 0 stands, which it leaves by `spread`."""
+        last = self.output.started_at(outputs, spread)
+        return eqx.tree_at(lambda network: network.output, self, last)

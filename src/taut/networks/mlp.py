@@ -37,6 +37,12 @@ class Linear(eqx.Module):
     def __call__(self, x: Float[Array, " i"]) -> Float[Array, " o"]:
         return product(x, self.weight) + self.bias
 
+    def started_at(self, outputs: Float[Array, " o"], spread: Float[Array, " o"]) -> "Linear":
+        """The map around `outputs`, its weights times `spread`."""
+        bias = outputs.astype(self.bias.dtype)
+        weight = self.weight * spread.astype(self.weight.dtype)
+        return eqx.tree_at(lambda la: (la.weight, la.bias), self, (weight, bias))
+
 
 class MLP(eqx.Module):
     """Fully connected network with an elementwise activation between layers.
@@ -72,3 +78,8 @@ class MLP(eqx.Module):
         for layer in self.layers[:-1]:
             h = function(layer(h))
         return self.layers[-1](h)
+
+    def started_at(self, outputs: Float[Array, " out"], spread: Float[Array, " out"]) -> "MLP":
+        """The network around `outputs`, where z = 0 stands, which it leaves by `spread`."""
+        last = self.layers[-1].started_at(outputs, spread)
+        return eqx.tree_at(lambda network: network.layers[-1], self, last)

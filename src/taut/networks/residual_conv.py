@@ -6,7 +6,7 @@
 
     decoder   g_L = z W + b (shaped as h_L)
               g_{l-1} = depth_to_space(conv(block(g_l)))                    l = L, ..., 2
-              outputs = depth_to_space(conv(a(block(g_1)))) (cropped to the size of x)
+              outputs = depth_to_space(conv(a(block(g_1)))) (cropped to the size of x) + c
 
 h_l and g_l have 1/2^l of the resolution in each direction and widths[l-1] channels. Convolutions are
 3 x 3 of stride 1; no layer works at full resolution, where most of the time would go. Nothing is
@@ -96,11 +96,13 @@ class ResidualConvDecoder(eqx.Module):
     Attributes:
         input: affine map from z to the coarsest resolution.
         blocks, convolutions: one of each per resolution, coarsest first.
+        bias: c, of every output, in their order.
     """
 
     input: Linear
     blocks: tuple[ResidualBlock, ...]
     convolutions: tuple[Convolution, ...]
+    bias: Float[Array, " outputs"]
     num_outputs: int = eqx.field(static=True)
     shape: tuple[int, ...] = eqx.field(static=True)
     activation: str = eqx.field(static=True)
@@ -126,6 +128,7 @@ class ResidualConvDecoder(eqx.Module):
         self.convolutions = tuple(
             Convolution(i, 4 * o, key=k) for i, o, k in zip(ins, outs, keys[1::2], strict=True)
         )
+        self.bias = jnp.zeros(num_outputs * math.prod(shape))
         self.num_outputs = num_outputs
         self.shape = tuple(shape)
         self.activation = activation
@@ -144,9 +147,21 @@ class ResidualConvDecoder(eqx.Module):
             h = activation(self.activation)(h) if convolution is last else h
             h = depth_to_space(convolution(h))
         image = h[: self.shape[0], : self.shape[1]]
-        return jnp.moveaxis(image.reshape(*image.shape[:2], -1, self.num_outputs), -1, 0).reshape(
-            -1
-        )
+        cells = image.reshape(*image.shape[:2], -1, self.num_outputs)
+        return jnp.moveaxis(cells, -1, 0).reshape(-1) + self.bias
+
+    def started_at(
+        self, outputs: Float[Array, " outputs"], spread: Float[Array, " outputs"]
+    ) -> "ResidualConvDecoder":
+        """The network around `outputs`, where z = 0 stands; of each kind it leaves them by its mean
+        `spread`."""
+        last = self.convolutions[-1]
+        kinds = jnp.mean(spread.reshape(self.num_outputs, -1), axis=1).astype(last.weight.dtype)
+        weight = last.weight * jnp.tile(kinds, last.weight.shape[-1] // self.num_outputs)
+        return eqx.tree_at(
+            lambda network: (network.convolutions[-1].weight, network.bias),
+            self, (weight, outputs.astype(self.bias.dtype)),
+        )  # fmt: skip
 
 
 def _coarsest(shape: Sequence[int], levels: int) -> tuple[int, int, int]:

@@ -125,6 +125,7 @@ def load_pair(
     except SafetensorError as error:
         raise InputError("whole safetensors", f"{error}", "a backup", where=str(path)) from None
     names = dict(_named(skeleton))
+    arrays = _of_today(arrays, names)
     if arrays.keys() != names.keys():
         odd = sorted(arrays.keys() ^ names.keys())
         raise InputError(
@@ -140,6 +141,32 @@ def load_pair(
     flat, tree = jax.tree_util.tree_flatten_with_path(skeleton)
     leaves = [arrays[jax.tree_util.keystr(p)] if _is_array(leaf) else leaf for p, leaf in flat]
     return jax.tree.unflatten(tree, leaves), architecture, schema
+
+
+# Arrays that files of taut 0.1 lack, by the end of their names, and what they are without effect.
+_ADDED = {
+    ".counts.units.shift": 0.0,
+    ".counts.units.scale": 1.0,
+    ".decoder.bias": 0.0,
+    ".decoder.network.bias": 0.0,
+}
+
+
+def _of_today(arrays: dict[str, np.ndarray], names: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of a file under the names that they have now."""
+    found = dict(arrays)
+    for name, wanted in names.items():
+        if name in found:
+            continue
+        value = next((v for end, v in _ADDED.items() if name.endswith(end)), None)
+        if value is not None:
+            found[name] = np.full(wanted.shape, value, wanted.dtype)
+        head, dispersion, _ = name.partition(".log_inverse_dispersion")
+        older = f"{head}.inverse_dispersion.raw"
+        if dispersion and older in found:
+            # floor + softplus(raw) then, floor + exp(raw) now
+            found[name] = np.log(np.logaddexp(0, found.pop(older))).astype(wanted.dtype)
+    return found
 
 
 def _made(

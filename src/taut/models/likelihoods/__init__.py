@@ -1,6 +1,6 @@
 """p(x | outputs): the families of a cell, one file each, in a registry by name."""
 
-from taut.models.likelihoods.abstract import AbstractLikelihood
+from taut.models.likelihoods.abstract import AbstractLikelihood, Start
 from taut.models.likelihoods.bernoulli import Bernoulli
 from taut.models.likelihoods.categorical import Categorical
 from taut.models.likelihoods.continuous_bernoulli import ContinuousBernoulli
@@ -22,6 +22,7 @@ __all__ = [
     "Gaussian",
     "NegativeBinomial",
     "Poisson",
+    "Start",
     "StudentT",
     "ZeroInflatedNegativeBinomial",
     "ZeroInflatedPoisson",

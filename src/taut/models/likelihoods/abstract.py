@@ -7,7 +7,7 @@ it out of the sum: exact, with no imputation. Every constant of every density is
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -18,7 +18,22 @@ from numpyro.distributions import Distribution
 from taut.core import InputError
 from taut.distributions import accurate
 
-__all__ = ["AbstractLikelihood", "refuse_first", "refuse_infinite"]
+__all__ = ["AbstractLikelihood", "Start", "refuse_first", "refuse_infinite"]
+
+
+class Start(NamedTuple):
+    """Where training rows would have a likelihood start: at columns that are independent.
+
+    Attributes:
+        likelihood: with the parameters that all rows share.
+        outputs: the same for every row, (num_outputs, *data_shape).
+        spread: by how much an output moves where its column moves by a standard deviation, of the
+            shape of `outputs`; 1 where an output has no unit.
+    """
+
+    likelihood: Any
+    outputs: Float[Array, "outputs *data"]
+    spread: Float[Array, "outputs *data"]
 
 
 class AbstractLikelihood(eqx.Module):
@@ -62,6 +77,17 @@ class AbstractLikelihood(eqx.Module):
         `make_likelihood(likelihood.name, shape=data_shape, **likelihood.options())` has the same
         structure; array fields are kept elsewhere.
         """
+
+    def started_at(
+        self, x: Shaped[Array, "N *data"], weight: Float[Array, "N *data"] | None = None
+    ) -> Start | None:
+        """Independent columns with the moments of these rows; None where the family does not say.
+
+        Arguments:
+            x: rows inside the support; cells without weight may hold anything finite.
+            weight: of each cell, 0 where it was not observed; 1 for all when None.
+        """
+        return None
 
     def given(
         self,

@@ -16,9 +16,12 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import BernoulliLogits, Distribution
 
-from taut.models.likelihoods.abstract import AbstractLikelihood, refuse_first
+from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_first
+from taut.models.likelihoods.moments import column_mean
 
 __all__ = ["Bernoulli"]
+
+_LEAST_SHARE = 1e-3  # of ones in a column at the start, as in the code of Grathwohl et al. (2018)
 
 
 class Bernoulli(AbstractLikelihood):
@@ -56,6 +59,13 @@ class Bernoulli(AbstractLikelihood):
                 "in [0, 1], or a binarization"
             ),
         )
+
+    def started_at(
+        self, x: Shaped[Array, "N *data"], weight: Float[Array, "N *data"] | None = None
+    ) -> Start:
+        share = jnp.clip(column_mean(x, weight), _LEAST_SHARE, 1 - _LEAST_SHARE)
+        logits = (jnp.log(share) - jnp.log1p(-share))[None]
+        return Start(self, logits, jnp.ones_like(logits))
 
     def options(self) -> dict[str, Any]:
         return {}

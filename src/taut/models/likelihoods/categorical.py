@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, Int, Shaped
 from numpyro.distributions import CategoricalLogits, Distribution
 
 from taut.core import InputError
-from taut.models.likelihoods.abstract import AbstractLikelihood, refuse_first
+from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_first
+from taut.models.likelihoods.moments import column_mean
 
 __all__ = ["Categorical"]
 
@@ -50,6 +51,15 @@ class Categorical(AbstractLikelihood):
                 "negative-binomial for counts"
             ),
         )
+
+    def started_at(
+        self, x: Shaped[Array, "N *data"], weight: Float[Array, "N *data"] | None = None
+    ) -> Start:
+        counted = len(x) if weight is None else jnp.sum(weight, axis=0)
+        share = jnp.stack([column_mean(x == code, weight) for code in range(self.levels)])
+        # Laplace's rule: one row of each code beside those counted.
+        logits = jnp.log((counted * share + 1) / (counted + self.levels))
+        return Start(self, logits, jnp.ones_like(logits))
 
     def options(self) -> dict[str, Any]:
         return {"levels": self.levels}

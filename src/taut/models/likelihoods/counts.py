@@ -14,7 +14,7 @@ methods, for observed library sizes.
 """
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -24,13 +24,15 @@ from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import Distribution
 
 from taut.core import InputError, option
-from taut.models.likelihoods.abstract import AbstractLikelihood, refuse_first
+from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_first
+from taut.models.likelihoods.moments import column_mean
 
 __all__ = ["AbstractCounts", "CountMean"]
 
 # Means are held at e^-80, about 1e-35: a smaller one adds less than that to any log-mass of 0, and
 # its logarithm must stay finite in float32, also for a cell of no proportion.
 _LOWEST = -80.0
+_LEAST_EXCESS = 0.01  # of the variance over a Poisson's, by which counts start to spread
 
 
 class CountMean(eqx.Module):
@@ -77,6 +79,24 @@ class CountMean(eqx.Module):
         log_total = jnp.where(total > 0, jnp.log(jnp.where(total > 0, total, 1.0)), -jnp.inf)
         return jnp.maximum(log_total + shares, _LOWEST)
 
+    def of_rows(
+        self, x: Shaped[Array, "N *data"], weight: Float[Array, "N *data"] | None
+    ) -> tuple[Float[Array, "*data"], Float[Array, "#N *data"]]:
+        """The output at which columns have the means of these rows, and the mean of each row then.
+
+        A column without counts has the mean of half a count in all rows together.
+        """
+        counted = jnp.full(x.shape[1:], len(x)) if weight is None else jnp.sum(weight, axis=0)
+        mean = jnp.maximum(column_mean(x, weight), 0.5 / jnp.maximum(counted, 1))
+        if not self.library:
+            return jnp.log(mean), mean[None]
+        cells = tuple(range(1, x.ndim))
+        total = jnp.sum(x if weight is None else weight * x, axis=cells, keepdims=True)
+        share = mean / jnp.sum(mean)
+        seen = share if weight is None else jnp.where(weight > 0, share, 0)
+        known = jnp.sum(seen * jnp.ones_like(x), axis=cells, keepdims=True)
+        return jnp.log(share), total * share / jnp.where(known > 0, known, 1)
+
 
 class AbstractCounts(AbstractLikelihood):
     """Counts with one log-mean per cell."""
@@ -99,6 +119,21 @@ class AbstractCounts(AbstractLikelihood):
         mask: Bool[Array, "*data"] | None = None,
     ) -> Distribution:
         return self.at(self.log_mean(outputs[0], x, mask))
+
+    def dispersed(self, inverse: Float[Array, "*data"]) -> Any:
+        """The likelihood under which each column has this inverse dispersion, where it has one."""
+        return self
+
+    def started_at(
+        self, x: Shaped[Array, "N *data"], weight: Float[Array, "N *data"] | None = None
+    ) -> Start:
+        output, mean = self.log_mean.of_rows(x, weight)
+        variance = column_mean((x - mean) ** 2, weight)
+        first, second = (column_mean(m, weight) for m in (mean, mean**2))
+        # E(x - mean)^2 = mean + mean^2 / r; near a Poisson its spread does not tell r.
+        inverse = second / jnp.maximum(variance - first, _LEAST_EXCESS * first)
+        spread = jnp.minimum(jnp.sqrt(variance) / first, 1)
+        return Start(self.dispersed(inverse), output[None], spread[None])
 
     def check(self, x: np.ndarray, *, where: str) -> None:
         refuse_first(

@@ -11,6 +11,7 @@ of a bin; the mass of a bin is at most one without it.
 Source: see `taut.distributions.DiscretizedLogistic`.
 """
 
+import math
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -23,7 +24,9 @@ from numpyro.distributions import Distribution
 from taut.core import InputError, option
 from taut.distributions import DiscretizedLogistic as _DiscretizedLogistic
 from taut.distributions import grid
-from taut.models.likelihoods.abstract import AbstractLikelihood, refuse_first
+from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_first
+from taut.models.likelihoods.moments import column_moments
+from taut.models.likelihoods.scale import raw_of
 
 __all__ = ["DiscretizedLogistic"]
 
@@ -72,6 +75,17 @@ class DiscretizedLogistic(AbstractLikelihood):
                 "reals in [0, 1]"
             ),
         )
+
+    def started_at(
+        self, x: Float[Array, "N *data"], weight: Float[Array, "N *data"] | None = None
+    ) -> Start:
+        mean, variance = column_moments(x, weight)
+        bin_ = 1 / (self.levels - 1)
+        scale = jnp.maximum(jnp.sqrt(3 * variance) / math.pi, bin_)
+        raw = raw_of(2 * jnp.maximum(scale - self.floor * bin_, self.floor * bin_))
+        spread = jnp.full_like(mean, 2 * jnp.sqrt(jnp.mean(variance)))
+        outputs = jnp.stack([2 * mean - 1, raw])
+        return Start(self, outputs, jnp.stack([spread, jnp.ones_like(raw)]))
 
     def options(self) -> dict[str, Any]:
         return {"levels": self.levels, "floor": self.floor}

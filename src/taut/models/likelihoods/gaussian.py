@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpyro.distributions import Distribution, Normal
 
-from taut.models.likelihoods.abstract import AbstractLikelihood, refuse_infinite
+from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_infinite
+from taut.models.likelihoods.moments import column_moments
 from taut.models.likelihoods.scale import Scale
 
 __all__ = ["Gaussian"]
@@ -47,6 +48,18 @@ class Gaussian(AbstractLikelihood):
 
     def check(self, x: np.ndarray, *, where: str) -> None:
         refuse_infinite(x, where=where)
+
+    def started_at(
+        self, x: Float[Array, "N *data"], weight: Float[Array, "N *data"] | None = None
+    ) -> Start:
+        mean, variance = column_moments(x, weight)
+        scale, raw = self.scale.started_at(variance)
+        spread = jnp.full_like(mean, jnp.sqrt(jnp.mean(variance)))[None]
+        return Start(
+            eqx.tree_at(lambda likelihood: likelihood.scale, self, scale),
+            jnp.concatenate([mean[None], raw]),
+            jnp.concatenate([spread, jnp.ones_like(raw)]),
+        )
 
     def options(self) -> dict[str, Any]:
         return {"scale": self.scale.per, "floor": self.scale.floor}

@@ -4,18 +4,19 @@
 
     log p(x) = log Gamma(x + r) - log Gamma(r) - log x! - r log(1 + e^l) - x log(1 + e^-l),
 
-with l = log mu - log r. The inverse dispersion r is learned for each dimension; r to infinity is the
-Poisson.
+with l = log mu - log r. The inverse dispersion r = floor + exp(raw) is learned for each dimension, in
+steps of a share of itself; r to infinity is the Poisson.
 """
 
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from numpyro.distributions import Distribution, NegativeBinomialLogits
 
+from taut.core import InputError, option
 from taut.models.likelihoods.counts import AbstractCounts, CountMean
-from taut.models.likelihoods.scale import Scale
 
 __all__ = ["NegativeBinomial"]
 
@@ -31,7 +32,8 @@ class NegativeBinomial(AbstractCounts):
     """
 
     name: ClassVar[str] = "negative-binomial"
-    inverse_dispersion: Scale
+    log_inverse_dispersion: Float[Array, "*data"]
+    floor: float = eqx.field(static=True)
 
     def __init__(
         self,
@@ -42,15 +44,31 @@ class NegativeBinomial(AbstractCounts):
         floor: float = 1e-3,
     ):
         self.log_mean = CountMean(library=library, library_size=library_size)
-        self.inverse_dispersion = Scale("dimension", shape=shape, floor=floor)
+        if not floor > 0:
+            raise InputError(
+                "a positive floor", str(floor), option("likelihood_floor", 1e-3),
+                where=option("likelihood_floor"),
+            )  # fmt: skip
+        self.log_inverse_dispersion = jnp.zeros(shape)
+        self.floor = float(floor)
 
     def options(self) -> dict[str, Any]:
         return {
             "library": self.log_mean.library,
             "library_size": self.log_mean.library_size,
-            "floor": self.inverse_dispersion.floor,
+            "floor": self.floor,
         }
 
+    @property
+    def inverse_dispersion(self) -> Float[Array, "*data"]:
+        """r."""
+        return self.floor + jnp.exp(self.log_inverse_dispersion)
+
+    def dispersed(self, inverse: Float[Array, "*data"]) -> "NegativeBinomial":
+        raw = jnp.log(jnp.maximum(inverse - self.floor, self.floor))
+        old = self.log_inverse_dispersion
+        return eqx.tree_at(lambda nb: nb.log_inverse_dispersion, self, raw.astype(old.dtype))
+
     def at(self, log_mean: Float[Array, "*data"]) -> Distribution:
-        r = self.inverse_dispersion(log_mean[None])
+        r = self.inverse_dispersion
         return NegativeBinomialLogits(r, log_mean - jnp.log(r), validate_args=False)

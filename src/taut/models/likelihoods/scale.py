@@ -60,13 +60,25 @@ class Scale(eqx.Module):
         """The scale, broadcastable to the data; `outputs` holds `num_outputs` of them per cell."""
         return positive(outputs[0] if self.raw is None else self.raw, floor=self.floor)
 
+    def started_at(
+        self, variance: Float[Array, "*data"]
+    ) -> tuple["Scale", Float[Array, "scales *data"]]:
+        """Itself and its outputs at the variances of the columns, of constant ones their mean."""
+        mean = jnp.mean(variance)
+        own = mean if self.per == "model" else jnp.where(variance > 0, variance, mean)
+        raw = raw_of(jnp.maximum(jnp.sqrt(own) - self.floor, self.floor))
+        if self.raw is None:
+            return self, raw[None]
+        moved = eqx.tree_at(lambda s: s.raw, self, raw.astype(self.raw.dtype))
+        return moved, jnp.zeros((0, *variance.shape), raw.dtype)
+
 
 def positive(raw: Float[Array, "*shape"], *, floor: float) -> Float[Array, "*shape"]:
     """floor + softplus(raw)."""
     return floor + jax.nn.softplus(raw)
 
 
-def raw_of(value: float) -> Float[Array, ""]:
+def raw_of(value: float | Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The raw parameter with softplus(raw) = value > 0."""
     value_ = jnp.asarray(value, dtype=jnp.result_type(float))
     return value_ + jnp.log(-jnp.expm1(-value_))  # log(e^v - 1) without its overflow

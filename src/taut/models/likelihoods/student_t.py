@@ -16,7 +16,8 @@ from jaxtyping import Array, Float
 from numpyro.distributions import Distribution
 from numpyro.distributions import StudentT as _StudentT
 
-from taut.models.likelihoods.abstract import AbstractLikelihood, refuse_infinite
+from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_infinite
+from taut.models.likelihoods.moments import column_moments
 from taut.models.likelihoods.scale import Scale, positive, raw_of
 
 __all__ = ["StudentT"]
@@ -54,6 +55,18 @@ class StudentT(AbstractLikelihood):
 
     def check(self, x: np.ndarray, *, where: str) -> None:
         refuse_infinite(x, where=where)
+
+    def started_at(
+        self, x: Float[Array, "N *data"], weight: Float[Array, "N *data"] | None = None
+    ) -> Start:
+        mean, variance = column_moments(x, weight)
+        scale, raw = self.scale.started_at(variance * (1 - _LOWEST_DF / _FIRST_DF))
+        spread = jnp.full_like(mean, jnp.sqrt(jnp.mean(variance)))[None]
+        return Start(
+            eqx.tree_at(lambda likelihood: likelihood.scale, self, scale),
+            jnp.concatenate([mean[None], raw]),
+            jnp.concatenate([spread, jnp.ones_like(raw)]),
+        )
 
     def options(self) -> dict[str, Any]:
         return {"scale": self.scale.per, "floor": self.scale.floor}

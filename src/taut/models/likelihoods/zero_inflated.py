@@ -9,16 +9,22 @@ Source: Lambert, Zero-inflated Poisson regression (Technometrics 1992), section 
 
 from typing import Any, ClassVar
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import Distribution, ZeroInflatedDistribution
 
-from taut.models.likelihoods.abstract import AbstractLikelihood
+from taut.models.likelihoods.abstract import AbstractLikelihood, Start
 from taut.models.likelihoods.counts import AbstractCounts
+from taut.models.likelihoods.moments import column_mean
 from taut.models.likelihoods.negative_binomial import NegativeBinomial
 from taut.models.likelihoods.poisson import Poisson
 
 __all__ = ["ZeroInflatedNegativeBinomial", "ZeroInflatedPoisson"]
+
+_LEAST_GATE = 0.01  # at the start, where its logit still has a gradient
 
 
 class AbstractZeroInflated(AbstractLikelihood):
@@ -38,6 +44,34 @@ class AbstractZeroInflated(AbstractLikelihood):
         mask: Bool[Array, "*data"] | None = None,
     ) -> Distribution:
         return _inflated(self.base.given(outputs[:-1], x, mask), outputs[-1])
+
+    def started_at(
+        self, x: Shaped[Array, "N *data"], weight: Float[Array, "N *data"] | None = None
+    ) -> Start:
+        """One step of EM from the base alone: extra zeros are those that it does not account for."""
+        weight = jnp.ones(x.shape) if weight is None else weight
+        zero = jnp.where(x == 0, weight, 0)
+
+        def of_base(start: Start) -> Float[Array, "N *data"]:
+            def row(x: Any, w: Any) -> Any:
+                base = start.likelihood.given(start.outputs, x, w > 0)
+                return jnp.exp(base.log_prob(jnp.zeros_like(x)))
+
+            return jax.vmap(row)(x, weight)
+
+        chance = of_base(self.base.started_at(x, weight))
+        zeros, expected = column_mean(x == 0, weight), column_mean(chance, weight)
+        gate = (zeros - expected) / jnp.maximum(1 - expected, _LEAST_GATE)
+        gate = jnp.clip(gate, _LEAST_GATE, 1 - _LEAST_GATE)
+        extra = zero * gate / (gate + (1 - gate) * chance)
+        start = self.base.started_at(x, weight - extra)
+        gate = jnp.clip(column_mean(extra, weight), _LEAST_GATE, 1 - _LEAST_GATE)
+        logit = (jnp.log(gate) - jnp.log1p(-gate))[None]
+        return Start(
+            eqx.tree_at(lambda likelihood: likelihood.base, self, start.likelihood),
+            jnp.concatenate([start.outputs, logit]),
+            jnp.concatenate([start.spread, jnp.ones_like(logit)]),
+        )
 
     def check(self, x: np.ndarray, *, where: str) -> None:
         self.base.check(x, where=where)

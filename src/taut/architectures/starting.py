@@ -1,0 +1,58 @@
+"""Where the networks of an architecture start: at independent columns of the training rows.
+
+    outputs = b_d + s_d network(z),        E[x_d | outputs = b_d] = mean of column d
+
+b is a bias of the last layer and s a factor of its weights at the start, the spread of the column in
+units of the output: a decoder of counts of 1,000 would take most of its steps to find their size, and
+one that wanders by a factor has an ELBO far below that of columns alone. Counts reach the encoder as
+standardised logarithms.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from taut.core import Datum
+from taut.models import AbstractLikelihood, LatentDecoder, LogCounts, Units
+from taut.models.likelihoods import Start
+from taut.models.likelihoods.moments import column_moments
+
+__all__ = ["start_of", "started_counts", "started_decoder"]
+
+
+def start_of(likelihood: AbstractLikelihood, units: Units | None, rows: Datum) -> Start | None:
+    """Independent columns of these rows, in the units that the likelihood sees."""
+    x, weight = _cells(rows)
+    return likelihood.started_at(x if units is None else units.standardize(x), weight)
+
+
+def started_decoder(decoder: Any, start: Start) -> Any:
+    """The decoder around the outputs of a start; as it is where it is of a user's own kind."""
+    outputs, spread = start.outputs.reshape(-1), start.spread.reshape(-1)
+    if isinstance(decoder, LatentDecoder):
+        if decoder.offset is not None:
+            offset = outputs.astype(decoder.offset.dtype)
+            return eqx.tree_at(lambda d: d.offset, decoder, offset)
+        network = started_decoder(decoder.network, start)
+        return eqx.tree_at(lambda d: d.network, decoder, network)
+    return decoder.started_at(outputs, spread) if hasattr(decoder, "started_at") else decoder
+
+
+def started_counts(counts: LogCounts, rows: Datum) -> LogCounts:
+    """The standardisation of log(1 + x) over these rows; a constant column keeps its scale."""
+    x, weight = _cells(rows)
+    shift, variance = column_moments(jnp.log1p(x), weight)
+    scale = jnp.sqrt(jnp.where(variance > 0, variance, 1.0))
+    dtype = counts.units.shift.dtype
+    return LogCounts(Units(shift.astype(dtype), scale.astype(dtype)))
+
+
+def _cells(rows: Datum) -> tuple[Any, Any]:
+    """x as numbers, 0 where it was not observed, and the weight of each cell, None where all are."""
+    x = jnp.asarray(rows.x)
+    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.result_type(float))
+    if rows.mask is None:
+        return x, None
+    mask = jnp.asarray(rows.mask)
+    return jnp.where(mask, x, 0), mask.astype(x.dtype)
