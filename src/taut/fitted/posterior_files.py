@@ -18,14 +18,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from safetensors.numpy import save
 
 from taut.core import write_atomically, write_json
 from taut.fitted.coordinates import coordinate_columns
 from taut.fitted.posterior import Posterior
 from taut.models.program import NumPyroProgram
 from taut.recipe import ProgramRecipe
-from taut.runs import FORMAT, RunFolder
+from taut.runs import FORMAT, RunFolder, packed
 
 __all__ = ["POSTERIOR", "save_posterior"]
 
@@ -63,10 +62,9 @@ def save_posterior(
         for place, leaf in flat
         if isinstance(leaf, jax.Array | np.ndarray)
     }
-    write_atomically(run.path / "model.safetensors", lambda file: file.write(save(arrays)))
+    write_atomically(run.path / "model.safetensors", lambda file: file.write(packed(arrays)))
     draws = {"z": posterior.z, "weights": posterior.weights, **_natural(posterior)}
-    contiguous = {name: np.ascontiguousarray(array) for name, array in draws.items()}
-    write_atomically(run.path / "draws.safetensors", lambda file: file.write(save(contiguous)))
+    write_atomically(run.path / "draws.safetensors", lambda file: file.write(packed(draws)))
     write_json(run.path / "model.json", _structure(posterior))
     buffer = io.BytesIO()
     columns = coordinate_columns(posterior.coordinates, posterior.raw, posterior.resampled)

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from safetensors.numpy import load_file
 
 from taut.core import InputError
 from taut.evidence import weighted_moments
@@ -31,7 +30,7 @@ from taut.inference.posterior import Round
 from taut.inference.posterior.targets import program_of
 from taut.inference.posterior.verdict import Verdict
 from taut.models.program import AbstractProgram, NamedValues, NumPyroProgram
-from taut.runs import RunFolder, read_structure
+from taut.runs import RunFolder, read_structure, unpacked
 
 __all__ = ["load_posterior"]
 
@@ -65,10 +64,11 @@ def load_posterior(
     assert isinstance(facts, PosteriorFacts)  # model.json said so
     with jax.enable_x64(content["precision"] == "float64"):
         natural = _natural(known, target, data, support, str(run.path))
-        draws = load_file(run.path / "draws.safetensors")
+        draws = unpacked((run.path / "draws.safetensors").read_bytes())
         z, weights = draws["z"], draws["weights"]
         table, own = natural.table(z), known["num_guide_draws"]
-        guide = _guide(known, natural.model.dim, load_file(run.path / "model.safetensors"))
+        arrays = unpacked((run.path / "model.safetensors").read_bytes())
+        guide = _guide(known, natural.model.dim, arrays)
         return Posterior(
             natural=natural,
             guide=guide,

@@ -2,6 +2,7 @@
 
 from taut.runs.archive import FORMAT, load_pair, read_structure, save_pair
 from taut.runs.checkpoint import Restored, restore_checkpoint, save_checkpoint
+from taut.runs.packed import packed, unpacked
 from taut.runs.run_folder import RunFolder, next_run
 from taut.runs.toml import read_toml, to_toml
 
@@ -11,10 +12,12 @@ __all__ = [
     "RunFolder",
     "load_pair",
     "next_run",
+    "packed",
     "read_structure",
     "read_toml",
     "restore_checkpoint",
     "save_checkpoint",
     "save_pair",
     "to_toml",
+    "unpacked",
 ]

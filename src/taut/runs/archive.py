@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
 from taut.architectures import ARCHITECTURES, RENAMED, AbstractArchitecture
 from taut.core import (
@@ -30,6 +29,7 @@ from taut.core import (
 )
 from taut.data import Schema
 from taut.inference import INFERENCES, AbstractAmortized, AbstractInference
+from taut.runs.packed import packed, unpacked
 
 __all__ = ["FORMAT", "load_pair", "read_structure", "save_pair"]
 
@@ -56,7 +56,7 @@ def save_pair(
         num_rows: training rows, which a pair may have parameters for.
     """
     arrays = {name: np.asarray(leaf) for name, leaf in _named(pair)}
-    write_atomically(folder / "model.safetensors", lambda file: file.write(save(arrays)))
+    write_atomically(folder / "model.safetensors", lambda file: file.write(packed(arrays)))
     precision = next((str(a.dtype) for a in arrays.values() if a.dtype.kind == "f"), "float32")
     write_json(
         folder / "model.json",
@@ -119,7 +119,7 @@ def load_pair(
         skeleton = eqx.filter_eval_shape(lambda: _made(architecture, schema, content))
     path = Path(folder) / "model.safetensors"
     try:
-        arrays = load_file(path)
+        arrays = unpacked(path.read_bytes())
     except FileNotFoundError:
         raise InputError("model.safetensors", "none", "fitting again", where=str(folder)) from None
     except SafetensorError as error:

@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from taut.core import InputError, RunError, write_atomically
+from taut.runs.packed import packed, unpacked
 
 __all__ = ["Restored", "restore_checkpoint", "save_checkpoint"]
 
@@ -52,7 +52,7 @@ def save_checkpoint(folder: Path, state: Any, *, fingerprint: str) -> Path:
     """
     arrays = {name: _bits(leaf) for name, leaf in _named(state)}
     header = {"format": str(_FORMAT), "step": str(int(state.step)), "fingerprint": fingerprint}
-    content = save(arrays, {**header, "sha256": _digest(arrays, header)})
+    content = packed(arrays, {**header, "sha256": _digest(arrays, header)})
     path = folder / f"step-{int(state.step):09d}.safetensors"
     try:
         folder.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if len(content) < 8 + length:
         raise ValueError("it ends early")
     header = dict(json.loads(content[8 : 8 + length])["__metadata__"])
-    arrays = load(content)
+    arrays = unpacked(content)
     if header.pop("sha256") != _digest(arrays, header):
         raise ValueError("its checksum does not hold")
     return arrays, header

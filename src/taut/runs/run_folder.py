@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
 
 from taut.core import Estimate, InputError, far_rows_of, option, write_atomically, write_json
+from taut.runs.packed import packed, unpacked
 from taut.runs.toml import read_toml, to_toml
 
 __all__ = ["RunFolder", "next_run"]
@@ -205,7 +205,7 @@ class RunFolder:
                 arrays[name] = estimate.values
                 if estimate.index is not None:
                     arrays[f"{name}/index"] = np.asarray(estimate.index)
-        write_atomically(self.path / "rows.safetensors", lambda file: file.write(save(arrays)))
+        write_atomically(self.path / "rows.safetensors", lambda file: file.write(packed(arrays)))
         content = {
             "estimates": {name: estimate.to_dict() for name, estimate in estimates.items()},
             "far_rows": {name: far.to_dict() for name, far in far_rows_of(estimates).items()},
@@ -221,7 +221,7 @@ class RunFolder:
         """
         try:
             content = json.loads((self.path / "summary.json").read_text())
-            arrays = load_file(self.path / "rows.safetensors")
+            arrays = unpacked((self.path / "rows.safetensors").read_bytes())
         except FileNotFoundError as error:
             missing = Path(error.filename).name if error.filename else "summary.json"
             raise InputError(
