@@ -69,9 +69,9 @@ def test_equal_values_with_rounding_are_not_far():
 def test_rows_are_named_by_their_numbers_and_the_others_have_their_own_mean():
     values = _with(USUAL, r3=-1349.2, r10=math.nan)
     estimate = Estimate.from_rows(
-        values, side="lower", mc_errors=0.1, index=np.arange(400) + 4000, flags=["unreliable"]
+        values, side="lower", mc_errors=0.1, index=np.arange(400) + 4000, flags=["subsampled"]
     )
-    assert estimate.flags == {"unreliable", "not finite"}
+    assert estimate.flags == {"subsampled", "not finite"}
     far = far_rows(estimate)
     assert far is not None
     assert far.others is not None
@@ -82,7 +82,7 @@ def test_rows_are_named_by_their_numbers_and_the_others_have_their_own_mean():
     assert far.others.value == wanted.value
     assert far.others.data_error == wanted.data_error
     assert far.others.side == "lower"
-    assert far.others.flags == {"unreliable"}
+    assert far.others.flags == {"subsampled"}
     assert 0.1 / math.sqrt(398) <= far.others.mc_error < 0.101 / math.sqrt(398)
     assert 4003 not in np.asarray(far.others.index)
     assert far.others.count == 398

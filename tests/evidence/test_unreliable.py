@@ -32,7 +32,7 @@ def found(monkeypatch) -> Any:
         def summary(log_w: Any, log_mass: Any = None) -> RowWeights:
             values = next(shapes)
             ones = np.ones(len(values))
-            return RowWeights(-ones, ones, ones, values)
+            return RowWeights(-ones, ones, ones, values, ones)
 
         def draws(*_: Any, **__: Any) -> Any:
             for block in blocks:
@@ -62,7 +62,9 @@ CASES: dict[str, tuple[list[float], float, bool]] = {
     "below": (_khats(40, HIGH - 1e-9), 0.0, False),
     "without end": (_khats(3, math.inf), 0.075, True),
     "constant weights": (_khats(40, -math.inf), 0.0, False),
-    "not fitted": (_khats(40, math.nan), 0.0, False),
+    "not fitted": (_khats(40, math.nan), 1.0, True),
+    "two not fitted": (_khats(2, math.nan), 0.05, False),
+    "three not fitted": (_khats(3, math.nan), 0.075, True),
     "all": (_khats(40, 2.0), 1.0, True),
 }
 
@@ -73,6 +75,8 @@ def test_both_sides_of_the_share_and_of_the_threshold(name, found):
     evidence = found(khat)
     assert evidence.share_unreliable == pytest.approx(share)
     assert ("unreliable" in evidence.log_evidence.flags) == unreliable
+    assert math.isnan(evidence.log_evidence.mc_error) == unreliable
+    assert evidence.unreliable.sum() == round(share * ROWS)
     assert not evidence.elbo.flags
     assert evidence.khat_threshold == HIGH
 

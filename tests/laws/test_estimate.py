@@ -49,7 +49,7 @@ def test_an_error_of_rounding_size_does_not_widen_the_number():
         ),
         (
             Estimate(-1.5, "none", mc_error=0.1, flags=frozenset({"unreliable", "subsampled"})),
-            "# ± # (draws) nats per row, neither bound, subsampled, unreliable",
+            "# ± unknown (draws) nats per row, neither bound, subsampled, unreliable",
         ),
     ],
 )
@@ -70,6 +70,19 @@ def test_all_numbers_have_the_digits_of_the_smallest_error(mc_error, data_error)
         assert printed > 0
         assert abs(printed - error) <= 0.5 * 10.0**-digits
         assert abs(printed - error) <= 0.5 * error  # never a zero, nor wrong in its first digit
+
+
+def test_where_the_error_is_not_known_no_file_and_no_difference_holds_a_small_one():
+    """Files of older versions held one."""
+    estimate = Estimate(-80.0, "lower", mc_error=0.05, count=9, flags=frozenset({"unreliable"}))
+    assert math.isnan(estimate.mc_error)
+    assert estimate.to_dict()["mc_error"] == "nan"
+    assert math.isnan(Estimate.from_dict({**estimate.to_dict(), "mc_error": 0.05}).mc_error)
+    assert math.isnan(estimate.scaled(2.0, unit="bits").mc_error)
+    rows = Estimate.from_rows([1.0, 2.0], side="lower", mc_errors=0.1, flags=["unreliable"])
+    assert math.isnan(rows.mc_error)
+    other = Estimate.from_rows([1.0, 3.0], side="exact")
+    assert math.isnan(paired_difference(rows, other).mc_error)
 
 
 # Rows.

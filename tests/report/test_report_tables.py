@@ -149,6 +149,7 @@ def _evidence(khat: np.ndarray, **options: object) -> Evidence:
         "num_particles": 1000,
         "ess": np.asarray([10.0, 250.0, 990.0]),
         "khat": khat,
+        "halves": np.asarray([0.5, 5.0, 0.01]),
         "khat_threshold": 0.67,
         "index": np.asarray([401, 7, 12]),
     }
@@ -172,7 +173,11 @@ def test_both_estimators_stand_side_by_side():
     assert ["ESS, median of rows", "250.0", "250.0"] in lines
     assert ["ESS, least of rows", "10.0", "10.0"] in lines
     assert ["k-hat threshold", "0.67", "0.70"] in lines
-    assert ["rows with k-hat above it", "33.3 %", "33.3 %, 1 row unknown"] in lines
+    assert [
+        "rows with k-hat above it",
+        "33.3 %, 1 row; two halves of the draws differ there by 0.5 nats",
+        "66.7 %, 2 rows, 1 of them unknown; two halves of the draws differ there by 2.8 nats",
+    ] in lines
     text = _text(console)
     assert "importance sampling: 401 (0.90), 12 (0.50), 7 (0.10)" in text
     assert "naive Monte Carlo: 7 (1.50), 12 (0.20)\n" in text
@@ -190,7 +195,7 @@ def test_a_sum_over_the_support_and_too_few_draws_have_no_khat():
 
 
 def test_differences_are_told_in_errors():
-    first, second = ESTIMATES["held-out ELBO"], ESTIMATES["log-evidence"]
+    first, second = ESTIMATES["held-out ELBO"], _estimate(-88.0, "lower")
     difference = paired_difference(first, second)
     console = _file()
     tables.comparison_table(console, ("runs/[a]", "runs/b"), {"ELBO": difference})

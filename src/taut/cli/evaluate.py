@@ -119,6 +119,7 @@ def _plain(evidence: Any) -> dict[str, Any]:
     import numpy as np
 
     khat, ess = (rows[np.isfinite(rows)] for rows in (evidence.khat, evidence.ess))
+    halves = evidence.halves[evidence.unreliable & np.isfinite(evidence.halves)]
     return {
         "log_evidence": evidence.log_evidence.to_dict(),
         "elbo": evidence.elbo.to_dict(),
@@ -128,6 +129,8 @@ def _plain(evidence: Any) -> dict[str, Any]:
         "khat": {
             "threshold": evidence.khat_threshold,
             "share_above": evidence.share_unreliable,
+            "rows_above": int(evidence.unreliable.sum()),
+            "halves_differ_there": float(np.mean(halves)) if halves.size else None,
             "median": float(np.median(khat)) if khat.size else None,
             "worst_rows": [
                 {"row": row, "khat": value if np.isfinite(value) else str(value)}

@@ -41,7 +41,8 @@ class Estimate:
         value: the number.
         side: `exact`; `unbiased` in expectation over draws; `lower` or `upper` bound in expectation
             over draws; `none` where it bounds nothing.
-        mc_error: standard error over other draws; 0 where nothing was drawn, NaN where unknown.
+        mc_error: standard error over other draws; 0 where nothing was drawn, NaN where unknown, as it is
+            wherever the estimate is `unreliable`.
         data_error: standard error over other rows; NaN where there is one row only.
         count: number of rows that were averaged.
         unit: the unit, in words.
@@ -66,6 +67,9 @@ class Estimate:
             raise InputError(
                 f"a side in {get_args(Side)}", repr(self.side), "one of these", where="side"
             )
+        if "unreliable" in self.flags and self.side != "exact":
+            # A small number would be taken for the error.
+            object.__setattr__(self, "mc_error", math.nan)
 
     @classmethod
     def from_rows(

@@ -49,7 +49,8 @@ class Evidence:
         kl: KL(q to prior), nats per row.
         num_particles: draws per row.
         ess: effective sample size of each row, (N,).
-        khat: Pareto shape of each row, (N,).
+        khat: Pareto shape of each row, (N,); NaN where unknown, -inf where the largest weights tie.
+        halves: difference between the log-evidences of two halves of each row's draws, nats, (N,).
         khat_threshold: above it a row's estimate cannot be trusted.
         index: the rows' numbers in their data set, (N,).
     """
@@ -61,13 +62,19 @@ class Evidence:
     num_particles: int
     ess: np.ndarray
     khat: np.ndarray
+    halves: np.ndarray
     khat_threshold: float
     index: np.ndarray
 
     @property
+    def unreliable(self) -> np.ndarray:
+        """The rows whose k-hat is not known to be at most the threshold, (N,)."""
+        return ~(self.khat <= self.khat_threshold)
+
+    @property
     def share_unreliable(self) -> float:
-        """Share of the rows whose k-hat lies above the threshold."""
-        return float(np.mean(self.khat > self.khat_threshold))
+        """Their share."""
+        return float(np.mean(self.unreliable))
 
     @property
     def far_rows(self) -> dict[str, FarRows]:
@@ -124,7 +131,7 @@ def weigh(
     }
     index = np.arange(num_rows(rows)) if rows.index is None else np.asarray(rows.index)
     threshold = khat_threshold(num_particles)
-    unreliable = float(np.mean(columns["khat"] > threshold)) > _TRUSTED_SHARE
+    unreliable = float(np.mean(~(columns["khat"] <= threshold))) > _TRUSTED_SHARE
 
     def estimate(name: str, side: Side, *flags: str) -> Estimate:
         errors = columns[f"{name}_error"]
@@ -145,6 +152,7 @@ def weigh(
         num_particles=num_particles,
         ess=columns["ess"],
         khat=columns["khat"],
+        halves=columns["halves"],
         khat_threshold=threshold,
         index=index,
     )
@@ -173,4 +181,5 @@ def _averages(draws: RowDraws) -> dict[str, Any]:
         "kl_error": kl_error,
         "ess": weights.ess,
         "khat": weights.khat,
+        "halves": weights.halves,
     }

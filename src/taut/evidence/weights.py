@@ -6,7 +6,8 @@
     k-hat        = shape of a generalised Pareto fitted to the largest weights
 
 k-hat is that of Pareto-smoothed importance sampling (Vehtari, Simpson, Gelman, Yao and Gabry 2024).
-Above min(1 - 1 / log10 K, 0.7) the estimate and its error cannot be trusted.
+Above min(1 - 1 / log10 K, 0.7) the estimate and its error cannot be trusted, nor where it is unknown.
+Where the largest weights are all equal they have no tail.
 """
 
 import math
@@ -22,7 +23,7 @@ __all__ = ["RowWeights", "khat_threshold", "mean_and_error", "smoothed_weights",
 
 _LEAST_FOR_KHAT = 25  # below, the largest fifth of the draws has fewer than five members
 
-_ROUNDING = 1e-8  # squared coefficient of variation that float32 log-weights of 1000 nats have
+_ROUNDING = 1e-4  # nats between float32 log-weights of 1000 nats that are equal
 
 
 class RowWeights(NamedTuple):
@@ -32,14 +33,17 @@ class RowWeights(NamedTuple):
         log_evidence: nats, (R,).
         error: its Monte Carlo standard error by the delta method, nats, (R,); 0 where exact.
         ess: effective sample size, (R,), between 1 and K.
-        khat: Pareto shape, (R,); NaN where there are too few draws to fit a tail, -inf where the
-            weights are constant.
+        khat: Pareto shape, (R,); NaN where none can be fitted, too few draws or weights that are not
+            finite, and then it counts as above every threshold; -inf where the largest weights tie.
+        halves: difference between the log-evidences of two halves of the draws, nats, (R,); 0 where
+            exact.
     """
 
     log_evidence: Float[np.ndarray, " R"]
     error: Float[np.ndarray, " R"]
     ess: Float[np.ndarray, " R"]
     khat: Float[np.ndarray, " R"]
+    halves: Float[np.ndarray, " R"]
 
 
 def summarize(
@@ -63,7 +67,8 @@ def summarize(
         log_evidence = np.log(total) + top[:, 0]
         share = (w**2).sum(axis=1) / total**2
     if log_mass is not None:
-        return RowWeights(log_evidence, np.zeros(rows), 1 / share, np.full(rows, -math.inf))
+        none = np.zeros(rows)
+        return RowWeights(log_evidence, none, 1 / share, np.full(rows, -math.inf), none)
     error = np.sqrt(np.maximum(share - 1 / count, 0.0) * count / (count - 1))
     with np.errstate(invalid="ignore"):  # a row without a finite weight has no tail
         khat = _khat(log_w - log_w.max(axis=1, keepdims=True))
@@ -71,8 +76,12 @@ def summarize(
     # tail underflows beside the few draws that carry the sum, it is heavier than any that is fitted.
     few = share * _tail_size(count) > 1
     khat = np.where(np.isnan(khat) & few & (count >= _LEAST_FOR_KHAT), math.inf, khat)
-    khat = np.where(share * count - 1 < _ROUNDING, -math.inf, khat)
-    return RowWeights(log_evidence, error, 1 / share, khat)
+    khat = np.where(_largest_tie(log_w), -math.inf, khat)
+    khat = np.where(np.isfinite(log_evidence), khat, math.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, second = (np.log(w[:, i::2].mean(axis=1)) for i in (0, 1))
+        halves = np.abs(first - second)
+    return RowWeights(log_evidence, error, 1 / share, khat, halves)
 
 
 def mean_and_error(
@@ -105,6 +114,15 @@ def khat_threshold(num_particles: int) -> float:
 def _tail_size(num_particles: int) -> float:
     """Draws that the Pareto tail is fitted to, min(K / 5, 3 sqrt K)."""
     return min(num_particles / 5, 3 * math.sqrt(num_particles))
+
+
+def _largest_tie(log_w: Float[np.ndarray, "R K"]) -> np.ndarray:
+    """Whether all draws of the tail weigh the same, (R,); all draws where they are few."""
+    count = log_w.shape[1]
+    size = int(_tail_size(count)) + 1 if count >= _LEAST_FOR_KHAT else count
+    tail = np.partition(log_w, count - size, axis=1)[:, count - size :]
+    with np.errstate(invalid="ignore"):
+        return tail.max(axis=1) - tail.min(axis=1) < _ROUNDING
 
 
 def _khat(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:

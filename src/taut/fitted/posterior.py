@@ -19,6 +19,8 @@ from taut.models.program import AbstractProgram, NamedValues
 
 __all__ = ["Posterior"]
 
+_SHOWN = 10  # coordinates in its `repr`
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -66,6 +68,26 @@ class Posterior:
     num_guide: int
     z: Float[np.ndarray, "K d"] = field(repr=False)
     weights: Float[np.ndarray, " K"] = field(repr=False)
+
+    def __repr__(self) -> str:
+        """The first coordinates, the evidence and the verdict."""
+        quantiles = [f"{100 * p:g} %" for p in self.resampled.probabilities]
+        lines: list[tuple[str, ...]] = [("", "mean", "sd", *quantiles)]
+        for i, name in enumerate(self.coordinates[:_SHOWN]):
+            numbers = (self.resampled.mean[i], self.resampled.sd[i], *self.resampled.quantiles[i])
+            lines.append((name, *(f"{number:.4g}" for number in numbers)))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = [
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+            for line in lines
+        ]
+        more = len(self.coordinates) - len(lines) + 1
+        title = " ".join(filter(None, (self.model.name, self.family, self.layers)))
+        return "\n".join([
+            f"Posterior of {title}, {self.natural.num_latents} coordinates", *table,
+            *([f"..., {more} more"] if more else []),
+            f"log-evidence {self.estimates['log_evidence']}", f"{self.verdict}",
+        ])  # fmt: skip
 
     @property
     def model(self) -> AbstractProgram:

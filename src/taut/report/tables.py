@@ -159,8 +159,16 @@ def _share_above(evidence: Evidence) -> str:
         return "none, weights constant"
     if missing == evidence.khat.size:
         return "unknown, too few draws"
-    return percent(evidence.share_unreliable) + (
-        f", {counted_rows(missing)} unknown" if missing else ""
+    unreliable = evidence.unreliable
+    apart = evidence.halves[unreliable & np.isfinite(evidence.halves)]
+    return (
+        f"{percent(evidence.share_unreliable)}, {counted_rows(int(unreliable.sum()))}"
+        + (f", {missing} of them unknown" if missing else "")
+        + (
+            f"; two halves of the draws differ there by {apart.mean():.2g} nats"
+            if apart.size
+            else ""
+        )
     )
 
 

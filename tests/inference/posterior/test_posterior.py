@@ -48,6 +48,32 @@ def test_derived_values_are_reported_after_the_latents(posterior):
                                draws["twice"])  # fmt: skip
 
 
+def test_it_prints_as_a_short_table(posterior):
+    lines = repr(posterior).splitlines()
+    assert str(posterior) == repr(posterior)
+    assert lines[0].startswith("Posterior of ")
+    assert lines[0].endswith(" coordinates")
+    assert lines[1].split() == ["mean", "sd", "5", "%", "50", "%", "95", "%"]
+    name, mean, sd = lines[2].split()[:3]
+    assert name == "mu"
+    assert abs(float(mean) - MEAN) < 0.1 * SD
+    assert abs(float(sd) / SD - 1) < 0.1
+    assert lines[-2:] == [
+        f"log-evidence {posterior.estimates['log_evidence']}", str(posterior.verdict)
+    ]  # fmt: skip
+
+
+def test_many_coordinates_are_counted_where_it_prints():
+    found = taut.infer(
+        lambda z: -0.5 * jnp.sum(z**2), support={"z": ("real", 300)}, guide="mean-field",
+        num_starts=1, num_draws=100,
+    )  # fmt: skip
+    lines = repr(found).splitlines()
+    assert len(lines) == 15
+    assert [line.split()[0] for line in lines[2:12]] == [f"z[{i}]" for i in range(10)]
+    assert lines[12] == "..., 290 more"
+
+
 def test_new_data_have_the_spread_of_parameters_and_of_rows(posterior):
     new = posterior.sample(20_000)
     assert set(new) == {"y"}

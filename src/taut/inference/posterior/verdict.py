@@ -3,8 +3,8 @@
 The first line that applies decides:
 
     the ELBO could still rise                                                       do not believe
-    k-hat above min(1 - 1 / log10 K, 0.7), while some draw weighs ten times the
-    mean; or fewer than 100 effective draws                                         do not believe
+    k-hat unknown, or above min(1 - 1 / log10 K, 0.7) while some draw weighs more
+    than ten times the mean; or fewer than 100 effective draws                      do not believe
     a start widened without end, and its ELBO was above the others'                 do not believe
     starts ended in separate optima of similar mass                                 do not believe
     the guide's means within 0.1 sd, and its sds within 15 %, of the resampled      believe
@@ -98,12 +98,12 @@ def judge(
             (f"the ELBO may still rise by more than {precision_nats:g} nats",),
             "proper priors, another parametrization, or a larger precision in nats",
         )
-    measured = f"k-hat {khat:.2f}, {'above' if khat > threshold else 'below'} {threshold:.2f}"
-    if math.isnan(khat):
-        measured = "k-hat could not be fitted"
+    measured = _measured(khat, threshold, largest)
     effective = f"{ess:.0f} effective draws"
-    if not reliable(khat, threshold, largest) or ess < _LEAST_ESS:
+    if not reliable(khat, threshold, largest):
         return Verdict(DOUBT, (measured, effective), better)
+    if ess < _LEAST_ESS:
+        return Verdict(DOUBT, (f"{effective}, fewer than {_LEAST_ESS:.0f}", measured), better)
     above = sum(b > 0 for b in endless)
     if above:
         return Verdict(
@@ -126,7 +126,24 @@ def judge(
 
 def reliable(khat: float, threshold: float, largest: float) -> bool:
     """Whether averages under the weights have the errors that they claim."""
-    return khat <= threshold or largest <= _HARMLESS
+    return khat <= threshold or (khat > threshold and largest <= _HARMLESS)
+
+
+def _measured(khat: float, threshold: float, largest: float) -> str:
+    """What was found about the weights, in the words of what decides whether they are reliable."""
+    if math.isnan(khat):
+        return "k-hat could not be fitted"
+    if khat == -math.inf:
+        return "the largest weights are equal"
+    # As many digits as tell the two apart.
+    digits = next((n for n in (2, 3, 4) if round(khat, n) != round(threshold, n)), 2)
+    if khat <= threshold:
+        word = "below" if khat < threshold else "at most"
+        return f"k-hat {khat:.{digits}f}, {word} {threshold:.{digits}f}"
+    if largest <= _HARMLESS:
+        return f"no draw weighs more than {largest:.1f} times the mean"
+    above = f"k-hat {khat:.{digits}f}, above {threshold:.{digits}f}"
+    return f"{above}, and a draw of {largest:.0f} times the mean weight"
 
 
 def _discrepancy(raw: PosteriorMoments, resampled: PosteriorMoments) -> tuple[float, float]:

@@ -75,7 +75,8 @@ def weighted_draws(
     log_w = np.nan_to_num(values - drawn.log_r, nan=-np.inf)[None]
     summary, threshold = summarize(log_w), khat_threshold(count)
     khat, log_evidence = float(summary.khat[0]), float(summary.log_evidence[0])
-    flags = frozenset(() if khat <= threshold else ("unreliable",))
+    largest = float(np.exp(log_w.max() - log_evidence))
+    flags = frozenset(() if reliable(khat, threshold, largest) else ("unreliable",))
     error = float(log_w_guide.std(ddof=1) / math.sqrt(drawn.num_guide))
     elbo = float(log_w_guide.mean())
     # A posterior explains one datum, whose value pairs it with other programs' on the same data.
@@ -91,7 +92,7 @@ def weighted_draws(
         khat=khat,
         guide_khat=float(summarize(log_w_guide[None]).khat[0]),
         threshold=threshold,
-        largest=float(np.exp(log_w.max() - log_evidence)),
+        largest=largest,
         ess=float(summary.ess[0]),
     )  # fmt: skip
 
