@@ -98,8 +98,11 @@ class Hasty(AbstractExactModel):
     def log_evidence_of(self, statistics):
         return self.inner.log_evidence_of(statistics)
 
-    def floor(self, strength: float, *, added: float, spread: Any, num_rows: float):
-        return self.inner.floor(strength, added=added, spread=spread, num_rows=num_rows)
+    def floor(self, strength: float, *, added: float, least: Any):
+        return self.inner.floor(strength, added=added, least=least)
+
+    def held_by_floor(self, floor):
+        return self.inner.held_by_floor(floor)
 
     def maximized(self, statistics, floor):
         best = self.inner.maximized(statistics, floor)

@@ -1,6 +1,7 @@
 """A fit of a model whose posterior is exact: by EM, with the number of components chosen where asked.
 
-Reported numbers are exact: the evidence of every model here is in closed form.
+The evidence of every model here is in closed form, and what is reported of it is exact; but where the
+floor decides the density, which without it would have no bound, the number is said to have none.
 """
 
 import time
@@ -9,22 +10,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from taut.api.exact_notes import exact_notes
 from taut.architectures import LCA
-from taut.core import Datum, Estimate, InputError, as_key, host_seed, option
+from taut.core import InputError, as_key, host_seed, option
 from taut.core.provenance import device, versions
 from taut.data import Data
-from taut.evidence.exact_columns import exact_columns
 from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
 from taut.fitted.facts import EMFacts, FitFacts, HeldApart, RowCounts, SelectionPoint
 from taut.guides import ExactPair
 from taut.inference import AbstractExact
 from taut.inference.amortized.check import check_rows
-from taut.inference.exact import RowBlocks, log_evidences
-from taut.inference.exact.candidate import Candidate
-from taut.inference.exact.online_em import starting_rows
+from taut.inference.exact.candidate import Candidate, judged_rows
 from taut.inference.exact.selection import check_selection, component_numbers, select_components
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe
@@ -84,7 +84,7 @@ def fit_exact(
             "rows that stay as they are", option("binarize", "dynamic"), option("binarize", "static"),
             where="binarize",
         )  # fmt: skip
-    model = _with_levels(model, data)
+    model = _with_codes(model, data)
     for part, rows in data.parts().items():
         check_rows(model, rows, where=f"{data.schema.name}, {part} rows")
 
@@ -92,14 +92,16 @@ def fit_exact(
         if progress:
             progress(EMProgress(number, restart, iteration, value))
 
-    best, candidates = select_components(
+    selected = select_components(
         inference, model, wanted, data,
         seed=host_seed(as_key(key)),
         select=inference.select, start=start, report=report,
     )  # fmt: skip
+    best, candidates, _ = selected
     fitted = time.perf_counter()
-    estimates = _measured(best, data)
     course, several = best.course, len(candidates) > 1
+    log_evidence, columns = judged_rows(best.model, data, data.test, held=bool(course.held))
+    estimates = {"log_evidence": log_evidence, "independent_columns": columns}
     facts = FitFacts(
         rows=RowCounts(len(data.train), len(data.validation), len(data.test)),
         steps=course.steps,
@@ -114,13 +116,19 @@ def fit_exact(
             bic=best.bic,
             converged=course.converged,
             starts=course.ends,
-            held_apart=tuple(HeldApart(*pair) for pair in course.held_apart),
+            held_apart=tuple(
+                HeldApart(one.component, one.row, one.rows, one.directions) for one in course.held
+            ),
             start_rows=course.start_rows,
             chosen_by=inference.select if several else None,
             selection=tuple(map(_point, candidates)) if several else (),
         ),
         checksum=data.checksum,
-        notes=(*data.notes, *below_columns_note(estimates, best.architecture)),
+        notes=(
+            *data.notes,
+            *exact_notes(selected, data),
+            *below_columns_note(estimates, best.architecture),
+        ),
     )
     result = Fit(
         pair=ExactPair(best.model),
@@ -149,28 +157,11 @@ def _point(candidate: Candidate) -> SelectionPoint:
     )
 
 
-def _measured(best: Candidate, data: Data) -> dict[str, Estimate]:
-    """Exact numbers on the test rows."""
-    train, test, index = RowBlocks(data.train), RowBlocks(data.test), data.test.index
-    rows = starting_rows(train, seed=0) if data.streamed else train.read(0, train.num_rows)
-    return {
-        "log_evidence": Estimate.from_rows(
-            log_evidences(best.model, test), side="exact", index=index
-        ),
-        "independent_columns": exact_columns(
-            best.model, rows, Datum(test.read(0, test.num_rows), index=index)
-        ),
-    }
-
-
-def _with_levels(architecture: Any, data: Data) -> Any:
-    """A latent class model's number of values: the schema's, or the largest count plus one."""
-    if not isinstance(architecture, LCA) or architecture.levels is not None:
+def _with_codes(architecture: Any, data: Data) -> Any:
+    """A latent class model with the values that each column has, in any part of the data."""
+    if not isinstance(architecture, LCA):
         return architecture
-    if data.schema.support == "count":
-        parts = (part for rows in data.parts().values() for part in rows.parts())
-        largest = max(float(part.x.max()) for part in parts)
-        return replace(architecture, levels=max(2, round(largest) + 1))
     if data.schema.support in ("real", "unit"):
         return replace(architecture, levels=2)  # `check` refuses the rows in words of their own
-    return architecture.resolved(data.schema)[0]
+    rows = (part.x for source in data.parts().values() for part in source.parts())
+    return architecture.with_codes(data.schema, map(np.asarray, rows)).resolved(data.schema)[0]

@@ -18,8 +18,8 @@ class AbstractClosedForm(AbstractArchitecture):
         components: number of classes or factors.
     """
 
-    default_floor: ClassVar[float] = 1e-6
-    default_tolerance: ClassVar[float] = 1e-6
+    default_floor: ClassVar[float | None] = None  # the resolution of the columns
+    default_tolerance: ClassVar[float] = 1e-4
     default_restarts: ClassVar[int] = 4
 
     components: int = 4

@@ -13,7 +13,7 @@ from taut.architectures.closed_form import AbstractClosedForm, refuse_discrete
 from taut.core import AbstractPair
 from taut.data import Schema
 from taut.guides import ExactPair
-from taut.models.exact import AbstractFactorModel, FactorAnalysis, ProbabilisticPCA
+from taut.models.exact import AbstractFactorModel, FactorAnalysis, ProbabilisticPCA, varying
 
 __all__ = ["FA", "PPCA"]
 
@@ -26,17 +26,19 @@ class AbstractFactors(AbstractClosedForm):
         components: number of factors, each a dimension of z.
     """
 
-    default_tolerance: ClassVar[float] = 1e-10  # iterations cost no pass over the data
+    default_tolerance: ClassVar[float] = 1e-6  # iterations cost no pass over the data
     default_restarts: ClassVar[int] = 1  # every local maximum is global (Tipping and Bishop 1999)
 
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
         refuse_discrete(schema, where)
 
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
+        constants = schema.constants()
         shift, scale = (
-            jnp.broadcast_to(v, schema.size).astype(float) for v in schema.shift_scale()
+            varying(jnp.broadcast_to(v, schema.size).astype(float), constants)
+            for v in schema.shift_scale()
         )
-        noise = jax.random.normal(key, (schema.size, self.components))
+        noise = jax.random.normal(key, (len(shift), self.components))
         loadings = scale[:, None] * noise / jnp.sqrt(self.components)
         return ExactPair(self.model(schema, shift, scale, loadings))
 
@@ -67,7 +69,11 @@ class PPCA(AbstractFactors):
     ) -> AbstractFactorModel:
         log_variance = jnp.log(jnp.mean(scale**2))
         return ProbabilisticPCA(
-            center=shift, loadings=loadings, log_variance=log_variance, shape=schema.shape
+            center=shift,
+            loadings=loadings,
+            log_variance=log_variance,
+            shape=schema.shape,
+            constants=schema.constants(),
         )
 
 
@@ -86,5 +92,9 @@ class FA(AbstractFactors):
         loadings: Float[Array, "D d"],
     ) -> AbstractFactorModel:
         return FactorAnalysis(
-            center=shift, loadings=loadings, log_variances=2 * jnp.log(scale), shape=schema.shape
+            center=shift,
+            loadings=loadings,
+            log_variances=2 * jnp.log(scale),
+            shape=schema.shape,
+            constants=schema.constants(),
         )

@@ -1,8 +1,9 @@
 """Mixtures with exact posterior and evidence: `GMM` for numbers, `LCA` for binary and other codes."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,11 @@ from taut.architectures.closed_form import AbstractClosedForm, refuse_discrete
 from taut.core import AbstractPair, InputError, nearest, option
 from taut.data import Schema
 from taut.guides import ExactPair
-from taut.models.exact import COVARIANCES, GaussianMixture, LatentClass
+from taut.models.exact import COVARIANCES, GaussianMixture, LatentClass, varying
 
 __all__ = ["GMM", "LCA"]
+
+_SHOWN = 8  # values that a message names
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,18 @@ class GMM(AbstractClosedForm):
         refuse_discrete(schema, where)
 
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
-        shift, scale = (jnp.broadcast_to(v, schema.size) for v in schema.shift_scale())
-        noise = jax.random.normal(key, (self.components, schema.size))
+        constants = schema.constants()
+        shift, scale = (
+            varying(jnp.broadcast_to(v, schema.size), constants) for v in schema.shift_scale()
+        )
+        noise = jax.random.normal(key, (self.components, len(shift)))
         model = GaussianMixture(
             logits=jnp.zeros(self.components),
             means=(shift + scale * noise).astype(float),
             scale=COVARIANCES[self.covariance].isotropic(scale.astype(float), self.components),
             kind=self.covariance,
             shape=schema.shape,
+            constants=constants,
         )
         return ExactPair(model)
 
@@ -62,22 +69,42 @@ class LCA(AbstractClosedForm):
 
     Attributes:
         components: number of classes.
-        levels: number of values that a cell can take; None for what the data have.
+        levels: number of values that every cell can take, coded from 0; None for what the data have:
+            in a table of whole numbers each column its own.
+        codes: the values of each column of a table, by rising code; found in the data.
     """
 
     name: ClassVar[str] = "lca"
     default_inference: ClassVar[str] = "em"
-    default_floor: ClassVar[float] = 1.0  # Laplace's rule, as in the independent-columns baseline
+    default_floor: ClassVar[float | None] = (
+        1.0  # Laplace's rule, as in the independent-columns baseline
+    )
+    readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "codes": lambda v: tuple(map(tuple, v))
+    }
 
     levels: int | None = None
+    codes: tuple[tuple[int, ...], ...] | None = field(default=None, metadata={"flag": None})
 
     def __post_init__(self):
         super().__post_init__()
         if self.levels is not None and self.levels < 2:
             raise InputError("at least two levels", f"{self.levels}", "2", where="levels")
 
+    def with_codes(self, schema: Schema, parts: Iterable[np.ndarray]) -> "LCA":
+        """The choices with the values that each column of a table takes in these rows.
+
+        Unchanged where the number of levels was chosen, or where cells lie on a grid of their own.
+        """
+        if self.levels is not None or schema.kind != "table" or schema.support != "count":
+            return self
+        found = [np.zeros(0)] * schema.size
+        for x in parts:
+            found = [np.union1d(f, c) for f, c in zip(found, x.reshape(len(x), -1).T, strict=True)]
+        return replace(self, codes=tuple(tuple(map(int, column)) for column in found))
+
     def resolved(self, schema: Schema) -> tuple["LCA", dict[str, str]]:
-        if self.levels is not None:
+        if self.levels is not None or self.codes is not None:
             return self, {}
         levels = 2 if schema.support == "binary" else schema.levels
         if levels is None:
@@ -95,6 +122,9 @@ class LCA(AbstractClosedForm):
                 where=where,
             )  # fmt: skip
         architecture, _ = self.resolved(schema)
+        if architecture.codes is not None:
+            architecture._check_codes(schema, x, where)
+            return
         largest = float(x.max()) * architecture._top(schema)
         if round(largest) >= (architecture.levels or 0):
             raise InputError(
@@ -104,11 +134,35 @@ class LCA(AbstractClosedForm):
 
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
         architecture, _ = self.resolved(schema)
-        shape = (self.components, math.prod(schema.shape), architecture.levels or 0)
-        log_theta = jax.nn.log_softmax(jax.random.normal(key, shape), axis=2)
+        codes = architecture.codes
+        values = architecture.levels if codes is None else max(map(len, codes))
+        shape = (self.components, math.prod(schema.shape), values or 0)
+        noise = jax.random.normal(key, shape)
+        if codes is not None:
+            numbers = np.asarray(list(map(len, codes)))
+            noise = jnp.where(np.arange(values or 0) < numbers[:, None], noise, -jnp.inf)
+        log_theta = jax.nn.log_softmax(noise, axis=2)
         logits = jnp.zeros(self.components)
-        return ExactPair(LatentClass(logits, log_theta, schema.shape, architecture._top(schema)))
+        top = architecture._top(schema)
+        return ExactPair(LatentClass(logits, log_theta, schema.shape, top, codes))
 
     def _top(self, schema: Schema) -> int:
         """Grey levels are held as multiples of 1 / (levels - 1), everything else as codes."""
         return (self.levels or 0) - 1 if schema.support == "grey" else 1
+
+    def _check_codes(self, schema: Schema, x: np.ndarray, where: str) -> None:
+        for i, (codes, column) in enumerate(
+            zip(self.codes or (), x.reshape(len(x), -1).T, strict=True)
+        ):
+            unknown = np.flatnonzero(~np.isin(column, codes))
+            if unknown.size:
+                name = f"'{schema.columns[i]}'" if schema.columns else f"{i}, counted from 0"
+                shown = ", ".join(map(str, codes[:_SHOWN])) + (
+                    ", ..." if len(codes) > _SHOWN else ""
+                )
+                raise InputError(
+                    f"one of the values {shown} that column {name} had when the model was fitted",
+                    f"{column[unknown[0]]:g}",
+                    "leaving out such rows, or fitting to data that has the value",
+                    where=f"{where}, row {unknown[0]}",
+                )  # fmt: skip

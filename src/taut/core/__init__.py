@@ -10,7 +10,7 @@ from taut.core.discrete_proposals import (
     CategoricalProposal,
     check_outcomes,
 )
-from taut.core.estimate import Estimate, Side, paired_difference
+from taut.core.estimate import NO_BOUND, Estimate, Side, paired_difference
 from taut.core.far_rows import FarRows, far_rows, far_rows_of
 from taut.core.files import write_atomically, write_json
 from taut.core.keys import as_key, host_generator, host_seed, key_from
@@ -48,6 +48,7 @@ __all__ = [
     "LOG_VOLUME",
     "MOST_OUTCOMES",
     "NEG_LOG_Q",
+    "NO_BOUND",
     "AbstractDiscreteProposal",
     "AbstractFactorizedProposal",
     "AbstractModel",

@@ -10,7 +10,7 @@ by the law of total variance; the error of the number under both is the root of 
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,7 +18,10 @@ import numpy as np
 from taut.core.far_positions import far_positions
 from taut.errors import InputError
 
-__all__ = ["ROW_FLAGS", "Estimate", "Side", "paired_difference"]
+__all__ = ["NO_BOUND", "ROW_FLAGS", "Estimate", "Side", "paired_difference"]
+
+NO_BOUND = "no bound"
+"""Flag of a density that its family can raise without end on the rows it was fitted to."""
 
 Side = Literal["exact", "unbiased", "lower", "upper", "none"]
 _ROUNDING = 1e-6  # errors up to this size do not decide how many digits are printed
@@ -47,7 +50,7 @@ class Estimate:
         count: number of rows that were averaged.
         unit: the unit, in words.
         flags: what a reader must know before using the number: `support not covered`, `subsampled`,
-            `unreliable`; `moved by few rows` (see `far_rows`), `not finite` for some row.
+            `unreliable`, `no bound`; `moved by few rows` (see `far_rows`), `not finite` for some row.
         values: the per-row values, (count,), or None.
         index: the rows' numbers in their data set, (count,), or None.
     """
@@ -162,10 +165,19 @@ class Estimate:
             index=index,
         )
 
+    def without_bound(self) -> "Estimate":
+        """The same number as that of a density without a bound, which a floor or a step has decided."""
+        return replace(self, side="none", flags=self.flags | {NO_BOUND})
+
     @property
     def side_name(self) -> str:
-        """The side in words."""
-        return _SIDE_NAMES[self.side]
+        """The side in words; `no bound` where the flag says that it is none."""
+        return NO_BOUND if NO_BOUND in self.flags else _SIDE_NAMES[self.side]
+
+    @property
+    def words(self) -> str:
+        """The side and the flags."""
+        return ", ".join([self.side_name, *sorted(self.flags - {NO_BOUND})])
 
     def rounded(self) -> tuple[str, str, str]:
         """Value, error over draws and error over rows, with one digit of the smaller error.
@@ -183,8 +195,7 @@ class Estimate:
             parts.append(f"± {draws} (draws)")
         if not (math.isnan(self.data_error) and self.count == 1):
             parts.append(f"± {rows} (rows)")
-        text = f"{' '.join(parts)} {self.unit}, {self.side_name}"
-        return text + "".join(f", {flag}" for flag in sorted(self.flags))
+        return f"{' '.join(parts)} {self.unit}, {self.words}"
 
 
 def paired_difference(first: Estimate, second: Estimate) -> Estimate:

@@ -7,6 +7,7 @@ from taut.data.load import load_data, load_rows
 from taut.data.load_streamed import can_stream
 from taut.data.moments import ColumnMoments
 from taut.data.options import DataOptions
+from taut.data.resolution import RESOLVED_ROWS, resolution
 from taut.data.row_source import RowSource
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources import SOURCES, Source, same_source
@@ -15,6 +16,7 @@ from taut.data.streamed import Gatherer, StreamedRows
 
 __all__ = [
     "DEFAULT_SPLIT",
+    "RESOLVED_ROWS",
     "SOURCES",
     "Binarize",
     "ColumnMoments",
@@ -34,6 +36,7 @@ __all__ = [
     "epoch_order",
     "load_data",
     "load_rows",
+    "resolution",
     "same_source",
     "split_rows",
     "steps_per_epoch",

@@ -25,7 +25,13 @@ from taut.data.options import DataOptions
 from taut.data.schema import Kind, Schema
 from taut.data.sources import RawRows, Request, read_source, source_name
 from taut.data.split import DEFAULT_SPLIT, split_rows
-from taut.data.standardize import constant_note, moments_of, refuse_rounding, shift_and_scale
+from taut.data.standardize import (
+    constant_columns,
+    constant_note,
+    moments_of,
+    refuse_rounding,
+    shift_and_scale,
+)
 from taut.data.streams import check_seed
 from taut.data.support import infer_support, model_values, refuse_unbinarizable
 from taut.errors import InputError
@@ -160,7 +166,10 @@ def loaded(source: Any, options: DataOptions) -> Data:
         schema = replace(schema, shift=shift, scale=scale)
     if kind == "table":
         notes += suspected_codes(np.concatenate([rows.x for rows, _ in wholes]), schema)
-    notes += constant_note(train.x.min(axis=0) != train.x.max(axis=0), schema)
+    low = train.x.min(axis=0)
+    varies = low != train.x.max(axis=0)
+    schema = constant_columns(varies, low, schema)
+    notes += constant_note(varies, schema)
     return Data(
         train=replace(train, schema=schema),
         validation=replace(validation, schema=schema),

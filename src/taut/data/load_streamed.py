@@ -27,7 +27,12 @@ from taut.data.sources import RowFile, decode_parquet, open_npy, parquet_form, s
 from taut.data.sources.files import existing_file
 from taut.data.sources.raw_rows import Request, refuse_columns
 from taut.data.split import DEFAULT_SPLIT
-from taut.data.standardize import constant_note, refuse_rounding, shift_and_scale
+from taut.data.standardize import (
+    constant_columns,
+    constant_note,
+    refuse_rounding,
+    shift_and_scale,
+)
 from taut.data.streamed import StreamedRows
 from taut.data.streams import Stream, distinct, philox
 from taut.data.support import Facts, converted, model_values, refuse_unbinarizable, support_of
@@ -117,6 +122,8 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
     if options.standardize and schema.support == "real":
         shift, scale = shift_and_scale(found.moments)
         schema = replace(schema, shift=shift, scale=scale)
+    if kind == "table":
+        schema = constant_columns(found.moments.varies, found.moments.low, schema)
 
     held = [numbers[~np.isin(numbers, found.bad)] for numbers in drawn]
     if min(len(numbers) for numbers in held) < 1:

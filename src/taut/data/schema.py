@@ -12,7 +12,7 @@ that of u less sum log(scale), and so is in nats of the original units.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -43,6 +43,9 @@ class Schema:
         shift: subtracted from real cells before a model sees them; length D for a table, 1 for an
             image; None where nothing is standardised.
         scale: divides real cells likewise; positive, 1 for a column that is constant.
+        constant: of a table, the value of each column that is constant over the training rows and
+            None for one that varies, length D; None where all vary. It says nothing of what rows may
+            be: schemas that differ in it alone are equal.
         label_name: what the labels are; None without labels.
         classes: names that integer labels stand for, where the source spelled them out.
         binarize: how grey values became binary: `static` and `threshold` once, on loading;
@@ -58,6 +61,7 @@ class Schema:
     columns: tuple[str, ...] | None = None
     shift: tuple[float, ...] | None = None
     scale: tuple[float, ...] | None = None
+    constant: tuple[float | None, ...] | None = field(default=None, compare=False)
     label_name: str | None = None
     classes: tuple[str, ...] | None = None
     binarize: Binarize = "none"
@@ -81,6 +85,7 @@ class Schema:
                 where="schema, levels",
             )
         _length(self.columns, self.size, "columns")
+        _length(self.constant, self.size, "constant")
         standardised = self.size if self.kind == "table" else 1
         _length(self.shift, standardised, "shift")
         _length(self.scale, standardised, "scale")
@@ -120,6 +125,10 @@ class Schema:
         scale = np.ones(length) if self.scale is None else np.asarray(self.scale, np.float64)
         return shift, scale
 
+    def constants(self) -> tuple[tuple[int, float], ...]:
+        """(column, value) of every column that is constant, in order."""
+        return tuple((i, v) for i, v in enumerate(self.constant or ()) if v is not None)
+
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds of it: lists for tuples."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
@@ -131,7 +140,7 @@ class Schema:
         Raises:
             InputError: a field that is unknown or missing, or a value that the class refuses.
         """
-        known = {field.name for field in fields(cls)}
+        known = {item.name for item in fields(cls)}
         for key in content:
             if key not in known:
                 raise InputError(

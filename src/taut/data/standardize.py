@@ -3,8 +3,10 @@
     u = (x - shift) / scale
 
 One pair for each column of a table and one pair for an image as a whole, whose pixels share a unit.
-A column that is constant over the training rows keeps scale 1.
+A column that is constant over the training rows keeps scale 1, and the schema holds its value.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
@@ -13,7 +15,7 @@ from taut.data.moments import ColumnMoments
 from taut.data.schema import Schema
 from taut.errors import InputError, option
 
-__all__ = ["constant_note", "moments_of", "refuse_rounding", "shift_and_scale"]
+__all__ = ["constant_columns", "constant_note", "moments_of", "refuse_rounding", "shift_and_scale"]
 
 
 def moments_of(x: Shaped[np.ndarray, "N ..."], schema: Schema) -> ColumnMoments:
@@ -27,6 +29,22 @@ def shift_and_scale(moments: ColumnMoments) -> tuple[tuple[float, ...], tuple[fl
     shift = np.where(moments.varies, moments.mean, moments.low)
     scale = np.where(moments.varies, moments.deviation, 1.0)
     return tuple(shift.tolist()), tuple(scale.tolist())
+
+
+def constant_columns(
+    varies: Bool[np.ndarray, "..."], value: Float[np.ndarray, "..."], schema: Schema
+) -> Schema:
+    """The schema with the columns of a table that are constant over the training rows.
+
+    Arguments:
+        varies: whether any two training rows differ in the column.
+        value: of the column in the first of them.
+        schema: of the rows.
+    """
+    if schema.kind != "table" or varies.all():
+        return schema
+    known = (None if v else float(c) for v, c in zip(varies, value, strict=True))
+    return replace(schema, constant=tuple(known))
 
 
 def constant_note(varies: Bool[np.ndarray, "..."], schema: Schema) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """Independent columns beside a model with exact evidence, in closed form.
 
-    Gaussian columns    mean m_d, variance N (v_d + e v_d) / (N + 1),    e = 1e-6
-    tables              (n_v + 1) / (N + V) for V values
+    Gaussian columns    mean m_d, variance max(v_d, least_d)
+    tables              (n_v + 1) / (N + V_d) for V_d values
 
 These are the maxima of the penalised likelihood of one component with independent columns, with the
-default floors of `GMM` and `LCA`: a pseudo-row of e N times the spread, and Laplace's rule.
+default floors of `GMM` and `LCA`: the column's resolution, and Laplace's rule. A column that is constant
+over the training rows is left out, as the model leaves it out.
 """
 
 import math
@@ -13,47 +14,71 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from taut.architectures import GMM, LCA
+from taut.architectures import LCA
 from taut.core import Datum, Estimate, InputError
-from taut.evidence.independent_columns import smoothed_histogram
+from taut.data import RESOLVED_ROWS, resolution
 from taut.models import AbstractExactModel, LatentClass
 
 __all__ = ["exact_columns"]
 
 
 def exact_columns(model: AbstractExactModel, train: Any, held_out: Datum) -> Estimate:
-    """Held-out log-likelihood of independent columns, nats per row; exact.
+    """Held-out log-likelihood of independent columns, nats per row.
 
     Arguments:
         model: tells densities of numbers from tables of values.
         train: rows that the marginals are fitted to, (N, *shape).
         held_out: rows that they are judged on.
 
+    Returns:
+        exact; without a bound where a column's variance is that of its resolution.
+
     Raises:
         InputError: rows that are all equal have no density.
     """
-    rows, test = (np.asarray(x, np.float64).reshape(len(x), -1) for x in (train, held_out.x))
+    rows, test = (np.asarray(x, np.float64) for x in (train, held_out.x))
+    unbounded = False
     if isinstance(model, LatentClass):
-        cells = smoothed_histogram(
-            rows, test, model.log_theta.shape[2], grid=model.top, pseudo=LCA.default_floor
-        )
+        cells = _tables(model, rows.reshape(len(rows), -1), test.reshape(len(test), -1))
     else:
-        cells = _gaussian(rows, test)
+        cells, unbounded = _gaussian(model, rows, test)
     if held_out.mask is not None:
         cells = np.where(np.asarray(held_out.mask).reshape(cells.shape), cells, 0.0)
-    return Estimate.from_rows(cells.sum(axis=1), side="exact", index=held_out.index)
+    found = Estimate.from_rows(cells.sum(axis=1), side="exact", index=held_out.index)
+    return found.without_bound() if unbounded else found
+
+
+def _tables(
+    model: LatentClass, rows: Float[np.ndarray, "N D"], test: Float[np.ndarray, "M D"]
+) -> Float[np.ndarray, "M D"]:
+    """By Laplace's rule over the values of each column; -inf for another value."""
+    cells, pseudo = np.zeros(test.shape), LCA.default_floor or 0.0
+    numbers = [model.log_theta.shape[2]] * test.shape[1]
+    if model.codes is not None:
+        numbers = list(map(len, model.codes))
+    for d, (values, number) in enumerate(zip(model.values(), numbers, strict=True)):
+        known, seen = np.rint(values[:number] * model.top), np.rint(rows[:, d] * model.top)
+        counts = (seen[:, None] == known).sum(axis=0) + pseudo
+        log_p = np.log(counts / (len(rows) + number * pseudo))
+        place = np.rint(test[:, d] * model.top)[:, None] == known
+        cells[:, d] = np.where(place.any(axis=1), log_p[place.argmax(axis=1)], -np.inf)
+    return cells
 
 
 def _gaussian(
-    rows: Float[np.ndarray, "N D"], test: Float[np.ndarray, "M D"]
-) -> Float[np.ndarray, "M D"]:
-    mean, spread = rows.mean(axis=0), rows.var(axis=0)
-    if not spread.any():
+    model: Any, rows: Float[np.ndarray, "N ..."], test: Float[np.ndarray, "M ..."]
+) -> tuple[Float[np.ndarray, "M D"], bool]:
+    """And whether the resolution decides a variance."""
+    least = (resolution(rows[:RESOLVED_ROWS]) ** 2 / 12).ravel()
+    rows, test = (x.reshape(len(x), -1) for x in (rows, test))
+    varies = np.isin(np.arange(rows.shape[1]), [cell for cell, _ in model.constants], invert=True)
+    least = np.maximum(least, (8 * np.finfo(float).eps * np.abs(rows).max(axis=0)) ** 2)
+    if (rows == rows[0]).all():
         raise InputError(
             "rows that differ", f"{len(rows)} identical ones", "data with some variation",
             where="columns alone",
         )  # fmt: skip
-    # A column that is constant takes the mean spread into its floor, as in `GaussianMixture.floor`.
-    known = np.where(spread > 0, spread, spread.mean())
-    variance = len(rows) * (spread + GMM.default_floor * known) / (len(rows) + 1)
-    return -0.5 * (np.log(2 * math.pi * variance) + (test - mean) ** 2 / variance)
+    mean, spread = rows.mean(axis=0), rows.var(axis=0)
+    variance = np.where(varies, np.maximum(spread, least), 1.0)
+    cells = -0.5 * (np.log(2 * math.pi * variance) + (test - mean) ** 2 / variance)
+    return np.where(varies, cells, 0.0), bool(np.any(varies & (spread <= least)))

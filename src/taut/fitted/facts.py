@@ -61,15 +61,19 @@ class CodesInUse:
 
 @dataclass(frozen=True)
 class HeldApart:
-    """A component that the floor alone keeps from shrinking onto one row.
+    """A component whose spread the floor decides: without it the density would have no bound.
 
     Attributes:
-        component: its number.
-        row: the row's number in its data set.
+        component: its number; None for the noise of a factor model, or a covariance that is shared.
+        row: number in its data set of the row that is most its own.
+        rows: how many training rows it holds, the sum of its responsibilities.
+        directions: in how many the floor decides; 0 where it was not counted.
     """
 
-    component: int
+    component: int | None
     row: int
+    rows: float = 1.0
+    directions: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,10 @@ class EMFacts:
         components: of the mixture, or factors.
         free_parameters: as the information criterion counts them.
         bic: of the training rows; of online EM extrapolated from a sample.
-        converged: whether the last gain was below the tolerance; None for a closed form and online.
+        converged: whether what remained to be gained was below the tolerance; None for a closed form
+            and online.
         starts: the objective that each of several starts reached, nats per row; empty for one start.
-        held_apart: components that only the floor keeps from shrinking onto a row.
+        held_apart: components whose spread the floor decides.
         start_rows: rows of the sample that online EM starts from; None for EM over all rows.
         chosen_by: `evidence` or `bic`; None where one number of components was fitted.
         selection: the curve that it was chosen from.

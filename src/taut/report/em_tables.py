@@ -12,7 +12,12 @@ import polars as pl
 from taut.core import write_atomically
 from taut.data import Data, Dataset
 from taut.fitted import Fit
-from taut.models.exact import AbstractFactorModel, AbstractMixture, GaussianMixture
+from taut.models.exact import (
+    AbstractFactorModel,
+    AbstractMixture,
+    GaussianMixture,
+    LatentClass,
+)
 
 __all__ = ["write_tables"]
 
@@ -41,6 +46,9 @@ def write_tables(fitted: Fit, source: Data | str, folder: Path) -> list[Path]:
     model = fitted.model
     schema = fitted.schema
     columns = list(schema.columns or (f"x{i}" for i in range(schema.size)))
+    if not isinstance(model, LatentClass):  # which has no columns that are left out
+        constant = {cell for cell, _ in schema.constants()}
+        columns = [column for i, column in enumerate(columns) if i not in constant]
     tables: dict[str, Mapping[str, Any]] = {}
     if isinstance(model, AbstractMixture):
         tables["components.csv"] = _components(model, columns)
@@ -80,12 +88,14 @@ def _components(model: Any, columns: list[str]) -> dict[str, Any]:
             means, deviations = np.asarray(model.means), np.sqrt(np.asarray(variances))
             table |= {f"mean_{c}": means[:, i] for i, c in enumerate(columns)}
             return table | {f"deviation_{c}": deviations[:, i] for i, c in enumerate(columns)}
-        theta = np.exp(np.asarray(model.log_theta))
-    return table | {
-        f"p({column}={value})": theta[:, i, value]
-        for i, column in enumerate(columns)
-        for value in range(1 if theta.shape[2] == 2 else 0, theta.shape[2])
-    }
+        theta, values = np.exp(np.asarray(model.log_theta)), model.values() * model.top
+    for i, column in enumerate(columns):
+        number = theta.shape[2] if model.codes is None else len(model.codes[i])
+        first = 1 if number == theta.shape[2] == 2 and model.codes is None else 0
+        for j in range(first, number):
+            place = np.broadcast_to(values, theta.shape[1:])[i, j]
+            table[f"p({column}={place:g})"] = theta[:, i, j]
+    return table
 
 
 def _write(path: Path, table: Mapping[str, Any]) -> Path:

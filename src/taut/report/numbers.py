@@ -35,7 +35,7 @@ def cells(estimate: Estimate) -> Cells:
         draws="0" if estimate.mc_error == 0 else draws,
         rows="-" if one_row else rows,
         unit=estimate.unit,
-        side=", ".join([estimate.side_name, *sorted(estimate.flags)]),
+        side=estimate.words,
     )
 
 

@@ -20,7 +20,14 @@ from taut.report.rows import counted_rows
 
 __all__ = ["comparison_table", "evidence_table", "facts_table", "summary_table"]
 
-_FLAGS = ("moved by few rows", "not finite", "subsampled", "support not covered", "unreliable")
+_FLAGS = (
+    "moved by few rows",
+    "no bound",
+    "not finite",
+    "subsampled",
+    "support not covered",
+    "unreliable",
+)
 _WIDEST_NAME = 28
 _LISTED = 3  # far rows that are named in a line
 _BETWEEN = 2  # letters between two columns

@@ -2,7 +2,7 @@
 
 from taut.fitted.facts import EMFacts, FitFacts, PosteriorFacts, RowCounts
 
-__all__ = ["ESTIMATES", "POSTERIOR_ESTIMATES", "fact_words", "posterior_words"]
+__all__ = ["ESTIMATES", "POSTERIOR_ESTIMATES", "counted", "fact_words", "posterior_words"]
 
 ESTIMATES = {
     "elbo": "held-out ELBO",
@@ -12,6 +12,9 @@ ESTIMATES = {
     "independent_columns": "columns alone",
     "bits_per_dimension": "bits/dimension",
 }
+
+_SHOWN = 5  # components that are listed one by one
+_ALONE = 1.5  # rows: that a component with fewer holds one is all that can be said
 
 POSTERIOR_ESTIMATES = {
     "elbo": "ELBO",
@@ -71,6 +74,11 @@ def posterior_words(facts: PosteriorFacts) -> dict[str, str]:
     return words | {f"seconds of {stage}": f"{round(s, 3)}" for stage, s in facts.seconds.items()}
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 direction`, `2 directions`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def _rows(counts: RowCounts) -> str:
     return f"{counts.train} train, {counts.validation} validation, {counts.test} test"
 
@@ -84,10 +92,26 @@ def _course(em: EMFacts, steps: int) -> dict[str, str]:
         words["converged"] = "yes" if em.converged else "no: the iterations ran out"
     if em.starts:
         words["objective of each start"] = ", ".join(f"{end:.4f}" for end in em.starts)
-    return words | {
-        f"component {one.component}": f"held apart by the floor, around row {one.row} alone"
-        for one in em.held_apart
-    }
+    return words | _held(em)
+
+
+def _held(em: EMFacts) -> dict[str, str]:
+    """The first components whose spread the floor decides."""
+    words: dict[str, str] = {}
+    for one in em.held_apart[:_SHOWN]:
+        if one.component is None:
+            words["floor"] = f"decides the spread in {counted(one.directions, 'direction')}"
+        elif one.rows < _ALONE:
+            words[f"component {one.component}"] = (
+                f"held apart by the floor, around row {one.row} alone"
+            )
+        else:
+            words[f"component {one.component}"] = (
+                f"spread decided by the floor in {counted(one.directions, 'direction')}, "
+                f"over {one.rows:.0f} rows"
+            )
+    more = len(em.held_apart) - _SHOWN
+    return words | ({"and by the floor": f"{counted(more, 'more component')}"} if more > 0 else {})
 
 
 def _chosen(em: EMFacts) -> dict[str, str]:

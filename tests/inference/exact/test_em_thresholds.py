@@ -1,4 +1,4 @@
-"""When EM says that it converged, that its objective fell, and that the floor holds a component."""
+"""When EM says that it converged, that its objective fell, and that the floor decides a spread."""
 
 import sys
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import pytest
 
 from taut.core import RunError
 from taut.inference.exact import Floor, RowBlocks, random_start, run_em
+from taut.inference.exact.em import _remaining
 from taut.models import GaussianMixture, ProbabilisticPCA
 from taut.models.exact import COVARIANCES
 from taut.models.exact.covariances import CovarianceFloor
@@ -37,20 +38,30 @@ def run(monkeypatch) -> Callable[..., Any]:
 
 
 # Gains of the iterations -> M-steps, and whether it converged, at a tolerance of a sixteenth of a nat.
+# What remains after gains g and then h is h^2 / (g - h), as for a geometric series.
 STOPS: list[tuple[list[float], int, bool]] = [
     ([0.5, 0.25, 0.03125], 3, True),
-    ([0.5, 0.03125, 0.5], 2, True),
-    ([0.5, 0.25, 0.0625], 3, False),  # a tie goes on
-    ([0.5, 0.0625, 0.0624], 3, True),
+    ([0.5, 0.0625, 0.5], 2, True),
+    ([0.125, 0.0625], 2, False),  # a sixteenth remains: a tie goes on
+    ([0.125, 0.0624], 2, True),
     ([0.5, 0.25, 0.125], 3, False),
+    ([0.03125], 1, False),  # one gain tells of no end
+    ([0.001, 0.002, 0.004], 3, False),  # nor do gains that grow
     ([0.0, 0.5], 1, True),
 ]
 
 
 @pytest.mark.parametrize(("gains", "steps", "converged"), STOPS)
-def test_em_stops_at_the_first_gain_below_the_tolerance(gains, steps, converged, run):
+def test_em_stops_where_less_than_the_tolerance_remains(gains, steps, converged, run):
     result = run(gains, tolerance=0.0625)
     assert (len(result.log_evidence) - 1, result.converged) == (steps, converged)
+
+
+def test_what_remains_of_a_geometric_series_is_its_rest():
+    """Whatever the rate: a rule on the gain alone stops 100 times earlier at 0.99 than at 0."""
+    for rate in (0.1, 0.9, 0.99):
+        heights = [-10 - rate**n for n in range(6)]
+        assert _remaining(heights) == pytest.approx(rate**5, rel=1e-6)
 
 
 def test_with_a_tolerance_of_nothing_it_goes_on_to_the_end(run):
@@ -66,31 +77,29 @@ def test_a_fall_within_rounding_is_none_and_a_larger_one_ends_the_run(run):
     assert len(run([0.5, -0.25, 0.5], tolerance=1e-6, monotone=False).log_evidence) == 4
 
 
-def _held(kind: str, least: np.ndarray, *, added: float = 0.0) -> bool:
-    """Whether one component that owns all rows is said to be held by a floor of that scatter."""
-    scale = COVARIANCES[kind].isotropic(jnp.ones(3), 1)
-    model = GaussianMixture(jnp.zeros(1), jnp.zeros((1, 3)), scale, kind, (3,))
-    statistics = model.assigned(jnp.asarray(X), jnp.ones((len(X), 1)))
-    floor = CovarianceFloor(jnp.asarray(least), jnp.ones(()), jnp.asarray(added))
-    return bool(np.asarray(model.held_by_floor(statistics, floor))[0])
-
-
 @pytest.mark.parametrize("kind", COVARIANCES)
-def test_a_component_is_held_where_the_floor_outweighs_its_rows_in_every_column(kind):
-    own = len(X) * X.var(axis=0)  # the rows' scatter about their mean
-    above, below = 1.0001 * own, 0.9999 * own
-    one = np.where(np.arange(3) == 1, 0.5 * own, 2 * own)
-    assert _held(kind, above) == (kind != "tied")  # which belongs to no component
-    assert not _held(kind, below)
-    # A spherical component has one variance, the mean over the columns.
-    assert _held(kind, one) == (kind == "spherical")
-    assert _held(kind, np.zeros(3), added=1.0001 * X.var(axis=0).max()) == (kind != "tied")
-    assert not _held(kind, np.zeros(3), added=0.9999 * X.var(axis=0).min())
+def test_the_floor_decides_the_directions_whose_own_variance_is_below_it(kind):
+    """Counted by NumPy's eigenvalues of the rows' covariance, in units of the floor."""
+    covariance = np.cov(X.T, bias=True)
+    own = np.diag(covariance)
+    for least in (1.01 * own, 0.2 * own, np.array([3.0, 0.1, 0.1]) * own, 1e-9 * own):
+        units = np.sqrt(least)
+        counted = {
+            "full": np.sum(np.linalg.eigvalsh(covariance / units / units[:, None]) < 1),
+            "diag": np.sum(own < least),
+            "spherical": 3 * (own.mean() < least.mean()),
+        }
+        scale = COVARIANCES[kind].isotropic(jnp.ones(3), 1)
+        model = GaussianMixture(jnp.zeros(1), jnp.zeros((1, 3)), scale, kind, (3,))
+        statistics = model.assigned(jnp.asarray(X), jnp.ones((len(X), 1)))
+        floor = CovarianceFloor(jnp.asarray(least), jnp.zeros(()))
+        held = model.maximized(statistics, floor).held_by_floor(floor)
+        assert held.tolist() == [counted["full" if kind == "tied" else kind]]
 
 
-@pytest.mark.parametrize("gains", [STOPS[2], STOPS[1]])
+@pytest.mark.parametrize("gains", [STOPS[2], STOPS[3]])
 def test_a_rule_with_another_side_is_caught(gains, run, monkeypatch):
-    """Planted: the tolerance is taken for twice and for a half of what it is."""
+    """Planted: the tolerance is taken for a little more and a little less than what it is."""
     module = sys.modules[run_em.__module__]
     iterate = module._iterate  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -99,7 +108,7 @@ def test_a_rule_with_another_side_is_caught(gains, run, monkeypatch):
             model, rows, floor, factor * tolerance, *rest
         )
 
-    factor = 1.01 if gains is STOPS[2] else 0.4
+    factor = 1.01 if gains is STOPS[2] else 0.99
     monkeypatch.setattr(module, "_iterate", scaled(factor))
     with pytest.raises(AssertionError):
-        test_em_stops_at_the_first_gain_below_the_tolerance(*gains, run)
+        test_em_stops_where_less_than_the_tolerance_remains(*gains, run)

@@ -10,7 +10,7 @@ import pytest
 
 import taut
 from taut.core import RunError
-from taut.inference.exact import EMResult, candidate, restarts
+from taut.inference.exact import EMResult, Held, candidate, restarts
 from taut.models import GaussianMixture
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -71,13 +71,16 @@ SAID: dict[str, list[tuple[Any, Callable[[Any], Any], Any]]] = {
         )
         for count in (1, 4)
     ],
-    "collapsed": [
+    "held": [
         (
-            ((0, place),),
-            lambda fit: [(one.component, one.row) for one in fit.facts.em.held_apart],
-            [(0, int(DATA.train.numbers(np.array([place]))[0]))],
+            (Held(component, directions, rows, place),),
+            lambda fit: [
+                (one.component, one.directions, one.rows, one.row)
+                for one in fit.facts.em.held_apart
+            ],
+            [(component, directions, rows, int(DATA.train.numbers(np.array([place]))[0]))],
         )
-        for place in (0, 5)
+        for component, directions, rows, place in ((0, 2, 1.0, 0), (None, 1, 32.0, 5))
     ],
     "model": [(number, _kept, number) for number in (1, 2)],
     "objective": [

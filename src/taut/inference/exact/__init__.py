@@ -3,9 +3,11 @@
 from taut.inference.exact.em import (
     EMResult,
     EMState,
+    Held,
     check_start,
     em,
     expectation_step,
+    held_components,
     log_evidences,
     run_em,
 )
@@ -18,6 +20,7 @@ __all__ = [
     "EMResult",
     "EMState",
     "Floor",
+    "Held",
     "OnlineState",
     "RowBlocks",
     "Spread",
@@ -26,6 +29,7 @@ __all__ = [
     "check_start",
     "em",
     "expectation_step",
+    "held_components",
     "kmeans_plus_plus",
     "log_evidences",
     "online_em",

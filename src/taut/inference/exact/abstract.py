@@ -29,12 +29,13 @@ class AbstractExact(AbstractInference):
 
     Attributes:
         restarts: random starts, the best of which is kept; None for 4, or 1 with ppca and fa.
-        tolerance: EM stops when an iteration gains fewer nats per row; None for 1e-6, or 1e-10 with
+        tolerance: EM stops when fewer nats per row remain to be gained; None for 1e-4, or 1e-6 with
             ppca and fa.
         max_iterations: largest number of iterations of each start; None for 1000, or 20000 with ppca
             and fa.
-        floor: strength of the penalty that keeps variances and probabilities away from 0; 0 for
-            maximum likelihood; None for 1e-6, or 1 with lca.
+        floor: keeps densities and probabilities off the boundary: the least variance in each column
+            as a share of the column's own, or with lca pseudo-rows of every value; 0 for maximum
+            likelihood; None for the variance that the column's rounding leaves unknown, or 1 with lca.
         reg_covar: added to the variances of a Gaussian mixture instead of `floor`, in squared units
             of the data; the evidence may then fall now and then.
         candidates: numbers of components to choose from, such as 2,4,8; None for the number of the

@@ -1,21 +1,39 @@
 """One candidate of `taut.em`: a number of components, fitted and judged."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from taut.core import Estimate
-from taut.data import Data
-from taut.inference.exact.em import EMResult, check_start, expectation_step, log_evidences
+from taut.core import Datum, Estimate, paired_difference
+from taut.data import Data, Dataset
+from taut.evidence.exact_columns import exact_columns
+from taut.inference.exact.em import (
+    EMResult,
+    Held,
+    check_start,
+    expectation_step,
+    held_components,
+    log_evidences,
+)
 from taut.inference.exact.online_em import run_online_em, starting_rows
 from taut.inference.exact.restarts import Floor, best_of_restarts
 from taut.inference.exact.row_blocks import RowBlocks
 from taut.inference.exact.starts import random_start
 from taut.models import AbstractExactModel, ProbabilisticPCA
 
-__all__ = ["Candidate", "Course", "fit_offline", "fit_online", "skeleton_of"]
+__all__ = [
+    "Candidate",
+    "Course",
+    "fit_offline",
+    "fit_online",
+    "judged_rows",
+    "skeleton_of",
+]
+
+_ROUNDING = 1e-6  # nats per row
 
 
 class Course(NamedTuple):
@@ -23,21 +41,33 @@ class Course(NamedTuple):
 
     Attributes:
         steps: M-steps, or batches of online EM.
-        converged: whether the last gain was below the tolerance; None for a closed form and online.
+        converged: whether what remained to be gained was below the tolerance; None for a closed form
+            and online.
         ends: the objective that each start reached, nats per row; empty where there was one.
-        held_apart: (component, number of the row) of each that the floor alone keeps from shrinking.
+        held: the components whose spread the floor decides, with the numbers of their rows.
         start_rows: rows of the sample that online EM starts from; None for EM over all rows.
     """
 
     steps: int
     converged: bool | None = None
     ends: tuple[float, ...] = ()
-    held_apart: tuple[tuple[int, int], ...] = ()
+    held: tuple[Held, ...] = ()
     start_rows: int | None = None
 
 
 class Candidate(NamedTuple):
-    """A fitted model with what it is judged by."""
+    """A fitted model with what it is judged by.
+
+    Attributes:
+        architecture: with its number of components.
+        model: fitted.
+        history: one record an iteration.
+        course: how EM went.
+        train: log-evidence of the training rows, or of a sample; nats per row.
+        validation: of the validation rows.
+        columns: the same of independent columns.
+        bic: of the training rows.
+    """
 
     architecture: Any
     model: AbstractExactModel
@@ -45,7 +75,20 @@ class Candidate(NamedTuple):
     course: Course
     train: float
     validation: Estimate
+    columns: Estimate
     bic: float
+
+    @property
+    def below_columns(self) -> bool:
+        """Whether the validation rows are less likely than under columns on their own.
+
+        By more than two errors of the mean.
+        """
+        if not math.isfinite(self.validation.value):
+            return True
+        difference = paired_difference(self.validation, self.columns)
+        error = 0.0 if math.isnan(difference.data_error) else difference.data_error
+        return difference.value < -max(2 * error, _ROUNDING)
 
 
 def fit_offline(
@@ -93,15 +136,12 @@ def fit_offline(
             start=start,
             on_iteration=report,
         )
-    held = np.array([position for _, position in result.collapsed], int)
+    numbers = given.train.numbers(np.array([one.row for one in result.held], int))
     course = Course(
         steps=len(result.log_evidence) - 1,
         converged=None if closed_form else bool(result.converged),
         ends=tuple(map(float, ends)) if len(ends) > 1 else (),
-        held_apart=tuple(
-            (int(k), int(row))
-            for (k, _), row in zip(result.collapsed, given.train.numbers(held), strict=True)
-        ),
+        held=tuple(one._replace(row=int(n)) for one, n in zip(result.held, numbers, strict=True)),
     )
     history = tuple(
         {"step": step, "bound": float(value), "objective": float(objective)}
@@ -157,17 +197,24 @@ def fit_online(
         max_iterations=max_iterations,
         start=start,
     )
+    arrays = floor.of(skeleton, rows)
     model, bounds = run_online_em(
         begun.model,
         rows,
-        floor.of(skeleton, rows),
+        arrays,
         sample=sample.read(0, sample.num_rows),
         batch_size=batch_size,
         passes=passes,
         seed=seed,
         on_step=None if report is None else lambda step, value: report(0, step, value),
     )
-    course = Course(steps=len(bounds), start_rows=sample.num_rows)
+    held = held_components(model, arrays, sample)
+    share = rows.num_rows / sample.num_rows
+    course = Course(
+        steps=len(bounds),
+        held=tuple(one._replace(rows=share * one.rows) for one in held),
+        start_rows=sample.num_rows,
+    )
     history = tuple({"step": i, "bound": float(v)} for i, v in enumerate(bounds))
     train = float(np.mean(log_evidences(model, sample)))
     return _judged(architecture, model, history, course, given, train)
@@ -181,11 +228,28 @@ def _judged(
     given: Data,
     train: float,
 ) -> Candidate:
-    values = log_evidences(model, RowBlocks(given.validation))
     count = len(given.train)
     bic = -2 * count * float(train) + model.num_parameters * float(np.log(count))
-    validation = Estimate.from_rows(values, side="exact")
-    return Candidate(architecture, model, history, course, float(train), validation, bic)
+    validation, columns = judged_rows(model, given, given.validation, held=bool(course.held))
+    return Candidate(architecture, model, history, course, float(train), validation, columns, bic)
+
+
+def judged_rows(
+    model: AbstractExactModel, given: Data, part: Dataset, *, held: bool
+) -> tuple[Estimate, Estimate]:
+    """Log-evidence of the rows of a part under a model, and under independent columns.
+
+    Arguments:
+        model: fitted to the training rows.
+        given: all rows.
+        part: those to judge by.
+        held: whether the floor decides the spread of a component.
+    """
+    train, rows = RowBlocks(given.train), RowBlocks(part)
+    known = starting_rows(train, seed=0) if given.streamed else train.read(0, train.num_rows)
+    fitted = Estimate.from_rows(log_evidences(model, rows), side="exact", index=part.index)
+    columns = exact_columns(model, known, Datum(rows.read(0, rows.num_rows), index=part.index))
+    return fitted.without_bound() if held else fitted, columns
 
 
 def skeleton_of(architecture: Any, given: Data) -> AbstractExactModel:
@@ -208,4 +272,4 @@ def _closed_form(
         moved = start.rebased(state.statistics, best)
         values = [start.log_evidence_of(state.statistics), best.log_evidence_of(moved)]
         trajectory = np.asarray([float(v) / rows.num_rows for v in values])
-    return EMResult(best, trajectory, trajectory, True, ())
+    return EMResult(best, trajectory, trajectory, True, held_components(best, arrays, rows))

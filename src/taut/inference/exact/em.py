@@ -17,25 +17,30 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from taut.core import Datum, InputError, RunError, num_rows, option
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.row_blocks import Block, RowBlocks
-from taut.models import AbstractExactModel, GaussianMixture
+from taut.models import AbstractExactModel
 from taut.models.exact import AbstractMixture
 from taut.models.exact.gaussian_mixture import ROUNDING
 
 __all__ = [
     "EMResult",
     "EMState",
+    "Held",
     "check_start",
     "em",
     "expectation_step",
+    "held_components",
     "log_evidences",
     "run_em",
 ]
+
+
+_EPS = float(np.finfo(np.float64).eps)
 
 
 class EMState(NamedTuple):
@@ -50,6 +55,22 @@ class EMState(NamedTuple):
     statistics: Any
 
 
+class Held(NamedTuple):
+    """A component whose density would grow without bound if the floor were taken away.
+
+    Attributes:
+        component: its number; None for the noise of a factor model, or a covariance that is shared.
+        directions: in how many the floor decides its spread.
+        rows: how many rows it holds, the sum of its responsibilities.
+        row: position of the row that is most its own.
+    """
+
+    component: int | None
+    directions: int
+    rows: float
+    row: int
+
+
 class EMResult(NamedTuple):
     """What a run of EM leaves.
 
@@ -57,16 +78,15 @@ class EMResult(NamedTuple):
         model: the parameters after the last M-step.
         log_evidence: mean over rows before the first and after every M-step, (T + 1,); exact, nats.
         objective: the same with the floor's log-penalty divided by the number of rows, (T + 1,).
-        converged: whether the objective's last gain was below the tolerance.
-        collapsed: (component, row) of every component that the floor alone keeps from shrinking onto
-            that row.
+        converged: whether what remains to be gained was below the tolerance.
+        held: the components whose spread the floor decides in some direction.
     """
 
     model: AbstractExactModel
     log_evidence: Float[np.ndarray, " T"]
     objective: Float[np.ndarray, " T"]
     converged: bool
-    collapsed: tuple[tuple[int, int], ...]
+    held: tuple["Held", ...]
 
 
 def em(model: AbstractExactModel, floor: Any, *, example: Datum) -> Algorithm:
@@ -107,7 +127,10 @@ def run_em(
     monotone: bool = True,
     on_iteration: Callable[[int, float], None] | None = None,
 ) -> EMResult:
-    """Iterate until the objective gains less than `tolerance` nats per row.
+    """Iterate until less than `tolerance` nats per row remain to be gained.
+
+    From the last two gains g, g' the rest is about g' a / (1 - a), a = g' / g (Aitken's extrapolation,
+    as in Boehning, Dietz, Schaub, Schlattmann and Lindsay 1994); gains that grow tell of no end.
 
     Arguments:
         model: where to start; its arrays are in float64.
@@ -164,7 +187,7 @@ def _iterate(
             )
         if on_iteration:
             on_iteration(iteration, evidences[-1])
-        if abs(gain) < tolerance:
+        if tolerance > 0 and _remaining(objectives) < tolerance:
             converged = True
             break
     return EMResult(
@@ -172,7 +195,7 @@ def _iterate(
         np.asarray(evidences),
         np.asarray(objectives),
         converged,
-        _held(state, floor, rows),
+        held_components(state.model, floor, rows),
     )
 
 
@@ -193,6 +216,21 @@ def log_evidences(model: AbstractExactModel, rows: RowBlocks) -> Float[np.ndarra
             values, weight = np.asarray(_evidences(model, block.x)), np.asarray(block.weight)
             parts.append(values[weight > 0])
     return np.concatenate(parts)
+
+
+def held_components(model: AbstractExactModel, floor: Any, rows: RowBlocks) -> tuple[Held, ...]:
+    """What the floor decides: see `Held`."""
+    with jax.enable_x64(True):
+        directions = np.asarray(_held_directions(model, floor))
+        if not directions.any():
+            return ()
+        if not isinstance(model, AbstractMixture) or len(directions) < model.num_components:
+            return (Held(None, int(directions[0]), float(rows.num_rows), 0),)
+        share, place = _owned(model, rows)
+    return tuple(
+        Held(int(k), int(directions[k]), float(share[k]), int(place[k]))
+        for k in np.flatnonzero(directions)
+    )
 
 
 def check_start(start: AbstractExactModel, wanted: AbstractExactModel) -> None:
@@ -249,6 +287,11 @@ def _log_objective(state: EMState, floor: Any) -> tuple[Array, Array]:
 
 
 @eqx.filter_jit
+def _held_directions(model: AbstractExactModel, floor: Any) -> Array:
+    return model.held_by_floor(floor)
+
+
+@eqx.filter_jit
 def _evidences(model: AbstractExactModel, x: Array) -> Array:
     # Chunk by chunk: all rows at once would hold (rows, K, D) differences.
     return jax.lax.map(jax.vmap(lambda row: model.log_evidence(Datum(row))), x)
@@ -262,38 +305,34 @@ def _log_responsibilities(model: AbstractMixture, x: Array) -> Array:
     return jax.lax.map(jax.vmap(one), x)
 
 
-def _closest_row(model: AbstractMixture, rows: RowBlocks, component: int) -> int:
-    """The first row among those that the component is most responsible for."""
-    best, place, first = -math.inf, 0, 0
+def _owned(
+    model: AbstractMixture, rows: RowBlocks
+) -> tuple[Float[np.ndarray, " K"], Int[np.ndarray, " K"]]:
+    """The rows that each component holds, and the position of the first that is most its own."""
+    number = model.num_components
+    held, best, place, first = np.zeros(number), np.full(number, -np.inf), np.zeros(number, int), 0
     for block in rows.blocks(model.width):
-        share = np.asarray(_log_responsibilities(model, block.x))[..., component].ravel()
-        share = np.where(np.asarray(block.weight).ravel() > 0, share, -math.inf)
-        at = int(np.argmax(share))
-        if share[at] > best:
-            best, place = float(share[at]), first + at
-        first += share.size
-    return place
-
-
-def _held(state: EMState, floor: Any, rows: RowBlocks) -> tuple[tuple[int, int], ...]:
-    model = state.model
-    if not isinstance(model, GaussianMixture):
-        return ()
-    held = np.flatnonzero(np.asarray(model.held_by_floor(state.statistics, floor)))
-    return tuple((int(k), _closest_row(model, rows, int(k))) for k in held)
+        log_r = np.asarray(_log_responsibilities(model, block.x)).reshape(-1, number)
+        log_r = log_r[np.asarray(block.weight).ravel() > 0]
+        held += np.exp(log_r).sum(axis=0)
+        at = np.argmax(log_r, axis=0)
+        top = log_r[at, np.arange(number)]
+        best, place = np.maximum(best, top), np.where(top > best, first + at, place)
+        first += len(log_r)
+    return held, place
 
 
 def _collapse(
     model: AbstractExactModel, rows: RowBlocks, component: int, iteration: int
 ) -> RunError:
     if isinstance(model, AbstractMixture):
-        row = _closest_row(model, rows, component)
+        row = int(_owned(model, rows)[1][component])
         got = f"component {component} singular around row {row} in iteration {iteration}"
     else:
         got = f"a column without noise in iteration {iteration}"
     return RunError(
         "variances above rounding", got,
-        f"{option('floor', 1e-6)}, fewer components, or a simpler covariance",
+        f"a larger {option('floor')}, fewer components, or a simpler covariance",
         where="em",
     )  # fmt: skip
 
@@ -306,9 +345,20 @@ def _refuse_unlikely(objective: float) -> None:
         )  # fmt: skip
 
 
+def _remaining(objectives: list[float]) -> float:
+    """What the objective will still gain, nats per row; infinity where its gains do not say."""
+    gain = objectives[-1] - objectives[-2]
+    if abs(gain) <= 8 * _EPS * abs(objectives[-1]):
+        return 0.0
+    before = objectives[-2] - objectives[-3] if len(objectives) > 2 else 0.0
+    if not abs(gain) < abs(before):
+        return math.inf
+    return gain * gain / (abs(before) - abs(gain))
+
+
 def _allowed(objective: float) -> float:
     """Rounding of the difference of two objectives, nats per row."""
-    return 2 * ROUNDING + 64 * float(np.finfo(np.float64).eps) * abs(objective)
+    return 2 * ROUNDING + 64 * _EPS * abs(objective)
 
 
 @eqx.filter_jit  # traced once for all iterations

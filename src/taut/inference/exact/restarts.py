@@ -11,7 +11,7 @@ from taut.core import InputError, RunError, option
 from taut.inference.exact.em import EMResult, run_em
 from taut.inference.exact.row_blocks import RowBlocks, Spread
 from taut.inference.exact.starts import random_start
-from taut.models import AbstractExactModel, LatentClass, ProbabilisticPCA
+from taut.models import AbstractExactModel, FactorAnalysis, GaussianMixture
 
 __all__ = ["Floor", "best_of_restarts"]
 
@@ -20,40 +20,50 @@ class Floor(NamedTuple):
     """How covariances and probabilities are kept off the boundary.
 
     Attributes:
-        strength: of the penalty, see each model's `floor`; 0 for none.
+        strength: pseudo-rows of a table of probabilities; of a density, its least variance in each
+            column as a share of the column's own, and None for that of the column's resolution; 0 for
+            none.
         added: added to the diagonal of covariances after the M-step, data units squared.
     """
 
-    strength: float
+    strength: float | None
     added: float = 0.0
 
     def of(self, model: AbstractExactModel, rows: RowBlocks) -> Any:
         """The arrays that the model's M-step takes.
 
         Raises:
-            InputError: a negative or unserved floor; a constant column without one.
+            InputError: a negative or unserved floor; a constant cell without one.
         """
         for name, value in (("floor", self.strength), ("reg_covar", self.added)):
-            if not value >= 0:
+            if value is not None and not value >= 0:
                 raise InputError("a number of at least 0", f"{value}", "1e-6", where=option(name))
         spread = rows.spread()
-        self._refuse_constant(model, spread)
+        least = spread.least
+        if self.strength is not None:
+            # A cell that is constant has its resolution alone.
+            share = self.strength * spread.variance
+            least = np.where(share > 0, share, spread.least) if self.strength > 0 else 0 * share
         with jax.enable_x64(True):
-            variance = jnp.asarray(spread.variance)
-            return model.floor(
-                self.strength, added=self.added, spread=variance, num_rows=float(rows.num_rows)
-            )
+            floor = model.floor(self.strength or 0.0, added=self.added, least=jnp.asarray(least))
+        self._refuse_constant(model, spread)
+        return floor
 
     def _refuse_constant(self, model: AbstractExactModel, spread: Spread) -> None:
-        if self.strength > 0 or self.added > 0 or isinstance(model, LatentClass):
+        if (
+            self.strength != 0
+            or self.added > 0
+            or not isinstance(model, GaussianMixture | FactorAnalysis)
+        ):
             return
         constant = np.flatnonzero(spread.variance.ravel() == 0)
-        # PPCA shares one noise variance, which the other columns keep positive.
-        if constant.size and not isinstance(model, ProbabilisticPCA):
-            raise InputError(
-                "columns that vary, where there is no floor", f"column {constant[0]} constant",
-                f"{option('floor', 1e-6)}, or dropping the column", where="floor",
-            )  # fmt: skip
+        known = {cell for cell, _ in model.constants}
+        for cell in constant:
+            if cell not in known:
+                raise InputError(
+                    "cells that vary, where there is no floor", f"cell {cell} constant",
+                    f"leaving out {option('floor')}, or dropping the cell", where="floor",
+                )  # fmt: skip
 
 
 def best_of_restarts(

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import InputError, option
-from taut.data import ColumnMoments, Dataset, RowSource
+from taut.data import RESOLVED_ROWS, ColumnMoments, Dataset, RowSource, resolution
 
 __all__ = ["Block", "RowBlocks", "Spread"]
 
@@ -38,13 +38,15 @@ class Spread(NamedTuple):
 
     Attributes:
         mean: of the row's shape, data units.
-        variance: dividing by N.
+        variance: dividing by N; 0 exactly where the cell is constant.
         rounding: the variance that rounding of the values alone may cause.
+        least: the variance that the resolution of the values leaves unknown, and at least `rounding`.
     """
 
     mean: Float[np.ndarray, "..."]
     variance: Float[np.ndarray, "..."]
     rounding: Float[np.ndarray, "..."]
+    least: Float[np.ndarray, "..."]
 
 
 class RowBlocks:
@@ -109,7 +111,7 @@ class RowBlocks:
             yield padded(self.read(first, last), chunk, num_chunks=height // chunk)
 
     def spread(self) -> Spread:
-        """Mean and variance of every cell, from one pass.
+        """What is known of every cell, from one pass.
 
         Raises:
             InputError: a value is not finite, or all rows are equal.
@@ -126,15 +128,20 @@ class RowBlocks:
                     option("missing", "drop-rows"), where=self.where,
                 )  # fmt: skip
             moments.add(part)
-        largest = np.maximum(np.abs(moments.low), np.abs(moments.high))
-        rounding = (8 * np.finfo(np.float64).eps * largest) ** 2
-        variance = np.where(moments.variance > rounding, moments.variance, 0.0)
-        if not variance.any():
+        if not moments.varies.any():
             raise InputError(
                 "rows that differ", f"{self.num_rows} identical ones", "data with some variation",
                 where=self.where,
             )  # fmt: skip
-        self._spread = Spread(*(a.reshape(self.shape) for a in (moments.mean, variance, rounding)))
+        largest = np.maximum(np.abs(moments.low), np.abs(moments.high))
+        rounding = (8 * np.finfo(np.float64).eps * largest) ** 2
+        mean = np.where(moments.varies, moments.mean, moments.low)
+        variance = np.where(moments.varies, moments.variance, 0.0)
+        few = min(self.num_rows, RESOLVED_ROWS)
+        chosen = np.random.default_rng(0).choice(self.num_rows, few, replace=False)
+        least = resolution(self.take(np.sort(chosen))).ravel() ** 2 / 12
+        found = (mean, variance, rounding, np.maximum(least, rounding))
+        self._spread = Spread(*(a.reshape(self.shape) for a in found))
         return self._spread
 
     def _parts(self) -> Iterator[np.ndarray]:

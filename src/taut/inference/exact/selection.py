@@ -2,6 +2,9 @@
 
 evidence    the highest mean log-evidence of the validation rows
 bic         the lowest -2 log p(x) + parameters log N of the training rows (Schwarz 1978)
+
+A candidate whose density has no bound, for the floor decides its spread, or that ends below independent
+columns on the validation rows, is chosen only where there is no other: such a number compares with none.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,10 +30,12 @@ class Selected(NamedTuple):
     Attributes:
         best: the candidate that is kept.
         candidates: all of them, in the order of the numbers.
+        passed_over: the numbers of components of those that were out of the choice.
     """
 
     best: Candidate
     candidates: tuple[Candidate, ...]
+    passed_over: tuple[int, ...] = ()
 
 
 def component_numbers(components: int | Sequence[int] | None, default: int) -> tuple[int, ...]:
@@ -103,7 +108,8 @@ def select_components(
     candidates = []
     for number in numbers:
         one = replace(architecture, components=number)
-        factors = given.schema.size if isinstance(one, PPCA | FA) else None
+        varying = given.schema.size - len(given.schema.constants())
+        factors = varying if isinstance(one, PPCA | FA) else None
         check_components(number, len(given.train), factors)
 
         def told(restart: int, iteration: int, value: float, number: int = number) -> None:
@@ -111,8 +117,13 @@ def select_components(
                 report(number, restart, iteration, value)
 
         candidates.append(inference.fit(one, given, seed=seed, start=start, report=told))
+    bounded = [c for c in candidates if not c.course.held and not c.below_columns]
+    choice = bounded or [c for c in candidates if not c.below_columns] or candidates
     if select == "bic":
-        best = min(candidates, key=lambda c: c.bic)
+        best = min(choice, key=lambda c: c.bic)
     else:
-        best = max(candidates, key=lambda c: c.validation.value)
-    return Selected(best, tuple(candidates))
+        best = max(choice, key=lambda c: c.validation.value)
+    passed_over = tuple(
+        c.architecture.components for c in candidates if all(c is not one for one in choice)
+    )
+    return Selected(best, tuple(candidates), passed_over)

@@ -1,8 +1,9 @@
-"""Starts of EM: k-means++ seeds for mixtures, random loadings for factor models, and restarts.
+"""Starts of EM: k-means clusters for mixtures, random loadings for factor models, and restarts.
 
 k-means++ draws each seed with probability proportional to the squared distance to the nearest seed so
-far (Arthur and Vassilvitskii 2007), here in columns scaled to unit variance. Every row then belongs to
-its nearest seed, and one M-step gives the start.
+far (Arthur and Vassilvitskii 2007), here in columns scaled to unit variance, or between the values of
+categories, which are all equally far apart. Lloyd's iterations move the seeds to the means of the rows
+that are nearest to them. Every row then belongs to its nearest mean, and one M-step gives the start.
 """
 
 from typing import Any
@@ -16,12 +17,13 @@ from jaxtyping import Array, Float, Int
 from taut.core import InputError, option
 from taut.inference.exact.row_blocks import Block, RowBlocks, Spread
 from taut.models import AbstractExactModel, FactorAnalysis, GaussianMixture, ProbabilisticPCA
-from taut.models.exact import AbstractMixture
+from taut.models.exact import AbstractMixture, LatentClass, varying
 
-__all__ = ["check_components", "kmeans_plus_plus", "random_start"]
+__all__ = ["check_components", "kmeans_plus_plus", "lloyd", "random_start"]
 
 _SAMPLE = 20_000  # rows that seeds are drawn from, enough to find any component worth its name
-_FLOOR = 0.01  # of the spread: keeps a seed that owns one row from being a spike
+_LLOYD = 100  # iterations of k-means, which seldom needs a third of them
+_FLOOR = 0.01  # of the variance within clusters: keeps one that owns one row from being a spike
 
 
 def random_start(
@@ -46,16 +48,26 @@ def random_start(
     if rows.num_rows > _SAMPLE:
         chosen = np.sort(generator.choice(rows.num_rows, _SAMPLE, replace=False))
     x = rows.take(chosen)
-    flat = x.reshape(len(x), -1)
-    varies = spread.variance.ravel() > 0
-    flat = (flat[:, varies] - spread.mean.ravel()[varies]) / np.sqrt(
-        spread.variance.ravel()[varies]
-    )
-    seeds = kmeans_plus_plus(flat, model.num_components, generator)
-    nearest = np.argmin(_squared_distances(flat, flat[seeds]), axis=1)
-
+    points = _points(model, x, spread)
+    centers = points[kmeans_plus_plus(points, model.num_components, generator)]
+    nearest = lloyd(points, centers)
     with jax.enable_x64(True):
         return _from_owners(_at_the_mean(model, spread), x, nearest, spread)
+
+
+def lloyd(x: Float[np.ndarray, "N D"], centers: Float[np.ndarray, "K D"]) -> Int[np.ndarray, " N"]:
+    """The cluster of each row at the end of k-means from these centers; one without rows stays."""
+    owner = np.full(len(x), -1)
+    for _ in range(_LLOYD):
+        # The nearest mean has the least |c|^2 / 2 - x c.
+        nearest = np.argmin(0.5 * np.sum(centers**2, axis=1) - x @ centers.T, axis=1)
+        if np.array_equal(nearest, owner):
+            break
+        owner = nearest
+        member = np.eye(len(centers))[owner]
+        count = member.sum(axis=0)[:, None]
+        centers = np.where(count > 0, member.T @ x / np.maximum(count, 1), centers)
+    return owner
 
 
 def kmeans_plus_plus(
@@ -112,12 +124,16 @@ def _at_the_mean(model: AbstractMixture, spread: Spread) -> AbstractMixture:
     """The model that the statistics of a start are gathered by: a reference near the rows."""
     if not isinstance(model, GaussianMixture):
         return model
-    number, mean = model.num_components, jnp.asarray(spread.mean).reshape(-1)
-    deviations = jnp.sqrt(jnp.asarray(spread.variance)).reshape(-1)
-    deviations = jnp.where(deviations > 0, deviations, jnp.mean(deviations))
+    number = model.num_components
+    mean, deviations = (
+        varying(jnp.asarray(a).reshape(-1), model.constants)
+        for a in (spread.mean, np.sqrt(np.maximum(spread.variance, spread.least)))
+    )
     scale = model.covariance.isotropic(deviations, number)
     means = jnp.tile(mean, (number, 1))
-    return GaussianMixture(jnp.zeros(number), means, scale, model.kind, model.shape)
+    return GaussianMixture(
+        jnp.zeros(number), means, scale, model.kind, model.shape, model.constants
+    )
 
 
 def _from_owners(
@@ -130,15 +146,19 @@ def _from_owners(
     (block,) = RowBlocks(x).blocks(model.width)
     owners = np.pad(owner, (0, block.weight.size - len(owner)))
     statistics = _assigned(model, block, jnp.asarray(owners.reshape(block.weight.shape)))
-    return _maximized(model, statistics, jnp.asarray(spread.variance), float(len(x)))
+    flat = x.reshape(len(x), -1)
+    within = np.zeros(flat.shape[1])
+    for k in np.unique(owner):
+        within += (owner == k).sum() * flat[owner == k].var(axis=0)
+    least = np.maximum(_FLOOR * within / len(x), spread.least.ravel())
+    return _maximized(model, statistics, jnp.asarray(least).reshape(spread.least.shape))
 
 
 @eqx.filter_jit
 def _maximized(
-    model: AbstractMixture, statistics: Any, variance: Float[Array, "..."], num_rows: float
+    model: AbstractMixture, statistics: Any, least: Float[Array, "..."]
 ) -> AbstractMixture:
-    floor = model.floor(_FLOOR, added=0.0, spread=variance, num_rows=num_rows)
-    return model.maximized(statistics, floor)
+    return model.maximized(statistics, model.floor(_FLOOR, added=0.0, least=least))
 
 
 @eqx.filter_jit
@@ -153,6 +173,18 @@ def _assigned(model: AbstractMixture, block: Block, owners: Int[Array, "M C"]) -
     return jax.tree.map(lambda s: jnp.sum(s, axis=0), jax.lax.map(one, (block, owners)))
 
 
+def _points(
+    model: AbstractMixture, x: Float[np.ndarray, "N ..."], spread: Spread
+) -> Float[np.ndarray, "N F"]:
+    """Rows as k-means measures them."""
+    if isinstance(model, LatentClass) and model.codes is not None:
+        with jax.enable_x64(True):
+            return np.asarray(model.one_hot(jnp.asarray(x)))
+    varies = spread.variance.ravel() > 0
+    deviations = np.sqrt(spread.variance.ravel()[varies])
+    return (x.reshape(len(x), -1)[:, varies] - spread.mean.ravel()[varies]) / deviations
+
+
 def _squared_distances(
     x: Float[np.ndarray, "N D"], seeds: Float[np.ndarray, "K D"]
 ) -> Float[np.ndarray, "N K"]:
@@ -162,19 +194,27 @@ def _squared_distances(
 def _random_loadings(
     model: AbstractExactModel, spread: Spread, generator: np.random.Generator
 ) -> AbstractExactModel:
-    mean = jnp.asarray(spread.mean).reshape(-1)
-    variance = np.where(spread.variance > 0, spread.variance, spread.variance.mean())
-    variance = jnp.asarray(variance).reshape(-1)
     assert isinstance(model, ProbabilisticPCA | FactorAnalysis)
+    mean, variance = (
+        varying(jnp.asarray(a).reshape(-1), model.constants)
+        for a in (spread.mean, np.maximum(spread.variance, spread.least))
+    )
     shape = model.loadings.shape
     loadings = (
         jnp.asarray(generator.standard_normal(shape)) * jnp.sqrt(variance / shape[1])[:, None]
     )
     if isinstance(model, ProbabilisticPCA):
-        log_variance = jnp.log(jnp.mean(variance))
         return ProbabilisticPCA(
-            center=mean, loadings=loadings, log_variance=log_variance, shape=model.shape
+            center=mean,
+            loadings=loadings,
+            log_variance=jnp.log(jnp.mean(variance)),
+            shape=model.shape,
+            constants=model.constants,
         )
     return FactorAnalysis(
-        center=mean, loadings=loadings, log_variances=jnp.log(variance), shape=model.shape
+        center=mean,
+        loadings=loadings,
+        log_variances=jnp.log(variance),
+        shape=model.shape,
+        constants=model.constants,
     )

@@ -10,6 +10,7 @@ from taut.models.exact.latent_class import ClassCounts, LatentClass
 from taut.models.exact.mixture import AbstractMixture
 from taut.models.exact.one_hot import OneHotCategorical
 from taut.models.exact.ppca import ProbabilisticPCA
+from taut.models.exact.varying_cells import Constants, varying
 
 __all__ = [
     "COVARIANCES",
@@ -18,6 +19,7 @@ __all__ = [
     "AbstractFactorModel",
     "AbstractMixture",
     "ClassCounts",
+    "Constants",
     "CovarianceFloor",
     "FactorAnalysis",
     "GaussianMixture",
@@ -26,4 +28,5 @@ __all__ = [
     "OneHotCategorical",
     "ProbabilisticPCA",
     "Scatter",
+    "varying",
 ]

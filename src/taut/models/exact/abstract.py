@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from taut.core import AbstractModel, Datum
 
@@ -65,16 +65,13 @@ class AbstractExactModel(AbstractModel):
         """sum_n w_n log p(x_n) of the rows behind statistics that this model gathered; nats."""
 
     @abstractmethod
-    def floor(
-        self, strength: float, *, added: float, spread: Float[Array, "..."], num_rows: float
-    ) -> Any:
+    def floor(self, strength: float, *, added: float, least: Float[Array, "..."]) -> Any:
         """What keeps the parameters off the boundary, as arrays for `maximized`.
 
         Arguments:
-            strength: 0 for no floor; see the model.
+            strength: pseudo-rows, for tables of probabilities; 0 for none.
             added: what is added to the diagonal of covariances after the M-step, 0 for nothing.
-            spread: variance of each cell over the training rows, of the data's shape.
-            num_rows: training rows.
+            least: variance that a density may not fall below, of the data's shape; 0 for none.
 
         Raises:
             InputError: the model does not serve `added`.
@@ -87,6 +84,14 @@ class AbstractExactModel(AbstractModel):
     @abstractmethod
     def log_penalty(self, floor: Any) -> Float[Array, ""]:
         """What `floor` adds to the log-evidence in the objective that EM raises; nats."""
+
+    @abstractmethod
+    def held_by_floor(self, floor: Any) -> Int[Array, " C"]:
+        """In how many directions the floor decides the spread of each component, or of the noise.
+
+        There the density would grow without bound if the floor were taken away. C is K, or 1 for a
+        model without components, or with one covariance for all.
+        """
 
     @abstractmethod
     def singular(self, rounding: Float[Array, "..."]) -> Bool[Array, " K"]:

@@ -21,15 +21,17 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.scipy.linalg import cho_solve, solve_triangular
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, InputError, Terms, option
 from taut.distributions import closed_kl
 from taut.models.exact.abstract import AbstractExactModel
+from taut.models.exact.varying_cells import Constants, varying, whole
 
-__all__ = ["AbstractFactorModel", "Scatter"]
+__all__ = ["AbstractFactorModel", "Scatter", "best_loadings"]
 
 _LOG_2PI = 1.8378770664093453
+_HELD = 1 + 1e-6  # times the least noise: what a logarithm and back may add to it
 
 
 class Scatter(NamedTuple):
@@ -54,6 +56,7 @@ class AbstractFactorModel(AbstractExactModel):
     center: eqx.AbstractVar[Float[Array, " D"]]
     loadings: eqx.AbstractVar[Float[Array, "D d"]]
     shape: eqx.AbstractVar[tuple[int, ...] | None]
+    constants: eqx.AbstractVar[Constants]
 
     @property
     @abstractmethod
@@ -78,17 +81,18 @@ class AbstractFactorModel(AbstractExactModel):
         return dist.Normal(jnp.zeros(rank), jnp.ones(rank)).to_event(1)
 
     def mean(self, z: Float[Array, " d"]) -> Float[Array, "..."]:
-        return (self.loadings @ z + self.center).reshape(self.shape or -1)
+        return whole(self.loadings @ z + self.center, self.constants, self.shape)
 
     def sample(self, z: Float[Array, " d"], key: PRNGKeyArray) -> Float[Array, "..."]:
         noise = jax.random.normal(key, self.center.shape, self.center.dtype)
-        return self.mean(z) + (jnp.sqrt(self.noise) * noise).reshape(self.shape or -1)
+        cells = self.loadings @ z + self.center + jnp.sqrt(self.noise) * noise
+        return whole(cells, self.constants, self.shape)
 
     def posterior(self, datum: Datum) -> Any:
-        deviation = datum.x.reshape(-1) - self.center
+        deviation = self._flat(datum.x) - self.center
         scaled = self.loadings / self.noise[:, None]  # diag(psi)^-1 W
         if datum.mask is not None:
-            mask = datum.mask.reshape(-1)
+            mask = self._flat(datum.mask)
             deviation = jnp.where(mask, deviation, 0.0)
             scaled = jnp.where(mask[:, None], scaled, 0.0)
         precision = jnp.eye(self.loadings.shape[1]) + self.loadings.T @ scaled
@@ -96,11 +100,11 @@ class AbstractFactorModel(AbstractExactModel):
         return dist.MultivariateNormal(location, precision_matrix=precision)
 
     def log_evidence(self, datum: Datum) -> Float[Array, ""]:
-        covariance, deviation = self.marginal_covariance, datum.x.reshape(-1) - self.center
+        covariance, deviation = self.marginal_covariance, self._flat(datum.x) - self.center
         observed = jnp.asarray(deviation.shape[0])
         if datum.mask is not None:
             # Unobserved cells become independent of the rest, with variance 1 and no deviation.
-            mask = datum.mask.reshape(-1)
+            mask = self._flat(datum.mask)
             both = mask[:, None] & mask[None, :]
             covariance = jnp.where(both, covariance, jnp.eye(deviation.shape[0]))
             deviation = jnp.where(mask, deviation, 0.0)
@@ -127,7 +131,7 @@ class AbstractFactorModel(AbstractExactModel):
 
     def expectation(self) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], Scatter]:
         def expected(x: Array, weight: Array) -> Scatter:
-            y = x.reshape(len(x), -1) - self.center
+            y = varying(x.reshape(len(x), -1), self.constants) - self.center
             weighted = weight[:, None] * y
             return Scatter(jnp.sum(weight), jnp.sum(weighted, axis=0), weighted.T @ y)
 
@@ -149,18 +153,15 @@ class AbstractFactorModel(AbstractExactModel):
         return statistics.total * per_row - 0.5 * trace
 
     def floor(
-        self, strength: float, *, added: float, spread: Float[Array, "..."], num_rows: float
+        self, strength: float, *, added: float, least: Float[Array, "..."]
     ) -> Float[Array, " D"]:
-        """The least noise variance of each column: strength times its spread.
-
-        A constraint, not a penalty. Columns that are constant take the mean spread.
-        """
+        """The least noise variance of each column: a constraint."""
         if added > 0:
             raise InputError(
                 "reg_covar for a Gaussian mixture", "a factor model, whose noise has a floor",
                 option("floor"), where=option("reg_covar"),
             )  # fmt: skip
-        return strength * jnp.where(spread > 0, spread, jnp.mean(spread)).reshape(-1)
+        return self._flat(least)
 
     def log_penalty(self, floor: Float[Array, " D"]) -> Float[Array, ""]:
         return jnp.zeros((), self.center.dtype)
@@ -169,8 +170,20 @@ class AbstractFactorModel(AbstractExactModel):
         # Noise is what d products leave of a column's variance: a difference that itself rounds.
         communal = jnp.sum(self.loadings**2, axis=1)
         eps, terms = jnp.finfo(communal.dtype).eps, self.loadings.shape[1] + 2
-        smallest = jnp.maximum(rounding.reshape(-1), terms * eps * (communal + self.noise))
+        smallest = jnp.maximum(self._flat(rounding), terms * eps * (communal + self.noise))
         return ~jnp.all(self.noise > smallest, keepdims=True)  # True for NaN
+
+    def held_by_floor(self, floor: Float[Array, " D"]) -> Int[Array, " C"]:
+        # Without their noise these columns are a linear map of the factors: C stays regular in as many
+        # directions as the map has, and loses the rest.
+        held = self.noise <= _HELD * self._least_noise(floor)
+        scaled = self.loadings / jnp.sqrt(self.noise)[:, None]
+        values = jnp.linalg.svd(jnp.where(held[:, None], scaled, 0.0), compute_uv=False)
+        return jnp.maximum(jnp.sum(held) - jnp.sum(values > 1), 0)[None]
+
+    def _least_noise(self, floor: Float[Array, " D"]) -> Float[Array, " D"]:
+        """The least that the M-step leaves of `noise`."""
+        return floor
 
     def about_own_mean(self, statistics: Scatter) -> tuple[Float[Array, " D"], Float[Array, "D D"]]:
         """The rows' mean, (D,), and their covariance about it, (D, D), dividing by n."""
@@ -180,14 +193,28 @@ class AbstractFactorModel(AbstractExactModel):
 
     def _log_cells(self, datum: Datum, z: Float[Array, " d"]) -> Float[Array, " D"]:
         """log p(x | z) by cell; of any value where a cell is not observed."""
-        x = datum.x.reshape(-1)
+        x = self._flat(datum.x)
         if datum.mask is not None:
-            x = jnp.where(datum.mask.reshape(-1), x, self.center)
+            x = jnp.where(self._flat(datum.mask), x, self.center)
         return dist.Normal(self.loadings @ z + self.center, jnp.sqrt(self.noise)).log_prob(x)
 
     def _over_observed(self, datum: Datum, cells: Float[Array, " D"]) -> Float[Array, ""]:
         """The sum over the observed cells."""
-        return jnp.sum(cells if datum.mask is None else jnp.where(datum.mask.reshape(-1), cells, 0))
+        observed = cells if datum.mask is None else jnp.where(self._flat(datum.mask), cells, 0)
+        return jnp.sum(observed)
+
+    def _flat(self, row: Shaped[Array, "..."]) -> Shaped[Array, " D"]:
+        return varying(jnp.reshape(row, -1), self.constants)
+
+
+def best_loadings(
+    covariance: Float[Array, "D D"], noise: Float[Array, " D"], rank: int
+) -> Float[Array, "D d"]:
+    """The W that maximises the evidence given the noise."""
+    deviations = jnp.sqrt(noise)
+    values, vectors = jnp.linalg.eigh(covariance / deviations / deviations[:, None])
+    lengths = jnp.sqrt(jnp.maximum(values[::-1][:rank] - 1.0, 0.0))
+    return deviations[:, None] * vectors[:, ::-1][:, :rank] * lengths
 
 
 def _image_of_spread(loadings: Float[Array, "D d"], q: dist.Distribution) -> Float[Array, " D"]:

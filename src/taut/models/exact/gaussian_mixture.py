@@ -6,8 +6,9 @@
     pi_k = n_k / N,   mu_k = sum_n r_nk x_n / n_k,   Sigma_k = S_k / n_k      (no floor)
 
 with n_k = sum_n r_nk and S_k the scatter about mu_k (Dempster, Laird and Rubin 1977, section 4.3).
-Covariances are full, tied, diag or spherical. No array has more than (rows of a batch) x F or, on the
-centred route, (rows of a batch) x K x D entries.
+Covariances are full, tied, diag or spherical, and may have a floor: Sigma_k - F has no negative
+eigenvalue. No array has more than (rows of a batch) x F or, on the centred route, (rows of a batch) x
+K x D entries.
 """
 
 from collections.abc import Callable
@@ -17,12 +18,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from taut.core import Datum
 from taut.models.exact.covariances import COVARIANCES, AbstractCovariance, CovarianceFloor
 from taut.models.exact.gaussian_statistics import GaussianStatistics, per_row
 from taut.models.exact.mixture import AbstractMixture, log_weights
+from taut.models.exact.varying_cells import Constants, varying, whole
 
 __all__ = ["ROUNDING", "GaussianMixture"]
 
@@ -41,6 +43,7 @@ class GaussianMixture(AbstractMixture):
         scale: factors or standard deviations, of the shape that the kind of covariance has.
         kind: `full`, `tied`, `diag` or `spherical`.
         shape: of a row; None for (D,). Other rows are read as flat, in C order.
+        constants: cells of the flat row that are no columns of the model, with their values.
     """
 
     logits: Float[Array, " K"]
@@ -48,6 +51,7 @@ class GaussianMixture(AbstractMixture):
     scale: Float[Array, "..."]
     kind: str = eqx.field(static=True, default="full")
     shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
+    constants: Constants = eqx.field(static=True, default=())
 
     statistics_depend_on_model: ClassVar[bool] = True
 
@@ -76,21 +80,19 @@ class GaussianMixture(AbstractMixture):
 
     def log_components(self, datum: Datum) -> Float[Array, " K"]:
         if datum.mask is not None:
-            x, mask = jnp.reshape(datum.x, -1), jnp.reshape(datum.mask, -1)
+            x, mask = self._flat(datum.x), self._flat(datum.mask)
             return _marginal_log_density(x, mask, self._means, self.covariances)
         inverse = self.covariance.inverse(self._scale)
-        whitened = self.covariance.whitened(
-            inverse, (jnp.reshape(datum.x, -1) - self._means)[None]
-        )[0]
+        whitened = self.covariance.whitened(inverse, (self._flat(datum.x) - self._means)[None])[0]
         return self._constants() - 0.5 * jnp.sum(whitened**2, axis=1)
 
     def mean(self, z: Float[Array, " K"]) -> Float[Array, "..."]:
-        return (z @ self._means).reshape(self.shape or -1)
+        return whole(z @ self._means, self.constants, self.shape)
 
     def sample(self, z: Float[Array, " K"], key: PRNGKeyArray) -> Float[Array, "..."]:
         factor = jnp.tensordot(z, self.covariance.tril(self._scale, self._means), axes=1)
         noise = jax.random.normal(key, self._means.shape[1:], self._means.dtype)
-        return self.mean(z) + (factor @ noise).reshape(self.shape or -1)
+        return whole(z @ self._means + factor @ noise, self.constants, self.shape)
 
     def expectation(
         self,
@@ -100,13 +102,13 @@ class GaussianMixture(AbstractMixture):
         inverse, cancels = self.covariance.inverse(self._scale), self._cancels()
 
         def product(x: Array, weight: Array) -> GaussianStatistics:
-            features = self.covariance.features(x.reshape(len(x), -1) - origin)
+            features = self.covariance.features(self._rows(x) - origin)
             log_joint = self.covariance.kernel(coefficients, features) + constants
             r, log_evidence = _responsibilities(log_joint, weight)
             return GaussianStatistics(*self.covariance.moments(features, r), log_evidence)
 
         def centred(x: Array, weight: Array) -> GaussianStatistics:
-            differences = x.reshape(len(x), 1, -1) - self._means
+            differences = self._rows(x)[:, None] - self._means
             whitened = self.covariance.whitened(inverse, differences)
             log_joint = constants - 0.5 * jnp.sum(whitened**2, axis=2)
             r, log_evidence = _responsibilities(log_joint, weight)
@@ -119,7 +121,7 @@ class GaussianMixture(AbstractMixture):
         return lambda x, weight: jax.lax.cond(cancels, centred, product, x, weight)
 
     def assigned(self, x: Float[Array, "N ..."], r: Float[Array, "N K"]) -> GaussianStatistics:
-        features = self.covariance.features(x.reshape(len(x), -1) - self._origin())
+        features = self.covariance.features(self._rows(x) - self._origin())
         count, first, second = self.covariance.moments(features, r)
         shift = self._reference() - self._origin()
         second = self.covariance.moved(second, count, first, shift)
@@ -133,20 +135,11 @@ class GaussianMixture(AbstractMixture):
         return GaussianStatistics(count, first - count[:, None] * shift, second, log_evidence)
 
     def floor(
-        self, strength: float, *, added: float, spread: Float[Array, "..."], num_rows: float
+        self, strength: float, *, added: float, least: Float[Array, "..."]
     ) -> CovarianceFloor:
-        """Psi = strength (N / K) diag(spread), nu = 1 row; both 0 for strength 0.
-
-        A component of average weight gets strength times the spread of the data on its diagonal; one
-        that shrinks onto few rows gets more. Columns that are constant take the mean spread.
-        """
-        per_component = num_rows / self.num_components
-        known = jnp.where(spread > 0, spread, jnp.mean(spread)).reshape(-1)
-        return CovarianceFloor(
-            scatter=strength * per_component * known,
-            rows=jnp.asarray(1.0 if strength > 0 else 0.0, known.dtype),
-            added=jnp.asarray(added, known.dtype),
-        )
+        """The least covariance of every component, diag(least), and what is added to diagonals."""
+        least = self._flat(least)
+        return CovarianceFloor(least=least, added=jnp.asarray(added, least.dtype))
 
     def maximized(
         self, statistics: GaussianStatistics, floor: CovarianceFloor
@@ -161,34 +154,21 @@ class GaussianMixture(AbstractMixture):
             scale=self.covariance.maximized(scatter, count, floor),
             kind=self.kind,
             shape=self.shape,
+            constants=self.constants,
         )
 
     def log_penalty(self, floor: CovarianceFloor) -> Float[Array, ""]:
-        """-(1/2) sum_k nu log |Sigma_k| + tr(Psi Sigma_k^-1), nats."""
-        log_determinants = -2 * self.covariance.log_volume(self._scale, self._means)
-        traces = self.covariance.precisions(self._scale, self._means) @ floor.scatter
-        return -0.5 * jnp.sum(floor.rows * log_determinants + traces)
+        return jnp.zeros((), self._means.dtype)
 
     def singular(self, rounding: Float[Array, "..."]) -> Bool[Array, " K"]:
         variances = self.covariance.variances(self._scale, self._means)
         pivots = self.covariance.pivots(self._scale, self._means)
         smallest = 64 * self._means.shape[1] * jnp.finfo(pivots.dtype).eps
-        sound = (variances > rounding.reshape(-1)) & (pivots > smallest)  # False for NaN
+        sound = (variances > self._flat(rounding)) & (pivots > smallest)  # False for NaN
         return ~jnp.all(sound, axis=1)
 
-    def held_by_floor(
-        self, statistics: GaussianStatistics, floor: CovarianceFloor
-    ) -> Bool[Array, " K"]:
-        """Components whose variances the floor sets rather than their rows, in every column."""
-        count, first, second, _ = statistics
-        scatter = self.covariance.moved(second, count, first, per_row(count, first))
-        if self.kind == "tied":
-            return jnp.zeros(self.num_components, bool)
-        least = floor.scatter + count[:, None] * floor.added
-        if self.kind == "spherical":
-            return scatter < jnp.sum(least, axis=1)
-        own = jnp.diagonal(scatter, axis1=1, axis2=2) if self.kind == "full" else scatter
-        return jnp.all(own < least, axis=1)
+    def held_by_floor(self, floor: CovarianceFloor) -> Int[Array, " C"]:
+        return self.covariance.held(self._scale, self._means, floor.least)
 
     # A model that was read from files holds NumPy arrays.
     @property
@@ -198,6 +178,12 @@ class GaussianMixture(AbstractMixture):
     @property
     def _scale(self) -> Float[Array, "..."]:
         return jnp.asarray(self.scale)
+
+    def _flat(self, row: Shaped[Array, "..."]) -> Shaped[Array, " D"]:
+        return varying(jnp.reshape(row, -1), self.constants)
+
+    def _rows(self, x: Float[Array, "N ..."]) -> Float[Array, "N D"]:
+        return varying(x.reshape(len(x), -1), self.constants)
 
     @property
     def _wide(self) -> bool:

@@ -2,10 +2,11 @@
 
     p(x) = sum_k pi_k prod_d theta_kd(x_d)
 
-    theta_kd(v) = (sum_n r_nk [x_nd = v] + a) / (n_k + V a)
+    theta_kd(v) = (sum_n r_nk [x_nd = v] + a) / (n_k + V_d a)
 
 with a pseudo-rows per value: the mode under theta_kd ~ Dirichlet(1 + a), maximum likelihood for a = 0
-(Goodman 1974; Bishop 2006, section 9.3.3). Classes are identified up to their order at most.
+(Goodman 1974; Bishop 2006, section 9.3.3). Every cell has its own V_d values, whatever numbers stand for
+them; another value has probability 0. Classes are identified up to their order at most.
 """
 
 import math
@@ -15,10 +16,10 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core import Datum, InputError, option
-from taut.models.exact.gaussian_statistics import per_row
 from taut.models.exact.mixture import AbstractMixture, log_weights
 
 __all__ = ["ClassCounts", "LatentClass"]
@@ -46,15 +47,18 @@ class LatentClass(AbstractMixture):
 
     Attributes:
         logits: unnormalised log-weights, (K,).
-        log_theta: log-probabilities of the values, (K, D, V); -inf for a value that never comes up.
+        log_theta: log-probabilities of the values, (K, D, V) for the largest V_d; -inf for a value that
+            never comes up, and beyond the V_d of a cell.
         shape: shape of a row.
-        top: x times `top` is the number of its value, 0..V - 1.
+        top: x times `top` is a whole number, the code of its value.
+        codes: the codes of every cell, by rising code; None for 0..V - 1 in all of them.
     """
 
     logits: Float[Array, " K"]
     log_theta: Float[Array, "K D V"]
     shape: tuple[int, ...] = eqx.field(static=True)
     top: int = eqx.field(static=True, default=1)
+    codes: tuple[tuple[int, ...], ...] | None = eqx.field(static=True, default=None)
 
     statistics_depend_on_model: ClassVar[bool] = True
 
@@ -68,8 +72,8 @@ class LatentClass(AbstractMixture):
 
     @property
     def num_parameters(self) -> int:
-        number, cells, values = self.log_theta.shape
-        return number - 1 + number * cells * (values - 1)
+        number = self.log_theta.shape[0]
+        return number - 1 + number * int(np.sum(self._exists().sum(axis=1) - 1))
 
     @property
     def width(self) -> int:
@@ -77,30 +81,30 @@ class LatentClass(AbstractMixture):
         return cells * values + number
 
     def log_components(self, datum: Datum) -> Float[Array, " K"]:
-        codes = self._codes(datum.x)
-        known = (codes >= 0) & (codes < self.log_theta.shape[2])
-        places = jnp.where(known, codes, 0)[None, :, None]
-        cells = jnp.take_along_axis(self.log_theta, places, axis=2)[:, :, 0]
-        cells = jnp.where(known, cells, -jnp.inf)
+        chosen = self._chosen(datum.x)
+        # One value of a cell at most is chosen; where none is, the sum is empty.
+        cells = jnp.sum(jnp.where(chosen, self.log_theta, 0.0), axis=2)
+        cells = jnp.where(jnp.any(chosen, axis=1), cells, -jnp.inf)
         if datum.mask is not None:
             cells = jnp.where(datum.mask.reshape(-1), cells, 0.0)
         return jnp.sum(cells, axis=1)
 
     def mean(self, z: Float[Array, " K"]) -> Float[Array, "..."]:
-        values = jnp.arange(self.log_theta.shape[2]) / self.top
-        return jnp.tensordot(z, jnp.exp(self.log_theta) @ values, axes=1).reshape(self.shape)
+        means = jnp.sum(jnp.exp(self.log_theta) * self.values(), axis=2)
+        return jnp.tensordot(z, means, axes=1).reshape(self.shape)
 
     def sample(self, z: Float[Array, " K"], key: PRNGKeyArray) -> Float[Array, "..."]:
         theta = jnp.tensordot(z, jnp.exp(self.log_theta), axes=1)
-        codes = jax.random.categorical(key, jnp.log(theta))
-        return (codes / self.top).reshape(self.shape).astype(theta.dtype)
+        places = jax.random.categorical(key, jnp.log(theta))
+        drawn = jnp.take_along_axis(jnp.asarray(self.values()), places[:, None], axis=1)
+        return drawn.reshape(self.shape).astype(theta.dtype)
 
     def expectation(self) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], ClassCounts]:
         log_pi = self.log_pi
         table = jnp.maximum(self.log_theta, _LOG_ZERO).reshape(self.num_components, -1)
 
         def expected(x: Array, weight: Array) -> ClassCounts:
-            one_hot = self._one_hot(x)
+            one_hot = self.one_hot(x)
             log_joint = one_hot @ table.T + log_pi
             log_joint = jnp.where(log_joint > 0.5 * _LOG_ZERO, log_joint, -jnp.inf)
             log_evidence = jax.nn.logsumexp(log_joint, axis=1)
@@ -113,13 +117,13 @@ class LatentClass(AbstractMixture):
         return expected
 
     def assigned(self, x: Float[Array, "N ..."], r: Float[Array, "N K"]) -> ClassCounts:
-        return ClassCounts(*self._counts(self._one_hot(x), r), jnp.full((), jnp.nan))
+        return ClassCounts(*self._counts(self.one_hot(x), r), jnp.full((), jnp.nan))
 
     def rebased(self, statistics: ClassCounts, model: Any) -> ClassCounts:
         return statistics
 
     def floor(
-        self, strength: float, *, added: float, spread: Float[Array, "..."], num_rows: float
+        self, strength: float, *, added: float, least: Float[Array, "..."]
     ) -> Float[Array, ""]:
         """a = strength pseudo-rows per class, cell and value."""
         if added > 0:
@@ -130,17 +134,23 @@ class LatentClass(AbstractMixture):
         return jnp.asarray(strength, self.logits.dtype)
 
     def maximized(self, statistics: ClassCounts, floor: Float[Array, ""]) -> "LatentClass":
-        values = self.log_theta.shape[2]
-        cells = statistics.cells + floor
-        total = statistics.total + values * floor
+        exists = self._exists()
+        cells = statistics.cells + jnp.where(exists, floor, 0.0)
+        total = statistics.total[:, None] + exists.sum(axis=1) * floor
         # A class that holds nothing keeps what it has: any distribution is a maximiser.
-        empty = (total <= 0)[:, None, None]
-        log_theta = jnp.where(empty, self.log_theta, jnp.log(per_row(total, cells)))
-        return LatentClass(log_weights(statistics.total), log_theta, self.shape, self.top)
+        empty = total <= 0
+        theta = cells / jnp.where(empty, 1.0, total)[:, :, None]
+        log_theta = jnp.where(empty[:, :, None], self.log_theta, jnp.log(theta))
+        logits = log_weights(statistics.total)
+        return LatentClass(logits, log_theta, self.shape, self.top, self.codes)
 
     def log_penalty(self, floor: Float[Array, ""]) -> Float[Array, ""]:
         """a times the sum of log theta, nats; 0 for a = 0."""
-        return jnp.where(floor > 0, floor * jnp.sum(jnp.maximum(self.log_theta, _LOG_ZERO)), 0.0)
+        possible = jnp.where(self._exists(), jnp.maximum(self.log_theta, _LOG_ZERO), 0.0)
+        return jnp.where(floor > 0, floor * jnp.sum(possible), 0.0)
+
+    def held_by_floor(self, floor: Float[Array, ""]) -> Int[Array, " C"]:
+        return jnp.zeros(1, int)  # probabilities have a bound of their own
 
     def singular(self, rounding: Float[Array, "..."]) -> Bool[Array, " K"]:
         return jnp.any(jnp.isnan(self.log_theta), axis=(1, 2))
@@ -150,10 +160,28 @@ class LatentClass(AbstractMixture):
     ) -> tuple[Float[Array, " K"], Float[Array, "K D V"]]:
         return jnp.sum(r, axis=0), (r.T @ one_hot).reshape(self.log_theta.shape)
 
-    def _codes(self, x: Float[Array, "..."]) -> Int[Array, " D"]:
-        return jnp.rint(x * self.top).astype(jnp.int32).reshape(-1)
+    def values(self) -> Float[np.ndarray, "D V"]:
+        """What x is for each value of each cell; 0 beyond the V_d of a cell."""
+        return np.where(self._exists(), self._code_table(), 0) / self.top
 
-    def _one_hot(self, x: Float[Array, "N ..."]) -> Float[Array, "N F"]:
-        codes = jax.vmap(self._codes)(x)
+    def one_hot(self, x: Float[Array, "N ..."]) -> Float[Array, "N F"]:
+        """Which value every cell has, F = D V; all 0 for a cell that has another one."""
+        chosen = jax.vmap(self._chosen)(x)
+        return chosen.astype(self.logits.dtype).reshape(len(x), -1)
+
+    def _chosen(self, x: Float[Array, "..."]) -> Bool[Array, "D V"]:
+        codes = jnp.rint(x * self.top).reshape(-1, 1)
+        return (codes == self._code_table()) & self._exists()
+
+    def _code_table(self) -> Float[np.ndarray, "#D V"]:
         values = self.log_theta.shape[2]
-        return jax.nn.one_hot(codes, values, dtype=self.logits.dtype).reshape(len(codes), -1)
+        if self.codes is None:
+            return np.arange(float(values))[None]
+        rows = [(*codes, *[0] * (values - len(codes))) for codes in self.codes]
+        return np.asarray(rows, float)
+
+    def _exists(self) -> Bool[np.ndarray, "D V"]:
+        """Which entries of a table stand for a value of their cell."""
+        _, cells, values = self.log_theta.shape
+        numbers = [values] * cells if self.codes is None else [len(codes) for codes in self.codes]
+        return np.arange(values) < np.asarray(numbers)[:, None]

@@ -6,10 +6,15 @@ With eigenvalues l_1 >= ... >= l_D and eigenvectors U of the rows' covariance S,
 
     sigma^2 = mean of l_{d+1}, ..., l_D,    W = U_d (L_d - sigma^2 I)^(1/2) R,    R any rotation
 
-(Tipping and Bishop 1999, equations 7 and 8). EM climbs to it (appendix B): with M = W^T W + sigma^2 I,
+(Tipping and Bishop 1999, equations 7 and 8). One iteration moves sigma^2 by EM (appendix B), with
+M = W^T W + sigma^2 I, then W to the maximum of the evidence given sigma^2,
 
     W'       = S W (sigma^2 I + M^-1 W^T S W)^-1
     sigma'^2 = tr(S - S W M^-1 W'^T) / D
+    W''      = U_d (L_d - sigma'^2 I)_+^(1/2)
+
+which is ECME (Liu and Rubin 1994) as in `FactorAnalysis`: EM alone turns W slowly where columns differ
+much in scale.
 
 At the optimum with R = I the columns of W lie along the principal axes, W^T W is diagonal, and so is the
 posterior's covariance: a linear encoder with a diagonal covariance attains the same bound as one with a
@@ -23,7 +28,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import InputError
-from taut.models.exact.factor import AbstractFactorModel, Scatter
+from taut.models.exact.factor import AbstractFactorModel, Scatter, best_loadings
+from taut.models.exact.varying_cells import Constants
 
 __all__ = ["ProbabilisticPCA"]
 
@@ -36,12 +42,14 @@ class ProbabilisticPCA(AbstractFactorModel):
         loadings: W, (D, d).
         log_variance: log sigma^2, ().
         shape: of a row; None for (D,). Other rows are read as flat, in C order.
+        constants: cells of the flat row that are no columns of the model, with their values.
     """
 
     center: Float[Array, " D"]
     loadings: Float[Array, "D d"]
     log_variance: Float[Array, ""]
     shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
+    constants: Constants = eqx.field(static=True, default=())
 
     @property
     def noise(self) -> Float[Array, " D"]:
@@ -60,7 +68,10 @@ class ProbabilisticPCA(AbstractFactorModel):
         inner = jnp.linalg.solve(m, self.loadings.T @ image)
         loadings = jnp.linalg.solve((variance * eye + inner).T, image.T).T
         rest = jnp.trace(covariance) - jnp.sum(jnp.linalg.solve(m, image.T).T * loadings)
-        return self._floored(center, loadings, rest / self.center.shape[0], floor)
+        variance = jnp.maximum(rest / self.center.shape[0], jnp.mean(floor))
+        noise = jnp.full(self.center.shape, variance)
+        loadings = best_loadings(covariance, noise, self.loadings.shape[1])
+        return self._floored(center, loadings, variance, floor)
 
     @classmethod
     def maximum_likelihood(
@@ -125,5 +136,12 @@ class ProbabilisticPCA(AbstractFactorModel):
         # The expected log-joint has one peak in sigma^2: the nearest allowed value is the best one.
         variance = jnp.maximum(variance, jnp.mean(floor))
         return ProbabilisticPCA(
-            center=center, loadings=loadings, log_variance=jnp.log(variance), shape=self.shape
+            center=center,
+            loadings=loadings,
+            log_variance=jnp.log(variance),
+            shape=self.shape,
+            constants=self.constants,
         )
+
+    def _least_noise(self, floor: Float[Array, " D"]) -> Float[Array, " D"]:
+        return jnp.broadcast_to(jnp.mean(floor), floor.shape)

@@ -9,13 +9,14 @@ log-densities of a batch:
 The product is several times faster and loses eps |Sigma_k^-1| |x - origin|^2 nats to cancellation; the
 model takes the centred route where that is too much. Moments come from the same features.
 
-The M-step with a floor is the mode under Sigma_k ~ inverse Wishart,
+The M-step with a floor is the maximum under Sigma_k >= F = diag(least), which leaves alone what lies
+above it. With F^(-1/2) (S_k / n_k) F^(-1/2) = U L U^T,
 
-    Sigma_k     = (S_k + Psi) / (n_k + nu)
-    log penalty = -(1/2) sum_k nu log |Sigma_k| + tr(Psi Sigma_k^-1)
+    Sigma_k = F^(1/2) U max(L, 1) U^T F^(1/2)
 
-and the corresponding modes of the restricted kinds (Fraley and Raftery 2007, table 1, without a prior on
-the means); the prior's normaliser is left out.
+as -log |Sigma| - tr(Sigma^-1 S) is largest where Sigma shares its eigenvectors with S, and has one peak
+in each eigenvalue; the restricted kinds are the same in one dimension. Nothing but F has a unit, so that
+the result moves with the columns' shift and scale.
 
 `added` adds a constant to the diagonal instead, Sigma_k = S_k / n_k + added I. That is the M-step of
 sum_n log sum_k pi_k N(x_n; mu_k, Sigma_k) exp(-added tr(Sigma_k^-1) / 2), whose E-step would weigh the
@@ -29,22 +30,23 @@ from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-__all__ = ["AbstractCovariance", "CovarianceFloor"]
+__all__ = ["HELD", "AbstractCovariance", "CovarianceFloor"]
+
+HELD = 1 + 1e-3
+"""Times the floor: what an eigenvalue of a covariance may gain by rounding."""
 
 
 class CovarianceFloor(NamedTuple):
     """What keeps covariances positive definite.
 
     Attributes:
-        scatter: diagonal of Psi, (D,), data units squared times rows.
-        rows: nu, rows that the prior is worth.
+        least: diagonal of F, (D,), data units squared; 0 for no floor.
         added: added to the diagonal after the M-step, in data units squared.
     """
 
-    scatter: Float[Array, " D"]
-    rows: Float[Array, ""]
+    least: Float[Array, " D"]
     added: Float[Array, ""]
 
 
@@ -158,3 +160,9 @@ class AbstractCovariance:
 
         NaN where a covariance is not positive definite.
         """
+
+    @abstractmethod
+    def held(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"], least: Float[Array, " D"]
+    ) -> Int[Array, " C"]:
+        """Directions in which each covariance is that of the floor, (K,), or (1,) for a shared one."""

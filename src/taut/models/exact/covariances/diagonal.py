@@ -6,9 +6,10 @@ The features are y^2 and y, 2 D numbers a row.
 from typing import ClassVar
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from taut.models.exact.covariances.abstract import AbstractCovariance, CovarianceFloor
+from taut.models.exact.covariances.abstract import HELD, AbstractCovariance, CovarianceFloor
+from taut.models.exact.gaussian_statistics import per_row
 
 __all__ = ["Diagonal"]
 
@@ -97,5 +98,10 @@ class Diagonal(AbstractCovariance):
     def maximized(
         self, second: Float[Array, "..."], count: Float[Array, " K"], floor: CovarianceFloor
     ) -> Float[Array, "..."]:
-        variance = (second + floor.scatter) / (count + floor.rows)[:, None] + floor.added
+        variance = jnp.maximum(per_row(count, second), floor.least) + floor.added
         return jnp.where(variance > 0, jnp.sqrt(jnp.where(variance > 0, variance, 1.0)), jnp.nan)
+
+    def held(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"], least: Float[Array, " D"]
+    ) -> Int[Array, " C"]:
+        return jnp.sum(scale**2 <= HELD * least, axis=1)

@@ -5,14 +5,16 @@ The features are y_i y_j for i <= j, then y, then 1: (D + 1)(D + 2) / 2 numbers 
 
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from taut.models.exact.covariances.abstract import AbstractCovariance, CovarianceFloor
+from taut.models.exact.covariances.abstract import HELD, AbstractCovariance, CovarianceFloor
+from taut.models.exact.gaussian_statistics import per_row
 
-__all__ = ["Full", "factor_inverse"]
+__all__ = ["Full", "directions_held", "factor_above", "factor_inverse"]
 
 
 class Full(AbstractCovariance):
@@ -116,11 +118,42 @@ class Full(AbstractCovariance):
     def maximized(
         self, second: Float[Array, "..."], count: Float[Array, " K"], floor: CovarianceFloor
     ) -> Float[Array, "..."]:
-        eye = jnp.eye(second.shape[-1])
-        scatter = second + floor.scatter * eye
-        return jnp.linalg.cholesky(
-            scatter / (count + floor.rows)[:, None, None] + floor.added * eye
-        )
+        return factor_above(per_row(count, second), floor)
+
+    def held(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"], least: Float[Array, " D"]
+    ) -> Int[Array, " C"]:
+        return directions_held(scale, least)
+
+
+def factor_above(
+    covariance: Float[Array, "*K D D"], floor: CovarianceFloor
+) -> Float[Array, "*K D D"]:
+    """Cholesky factors of the nearest covariances in likelihood that are no less than the floor."""
+    above = jnp.linalg.cholesky(covariance - jnp.diag(floor.least))
+    untouched = jnp.all(jnp.isfinite(above)) | ~jnp.all(floor.least > 0)
+    deviations = jnp.sqrt(jnp.where(floor.least > 0, floor.least, 1.0))
+
+    def raised() -> Float[Array, "*K D D"]:
+        values, vectors = jnp.linalg.eigh(covariance / deviations / deviations[:, None])
+        lengths = jnp.sqrt(jnp.maximum(values, 1.0))
+        # Sigma = A^T A; its triangular factor from A itself, which keeps the digits of small values.
+        root = lengths[..., None] * jnp.swapaxes(vectors, -1, -2) * deviations
+        upper = jnp.linalg.qr(root, mode="r")
+        signs = jnp.sign(jnp.diagonal(upper, axis1=-2, axis2=-1))
+        return jnp.swapaxes(signs[..., None] * upper, -1, -2)
+
+    eye = jnp.eye(covariance.shape[-1])
+    return jax.lax.cond(
+        untouched, lambda: jnp.linalg.cholesky(covariance + floor.added * eye), raised
+    )
+
+
+def directions_held(scale: Float[Array, "*K D D"], least: Float[Array, " D"]) -> Int[Array, "*K"]:
+    """How many eigenvalues of F^(-1/2) Sigma F^(-1/2) are 1."""
+    deviations = jnp.sqrt(jnp.where(least > 0, least, 1.0))
+    values = jnp.linalg.svd(scale / deviations[:, None], compute_uv=False) ** 2
+    return jnp.where(jnp.all(least > 0), jnp.sum(values <= HELD, axis=-1), 0)
 
 
 def factor_inverse(scale: Float[Array, "*K D D"]) -> Float[Array, "*K D D"]:

@@ -6,9 +6,10 @@ The features are |y|^2 and y, D + 1 numbers a row.
 from typing import ClassVar
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from taut.models.exact.covariances.abstract import AbstractCovariance, CovarianceFloor
+from taut.models.exact.covariances.abstract import HELD, AbstractCovariance, CovarianceFloor
+from taut.models.exact.gaussian_statistics import per_row
 
 __all__ = ["Spherical"]
 
@@ -97,7 +98,12 @@ class Spherical(AbstractCovariance):
     def maximized(
         self, second: Float[Array, "..."], count: Float[Array, " K"], floor: CovarianceFloor
     ) -> Float[Array, "..."]:
-        size = floor.scatter.shape[0]
-        scatter = second + jnp.sum(floor.scatter)
-        variance = scatter / (size * (count + floor.rows)) + floor.added
+        size = floor.least.shape[0]
+        variance = per_row(count, second) / size
+        variance = jnp.maximum(variance, jnp.mean(floor.least)) + floor.added
         return jnp.where(variance > 0, jnp.sqrt(jnp.where(variance > 0, variance, 1.0)), jnp.nan)
+
+    def held(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"], least: Float[Array, " D"]
+    ) -> Int[Array, " C"]:
+        return jnp.where(scale**2 <= HELD * jnp.mean(least), least.shape[0], 0)

@@ -7,16 +7,16 @@ linear in x but for a term common to the components: the features are x - origin
 from typing import ClassVar
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from taut.models.exact.covariances.abstract import AbstractCovariance, CovarianceFloor
-from taut.models.exact.covariances.full import factor_inverse
+from taut.models.exact.covariances.full import directions_held, factor_above, factor_inverse
 
 __all__ = ["Tied"]
 
 
 class Tied(AbstractCovariance):
-    """`scale` is one Cholesky factor, (D, D). Psi and nu count once per component."""
+    """`scale` is one Cholesky factor, (D, D)."""
 
     name: ClassVar[str] = "tied"
 
@@ -108,7 +108,9 @@ class Tied(AbstractCovariance):
     def maximized(
         self, second: Float[Array, "..."], count: Float[Array, " K"], floor: CovarianceFloor
     ) -> Float[Array, "..."]:
-        number, eye = count.shape[0], jnp.eye(second.shape[-1])
-        scatter = second + number * floor.scatter * eye
-        total = jnp.sum(count) + number * floor.rows
-        return jnp.linalg.cholesky(scatter / total + floor.added * eye)
+        return factor_above(second / jnp.sum(count), floor)
+
+    def held(
+        self, scale: Float[Array, "..."], centers: Float[Array, "K D"], least: Float[Array, " D"]
+    ) -> Int[Array, " C"]:
+        return directions_held(scale[None], least)
