@@ -19,6 +19,7 @@ from taut.core import LOG_VOLUME, Datum, InputError, Terms
 from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.arguments import parted, whole
 from taut.models.program.failures import place, reading
+from taut.models.program.indices import check_indices
 from taut.models.program.layout import Layout, lay_out
 from taut.models.program.supports import as_site, free_shape, onto
 from taut.models.program.wrappers import signature
@@ -74,6 +75,14 @@ class LogJoint(AbstractProgram):
         model = cls(function, layout, _Settings(settings), _by_name(function, support, data or {}))
         datum = Datum(x=arrays)
         _check_result(model, datum)
+        check_indices(
+            lambda arrays, parameters: [model._value(Datum(x=arrays), parameters)],
+            arrays,
+            lambda key: model.constrain(0.5 * jax.random.normal(key, (model.dim,))),
+            sites=sites,
+            plates={},
+            where=where,
+        )
         return model, datum
 
     @property

@@ -7,18 +7,14 @@ it (padded rows, the half of `obs_mask` that is observed), the density has nothi
     kept            its own density, which integrates to one: the row contributes nothing
 
 Such cells are idle and keep their own density. A masked latent that something reads has a flat prior,
-as its author wrote it. Which cells are idle is found numerically at the start, at random points: those
-in which the gradient is exactly zero, or whose values change no other site.
+as its author wrote it.
 """
 
-import math
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Int
 from numpyro.distributions import (
     Distribution,
     ExpandedDistribution,
@@ -26,11 +22,7 @@ from numpyro.distributions import (
     MaskedDistribution,
 )
 
-from taut.models.program.discrete import Choice, Enumeration, Finite, Sites
-
-__all__ = ["Idle", "idle_cells", "is_masked", "kept"]
-
-_POINTS = 8  # random points; a latent that is read through a ReLU moves at half of them
+__all__ = ["Idle", "is_masked", "kept"]
 
 
 class Idle(NamedTuple):
@@ -73,97 +65,3 @@ def kept(fn: Distribution, idle: Bool[Array, "..."]) -> Distribution:
         whole = idle.all(axis=tuple(range(len(fn.batch_shape), idle.ndim)))
         return kept(fn.base_dist, idle).mask(fn._mask | whole)
     return fn
-
-
-def idle_cells(
-    run: Callable[[dict[str, Array], Choice], Sites],
-    values: Callable[[PRNGKeyArray], dict[str, Array]],
-    masked: Collection[str],
-    enumeration: Enumeration | None,
-) -> dict[str, np.ndarray]:
-    """The idle cells of masked latents, as `kept` takes them; latents without any are left out.
-
-    Arguments:
-        run: the program on values of the latents and a choice of the discrete ones.
-        values: random values of the latents.
-        masked: names of the latents that have a mask.
-        enumeration: how discrete latents are summed out.
-    """
-    finite = () if enumeration is None else enumeration.shared + enumeration.local
-    keys = jax.random.split(jax.random.key(0), _POINTS)
-
-    def point(key: PRNGKeyArray) -> tuple[dict[str, Array], Choice]:
-        own, *others = jax.random.split(key, 1 + len(finite))
-        chosen = {
-            f.name: jax.random.randint(k, f.full_shape, 0, f.num_values)
-            for f, k in zip(finite, others, strict=True)
-        }
-        return values(own), chosen
-
-    def moving(key: PRNGKeyArray) -> dict[str, Array]:
-        at, chosen = point(key)
-
-        def weighted(some: dict[str, Array]) -> Array:
-            # Weights of their own keep the shares of two sites from cancelling.
-            sites = [s for s in run(at | some, chosen).values() if s["type"] == "sample"]
-            shares = []
-            for number, site in enumerate(sites):
-                log_prob = site["fn"].log_prob(site["value"])
-                own = jax.random.fold_in(key, number)
-                shares.append(jnp.sum(jax.random.uniform(own, jnp.shape(log_prob)) * log_prob))
-            return sum(shares, jnp.zeros(()))
-
-        continuous = {name: at[name] for name in masked if name in at}
-        return jax.tree.map(lambda g: g != 0, jax.grad(weighted)(continuous))
-
-    found: dict[str, np.ndarray] = {}
-    if set(masked) - {f.name for f in finite}:
-        moved = jax.jit(jax.vmap(moving))(keys)
-        found |= {name: np.asarray(~cells.any(axis=0)) for name, cells in moved.items()}
-    for f in finite:
-        if f.name in masked:
-            assert enumeration is not None
-            readers = set(enumeration.by_local if f.dims else enumeration.touched) - {f.name}
-            moved = _read(run, point, f, sorted(readers), keys)
-            found[f.name] = np.asarray(~moved)
-    return {name: cells for name, cells in found.items() if cells.any()}
-
-
-def _read(
-    run: Callable[[dict[str, Array], Choice], Sites],
-    point: Callable[[PRNGKeyArray], tuple[dict[str, Array], Choice]],
-    finite: Finite,
-    readers: Sequence[str],
-    keys: Array,
-) -> Bool[Array, "..."]:
-    """Which cells of a discrete latent change the density of some other sites."""
-    one_cell = np.eye(math.prod(finite.shape), dtype=bool).reshape(-1, *finite.shape)
-
-    def at(key: PRNGKeyArray, cell: Array) -> Array:
-        values, chosen = point(key)
-        # Data may lie where two values of the latent are equally likely.
-        drawn = {name: _drawn(site, key) for name, site in run(values, chosen).items()}
-
-        def others(number: Array) -> list[Array]:
-            picked = jnp.where(cell, number, chosen[finite.name])
-            sites = run(values, chosen | {finite.name: picked})
-            return [sites[name]["fn"].log_prob(drawn[name]) for name in readers]
-
-        moved = [
-            finite.any_by_row(~jnp.isclose(each, each[0], rtol=1e-4, atol=1e-6).all(axis=0))
-            for each in jax.vmap(others)(jnp.arange(finite.num_values))
-        ]
-        return cell & sum(moved, jnp.zeros((), bool))
-
-    every = jax.vmap(jax.vmap(at, in_axes=(None, 0)), in_axes=(0, None))
-    return jax.jit(every)(keys, jnp.asarray(one_cell)).any(axis=(0, 1))
-
-
-def _drawn(site: dict[str, Any], key: PRNGKeyArray) -> Any:
-    """New data of an observed site; the value of every other one."""
-    if site["type"] != "sample" or not site["is_observed"] or site["infer"].get("is_auxiliary"):
-        return site["value"]
-    try:
-        return site["fn"].sample(key)
-    except NotImplementedError:
-        return site["value"]

@@ -21,13 +21,14 @@ from taut.models.program.dependence import reached
 from taut.models.program.discrete import Finite, Sites
 from taut.models.program.distribution_support import support_of
 from taut.models.program.failures import place, reading
+from taut.models.program.indices import check_indices
 from taut.models.program.layout import Layout, lay_out
 from taut.models.program.observed_support import Observation, check_observed, observations
 from taut.models.program.reading import Reading
 from taut.models.program.subsampled_plate import SubsampledPlate, subsampled_plate
 from taut.models.program.summed_out import with_enumeration, with_idle
 from taut.models.program.supports import Site, free_shape, onto
-from taut.models.program.tracing import is_latent, is_summed, log_prob, plates_of, run
+from taut.models.program.tracing import factor, is_latent, is_summed, log_prob, plates_of, run
 from taut.models.program.wrappers import signature, unjitted
 
 __all__ = ["read"]
@@ -58,6 +59,7 @@ def read(
         found = Reading(program, settings, layout, layout, plate)
         if plate.partial:
             found = _in_batches(found, arrays)
+    _check_indices(found, sites, arrays)
     found = with_idle(with_enumeration(found, sites, arrays), sites, arrays)
     return _with_bounds(found, arrays), arrays
 
@@ -203,6 +205,26 @@ def _layout(sites: Sites, plate: str | None, where: str) -> Layout:
             if frame.name == plate:
                 axes[name] = len(site["fn"].batch_shape) + frame.dim
     return lay_out(tuple(latents), free_shapes, axes, where=where)
+
+
+def _check_indices(found: Reading, sites: Sites, arrays: dict[str, Any]) -> None:
+    """Whether the program's indices are in range; see `check_indices`."""
+    finite = {n: jnp.zeros(s["finite"].shape, int) for n, s in sites.items() if "finite" in s}
+
+    def density(arrays: dict[str, Any], latents: dict[str, Array]) -> list[Array]:
+        choice = {name: latents[name] for name in finite}
+        arguments = whole(arrays, found.settings)
+        made = run(found.program, arguments, lambda m: latents[m["name"]], choice=choice)
+        return [factor(s) * log_prob(s) for s in made.values() if s["type"] == "sample"]
+
+    check_indices(
+        density,
+        arrays,
+        lambda key: finite | found.random_values(sites, arrays, key),
+        sites=found.layout.sites,
+        plates={name: site["args"][0] for name, site in sites.items() if site["type"] == "plate"},
+        where=place(found.program),
+    )
 
 
 def _in_batches(found: Reading, arrays: dict[str, Any]) -> Reading:

@@ -4,17 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, PRNGKeyArray
 
 from taut.core import Datum
 from taut.errors import InputError
 from taut.models.program.arguments import whole
 from taut.models.program.discrete import Choice, Enumeration, Sites
+from taut.models.program.distribution_support import support_of
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout
 from taut.models.program.masked_latents import Idle
 from taut.models.program.subsampled_plate import SubsampledPlate
+from taut.models.program.supports import onto
 from taut.models.program.tracing import run
 
 __all__ = ["Reading"]
@@ -71,6 +74,27 @@ class Reading:
         arguments = whole(arrays, self.settings)
         with reading(self.program):
             return run(self.program, arguments, value_of, plate, index, choice, idle)
+
+    def random_values(
+        self, sites: Sites, arrays: dict[str, Any], key: PRNGKeyArray
+    ) -> dict[str, Array]:
+        """Random values of the continuous latents of all rows, each in its support.
+
+        Arguments:
+            sites: as the program was traced.
+            arrays: the data.
+            key: of the draws.
+        """
+        values: dict[str, Array] = {}
+
+        def value_of(msg: dict[str, Any]) -> Array:
+            name, own = msg["name"], jax.random.fold_in(key, len(values))
+            free = 0.5 * jax.random.normal(own, sites[name]["free_shape"])
+            values[name] = onto(support_of(msg["fn"]), name)(free)
+            return values[name]
+
+        run(self.program, whole(arrays, self.settings), value_of)
+        return values
 
     def all_rows(self) -> "Reading":
         """The reading of the same program with all rows at once."""

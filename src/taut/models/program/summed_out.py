@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array
 
 from taut.errors import InputError
 from taut.models.program.arguments import whole
@@ -14,9 +14,9 @@ from taut.models.program.dependence import reached
 from taut.models.program.discrete import Cells, Choice, Sites, enumerated
 from taut.models.program.distribution_support import support_of
 from taut.models.program.failures import place
-from taut.models.program.masked_latents import Idle, idle_cells, is_masked
+from taut.models.program.idle_cells import idle_cells
+from taut.models.program.masked_latents import Idle, is_masked
 from taut.models.program.reading import Reading
-from taut.models.program.supports import onto
 from taut.models.program.tracing import cells, is_latent, is_summed, log_prob, plates_of, run
 
 __all__ = ["with_enumeration", "with_idle"]
@@ -69,7 +69,7 @@ def with_enumeration(found: Reading, sites: Sites, arrays: dict[str, Any]) -> Re
     enumeration = enumerated(finite, depends.__getitem__, plates, sorted(moving), batched, where)
     assert enumeration is not None
 
-    at = jax.jit(lambda arrays: _values(found, sites, arrays, jax.random.key(0)))(arrays)
+    at = jax.jit(lambda a: found.random_values(sites, a, jax.random.key(0)))(arrays)
 
     def touched(choice: Choice) -> dict[str, Cells]:
         arguments = whole(arrays, found.settings)
@@ -93,7 +93,7 @@ def with_idle(found: Reading, sites: Sites, arrays: dict[str, Any]) -> Reading:
 
     cells = idle_cells(
         made,
-        lambda key: _values(found, sites, arrays, key),
+        lambda key: found.random_values(sites, arrays, key),
         masked,
         found.enumeration,
     )
@@ -107,20 +107,3 @@ def _idle(site: dict[str, Any], cells: np.ndarray) -> Idle:
 
 def _is_hidden(site: dict[str, Any]) -> bool:
     return is_latent(site) or is_summed(site)
-
-
-def _values(
-    found: Reading, sites: Sites, arrays: dict[str, Any], key: PRNGKeyArray
-) -> dict[str, Array]:
-    """Random values of the latents, each in its support."""
-    values: dict[str, Array] = {}
-
-    def value_of(msg: dict[str, Any]) -> Array:
-        name = msg["name"]
-        own = jax.random.fold_in(key, len(values))
-        free = 0.5 * jax.random.normal(own, sites[name]["free_shape"])
-        values[name] = onto(support_of(msg["fn"]), name)(free)
-        return values[name]
-
-    run(found.program, whole(arrays, found.settings), value_of)
-    return values

@@ -6,6 +6,13 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 from numpyro import validation_enabled
+from numpyro.distributions import (
+    CategoricalLogits,
+    CategoricalProbs,
+    ExpandedDistribution,
+    Independent,
+    MaskedDistribution,
+)
 from numpyro.handlers import seed, substitute, trace, uncondition
 from numpyro.primitives import Messenger
 
@@ -93,6 +100,11 @@ def drawn(
 def log_prob(site: dict[str, Any]) -> Array:
     """A site's log-probability cell by cell in nats, before scaling."""
     fn, value = site["fn"], site["value"]
+    family = fn
+    while isinstance(family, (ExpandedDistribution, Independent, MaskedDistribution)):
+        family = family.base_dist
+    if isinstance(family, (CategoricalLogits, CategoricalProbs)):
+        value = jnp.asarray(value, int)  # they index by it; whole numbers may come as floats
     with validation_enabled(False):
         # A latent lies in its support by the map onto it, where a constraint describes the support.
         loose = tight_support(fn) is None if is_latent(site) else bounds_move(fn)
