@@ -75,11 +75,19 @@ __all__ = [
 ]
 
 
+# Subpackages that hold what a user's own parts are made of.
+_PACKAGES = frozenset(
+    {"architectures", "bounds", "distributions", "gradients", "models", "networks"}
+)
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"taut.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'taut' has no attribute '{name}'")
     return getattr(importlib.import_module(f"taut.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*__all__, *_PACKAGES, "__version__"])

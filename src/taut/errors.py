@@ -74,6 +74,11 @@ class TautError(Exception):
         return type(self)(*self._parts, where=where)
 
     @property
+    def parts(self) -> tuple[str, str, str]:
+        """What was expected, what was got and what to try, their options not yet in words."""
+        return self._parts
+
+    @property
     def sentences(self) -> str:
         """The message without its place, its options not yet in words, to be part of another one."""
         expected, got, remedy = self._parts

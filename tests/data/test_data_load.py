@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.datasets import load_digits
+import scipy.sparse
+from sklearn.datasets import load_digits, load_iris
 
 from taut.data import SOURCES, Schema, load_data, load_rows
 
@@ -295,12 +296,46 @@ def test_unknown_source(refusal, source, close):
         assert entry.form in message
 
 
-@pytest.mark.parametrize("source", [[1, 2], None, (TABLE, TABLE)])
-def test_objects_that_are_no_source(refusal, source):
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        (None, "an array of its rows"),
+        ({"a": [1.0, 2.0]}, "a data frame of it, such as polars.DataFrame(...)"),
+        ([[1.0, 2.0], [3.0]], "rows of numbers, all of one length"),
+        (scipy.sparse.csr_matrix(TABLE), "its .toarray()"),
+    ],
+)
+def test_objects_that_are_no_source(refusal, source, remedy):
     assert refusal(load_data, source) == (
         "source: expected the name of a source, an array, a data frame, or a tuple of three of "
-        f"them, got a {type(source).__name__}. Try np.asarray on it."
+        f"them, got a {type(source).__name__}. Try {remedy}."
     )
+
+
+def test_what_is_to_be_tried_of_objects_that_are_no_source_works():
+    sparse = scipy.sparse.csr_matrix(TABLE)
+    np.testing.assert_array_equal(load_data(sparse.toarray()).train.x, load_data(TABLE).train.x)
+    columns = {"a": [*range(30)], "b": [*range(30, 0, -1)]}
+    assert load_data(pl.DataFrame(columns)).schema.columns == ("a", "b")
+
+
+def test_nested_lists_are_arrays_and_three_arrays_in_a_list_are_parts():
+    np.testing.assert_array_equal(load_data(TABLE.tolist()).train.x, load_data(TABLE).train.x)
+    parts = load_data([TABLE[:30], TABLE[30:40], TABLE[40:]])
+    assert [len(p) for p in parts.parts().values()] == [30, 10, len(TABLE) - 40]
+
+
+def test_rows_come_with_their_labels(refusal):
+    """As scikit-learn has them: a pair, or a bunch, with a frame or without."""
+    labels = np.arange(len(TABLE)) % 3
+    rows = load_data((TABLE, labels)).train
+    np.testing.assert_array_equal(rows.label, labels[rows.index])
+    for frame in (False, True):
+        bunch = load_iris(as_frame=frame)
+        rows = load_data(bunch).train
+        np.testing.assert_array_equal(rows.label, np.asarray(bunch.target)[rows.index])
+        assert rows.x.shape == (120, 4)
+    assert "got 50 rows and labels of shape (50, 3)" in refusal(load_data, (TABLE, TABLE))
 
 
 def test_columns_of_arrays_have_no_names(refusal):

@@ -68,7 +68,7 @@ def test_streams_are_philox_keyed_by_seed_and_purpose(seed, stream, position):
 def test_fractions_that_are_no_shares(refusal, fractions, got):
     assert refusal(split_rows, 10, fractions) == (
         f"split: expected two or more positive shares that add up to 1, got {got}. "
-        "Try 0.8, 0.1, 0.1."
+        "Try split=(0.8, 0.1, 0.1)."
     )
 
 

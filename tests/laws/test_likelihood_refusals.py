@@ -27,23 +27,26 @@ from taut.models.likelihoods import (
         (
             "bernoulli",
             0.25,
-            "digits, row 1, cell 2: expected 0 or 1 in every cell of a Bernoulli, got 0.25. Try the "
-            "likelihood discretized-logistic for grey levels, continuous-bernoulli for reals in "
-            "[0, 1], or a binarization.",
+            "digits, row 1, cell 2: expected 0 or 1 in every cell of a Bernoulli, got 0.25. "
+            'Try likelihood="continuous-bernoulli", or binarize="static".',
+        ),
+        (
+            "bernoulli",
+            1.5,
+            "digits, row 1, cell 2: expected 0 or 1 in every cell of a Bernoulli, got 1.5. "
+            'Try likelihood="gaussian".',
         ),
         (
             "continuous-bernoulli",
             1.5,
             "digits, row 1, cell 2: expected a number in [0, 1] in every cell of a continuous "
-            "Bernoulli, got 1.5. Try the likelihood gaussian for reals, or scaling the data to "
-            "[0, 1].",
+            'Bernoulli, got 1.5. Try likelihood="gaussian" for reals, or scaling the data to [0, 1].',
         ),
         (
             "discretized-logistic",
             0.3,
-            "digits, row 1, cell 2: expected k/4 with k = 0..4 (5 levels), got 0.3. Try the number "
-            "of levels that the data have, or the likelihood continuous-bernoulli for reals in "
-            "[0, 1].",
+            "digits, row 1, cell 2: expected k/4 with k = 0..4 (5 levels), got 0.3. Try "
+            'likelihood="continuous-bernoulli" for reals in [0, 1], likelihood="gaussian" for others.',
         ),
         (
             "gaussian",
@@ -55,15 +58,14 @@ from taut.models.likelihoods import (
         (
             "categorical",
             5.0,
-            "digits, row 1, cell 2: expected a category code in 0..4, got 5. Try the number of "
-            "levels that the data have, or the likelihood gaussian for reals and negative-binomial "
-            "for counts.",
+            "digits, row 1, cell 2: expected a category code in 0..4, got 5. Try "
+            'likelihood="gaussian" for reals, likelihood="negative-binomial" for counts.',
         ),
         (
             "poisson",
             -1.0,
-            "digits, row 1, cell 2: expected a count 0, 1, 2, ... in every cell, got -1. Try the "
-            "likelihood gaussian for reals, or counts before any normalization.",
+            "digits, row 1, cell 2: expected a count 0, 1, 2, ... in every cell, got -1. Try "
+            'likelihood="gaussian" for reals, or counts before any normalization.',
         ),
         ("negative-binomial", 0.5, "digits, row 1, cell 2: expected a count"),
         ("zero-inflated-poisson", np.inf, "digits, row 1, cell 2: expected a count"),

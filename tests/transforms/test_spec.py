@@ -102,7 +102,7 @@ def test_different_layers_start_at_different_numbers():
         (
             lambda: check_layers("planar,vae:2", where="guide"),
             f"guide: expected layers among {', '.join(SPEC_NAMES)}, got 'vae', a layer of models of "
-            'data. Try model="flow" with `layers`.',
+            'data. Try guide="affine-coupling:4".',
         ),
         (
             lambda: check_layers("affine:2,abs:3", of_data=True),

@@ -10,7 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.api.exact import EMProgress, fit_exact
 from taut.architectures import FA, GMM, LCA, PPCA
-from taut.core import InputError, option
+from taut.core import InputError, nearest, option
 from taut.data import Data, can_stream, load_data
 from taut.fitted import Fit
 from taut.inference import EM, OnlineEM
@@ -24,7 +24,7 @@ __all__ = ["EMProgress", "em"]
 def em(
     data: Any,
     *,
-    model: GMM | LCA | PPCA | FA | None = None,
+    model: GMM | LCA | PPCA | FA | type | str | None = None,
     components: int | Sequence[int] | None = None,
     select: Select = "evidence",
     restarts: int | None = None,
@@ -49,7 +49,7 @@ def em(
     Arguments:
         data: a `Data`, or whatever `load_data` takes; with `online`, a `.npy` or Parquet file stays on
             disk.
-        model: architecture; a Gaussian mixture when None.
+        model: architecture, its class, or its name; a Gaussian mixture when None.
         components: number of components or factors, or several to choose from; the architecture's own
             when None.
         select: what decides among several: mean log-evidence of the validation rows, or the Bayesian
@@ -85,7 +85,7 @@ def em(
             f"leaving out {option('closed_form')}",
             where=option("closed_form"),
         )  # fmt: skip
-    architecture = GMM() if model is None else model
+    architecture: Any = _architecture(model)
     numbers = list(component_numbers(components, architecture.components))
     options: dict[str, Any] = {
         "restarts": restarts, "tolerance": tolerance, "max_iterations": max_iterations,
@@ -106,3 +106,23 @@ def em(
     return fit_exact(
         recipe, data, key=key, out=out, force=force, resume=False, progress=progress, start=start
     )
+
+
+def _architecture(model: Any) -> Any:
+    """The model itself, or the one of that name."""
+    exact = {cls.name: cls for cls in (GMM, LCA, PPCA, FA)}
+    if isinstance(model, type) and model in exact.values():
+        return model()
+    if model is None or isinstance(model, str):
+        name = "gmm" if model is None else model
+        if name not in exact:
+            raise InputError(
+                f"one of {', '.join(exact)}", repr(name), nearest(name, exact), where="model"
+            )
+        return exact[name]()
+    if not isinstance(model, tuple(exact.values())):
+        raise InputError(
+            f"a model with exact evidence, {', '.join(exact)}", f"{type(model).__name__}",
+            "`taut.fit` with it", where="model",
+        )  # fmt: skip
+    return model

@@ -30,10 +30,10 @@ def fit(
     data: Any,
     *,
     recipe: Recipe | None = None,
-    model: AbstractArchitecture | str | None = None,
-    bound: AbstractBound | str | None = None,
-    gradient: AbstractEstimator | str | None = None,
-    inference: AbstractInference | str | None = None,
+    model: AbstractArchitecture | type | str | None = None,
+    bound: AbstractBound | type | str | None = None,
+    gradient: AbstractEstimator | type | str | None = None,
+    inference: AbstractInference | type | str | None = None,
     key: int | PRNGKeyArray = 0,
     out: Path | str | None = None,
     force: bool = False,
@@ -46,7 +46,7 @@ def fit(
     Arguments:
         data: a `Data`, or whatever `load_data` takes: a source by name, an array, a data frame.
         recipe: all choices and options in one value; what follows up to `key` is then left out.
-        model: architecture, or the name of one; a VAE when None.
+        model: architecture, its class, or the name of one; a VAE when None.
         bound: what is maximised, or its name; when None the one that the inference and the gradient go
             with, as a rule the ELBO with the architecture's number of draws.
         gradient: how it is differentiated, or its name; the architecture's own choice when None.
@@ -74,7 +74,7 @@ def fit(
     choices = {"model": model, "bound": bound, "gradient": gradient, "inference": inference}
     if recipe is None:
         seed = int(key) if isinstance(key, int | np.integer) else None
-        recipe = replace(recipe_of({**choices, **_present_names(options)}), seed=seed)
+        recipe = replace(recipe_of({**choices, **_present_names(options, bound)}), seed=seed)
     else:
         beside = [name for name, value in choices.items() if value is not None] + list(options)
         if beside:
@@ -109,11 +109,12 @@ def _with_data(recipe: Recipe, data: Any) -> tuple[Recipe, Data]:
     return replace(recipe, data=loaded.options), loaded
 
 
-def _present_names(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options under the names that they have now."""
+def _present_names(options: Mapping[str, Any], bound: Any) -> dict[str, Any]:
+    """Options under the names that they have now; a bound that is named has particles of its own."""
     found = dict(options)
     for old, new in _RENAMED.items():
-        if old in found and new not in found:
+        own = old == "num_particles" and isinstance(bound, str | type)
+        if old in found and new not in found and not own:
             warnings.warn(f"{old} of taut.fit is called {new}", DeprecationWarning, stacklevel=3)
             found[new] = found.pop(old)
     if (phi := found.pop("wake_sleep", None)) is not None:

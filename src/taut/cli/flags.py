@@ -74,8 +74,9 @@ def options_class(
 
 
 def given(made: Any) -> dict[str, Any]:
-    """The options that were given, by name."""
-    return {} if made is None else {n: v for n, v in vars(made).items() if v is not None}
+    """The options that were given, by name; a list that was given piece by piece in one."""
+    found = {} if made is None else {n: v for n, v in vars(made).items() if v is not None}
+    return {n: ",".join(v) if isinstance(v, list) else v for n, v in found.items()}
 
 
 def choices_on(arguments: Sequence[str], choices: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -129,7 +130,8 @@ def _field(option: Option, seen: Mapping[str, str], left_out: set[str]) -> tuple
         show=shown and option.table not in left_out,
         negative=f"--no-{option.name.replace('_', '-')}" if option.text is bool else (),
     )  # fmt: skip
-    return option.name, Annotated[_text_of(option.text), parameter], field(default=None)
+    text = list[str] | None if option.is_list else _text_of(option.text)
+    return option.name, Annotated[text, parameter], field(default=None)
 
 
 def _by_choice(option: Option) -> str:

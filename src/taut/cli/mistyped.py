@@ -1,5 +1,6 @@
 """What the parser refuses, in the words of all other messages: expected, got, try."""
 
+import difflib
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -46,8 +47,8 @@ def mistyped(error: CycloptsError, commands: list[str]) -> InputError:
             names = [
                 n[2:] for a in error.argument_collection for n in a.names if n.startswith("--")
             ]
-            close = nearest(typed.lstrip("-"), names) if names else ""
-            remedy = "--" + close.strip("'") if close.startswith("'") else look_up
+            close = _meant(typed.lstrip("-"), names)
+            remedy = f"--{close}" if close else look_up
             return InputError(f"an option of {command}", typed, remedy)
         case UnusedCliTokensError():
             typed = " ".join(error.unused_tokens or [])
@@ -72,6 +73,14 @@ def mistyped(error: CycloptsError, commands: list[str]) -> InputError:
             return InputError(
                 "a command that can be read", " ".join(str(error).split()).rstrip("."), look_up
             )
+
+
+def _meant(typed: str, names: list[str]) -> str | None:
+    """The option that someone meant: by its initials, its beginning, or nearly its letters."""
+    initials = [n for n in names if "-" in n and "".join(w[:1] for w in n.split("-")) == typed]
+    begun = [n for n in names if len(typed) > 1 and n.startswith(typed)]
+    close = difflib.get_close_matches(typed, names, n=1, cutoff=0.6)
+    return next(iter([*initials, *begun, *close]), None)
 
 
 def _flag(argument: Argument | None) -> str | None:

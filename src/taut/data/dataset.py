@@ -58,6 +58,9 @@ class Dataset(RowSource):
     def __len__(self) -> int:
         return self.x.shape[0]
 
+    def __repr__(self) -> str:
+        return f"Dataset({len(self)} rows of {self.schema.name}, shape {self.schema.shape})"
+
     def __getitem__(self, rows: slice | np.ndarray | list) -> "Dataset":
         """Some of the rows, by a slice (views), row positions, or a boolean array (copies)."""
         if not isinstance(rows, slice):
@@ -119,6 +122,11 @@ class Data:
     schema: Schema
     notes: tuple[str, ...] = ()
     options: DataOptions = field(default_factory=DataOptions)
+
+    def __repr__(self) -> str:
+        schema = self.schema
+        form = f"{schema.kind} of shape {schema.shape}, {schema.support}"
+        return f"Data({schema.name}: {self.describe()}; {form})"
 
     @property
     def source(self) -> str | None:

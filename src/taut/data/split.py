@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from taut.data.streams import Stream, permutation, philox
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["DEFAULT_SPLIT", "check_fractions", "split_rows"]
 
@@ -51,6 +51,7 @@ def split_rows(
 
 def check_fractions(fractions: Sequence[float], *, parts: int | None = None) -> None:
     """Refuse fractions that are not positive shares of one whole, or not as many as `parts`."""
+    fractions = (fractions,) if isinstance(fractions, int | float) else fractions
     shares = len(fractions) >= 2 and all(0.0 < f < 1.0 for f in fractions)
     shares = shares and parts in (None, len(fractions))
     # 1e-6 lets shares through that were written with six decimals, such as 0.333333.
@@ -58,6 +59,6 @@ def check_fractions(fractions: Sequence[float], *, parts: int | None = None) -> 
         raise InputError(
             f"{parts or 'two or more'} positive shares that add up to 1",
             ", ".join(str(f) for f in fractions) or "none",
-            "0.8, 0.1, 0.1",
+            option("split", (0.8, 0.1, 0.1)),
             where="split",
         )

@@ -18,7 +18,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.architectures import AbstractArchitecture
-from taut.bounds import AbstractBound
+from taut.bounds import BOUNDS, AbstractBound
 from taut.core import (
     AbstractModel,
     AbstractPair,
@@ -28,6 +28,7 @@ from taut.core import (
     InputError,
     as_key,
     far_rows_of,
+    nearest,
 )
 from taut.data import Schema
 from taut.evidence import EVIDENCE, Evidence, expected_bound
@@ -67,6 +68,11 @@ class Fit:
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     precision: str = "float32"
 
+    def __repr__(self) -> str:
+        facts, evidence = self.facts, self.estimates.get("log_evidence")
+        said = f"{self.architecture.name} of {self.schema.name}, {facts.rows.train} rows trained on"
+        return f"Fit({said})" if evidence is None else f"Fit({said}; log-evidence {evidence})"
+
     @property
     def model(self) -> AbstractModel:
         """p(x, z), bound to what the pair shares."""
@@ -88,9 +94,18 @@ class Fit:
         return below_columns(self.estimates)
 
     def bound(
-        self, rows: Any, bound: AbstractBound, *, key: Any = 0, num_repeats: int = 16
+        self, rows: Any, bound: AbstractBound | str, *, key: Any = 0, num_repeats: int = 16
     ) -> Estimate:
-        """Any bound on given rows, averaged over independent repeats; nats per row."""
+        """Any bound, or the name of one, on given rows, averaged over repeats; nats per row."""
+        if isinstance(bound, str):
+            if bound not in BOUNDS:
+                raise InputError(
+                    f"one of {', '.join(BOUNDS)}",
+                    repr(bound),
+                    nearest(bound, BOUNDS),
+                    where="bound",
+                )
+            bound = BOUNDS[bound]()
         with self._precision():
             given = self._rows(rows)
             pair, draw_key = self._serving(given, as_key(key))
@@ -169,9 +184,11 @@ class Fit:
         """Write a run folder.
 
         Raises:
-            InputError: the folder holds a run (see `force`) or something else.
+            InputError: the folder holds a run (see `force`) or something else; the fit is then kept in a
+                folder beside it, which the message names.
         """
-        run = RunFolder.create(path, self.recipe.to_dict(), force=force)
+        written = RunFolder.claim(path, force=force)
+        run = RunFolder.create(written, self.recipe.to_dict(), force=force)
         for record in self.history:
             metrics = {
                 k: np.asarray([v]) for k, v in record.items() if k not in ("step", "validation")
@@ -180,6 +197,7 @@ class Fit:
             run.append_steps(record["step"], metrics, validation and Estimate.from_dict(validation))
         self.save_model(run)
         run.write_summary(self.estimates, self.facts.to_dict())
+        RunFolder.refuse_taken(path, written)
         return run.path
 
     def save_model(self, run: RunFolder) -> None:

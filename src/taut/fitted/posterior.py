@@ -219,11 +219,15 @@ class Posterior:
         """Write a run folder; see `taut.fitted.posterior_files`.
 
         Raises:
-            InputError: the folder holds a run (see `force`) or something else.
+            InputError: the folder holds a run (see `force`) or something else; the posterior is then
+                kept in a folder beside it, which the message names.
         """
         from taut.fitted.posterior_files import save_posterior
+        from taut.runs import RunFolder
 
-        return save_posterior(self, path, force=force)
+        written = save_posterior(self, RunFolder.claim(path, force=force), force=force)
+        RunFolder.refuse_taken(path, written)
+        return written
 
     def to_inference_data(
         self, *, num_draws: int | None = None, key: int | PRNGKeyArray = 0

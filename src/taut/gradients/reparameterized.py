@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, Datum, InputError, as_proposal, particles
+from taut.core import AbstractModel, Datum, InputError, as_proposal, option, particles
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.path import family
 
@@ -48,7 +48,7 @@ class Reparameterized(AbstractEstimator):
             raise InputError(
                 "a guide whose draws are differentiable in its parameters",
                 f"{family(q)}, whose draws are not",
-                "a Gaussian guide, an enumerated one, or a score-function estimator",
+                f"{option('gradient', 'score-function')}, or a Gaussian guide",
                 where="gradient",
             )
         minted = particles(model, guide, guide, datum, key, bound.minted)

@@ -122,6 +122,8 @@ def _made(kind: type, given: _Given) -> Any:
 def _choice(table: str, wanted: Any, tables: dict[str, _Given]) -> Any:
     """A choice by name with its options, or the object itself, which has them inside."""
     given = tables.pop(table, {})
+    if isinstance(wanted, type) and wanted in CHOICES[table].values():
+        wanted = wanted.name  # the class for the choice that it makes
     if not isinstance(wanted, str):
         for beside, _ in given.values():
             raise InputError(

@@ -45,6 +45,11 @@ class Option(NamedTuple):
     owners: tuple[str, ...]
 
     @property
+    def is_list(self) -> bool:
+        """Whether it takes several values, with commas between them."""
+        return self.text is self.hint and any(isinstance(k, _Many) for k in _kinds(self.hint))
+
+    @property
     def mentioned(self) -> str:
         """As a message names it."""
         return mention(self.name)

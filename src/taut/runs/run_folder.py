@@ -100,6 +100,38 @@ class RunFolder:
             )
 
     @classmethod
+    def claim(cls, path: Path | str, *, force: bool = False) -> Path:
+        """Where a result that exists only in memory is to be written, which must not be lost.
+
+        Returns:
+            the path, or, where it is taken, a free one beside it.
+        """
+        try:
+            cls.check_free(path, force=force)
+        except InputError:
+            return next_run(Path(path).parent, Path(path).name)
+        return Path(path)
+
+    @classmethod
+    def refuse_taken(cls, path: Path | str, written: Path) -> None:
+        """Say that a result was written beside a path that is taken, if it was.
+
+        Raises:
+            InputError: it was.
+        """
+        if written == Path(path):
+            return
+        remedy = f"another path, or {option('force', True)} to replace the run that is there"
+        try:
+            cls.check_free(path)
+        except InputError as taken:
+            expected, got, _ = taken.parts
+            raise InputError(
+                expected, f"{got}; what was to be saved is kept in {written}",
+                remedy if cls(Path(path)).is_run else "another path", where=str(path),
+            ) from None  # fmt: skip
+
+    @classmethod
     def open(cls, path: Path | str) -> "RunFolder":
         """An existing run.
 

@@ -1,6 +1,10 @@
-"""Data in memory: an array, a data frame, or a tuple of three of them, split already."""
+"""Data in memory: an array, a data frame, one of them with labels, or three that are split already."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from taut.data.sources.frame import read_frame
 from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns
@@ -10,12 +14,18 @@ __all__ = ["read_memory"]
 
 
 def read_memory(source: Any, request: Request) -> tuple[RawRows, ...]:
-    """One part for an array or a data frame, three for a tuple of three.
+    """One part for an array, a data frame or nested lists of numbers, three for three of them.
+
+    Rows and their labels, `(X, y)` or a `Bunch` of scikit-learn, are one part.
 
     Raises:
         InputError: anything else.
     """
-    if isinstance(source, tuple) and len(source) == 3:
+    if isinstance(source, Mapping) and hasattr(source, "data"):  # a Bunch
+        return (_labelled(source["data"], source.get("target"), request),)
+    if isinstance(source, tuple) and len(source) == 2:
+        return (_labelled(*source, request),)
+    if isinstance(source, tuple | list) and len(source) == 3 and all(map(_is_table, source)):
         first = _one(source[0], request, "the first part")
         later = request._replace(drop=(), keep=first.columns) if first.columns else request
         return (
@@ -24,6 +34,27 @@ def read_memory(source: Any, request: Request) -> tuple[RawRows, ...]:
             _one(source[2], later, "the third part"),
         )
     return (_one(source, request, ""),)
+
+
+def _is_table(source: Any) -> bool:
+    """Whether it has rows and columns of its own."""
+    return hasattr(source, "columns") or np.ndim(source) > 1
+
+
+def _labelled(rows: Any, labels: Any, request: Request) -> RawRows:
+    """Rows with a label each; labels that are no column of their own are left out."""
+    found = _one(rows, request, "")
+    if labels is None or found.labels is not None:
+        return found
+    labels = np.asarray(labels)
+    if labels.shape != (len(found),):
+        raise InputError(
+            "rows and a label for each of them",
+            f"{len(found)} rows and labels of shape {labels.shape}",
+            "the rows alone, or three parts: training, validation and test rows",
+            where="source",
+        )
+    return replace(found, labels=labels, label_name="y")
 
 
 def _one(source: Any, request: Request, where: str) -> RawRows:
@@ -35,9 +66,32 @@ def _one(source: Any, request: Request, where: str) -> RawRows:
         where = where or "array"
         refuse_columns(request, where)
         return RawRows(values=numeric_rows(source, where), where=where)
+    if isinstance(source, list | tuple) and (numbers := _numbers(source)) is not None:
+        refuse_columns(request, where or "list")
+        return RawRows(values=numeric_rows(numbers, where or "list"), where=where or "list")
     raise InputError(
         "the name of a source, an array, a data frame, or a tuple of three of them",
         f"a {type(source).__name__}",
-        "np.asarray on it",
+        _remedy(source),
         where=where or "source",
     )
+
+
+def _numbers(source: Any) -> np.ndarray | None:
+    """Nested lists of numbers as an array; None for rows of unequal length and anything else."""
+    try:
+        array = np.asarray(source)
+    except ValueError:
+        return None
+    return array if array.dtype.kind in "biuf" else None
+
+
+def _remedy(source: Any) -> str:
+    """What makes an array or a data frame of an object."""
+    if hasattr(source, "toarray"):
+        return "its .toarray()"
+    if isinstance(source, Mapping):
+        return "a data frame of it, such as polars.DataFrame(...)"
+    if isinstance(source, list | tuple):
+        return "rows of numbers, all of one length"
+    return "an array of its rows"

@@ -52,7 +52,8 @@ def read_source(source: Any, request: Request) -> tuple[RawRows, ...]:
         if entry.accepts(text):
             return entry.read(text, request)
     known = ", ".join(entry.form for entry in SOURCES)
-    close = difflib.get_close_matches(text, ["digits", "mnist:FOLDER"], n=1)
+    close = difflib.get_close_matches(text, ["digits", "mnist", "mnist:FOLDER"], n=1)
+    close = ["mnist:FOLDER" if name == "mnist" else name for name in close]
     remedy = f"'{close[0]}'" if close else "a path that is there, with one of these endings"
     raise InputError(f"one of: {known}", f"'{text}'", remedy, where="source")
 

@@ -16,6 +16,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import BernoulliLogits, Distribution
 
+from taut.core import option
 from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_first
 from taut.models.likelihoods.moments import column_mean
 
@@ -55,8 +56,9 @@ class Bernoulli(AbstractLikelihood):
             where=where,
             expected="0 or 1 in every cell of a Bernoulli",
             remedy=(
-                "the likelihood discretized-logistic for grey levels, continuous-bernoulli for reals "
-                "in [0, 1], or a binarization"
+                f"{option('likelihood', 'continuous-bernoulli')}, or {option('binarize', 'static')}"
+                if np.nanmin(x, initial=0) >= 0 and np.nanmax(x, initial=0) <= 1
+                else option("likelihood", "gaussian")
             ),
         )
 

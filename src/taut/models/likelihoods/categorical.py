@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 from numpyro.distributions import CategoricalLogits, Distribution
 
-from taut.core import InputError
+from taut.core import InputError, option
 from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_first
 from taut.models.likelihoods.moments import column_mean
 
@@ -47,8 +47,8 @@ class Categorical(AbstractLikelihood):
             where=where,
             expected=f"a category code in 0..{self.levels - 1}",
             remedy=(
-                "the number of levels that the data have, or the likelihood gaussian for reals and "
-                "negative-binomial for counts"
+                f"{option('likelihood', 'gaussian')} for reals, "
+                f"{option('likelihood', 'negative-binomial')} for counts"
             ),
         )
 

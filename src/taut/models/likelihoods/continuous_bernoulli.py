@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpyro.distributions import Distribution
 
+from taut.core import option
 from taut.distributions import ContinuousBernoulli as _ContinuousBernoulli
 from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_first
 from taut.models.likelihoods.moments import column_mean
@@ -41,7 +42,7 @@ class ContinuousBernoulli(AbstractLikelihood):
             x,
             where=where,
             expected="a number in [0, 1] in every cell of a continuous Bernoulli",
-            remedy="the likelihood gaussian for reals, or scaling the data to [0, 1]",
+            remedy=f"{option('likelihood', 'gaussian')} for reals, or scaling the data to [0, 1]",
         )
 
     def started_at(

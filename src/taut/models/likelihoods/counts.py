@@ -141,7 +141,7 @@ class AbstractCounts(AbstractLikelihood):
             x,
             where=where,
             expected="a count 0, 1, 2, ... in every cell",
-            remedy="the likelihood gaussian for reals, or counts before any normalization",
+            remedy=f"{option('likelihood', 'gaussian')} for reals, or counts before any normalization",
         )
         # Beyond, neighbouring counts are one number: what arrives is not what was counted.
         exact = 2.0 ** (np.finfo(x.dtype).nmant + 1) if x.dtype.kind == "f" else np.inf

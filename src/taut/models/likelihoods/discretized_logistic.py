@@ -71,8 +71,8 @@ class DiscretizedLogistic(AbstractLikelihood):
             where=where,
             expected=f"k/{self.levels - 1} with k = 0..{self.levels - 1} ({self.levels} levels)",
             remedy=(
-                "the number of levels that the data have, or the likelihood continuous-bernoulli for "
-                "reals in [0, 1]"
+                f"{option('likelihood', 'continuous-bernoulli')} for reals in [0, 1], "
+                f"{option('likelihood', 'gaussian')} for others"
             ),
         )
 

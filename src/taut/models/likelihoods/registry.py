@@ -7,7 +7,7 @@ are that class's constructor arguments.
 import inspect
 from typing import Any
 
-from taut.core import InputError, nearest
+from taut.core import InputError, nearest, option
 from taut.models.likelihoods.abstract import AbstractLikelihood
 from taut.models.likelihoods.bernoulli import Bernoulli
 from taut.models.likelihoods.categorical import Categorical
@@ -75,7 +75,9 @@ def make_likelihood(
             raise InputError(
                 f"the number of levels of a {name} cell",
                 "none",
-                "levels=256 for 8-bit pixels, or the number of categories",
+                f"{option('model', 'lca')}, which counts the categories of each column"
+                if name == "categorical"
+                else f"{option('likelihood', 'gaussian')}, or 8-bit pixels as whole numbers",
                 where=f"likelihood {name}",
             )
         options["levels"] = levels

@@ -58,7 +58,7 @@ def _parsed(part: str, where: str, of_data: bool) -> Part:
         raise InputError(
             f"layers among {', '.join(known)}",
             f"{name!r}, a layer of models of data" if elsewhere else repr(name),
-            f"{option('model', 'flow')} with {option('layers')}"
+            option(where, "flow:affine-coupling:4" if where == "prior" else "affine-coupling:4")
             if elsewhere
             else nearest(name, known),
             where=where,
