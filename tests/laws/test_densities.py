@@ -10,12 +10,18 @@ tolerance is chosen beside C, and float32 and float64 obey the same law.
 import jax
 import numpy as np
 import pytest
+from density_bounded import BOUNDED
 from density_cases import Density
 from density_counts import COUNTS
+from density_tails import TAILS
 from digits import D, derivatives
 
-DENSITIES: dict[str, Density] = {**COUNTS}
-ROUNDINGS = 32  # C: a value takes about a dozen operations, each of them rounded
+DENSITIES: dict[str, Density] = {
+    **COUNTS,
+    **{f"{name} and its tails": family.density for name, family in TAILS.items()},
+    **BOUNDED,
+}
+ROUNDINGS = 128  # C: most take dozens of operations, a continued fraction takes hundreds
 TYPES = [np.float32, np.float64]
 
 
@@ -48,8 +54,8 @@ def _exact(density: Density, point: tuple[np.float32, ...]) -> tuple:
     size = [abs(a) for a in args]
     moved = sum(size[i] * abs(d) for i, d in zip(density.smooth, first, strict=True))
     scales = [
-        1 / (size[i] or D(1)) + abs(d) + sum(size[j] * abs(row[j]) for j in density.smooth)
-        for i, d, row in zip(density.smooth, first, second, strict=True)
+        1 / (size[i] or D(1)) + abs(d) + sum(size[j] * abs(second[i, j]) for j in density.smooth)
+        for i, d in zip(density.smooth, first, strict=True)
     ]
     return (
         float(value), float(1 + abs(value) + moved), list(map(float, first)), list(map(float, scales)),

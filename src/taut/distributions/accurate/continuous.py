@@ -15,7 +15,7 @@ from taut.distributions.count_densities import (
 )
 from taut.distributions.stirling import deviance, log_factorial_excess
 
-__all__ = ["CONTINUOUS"]
+__all__ = ["CONTINUOUS", "log_student_t_constant"]
 
 _LOG_2PI = math.log(2 * math.pi)
 # From here on log I0(k) - k is its asymptotic series, whose terms are below 1e-16 from the 11th; its
@@ -43,8 +43,13 @@ def _dirichlet(d: Any, x: Any) -> Array:
 
 def _student_t(d: Any, x: Any) -> Array:
     df, y = jnp.asarray(d.df), (jnp.asarray(x) - d.loc) / d.scale
-    constant = _gamma_step(df / 2, 0.5) - 0.5 * _LOG_2PI - jnp.log(d.scale)
+    constant = log_student_t_constant(df) - jnp.log(d.scale)
     return constant - 0.5 * (df + 1) * jnp.log1p(y**2 / df)
+
+
+def log_student_t_constant(df: Array) -> Array:
+    """The log-density at 0 of Student's t with scale 1."""
+    return _gamma_step(df / 2, 0.5) - 0.5 * _LOG_2PI
 
 
 def _multivariate_student_t(d: Any, x: Any) -> Array:

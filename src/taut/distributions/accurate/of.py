@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 from jaxtyping import Array
 from numpyro.distributions import Distribution
 
+from taut.distributions.accurate.bounded import BOUNDED
 from taut.distributions.accurate.continuous import CONTINUOUS
 from taut.distributions.accurate.counts import COUNTS
 
 __all__ = ["RULES", "accurate"]
 
-RULES: dict[type[Distribution], Callable[[Any, Any], Array]] = {**COUNTS, **CONTINUOUS}
+RULES: dict[type[Distribution], Callable[[Any, Any], Array]] = {**COUNTS, **CONTINUOUS, **BOUNDED}
 
 _Given = TypeVar("_Given")
 
