@@ -210,3 +210,19 @@ def test_counts_of_an_older_file_come_back(tmp_path):
     found = pair.model.likelihood.log_prob(x, jnp.zeros((1, 2)))
     np.testing.assert_allclose(found, nbinom.logpmf(x, r, r / (r + 1)).sum(), rtol=1e-5)
     np.testing.assert_allclose(pair.guide.read(Datum(x)), np.log1p(x), rtol=1e-6)
+
+
+def test_a_full_rank_guide_of_an_older_file_is_what_it_was(tmp_path):
+    """L below its diagonal was a feature as it is, and is when the fit is saved again."""
+    pair = ARCHITECTURE.init(SCHEMA, jax.random.key(0))
+    save_pair(tmp_path, pair, ARCHITECTURE, SCHEMA)
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    older, architecture, schema = load_pair(tmp_path)
+    save_pair(tmp_path, older, architecture, schema)
+    features = jnp.array([0.0, 0.0, 0.7, -0.2, 0.3])
+    for loaded in (older, load_pair(tmp_path)[0]):
+        tril = loaded.guide.family(features).scale_tril
+        np.testing.assert_allclose(tril, [[np.exp(0.7), 0], [0.3, np.exp(-0.2)]], rtol=1e-6)
+    tril = pair.guide.family(features).scale_tril
+    np.testing.assert_allclose(tril[1, 0], 0.1 * 0.3 * np.exp(-0.2), rtol=1e-6)

@@ -62,7 +62,8 @@ class Flow(AbstractArchitecture):
 
     Attributes:
         layers: names of layers with commas between them, from the data to z, such as
-            `logit,affine-coupling:8`; in Python also a `Chain`, which sees the data as they are.
+            `logit,affine-coupling:8`; for tables try `spline-maf:4` too, which often fits them best
+            and draws rows slowly; in Python also a `Chain`, which sees the data as they are.
         hidden: widths of the networks inside the layers; of image layers the first is the number of
             channels, and how many there are the number of residual blocks.
         activation: function between the layers of these networks, such as relu or tanh.

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -31,6 +32,7 @@ from taut.models import (
     check_prior,
     make_prior,
 )
+from taut.networks import last_layer
 
 __all__ = ["VAE"]
 
@@ -45,7 +47,8 @@ class VAE(AbstractAutoencoder):
             layers of a flow, such as `flow:affine-coupling:4`; in Python also an `AbstractPrior` or
             a NumPyro distribution.
         guide: family of q(z | x): `mean-field`, `full-rank`, `low-rank:4`, or the layers of a flow,
-            such as `planar:8` or `iaf:4`; in Python also an `AbstractFamily`, or a guide.
+            such as `sylvester:4` or `iaf:4`, all of which start as `mean-field` does; in Python also
+            an `AbstractFamily`, or a guide.
         guide_hidden: widths of the hidden layers inside the layers of a flow guide; None for two,
             each four times the latent dimensions and at least 64.
         encoder: user's network from x to the family's features; None for `network`'s.
@@ -101,7 +104,9 @@ class VAE(AbstractAutoencoder):
             )
         encoder = self.encoder
         if encoder is None:
-            encoder = chosen.make_encoder(schema, family.num_features, encoder_key)
+            encoder = chosen.make_encoder(schema, 2 * self.latent_dim, encoder_key)
+            head = family.head(last_layer(encoder), key=jax.random.fold_in(encoder_key, 1))
+            encoder = eqx.tree_at(last_layer, encoder, head)
         _check_fit(model, encoder, family, schema)
         return Pair(model, AmortizedGuide(encoder, family, units, counts_of(schema)))
 

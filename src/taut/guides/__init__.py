@@ -4,7 +4,7 @@ from taut.guides.abstract import AbstractFamily
 from taut.guides.amortized import AmortizedGuide
 from taut.guides.at_features import AtFeatures
 from taut.guides.chain_guide import ChainGuide, ChainPair
-from taut.guides.choice import FAMILIES, check_family, make_family
+from taut.guides.choice import FAMILIES, PLAIN, check_family, make_family
 from taut.guides.discrete import FactorizedUnits, LayeredGuide
 from taut.guides.exact_posterior import ExactPair, ExactPosterior
 from taut.guides.exponential import ExponentialGuide
@@ -22,6 +22,7 @@ from taut.guides.structured import StructuredGuide, StructuredProposal
 
 __all__ = [
     "FAMILIES",
+    "PLAIN",
     "AbstractFamily",
     "AmortizedGuide",
     "AtFeatures",

@@ -4,7 +4,9 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 import equinox as eqx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from taut.networks import Linear
 
 __all__ = ["AbstractFamily"]
 
@@ -19,6 +21,15 @@ class AbstractFamily(eqx.Module):
     @abstractmethod
     def num_features(self) -> int:
         """How many unconstrained numbers name one member of the family."""
+
+    def head(self, gaussian: Linear, *, key: PRNGKeyArray) -> Linear:
+        """An encoder's last layer, under which members are those Gaussians at the start, where it can.
+
+        Arguments:
+            gaussian: to the mean and the logarithms of the scales of z, (i, 2 latent_dim).
+            key: for columns that may start anywhere.
+        """
+        return Linear(gaussian.weight.shape[0], self.num_features, key=key)
 
     @abstractmethod
     def __call__(self, features: Float[Array, " F"]) -> Any:

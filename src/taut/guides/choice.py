@@ -1,9 +1,11 @@
 """The variational family that a choice names: a Gaussian, or layers of a flow over one.
 
-mean-field | full-rank | planar:8 | radial:8 | sylvester:8 | iaf:4 | spline-coupling:4 | lu,iaf:2 | ...
+mean-field | full-rank | low-rank:4 | planar:8 | radial:8 | sylvester:8 | iaf:4 | spline-coupling:4 | ...
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from jaxtyping import PRNGKeyArray
 
@@ -11,13 +13,20 @@ from taut.core import InputError, nearest
 from taut.guides.abstract import AbstractFamily
 from taut.guides.flow import FlowFamily
 from taut.guides.full_rank import FullRankGaussian
+from taut.guides.low_rank import LowRankGaussian
 from taut.guides.mean_field import MeanFieldGaussian
 from taut.transforms import SPEC_NAMES, check_layers
 
-__all__ = ["FAMILIES", "check_family", "make_family"]
+__all__ = ["FAMILIES", "PLAIN", "check_family", "make_family"]
 
-FAMILIES: dict[str, type[MeanFieldGaussian] | type[FullRankGaussian]] = {
-    f.name: f for f in (MeanFieldGaussian, FullRankGaussian)
+PLAIN = "full-rank-plain"
+
+# Made of the number of latent dimensions. In files of taut 0.1 a full-rank one was plain.
+FAMILIES: dict[str, Callable[[int], AbstractFamily]] = {
+    MeanFieldGaussian.name: MeanFieldGaussian,
+    FullRankGaussian.name: partial(FullRankGaussian, relative=True),
+    PLAIN: FullRankGaussian,
+    LowRankGaussian.name: LowRankGaussian,
 }
 
 
@@ -42,6 +51,9 @@ def make_family(
     check_family(choice)
     if choice in FAMILIES:
         return FAMILIES[choice](latent_dim)
+    name, _, rank = choice.partition(":")
+    if name == LowRankGaussian.name:
+        return LowRankGaussian(latent_dim, int(rank))
     return FlowFamily(latent_dim, choice, hidden=hidden, key=key)
 
 
@@ -53,7 +65,11 @@ def check_family(choice: str) -> None:
     """
     if choice in FAMILIES:
         return
-    first = choice.split(",")[0].partition(":")[0].strip()
+    first, _, number = choice.split(",")[0].strip().partition(":")
+    if first == LowRankGaussian.name:
+        if not re.fullmatch(r"[1-9]\d*", number, re.ASCII) or "," in choice:
+            raise InputError("a rank of at least 1", repr(choice), "low-rank:4", where="guide")
+        return
     if first not in SPEC_NAMES:
         known = (*FAMILIES, *SPEC_NAMES)
         raise InputError(

@@ -4,7 +4,7 @@
 
 `FlowFamily` takes mu, log s and the context c from an encoder: planar, radial and Sylvester layers
 have parameters that are affine in c, networks of autoregressive and coupling layers read it.
-`FlowPosterior` is one distribution over a vector,
+The layers start at rest, where q is the Gaussian. `FlowPosterior` is one distribution over a vector,
 
     e ~ N(0, I),   z = loc + L decode(e),
 
@@ -30,6 +30,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import NEG_LOG_Q, AbstractProposal, Datum, Draws, InputError, Terms, equal_mass
 from taut.guides.abstract import AbstractFamily
+from taut.networks import Linear
 from taut.transforms import Chain, Cost, Transformed, make_layers
 
 __all__ = ["FlowFamily", "FlowPosterior", "flow_widths"]
@@ -75,17 +76,37 @@ class FlowFamily(AbstractFamily):
         if context < 1:
             raise InputError("a context of at least 1 number", f"{context}", "32", where="context")
         self.latent_dim, self.context = latent_dim, context
-        self.chain = Chain(
-            make_layers(
-                layers, latent_dim, key=key, condition_dim=context, direction="sampling",
-                hidden=flow_widths(latent_dim) if hidden is None else hidden,
-                activation=activation, where="guide",
-            )
+        made = make_layers(
+            layers, latent_dim, key=key, condition_dim=context, direction="sampling",
+            hidden=flow_widths(latent_dim) if hidden is None else hidden,
+            activation=activation, where="guide",
         )  # fmt: skip
+        self.chain = Chain([layer.at_rest() for layer in made])
 
     @property
     def num_features(self) -> int:
         return 2 * self.latent_dim + self.context
+
+    def head(self, gaussian: Linear, *, key: PRNGKeyArray) -> Linear:
+        """At rest the layers are z = J e, each z one e in another order, times one number.
+
+        What is asked of z is what the encoder then says of e; the context starts anywhere, for its
+        own weights inside the layers start at zero.
+        """
+        d = self.latent_dim
+        decode = jax.vmap(lambda e: self.chain.decode_and_log_det(e, jnp.zeros(self.context))[0])
+        jacobian = decode(jnp.eye(d)) - decode(jnp.zeros((1, d)))  # row j: the z of e_j
+        order = (jacobian != 0).astype(jacobian.dtype)
+        scale = jnp.sum(jacobian, axis=1)
+        loc, log_scale = jnp.split(gaussian.weight, 2, axis=1)
+        loc_bias, log_scale_bias = jnp.split(gaussian.bias, 2)
+        context = Linear(gaussian.weight.shape[0], self.context, key=key)
+        weight = [(loc @ order.T) / scale, log_scale @ order.T, context.weight]
+        bias = [order @ loc_bias / scale, order @ log_scale_bias - jnp.log(scale), context.bias]
+        return eqx.tree_at(
+            lambda la: (la.weight, la.bias), context,
+            (jnp.concatenate(weight, axis=1), jnp.concatenate(bias)),
+        )  # fmt: skip
 
     @property
     def cost(self) -> Cost:

@@ -1,7 +1,11 @@
 """The full-rank Gaussian family, q(z) = N(z; mu, L L^T).
 
-L is lower triangular with the exponential of its features on the diagonal, so every positive definite
-covariance is reached once.
+    relative    L = diag(s) (I + A / 10)        what encoders learn
+    plain       L = diag(s) + A                 A strictly lower triangular, s > 0
+
+so that every positive definite covariance is reached once. A in units of s means correlations of one
+size whatever the scale of z, and a tenth of it keeps the many entries of A from outweighing s while
+they are learned at one rate. With A = 0 it is the mean-field family, where an encoder starts.
 """
 
 from typing import ClassVar
@@ -9,26 +13,40 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.guides.abstract import AbstractFamily
+from taut.networks import Linear
 
 __all__ = ["FullRankGaussian"]
 
+_ENTRY = 0.1  # of s, what a feature of one is in L
+
 
 class FullRankGaussian(AbstractFamily):
-    """Gaussian with any covariance; features are mean, log-diagonal and strict lower triangle of L."""
+    """Gaussian with any covariance; features are mean, log s and A by rows.
+
+    Attributes:
+        relative: whether A is in tenths of s.
+    """
 
     name: ClassVar[str] = "full-rank"
 
     latent_dim: int = eqx.field(static=True)
+    relative: bool = eqx.field(static=True, default=False)
 
     @property
     def num_features(self) -> int:
         return 2 * self.latent_dim + self.latent_dim * (self.latent_dim - 1) // 2
 
+    def head(self, gaussian: Linear, *, key: PRNGKeyArray) -> Linear:
+        return gaussian.widened(self.num_features)
+
     def __call__(self, features: Float[Array, " F"]) -> dist.Distribution:
         d = self.latent_dim
-        loc, log_diagonal, lower = features[:d], features[d : 2 * d], features[2 * d :]
-        scale_tril = jnp.diag(jnp.exp(log_diagonal)).at[jnp.tril_indices(d, -1)].set(lower)
-        return dist.MultivariateNormal(loc, scale_tril=scale_tril)
+        loc, log_scale, lower = features[:d], features[d : 2 * d], features[2 * d :]
+        scale, below = jnp.exp(log_scale), jnp.tril_indices(d, -1)
+        if self.relative:
+            unit = jnp.eye(d, dtype=features.dtype).at[below].set(_ENTRY * lower)
+            return dist.MultivariateNormal(loc, scale_tril=scale[:, None] * unit)
+        return dist.MultivariateNormal(loc, scale_tril=jnp.diag(scale).at[below].set(lower))

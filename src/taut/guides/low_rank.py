@@ -10,11 +10,14 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.guides.abstract import AbstractFamily
+from taut.networks import Linear
 
 __all__ = ["LowRankGaussian"]
+
+_START = 0.1  # of the usual size of the weights that lead to U
 
 
 class LowRankGaussian(AbstractFamily):
@@ -28,6 +31,15 @@ class LowRankGaussian(AbstractFamily):
     @property
     def num_features(self) -> int:
         return self.latent_dim * (self.rank + 2)
+
+    def head(self, gaussian: Linear, *, key: PRNGKeyArray) -> Linear:
+        """Near those Gaussians: at U = 0 the ELBO has no slope in U, whose sign is free."""
+        rest = Linear(gaussian.weight.shape[0], self.latent_dim * self.rank, key=key)
+        zero, small = jnp.zeros_like(rest.bias), jnp.full_like(rest.bias, _START)
+        rest = rest.started_at(zero, small)
+        wide = gaussian.widened(self.num_features)
+        weight = wide.weight.at[:, 2 * self.latent_dim :].set(rest.weight)
+        return eqx.tree_at(lambda la: la.weight, wide, weight)
 
     def __call__(self, features: Float[Array, " F"]) -> dist.Distribution:
         d = self.latent_dim

@@ -5,9 +5,10 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.guides.abstract import AbstractFamily
+from taut.networks import Linear
 
 __all__ = ["MeanFieldGaussian"]
 
@@ -22,6 +23,9 @@ class MeanFieldGaussian(AbstractFamily):
     @property
     def num_features(self) -> int:
         return 2 * self.latent_dim
+
+    def head(self, gaussian: Linear, *, key: PRNGKeyArray) -> Linear:
+        return gaussian
 
     def __call__(self, features: Float[Array, " F"]) -> dist.Distribution:
         loc, log_scale = jnp.split(features, 2)

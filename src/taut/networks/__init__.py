@@ -4,7 +4,7 @@ from taut.networks.activations import ACTIVATIONS, activation
 from taut.networks.convolution import Convolution, ResidualBlock
 from taut.networks.gated_mlp import GatedMLP
 from taut.networks.mlp import MLP, Linear
-from taut.networks.registry import NETWORKS, AbstractNetwork
+from taut.networks.registry import NETWORKS, AbstractNetwork, last_layer
 from taut.networks.residual_conv import ResidualConvDecoder, ResidualConvEncoder
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "ResidualConvDecoder",
     "ResidualConvEncoder",
     "activation",
+    "last_layer",
 ]

@@ -43,6 +43,12 @@ class Linear(eqx.Module):
         weight = self.weight * spread.astype(self.weight.dtype)
         return eqx.tree_at(lambda la: (la.weight, la.bias), self, (weight, bias))
 
+    def widened(self, out_size: int) -> "Linear":
+        """The map with more outputs behind its own, all zero."""
+        more = out_size - self.bias.shape[0]
+        parts = jnp.pad(self.weight, ((0, 0), (0, more))), jnp.pad(self.bias, (0, more))
+        return eqx.tree_at(lambda la: (la.weight, la.bias), self, parts)
+
 
 class MLP(eqx.Module):
     """Fully connected network with an elementwise activation between layers.

@@ -19,7 +19,7 @@ from taut.networks.gated_mlp import GatedMLP
 from taut.networks.mlp import MLP
 from taut.networks.residual_conv import ResidualConvDecoder, ResidualConvEncoder
 
-__all__ = ["NETWORKS", "AbstractNetwork"]
+__all__ = ["NETWORKS", "AbstractNetwork", "last_layer"]
 
 Widths = tuple[int, ...]
 Shape = tuple[int, ...]
@@ -159,6 +159,11 @@ def _gated_mlp(
     in_size: int, hidden: Widths, out_size: int, activation: None, key: PRNGKeyArray
 ) -> GatedMLP:
     return GatedMLP(in_size, hidden, out_size, key=key)
+
+
+def last_layer(encoder: Any) -> Any:
+    """The affine map behind a network of the registry, from its last hidden layer to the features."""
+    return encoder.layers[-1] if isinstance(encoder, MLP) else encoder.output
 
 
 NETWORKS: dict[str, AbstractNetwork] = {

@@ -28,12 +28,13 @@ from taut.core import (
     write_json,
 )
 from taut.data import Schema
+from taut.guides import PLAIN, FullRankGaussian
 from taut.inference import INFERENCES, AbstractAmortized, AbstractInference
 from taut.runs.packed import packed, unpacked
 
 __all__ = ["FORMAT", "load_pair", "read_structure", "save_pair"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_pair(
@@ -113,7 +114,7 @@ def load_pair(
         InputError: a file is missing, damaged, newer, or does not fit the structure.
     """
     content = read_structure(folder)
-    architecture = like or _architecture(content["architecture"], folder)
+    architecture = like or _architecture(_named_today(content), folder)
     schema = Schema.from_dict(content["schema"])
     with jax.enable_x64(content["precision"] == "float64"):
         skeleton = eqx.filter_eval_shape(lambda: _made(architecture, schema, content))
@@ -150,6 +151,13 @@ _ADDED = {
     ".decoder.bias": 0.0,
     ".decoder.network.bias": 0.0,
 }
+
+
+def _named_today(content: dict[str, Any]) -> dict[str, Any]:
+    """The architecture's choices under the names that they have now."""
+    choices = content["architecture"]
+    full = content["format"] < 2 and choices.get("guide") == FullRankGaussian.name
+    return {**choices, "guide": PLAIN} if full else choices
 
 
 def _of_today(arrays: dict[str, np.ndarray], names: dict[str, Any]) -> dict[str, np.ndarray]:

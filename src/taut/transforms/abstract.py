@@ -178,6 +178,11 @@ class AbstractBijection(AbstractLayer):
     deterministic_encode: ClassVar[bool] = True
     deterministic_decode: ClassVar[bool] = True
 
+    def at_rest(self) -> Any:
+        """The layer with parameters under which it moves nothing, its dimensions' order and one scale
+        for all of them apart; where a guide starts."""
+        return self
+
     @abstractmethod
     def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         """z = f(x) and log |det dz/dx|, nats."""

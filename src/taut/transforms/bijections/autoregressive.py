@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from taut.transforms.abstract import AbstractBijection, Cost, Shape, WithLogDet
+from taut.transforms.bijections.conditioner import silent
 from taut.transforms.bijections.masked_mlp import MaskedMLP
 from taut.transforms.bijections.transformers import AbstractTransformer
 
@@ -85,6 +86,9 @@ class Autoregressive(AbstractBijection):
     def cost(self) -> Cost:
         dim = self.network.dim
         return Cost(decode=dim) if self.reads == "data" else Cost(encode=dim)
+
+    def at_rest(self) -> "Autoregressive":
+        return eqx.tree_at(lambda la: la.network.network, self, replace_fn=silent)
 
     def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return (self._in_one if self.reads == "data" else self._one_by_one)(x, condition)

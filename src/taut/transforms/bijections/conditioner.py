@@ -13,11 +13,12 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from taut.networks import MLP, Linear
 
-__all__ = ["conditioner"]
+__all__ = ["conditioner", "silent"]
 
 _START = 0.1
 
@@ -52,3 +53,9 @@ def _spread(layer: Linear, key: PRNGKeyArray) -> Linear:
             jax.random.uniform(bias_key, bias.shape, bias.dtype, -bound, bound),
         ),
     )
+
+
+def silent(network: MLP) -> MLP:
+    """The network with outputs of zero, whatever it reads, and a gradient in its last weights."""
+    zero = jnp.zeros_like(network.layers[-1].bias)
+    return network.started_at(zero, zero)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.transforms.abstract import AbstractBijection, Shape, WithLogDet
-from taut.transforms.bijections.conditioner import conditioner
+from taut.transforms.bijections.conditioner import conditioner, silent
 from taut.transforms.bijections.context_vector import ContextVector, check_condition
 from taut.transforms.bijections.transformers import AbstractTransformer
 
@@ -71,6 +71,11 @@ class Coupling(AbstractBijection):
         kept, moved = self._parts(z)
         moved, log_slope = self.transformer.inverse(self._parameters(kept, moved, condition), moved)
         return self._joined(kept, moved), jnp.sum(log_slope)
+
+    def at_rest(self) -> "Coupling":
+        if isinstance(self.network, _Constant):
+            return self
+        return eqx.tree_at(lambda la: la.network, self, replace_fn=silent)
 
     def _parameters(
         self, kept: Array, moved: Array, condition: Array | None

@@ -45,6 +45,9 @@ class Inverse(AbstractBijection):
     def cost(self) -> Cost:
         return Cost(encode=self.layer.cost.decode, decode=self.layer.cost.encode)
 
+    def at_rest(self) -> "Inverse":
+        return Inverse(self.layer.at_rest())
+
     def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return self.layer.decode_and_log_det(x, condition)
 

@@ -49,6 +49,11 @@ class InvertibleLinear(AbstractBijection):
         self.signs = jnp.where(diagonal < 0, -1, 1).astype(jnp.int32)
         self.order = jnp.argmax(permutation, axis=1).astype(jnp.int32)
 
+    def at_rest(self) -> "InvertibleLinear":
+        zero, dim = jnp.zeros_like(self.factors), self.x_shape[0]
+        ones, order = jnp.ones_like(self.signs), jnp.arange(dim, dtype=self.order.dtype)
+        return eqx.tree_at(lambda la: (la.factors, la.signs, la.order), self, (zero, ones, order))
+
     @property
     def _log_det(self) -> Float[Array, ""]:
         return jnp.trace(self.factors)

@@ -57,6 +57,11 @@ class Planar(AbstractBijection):
     def condition_shape(self) -> Shape | None:
         return self.parameters.condition_shape
 
+    def at_rest(self) -> "Planar":
+        dim = self.x_shape[0]
+        own = self.parameters.own.at[dim : 2 * dim].set(0.0)  # v, which the gradient moves first
+        return eqx.tree_at(lambda la: la.parameters.own, self, own)
+
     def _constrained(self, condition: Array | None) -> tuple[Array, Array, Array]:
         """w, u, b."""
         dim, parameters = self.x_shape[0], self.parameters(condition)

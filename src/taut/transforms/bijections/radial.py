@@ -56,6 +56,11 @@ class Radial(AbstractBijection):
     def condition_shape(self) -> Shape | None:
         return self.parameters.condition_shape
 
+    def at_rest(self) -> "Radial":
+        return eqx.tree_at(
+            lambda la: la.parameters.own, self, replace_fn=lambda p: p.at[-1].set(0.0)
+        )
+
     def _constrained(self, condition: Array | None) -> tuple[Array, Array, Array]:
         """x0, alpha, alpha + beta."""
         parameters = self.parameters(condition)

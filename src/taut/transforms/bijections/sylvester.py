@@ -79,6 +79,15 @@ class Sylvester(AbstractBijection):
     def condition_shape(self) -> Shape | None:
         return self.parameters.condition_shape
 
+    def at_rest(self) -> "Sylvester":
+        first = self.units * self.x_shape[0]
+        r = slice(
+            first, first + self.units * (self.units + 1) // 2
+        )  # R, which the gradient moves first
+        return eqx.tree_at(
+            lambda la: la.parameters.own, self, replace_fn=lambda p: p.at[r].set(0.0)
+        )
+
     @property
     def cost(self) -> Cost:
         return Cost(decode=self.units)
