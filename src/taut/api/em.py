@@ -55,11 +55,12 @@ def em(
         select: what decides among several: mean log-evidence of the validation rows, or the Bayesian
             information criterion on the training rows, -2 log p(x) + parameters log N.
         restarts: random starts for each number of components.
-        floor: strength of the penalty that keeps parameters off the boundary; see each model's
-            `floor`. 0 for maximum likelihood.
+        floor: the least variance of a component in each column, as a share of the column's own; of
+            latent classes, pseudo-rows of every value. 0 for maximum likelihood; None for the variance
+            that the resolution of the column's values leaves unknown, and 1 with latent classes.
         reg_covar: added to the diagonals of a Gaussian mixture's covariances instead, in data units
             squared, as scikit-learn does; the evidence may then fall now and then.
-        tolerance: nats per row of gain in the objective below which EM stops.
+        tolerance: EM stops when fewer nats per row remain to be gained.
         max_iterations: of each run.
         closed_form: probabilistic PCA by its closed form instead of EM.
         start: model to start from instead of random ones.
@@ -73,7 +74,8 @@ def em(
 
     Returns:
         a `Fit`, whose `estimates` hold the log-evidence of the test rows and of independent columns,
-        both exact, and whose facts hold the selection curve where there is one.
+        both exact unless a density has no bound, and whose facts hold the selection curve where there
+        is one.
 
     Raises:
         InputError: an option, the data, or a combination of parts cannot be used.

@@ -57,7 +57,6 @@ def smoothed_histogram(
     levels: int,
     *,
     grid: int,
-    pseudo: float = 1.0,
 ) -> Float[np.ndarray, "M D"]:
     """log p_d(x_d) of every held-out cell by Laplace's rule, nats.
 
@@ -66,12 +65,11 @@ def smoothed_histogram(
         test: held-out rows of the same shape.
         levels: V, the number of values of a cell.
         grid: times a cell gives its code, 0..V-1.
-        pseudo: rows that each value is given beside those counted.
     """
     codes = np.rint(rows.reshape(len(rows), -1) * grid).astype(int)
     wanted = np.rint(test.reshape(len(test), -1) * grid).astype(int)
     counts = np.stack([np.bincount(column, minlength=levels) for column in codes.T])
-    log_p = np.log((counts + pseudo) / (len(rows) + levels * pseudo))
+    log_p = np.log((counts + 1) / (len(rows) + levels))
     return log_p[np.arange(log_p.shape[0]), wanted]
 
 

@@ -7,7 +7,7 @@ axis. `encode` and `decode` are differentiable JAX functions of one row or many.
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from taut.architectures import AbstractArchitecture
 from taut.bounds import BOUNDS, AbstractBound
 from taut.core import (
+    NO_BOUND,
     AbstractModel,
     AbstractPair,
     Datum,
@@ -138,7 +139,11 @@ class Fit:
         with self._precision():
             given = self._rows(rows)
             pair, draw_key = self._serving(given, as_key(key))
-            return estimator(pair, given, key=draw_key, num_particles=num_particles)
+            found = estimator(pair, given, key=draw_key, num_particles=num_particles)
+        fitted = self.estimates.get("log_evidence")
+        if fitted is None or NO_BOUND not in fitted.flags:
+            return found
+        return replace(found, log_evidence=found.log_evidence.without_bound())
 
     def encode(self, rows: Any) -> Float[Array, "... d"]:
         """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable; see `coding.encode`."""

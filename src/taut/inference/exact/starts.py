@@ -1,11 +1,14 @@
 """Starts of EM: k-means clusters for mixtures, random loadings for factor models, and restarts.
 
 k-means++ draws each seed with probability proportional to the squared distance to the nearest seed so
-far (Arthur and Vassilvitskii 2007), here in columns scaled to unit variance, or between the values of
-categories, which are all equally far apart. Lloyd's iterations move the seeds to the means of the rows
-that are nearest to them. Every row then belongs to its nearest mean, and one M-step gives the start.
+far, and keeps the best of 2 + log K such draws (Arthur and Vassilvitskii 2007); here in columns scaled
+to unit variance, or between the values of categories, which are all equally far apart. Lloyd's
+iterations move the seeds to the means of the rows that are nearest to them. Of several such clusterings,
+each far cheaper than a run of EM, a start is the one with the least scatter: every row belongs to its
+nearest mean, and one M-step gives the parameters.
 """
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -23,6 +26,7 @@ __all__ = ["check_components", "kmeans_plus_plus", "lloyd", "random_start"]
 
 _SAMPLE = 20_000  # rows that seeds are drawn from, enough to find any component worth its name
 _LLOYD = 100  # iterations of k-means, which seldom needs a third of them
+_CLUSTERINGS = 4  # for each start
 _FLOOR = 0.01  # of the variance within clusters: keeps one that owns one row from being a spike
 
 
@@ -49,14 +53,22 @@ def random_start(
         chosen = np.sort(generator.choice(rows.num_rows, _SAMPLE, replace=False))
     x = rows.take(chosen)
     points = _points(model, x, spread)
-    centers = points[kmeans_plus_plus(points, model.num_components, generator)]
-    nearest = lloyd(points, centers)
+    clusterings = (
+        lloyd(points, points[kmeans_plus_plus(points, model.num_components, generator)])
+        for _ in range(_CLUSTERINGS)
+    )
+    nearest, _ = min(clusterings, key=lambda found: found[1])
     with jax.enable_x64(True):
         return _from_owners(_at_the_mean(model, spread), x, nearest, spread)
 
 
-def lloyd(x: Float[np.ndarray, "N D"], centers: Float[np.ndarray, "K D"]) -> Int[np.ndarray, " N"]:
-    """The cluster of each row at the end of k-means from these centers; one without rows stays."""
+def lloyd(
+    x: Float[np.ndarray, "N D"], centers: Float[np.ndarray, "K D"]
+) -> tuple[Int[np.ndarray, " N"], float]:
+    """k-means from these centers: the cluster of each row, and the scatter about their means.
+
+    A center without rows stays where it is.
+    """
     owner = np.full(len(x), -1)
     for _ in range(_LLOYD):
         # The nearest mean has the least |c|^2 / 2 - x c.
@@ -67,7 +79,7 @@ def lloyd(x: Float[np.ndarray, "N D"], centers: Float[np.ndarray, "K D"]) -> Int
         member = np.eye(len(centers))[owner]
         count = member.sum(axis=0)[:, None]
         centers = np.where(count > 0, member.T @ x / np.maximum(count, 1), centers)
-    return owner
+    return owner, float(np.sum((x - centers[owner]) ** 2))
 
 
 def kmeans_plus_plus(
@@ -78,6 +90,7 @@ def kmeans_plus_plus(
     Raises:
         InputError: fewer than K distinct rows.
     """
+    trials = 2 + int(math.log(num_seeds))
     seeds = [int(generator.integers(len(x)))]
     distance = _squared_distances(x, x[seeds])[:, 0]
     while len(seeds) < num_seeds:
@@ -88,8 +101,11 @@ def kmeans_plus_plus(
                 f"at least {num_seeds} distinct rows", f"{len(seeds)}", f"fewer {option('components')}",
                 where="components",
             )  # fmt: skip
-        seeds.append(int(generator.choice(len(x), p=distance / total)))
-        distance = np.minimum(distance, _squared_distances(x, x[seeds[-1:]])[:, 0])
+        drawn = generator.choice(len(x), trials, p=distance / total)
+        left = np.minimum(distance[:, None], _squared_distances(x, x[drawn]))
+        best = int(np.argmin(left.sum(axis=0)))
+        seeds.append(int(drawn[best]))
+        distance = left[:, best]
     return np.asarray(seeds)
 
 
