@@ -160,6 +160,12 @@ def _negative_binomial(x: Decimal, r: Decimal, rate: Decimal) -> Decimal:
     return log_gamma(x + r) - log_gamma(r) - log_gamma(x + 1) + powers
 
 
+def _log_powers(a: Decimal, low: Decimal, high: Decimal) -> Decimal:
+    """The log of the integral of x^a from low to high."""
+    s = a + 1
+    return (((s * high.ln()).exp() - (s * low.ln()).exp()) / s).ln()
+
+
 def _dagum_below(x: Decimal, p: Decimal, a: Decimal, b: Decimal) -> Decimal:
     return -p * (1 + (b / x) ** a).ln()
 
@@ -361,6 +367,14 @@ TAILS: dict[str, Family] = {
         lambda x, a, low: (a + 1) * (x / low).ln(),
         [(-3.0, 1.0), (-1.5, 0.5)],
         (1.25, 40.0, 1e6),
+    ),
+    "DoublyTruncatedPowerLaw": Family(
+        dist.DoublyTruncatedPowerLaw,
+        lambda x, a, low, high: a * x.ln() - _log_powers(a, low, high),
+        lambda x, a, low, high: _log_powers(a, low, x) - _log_powers(a, low, high),
+        lambda x, a, low, high: _log_powers(a, x, high) - _log_powers(a, low, high),
+        [(-3.0, 0.5, 8.0), (-0.984375, 0.5, 8.0), (2.0, 0.5, 8.0)],
+        (0.5625, 3.0, 7.0),
     ),
     "Chi2": Family(
         dist.Chi2,

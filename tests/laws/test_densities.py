@@ -9,20 +9,45 @@ tolerance is chosen beside C, and float32 and float64 obey the same law.
 
 import jax
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from density_bounded import BOUNDED
 from density_cases import Density
 from density_counts import COUNTS
+from density_likelihoods import LIKELIHOODS
+from density_others import OTHERS, UNTRIED
 from density_tails import TAILS
 from digits import D, derivatives
+
+from taut.distributions.accurate.of import RULES
 
 DENSITIES: dict[str, Density] = {
     **COUNTS,
     **{f"{name} and its tails": family.density for name, family in TAILS.items()},
     **BOUNDED,
+    **OTHERS,
+    **LIKELIHOODS,
 }
+# Made by the functions and wrappers that entries are named after.
+_UNDER_OTHER_NAMES = {
+    "HurdlePoisson", "ZeroInflatedPoisson", "LeftCensoredDistribution", "RightCensoredDistribution",
+    "LeftTruncatedDistribution", "RightTruncatedDistribution", "TwoSidedTruncatedDistribution",
+    "LeftTruncatedGamma", "RightTruncatedGamma", "TwoSidedTruncatedGamma",
+}  # fmt: skip
 ROUNDINGS = 128  # C: most take dozens of operations, a continued fraction takes hundreds
 TYPES = [np.float32, np.float64]
+
+
+def test_every_distribution_of_numpyro_is_tried_or_it_is_said_why_not():
+    classes = (getattr(dist, name) for name in dist.__all__)
+    known = {
+        c.__name__ for c in classes if isinstance(c, type) and issubclass(c, dist.Distribution)
+    }
+    tried = {word for name in DENSITIES for word in name.replace("(", " ").split()}
+    assert known - tried - set(UNTRIED) - _UNDER_OTHER_NAMES == set()
+    assert not tried & set(UNTRIED)
+    ruled = {cls.__name__ for cls in RULES}
+    assert ruled <= tried | _UNDER_OTHER_NAMES
 
 
 @pytest.mark.parametrize("name", DENSITIES)

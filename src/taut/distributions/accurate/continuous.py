@@ -8,6 +8,7 @@ import numpyro.distributions as dist
 from jax.scipy.special import i0e
 from jaxtyping import Array
 
+from taut.distributions.continuous_bernoulli import log_normalizer
 from taut.distributions.count_densities import (
     log_beta_density,
     log_dirichlet_density,
@@ -15,7 +16,7 @@ from taut.distributions.count_densities import (
 )
 from taut.distributions.stirling import deviance, log_factorial_excess
 
-__all__ = ["CONTINUOUS", "log_student_t_constant"]
+__all__ = ["CONTINUOUS", "log_power_integral", "log_student_t_constant"]
 
 _LOG_2PI = math.log(2 * math.pi)
 # From here on log I0(k) - k is its asymptotic series, whose terms are below 1e-16 from the 11th; its
@@ -68,6 +69,20 @@ def _von_mises(d: Any, x: Any) -> Array:
     return -2 * k * jnp.sin((jnp.asarray(x) - d.loc) / 2) ** 2 - _LOG_2PI - _log_i0e(k)
 
 
+def _truncated_power_law(d: Any, x: Any) -> Array:
+    """log of s x^(s - 1) / (high^s - low^s) with s = alpha + 1, also at s = 0.
+
+    NumPyro's value holds, but not its slopes in the bounds.
+    """
+    s, width = 1 + jnp.asarray(d.alpha), jnp.log(jnp.asarray(d.high) / d.low)
+    return d.alpha * jnp.log(x) - s * jnp.log(d.low) - log_power_integral(s, width)
+
+
+def log_power_integral(s: Array, width: Array) -> Array:
+    """log of the integral of e^(s u) over [0, width], which is (e^(s width) - 1) / s."""
+    return jnp.log(width) + log_normalizer(s * width)
+
+
 def _log_i0e(k: Array) -> Array:
     """log I0(k) - k (Abramowitz and Stegun 1964, 9.7.1)."""
     far = k > _CONCENTRATED
@@ -97,4 +112,5 @@ CONTINUOUS = {
     dist.StudentT: _student_t,
     dist.MultivariateStudentT: _multivariate_student_t,
     dist.VonMises: _von_mises,
+    dist.DoublyTruncatedPowerLaw: _truncated_power_law,
 }

@@ -73,8 +73,17 @@ def _dirichlet_multinomial(d: Any, x: Any) -> Array:
 
 def _zero_inflated_probs(d: Any, x: Any) -> Array:
     gate = jnp.asarray(d.gate)
-    counted = jnp.log1p(-gate) + d.base_dist.log_prob(x)
     log_gate = jnp.where(gate > 0, jnp.log(jnp.where(gate > 0, gate, 1.0)), -jnp.inf)
+    return _inflated(d, x, log_gate, jnp.log1p(-gate))
+
+
+def _zero_inflated_logits(d: Any, x: Any) -> Array:
+    logit = jnp.asarray(d.gate_logits)
+    return _inflated(d, x, log_sigmoid(logit), log_sigmoid(-logit))
+
+
+def _inflated(d: Any, x: Any, log_gate: Array, log_rest: Array) -> Array:
+    counted = log_rest + d.base_dist.log_prob(x)
     return jnp.where(jnp.asarray(x) == 0, jnp.logaddexp(log_gate, counted), counted)
 
 
@@ -112,5 +121,6 @@ COUNTS = {
     dist.MultinomialLogits: _multinomial_logits,
     dist.DirichletMultinomial: _dirichlet_multinomial,
     dist.ZeroInflatedProbs: _zero_inflated_probs,
+    dist.ZeroInflatedLogits: _zero_inflated_logits,
     dist.OrderedLogistic: _ordered_logistic,
 }

@@ -19,7 +19,7 @@ from jax.scipy.special import erf, log_ndtr
 from jaxtyping import Array
 from numpyro.distributions.mixtures import _MixtureBase
 
-from taut.distributions.accurate.continuous import log_student_t_constant
+from taut.distributions.accurate.continuous import log_power_integral, log_student_t_constant
 from taut.distributions.incomplete import log_beta_tails, log_gamma_tails
 from taut.distributions.positive_normal import log_mills
 
@@ -268,6 +268,17 @@ def _power_law(d: Any, x: Array) -> Tails:
     return jnp.where(inside, below, -jnp.inf), jnp.where(inside, above, 0.0)
 
 
+def _truncated_power_law(d: Any, x: Array) -> Tails:
+    inside, s = (x > d.low) & (x < d.high), 1 + jnp.asarray(d.alpha)
+    y = jnp.where(inside, x, jnp.sqrt(jnp.asarray(d.low) * d.high))
+    under, over = jnp.log(y / d.low), jnp.log(d.high / y)
+    whole = log_power_integral(s, under + over)
+    below = log_power_integral(s, under) - whole
+    above = s * under + log_power_integral(s, over) - whole
+    below = jnp.where(inside, below, jnp.where(x > d.low, 0.0, -jnp.inf))
+    return below, jnp.where(inside, above, jnp.where(x > d.low, -jnp.inf, 0.0))
+
+
 def _transformed(d: Any, x: Array) -> Tails:
     """Those of the base at the inverse, swapped where the transform falls."""
     inside, rises = jnp.asarray(d.support(x)), jnp.asarray(True)
@@ -329,6 +340,7 @@ _RULES: dict[type, Callable[[Any, Array], Tails]] = {
     dist.Dagum: _dagum,
     dist.Uniform: _uniform,
     dist.LowerTruncatedPowerLaw: _power_law,
+    dist.DoublyTruncatedPowerLaw: _truncated_power_law,
     dist.Poisson: _poisson,
     dist.GammaPoisson: _gamma_poisson,
     dist.LeftTruncatedDistribution: _left_truncated,
