@@ -56,7 +56,7 @@ def handed(monkeypatch) -> Callable[..., dict[str, Any]]:
 
     def expected(pair: Any, rows: Any, bound: Any, *, key: Any) -> Estimate:
         found.update(judged=bound, judged_rows=np.asarray(rows.x))
-        return Estimate.from_rows([0.0], side="lower")
+        return Estimate.from_rows(np.zeros(len(rows.x)), side="lower")
 
     monkeypatch.setattr(Joint, "algorithm", of_problem)
     for name, function in {
