@@ -96,6 +96,7 @@ class Replications:
         resampled = weighted_moments(values, found.weights)
         verdict = judge(
             guide="full-rank", converged=True, precision_nats=0.1, separate=(), endless=(),
+            num_draws=len(found.weights),
             khat=found.khat, threshold=found.threshold, largest=found.largest, ess=found.ess, raw=raw,
             resampled=resampled,
         )  # fmt: skip

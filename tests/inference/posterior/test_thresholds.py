@@ -27,19 +27,19 @@ from taut.inference.posterior.weighted_draws import WeightedDraws, more_even
 # ---- the verdict -----------------------------------------------------------------------------------
 
 
-def _moments(mean: float, sd: float) -> PosteriorMoments:
+def _moments(mean: float, sd: float, sd_error: float = 0.0) -> PosteriorMoments:
     """Two coordinates, of which the first does not move at all."""
     nothing = np.zeros(2)
     return PosteriorMoments(
-        np.asarray([5.0, mean]), nothing, np.asarray([0.0, sd]), nothing,
+        np.asarray([5.0, mean]), nothing, np.asarray([0.0, sd]), np.asarray([0.0, sd_error]),
         np.zeros((2, 1)), np.zeros((2, 1)), np.asarray([0.5]),
     )  # fmt: skip
 
 
 USUAL: dict[str, Any] = {
     "guide": "full-rank", "converged": True, "precision_nats": 0.1, "separate": (), "khat": 0.2,
-    "endless": (),
-    "threshold": 0.7, "largest": 5.0, "ess": 500.0, "raw": (0.0, 1.0),
+    "endless": (), "threshold": 0.7, "largest": 5.0, "ess": 5000.0, "num_draws": 10_000,
+    "raw": (0.0, 1.0), "sd_error": 0.0,
 }  # fmt: skip
 # What differs from the usual -> verdict, and a word of its reason.
 VERDICTS: list[tuple[dict[str, Any], str, str]] = [
@@ -58,15 +58,25 @@ VERDICTS: list[tuple[dict[str, Any], str, str]] = [
     ({"khat": math.inf, "largest": 99.0}, DOUBT, "above 0.70"),
     ({"khat": -math.inf}, BELIEVE, "the largest weights are equal"),
     # effective draws
-    ({"ess": 100.0}, BELIEVE, "100 effective draws"),
-    ({"ess": 98.9}, DOUBT, "99 effective draws, fewer than 100"),
-    ({"ess": 99.9}, DOUBT, "effective draws, fewer than 100"),
-    # another optimum of similar mass: less than 3 nats below and more than 2 sd away
-    ({"separate": ((2.9, 2.1),)}, DOUBT, "1 of 2 starts ended in another optimum"),
-    ({"separate": ((3.0, 9.0),)}, BELIEVE, "effective"),
-    ({"separate": ((3.1, 9.0),)}, BELIEVE, "effective"),
+    ({"ess": 900.0}, BELIEVE, "900 effective draws"),
+    ({"ess": 899.0}, DOUBT, "899 effective draws, fewer than 900"),
+    ({"ess": 400.0, "num_draws": 1000}, BELIEVE, "400 effective draws"),
+    ({"ess": 399.0, "num_draws": 1000}, DOUBT, "399 effective draws, fewer than 400"),
+    # the error of a standard deviation
+    ({"sd_error": 0.0499}, BELIEVE, "effective"),
+    ({"sd_error": 0.0501}, DOUBT, "an sd is known to 5 %, its standard error"),
+    ({"sd_error": 0.0999, "num_draws": 100, "ess": 90.0}, BELIEVE, "effective"),
+    ({"sd_error": 0.1001, "num_draws": 100, "ess": 90.0}, DOUBT, "an sd is known to 10 %"),
+    # another optimum more than 2 sd away, that would move the mean by 0.1 sd or the variance by 0.3
     ({"separate": ((0.0, 2.0),)}, BELIEVE, "effective"),
-    ({"separate": ((0.0, 1.9),)}, BELIEVE, "effective"),
+    ({"separate": ((0.0, 2.1),)}, DOUBT, "1 of 2 starts ended in another optimum"),
+    ({"separate": ((3.0, 2.0),)}, BELIEVE, "effective"),
+    ({"separate": ((math.log(2.5 / 0.1) - 0.01, 2.5),)}, DOUBT, "another optimum"),
+    ({"separate": ((math.log(2.5 / 0.1) + 0.01, 2.5),)}, BELIEVE, "effective"),
+    ({"separate": ((math.log(100**2 / 0.3) - 0.01, 100.0),)}, DOUBT, "small mass is far away"),
+    ({"separate": ((2.9, 9.0),)}, DOUBT, "another optimum of similar mass"),
+    ({"separate": ((3.1, 9.0),)}, DOUBT, "another optimum whose small mass is far away"),
+    ({"separate": ((math.log(100**2 / 0.3) + 0.01, 100.0),)}, BELIEVE, "effective"),
     ({"separate": ((0.0, 9.0), (1.0, 0.1), (-1.0, 3.0))}, DOUBT, "2 of 4 starts"),
     ({"separate": ((0.0, 9.0),), "ess": 9.0}, DOUBT, "9 effective draws"),
     # a start that widened without end, above the others or below
@@ -86,8 +96,8 @@ VERDICTS: list[tuple[dict[str, Any], str, str]] = [
 
 def _judged(changed: dict[str, Any]) -> verdict.Verdict:
     given = {**USUAL, **changed}
-    raw = _moments(*given.pop("raw"))
-    return judge(**given, raw=raw, resampled=_moments(0.0, 1.0))
+    raw, resampled = _moments(*given.pop("raw")), _moments(0.0, 1.0, given.pop("sd_error"))
+    return judge(**given, raw=raw, resampled=resampled)
 
 
 @pytest.mark.parametrize(("changed", "wanted", "words"), VERDICTS)
@@ -100,12 +110,33 @@ def test_both_sides_of_every_threshold_of_the_verdict(changed, wanted, words):
     assert bool(found.remedy) == (wanted == DOUBT)
 
 
+def _differs(changed: dict[str, Any], wanted: str, words: str) -> bool:
+    found = _judged(changed)
+    return found.verdict != wanted or not any(words in reason for reason in found.reasons)
+
+
 @pytest.mark.parametrize("factor", [0.95, 1.05])
 @pytest.mark.parametrize(
-    "constant", ["_LEAST_ESS", "_MEAN", "_SD", "_SIMILAR_MASS", "_HARMLESS", "_SEPARATE"]
-)
+    "constant",
+    [
+        "_SIMILAR_MASS",
+        "_LEAST_ESS",
+        "_LEAST_SHARE",
+        "_SD_ERROR",
+        "_MEAN",
+        "_SD",
+        "_HARMLESS",
+        "_SEPARATE",
+    ],
+)  # fmt: skip
 def test_a_constant_of_the_verdict_that_moved_is_caught(constant, factor, monkeypatch):
     monkeypatch.setattr(verdict, constant, factor * getattr(verdict, constant))
+    assert any(_differs(*case) for case in VERDICTS)
+
+
+@pytest.mark.parametrize("moved", [(0.095, 0.3), (0.105, 0.3), (0.1, 0.285), (0.1, 0.315)])
+def test_another_mass_that_may_be_left_out_is_caught(moved, monkeypatch):
+    monkeypatch.setattr(verdict, "_MOVED", moved)
     assert any(_judged(changed).verdict != wanted for changed, wanted, _ in VERDICTS)
 
 

@@ -58,11 +58,12 @@ def best_start(
     Raises:
         RunError: no start has a finite ELBO.
     """
-    lost = 0
+    lost, last = 0, np.zeros(model.dim)
 
     def start(attempt: int) -> Gaussian:
-        nonlocal lost
-        z = random_point(model, generator)
+        nonlocal lost, last
+        # Every second point mirrors the one before, so that modes on two sides are both climbed.
+        last = z = -last if attempt % 2 else random_point(model, generator)
         scale = _SCALES[min(attempt // options.num_starts, len(_SCALES) - 1)]
         if options.init == "pathfinder":
             found = pathfinder(family.log_density, z, key=key_from(generator))

@@ -108,6 +108,7 @@ def fit_posterior(
         threshold=draws.threshold,
         largest=draws.largest,
         ess=draws.ess,
+        num_draws=count,
         raw=raw.first(values.num_latents),
         resampled=resampled.first(values.num_latents),
     )

@@ -4,9 +4,10 @@ The first line that applies decides:
 
     the ELBO could still rise                                                       do not believe
     k-hat unknown, or above min(1 - 1 / log10 K, 0.7) while some draw weighs more
-    than ten times the mean; or fewer than 100 effective draws                      do not believe
+    than ten times the mean; or fewer effective draws than a mean to 0.1 sd takes,
+    900 or two fifths of the draws; or an sd of large error                         do not believe
     a start widened without end, and its ELBO was above the others'                 do not believe
-    starts ended in separate optima of similar mass                                 do not believe
+    starts ended in separate optima whose mass would move the mean or the sd        do not believe
     the guide's means within 0.1 sd, and its sds within 15 %, of the resampled      believe
     otherwise                                                             believe after resampling
 
@@ -21,6 +22,7 @@ from typing import Literal
 
 import numpy as np
 
+from taut.core import option
 from taut.evidence import PosteriorMoments
 
 __all__ = ["BELIEVE", "DOUBT", "RESAMPLE", "Verdict", "judge", "reliable"]
@@ -29,9 +31,15 @@ BELIEVE = "believe"
 RESAMPLE = "believe after resampling"
 DOUBT = "do not believe"
 
-_LEAST_ESS = 100.0  # a mean then has an error of a tenth of a standard deviation
+_LEAST_ESS = 900.0  # three standard errors of a mean are then a tenth of a standard deviation
+_LEAST_SHARE = 0.4  # of the draws, where few were asked for: their error is a wish
+_SD_ERROR = 0.05  # relative: three of them are 15 %; tails without a fourth moment have more
 _MEAN, _SD = 0.1, 0.15  # of a standard deviation: what a reader of a table would not notice
-_SIMILAR_MASS = 3.0  # nats: an optimum further down holds less than a twentieth of the mass
+_MOVED = (
+    0.1,
+    0.3,
+)  # sd and variances of the winner's: what another optimum may add to mean and variance
+_SIMILAR_MASS = 3.0  # nats, of the words: one further down holds less than a twentieth of the mass
 _HARMLESS = 10.0  # of the mean weight: a thousandth of the sum, for 10 000 draws
 _SEPARATE = 2.0  # standard deviations between means
 _NEXT = {
@@ -72,6 +80,7 @@ def judge(
     threshold: float,
     largest: float,
     ess: float,
+    num_draws: int,
     raw: PosteriorMoments,
     resampled: PosteriorMoments,
 ) -> Verdict:
@@ -88,6 +97,7 @@ def judge(
         threshold: above which weights are of no use.
         largest: the largest weight, in units of their mean.
         ess: effective sample size.
+        num_draws: draws that were weighed.
         raw: moments of the guide's draws.
         resampled: moments of the weighted draws.
     """
@@ -102,8 +112,14 @@ def judge(
     effective = f"{ess:.0f} effective draws"
     if not reliable(khat, threshold, largest):
         return Verdict(DOUBT, (measured, effective), better)
-    if ess < _LEAST_ESS:
-        return Verdict(DOUBT, (f"{effective}, fewer than {_LEAST_ESS:.0f}", measured), better)
+    more = f"{option('num_draws', 4 * num_draws)}, or {better}"
+    least = min(_LEAST_ESS, _LEAST_SHARE * num_draws)
+    if ess < least:
+        return Verdict(DOUBT, (f"{effective}, fewer than {least:.0f}", measured), more)
+    error = _largest_sd_error(resampled)
+    if error > max(_SD_ERROR, 1 / math.sqrt(num_draws)):
+        known = f"an sd is known to {100 * error:.0f} %, its standard error"
+        return Verdict(DOUBT, (known, measured, effective), more)
     above = sum(b > 0 for b in endless)
     if above:
         return Verdict(
@@ -111,11 +127,12 @@ def judge(
             (f"{above} of the starts widened without end, to a higher ELBO",),
             "a proper prior for every parameter",
         )
-    others = sum(b < _SIMILAR_MASS and far > _SEPARATE for b, far in separate)
+    others = [b for b, far in separate if far > _SEPARATE and _moves(b, far)]
     if others:
+        mass = "of similar mass" if min(others) < _SIMILAR_MASS else "whose small mass is far away"
         return Verdict(
             DOUBT,
-            (f"{others} of {len(separate) + 1} starts ended in another optimum of similar mass",),
+            (f"{len(others)} of {len(separate) + 1} starts ended in another optimum {mass}",),
             "constraints that order exchangeable parameters, or a guide with several modes",
         )
     mean, sd = _discrepancy(raw, resampled)
@@ -144,6 +161,18 @@ def _measured(khat: float, threshold: float, largest: float) -> str:
         return f"no draw weighs more than {largest:.1f} times the mean"
     above = f"k-hat {khat:.{digits}f}, above {threshold:.{digits}f}"
     return f"{above}, and a draw of {largest:.0f} times the mean weight"
+
+
+def _moves(behind: float, far: float) -> bool:
+    """Whether an optimum so many nats behind and sds away would move the mean or the variance."""
+    mass = math.exp(-max(behind, 0.0))
+    return mass * far > _MOVED[0] or mass * far**2 > _MOVED[1]
+
+
+def _largest_sd_error(moments: PosteriorMoments) -> float:
+    """Over coordinates, relative."""
+    moving = moments.sd > 0
+    return float(np.max(moments.sd_error[moving] / moments.sd[moving], initial=0.0))
 
 
 def _discrepancy(raw: PosteriorMoments, resampled: PosteriorMoments) -> tuple[float, float]:
