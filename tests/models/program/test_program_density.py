@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME
-from taut.models.program import LOG_JOINT, SUPPORTS, LogJoint, NumPyroProgram
+from taut.models.program import LOG_JOINT, SUPPORTS, LogJoint, NumPyroProgram, check_start
 
 SHAPES = {
     "simplex": (3,),
@@ -201,6 +201,28 @@ def test_copies_of_a_latent_are_latents(program, float64):
     np.testing.assert_allclose(evidence, expected, rtol=1e-10)
     sd = np.sqrt(np.linalg.inv(precision)[0, 0])
     np.testing.assert_allclose(sd, (1.0 / 25.0 + 6.0 / 1.25) ** -0.5, rtol=1e-10)
+
+
+def fixed_and_weighed(y):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+    twice = numpyro.sample("twice", dist.Delta(2.0 * mu, log_density=-mu))
+    numpyro.sample("nothing", dist.Unit(-(mu**2)))
+    numpyro.sample("empty", dist.Normal(0.0, 1.0).expand((0,)))
+    shift = numpyro.handlers.substitute(of_shift, data={"shift": 0.5})()
+    numpyro.sample("y", dist.Normal(twice + shift, 1.0), obs=y)
+
+
+def of_shift():
+    return numpyro.sample("shift", dist.Normal(0.0, 1.0))
+
+
+def test_sites_without_freedom_are_no_coordinates(float64):
+    """A point mass, a weight, a latent of no cells and one whose value is given."""
+    model, datum = NumPyroProgram.of(fixed_and_weighed, {"y": 0.7})
+    assert model.coordinates == ("mu",)
+    check_start(model, datum, jnp.ones(1))
+    expected = norm.logpdf([0.3, 0.5]).sum() - 0.3 - 0.09 + norm.logpdf(0.7, 1.1)
+    np.testing.assert_allclose(model.log_joint(datum, jnp.array([0.3])), expected, rtol=1e-12)
 
 
 def by_dictionary(parameters, data):

@@ -101,6 +101,31 @@ def counts(y):
     numpyro.sample("y", dist.Poisson(rate), obs=y)
 
 
+def joined(y):
+    k = numpyro.sample("k", dist.Bernoulli(0.3 * jnp.ones(3)).to_event(1))
+    mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.Normal(mu + k, 1.0), obs=y)
+
+
+def blocked(y):
+    with numpyro.handlers.block(hide=["mu"]):
+        mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+    t = numpyro.sample("t", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.Normal(mu + t, 1.0), obs=y)
+
+
+def noisy(y):
+    t = numpyro.sample("t", dist.Normal(0.0, 1.0))
+    noise = jax.random.normal(numpyro.prng_key())
+    numpyro.sample("y", dist.Normal(t + noise, 1.0), obs=y)
+
+
+def twice(y):
+    t = numpyro.sample("t", dist.Normal(0.0, 1.0))
+    for row in y:
+        numpyro.sample("y", dist.Normal(t, 1.0), obs=row)
+
+
 Y = [1.0, 2.0, 3.0]
 
 
@@ -136,6 +161,14 @@ Y = [1.0, 2.0, 3.0]
             {"y": 1.0},
             r"latent that can move, got 'beta' of shape \(0,\), 'share' of shape \(1,\)\. Try",
         ),
+        (
+            joined,
+            {"y": Y},
+            r"^site 'k': expected discrete .* several as one event\. Try leaving out",
+        ),
+        (blocked, {"y": 1.0}, r"log-density without chance, got site 'y', which .* a blocked site"),
+        (noisy, {"y": 1.0}, r"log-density without chance, got site 'y', which depends on a random"),
+        (twice, {"y": Y}, r"`y` duplicated\. Try another name for one of the two"),
         (empty_plate, {"y": 1.0}, r"line \d+: expected at least one row in plate 'rows', got none"),
         (line, {"y": [1.0, np.nan, 3.0], "x": Y}, r"site 'y': expected data .* got nan in row 2"),
         (

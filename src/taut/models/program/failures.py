@@ -83,6 +83,8 @@ def _remedy(error: Exception) -> str:
             "jnp.where for branches, jax.numpy in place of numpy and float(), "
             "and sizes as integers in the data"
         )
+    if "unique names" in str(error):
+        return "another name for one of the two"
     if "while_loop" in str(error):
         return (
             "jax.lax.scan or a fori_loop with a fixed number of steps, which can be differentiated"

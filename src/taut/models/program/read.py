@@ -59,6 +59,8 @@ def read(
         found = Reading(program, settings, layout, layout, plate)
         if plate.partial:
             found = _in_batches(found, arrays)
+    if traced.asks:
+        _check_chance(found, sites, arrays)
     _check_indices(found, sites, arrays)
     found = with_idle(with_enumeration(found, sites, arrays), sites, arrays)
     return _with_bounds(found, arrays), arrays
@@ -72,12 +74,14 @@ class _Traced(NamedTuple):
         observed: what its observed sites say of their data.
         closed: the trace; its results are the tracers in `observed`.
         arguments: of the trace, of which the first two make up the latents.
+        asks: whether the program asks for a random key.
     """
 
     sites: Sites
     observed: list[Observation]
     closed: Any
     arguments: list[Any]
+    asks: bool
 
     def check_observed(self, where: str) -> frozenset[str]:
         """The observed sites whose support moves with latents; see `check_observed`."""
@@ -106,6 +110,11 @@ def _traced(
 ) -> _Traced:
     """One run of a program in which its latents are made of two numbers, both zero."""
     made: list[tuple[Sites, list[Observation]]] = []
+    asked: list[bool] = []
+
+    def chance() -> Array:
+        asked.append(True)
+        return jax.random.key(0)
 
     def abstractly(
         blank: Array, first: Array, arrays: dict[str, Any], index: Array | None
@@ -118,7 +127,7 @@ def _traced(
         if plate is not None and index is not None:
             taken, index = plate.gathered(arrays, index), plate.row_numbers(index)
         arguments, choice = whole(taken, settings), _First(first)
-        sites = run(program, arguments, blank_of, plate, index, choice)
+        sites = run(program, arguments, blank_of, plate, index, choice, chance=chance)
         for name, site in sites.items():
             if is_latent(site):  # while the bounds of its support can be computed with
                 site["support"] = support_of(site["fn"])
@@ -134,7 +143,7 @@ def _traced(
     with reading(program):
         closed = jax.make_jaxpr(abstractly)(*arguments)
     sites, observed = made[0]
-    return _Traced(sites, observed, closed, jax.tree.leaves(arguments))
+    return _Traced(sites, observed, closed, jax.tree.leaves(arguments), bool(asked))
 
 
 def _check(program: Callable, sites: Sites, data: Mapping[str, Any]) -> None:
@@ -205,6 +214,36 @@ def _layout(sites: Sites, plate: str | None, where: str) -> Layout:
             if frame.name == plate:
                 axes[name] = len(site["fn"].batch_shape) + frame.dim
     return lay_out(tuple(latents), free_shapes, axes, where=where)
+
+
+def _check_chance(found: Reading, sites: Sites, arrays: dict[str, Any]) -> None:
+    """Whether the log-density is the same each time.
+
+    Raises:
+        InputError: a site depends on a random key that the program asks for, or on a blocked site.
+    """
+    latents = {n: jnp.zeros(s["fn"].shape()) for n, s in sites.items() if is_latent(s)}
+    order = [name for name, site in sites.items() if site["type"] == "sample"]
+    asked = []
+
+    def log_probs(key: Array, arrays: dict[str, Any]) -> list[Array]:
+        def chance() -> Array:
+            asked.append(True)
+            return jax.random.fold_in(key, len(asked))
+
+        arguments = whole(arrays, found.settings)
+        made = run(found.program, arguments, lambda m: latents[m["name"]], chance=chance)
+        return [log_prob(made[name]) for name in order]
+
+    jaxpr = jax.make_jaxpr(log_probs)(jax.random.key(0), arrays).jaxpr
+    drawn = reached(jaxpr, [True] + [False] * len(jax.tree.leaves(arrays)))[1]
+    if any(drawn):
+        raise InputError(
+            "a log-density without chance",
+            f"site '{order[drawn.index(True)]}', which depends on a random key or a blocked site",
+            "numpyro.sample for whatever is drawn",
+            where=place(found.program),
+        )
 
 
 def _check_indices(found: Reading, sites: Sites, arrays: dict[str, Any]) -> None:

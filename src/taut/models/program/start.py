@@ -99,7 +99,8 @@ def _check_gradient(model: AbstractProgram, z: Array, gradient: Any) -> None:
 
 
 def _moves(model: AbstractProgram, name: str, gradient: Any) -> bool:
-    return bool(np.any(np.asarray(model.layout.parts(jnp.asarray(gradient))[name]) != 0))
+    part = np.asarray(model.layout.parts(jnp.asarray(gradient))[name])
+    return not part.size or bool(np.any(part != 0))
 
 
 def _first(bad: Any, value: Any) -> tuple[str, str]:

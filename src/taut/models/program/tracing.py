@@ -9,6 +9,8 @@ from numpyro import validation_enabled
 from numpyro.distributions import (
     CategoricalLogits,
     CategoricalProbs,
+    Delta,
+    Distribution,
     ExpandedDistribution,
     Independent,
     MaskedDistribution,
@@ -26,6 +28,8 @@ from taut.models.program.subsampled_plate import SubsampledPlate
 
 __all__ = ["cells", "drawn", "factor", "is_latent", "is_summed", "log_prob", "plates_of", "run"]
 
+_AROUND = (ExpandedDistribution, Independent, MaskedDistribution)
+
 
 def run(
     program: Callable,
@@ -35,6 +39,7 @@ def run(
     index: Int[Array, " B"] | None = None,
     choice: Choice | None = None,
     idle: dict[str, Array] | None = None,
+    chance: Callable[[], PRNGKeyArray] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """One run of a program.
 
@@ -46,6 +51,7 @@ def run(
         index: what that plate hands to the program, (B,).
         choice: values of the discrete latents by their numbers; the first ones where there is none.
         idle: cells of masked latents that keep their own density.
+        chance: what a program gets that asks for a random key; None for some fixed one.
 
     Returns:
         The sites by name, in order, as NumPyro describes them; `scale` holds N/B for single rows.
@@ -60,7 +66,7 @@ def run(
         validation_enabled(False),
         seed(rng_seed=0),
         trace() as sites,
-        _Given(value_of, plate, index, choice or {}, idle or {}),
+        _Given(value_of, plate, index, choice or {}, idle or {}, chance),
     ):
         program(**arguments)
     return sites
@@ -100,10 +106,7 @@ def drawn(
 def log_prob(site: dict[str, Any]) -> Array:
     """A site's log-probability cell by cell in nats, before scaling."""
     fn, value = site["fn"], site["value"]
-    family = fn
-    while isinstance(family, (ExpandedDistribution, Independent, MaskedDistribution)):
-        family = family.base_dist
-    if isinstance(family, (CategoricalLogits, CategoricalProbs)):
+    if isinstance(_family(fn), (CategoricalLogits, CategoricalProbs)):
         value = jnp.asarray(value, int)  # they index by it; whole numbers may come as floats
     with validation_enabled(False):
         # A latent lies in its support by the map onto it, where a constraint describes the support.
@@ -124,6 +127,15 @@ def is_latent(site: dict[str, Any]) -> bool:
 def is_summed(site: dict[str, Any]) -> bool:
     """Whether a site is a discrete latent that is summed out."""
     return _is_hidden(site) and is_finite(site["fn"])
+
+
+def _family(fn: Distribution) -> Distribution:
+    """A distribution without what expands, masks or joins it."""
+    return _family(fn.base_dist) if isinstance(fn, _AROUND) else fn
+
+
+def _is_joined(fn: Distribution) -> bool:
+    return isinstance(fn, Independent) or (isinstance(fn, _AROUND) and _is_joined(fn.base_dist))
 
 
 def _is_hidden(site: dict[str, Any]) -> bool:
@@ -150,10 +162,11 @@ class _Given(Messenger):
         index: Array | None,
         choice: Choice,
         idle: dict[str, Array],
+        chance: Callable[[], PRNGKeyArray] | None,
     ):
         super().__init__()
         self.value_of, self.plate, self.index = value_of, plate, index
-        self.choice, self.idle = choice, idle
+        self.choice, self.idle, self.chance = choice, idle, chance
         self.rest = 1.0  # what a plate that sees B rows, not N, lacks of the factor N/B
 
     def process_message(self, msg: dict[str, Any]) -> None:
@@ -168,6 +181,8 @@ class _Given(Messenger):
             self._plate(msg)
         elif msg["type"] == "sample":
             self._sample(msg)
+        elif msg["type"] == "prng_key" and self.chance is not None:
+            msg["value"] = self.chance()
 
     def _plate(self, msg: dict[str, Any]) -> None:
         size, batch = msg["args"]
@@ -210,5 +225,14 @@ class _Given(Messenger):
             msg["kwargs"]["sample_shape"] = ()
         if msg["name"] in self.idle:
             msg["fn"] = kept(msg["fn"], self.idle[msg["name"]])
+        if isinstance(_family(msg["fn"]), Delta):
+            msg["value"] = jnp.broadcast_to(msg["fn"].sample(None), msg["fn"].shape())
+            msg["is_observed"] = True
+            return
         summed = is_finite(msg["fn"])
+        if summed and _is_joined(msg["fn"]):
+            raise InputError(
+                "discrete latents one by one", f"'{msg['name']}', several as one event",
+                "leaving out .to_event", where=f"site '{msg['name']}'",
+            )  # fmt: skip
         msg["value"] = choose(msg, self.choice) if summed else jnp.asarray(self.value_of(msg))
