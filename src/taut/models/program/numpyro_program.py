@@ -102,7 +102,7 @@ class NumPyroProgram(AbstractProgram):
         for site_name, site in placed.sites.items():
             if site["type"] == "sample" and site_name not in touched:
                 name = LOG_PRIOR if is_latent(site) else LOG_LIKELIHOOD
-                terms[name] += factor(site) * log_prob(site).sum()
+                terms[name] += jnp.sum(factor(site) * log_prob(site))
         if enumeration:
             terms[LOG_LIKELIHOOD] += self._summed(datum, z)[0]
         return {**terms, LOG_VOLUME: placed.log_volume}
