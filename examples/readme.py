@@ -42,7 +42,9 @@ def main() -> None:
         names: dict = {}
         answer, verdict = (
             printed(lambda code=code: exec(compile(code, "README.md", "exec"), names))
-            for code in re.findall(r"```python\n(.*?)```", readme, re.S)
+            for code in re.findall(
+                r"```python\n(?!# )(.*?)```", readme, re.S
+            )  # else a file's content
         )
     readme = between(readme, "table", fenced(table))
     readme = between(readme, "answer", fenced(answer))

@@ -1,0 +1,121 @@
+"""The README from top to bottom, as printed and in order, in an empty folder."""
+
+import contextlib
+import io
+import json
+import math
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import taut
+from taut.cli.main import main
+
+ROOT = Path(taut.__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", README, re.S)
+FILE = re.compile(r"# ([\w-]+\.py)\n")
+OUTSIDE = ("make", "pip")  # which set up what the tests run in
+
+
+def _run(line: str) -> None:
+    """A line of the shell; taut's in this process."""
+    words = shlex.split(line, comments=True)
+    if not words or words[0] in OUTSIDE:
+        return
+    if words[0] != "taut":
+        subprocess.run(["bash", "-c", line], check=True)
+        return
+    err = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
+        code = main(words[1:])
+    assert code == 0, f"{line}: {err.getvalue()}"
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """The folder after the last block, the names of the Python blocks, and what they printed."""
+    folder, names, printed = tmp_path_factory.mktemp("readme"), {}, io.StringIO()
+    with contextlib.chdir(folder):
+        for kind, text in BLOCKS:
+            if kind == "sh":
+                for line in text.splitlines():
+                    _run(line)
+            elif found := FILE.match(text):
+                (folder / found[1]).write_text(text)
+            else:
+                with contextlib.redirect_stdout(printed):
+                    exec(compile(text, "README.md", "exec"), names)
+    return folder, names, printed.getvalue()
+
+
+def test_every_block_runs_and_every_run_is_finished(read):
+    folder, names, printed = read
+    runs = sorted(path.name for path in (folder / "runs").iterdir())
+    assert {"mine", "plain", "ten-lines", "digits-lca-1", "heights-posterior-1"} <= {*runs}
+    assert all((folder / "runs" / run / "summary.json").is_file() for run in runs)
+    assert isinstance(names["fit"], taut.Fit)
+    assert len(printed.strip().splitlines()) == 2
+
+
+def test_every_number_is_finite_and_no_fit_is_below_independent_columns(read):
+    folder, _, _ = read
+    for path in (folder / "runs").glob("*/summary.json"):
+        estimates = json.loads(path.read_text())["estimates"]
+        assert all(math.isfinite(float(e["value"])) for e in estimates.values()), path
+        if "independent_columns" in estimates:
+            evidence, columns = (
+                estimates[name]["value"] for name in ("log_evidence", "independent_columns")
+            )
+            assert evidence > columns, path
+
+
+def test_the_answers_in_the_readme_are_those_of_this_code(read):
+    """The digits may move with versions, the evidence by no more than its own error over rows."""
+    _, _, printed = read
+    answer, verdict = printed.strip().splitlines()
+    shown = re.search(r"<!-- answer -->\n```text\n(.*?)\n```", README, re.S)
+    assert shown is not None
+    rows = re.search(r"± ([\d.]+) \(rows\)", shown[1])
+    assert rows is not None
+    assert abs(float(answer.split()[0]) - float(shown[1].split()[0])) < float(rows[1])
+    assert answer.split("nats per row")[1] == shown[1].split("nats per row")[1]
+    told = re.search(r"<!-- verdict -->\n```text\n(.*?)\n```", README, re.S)
+    assert told is not None
+    assert verdict.split()[0] == told[1].split()[0] == "believe"
+
+
+def test_every_make_target_and_every_file_that_is_named_is_there():
+    makefile = (ROOT / "Makefile").read_text()
+    for kind, text in BLOCKS:
+        for target in re.findall(r"^make (\S+)", text, re.M) if kind == "sh" else ():
+            assert re.search(rf"^{target}:", makefile, re.M)
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).is_file(), link
+
+
+def test_what_python_names_of_taut_is_there():
+    for name in re.findall(r"`taut((?:\.\w+)+)", README):
+        found = taut
+        for part in name[1:].split("."):
+            found = getattr(found, part)
+
+
+def test_every_option_that_is_named_is_one(capsys):
+    """Of some command; the help of `fit` shows those of the named model."""
+    text = ""
+    models = ("vae", "flow", "ladder", "discrete", "mixture-vae", "vq")
+    commands = [["fit", "--model", m] for m in models] + [
+        ["em"],
+        ["infer"],
+        ["evaluate"],
+        ["sample"],
+    ]
+    for words in [*commands, ["gradients"]]:
+        assert main([*words, "--help"]) == 0
+        text += capsys.readouterr().out
+    for flag in set(re.findall(r"--[a-z][a-z-]+", README)) - {"--data", "--help"}:
+        assert flag in text, flag
