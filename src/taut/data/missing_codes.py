@@ -75,7 +75,8 @@ def _suspects(
     count = extreme.sum(axis=0)
     others = np.maximum(len(x) - count, 1)
     mean = np.where(extreme, 0.0, outward).sum(axis=0) / others
-    spread = np.sqrt(np.where(extreme, 0.0, (outward - mean) ** 2).sum(axis=0) / others)
+    with np.errstate(over="ignore"):
+        spread = np.sqrt(np.where(extreme, 0.0, (outward - mean) ** 2).sum(axis=0) / others)
     following = np.where(extreme, -np.inf, outward).max(axis=0)
     found = []
     for column in np.flatnonzero((count < len(x)) & (top - following > spread) & (spread > 0)):
