@@ -176,6 +176,7 @@ def fit_amortized(
         gradient_departure=differs.get("gradient differs from the bound's", ""),
         code_use=code_use(pair, test_rows).facts if isinstance(pair, QuantizedPair) else None,
         checksum=data.checksum,
+        measure=pair.bind()[0].measure,
         ended=ended.how,
         notes=(
             *data.notes,

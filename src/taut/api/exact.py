@@ -15,7 +15,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.api.exact_notes import exact_notes
 from taut.architectures import LCA
-from taut.core import InputError, as_key, host_seed, option
+from taut.core import NOTHING, InputError, Measure, as_key, host_seed, option
 from taut.core.provenance import device, versions
 from taut.data import Data
 from taut.fitted import Fit
@@ -124,6 +124,7 @@ def fit_exact(
             selection=tuple(map(_point, candidates)) if several else (),
         ),
         checksum=data.checksum,
+        measure=_measure(best.model, data.schema.size),
         notes=(
             *data.notes,
             *exact_notes(selected, data),
@@ -143,6 +144,15 @@ def fit_exact(
     if out is not None:
         result.save(out, force=force)
     return result
+
+
+def _measure(model: AbstractExactModel, size: int) -> Measure | None:
+    """The model's own, without the cells that are constant over the training rows and left out."""
+    constants, own = dict(getattr(model, "constants", ())), model.measure
+    if own is None or not constants:
+        return own
+    (kind,) = own.kinds
+    return Measure(tuple(NOTHING if cell in constants else kind for cell in range(size)))
 
 
 def _point(candidate: Candidate) -> SelectionPoint:

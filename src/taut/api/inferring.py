@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import jax
 from jaxtyping import PRNGKeyArray
 
-from taut.core import as_key
+from taut.core import FREE_CONSTANT, Estimate, as_key
 from taut.fitted.posterior import Posterior
 from taut.inference.posterior import GUIDES, PosteriorOptions, fit_posterior
 from taut.inference.posterior.targets import program_of
-from taut.models.program import AbstractProgram
+from taut.models.program import AbstractProgram, NamedValues
 
 __all__ = ["GUIDES", "infer"]
 
@@ -72,8 +73,8 @@ def infer(
             natural=fit.values, guide=fit.guide,
             family=fit.candidate.choice.family, layers=fit.candidate.choice.layers,
             estimates={
-                "elbo": draws.elbo,
-                "log_evidence": draws.log_evidence,
+                "elbo": _known(draws.elbo, fit.values),
+                "log_evidence": _known(draws.log_evidence, fit.values),
                 "remaining_gain": fitted.remaining,
             },
             khat=draws.khat, guide_khat=draws.guide_khat, khat_threshold=draws.threshold,
@@ -82,3 +83,10 @@ def infer(
             seconds={"reading": reading, **fit.seconds},
             z=draws.z, num_guide=draws.num_guide, weights=draws.weights,
         )  # fmt: skip
+
+
+def _known(estimate: Estimate, values: NamedValues) -> Estimate:
+    """With a flag where another scale of some density of the program would shift the evidence."""
+    if not values.model.has_free_constant(values.datum):
+        return estimate
+    return replace(estimate, flags=estimate.flags | {FREE_CONSTANT})

@@ -10,11 +10,12 @@ from taut.core.discrete_proposals import (
     CategoricalProposal,
     check_outcomes,
 )
-from taut.core.estimate import NO_BOUND, Estimate, Side, paired_difference
+from taut.core.estimate import FREE_CONSTANT, NO_BOUND, Estimate, Side, paired_difference
 from taut.core.far_rows import FarRows, far_rows, far_rows_of
 from taut.core.files import write_atomically, write_json
 from taut.core.keys import as_key, host_generator, host_seed, key_from
 from taut.core.layered_proposal import LayeredProposal
+from taut.core.measure import DENSITY, MASS, NOTHING, Measure
 from taut.core.mint import over_draws, particles, particles_at
 from taut.core.over_rows import over_rows
 from taut.core.particles import (
@@ -43,11 +44,15 @@ from taut.core.stratified import StratifiedProposal
 from taut.errors import InputError, RunError, TautError, nearest, option
 
 __all__ = [
+    "DENSITY",
+    "FREE_CONSTANT",
     "LOG_LIKELIHOOD",
     "LOG_PRIOR",
     "LOG_VOLUME",
+    "MASS",
     "MOST_OUTCOMES",
     "NEG_LOG_Q",
+    "NOTHING",
     "NO_BOUND",
     "AbstractDiscreteProposal",
     "AbstractFactorizedProposal",
@@ -66,6 +71,7 @@ __all__ = [
     "FarRows",
     "InputError",
     "LayeredProposal",
+    "Measure",
     "Pair",
     "Particles",
     "ProductProposal",

@@ -18,10 +18,12 @@ import numpy as np
 from taut.core.far_positions import far_positions
 from taut.errors import InputError
 
-__all__ = ["NO_BOUND", "ROW_FLAGS", "Estimate", "Side", "paired_difference"]
+__all__ = ["FREE_CONSTANT", "NO_BOUND", "ROW_FLAGS", "Estimate", "Side", "paired_difference"]
 
 NO_BOUND = "no bound"
 """Flag of a density that its family can raise without end on the rows it was fitted to."""
+FREE_CONSTANT = "free constant"
+"""Flag of a log-evidence that another scale of an unnormalised prior or log-joint would shift."""
 
 Side = Literal["exact", "unbiased", "lower", "upper", "none"]
 _ROUNDING = 1e-6  # errors up to this size do not decide how many digits are printed
@@ -50,7 +52,8 @@ class Estimate:
         count: number of rows that were averaged.
         unit: the unit, in words.
         flags: what a reader must know before using the number: `support not covered`, `subsampled`,
-            `unreliable`, `no bound`; `moved by few rows` (see `far_rows`), `not finite` for some row.
+            `unreliable`, `no bound`, `free constant`; `moved by few rows` (see `far_rows`), `not finite`
+            for some row.
         values: the per-row values, (count,), or None.
         index: the rows' numbers in their data set, (count,), or None.
     """

@@ -12,6 +12,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core.datum import Datum
+from taut.core.measure import Measure
 from taut.core.particles import Terms, total
 from taut.core.proposals import AbstractProposal
 from taut.errors import InputError
@@ -26,6 +27,11 @@ class AbstractModel(eqx.Module):
     def subsampled(self) -> bool:
         """True when `terms` holds minibatch sums over a plate, scaled up by N/B."""
         return False
+
+    @property
+    def measure(self) -> Measure | None:
+        """What log p(x) is taken with respect to, column by column; None where that is not known."""
+        return None
 
     @abstractmethod
     def terms(self, datum: Datum, z: Any) -> Terms:

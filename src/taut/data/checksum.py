@@ -7,15 +7,15 @@ sample stands for all.
 
 import hashlib
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from taut.data.dataset import Data, Dataset
 
-__all__ = ["checksum_of", "data_checksum", "is_sampled"]
+__all__ = ["checksum_of", "checksum_of_arrays", "data_checksum", "is_sampled"]
 
 _SAMPLE = 1000  # rows of a file on disk that stand for it
 _CELLS = 2**22  # gathered at a time, 16 MiB
@@ -33,6 +33,16 @@ def data_checksum(data: "Data") -> str:
 def is_sampled(checksum: str) -> bool:
     """Whether a sample stands for the training rows."""
     return checksum.startswith(_SAMPLED)
+
+
+def checksum_of_arrays(arrays: Mapping[str, Any]) -> str:
+    """Of arrays by name, whatever precision they are held in."""
+    found = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        values = np.asarray(arrays[name])
+        found.update(f"{name}{values.shape}".encode())
+        found.update(values.astype(np.float32).tobytes())
+    return found.hexdigest()
 
 
 def checksum_of(parts: "Sequence[Dataset]") -> str:

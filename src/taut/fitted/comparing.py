@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from taut.core import Estimate, InputError, paired_difference
+from taut.core import FREE_CONSTANT, Estimate, InputError, Measure, paired_difference
 from taut.data import Schema, same_source
 from taut.data.checksum import is_sampled
+from taut.fitted.facts import FitFacts, read_facts
 from taut.fitted.fit import Fit
 from taut.fitted.posterior import Posterior
 from taut.runs import RunFolder, read_structure
@@ -27,11 +28,13 @@ class _Named(NamedTuple):
         source: what loads them again; None for data in memory.
         checksum: of the rows; empty where it was not kept.
         form: of a row.
+        schema: of which the form is a part, or None.
     """
 
     source: str | None
     checksum: str
     form: dict[str, Any]
+    schema: Schema | None = None
 
 
 class _Side(NamedTuple):
@@ -41,10 +44,14 @@ class _Side(NamedTuple):
         estimates: by name.
         data: what tells its data from others: for a fit or a folder their source and the form of a
             row, for a posterior in memory the arrays.
+        name: of the run folder, or of what it is.
+        measure: of the log-probabilities; None where it is not known.
     """
 
     estimates: Mapping[str, Estimate]
     data: Any
+    name: str
+    measure: Measure | None = None
 
 
 def compare(
@@ -62,9 +69,10 @@ def compare(
         paired differences; their side is `exact` or `unbiased` where both sides allow it, else `none`.
 
     Raises:
-        InputError: other data or other rows on the two sides, or no estimate in common.
+        InputError: other data or other rows on the two sides, no estimate in common, or estimates of two
+            measures: a probability and a density, or a log-evidence whose constant is free.
     """
-    a, b = _side(first), _side(second)
+    a, b = _side(first, "the first"), _side(second, "the second")
     if isinstance(a.data, _Named) != isinstance(b.data, _Named):
         raise InputError(
             "two run folders, or two posteriors in memory", "one of each",
@@ -75,6 +83,7 @@ def compare(
             "two runs on the same data", f"{_words(a.data)} and {_words(b.data)}",
             "fitting both to one source", where="compare",
         )  # fmt: skip
+    _refuse_other_measures(a, b)
     # What neither side holds by row says nothing about the data, such as a gain that remains.
     shared = [
         name
@@ -90,13 +99,48 @@ def compare(
     return {name: paired_difference(a.estimates[name], b.estimates[name]) for name in shared}
 
 
-def _side(result: Fit | Posterior | Path | str) -> _Side:
+def _refuse_other_measures(a: _Side, b: _Side) -> None:
+    """Refuse a difference that says nothing of the rows.
+
+    Raises:
+        InputError: says which side is which.
+    """
+    for side in (a, b):
+        if any(FREE_CONSTANT in estimate.flags for estimate in side.estimates.values()):
+            raise InputError(
+                "log-evidences whose constant is known",
+                f"one known up to a constant in {side.name}: a prior that is improper, or a log-joint, "
+                "which need not be normalised",
+                "numpyro.sample with a proper prior for every latent", where="compare",
+            )  # fmt: skip
+    if a.measure is None or b.measure is None or not (apart := a.measure.apart(b.measure)):
+        return
+    alike = len(a.measure.kinds) == len(b.measure.kinds) == 1
+    where = "" if alike or not isinstance(a.data, _Named) else _where(a.data.schema, apart)
+    first, second = (
+        f"{side.measure.words(apart[0])} in {side.name}" for side in (a, b) if side.measure
+    )
+    raise InputError(
+        "two runs whose log-probabilities are of one kind", f"{first} and {second}{where}",
+        "models of one kind: a likelihood or layers for the values, as both are read as real numbers or "
+        "neither", where="compare",
+    )  # fmt: skip
+
+
+def _where(schema: Schema | None, apart: tuple[int, ...]) -> str:
+    """The columns in which two measures differ, in words; nothing where they are all."""
+    if schema is None or schema.kind != "table" or len(apart) == schema.size:
+        return ""
+    return f", for {schema.named(apart)}"
+
+
+def _side(result: Fit | Posterior | Path | str, name: str) -> _Side:
     if isinstance(result, Posterior):
-        return _Side(result.estimates, result.datum)
+        return _Side(result.estimates, result.datum, name)
     if isinstance(result, Fit):
         form = {name: getattr(result.schema, name) for name in _OF_ROWS}
-        named = _Named(result.recipe.data.source, result.facts.checksum, form)
-        return _Side(result.estimates, named)
+        named = _Named(result.recipe.data.source, result.facts.checksum, form, result.schema)
+        return _Side(result.estimates, named, name, result.facts.measure)
     run = RunFolder.open(result)
     estimates, facts = run.read_summary()
     written = read_structure(run.path).get("schema")
@@ -104,7 +148,9 @@ def _side(result: Fit | Posterior | Path | str) -> _Side:
     form = {} if schema is None else {name: getattr(schema, name) for name in _OF_ROWS}
     named = run.read_config().get("data")
     source = named.get("source") if isinstance(named, Mapping) else named
-    return _Side(estimates, _Named(source, str(facts.get("checksum", "")), form))
+    facts = read_facts(facts, where=str(run.path))
+    measure = facts.measure if isinstance(facts, FitFacts) else None
+    return _Side(estimates, _Named(source, facts.checksum, form, schema), str(run.path), measure)
 
 
 def _equal(first: Any, second: Any) -> bool:

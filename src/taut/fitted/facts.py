@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from taut.core import InputError, option
+from taut.core import InputError, Measure, option
 from taut.fitted.old_facts import migrated
 from taut.fitted.typed_json import from_json, to_json
 
@@ -148,6 +148,7 @@ class FitFacts:
         checksum: of the data's rows, by which they are known again; empty where it was not kept.
         ended: how training ended: `early`, `rising`, `level`, `not finite` or `unknown`, as
             `taut.training.ending` has them; empty of EM and of older runs.
+        measure: of the model's log-probabilities; None where it is not known.
         notes: what a reader should know.
     """
 
@@ -168,6 +169,7 @@ class FitFacts:
     code_use: CodesInUse | None = None
     em: EMFacts | None = None
     checksum: str = ""
+    measure: Measure | None = None
     ended: str = ""
     notes: tuple[str, ...] = ()
 
@@ -208,6 +210,7 @@ class PosteriorFacts:
         steps: evaluations of the ascent; None where nothing was climbed.
         starts: None where there was one.
         seconds: wall time by stage.
+        checksum: of the arrays of the data; empty where it was not kept.
         notes: what a reader should know.
     """
 
@@ -226,6 +229,7 @@ class PosteriorFacts:
     steps: int | None = None
     starts: StartCount | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    checksum: str = ""
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

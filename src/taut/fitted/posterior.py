@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import Datum, Estimate, InputError, Pair, as_key, option
+from taut.core import FREE_CONSTANT, Datum, Estimate, InputError, Pair, as_key, option
+from taut.data.checksum import checksum_of_arrays
 from taut.evidence import Evidence, PosteriorMoments, expected_bound, importance_sampling
 from taut.fitted.facts import PosteriorFacts, StartCount
 from taut.inference.posterior import MultiStart, Round
@@ -124,6 +125,7 @@ class Posterior:
             steps=int(self.trace[-1].num_steps) if self.trace else None,
             starts=won,
             seconds=self.seconds,
+            checksum=_checksum(self.datum),
             notes=self.notes,
         )
 
@@ -193,7 +195,7 @@ class Posterior:
             found = expected_bound(
                 self._pair, self._row, bound, key=as_key(key), num_repeats=num_repeats
             )
-        return replace(found, unit="nats")
+        return self._told(replace(found, unit="nats"))
 
     def evidence(self, *, num_particles: int = 10_000, key: int | PRNGKeyArray = 0) -> Estimate:
         """Log-evidence by importance sampling from the guide alone, nats; lower in expectation.
@@ -213,7 +215,9 @@ class Posterior:
                 self._pair, self._row, key=as_key(key), num_particles=num_particles
             )
         names = ("log_evidence", "elbo", "reconstruction", "kl")
-        return replace(found, **{n: replace(getattr(found, n), unit="nats") for n in names})
+        return replace(
+            found, **{n: self._told(replace(getattr(found, n), unit="nats")) for n in names}
+        )
 
     def save(self, path: Path | str, *, force: bool = False) -> Path:
         """Write a run folder; see `taut.fitted.posterior_files`.
@@ -245,6 +249,11 @@ class Posterior:
 
         return inference_data(self, num_draws=num_draws, key=key)
 
+    def _told(self, estimate: Estimate) -> Estimate:
+        """An estimate of the same evidence with the flags that every one of them has."""
+        flags = self.estimates["log_evidence"].flags & {FREE_CONSTANT}
+        return replace(estimate, flags=estimate.flags | flags)
+
     def _chosen(
         self, count: int, weights: Float[np.ndarray, " K"], key: PRNGKeyArray
     ) -> Int[np.ndarray, " N"]:
@@ -266,3 +275,9 @@ class Posterior:
 
     def _precision(self) -> Any:
         return jax.enable_x64(self.z.dtype == np.float64)
+
+
+def _checksum(datum: Datum) -> str:
+    """Of the arrays of the data, by their places."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(datum.x)
+    return checksum_of_arrays({jax.tree_util.keystr(place): leaf for place, leaf in leaves})

@@ -7,7 +7,7 @@ Layers that decode to one point contribute nothing here; their volume is the gui
 
 from typing import Any
 
-from taut.core import LOG_PRIOR, AbstractModel, Datum, Terms, as_proposal, total
+from taut.core import LOG_PRIOR, AbstractModel, Datum, Measure, Terms, as_proposal, total
 from taut.models.priors import AbstractPrior
 from taut.transforms import Chain
 
@@ -24,6 +24,11 @@ class ChainModel(AbstractModel):
 
     base: AbstractPrior
     chain: Chain
+
+    @property
+    def measure(self) -> Measure | None:
+        kinds = self.chain.layers[0].cell_kinds
+        return None if kinds is None else Measure(kinds)
 
     def terms(self, datum: Datum, z: Any) -> Terms:
         log_prior = -total(as_proposal(self.prior()).terms(z[-1]))

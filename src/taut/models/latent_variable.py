@@ -14,11 +14,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from taut.core import (
+    DENSITY,
     LOG_LIKELIHOOD,
     LOG_PRIOR,
+    MASS,
     AbstractModel,
     AbstractProposal,
     Datum,
+    Measure,
     Terms,
     as_proposal,
     total,
@@ -57,6 +60,10 @@ class LatentVariableModel(AbstractModel):
             log_likelihood = log_likelihood + self.units.log_volume(datum.mask)
         log_prior = -_only(as_proposal(self.prior()).terms(z))
         return {LOG_LIKELIHOOD: log_likelihood, LOG_PRIOR: log_prior}
+
+    @property
+    def measure(self) -> Measure:
+        return Measure((MASS if self.likelihood.discrete else DENSITY,))
 
     def kl(self, datum: Datum, q: AbstractProposal, z: Any) -> Float[Array, " G"] | None:
         own = self.prior_family.kl(q, z)

@@ -24,7 +24,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import LOG_VOLUME, InputError, Terms
+from taut.core import DENSITY, LOG_VOLUME, InputError, Terms
 
 __all__ = [
     "AbstractBijection",
@@ -100,6 +100,11 @@ class AbstractLayer(eqx.Module):
     def condition_shape(self) -> Shape | None:
         """Shape of the condition that the layer reads; None when it reads none."""
         return None
+
+    @property
+    def cell_kinds(self) -> tuple[str, ...] | None:
+        """As `Measure.kinds`, of rows that begin with this layer; None where that is not known."""
+        return (DENSITY,)
 
     @property
     def fibre_size(self) -> int | None:

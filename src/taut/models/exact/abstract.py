@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from jaxtyping import Array, Bool, Float, Int
 
-from taut.core import AbstractModel, Datum
+from taut.core import DENSITY, AbstractModel, Datum, Measure
 
 __all__ = ["AbstractExactModel"]
 
@@ -24,6 +24,10 @@ class AbstractExactModel(AbstractModel):
 
     statistics_depend_on_model: ClassVar[bool]
     """False when the statistics are moments of x alone, so that one pass over the data is enough."""
+
+    @property
+    def measure(self) -> Measure:
+        return Measure((DENSITY,))
 
     @abstractmethod
     def log_evidence(self, datum: Datum) -> Float[Array, ""]:

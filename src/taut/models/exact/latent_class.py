@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from taut.core import Datum, InputError, option
+from taut.core import MASS, Datum, InputError, Measure, option
 from taut.models.exact.mixture import AbstractMixture, log_weights
 
 __all__ = ["ClassCounts", "LatentClass"]
@@ -69,6 +69,10 @@ class LatentClass(AbstractMixture):
                 f"tables for {wanted[0]} classes and {wanted[1]} cells",
                 f"shape {self.log_theta.shape}", "shape (K, D, V)", where="log_theta",
             )  # fmt: skip
+
+    @property
+    def measure(self) -> Measure:
+        return Measure((MASS,))
 
     @property
     def num_parameters(self) -> int:

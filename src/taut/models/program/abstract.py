@@ -82,6 +82,10 @@ class AbstractProgram(AbstractModel):
     def name(self) -> str:
         """File and function, for messages."""
 
+    def has_free_constant(self, datum: Datum) -> bool:
+        """True where the evidence is known up to a constant: some density need not be normalised."""
+        return False
+
     @abstractmethod
     def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
         """The parameters in natural units, each of its site's shape."""

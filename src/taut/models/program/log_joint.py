@@ -93,6 +93,9 @@ class LogJoint(AbstractProgram):
     def name(self) -> str:
         return place(self.function)
 
+    def has_free_constant(self, datum: Datum) -> bool:
+        return True
+
     def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
         parts = self.layout.parts(z)
         return {s.name: onto(s.support, s.name)(parts[s.name]) for s in self.sites}

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
+from numpyro.distributions import ImproperUniform
 from numpyro.distributions.transforms import IdentityTransform
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME, Datum, Terms
@@ -106,6 +108,17 @@ class NumPyroProgram(AbstractProgram):
         if enumeration:
             terms[LOG_LIKELIHOOD] += self._summed(datum, z)[0]
         return {**terms, LOG_VOLUME: placed.log_volume}
+
+    def has_free_constant(self, datum: Datum) -> bool:
+        found = []
+
+        def look(z: Float[Array, " d"]) -> Array:
+            sites = self._placed(datum, z).sites.values()
+            found.extend(s for s in sites if is_latent(s) and _improper(s["fn"]))
+            return z
+
+        jax.eval_shape(look, jnp.zeros(self.dim))
+        return bool(found)
 
     def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
         layout = self.layout
@@ -204,3 +217,11 @@ def _part(site: dict[str, Any]) -> Part:
     is_data = observed and not site["infer"].get("is_auxiliary")
     supported = jnp.asarray(contains(fn, jnp.asarray(value))) if is_data else None
     return Part(log_prob(site), value, supported, observed)
+
+
+def _improper(distribution: Any) -> bool:
+    """Whether a distribution, in whatever it is wrapped, has no finite integral."""
+    if isinstance(distribution, ImproperUniform):
+        return True
+    inner = getattr(distribution, "base_dist", None)
+    return inner is not None and _improper(inner)

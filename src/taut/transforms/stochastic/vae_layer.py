@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jaxtyping import Array
 
-from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, Terms, as_proposal
+from taut.core import DENSITY, LOG_LIKELIHOOD, MASS, NEG_LOG_Q, Terms, as_proposal
 from taut.transforms.abstract import AbstractLayer, Encoded, Key, Kind
 from taut.transforms.conditional import drawn_once, is_reparameterized, log_density
 
@@ -40,6 +40,11 @@ class VAELayer(AbstractLayer):
     decoder: Any
     x_shape: tuple[int, ...] = eqx.field(static=True)
     z_shape: tuple[int, ...] = eqx.field(static=True)
+
+    @property
+    def cell_kinds(self) -> tuple[str, ...] | None:
+        discrete = getattr(getattr(self.decoder, "likelihood", None), "discrete", None)
+        return None if discrete is None else (MASS if discrete else DENSITY,)
 
     @property
     def reparameterized(self) -> bool:

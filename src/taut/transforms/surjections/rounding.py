@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, InputError, Terms, as_proposal
+from taut.core import LOG_LIKELIHOOD, MASS, NEG_LOG_Q, InputError, Terms, as_proposal
 from taut.transforms.abstract import Encoded, Key
 from taut.transforms.conditional import drawn_once, is_reparameterized, log_density, required
 from taut.transforms.surjections.abstract import (
@@ -90,6 +90,10 @@ class Dequantization(AbstractGenerativeSurjection):
         self.x_shape = self.z_shape = shape
         self.noise = noise
         self.levels = levels
+
+    @property
+    def cell_kinds(self) -> tuple[str, ...]:
+        return (MASS,)
 
     @property
     def reparameterized(self) -> bool:
