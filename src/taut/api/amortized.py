@@ -19,6 +19,7 @@ from taut.core import Datum, Estimate, as_key, host_seed
 from taut.core.provenance import device, versions
 from taut.data import Data, RowSource, StreamedRows, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound
+from taut.evidence.bounded import measure_notes
 from taut.evidence.measuring import measure
 from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
@@ -180,6 +181,7 @@ def fit_amortized(
         ended=ended.how,
         notes=(
             *data.notes,
+            *measure_notes(pair.bind()[0], data.schema),
             *resumed,
             *jury.notes,
             *ended.notes,

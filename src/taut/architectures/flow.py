@@ -40,6 +40,7 @@ from taut.models import (
 from taut.networks import ACTIVATIONS
 from taut.transforms import (
     Chain,
+    ColumnDequantization,
     LayerOptions,
     Reshape,
     Rows,
@@ -53,6 +54,7 @@ from taut.transforms import (
 
 __all__ = ["Flow"]
 
+_DEPENDENT = 1e-5  # standard deviations that a column adds to the others; float32 knows it to 1e-7
 _START_ROWS = 2048  # that layers with a data-dependent start see
 
 
@@ -130,7 +132,8 @@ class Flow(AbstractArchitecture):
             InputError: a standardised column that is constant over the training rows.
         """
         assert isinstance(pair, ChainPair)
-        first, *rest = pair.chain.layers
+        layers = pair.chain.layers
+        first, *rest = layers[1:] if isinstance(layers[0], ColumnDequantization) else layers
         if isinstance(first, Standardize) and not isinstance(rest[0], VAELayer):
             x = np.asarray(rows.x)
             constant = np.flatnonzero((x == x[:1]).all(axis=0).ravel())
@@ -142,9 +145,35 @@ class Flow(AbstractArchitecture):
                     f"leaving {'them' if len(found) > 1 else 'it'} out ({schema.dropped(found)}), or "
                     f"{option('model', 'vae')}", where="layers",
                 )  # fmt: skip
+            _refuse_dependent(x, schema)
         batch = jnp.asarray(rows.x[:_START_ROWS])
         chain = started(pair.chain, batch, key=jax.random.key(0))
         return ChainPair(chain, pair.base)
+
+
+def _refuse_dependent(x: np.ndarray, schema: Schema) -> None:
+    """Refuse real columns of which one follows from the others, off which no row lies.
+
+    Raises:
+        InputError: names the columns that are equal, or the first that the ones before it give.
+    """
+    real = [i for i in range(x.shape[1]) if i not in schema.gridded] if x.ndim == 2 else []
+    if len(real) < 2 or len(x) <= 2 * len(real):
+        return
+    columns = x[:, real].astype(np.float64)
+    columns = (columns - columns.mean(axis=0)) / columns.std(axis=0)
+    # The size of what each column adds to those before it.
+    added = np.abs(np.diag(np.linalg.qr(columns, mode="r"))) / np.sqrt(len(x))
+    least = int(np.argmin(added))
+    if added[least] > _DEPENDENT:
+        return
+    weights = np.linalg.lstsq(columns[:, :least], columns[:, least], rcond=None)[0]
+    found = [*(real[i] for i in np.flatnonzero(np.abs(weights) > _DEPENDENT)), real[least]]
+    raise InputError(
+        "columns of which none follows from the others, since a density has no upper bound there",
+        f"{schema.named([real[least]])}, which is a sum of {schema.named(found[:-1])} times constants",
+        f"leaving it out ({schema.dropped([real[least]])})", where="layers",
+    )  # fmt: skip
 
 
 def _rows(schema: Schema) -> Rows:

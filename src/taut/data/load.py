@@ -17,6 +17,7 @@ import numpy as np
 from taut.data.binarize import binarized
 from taut.data.conform import as_images, as_schema, refuse_unlike
 from taut.data.dataset import Data, Dataset
+from taut.data.grids import grids_of, identifier_note
 from taut.data.labels import class_names, label_values
 from taut.data.load_streamed import load_streamed, refuse_too_large, stays_on_disk
 from taut.data.missing import Missing, check_missing, without_missing
@@ -165,6 +166,10 @@ def loaded(source: Any, options: DataOptions) -> Data:
         shift, scale = shift_and_scale(moments_of(train.x, schema))
         schema = replace(schema, shift=shift, scale=scale)
     if kind == "table":
+        values = [part.values for part in parts]
+        whole = np.concatenate(values) if len(values) > 1 else values[0]
+        schema = replace(schema, **grids_of(whole, schema))
+        notes += identifier_note(parts[0], schema)
         notes += suspected_codes(np.concatenate([rows.x for rows, _ in wholes]), schema)
     low = train.x.min(axis=0)
     varies = low != train.x.max(axis=0)

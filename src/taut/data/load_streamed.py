@@ -20,6 +20,7 @@ from jaxtyping import Int64
 from taut.data.binarize import binarized
 from taut.data.conform import check_unfolds
 from taut.data.dataset import Data, Dataset
+from taut.data.grids import grids_of
 from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions, Streaming
 from taut.data.schema import Kind, Schema
@@ -134,6 +135,8 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
             where=source,
         )
     validation, test = (_in_memory(file, n, schema, found.facts.high, seed) for n in held)
+    if kind == "table":
+        schema = replace(schema, **grids_of(np.concatenate([validation.x, test.x]), schema))
     train = StreamedRows(
         file=file,
         left_out=np.unique(np.concatenate([*drawn, found.bad])),

@@ -48,6 +48,11 @@ class Schema:
             be: schemas that differ in it alone are equal.
         label_name: what the labels are; None without labels.
         classes: names that integer labels stand for, where the source spelled them out.
+        steps: of a real table, the step of the grid that each column's values lie on where they come up
+            again and again; 0 for the other columns; None where no column repeats values. Like the next
+            two it says nothing of what rows may be: schemas that differ in it alone are equal.
+        origins: where these grids begin: 0 for a grid of numbers none of which is negative.
+        spikes: columns that repeat values without a grid.
         binarize: how grey values became binary: `static` and `threshold` once, on loading;
             `dynamic` leaves the training rows grey, to be drawn anew for each batch.
         dtype: `float32` or `float64`.
@@ -66,6 +71,9 @@ class Schema:
     classes: tuple[str, ...] | None = None
     binarize: Binarize = "none"
     dtype: str = "float32"
+    steps: tuple[float, ...] | None = field(default=None, compare=False)
+    origins: tuple[float, ...] | None = field(default=None, compare=False)
+    spikes: tuple[int, ...] | None = field(default=None, compare=False)
 
     def __post_init__(self):
         _one_of(self.dtype, ("float32", "float64"), "dtype")
@@ -87,6 +95,8 @@ class Schema:
         _length(self.columns, self.size, "columns")
         _length(self.constant, self.size, "constant")
         standardised = self.size if self.kind == "table" else 1
+        _length(self.steps, self.size, "steps")
+        _length(self.origins, self.size, "origins")
         _length(self.shift, standardised, "shift")
         _length(self.scale, standardised, "scale")
         if self.scale is not None and not all(math.isfinite(s) and s > 0 for s in self.scale):
@@ -96,6 +106,11 @@ class Schema:
                 "scale 1 for columns that are constant",
                 where="schema, scale",
             )
+
+    @property
+    def gridded(self) -> tuple[int, ...]:
+        """Columns that repeat values on a grid."""
+        return tuple(i for i, step in enumerate(self.steps or ()) if step)
 
     @property
     def size(self) -> int:

@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, Estimate
 from taut.data import Data
+from taut.evidence.bounded import bounded_or_not
 from taut.evidence.closed_form import closed_form
 from taut.evidence.exact_columns import exact_columns
 from taut.evidence.importance import Evidence, importance_sampling
@@ -57,6 +58,7 @@ def measure(
             "independent_columns": exact_columns(model, train_rows.x, test_rows),
         }
     evidence = importance_sampling(pair, test_rows, key=key, num_particles=num_particles)
+    evidence = bounded_or_not(evidence, model, data.schema)
     bits = evidence.log_evidence.scaled(
         -1 / (data.schema.size * math.log(2)), unit="bits per dimension"
     )

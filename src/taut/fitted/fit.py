@@ -33,6 +33,7 @@ from taut.core import (
 )
 from taut.data import Schema
 from taut.evidence import EVIDENCE, Evidence, expected_bound
+from taut.evidence.bounded import bounded_or_not, unbounded_columns
 from taut.evidence.measuring import importance_evidence
 from taut.fitted import coding
 from taut.fitted.below_columns import below_columns
@@ -110,7 +111,8 @@ class Fit:
         with self._precision():
             given = self._rows(rows)
             pair, draw_key = self._serving(given, as_key(key))
-            return expected_bound(pair, given, bound, key=draw_key, num_repeats=num_repeats)
+            found = expected_bound(pair, given, bound, key=draw_key, num_repeats=num_repeats)
+            return found.without_bound() if unbounded_columns(self.model, self.schema) else found
 
     def evidence(
         self, rows: Any, *, num_particles: int = 1000, method: str = "importance", key: Any = 0
@@ -140,6 +142,7 @@ class Fit:
             given = self._rows(rows)
             pair, draw_key = self._serving(given, as_key(key))
             found = estimator(pair, given, key=draw_key, num_particles=num_particles)
+            found = bounded_or_not(found, pair.bind()[0], self.schema)
         fitted = self.estimates.get("log_evidence")
         if fitted is None or NO_BOUND not in fitted.flags:
             return found

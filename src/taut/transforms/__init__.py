@@ -43,6 +43,7 @@ from taut.transforms.stochastic import StochasticPermutation, VAELayer
 from taut.transforms.surjections import (
     AbsoluteValue,
     Augmentation,
+    ColumnDequantization,
     ConditionalLogitNormal,
     Dequantization,
     GenerativeAbsoluteValue,
@@ -70,6 +71,7 @@ __all__ = [
     "Autoregressive",
     "Chain",
     "ChainProposal",
+    "ColumnDequantization",
     "ConditionalLogitNormal",
     "ConditionalNormal",
     "Cost",

@@ -1,9 +1,9 @@
 """`make_chain`: a chain from rows of data to a vector, from a line such as `abs,affine-coupling:4`.
 
 Bijections of a vector get permutations between couplings as in `make_layers`; what is no vector when
-they come is flattened. Where the first layer takes no whole numbers, real columns are standardised by
-the training rows before it; layers whose support has a bound or whose cells must share a unit get a
-scale alone.
+they come is flattened. Where the first layer takes no whole numbers, real columns that repeat values on
+a grid get noise within its steps, and all are standardised by the training rows before it; layers whose
+support has a bound or whose cells must share a unit get a scale alone.
 """
 
 import itertools
@@ -26,6 +26,7 @@ from taut.transforms.spec.image_layers import channelled, image_shape
 from taut.transforms.spec.line import LAYER_NAMES, SPEC_NAMES, Part, check_layers
 from taut.transforms.spec.vector_chain import of_vector
 from taut.transforms.surjections import (
+    ColumnDequantization,
     Dequantization,
     GenerativeAbsoluteValue,
     GenerativeSorting,
@@ -63,7 +64,7 @@ def make_chain(line: str, rows: Rows, options: LayerOptions, *, key: PRNGKeyArra
     """
     parts = check_layers(line, of_data=True)
     _check_support(line, parts, rows)
-    made = _Made(_units(parts[0][0], rows), rows.schema.shape, None)
+    made = _Made(_noise(parts[0][0], rows) + _units(parts[0][0], rows), rows.schema.shape, None)
     made = _extended(made, parts, rows, options, key)
     if len(made.shape) != 1:
         made = made.then(made.last or "", Reshape(made.shape, (math.prod(made.shape),)))
@@ -79,6 +80,8 @@ def first_layer(line: str, rows: Rows) -> Any:
         return GenerativeAbsoluteValue(shape)
     if name == "generative-sort":
         return GenerativeSorting(shape)
+    if noise := _noise(name, rows):
+        return noise[0]
     return rows.likelihood(shape, True) if name == "vae" and rows.whole else None
 
 
@@ -149,6 +152,16 @@ def _from_levels(shape: Shape, levels: int | None) -> AbstractLayer:
     return Standardize(jnp.full(shape, levels / 2), jnp.full(shape, levels / math.sqrt(12)))
 
 
+def _noise(first: str, rows: Rows) -> tuple[AbstractLayer, ...]:
+    """Noise in the columns of a real table that repeat values, at which a density has no upper bound."""
+    schema = rows.schema
+    if not schema.gridded or first.startswith("dequantize") or first in _OWN_UNITS:
+        return ()
+    assert schema.steps is not None
+    assert schema.origins is not None
+    return (ColumnDequantization(schema.steps, schema.origins),)
+
+
 def _units(first: str, rows: Rows) -> tuple[AbstractLayer, ...]:
     """The fixed map from the data's units to those of the layers."""
     schema = rows.schema
@@ -161,6 +174,9 @@ def _units(first: str, rows: Rows) -> tuple[AbstractLayer, ...]:
     if schema.scale is None:
         return ()
     shift, scale = (np.broadcast_to(v, schema.shape) for v in schema.shift_scale())
+    if _noise(first, rows):  # which moves the mean by half a step and adds s^2 / 12 to the variance
+        steps = np.asarray(schema.steps)
+        shift, scale = shift + steps / 2, np.sqrt(scale**2 + steps**2 / 12)
     if first in _OWN_UNITS:
         shift, scale = np.zeros(schema.shape), np.hypot(shift, scale)
         if first != "generative-abs":

@@ -2,6 +2,7 @@
 
 from taut.transforms.surjections.absolute_value import AbsoluteValue, GenerativeAbsoluteValue
 from taut.transforms.surjections.augmentation import Augmentation
+from taut.transforms.surjections.column_dequantization import ColumnDequantization
 from taut.transforms.surjections.logit_normal import ConditionalLogitNormal, LogitNormal
 from taut.transforms.surjections.max_pooling import MaxPooling
 from taut.transforms.surjections.rounding import Dequantization, Rounding
@@ -11,6 +12,7 @@ from taut.transforms.surjections.sorting import GenerativeSorting, Sorting
 __all__ = [
     "AbsoluteValue",
     "Augmentation",
+    "ColumnDequantization",
     "ConditionalLogitNormal",
     "Dequantization",
     "GenerativeAbsoluteValue",

@@ -1,0 +1,133 @@
+"""Grids of columns: values that come up again and again, at which a density has no upper bound.
+
+    o + s k,  k a whole number      the values of a column on a grid of step s from the origin o
+    chance                          sum_v n_v (n_v - 1) / (N (N - 1)), that two rows have one value
+
+A column repeats values where that chance is at least 2 %, as of 50 equally frequent ones, or where one
+value comes up in 4 % of the rows. Its grid is the coarsest that holds every value: whole numbers,
+ratings, what was rounded to a tenth, two codes. Where there is none, as where half of a column of real
+numbers is 100 and the rest is not rounded, the column is a spike.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from taut.data.schema import Schema
+from taut.data.sources.raw_rows import RawRows
+from taut.data.streams import Stream, distinct, philox
+
+__all__ = ["Grid", "grid_of", "grids_of", "identifier_note", "repeats"]
+
+_CHANCE, _SHARE, _OFTEN = 0.02, 0.04, 10
+_ROWS = 10_000  # that are looked at for repetition
+_MOST = (
+    2**17
+)  # steps to the largest value, so that float32 knows each to a hundredth; see `grid_of`
+_MOST_WHOLE = 2**24  # whole numbers up to there are exact
+_FINER = 12  # how many times the least gap may be the step
+_OFF_GRID = 0.01  # of a step
+_COUNTED = 20  # rows: fewer different numbers in order may be chance
+
+
+class Grid(NamedTuple):
+    """The values origin + step k; step 0 where they are no grid."""
+
+    step: float
+    origin: float
+
+
+def grids_of(values: Shaped[np.ndarray, "N D"], schema: Schema) -> dict[str, tuple]:
+    """The fields of a table's schema that say which columns repeat values.
+
+    Arguments:
+        values: all rows of the source.
+        schema: their form; only real tables have such fields.
+
+    Returns:
+        `steps`, `origins` and `spikes` for `dataclasses.replace`; nothing where no column repeats.
+    """
+    if schema.kind != "table" or schema.support != "real":
+        return {}
+    rows = values
+    if len(values) > _ROWS:
+        rows = values[np.sort(distinct(philox(0, Stream.SAMPLE), _ROWS, len(values)))]
+    repeated = [i for i in range(values.shape[1]) if repeats(rows[:, i])]
+    if not repeated:
+        return {}
+    grids = {i: grid_of(values[:, i]) for i in repeated}
+    found = [grids.get(i, Grid(0.0, 0.0)) for i in range(values.shape[1])]
+    return {
+        "steps": tuple(grid.step for grid in found),
+        "origins": tuple(grid.origin for grid in found),
+        "spikes": tuple(i for i in repeated if not grids[i].step),
+    }
+
+
+def repeats(values: Shaped[np.ndarray, " N"]) -> bool:
+    """Whether a column that is not constant repeats values."""
+    counts = np.unique(values, return_counts=True)[1].astype(float)
+    total = counts.sum()
+    if len(counts) == 1 or total < 2:
+        return False
+    chance = (counts * (counts - 1)).sum() / (total * (total - 1))
+    most = counts.max()
+    return bool(chance >= _CHANCE or (most >= _OFTEN and most >= _SHARE * total))
+
+
+def grid_of(values: Shaped[np.ndarray, " N"]) -> Grid:
+    """The coarsest grid that holds all values of a column; step 0 for none."""
+    found = np.unique(values).astype(np.float64)
+    gaps = np.diff(found)
+    rounding = np.finfo(values.dtype).eps if values.dtype.kind == "f" else 0.0
+    rounding = 4 * rounding * np.abs(found).max()
+    step = _step(found, gaps, rounding)
+    most = _MOST_WHOLE if step == 1 else _MOST
+    if not step or np.abs(found).max() > most * step:
+        return Grid(0.0, 0.0)
+    from_zero = found[0] >= 0 and abs(found[0] / step - np.rint(found[0] / step)) < _OFF_GRID
+    return Grid(step, 0.0 if from_zero else float(found[0]))
+
+
+def _step(
+    found: Float[np.ndarray, " V"], gaps: Float[np.ndarray, " V-1"], rounding: float
+) -> float:
+    if (found == np.rint(found)).all() and np.abs(found).max() < 2**53:
+        return float(np.gcd.reduce(gaps.astype(np.int64)))
+    least = float(gaps.min())
+    if not least > rounding / _OFF_GRID:
+        return 0.0  # two values that rounding alone may tell apart
+    for part in range(1, _FINER + 1):
+        counts = np.rint(gaps / (least / part))
+        # The sum of all gaps is known better than the least of them.
+        step = float((found[-1] - found[0]) / counts.sum())
+        places = (found - found[0]) / step
+        if np.abs(places - np.rint(places)).max() < _OFF_GRID:
+            return float(f"{step:.9g}")
+    return 0.0
+
+
+def identifier_note(rows: RawRows, schema: Schema) -> tuple[str, ...]:
+    """A note of the columns of a table that number its rows."""
+    x = rows.values
+    if schema.support not in ("real", "count") or len(x) < _COUNTED:
+        return ()
+    rising = [i for i in range(x.shape[1]) if _numbers_rows(x[:, i])]
+    if not rising:
+        return ()
+    it = "them" if len(rising) > 1 else "it"
+    return (
+        "whole numbers that rise from row to row, as identifiers do: "
+        f"{schema.named(rising)} (drop leaves {it} out)",
+    )
+
+
+def _numbers_rows(column: Shaped[np.ndarray, " N"]) -> bool:
+    """Whether all values are whole, and rise from row to row or are those of a count in some order."""
+    if not (column == np.rint(column)).all():
+        return False
+    counted = column.max() - column.min() == len(column) - 1 and len(np.unique(column)) == len(
+        column
+    )
+    return bool((np.diff(column) > 0).all() or counted)

@@ -1,0 +1,69 @@
+"""Columns that repeat values: found, with the coarsest grid that holds them, or called a spike."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris, load_wine
+
+import taut
+from taut.data.grids import Grid, grid_of, repeats
+
+RNG = np.random.default_rng(0)
+N = 500
+
+
+@pytest.mark.parametrize(
+    ("values", "grid"),
+    [
+        (RNG.poisson(3, N).astype(float), Grid(1, 0)),
+        (RNG.integers(1, 6, N) * 10.0, Grid(10, 0)),
+        (RNG.normal(5, 1, N).round(1), Grid(0.1, 0)),
+        (RNG.integers(-3, 4, N).astype(float), Grid(1, -3)),
+        (0.5 + RNG.poisson(2, N), Grid(1, 0.5)),
+        (np.where(RNG.random(N) < 0.4, -0.0446, 0.0507), Grid(0.0953, -0.0446)),
+        (RNG.choice([1 / 3, 2 / 3, 1.0, 5 / 3], N), Grid(0.333333333, 0)),
+        (RNG.choice([0.0, 0.5, 1.25], N), Grid(0.25, 0)),
+        (RNG.normal(5, 1, N).round(1).astype(np.float32), Grid(0.1, 0)),
+        (np.where(RNG.random(N) < 0.5, 100.0, RNG.uniform(0, 100, N)), Grid(0, 0)),
+    ],
+)
+def test_grids(values, grid):
+    assert repeats(values)
+    found = grid_of(values)
+    assert found.step == pytest.approx(grid.step, rel=1e-6)
+    assert found.origin == pytest.approx(grid.origin, rel=1e-6)
+    if found.step:
+        k = (values - found.origin) / found.step
+        np.testing.assert_allclose(k, np.rint(k), atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        RNG.normal(size=N),
+        RNG.normal(size=N).round(4),
+        np.arange(N),
+        np.full(N, 3.0),
+        RNG.exponential(size=N),
+    ],
+)
+def test_columns_that_do_not_repeat(values):
+    assert not repeats(values)
+
+
+def test_the_schema_knows_its_columns_in_any_precision():
+    spike = np.where(RNG.random(N) < 0.5, 100, RNG.uniform(0, 100, N))
+    x = np.column_stack([RNG.normal(size=N), RNG.poisson(3, N), spike])
+    for dtype in ("float32", "float64"):
+        schema = taut.load_data(x, dtype=dtype).schema
+        assert (schema.steps, schema.origins, schema.spikes) == ((0, 1, 0), (0, 0, 0), (2,))
+        assert type(schema).from_dict(schema.to_dict()).steps == schema.steps
+    assert taut.load_data(RNG.normal(size=(N, 2))).schema.steps is None
+    assert taut.load_data(load_iris().data).schema.steps == (0.1, 0.1, 0.1, 0.1)
+    assert sum(map(bool, taut.load_data(load_wine().data).schema.steps)) < 8
+
+
+@pytest.mark.parametrize("column", [np.arange(N), 10 + 7.0 * np.arange(N), RNG.permutation(N)])
+def test_identifiers_are_named(column):
+    notes = taut.load_data(np.column_stack([RNG.normal(size=N), column])).notes
+    assert any("as identifiers do: column 1, counted from 0" in note for note in notes)
+    assert not any("identifiers" in n for n in taut.load_data(load_wine().data).notes)
