@@ -22,6 +22,7 @@ N = 500
         (np.where(RNG.random(N) < 0.4, -0.0446, 0.0507), Grid(0.0953, -0.0446)),
         (RNG.choice([1 / 3, 2 / 3, 1.0, 5 / 3], N), Grid(0.333333333, 0)),
         (RNG.choice([0.0, 0.5, 1.25], N), Grid(0.25, 0)),
+        (RNG.choice([87.0, 87.33, 91.67, 101.0], N), Grid(0.01, 0)),
         (RNG.normal(5, 1, N).round(1).astype(np.float32), Grid(0.1, 0)),
         (np.where(RNG.random(N) < 0.5, 100.0, RNG.uniform(0, 100, N)), Grid(0, 0)),
     ],

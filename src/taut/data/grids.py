@@ -26,6 +26,7 @@ _MOST = (
     2**17
 )  # steps to the largest value, so that float32 knows each to a hundredth; see `grid_of`
 _MOST_WHOLE = 2**24  # whole numbers up to there are exact
+_PLACES = 7  # decimal places that are tried
 _FINER = 12  # how many times the least gap may be the step
 _OFF_GRID = 0.01  # of a step
 _COUNTED = 20  # rows: fewer different numbers in order may be chance
@@ -93,8 +94,15 @@ def grid_of(values: Shaped[np.ndarray, " N"]) -> Grid:
 def _step(
     found: Float[np.ndarray, " V"], gaps: Float[np.ndarray, " V-1"], rounding: float
 ) -> float:
-    if (found == np.rint(found)).all() and np.abs(found).max() < 2**53:
-        return float(np.gcd.reduce(gaps.astype(np.int64)))
+    largest = np.abs(found).max()
+    for places in range(_PLACES):
+        shifted = found * 10.0**places
+        whole = np.rint(shifted)
+        if (
+            largest * 10.0**places < 2**53
+            and np.abs(shifted - whole).max() <= rounding * 10.0**places
+        ):
+            return float(np.gcd.reduce(np.diff(whole).astype(np.int64)) / 10.0**places)
     least = float(gaps.min())
     if not least > rounding / _OFF_GRID:
         return 0.0  # two values that rounding alone may tell apart
