@@ -40,7 +40,8 @@ def candidates(table: str) -> dict[str, dict[str, Any]]:
     bits = f"bernoulli:{BITS[table]}"
     return {
         "bits": {
-            "model": taut.Discrete(latents=bits), "gradient": VIMCO(), "rate": 3e-3, "decay": 0.0,
+            "model": taut.Discrete(latents=bits, hidden=()), "gradient": VIMCO(),
+            "rate": 3e-3, "decay": 0.0,
         },
         "bits-nonlinear": {
             "model": taut.Discrete(latents=bits, hidden=(100,)), "gradient": VIMCO(),

@@ -128,7 +128,7 @@ def run(data: Any, method: str, rate: float, epochs: int, runs: Path) -> dict[st
     if not (folder / "summary.json").exists():
         taut.fit(
             data,
-            model=taut.Discrete(likelihood="bernoulli"),
+            model=taut.Discrete(likelihood="bernoulli", hidden=()),
             bound=BOUNDS[method],
             gradient=ESTIMATORS[method](),
             optimizer=optax.adam(schedule("cosine", rate, num_steps=steps)),
@@ -164,7 +164,7 @@ def time_steps(data: Any) -> dict[str, Any]:
     One evaluation is what another draw adds to RLOO; the rest of its step, with the encoder and Adam, is
     the overhead of every method.
     """
-    architecture = taut.Discrete(likelihood="bernoulli")
+    architecture = taut.Discrete(likelihood="bernoulli", hidden=())
     rows = Datum(data.train.x)
     pair = architecture.start(architecture.init(data.schema, jax.random.key(0)), rows)
     example = jax.tree.map(lambda leaf: leaf[0], rows)

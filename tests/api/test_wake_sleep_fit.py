@@ -23,7 +23,7 @@ def rows():
 def test_wake_sleep_fits_what_columns_alone_do_not(rows):
     fitted = taut.fit(
         rows,
-        model=taut.Discrete(latents="bernoulli:3"),
+        model=taut.Discrete(latents="bernoulli:3", hidden=()),
         inference="wake-sleep",
         phi="both",
         learning_rate=0.02,

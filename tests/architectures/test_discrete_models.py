@@ -40,7 +40,7 @@ class Enumerating(eqx.Module):
 
 
 def made(choice, schema, perturbed, **options):
-    return perturbed(Discrete(latents=choice, **options).init(schema, jax.random.key(0)))
+    return perturbed(Discrete(latents=choice, hidden=(), **options).init(schema, jax.random.key(0)))
 
 
 def outcomes(form):
@@ -212,5 +212,5 @@ def test_a_nonlinear_model_has_hidden_layers_everywhere(schema):
         model.prior_family.given.network,
     )  # fmt: skip
     assert [len(network.layers) for network in networks] == [2, 2, 2, 2]
-    linear = replace(architecture, hidden=None).init(schema, jax.random.key(0)).guide.first.encoder
+    linear = replace(architecture, hidden=()).init(schema, jax.random.key(0)).guide.first.encoder
     assert len(linear.layers) == 1

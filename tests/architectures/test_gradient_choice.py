@@ -13,12 +13,12 @@ from taut.inference.choices import CodebookAverages, WakeSleep
 # (latents, bound) -> the estimator, by the number of draws and by the kind of unit
 CHOICES: list[tuple[str, Any, str]] = [
     ("bernoulli:3", ELBO(), "disarm"),
-    ("bernoulli:3", ELBO(num_draws=2), "rloo"),
+    ("bernoulli:3", ELBO(num_draws=2), "disarm"),
     ("bernoulli:3", ELBO(num_draws=2, free_bits=0.5), "vimco"),
     ("bernoulli:3", IWAE(num_particles=1), "disarm"),
     ("bernoulli:3", IWAE(num_particles=2), "vimco"),
     ("categorical:2x3", ELBO(), "nvil"),
-    ("categorical:2x3", ELBO(num_draws=2), "rloo"),
+    ("categorical:2x3", ELBO(num_draws=2), "rebar"),
     ("categorical:2x3", IWAE(num_particles=2), "vimco"),
 ]
 

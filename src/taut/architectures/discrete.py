@@ -3,9 +3,10 @@
     one layer      p(z) p(x | z),                     q(z | x)
     two layers     p(z_2) p(z_1 | z_2) p(x | z_1),    q(z_1 | x) q(z_2 | z_1)
 
-With no hidden layers every arrow is an affine map: a sigmoid belief network (Neal 1992). The choices
-where none is made are those of the linear model of REBAR and RELAX on binary images: 200 bits, a learned
-prior, rows centred by their mean, bits read as signs, outputs that start at the data's log-odds.
+With no hidden layers every arrow is an affine map: a sigmoid belief network (Neal 1992), which on tables
+of binary answers ends nats below one hidden layer. But for that layer the choices where none is made are
+those of the linear model of REBAR and RELAX on binary images: 200 bits, a learned prior, rows centred by
+their mean, bits read as signs, outputs that start at the data's log-odds.
 """
 
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ from jaxtyping import PRNGKeyArray
 from taut.architectures.centred import AbstractCentred
 from taut.architectures.choices import counts_of, units_of
 from taut.architectures.latents import parse_latents
-from taut.bounds import AbstractBound
+from taut.bounds import ELBO, AbstractBound
 from taut.core import AbstractPair, InputError, Pair, nearest
 from taut.data import Schema
-from taut.gradients import NVIL, VIMCO, AbstractEstimator, DisARM, LeaveOneOut
+from taut.gradients import NVIL, REBAR, VIMCO, AbstractEstimator, DisARM, LeaveOneOut
 from taut.guides import AmortizedGuide, FactorizedUnits, LayeredGuide
 from taut.models import (
     ConditionalLayer,
@@ -45,13 +46,13 @@ class Discrete(AbstractCentred):
         latents: `bernoulli:D` for D bits, or `categorical:DxC` for D categories of C values; two of
             these with a comma between them make two layers, the first next to the data.
         prior: distribution of the latents, or of the upper layer of two: `learned` or `uniform`.
-        hidden: widths of the hidden layers of every map; with the network `mlp` there are none by
-            default, and every map is linear.
+        hidden: widths of the hidden layers of every map; with the network `mlp` one of 256 by
+            default; in Python or a file `[]` makes every map linear.
     """
 
     name: ClassVar[str] = "discrete"
     default_draws: ClassVar[int] = 4
-    default_hidden: ClassVar[tuple[int, ...] | None] = ()
+    default_hidden: ClassVar[tuple[int, ...] | None] = (256,)
 
     latents: str = "bernoulli:200"
     prior: Literal["learned", "uniform"] = "learned"
@@ -66,13 +67,18 @@ class Discrete(AbstractCentred):
             )  # fmt: skip
 
     def gradient(self, bound: AbstractBound) -> tuple[AbstractEstimator, str | None]:
-        """By the number of draws, among those that are unbiased and have no number to tune.
+        """The least noisy of those that are unbiased, by the bound and the kind of unit.
 
-        RLOO for two or more draws of an average and VIMCO for several in one logarithm serve every
-        discrete latent; for one draw DisARM serves bits and NVIL, with a learned baseline, the rest.
+        For an average over draws DisARM serves bits and REBAR, which learns its temperature,
+        categories; VIMCO serves several draws in one logarithm. Other bounds take RLOO where draws
+        count apart, and NVIL, with a learned baseline, for a single one.
         """
-        if bound.minted < 2 and self.latents.startswith("bernoulli"):
-            return DisARM(), "unbiased for one draw of bits, from an antithetic pair"
+        bits = self.latents.startswith("bernoulli")
+        average = bound.separable and isinstance(bound, ELBO)
+        if bits and (average or bound.minted < 2):
+            return DisARM(), "unbiased for bits, from antithetic pairs of draws"
+        if average and bound.minted > 1:
+            return REBAR(), "unbiased, with relaxed draws for a baseline"
         if bound.minted < 2:
             return NVIL(), "unbiased for one draw of any discrete latent, by a learned baseline"
         if bound.separable:

@@ -61,8 +61,8 @@ class GradientMoments(NamedTuple):
 
     @property
     def relative_bias_limit(self) -> float:
-        """The largest relative bias within two standard errors of the squared one."""
-        most = max(self.squared_bias + 2 * self.squared_bias_error, 0.0)
+        """The largest relative bias within two standard errors of the squared one, or of zero."""
+        most = max(self.squared_bias, 0.0) + 2 * self.squared_bias_error
         return math.sqrt(most / max(self.squared_norm, 1e-300))
 
 

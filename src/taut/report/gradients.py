@@ -34,7 +34,7 @@ def gradients_table(console: Console, bench: GradientBench, *, door: Door = "Pyt
     _print_line(
         console,
         f"Bias: |mean gradient - reference| in per cent of |reference|, which is {bench.reference}; "
-        "where none was measured, the largest within two standard errors. "
+        "where it is not resolved, the largest within two standard errors. "
         "Variance: trace of the covariance over draws, (nats per row)^2 per unit of parameter^2. "
         "Evaluations: of model + guide, per row and step.",
     )
@@ -50,7 +50,7 @@ def gradients_table(console: Console, bench: GradientBench, *, door: Door = "Pyt
 
 def _bias(moments: GradientMoments) -> str:
     if not moments.biased:
-        return f"< {100 * moments.relative_bias_limit:.2g}"
+        return f"not resolved, below {100 * moments.relative_bias_limit:.2g}"
     return f"{100 * moments.relative_bias:.2g} ± {100 * moments.relative_bias_error:.1g}"
 
 
