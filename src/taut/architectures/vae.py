@@ -85,6 +85,7 @@ class VAE(AbstractAutoencoder):
         likelihood = chosen.make_likelihood(schema)
         units = None if likelihood.discrete else units_of(schema)
         encoder_key, decoder_key, prior_key, guide_key = jax.random.split(key, 4)
+        guide_key, head_key = jax.random.split(guide_key)
         decoder = self.decoder
         if decoder is None:
             decoder = chosen.make_decoder(schema, likelihood, self.latent_dim, decoder_key)
@@ -105,7 +106,7 @@ class VAE(AbstractAutoencoder):
         encoder = self.encoder
         if encoder is None:
             encoder = chosen.make_encoder(schema, 2 * self.latent_dim, encoder_key)
-            head = family.head(last_layer(encoder), key=jax.random.fold_in(encoder_key, 1))
+            head = family.head(last_layer(encoder), key=head_key)
             encoder = eqx.tree_at(last_layer, encoder, head)
         _check_fit(model, encoder, family, schema)
         return Pair(model, AmortizedGuide(encoder, family, units, counts_of(schema)))
