@@ -22,7 +22,7 @@ import numpy as np
 from taut.core import write_atomically, write_json
 from taut.fitted.coordinates import coordinate_columns
 from taut.fitted.posterior import Posterior
-from taut.models.program import NumPyroProgram
+from taut.models.program import Bounded, NumPyroProgram
 from taut.recipe import ProgramRecipe
 from taut.runs import FORMAT, RunFolder, packed
 
@@ -97,6 +97,7 @@ def _structure(posterior: Posterior) -> dict[str, Any]:
                 {"name": name, "shape": list(shape)} for name, shape in posterior.natural.derived
             ],
             "plate": _plate(posterior),
+            "edges": _edges(posterior),
             "num_guide_draws": posterior.num_guide,
             "khat": str(posterior.khat),
             "guide_khat": str(posterior.guide_khat),
@@ -113,3 +114,12 @@ def _plate(posterior: Posterior) -> str | None:
     model = posterior.model
     plate = model.reading.plate if isinstance(model, NumPyroProgram) else None
     return None if plate is None else plate.name
+
+
+def _edges(posterior: Posterior) -> dict[str, list[str]] | None:
+    """Where the coordinates of z end; numbers as text, which keeps infinities and every digit."""
+    model = posterior.model
+    if not isinstance(model, Bounded):
+        return None
+    arrays = {"low": model.low, "high": model.high, "scale": model.scale}
+    return {name: [repr(float(number)) for number in array] for name, array in arrays.items()}

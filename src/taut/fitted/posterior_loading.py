@@ -29,7 +29,7 @@ from taut.guides import (
 from taut.inference.posterior import Round
 from taut.inference.posterior.targets import program_of
 from taut.inference.posterior.verdict import Verdict
-from taut.models.program import AbstractProgram, NamedValues, NumPyroProgram
+from taut.models.program import AbstractProgram, Bounded, NamedValues, NumPyroProgram
 from taut.runs import RunFolder, read_structure, unpacked
 
 __all__ = ["load_posterior"]
@@ -115,6 +115,9 @@ def _natural(
             f"the program that was fitted, with the latents {_latents(wanted)}", _latents(found),
             f"{known['program']} with its data", where=where,
         )  # fmt: skip
+    if edges := known.get("edges"):
+        low, high, scale = (jnp.asarray([*map(float, edges[n])]) for n in ("low", "high", "scale"))
+        model = Bounded(model, low, high, scale)
     return NamedValues.of(model, datum)
 
 

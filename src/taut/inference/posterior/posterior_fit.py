@@ -14,7 +14,8 @@ from jaxtyping import PRNGKeyArray
 from taut.core import Datum, InputError, RunError, host_generator
 from taut.evidence import PosteriorMoments, weighted_moments
 from taut.inference.posterior.candidate import Candidate, fit_guide
-from taut.inference.posterior.guide_choice import choose_guide
+from taut.inference.posterior.edges import edges_of, least_outside
+from taut.inference.posterior.guide_choice import GuideChoice, choose_guide
 from taut.inference.posterior.initial_points import random_point
 from taut.inference.posterior.multi_start import MultiStart
 from taut.inference.posterior.options import PosteriorOptions
@@ -82,18 +83,34 @@ def fit_posterior(
             f"a program with at most {_MOST_WEIGHED} latent coordinates", f"{model.dim}",
             "summing the rows' latents out of the program", where="infer",
         )  # fmt: skip
-    tick = time.perf_counter()
+    found, edges, failure, whole = None, None, None, model is program
+    if whole and model.moving:
+        edges = edges_of(model, datum, generator)
+    tried = edges.within(model) if edges else model
     try:
-        candidate = fit_guide(choice, program, model, datum, generator, options)
-    except RunError:
+        found = _fitted(choice, tried if whole else program, tried, datum, generator, options)
+    except RunError as error:
+        failure = error
+    if whole and edges is None and (found is None or found.draws.outside):
+        # log p is -inf somewhere, at an edge that no support told of.
+        edges = edges_of(model, datum, generator)
+        if edges is not None and edges.fixed:
+            tried = edges.within(model)
+            found = _fitted(choice, tried, tried, datum, generator, options)
+    if found is None:
         # A first evaluation that fails says more than that the ELBO could not be maximised.
-        check_start(model, datum, jnp.asarray(random_point(model, generator)))
-        raise
-    seconds = {"ascent": time.perf_counter() - tick}
-
-    tick = time.perf_counter()
-    count = options.num_draws or _affordable(datum)
-    candidate, draws, notes = _best_weighed(candidate, count, generator)
+        pick = (
+            least_outside(model, datum, generator)
+            if model.moving
+            else random_point(model, generator)
+        )
+        check_start(model, datum, jnp.asarray(pick))
+        assert failure is not None
+        raise failure
+    candidate, draws, notes, seconds = found
+    if edges is not None:
+        notes = (*notes, *edges.notes(model))
+    tick, model = time.perf_counter(), tried
     values = NamedValues.of(model, datum)
     table = values.table(draws.z)
     raw = weighted_moments(table[: draws.num_guide])
@@ -112,9 +129,34 @@ def fit_posterior(
         raw=raw.first(values.num_latents),
         resampled=resampled.first(values.num_latents),
     )
-    seconds["weighing"] = time.perf_counter() - tick
+    seconds["weighing"] += time.perf_counter() - tick
     notes = (*notes, *_left_out(values))
     return PosteriorFit(values, candidate, draws, raw, resampled, verdict, notes, seconds)
+
+
+class _Fitted(NamedTuple):
+    candidate: Candidate
+    draws: WeightedDraws
+    notes: tuple[str, ...]
+    seconds: dict[str, float]
+
+
+def _fitted(
+    choice: GuideChoice,
+    program: AbstractProgram,
+    model: AbstractProgram,
+    datum: Datum,
+    generator: np.random.Generator,
+    options: PosteriorOptions,
+) -> _Fitted:
+    """A guide, fitted and weighed."""
+    tick = time.perf_counter()
+    candidate = fit_guide(choice, program, model, datum, generator, options)
+    ascent, tick = time.perf_counter() - tick, time.perf_counter()
+    count = options.num_draws or _affordable(datum)
+    candidate, draws, notes = _best_weighed(candidate, count, generator)
+    seconds = {"ascent": ascent, "weighing": time.perf_counter() - tick}
+    return _Fitted(candidate, draws, notes, seconds)
 
 
 def _best_weighed(

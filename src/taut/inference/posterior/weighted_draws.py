@@ -36,6 +36,7 @@ class WeightedDraws(NamedTuple):
         threshold: of k-hat, above which the draws are of no use.
         largest: the largest weight before smoothing, in units of the mean.
         ess: effective sample size.
+        outside: share of the guide's own draws at which log p is -inf.
     """
 
     z: Float[np.ndarray, "K d"]
@@ -48,6 +49,7 @@ class WeightedDraws(NamedTuple):
     threshold: float
     largest: float
     ess: float
+    outside: float
 
 
 def weighted_draws(
@@ -94,6 +96,7 @@ def weighted_draws(
         threshold=threshold,
         largest=largest,
         ess=float(summary.ess[0]),
+        outside=float(np.isneginf(values[: drawn.num_guide]).mean()),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Models given by code: a log-joint as a Python function, or a NumPyro program."""
 
 from taut.models.program.abstract import AbstractProgram, Part
+from taut.models.program.bounded import Bounded
 from taut.models.program.layout import scalars
 from taut.models.program.load import load_program, read_data, support_beside
 from taut.models.program.log_joint import LOG_JOINT, LogJoint
@@ -13,6 +14,7 @@ __all__ = [
     "LOG_JOINT",
     "SUPPORTS",
     "AbstractProgram",
+    "Bounded",
     "LogJoint",
     "NamedValues",
     "NumPyroProgram",

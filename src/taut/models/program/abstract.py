@@ -78,6 +78,11 @@ class AbstractProgram(AbstractModel):
         return 1.0
 
     @property
+    def moving(self) -> frozenset[str]:
+        """Observed sites whose support moves with latents, where that is known."""
+        return frozenset()
+
+    @property
     @abstractmethod
     def name(self) -> str:
         """File and function, for messages."""

@@ -79,6 +79,10 @@ class NumPyroProgram(AbstractProgram):
         return place(self.reading.program)
 
     @property
+    def moving(self) -> frozenset[str]:
+        return self.reading.moving
+
+    @property
     def subsampled(self) -> bool:
         plate = self.reading.plate
         return plate is not None and plate.partial

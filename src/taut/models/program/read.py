@@ -48,7 +48,7 @@ def read(
     traced = _traced(program, arrays, settings)
     sites = traced.sites
     _check(program, sites, data)
-    traced.check_observed(where)
+    moving = traced.check_observed(where)
     layout = _layout(sites, None, where)
     if subsample is None:
         found = Reading(program, settings, layout, layout, None)
@@ -63,7 +63,7 @@ def read(
         _check_chance(found, sites, arrays)
     _check_indices(found, sites, arrays)
     found = with_idle(with_enumeration(found, sites, arrays), sites, arrays)
-    return _with_bounds(found, arrays), arrays
+    return replace(_with_bounds(found, arrays), moving=moving), arrays
 
 
 class _Traced(NamedTuple):

@@ -35,6 +35,7 @@ class Reading:
         plate: the one that is subsampled; None for all rows.
         enumeration: how its discrete latents are summed out; None where there are none.
         held: arrays with which `constrain` runs the program; None unless bounds of supports move with z.
+        moving: observed sites whose support moves with latents.
         idle: cells of masked latents that keep their own density; see `masked_latents`.
     """
 
@@ -45,6 +46,7 @@ class Reading:
     plate: SubsampledPlate | None
     enumeration: Enumeration | None = None
     held: dict[str, Any] | None = None
+    moving: frozenset[str] = frozenset()
     idle: dict[str, Idle] = field(default_factory=dict)
 
     def run(

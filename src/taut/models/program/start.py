@@ -67,9 +67,9 @@ def _check_part(model: AbstractProgram, name: str, part: Part, z: Array) -> None
     if part.supported is not None and not part.supported.all():
         row, value = _first(~part.supported, part.value)
         raise InputError(
-            "data in the support of their distribution",
-            f"{value}{row}",
-            "another distribution, or correcting the data (categories count from 0)",
+            "latents for which every observed value is possible",
+            f"none among random ones; {value}{row} is outside of its support at {_parameters(model, z)}",
+            "a prior that reaches them, or correcting the data",
             where=where,
         )
     bad = ~np.isfinite(part.log_prob)

@@ -1,0 +1,171 @@
+"""Edges: where the posterior of a program ends because log p(x, z) is -inf beyond.
+
+From points inside, each coordinate is followed both ways until log p is -inf, and the edge is bisected
+to the last bit. An edge found in the same place from every point depends on the data alone; any other
+moves with other latents.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from taut.core import Datum
+from taut.inference.posterior.log_density import LogDensity
+from taut.models.program import AbstractProgram, Bounded
+
+__all__ = ["Edges", "edges_of", "find_edges", "least_outside", "points_inside"]
+
+_SCALES = (2.0, 8.0, 32.0, 128.0)  # half-widths of the boxes in which points inside are looked for
+_TRIED = 512  # points in each
+_KEPT = 4  # of the points inside
+_DOUBLINGS = 12  # of the step, from a quarter on: how far an edge is looked for
+_HALVINGS = 64
+_OVERFLOW = (
+    1e8  # nats between the points inside and the last finite value: log p fell, and did not end
+)
+_SAME = 1e-9
+_SWEEPS = 2
+
+
+class Edges(NamedTuple):
+    """Where the coordinates of z end.
+
+    Attributes:
+        low: from below, the last value inside; -inf where nothing ends, (d,).
+        high: from above; inf where nothing ends, (d,).
+        scale: how far from a fixed edge the mass lies, 1 where nothing ends, (d,).
+        moving: coordinates that end where other coordinates decide.
+    """
+
+    low: Float[np.ndarray, " d"]
+    high: Float[np.ndarray, " d"]
+    scale: Float[np.ndarray, " d"]
+    moving: tuple[int, ...]
+
+    @property
+    def fixed(self) -> tuple[int, ...]:
+        """Coordinates that end where the data alone decide."""
+        ends = np.isfinite(self.low) | np.isfinite(self.high)
+        return tuple(int(i) for i in np.flatnonzero(ends))
+
+    def within(self, model: AbstractProgram) -> AbstractProgram:
+        """The program in coordinates that stay inside the fixed edges."""
+        if not self.fixed:
+            return model
+        return Bounded(model, *map(jnp.asarray, (self.low, self.high, self.scale)))
+
+    def notes(self, model: AbstractProgram) -> tuple[str, ...]:
+        """What a reader should know."""
+        notes = []
+        if self.fixed:
+            names = ", ".join(_sites_of(model, self.fixed))
+            notes.append(f"the data bound {names}: the guide's coordinates stay within the edge")
+        if self.moving:
+            names = " and ".join(_sites_of(model, self.moving))
+            notes.append(f"the posterior ends at an edge that moves with {names}")
+        return tuple(notes)
+
+
+def edges_of(model: AbstractProgram, datum: Datum, generator: np.random.Generator) -> Edges | None:
+    """The edges of a program's posterior; None where no point inside is found."""
+    density = LogDensity(model, datum)
+    points = points_inside(density, model.dim, generator)
+    return find_edges(density, points) if len(points) else None
+
+
+def points_inside(
+    density: LogDensity, dim: int, generator: np.random.Generator
+) -> Float[np.ndarray, "P d"]:
+    """The highest of random points with a finite log-density, none where there is none."""
+    for scale in _SCALES:
+        tried = generator.uniform(-scale, scale, (_TRIED, dim))
+        values = density.values(tried)
+        inside = np.flatnonzero(np.isfinite(values))
+        if len(inside):
+            return tried[inside[np.argsort(-values[inside])[:_KEPT]]]
+    return np.zeros((0, dim))
+
+
+def least_outside(
+    model: AbstractProgram, datum: Datum, generator: np.random.Generator
+) -> Float[np.ndarray, " d"]:
+    """Of random points the one at which the fewest observed values lie outside of their supports."""
+
+    def outside(z: Array) -> Array:
+        parts = model.parts(datum, z).values()
+        return sum((jnp.sum(~p.supported) for p in parts if p.supported is not None), jnp.zeros(()))
+
+    tried = generator.uniform(-_SCALES[1], _SCALES[1], (_TRIED, model.dim))
+    return tried[np.argmin(jax.jit(jax.vmap(outside))(tried))]
+
+
+def find_edges(density: LogDensity, points: Float[np.ndarray, "P d"]) -> Edges:
+    """The edges around points inside.
+
+    Arguments:
+        density: log p(x, z).
+        points: with a finite log-density.
+    """
+    count, dim = points.shape
+    start = density.values(points)
+    # Axes: point, coordinate, side.
+    inside, outside = np.zeros((count, dim, 2)), np.full((count, dim, 2), np.inf)
+    last = np.broadcast_to(start[:, None, None], inside.shape).copy()
+
+    def follow(step: np.ndarray, chosen: np.ndarray) -> None:
+        point, coordinate, side = np.nonzero(chosen)
+        if not len(point):
+            return
+        z = points[point].copy()
+        z[np.arange(len(z)), coordinate] += np.where(side == 0, -1.0, 1.0) * step[chosen]
+        values = density.values(z)
+        ended = np.isneginf(values)
+        where = (point, coordinate, side)
+        outside[where] = np.where(ended, step[chosen], outside[where])
+        inside[where] = np.where(ended, inside[where], step[chosen])
+        last[where] = np.where(ended, last[where], values)
+
+    for doubling in range(_DOUBLINGS):
+        follow(np.full(inside.shape, 0.25 * 2.0**doubling), np.isinf(outside))
+    ends = np.isfinite(outside)
+    for _ in range(_HALVINGS):
+        follow((inside + np.where(ends, outside, inside)) / 2, ends)
+    ends &= last > start[:, None, None] - _OVERFLOW
+    at = points[:, :, None] + inside * np.array([-1.0, 1.0])
+    found, everywhere = ends.any(axis=0), ends.all(axis=0)
+    spread = np.ptp(at, axis=0) <= _SAME * (1 + np.abs(at).max(axis=0))
+    fixed = everywhere & spread
+    low = np.where(fixed[:, 0], at[:, :, 0].max(axis=0), -np.inf)
+    high = np.where(fixed[:, 1], at[:, :, 1].min(axis=0), np.inf)
+    moving = np.flatnonzero((found & ~fixed).any(axis=1))
+    scale = _scales(density, points[0], low, high)
+    return Edges(low, high, scale, tuple(int(i) for i in moving))
+
+
+def _scales(
+    density: LogDensity, point: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> Float[np.ndarray, " d"]:
+    """Mean distances from the edges, each along its coordinate with the others where they are found.
+
+    For an exponential decay behind the edge that is its length.
+    """
+    point, scale, steps = point.copy(), np.ones(len(point)), 2.0 ** np.linspace(-40, 12, 105)
+    for _ in range(_SWEEPS):
+        for i in np.flatnonzero(np.isfinite(low) ^ np.isfinite(high)):
+            z = np.repeat(point[None], len(steps), axis=0)
+            z[:, i] = low[i] + steps if np.isfinite(low[i]) else high[i] - steps
+            values = density.values(z)
+            values = np.where(np.isfinite(values), values, -np.inf)
+            mass = np.exp(values - values.max()) * steps
+            scale[i] = (mass * steps).sum() / mass.sum()
+            point[i] = low[i] + scale[i] if np.isfinite(low[i]) else high[i] - scale[i]
+    return scale
+
+
+def _sites_of(model: AbstractProgram, coordinates: Collection[int]) -> list[str]:
+    places = model.layout.parts(jnp.arange(model.dim, dtype=float))
+    return [n for n, part in places.items() if set(np.ravel(part).tolist()) & set(coordinates)]

@@ -1,0 +1,159 @@
+"""Posteriors that end at an edge, where data leave no room: moments and evidence against quadrature."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from numpyro.distributions import transforms
+from scipy import integrate, stats
+
+import taut
+from taut.core import InputError
+from taut.models.program import Bounded, LogJoint
+
+X = np.array([2.2, 3.4, 2.7, 2.9, 4.1, 2.35, 3.8])
+U = np.array([1.2, 3.4, 0.7, 2.9, 4.1, 2.2, 3.8])
+Y = np.array([1.2, 3.4, 2.2, 4.0, 0.7])
+
+
+def shifted(base, loc, scale=1.0):
+    return dist.TransformedDistribution(base, transforms.AffineTransform(loc, scale))
+
+
+def pareto(x):
+    m = numpyro.sample("m", dist.HalfNormal(5.0))
+    numpyro.sample("x", dist.Pareto(m, 3.0), obs=x)
+
+
+def uniform(x):
+    theta = numpyro.sample("theta", dist.Exponential(0.2))
+    with numpyro.plate("rows", len(x)):
+        numpyro.sample("x", dist.Uniform(0.0, theta), obs=x)
+
+
+def waiting(y):
+    t = numpyro.sample("t", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", shifted(dist.Exponential(1.0), t), obs=y)
+
+
+def scaled(y):
+    t = numpyro.sample("t", dist.HalfNormal(5.0))
+    numpyro.sample("y", shifted(dist.Beta(2.0, 3.0), 0.0, t), obs=y)
+
+
+def truncated(y):
+    t = numpyro.sample("t", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.TruncatedNormal(1.0, 2.0, low=t), obs=y)
+
+
+def fenced(y):
+    t = numpyro.sample("t", dist.Normal(0.0, 1.0))
+    numpyro.factor("fence", jnp.where((t > 0.2) & (t < 0.7), 0.0, -jnp.inf))
+    numpyro.sample("y", dist.Normal(t, 1.0), obs=y)
+
+
+def uniform_log_joint(theta, x):
+    log_p = jnp.log(0.2) - 0.2 * theta - len(x) * jnp.log(theta)
+    return jnp.where(jnp.max(x) <= theta, log_p, -jnp.inf)
+
+
+# name: (target, its data, density of latent and data, where the latent ends)
+CASES = {
+    "pareto": (
+        pareto, {"x": X}, lambda m: stats.halfnorm.pdf(m, 0, 5) * stats.pareto.pdf(X, 3, 0, m).prod(),
+        (0.0, X.min()),
+    ),
+    "uniform": (
+        uniform, {"x": U}, lambda t: stats.expon.pdf(t, 0, 5) * stats.uniform.pdf(U, 0, t).prod(),
+        (U.max(), 60.0),
+    ),
+    "shifted exponential": (
+        waiting, {"y": Y}, lambda t: stats.norm.pdf(t) * stats.expon.pdf(Y, t).prod(), (-9.0, Y.min()),
+    ),
+    "scaled beta": (
+        scaled, {"y": Y},
+        lambda t: stats.halfnorm.pdf(t, 0, 5) * stats.beta.pdf(Y, 2, 3, 0, t).prod(), (Y.max(), 60.0),
+    ),
+    "truncated normal": (
+        truncated, {"y": Y},
+        lambda t: stats.norm.pdf(t) * stats.truncnorm.pdf(Y, (t - 1) / 2, np.inf, 1, 2).prod(),
+        (-9.0, Y.min()),
+    ),
+    "factor": (
+        fenced, {"y": Y}, lambda t: stats.norm.pdf(t) * stats.norm.pdf(Y, t).prod(), (0.2, 0.7),
+    ),
+}  # fmt: skip
+
+
+def quadrature(density, ends):
+    moments = [
+        integrate.quad(lambda t, n=n: t**n * density(t), *ends, epsabs=0, epsrel=1e-9, limit=200)[0]
+        for n in range(3)
+    ]
+    mean = moments[1] / moments[0]
+    return mean, np.sqrt(moments[2] / moments[0] - mean**2), np.log(moments[0])
+
+
+def check(posterior, density, ends):
+    mean, sd, log_evidence = quadrature(density, ends)
+    assert posterior.verdict.verdict != "do not believe"
+    assert abs(posterior.resampled.mean[0] - mean) < 0.05 * sd
+    np.testing.assert_allclose(posterior.resampled.sd[0], sd, rtol=0.05)
+    assert abs(posterior.raw.mean[0] - mean) < 0.2 * sd
+    found = posterior.estimates["log_evidence"]
+    assert abs(found.value - log_evidence) < 5 * found.mc_error
+    (drawn,) = posterior.draws(1000, kind="raw").values()
+    assert ends[0] - 1e-9 < drawn.min()
+    assert drawn.max() < ends[1] + 1e-9
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_posterior_ends_where_the_data_leave_no_room(name):
+    target, data, density, ends = CASES[name]
+    posterior = taut.infer(target, data=data, num_starts=2)
+    check(posterior, density, ends)
+    assert any("the guide's coordinates stay within the edge" in note for note in posterior.notes)
+
+
+def test_a_log_joint_ends_where_it_says_minus_infinity():
+    posterior = taut.infer(uniform_log_joint, data={"x": U}, support={"theta": "positive"})
+    check(posterior, *CASES["uniform"][2:])
+
+
+def test_a_saved_posterior_keeps_its_edges(tmp_path):
+    posterior = taut.infer(waiting, data={"y": Y}, num_starts=1, num_draws=1000)
+    again = taut.load(posterior.save(tmp_path / "run"), like=waiting, data={"y": Y})
+    np.testing.assert_array_equal(again.raw.mean, posterior.raw.mean)
+    for kind in ("raw", "resampled"):
+        draws = [one.draws(50, kind=kind)["t"] for one in (posterior, again)]
+        np.testing.assert_array_equal(*draws)
+
+
+def within_one(x):
+    theta = numpyro.sample("theta", dist.Uniform(0.0, 1.0))
+    numpyro.sample("x", dist.Uniform(0.0, theta), obs=x)
+
+
+def test_a_value_that_no_latent_allows_is_refused():
+    wish = r"site 'x': expected latents for which every observed value is possible, got none among"
+    with pytest.raises(InputError, match=wish + r" random ones; 1\.5 in row 2 is outside"):
+        taut.infer(within_one, data={"x": [0.2, 1.5, 0.3]})
+
+
+def test_coordinates_within_edges_are_those_of_the_parameters_and_back(float64):
+    model, datum = LogJoint.of(lambda p: -jnp.sum(p["a"] ** 2), {"a": ("real", 4)})
+    low, high = jnp.array([-1.0, 0.5, -jnp.inf, -jnp.inf]), jnp.array([2.0, jnp.inf, 0.3, jnp.inf])
+    bounded = Bounded(model, low, high, jnp.array([1.0, 2.0, 0.5, 1.0]))
+    w = np.linspace(-3.0, 3.0, 7)
+    for one in w:
+        z = jnp.full(4, one)
+        a = np.asarray(bounded.constrain(z)["a"])
+        assert (low < a).all()
+        assert (a < high).all()
+        np.testing.assert_allclose(bounded.unconstrain({"a": jnp.asarray(a)}), z, atol=1e-9)
+        slopes = np.diagonal(jax.jacobian(lambda z: bounded.constrain(z)["a"])(z))
+        np.testing.assert_allclose(
+            bounded.log_joint(datum, z), -np.sum(a**2) + np.log(np.abs(slopes)).sum(), rtol=1e-9
+        )
