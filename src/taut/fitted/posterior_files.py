@@ -22,7 +22,7 @@ import numpy as np
 from taut.core import write_atomically, write_json
 from taut.fitted.coordinates import coordinate_columns
 from taut.fitted.posterior import Posterior
-from taut.models.program import Bounded, NumPyroProgram
+from taut.models.program import Bounded, Edged, NumPyroProgram
 from taut.recipe import ProgramRecipe
 from taut.runs import FORMAT, RunFolder, packed
 
@@ -116,9 +116,12 @@ def _plate(posterior: Posterior) -> str | None:
     return None if plate is None else plate.name
 
 
-def _edges(posterior: Posterior) -> dict[str, list[str]] | None:
+def _edges(posterior: Posterior) -> dict[str, Any] | None:
     """Where the coordinates of z end; numbers as text, which keeps infinities and every digit."""
     model = posterior.model
+    if isinstance(model, Edged):
+        edges = [[edge.coordinate, edge.sign, *edge.cells] for edge in model.edges]
+        return {"moving": edges, "scale": [repr(float(number)) for number in model.scale]}
     if not isinstance(model, Bounded):
         return None
     arrays = {"low": model.low, "high": model.high, "scale": model.scale}

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from taut.core import InputError
+from taut.core import Datum, InputError
 from taut.evidence import weighted_moments
 from taut.fitted.facts import PosteriorFacts, read_facts
 from taut.fitted.posterior import Posterior
@@ -29,7 +29,14 @@ from taut.guides import (
 from taut.inference.posterior import Round
 from taut.inference.posterior.targets import program_of
 from taut.inference.posterior.verdict import Verdict
-from taut.models.program import AbstractProgram, Bounded, NamedValues, NumPyroProgram
+from taut.models.program import (
+    AbstractProgram,
+    Bounded,
+    Edge,
+    Edged,
+    NamedValues,
+    NumPyroProgram,
+)
 from taut.runs import RunFolder, read_structure, unpacked
 
 __all__ = ["load_posterior"]
@@ -116,9 +123,17 @@ def _natural(
             f"{known['program']} with its data", where=where,
         )  # fmt: skip
     if edges := known.get("edges"):
-        low, high, scale = (jnp.asarray([*map(float, edges[n])]) for n in ("low", "high", "scale"))
-        model = Bounded(model, low, high, scale)
+        model = _within(model, datum, edges)
     return NamedValues.of(model, datum)
+
+
+def _within(model: AbstractProgram, datum: Datum, edges: dict[str, Any]) -> AbstractProgram:
+    """The program in coordinates that stay within the edges of its posterior."""
+    numbers = {n: jnp.asarray([*map(float, edges[n])]) for n in edges if n != "moving"}
+    if "moving" not in edges:
+        return Bounded(model, **numbers)
+    moving = (Edge(coordinate, tuple(own), sign) for coordinate, sign, *own in edges["moving"])
+    return Edged(model, tuple(moving), datum, **numbers)
 
 
 def _latents(sites: list[tuple[str, list[int]]]) -> str:

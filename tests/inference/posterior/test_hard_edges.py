@@ -10,7 +10,7 @@ from numpyro.distributions import transforms
 from scipy import integrate, stats
 
 import taut
-from taut.core import InputError
+from taut.core import InputError, RunError
 from taut.models.program import Bounded, LogJoint
 
 X = np.array([2.2, 3.4, 2.7, 2.9, 4.1, 2.35, 3.8])
@@ -122,18 +122,103 @@ def test_a_log_joint_ends_where_it_says_minus_infinity():
     check(posterior, *CASES["uniform"][2:])
 
 
-def test_a_saved_posterior_keeps_its_edges(tmp_path):
-    posterior = taut.infer(waiting, data={"y": Y}, num_starts=1, num_draws=1000)
-    again = taut.load(posterior.save(tmp_path / "run"), like=waiting, data={"y": Y})
+def spread(x):
+    a = numpyro.sample("a", dist.Normal(0.0, 5.0))
+    w = numpyro.sample("w", dist.HalfNormal(5.0))
+    numpyro.sample("x", dist.Uniform(a, a + w), obs=x)
+
+
+def around(x):
+    m = numpyro.sample("m", dist.Normal(0.0, 5.0))
+    h = numpyro.sample("h", dist.HalfNormal(5.0))
+    numpyro.sample("x", dist.Uniform(m - h, m + h), obs=x)
+
+
+def frontier(x, y):
+    b = numpyro.sample("b", dist.Normal(0.0, 1.0))
+    a = numpyro.sample("a", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", shifted(dist.Exponential(1.0), a + b * x), obs=y)
+
+
+def wide(x, low, width, prior):
+    inside = (low <= x.min()) & (low + width >= x.max())
+    return np.where(inside, prior * np.maximum(width, 1e-9) ** -len(x), 0.0)
+
+
+def spread_density(a, w):
+    return wide(U, a, w, stats.norm.pdf(a, 0, 5) * stats.halfnorm.pdf(w, 0, 5))
+
+
+def around_density(m, h):
+    return wide(U, m - h, 2 * h, stats.norm.pdf(m, 0, 5) * stats.halfnorm.pdf(h, 0, 5))
+
+
+LINE = np.array([0.0, 0.5, 1.0, 1.5, 2.0])
+
+
+def frontier_density(b, a):
+    left = Y - a[..., None] - b[..., None] * LINE
+    inside = (left >= 0).all(axis=-1)
+    return np.where(inside, stats.norm.pdf(a) * stats.norm.pdf(b) * np.exp(-left.sum(axis=-1)), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("target", "data", "density", "box"),
+    [
+        (spread, {"x": U}, spread_density, ((-25.0, 0.7), (3.4, 30.0))),
+        (around, {"x": U}, around_density, ((-20.0, 25.0), (1.7, 25.0))),
+        (frontier, {"x": LINE, "y": Y}, frontier_density, ((-6.0, 6.0), (-7.0, 7.0))),
+    ],
+    ids=["spread", "around", "frontier"],
+)
+def test_an_edge_that_moves_with_another_latent_is_followed(target, data, density, box):
+    posterior = taut.infer(target, data=data, num_starts=2)
+    axes = [np.linspace(*ends, 3001) for ends in box]
+    first, second = np.meshgrid(*axes, indexing="ij")
+    mass = density(first, second)
+    cell = np.prod([axis[1] - axis[0] for axis in axes])
+    means = np.array([(one * mass).sum() / mass.sum() for one in (first, second)])
+    found = posterior.estimates["log_evidence"]
+    # Half a cell of the grid at the edge, and five standard errors of even weights of 10 000 draws.
+    assert abs(found.value - np.log(mass.sum() * cell)) < 0.05
+    assert (np.abs(posterior.resampled.mean - means) < 0.1 * posterior.resampled.sd).all()
+    assert any("in part where other latents decide" in note for note in posterior.notes)
+
+
+def tilted(p):
+    a, b = p["a"], p["b"]
+    return jnp.where(a + b < 0.5, -0.5 * (a**2 + b**2), -jnp.inf)
+
+
+def test_an_edge_that_cannot_be_followed_is_named():
+    with pytest.raises(
+        RunError, match=r"ends at an edge that moves with a and b, beyond which log p"
+    ):
+        taut.infer(tilted, support={"a": "real", "b": "real"})
+
+
+@pytest.mark.parametrize(
+    ("target", "data", "name"), [(waiting, {"y": Y}, "t"), (around, {"x": U}, "h")]
+)
+def test_a_saved_posterior_keeps_its_edges(target, data, name, tmp_path):
+    posterior = taut.infer(target, data=data, num_starts=1, num_draws=1000)
+    again = taut.load(posterior.save(tmp_path / "run"), like=target, data=data)
     np.testing.assert_array_equal(again.raw.mean, posterior.raw.mean)
     for kind in ("raw", "resampled"):
-        draws = [one.draws(50, kind=kind)["t"] for one in (posterior, again)]
+        draws = [one.draws(50, kind=kind)[name] for one in (posterior, again)]
         np.testing.assert_array_equal(*draws)
 
 
 def within_one(x):
     theta = numpyro.sample("theta", dist.Uniform(0.0, 1.0))
     numpyro.sample("x", dist.Uniform(0.0, theta), obs=x)
+
+
+def test_minibatches_do_not_tell_where_a_posterior_ends():
+    with pytest.raises(
+        InputError, match=r"support of 'x' moves with latents, got minibatches\. Try leaving out"
+    ):
+        taut.infer(uniform, data={"x": U}, subsample={"rows": 3})
 
 
 def test_a_value_that_no_latent_allows_is_refused():

@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy.special import log_ndtr, ndtri
 
 from taut.core import Datum
 from taut.inference.posterior.log_density import LogDensity
-from taut.models.program import AbstractProgram, Bounded
+from taut.models.program import AbstractProgram, Bounded, Edged, plan_edges
 
 __all__ = ["Edges", "edges_of", "find_edges", "least_outside", "points_inside"]
 
@@ -29,6 +30,7 @@ _OVERFLOW = (
 )
 _SAME = 1e-9
 _SWEEPS = 2
+_STEPS = 2.0 ** np.linspace(-40, 12, 105)  # distances from an edge
 
 
 class Edges(NamedTuple):
@@ -39,12 +41,15 @@ class Edges(NamedTuple):
         high: from above; inf where nothing ends, (d,).
         scale: how far from a fixed edge the mass lies, 1 where nothing ends, (d,).
         moving: coordinates that end where other coordinates decide.
+        edged: the program in coordinates that start at the edges that move; None where there is none,
+            or no such coordinates are known.
     """
 
     low: Float[np.ndarray, " d"]
     high: Float[np.ndarray, " d"]
     scale: Float[np.ndarray, " d"]
     moving: tuple[int, ...]
+    edged: Edged | None = None
 
     @property
     def fixed(self) -> tuple[int, ...]:
@@ -54,6 +59,8 @@ class Edges(NamedTuple):
 
     def within(self, model: AbstractProgram) -> AbstractProgram:
         """The program in coordinates that stay inside the fixed edges."""
+        if self.edged is not None:
+            return self.edged
         if not self.fixed:
             return model
         return Bounded(model, *map(jnp.asarray, (self.low, self.high, self.scale)))
@@ -61,6 +68,14 @@ class Edges(NamedTuple):
     def notes(self, model: AbstractProgram) -> tuple[str, ...]:
         """What a reader should know."""
         notes = []
+        if self.edged is not None:
+            ends = [edge.coordinate for edge in self.edged.edges]
+            names = ", ".join(_sites_of(model, ends))
+            notes.append(
+                f"the data bound {names}, in part where other latents decide: the guide's coordinates "
+                "stay within the edge"
+            )
+            return tuple(notes)
         if self.fixed:
             names = ", ".join(_sites_of(model, self.fixed))
             notes.append(f"the data bound {names}: the guide's coordinates stay within the edge")
@@ -74,7 +89,22 @@ def edges_of(model: AbstractProgram, datum: Datum, generator: np.random.Generato
     """The edges of a program's posterior; None where no point inside is found."""
     density = LogDensity(model, datum)
     points = points_inside(density, model.dim, generator)
-    return find_edges(density, points) if len(points) else None
+    found = find_edges(density, points) if len(points) else None
+    if found is not None and not found.moving:
+        return found
+    plan = plan_edges(model, datum, generator)
+    if not plan:
+        return found
+    edged = Edged(model, plan, datum, jnp.ones(len(plan)))
+    density = LogDensity(edged, datum)
+    points = points_inside(density, model.dim, generator)
+    if not len(points):
+        return found
+    none = np.full(model.dim, np.inf)
+    scale = _scales_of_moving(density, points[0], [edge.coordinate for edge in plan])
+    moving = tuple(edge.coordinate for edge in plan)
+    edged = Edged(model, plan, datum, jnp.asarray(scale))
+    return Edges(-none, none, np.ones(model.dim), moving, edged)
 
 
 def points_inside(
@@ -153,17 +183,38 @@ def _scales(
 
     For an exponential decay behind the edge that is its length.
     """
-    point, scale, steps = point.copy(), np.ones(len(point)), 2.0 ** np.linspace(-40, 12, 105)
+    point, scale, steps = point.copy(), np.ones(len(point)), _STEPS
     for _ in range(_SWEEPS):
         for i in np.flatnonzero(np.isfinite(low) ^ np.isfinite(high)):
             z = np.repeat(point[None], len(steps), axis=0)
             z[:, i] = low[i] + steps if np.isfinite(low[i]) else high[i] - steps
-            values = density.values(z)
-            values = np.where(np.isfinite(values), values, -np.inf)
-            mass = np.exp(values - values.max()) * steps
-            scale[i] = (mass * steps).sum() / mass.sum()
+            scale[i] = _mean_step(density.values(z), steps)
             point[i] = low[i] + scale[i] if np.isfinite(low[i]) else high[i] - scale[i]
     return scale
+
+
+def _scales_of_moving(
+    density: LogDensity, point: np.ndarray, coordinates: Collection[int]
+) -> Float[np.ndarray, " E"]:
+    """The same for edges that move, of a program in coordinates with unit scales."""
+    point, scale, steps = point.copy(), np.ones(len(coordinates)), _STEPS
+    w = np.where(steps < 0.5, ndtri(-np.expm1(-steps)), -ndtri(np.exp(-steps)))
+    w, steps = w[np.isfinite(w)], steps[np.isfinite(w)]
+    volume = -0.5 * w**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(-w)
+    for _ in range(_SWEEPS):
+        for number, i in enumerate(coordinates):
+            along = np.repeat(point[None], len(steps), axis=0)
+            along[:, i] = w
+            scale[number] = _mean_step(density.values(along) - volume, steps)
+            point[i] = np.interp(scale[number], steps, w)
+    return scale
+
+
+def _mean_step(values: np.ndarray, steps: np.ndarray) -> float:
+    """The mean of steps that are evenly spaced on a logarithmic scale, under a log-density of them."""
+    values = np.where(np.isfinite(values), values, -np.inf)
+    mass = np.exp(values - values.max()) * steps
+    return float((mass * steps).sum() / mass.sum())
 
 
 def _sites_of(model: AbstractProgram, coordinates: Collection[int]) -> list[str]:

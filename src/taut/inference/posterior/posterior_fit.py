@@ -4,6 +4,7 @@ All randomness follows from one key, in this order: starts, optimization, the dr
 """
 
 import time
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.core import Datum, InputError, RunError, host_generator
+from taut.core import Datum, InputError, RunError, host_generator, option
 from taut.evidence import PosteriorMoments, weighted_moments
 from taut.inference.posterior.candidate import Candidate, fit_guide
 from taut.inference.posterior.edges import edges_of, least_outside
@@ -19,13 +20,14 @@ from taut.inference.posterior.guide_choice import GuideChoice, choose_guide
 from taut.inference.posterior.initial_points import random_point
 from taut.inference.posterior.multi_start import MultiStart
 from taut.inference.posterior.options import PosteriorOptions
-from taut.inference.posterior.verdict import Verdict, judge
+from taut.inference.posterior.verdict import DOUBT, RESAMPLE, Verdict, judge
 from taut.inference.posterior.weighted_draws import WeightedDraws, more_even, weighted_draws
 from taut.models.program import AbstractProgram, NamedValues, NumPyroProgram, check_start
 
 __all__ = ["PosteriorFit", "fit_posterior"]
 
 _MOST_WEIGHED = 1000  # coordinates: a covariance of a million entries
+_FEW = 0.01  # of the guide's draws beyond an edge: their weight of zero leaves the others right
 _CELLS = 4e9  # data cells x draws that weighing may cost: about a minute
 
 
@@ -84,6 +86,12 @@ def fit_posterior(
             "summing the rows' latents out of the program", where="infer",
         )  # fmt: skip
     found, edges, failure, whole = None, None, None, model is program
+    if not whole and jax.eval_shape(model.margins, datum, jnp.zeros(model.dim)).size:
+        names = " and ".join(f"'{name}'" for name in sorted(model.moving))
+        raise InputError(
+            f"all rows at once where the support of {names} moves with latents", "minibatches",
+            f"leaving out {option('subsample')}", where=model.name,
+        )  # fmt: skip
     if whole and model.moving:
         edges = edges_of(model, datum, generator)
     tried = edges.within(model) if edges else model
@@ -106,6 +114,13 @@ def fit_posterior(
         )
         check_start(model, datum, jnp.asarray(pick))
         assert failure is not None
+        if edges is not None and edges.moving:
+            raise RunError(
+                "a posterior whose coordinates end where the data alone decide, if they end",
+                f"{edges.notes(model)[-1]}, beyond which log p is -inf",
+                "parameters of which one is the distance from that edge, on a positive support",
+                where=model.name,
+            ) from failure
         raise failure
     candidate, draws, notes, seconds = found
     if edges is not None:
@@ -125,10 +140,16 @@ def fit_posterior(
         threshold=draws.threshold,
         largest=draws.largest,
         ess=draws.ess,
-        num_draws=count,
+        num_draws=len(draws.weights),
         raw=raw.first(values.num_latents),
         resampled=resampled.first(values.num_latents),
     )
+    if edges is not None and edges.moving and edges.edged is None and draws.outside:
+        far = (
+            f"{100 * draws.outside:.2g} % of the guide's draws lie beyond an edge of the posterior"
+        )
+        kept = RESAMPLE if draws.outside < _FEW and verdict.verdict != DOUBT else DOUBT
+        verdict = replace(verdict, verdict=kept, reasons=(far, *verdict.reasons))
     seconds["weighing"] += time.perf_counter() - tick
     notes = (*notes, *_left_out(values))
     return PosteriorFit(values, candidate, draws, raw, resampled, verdict, notes, seconds)

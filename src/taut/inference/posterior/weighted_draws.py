@@ -66,20 +66,21 @@ def weighted_draws(
     moments = family.moments(guide)
     drawn = defensive_draws(
         lambda n: family.sample(guide, generator, n),
-        lambda z: np.nan_to_num(family.log_q(guide, z), nan=-np.inf),
+        lambda z: _known(family.log_q(guide, z)),
         moments.mean,
         moments.tril,
         count=count,
         generator=generator,
     )
     values = family.log_density.values(drawn.z)
-    log_w_guide = np.nan_to_num(values - drawn.log_q, nan=-np.inf)[: drawn.num_guide]
-    log_w = np.nan_to_num(values - drawn.log_r, nan=-np.inf)[None]
+    log_w_guide = _known(values - drawn.log_q)[: drawn.num_guide]
+    log_w = _known(values - drawn.log_r)[None]
     summary, threshold = summarize(log_w), khat_threshold(count)
     khat, log_evidence = float(summary.khat[0]), float(summary.log_evidence[0])
     largest = float(np.exp(log_w.max() - log_evidence))
     flags = frozenset(() if reliable(khat, threshold, largest) else ("unreliable",))
-    error = float(log_w_guide.std(ddof=1) / math.sqrt(drawn.num_guide))
+    outside = float(np.isneginf(log_w_guide).mean())
+    error = math.nan if outside else float(log_w_guide.std(ddof=1) / math.sqrt(drawn.num_guide))
     elbo = float(log_w_guide.mean())
     # A posterior explains one datum, whose value pairs it with other programs' on the same data.
     return WeightedDraws(
@@ -96,8 +97,13 @@ def weighted_draws(
         threshold=threshold,
         largest=largest,
         ess=float(summary.ess[0]),
-        outside=float(np.isneginf(values[: drawn.num_guide]).mean()),
+        outside=outside,
     )  # fmt: skip
+
+
+def _known(log_weights: np.ndarray) -> np.ndarray:
+    """Log-weights with -inf, a weight of zero, for those that are NaN."""
+    return np.where(np.isnan(log_weights), -np.inf, log_weights)
 
 
 def more_even(first: WeightedDraws, second: WeightedDraws) -> bool:

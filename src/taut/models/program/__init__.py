@@ -2,6 +2,7 @@
 
 from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.bounded import Bounded
+from taut.models.program.edged import Edge, Edged, plan_edges
 from taut.models.program.layout import scalars
 from taut.models.program.load import load_program, read_data, support_beside
 from taut.models.program.log_joint import LOG_JOINT, LogJoint
@@ -15,6 +16,8 @@ __all__ = [
     "SUPPORTS",
     "AbstractProgram",
     "Bounded",
+    "Edge",
+    "Edged",
     "LogJoint",
     "NamedValues",
     "NumPyroProgram",
@@ -22,6 +25,7 @@ __all__ = [
     "Site",
     "check_start",
     "load_program",
+    "plan_edges",
     "read_data",
     "scalars",
     "support_beside",

@@ -14,6 +14,7 @@ from abc import abstractmethod
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.core import AbstractModel, Datum
@@ -120,6 +121,10 @@ class AbstractProgram(AbstractModel):
     @abstractmethod
     def parts(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Part]:
         """The log-joint site by site and cell by cell, for messages about where it is not finite."""
+
+    def margins(self, datum: Datum, z: Float[Array, " d"]) -> Float[Array, " M"]:
+        """How far observed values lie inside the bounds of supports that move, positive inside."""
+        return jnp.zeros(0)
 
     def initial(self, key: PRNGKeyArray, scale: float = 2.0) -> Float[Array, " d"]:
         """A start, uniform on (-scale, scale) in each unconstrained coordinate (Stan's habit)."""

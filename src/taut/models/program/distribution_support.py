@@ -26,7 +26,8 @@ from numpyro.distributions import constraints, transforms
 from numpyro.distributions.constraints import Constraint, is_dependent
 
 __all__ = [
-    "bounds_on_the_line", "contains", "library_of", "satisfies", "support_of", "tight_support",
+    "bounds_on_the_line", "contains", "library_of", "margins", "satisfies", "support_of",
+    "tight_support",
 ]  # fmt: skip
 
 Known = Callable[[Any], Any]
@@ -36,6 +37,7 @@ _CLOSED = (
     dist.LowerTruncatedPowerLaw, dist.Pareto,
 )  # fmt: skip
 _DIGITS = 1e-6
+_NO_MARGIN = 1e30
 
 
 def contains(fn: Any, value: Any, known: Known = lambda x: x) -> Any:
@@ -88,6 +90,25 @@ def tight_support(fn: Any, *, rising: bool = False) -> Any:
     for transform in fn.transforms:
         support = support and _image(transform, support, rising=rising)
     return constraints.independent(support, axes) if support and axes else support
+
+
+def margins(fn: Any, value: Any) -> list[Any]:
+    """How far a value lies inside each bound of a support that has some: positive inside.
+
+    Arguments:
+        fn: a NumPyro distribution of single numbers, or of independent ones.
+        value: of its shape, or of more draws of it.
+    """
+    if isinstance(fn, dist.MaskedDistribution):
+        hidden = jnp.reshape(fn._mask ^ True, jnp.shape(fn._mask) + (1,) * fn.event_dim)
+        return [jnp.where(hidden, _NO_MARGIN, one) for one in margins(fn.base_dist, value)]
+    if isinstance(fn, dist.ExpandedDistribution | dist.Independent):
+        return margins(fn.base_dist, value)
+    if fn.support is None or is_dependent(fn.support) or fn.support.is_discrete:
+        return []
+    low, high = bounds_on_the_line(fn)
+    below = [] if isinstance(low, float) and math.isinf(low) else [value - low]
+    return below if isinstance(high, float) and math.isinf(high) else [*below, high - value]
 
 
 def satisfies(support: Constraint, value: Any) -> Any:
@@ -181,6 +202,8 @@ def _reaches(fn: Any, end: Any, *, left: bool = False, right: bool = False) -> A
 def bounds_on_the_line(fn: Any) -> tuple[Any, Any]:
     """The bounds of the support of a distribution of single numbers, infinite where it has none."""
     support = support_of(fn)
+    if isinstance(support, constraints.independent):
+        support = support.base_constraint
     return getattr(support, "lower_bound", -math.inf), getattr(support, "upper_bound", math.inf)
 
 

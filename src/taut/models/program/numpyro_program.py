@@ -24,7 +24,7 @@ from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME, Datum, Terms
 from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.arguments import whole
 from taut.models.program.discrete import Cells, Choice
-from taut.models.program.distribution_support import contains, support_of
+from taut.models.program.distribution_support import contains, margins, support_of
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout
 from taut.models.program.read import Reading, read
@@ -163,6 +163,15 @@ class NumPyroProgram(AbstractProgram):
         arguments, latents = whole(datum.x, self.reading.settings), self.constrain(z)
         with reading(self.reading.program):
             return drawn(self.reading.program, arguments, latents, key)
+
+    def margins(self, datum: Datum, z: Float[Array, " d"]) -> Float[Array, " M"]:
+        sites = self._placed(datum, z).sites
+        found = [
+            jnp.ravel(margin)
+            for name in sorted(self.moving)
+            for margin in margins(sites[name]["fn"], jnp.asarray(sites[name]["value"]))
+        ]
+        return jnp.concatenate([jnp.zeros(0), *found])
 
     def parts(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Part]:
         sites, enumeration = self._placed(datum, z).sites, self.reading.enumeration
