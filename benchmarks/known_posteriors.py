@@ -1,4 +1,4 @@
-"""Two hundred posteriors whose moments are known: closed forms, and quadrature in NumPy and SciPy.
+"""192 posteriors whose moments are known: closed forms, and quadrature in NumPy and SciPy.
 
 One program serves every case of a family, so that few shapes are compiled. A case is `easy` where its
 posterior is close to a Gaussian in the coordinates of the program.

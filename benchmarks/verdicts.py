@@ -1,4 +1,4 @@
-"""Verdicts on two hundred posteriors with known answers: which are believed and wrong, doubted, refused.
+"""Verdicts on 192 posteriors with known answers: which are believed and wrong, doubted, refused.
 
 A fit is wrong where, for some parameter, its resampled mean is off by more than 0.1 sd of the exact
 posterior or its sd by more than 15 %. The targets: no wrong fit is believed, at most 10 % of the fits of
