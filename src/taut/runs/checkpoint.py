@@ -89,7 +89,7 @@ def restore_checkpoint(folder: Path, like: Any, *, fingerprint: str) -> Restored
             notes.append(f"{path.name} is damaged ({reason}); the one before it is used")
             continue
         if (written := int(header["format"])) != _FORMAT:
-            again = f"`taut fit --config {folder.parent / 'config.toml'}`, which begins anew"
+            again = f"fitting anew by {folder.parent / 'config.toml'}"
             raise InputError(
                 f"checkpoint format {_FORMAT}", f"format {written}",
                 "`pip install -U taut`" if written > _FORMAT else again, where=str(path),
