@@ -85,7 +85,7 @@ def test_the_guide_whose_draws_weigh_more_evenly_is_kept(flow, gaussian, kept, m
     unknown = Estimate(0.0, "none")
     weighed = {
         name: WeightedDraws(
-            np.zeros((1, 1)), 1, np.ones(1), unknown, unknown, khat, khat, 0.7, 20.0, ess
+            np.zeros((1, 1)), 1, np.ones(1), unknown, unknown, khat, khat, 0.7, 20.0, ess, 0.0
         )
         for name, (ess, khat) in (("flow", flow), ("gaussian", gaussian))
     }
