@@ -85,7 +85,7 @@ def test_the_answers_in_the_readme_are_those_of_this_code(read):
     assert answer.split("nats per row")[1] == shown[1].split("nats per row")[1]
     told = re.search(r"<!-- verdict -->\n```text\n(.*?)\n```", README, re.S)
     assert told is not None
-    assert verdict.split()[0] == told[1].split()[0] == "believe"
+    assert verdict.split(":")[0] == told[1].split(":")[0] == "believe"
 
 
 def test_every_make_target_and_every_file_that_is_named_is_there():

@@ -250,7 +250,7 @@ def test_sampled_is_infinite_where_draws_leave_the_support():
     estimate = kl(dist.Normal(0.0, 1.0), dist.Gamma(2.0, 1.0), jax.random.key(0))
     assert estimate.value == np.inf
     assert math.isnan(estimate.mc_error)
-    assert estimate.flags == {"support not covered"}
+    assert estimate.flags == {"support not covered", "not finite"}
 
 
 # --- messages -----------------------------------------------------------------------------------

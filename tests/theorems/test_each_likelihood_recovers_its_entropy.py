@@ -100,5 +100,7 @@ def _gain(estimate, truth):
 
 
 def _five_errors(estimate, entropy):
-    own = math.hypot(estimate.mc_error, estimate.data_error)
+    # An error over draws that is not known widens nothing.
+    drawn = 0.0 if math.isnan(estimate.mc_error) else estimate.mc_error
+    own = math.hypot(drawn, estimate.data_error)
     return 5 * math.hypot(own, entropy.std(ddof=1) / math.sqrt(entropy.size))

@@ -94,7 +94,9 @@ def test_mean_and_sample(answers):
 
 def test_starts_differ_and_bad_tables_are_refused(answers):
     model, rows = classes(levels=2, cells=4), RowBlocks(answers)
-    first, second = (random_start(model, rows, rows.spread(), seed=s) for s in (0, 1))
+    # Two clusters of four cells are found from anywhere, six are not.
+    many = LatentClass(jnp.zeros(6), jnp.full((6, 4, 2), np.log(0.5)), (4,))
+    first, second = (random_start(many, rows, rows.spread(), seed=s) for s in (0, 1))
     assert not np.allclose(first.log_theta, second.log_theta)
     with pytest.raises(InputError, match="tables for 2 classes and 5 cells"):
         LatentClass(model.logits, model.log_theta, (5,))
