@@ -95,7 +95,7 @@ def _loaded(content: bytes, path: str) -> dict:
     if any(content[start : start + len(_HDF5)] == _HDF5 for start in (0, _USER_BLOCK)):
         raise newer
     try:
-        return scipy.io.loadmat(io.BytesIO(content))
+        return scipy.io.loadmat(io.BytesIO(content), spmatrix=False)
     except NotImplementedError as error:
         raise newer from error
     except (MatReadError, ValueError, TypeError, EOFError, OSError, KeyError, zlib.error) as error:
