@@ -1,5 +1,6 @@
 """`DataOptions`: every option arrives in the data, and what was asked gives the same data again."""
 
+import inspect
 import json
 import tomllib
 from collections.abc import Callable
@@ -94,7 +95,7 @@ def test_every_option_has_its_case():
     assert [field.name for field in fields(DataOptions)] == list(SEEN)
     for field in fields(DataOptions):
         assert SEEN[field.name][2] != field.default
-        assert f"        {field.name}: " in (DataOptions.__doc__ or "")
+        assert f"    {field.name}: " in inspect.cleandoc(DataOptions.__doc__ or "")
 
 
 @pytest.mark.parametrize("name", SEEN)

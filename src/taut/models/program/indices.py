@@ -242,9 +242,10 @@ class _Watch:
     def _scanned(self, params: dict[str, Any], values: list[Any], origins: list[Any]) -> list[Any]:
         """A loop over rows, whose gathers are kept with the indices of all rows."""
         closed, first = params["jaxpr"], len(self.found)
-        consts, ends = params["num_consts"], params["num_consts"] + params["num_carry"]
+        consts, carried = _entering(params)
+        ends = consts + carried
         moving = frozenset(["carried"])  # as latents may be
-        sources = [*origins[:consts], *[moving] * params["num_carry"], *origins[ends:]]
+        sources = [*origins[:consts], *[moving] * carried, *origins[ends:]]
         whole, self.loop = self.changed, first
         away = whole[1] if whole is not None and whole[0].loop == first else None
 
@@ -265,6 +266,14 @@ class _Watch:
         for place, indices in enumerate(every, start=first):
             self.found[place] = self.found[place]._replace(indices=indices)
         return [*carry, *rows]
+
+
+def _entering(params: dict[str, Any]) -> tuple[int, int]:
+    """How many constants and carried values enter a scan; a tree says so from JAX 0.12 on."""
+    if "ft_in" in params:
+        consts, carried, _ = (len(list(part)) for part in params["ft_in"].unpack())
+        return consts, carried
+    return params["num_consts"], params["num_carry"]
 
 
 def _is_literal(variable: Any) -> bool:
