@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from typing import Any
 
+import jax
 import numpy as np
 from known_posteriors import Case, cases
 from record import save_result
@@ -35,6 +36,7 @@ def main() -> None:
     chosen, seeds = (chosen[::5], 2) if options.few else (chosen, options.seeds)
     rows = []
     for case in chosen:
+        jax.clear_caches()  # every compiled program holds some of the 65,530 regions of a process
         rows.append(judged(case, seeds))
         row = rows[-1]
         print(

@@ -240,6 +240,18 @@ def of_posteriors(found: dict[str, Any]) -> Rows:
     ]
 
 
+def of_verdicts(found: dict[str, Any]) -> Rows:
+    summary = found["summary"]
+    return [
+        (
+            f"{summary['posteriors']} generated posteriors with known answers, {found['keys']} keys: "
+            "believed with a mean off by 0.1 sd or an sd by 15 %; refused; easy ones not believed",
+            f"{summary['believed and wrong']} of {summary['believed']}; {summary['refused']} of "
+            f"{summary['fits']}; {summary['easy fits not believed']} of {summary['easy fits']}",
+        )
+    ]
+
+
 def of_flow_posteriors(found: dict[str, Any]) -> Rows:
     runs = found["runs"]
     mnist = [
@@ -311,6 +323,7 @@ QUALITY: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "discrete_mnist": of_discrete,
     "binary_tables": of_tables,
     "posteriordb": of_posteriors,
+    "verdicts": of_verdicts,
     "flow_posteriors": of_flow_posteriors,
     "toy_densities": of_densities,
     "flows": of_flows,
