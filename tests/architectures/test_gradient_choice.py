@@ -2,31 +2,41 @@
 
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 
+import taut
 from taut.architectures import ARCHITECTURES, VAE, VQ, Discrete
 from taut.bounds import ELBO, IWAE, Renyi
 from taut.gradients import ESTIMATORS, Concrete, Reparameterized
 from taut.inference import INFERENCES, Joint, departures
+from taut.inference.amortized.check import check_step
 from taut.inference.choices import CodebookAverages, WakeSleep
 
 # (latents, bound) -> the estimator, by the number of draws and by the kind of unit
 CHOICES: list[tuple[str, Any, str]] = [
     ("bernoulli:3", ELBO(), "disarm"),
     ("bernoulli:3", ELBO(num_draws=2), "disarm"),
-    ("bernoulli:3", ELBO(num_draws=2, free_bits=0.5), "vimco"),
-    ("bernoulli:3", IWAE(num_particles=1), "disarm"),
+    ("bernoulli:3", ELBO(num_draws=2, free_bits=0.5), "nvil"),
+    ("bernoulli:3", IWAE(num_particles=1), "nvil"),
+    ("bernoulli:3", Renyi(alpha=0.5, num_particles=1), "nvil"),
     ("bernoulli:3", IWAE(num_particles=2), "vimco"),
     ("categorical:2x3", ELBO(), "nvil"),
     ("categorical:2x3", ELBO(num_draws=2), "rebar"),
+    ("categorical:2x3", ELBO(num_draws=2, free_bits=0.5), "nvil"),
     ("categorical:2x3", IWAE(num_particles=2), "vimco"),
 ]
+BITS = taut.load_data(np.eye(3)[np.arange(30) % 3])
 
 
 @pytest.mark.parametrize(("latents", "bound", "wanted"), CHOICES)
 def test_the_gradient_of_discrete_latents_follows_from_the_draws(latents, bound, wanted):
-    found, why = Discrete(latents=latents).gradient(bound)
+    model = Discrete(latents=latents, hidden=())
+    found, why = model.gradient(bound)
     assert found.name == wanted
+    example = jax.tree.map(lambda leaf: jax.numpy.asarray(leaf[0]), BITS.train[:1].datum())
+    check_step(model.init(BITS.schema, jax.random.key(0)), bound, found, example)
     assert why is not None
     assert "unbiased" in why
 

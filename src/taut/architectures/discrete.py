@@ -71,16 +71,16 @@ class Discrete(AbstractCentred):
 
         For an average over draws DisARM serves bits and REBAR, which learns its temperature,
         categories; VIMCO serves several draws in one logarithm. Other bounds take RLOO where draws
-        count apart, and NVIL, with a learned baseline, for a single one.
+        count apart, and NVIL, with a learned baseline, for a single one or under free bits.
         """
         bits = self.latents.startswith("bernoulli")
         average = bound.separable and isinstance(bound, ELBO)
-        if bits and (average or bound.minted < 2):
+        if bits and average:
             return DisARM(), "unbiased for bits, from antithetic pairs of draws"
         if average and bound.minted > 1:
             return REBAR(), "unbiased, with relaxed draws for a baseline"
-        if bound.minted < 2:
-            return NVIL(), "unbiased for one draw of any discrete latent, by a learned baseline"
+        if bound.minted < 2 or (isinstance(bound, ELBO) and not bound.separable):
+            return NVIL(), "unbiased for any discrete latent, by a learned baseline"
         if bound.separable:
             why = f"unbiased, and each of {bound.minted} draws has the others for a baseline"
             return LeaveOneOut(), why
