@@ -22,9 +22,7 @@ __all__ = ["Grid", "grid_of", "grids_of", "identifier_note", "repeats"]
 
 _CHANCE, _SHARE, _OFTEN = 0.02, 0.04, 10
 _ROWS = 10_000  # that are looked at for repetition
-_MOST = (
-    2**17
-)  # steps to the largest value, so that float32 knows each to a hundredth; see `grid_of`
+_MOST = 2**17  # steps to the largest value, so that float32 knows each to a hundredth
 _MOST_WHOLE = 2**24  # whole numbers up to there are exact
 _PLACES = 7  # decimal places that are tried
 _FINER = 12  # how many times the least gap may be the step

@@ -35,10 +35,7 @@ _LEAST_ESS = 900.0  # three standard errors of a mean are then a tenth of a stan
 _LEAST_SHARE = 0.4  # of the draws, where few were asked for: their error is a wish
 _SD_ERROR = 0.05  # relative: three of them are 15 %; tails without a fourth moment have more
 _MEAN, _SD = 0.1, 0.15  # of a standard deviation: what a reader of a table would not notice
-_MOVED = (
-    0.1,
-    0.3,
-)  # sd and variances of the winner's: what another optimum may add to mean and variance
+_MOVED = (0.1, 0.3)  # of the winner's sd and variance: what another optimum may add
 _SIMILAR_MASS = 3.0  # nats, of the words: one further down holds less than a twentieth of the mass
 _HARMLESS = 10.0  # of the mean weight: a thousandth of the sum, for 10 000 draws
 _SEPARATE = 2.0  # standard deviations between means

@@ -3,9 +3,7 @@
     z_i = low_i + s_i e(w_i)           z_i = high_i - s_i e(w_i)           where one side ends
     z_i = low_i + (high_i - low_i) Phi(w_i)                                where both do
 
-    p(x, w) = p(x, z(w)) |det dz/dw|
-
-e(w) = -log Phi(-w) makes a unit exponential of a standard normal, and Phi, its distribution function, a
+e makes a unit exponential of a standard normal, as in `inner`, and Phi, its distribution function, a
 uniform. A Pareto's scale, say, ends at the least value observed, with its highest density there and an
 exponential decay behind: no Gaussian over z follows that, and one over w does exactly.
 """
@@ -13,18 +11,18 @@ exponential decay behind: no Gaussian over z follows that, and one over w does e
 from typing import Any
 
 import jax.numpy as jnp
-from jax.scipy.special import log_ndtr, ndtr, ndtri
+from jax.scipy.special import ndtr, ndtri
 from jax.scipy.stats import norm
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from taut.core import LOG_VOLUME, Datum, Terms
-from taut.models.program.abstract import AbstractProgram, Part
-from taut.models.program.layout import Layout
+from taut.models.program.abstract import AbstractProgram
+from taut.models.program.inner import AbstractInner, log_slope, normal, unit_exponential
 
 __all__ = ["Bounded"]
 
 
-class Bounded(AbstractProgram):
+class Bounded(AbstractInner):
     """p(x, w) with every w in R^d inside of the edges.
 
     Attributes:
@@ -39,48 +37,26 @@ class Bounded(AbstractProgram):
     high: Float[Array, " d"]
     scale: Float[Array, " d"]
 
-    @property
-    def layout(self) -> Layout:
-        return self.program.layout
-
-    @property
-    def name(self) -> str:
-        return self.program.name
-
     def terms(self, datum: Datum, z: Float[Array, " d"]) -> Terms:
-        terms = self.program.terms(datum, self._inner(z))
+        terms = self.program.terms(datum, self.inner(z))
         low, high, below, above = self._edges()
         both = jnp.log(high - low) + norm.logpdf(z)
-        one_sided = jnp.log(self.scale) + norm.logpdf(z) - log_ndtr(-z)
+        one_sided = jnp.log(self.scale) + log_slope(z)
         slopes = jnp.where(below & above, both, jnp.where(below | above, one_sided, 0.0))
         return {**terms, LOG_VOLUME: terms[LOG_VOLUME] + slopes.sum()}
-
-    def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
-        return self.program.constrain(self._inner(z))
 
     def unconstrain(self, values: dict[str, Any]) -> Float[Array, " d"]:
         z, (low, high, below, above) = self.program.unconstrain(values), self._edges()
         share = jnp.where(below & above, (z - low) / (high - low), 0.5)
         step = jnp.where(below, z - low, jnp.where(above, high - z, self.scale)) / self.scale
-        one_sided = ndtri(-jnp.expm1(-jnp.where(below ^ above, step, 1.0)))
+        one_sided = normal(jnp.where(below ^ above, step, 1.0))
         return jnp.where(below & above, ndtri(share), jnp.where(below | above, one_sided, z))
 
-    def derived(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Array]:
-        return self.program.derived(datum, self._inner(z))
-
-    def predictive(
-        self, datum: Datum, z: Float[Array, " d"], key: PRNGKeyArray
-    ) -> dict[str, Array]:
-        return self.program.predictive(datum, self._inner(z), key)
-
-    def parts(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Part]:
-        return self.program.parts(datum, self._inner(z))
-
-    def _inner(self, w: Float[Array, " d"]) -> Float[Array, " d"]:
+    def inner(self, w: Float[Array, " d"]) -> Float[Array, " d"]:
         """z, cell by cell."""
         low, high, below, above = self._edges()
         both = low + (high - low) * ndtr(w)
-        step = -self.scale * log_ndtr(-w)
+        step = self.scale * unit_exponential(w)
         one_sided = jnp.where(below, low + step, high - step)
         return jnp.where(below & above, both, jnp.where(below | above, one_sided, w))
 

@@ -7,7 +7,7 @@ x ~ Uniform(m - h, m + h) leaves no room for h below the largest |x - m|: b_h mo
 belongs to one coordinate, in which it is monotone; others are free. b_i is found by bisection, and its
 gradient by the implicit function theorem; second derivatives of b are left out. The map is triangular:
 
-    log |det dz/dw| = sum_i log c_i + log e'(w_i),        e(w) = -log Phi(-w) as in `bounded`
+    log |det dz/dw| = sum_i log c_i + log e'(w_i),        e as in `inner`
 """
 
 from typing import Any, NamedTuple
@@ -16,13 +16,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import log_ndtr, ndtri
-from jax.scipy.stats import norm
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from taut.core import LOG_VOLUME, Datum, Terms
-from taut.models.program.abstract import AbstractProgram, Part
-from taut.models.program.layout import Layout
+from taut.models.program.abstract import AbstractProgram
+from taut.models.program.inner import AbstractInner, log_slope, normal, unit_exponential
 
 __all__ = ["Edge", "Edged", "plan_edges"]
 
@@ -45,7 +43,7 @@ class Edge(NamedTuple):
     sign: float
 
 
-class Edged(AbstractProgram):
+class Edged(AbstractInner):
     """p(x, w) with every w in R^d inside of the edges.
 
     Attributes:
@@ -60,46 +58,24 @@ class Edged(AbstractProgram):
     held: Datum
     scale: Float[Array, " E"]
 
-    @property
-    def layout(self) -> Layout:
-        return self.program.layout
-
-    @property
-    def name(self) -> str:
-        return self.program.name
-
     def terms(self, datum: Datum, z: Float[Array, " d"]) -> Terms:
-        terms = self.program.terms(datum, self._inner(z))
+        terms = self.program.terms(datum, self.inner(z))
         w = z[np.array([edge.coordinate for edge in self.edges])]
-        slopes = jnp.log(self.scale) + norm.logpdf(w) - log_ndtr(-w)
+        slopes = jnp.log(self.scale) + log_slope(w)
         return {**terms, LOG_VOLUME: terms[LOG_VOLUME] + slopes.sum()}
-
-    def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
-        return self.program.constrain(self._inner(z))
 
     def unconstrain(self, values: dict[str, Any]) -> Float[Array, " d"]:
         z = self.program.unconstrain(values)
         w = z
         for edge, scale in zip(self.edges, self.scale, strict=True):
             step = edge.sign * (z[edge.coordinate] - self._bound(z, edge)) / scale
-            w = w.at[edge.coordinate].set(ndtri(-jnp.expm1(-step)))
+            w = w.at[edge.coordinate].set(normal(step))
         return w
 
-    def derived(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Array]:
-        return self.program.derived(datum, self._inner(z))
-
-    def predictive(
-        self, datum: Datum, z: Float[Array, " d"], key: PRNGKeyArray
-    ) -> dict[str, Array]:
-        return self.program.predictive(datum, self._inner(z), key)
-
-    def parts(self, datum: Datum, z: Float[Array, " d"]) -> dict[str, Part]:
-        return self.program.parts(datum, self._inner(z))
-
-    def _inner(self, w: Float[Array, " d"]) -> Float[Array, " d"]:
+    def inner(self, w: Float[Array, " d"]) -> Float[Array, " d"]:
         z = w
         for edge, scale in zip(self.edges, self.scale, strict=True):
-            step = -scale * log_ndtr(-w[edge.coordinate])
+            step = scale * unit_exponential(w[edge.coordinate])
             z = z.at[edge.coordinate].set(self._bound(z, edge) + edge.sign * step)
         return z
 
