@@ -16,7 +16,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from known_posteriors import Case, cases
+from known_answer import Case
+from known_posteriors import cases
 from record import save_result
 
 import taut

@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from density_cases import Density
-from density_tails import LINE, TAILS, Family
+from density_family import Family
+from density_tails import LINE, TAILS
 from digits import log1m_exp, log_sum
 
 from taut.distributions import accurate
