@@ -2,6 +2,7 @@
 
 import gzip
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,6 +114,11 @@ def test_damage_inside_a_packed_array(tmp_path, refusal):
     assert "a.npz: expected a whole .npz file, got one that is damaged" in refusal(
         only, tmp_path / "a.npz"
     )
+
+
+def test_file_that_is_missing_here(tmp_path, refusal, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert refusal(only, Path("q.npy")).endswith("Try one of the files in this folder.")
 
 
 def test_file_that_is_missing_empty_or_a_folder(tmp_path, refusal):

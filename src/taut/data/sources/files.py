@@ -56,4 +56,6 @@ def _beside(file: Path) -> str:
     if not file.parent.is_dir():
         return f"another folder, as {file.parent} is not there either"
     close = difflib.get_close_matches(file.name, [p.name for p in file.parent.iterdir()], n=1)
-    return f"'{file.parent / close[0]}'" if close else f"one of the files in {file.parent}"
+    if close:
+        return f"'{file.parent / close[0]}'"
+    return f"one of the files in {'this folder' if file.parent == Path('.') else file.parent}"
