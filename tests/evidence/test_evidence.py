@@ -70,7 +70,7 @@ def _known(rows):
 @pytest.mark.parametrize("method", EVIDENCE)
 def test_recovers_the_known_evidence_within_its_error(method, rows):
     pair = Pair(LinearGaussian(), LinearGuide(widen=1.3))
-    found = EVIDENCE[method](pair, rows, key=jax.random.key(0), num_particles=20_000)
+    found = EVIDENCE[method](num_particles=20_000)(pair, rows, key=jax.random.key(0))
     error = found.log_evidence.values - _known(rows)
     assert abs(error.mean()) < 5 * found.log_evidence.mc_error
     assert found.log_evidence.side == "lower"
@@ -84,7 +84,7 @@ def test_the_logarithm_is_low_with_few_particles(method, rows):
     pair = Pair(LinearGaussian(), LinearGuide(widen=1.5, shift=0.5))
     known = _known(rows)
     short = [
-        EVIDENCE[method](pair, rows, key=jax.random.key(i), num_particles=2).log_evidence.values
+        EVIDENCE[method](num_particles=2)(pair, rows, key=jax.random.key(i)).log_evidence.values
         - known
         for i in range(40)
     ]

@@ -1,11 +1,13 @@
 """Estimates of log p(x), each an `Estimate` with its side and errors."""
 
+from taut.evidence.abstract import AbstractMethod, Claims
 from taut.evidence.defensive import DefensiveDraws, defensive_draws
 from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
 from taut.evidence.independent_columns import BASELINE_ROWS, independent_columns
 from taut.evidence.monte_carlo import naive_monte_carlo
 from taut.evidence.options import EvidenceOptions
+from taut.evidence.registry import EVIDENCE, Importance, MonteCarlo
 from taut.evidence.weighted_moments import PosteriorMoments, weighted_moments
 from taut.evidence.weights import (
     RowWeights,
@@ -18,9 +20,13 @@ from taut.evidence.weights import (
 __all__ = [
     "BASELINE_ROWS",
     "EVIDENCE",
+    "AbstractMethod",
+    "Claims",
     "DefensiveDraws",
     "Evidence",
     "EvidenceOptions",
+    "Importance",
+    "MonteCarlo",
     "PosteriorMoments",
     "RowWeights",
     "defensive_draws",
@@ -35,5 +41,3 @@ __all__ = [
     "weigh",
     "weighted_moments",
 ]
-
-EVIDENCE = {"importance": importance_sampling, "monte-carlo": naive_monte_carlo}

@@ -137,11 +137,14 @@ class Fit:
             raise InputError(
                 f"one of {', '.join(EVIDENCE)}", repr(method), "importance", where="method"
             )
-        estimator = importance_evidence if method == "importance" else EVIDENCE[method]
         with self._precision():
             given = self._rows(rows)
             pair, draw_key = self._serving(given, as_key(key))
-            found = estimator(pair, given, key=draw_key, num_particles=num_particles)
+            if method == "importance":
+                found = importance_evidence(pair, given, key=draw_key, num_particles=num_particles)
+            else:
+                choice: Any = EVIDENCE[method]
+                found = choice(num_particles=num_particles)(pair, given, key=draw_key)
             found = bounded_or_not(found, pair.bind()[0], self.schema)
         fitted = self.estimates.get("log_evidence")
         if fitted is None or NO_BOUND not in fitted.flags:

@@ -1,0 +1,44 @@
+"""`AbstractMethod`: a way to estimate log p(x) of rows; a choice of plain options with claims."""
+
+from abc import abstractmethod
+from typing import ClassVar, Literal, NamedTuple
+
+from jaxtyping import PRNGKeyArray
+
+from taut.core import AbstractPair, Choice, Datum, Side
+from taut.evidence.importance import Evidence
+
+__all__ = ["AbstractMethod", "Claims"]
+
+
+class Claims(NamedTuple):
+    """What a method promises of each row; the laws are generated from it.
+
+    Attributes:
+        side: of its log-evidence, in expectation over its draws.
+        unbiased: whether the estimate of p(x) itself, before the logarithm, is unbiased.
+        latents: which latents it takes: `any`, or `continuous` ones alone.
+    """
+
+    side: Side
+    unbiased: bool
+    latents: Literal["any", "continuous"] = "any"
+
+
+class AbstractMethod(Choice):
+    """Options without arrays; a frozen dataclass."""
+
+    claims: ClassVar[Claims]
+
+    @abstractmethod
+    def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:
+        """Log-evidence of each row, with the errors and flags of its draws.
+
+        Arguments:
+            pair: model and guide.
+            rows: a batched datum.
+            key: random key; row i draws from `fold_in(key, i)`.
+
+        Raises:
+            InputError: a model or guide that the method cannot take; names one that can.
+        """
