@@ -241,13 +241,13 @@ def test_a_run_that_was_cut_off_is_repeated(run, files, capsys):
     cut = files / "cut"
     shutil.copytree(run, cut)
     (cut / "summary.json").unlink()
-    assert main(["resume", str(cut)]) == 0
+    assert main(["resume", str(cut), str(files / "normal.py")]) == 0
     assert json.loads((cut / "summary.json").read_text())["estimates"] == before
     (cut / "summary.json").unlink()
     text = (cut / "config.toml").read_text()
     (cut / "config.toml").write_text(text + "num_strats = 3\n")
     capsys.readouterr()
-    assert main(["resume", str(cut)]) == 2
+    assert main(["resume", str(cut), str(files / "normal.py")]) == 2
     assert "got 'num_strats'. Try 'num_starts'" in capsys.readouterr().err
 
 
@@ -262,7 +262,7 @@ def test_what_is_resumed_is_the_recipe_of_the_run(files, monkeypatch):
         assert all(getattr(part, f.name) != f.default for f in fields(part))
     folder, seen = RunFolder.create(files / "begun", recipe.to_dict()), []
     monkeypatch.setattr("taut.cli.infer.run_infer", lambda *given, **_: seen.append(given))
-    assert main(["resume", str(folder.path)]) == 0
+    assert main(["resume", str(folder.path), "normal.py"]) == 0
     assert seen == [(recipe, folder.path)]
 
 

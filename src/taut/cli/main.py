@@ -118,7 +118,9 @@ def _made(place: str, arguments: Sequence[str]):
 
 
 def _complain(line: str) -> None:
-    print(f"taut: {line}", file=sys.stderr)
+    """One line, whatever the names and contents of files have in them: no line ends, no colours."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    print(f"taut: {shown}", file=sys.stderr)
 
 
 def _collect_rarely() -> None:

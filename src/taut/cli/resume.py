@@ -1,5 +1,6 @@
 """`taut resume`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +11,24 @@ from taut.errors import InputError
 __all__ = ["resume"]
 
 
-def resume(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> None:
+def resume(
+    run: Path,
+    program: str | None = None,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
     """Go on with a run that was stopped, from its last checkpoint, to the same result.
 
-    A run of `taut infer` keeps no checkpoints: it is repeated from the start, to the same result.
+    A run of `taut infer` keeps no checkpoints: it is repeated from the start, to the same result. Its
+    program is named again, as nothing that a run folder names is executed.
 
     Parameters
     ----------
     run
         Run folder; data and options are those of its config.toml.
+    program
+        Of a run of `taut infer`: FILE.py or FILE.py:name. The file is executed.
     json
         Print the results as JSON on standard output.
     """
@@ -34,10 +44,24 @@ def resume(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fals
 
     content = folder.read_config()
     if "program" in content:
+        from dataclasses import replace
+
         from taut.cli.infer import run_infer
 
-        run_infer(ProgramRecipe.from_dict(content), run, force=True, json=json)
+        recipe = ProgramRecipe.from_dict(content)
+        if program is None:
+            named = shlex.join(["taut", "resume", str(run), str(recipe.program)])
+            raise InputError(
+                "the program on the command line, as nothing that a run folder names is executed",
+                "none", f"`{named}`, if you trust that file", where=str(run),
+            )  # fmt: skip
+        run_infer(replace(recipe, program=program), run, force=True, json=json)
         return
+    if program is not None:
+        raise InputError(
+            "nothing after the folder of a fit, which has no program", repr(program),
+            shlex.join(["taut", "resume", str(run)]), where=str(run),
+        )  # fmt: skip
     from taut.cli.fit import run_fit
 
     recipe = recipe_from(content, where=str(folder.path / "config.toml"))

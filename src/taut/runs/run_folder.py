@@ -136,7 +136,7 @@ class RunFolder:
         """An existing run.
 
         Raises:
-            InputError: there is none.
+            InputError: there is none, or one of its folders, where files are replaced, lies elsewhere.
         """
         run = cls(Path(path))
         if not run.is_run:
@@ -147,6 +147,12 @@ class RunFolder:
                 f"fitting first, with {option('out', 'RUN')}",
                 where=str(path),
             )
+        for within in (run.figures, run.checkpoints):
+            if within.is_symlink():
+                raise InputError(
+                    f"{within.name} to be a folder within the run", f"a link to {within.readlink()}",
+                    "removing the link, or moving what it leads to in its place", where=str(path),
+                )  # fmt: skip
         return run
 
     @property

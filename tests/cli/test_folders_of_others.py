@@ -1,0 +1,94 @@
+"""A run folder may come from anybody: what it names is never executed, what it links to not touched."""
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import taut
+from taut.cli.main import COMMANDS, main
+from taut.recipe import ProgramRecipe, Recipe
+from taut.runs import FORMAT, RunFolder
+
+# What a command needs after the folder.
+_MORE = {"interpolate": ("0", "1"), "compare": ("RUN",)}
+
+
+@pytest.fixture
+def trap(tmp_path) -> Path:
+    """A program that leaves a mark when it is executed."""
+    file = tmp_path / "model.py"
+    file.write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close()\ndef model(): pass\n")
+    return file
+
+
+def _of_program(folder: Path, program: Path) -> Path:
+    """A run of `taut infer` that names a program, stopped before its end."""
+    run = RunFolder.create(folder, ProgramRecipe(str(program)).to_dict())
+    structure = {"name": "posterior", "program": str(program)}
+    content = {"format": FORMAT, "architecture": structure, "precision": "float32"}
+    (run.path / "model.json").write_text(json.dumps(content))
+    return run.path
+
+
+def _complaint(capsys, *words: str) -> str:
+    capsys.readouterr()
+    assert main([*words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("taut: ")
+    assert err.count("\n") == 1, err
+    return err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("finished", [False, True])
+def test_no_command_executes_what_a_folder_names(command, finished, trap, tmp_path, capsys):
+    run = _of_program(tmp_path / "run", trap)
+    if finished:
+        RunFolder(run).write_summary({}, {"kind": "posterior"})
+    more = [str(run) if word == "RUN" else word for word in _MORE.get(command, ())]
+    _complaint(capsys, command, str(run), *more)
+    assert not (tmp_path / "executed").exists()
+    if command == "infer":
+        _complaint(capsys, "infer", "--config", str(run / "config.toml"))
+        assert not (tmp_path / "executed").exists()
+
+
+def test_resume_asks_for_the_program_and_runs_the_one_that_is_named(
+    trap, tmp_path, capsys, monkeypatch
+):
+    run, seen = _of_program(tmp_path / "run", trap), []
+    monkeypatch.setattr("taut.cli.infer.run_infer", lambda *given, **_: seen.append(given))
+    line = _complaint(capsys, "resume", str(run))
+    assert f"Try `taut resume {run} {trap}`, if you trust that file." in line
+    assert main(["resume", str(run), "mine.py:other"]) == 0
+    assert seen == [(ProgramRecipe("mine.py:other"), run)]
+    odd = _of_program(tmp_path / "odd", Path("a b;\x1b[31m\nrm.py"))
+    line = _complaint(capsys, "resume", str(odd))
+    assert shlex.quote("a b;\\x1b[31m\\nrm.py") in line
+
+
+def test_a_fit_has_no_program(trap, tmp_path, capsys):
+    run = RunFolder.create(tmp_path / "run", Recipe().to_dict())
+    assert "expected nothing after the folder of a fit" in _complaint(
+        capsys, "resume", str(run.path), str(trap)
+    )
+
+
+@pytest.mark.parametrize("name", ["figures", "checkpoints"])
+def test_a_folder_within_a_run_is_no_way_out_of_it(name, tmp_path, capsys):
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    run = tmp_path / "run"
+    fitted = taut.em(rows, components=1)
+    fitted.save(run)
+    elsewhere = tmp_path / "elsewhere"
+    (run / "figures").rename(elsewhere)
+    (elsewhere / "step-000000001.safetensors").write_text("mine")
+    (run / name).symlink_to(elsewhere)
+    assert f"{name} to be a folder within the run, got a link" in _complaint(
+        capsys, "evaluate", str(run)
+    )
+    assert [p.name for p in elsewhere.iterdir()] == ["step-000000001.safetensors"]
