@@ -67,10 +67,15 @@ def _known(rows):
     return scipy.stats.multivariate_normal(np.zeros(3), _covariance()).logpdf(rows.x)
 
 
+THOROUGH = {"annealed": {"num_particles": 500, "temperatures": 6}}
+SHORT = {"annealed": {"temperatures": 2}}
+
+
 @pytest.mark.parametrize("method", EVIDENCE)
 def test_recovers_the_known_evidence_within_its_error(method, rows):
     pair = Pair(LinearGaussian(), LinearGuide(widen=1.3))
-    found = EVIDENCE[method](num_particles=20_000)(pair, rows, key=jax.random.key(0))
+    options = {"num_particles": 20_000, **THOROUGH.get(method, {})}
+    found = EVIDENCE[method](**options)(pair, rows, key=jax.random.key(0))
     error = found.log_evidence.values - _known(rows)
     assert abs(error.mean()) < 5 * found.log_evidence.mc_error
     assert found.log_evidence.side == "lower"
@@ -84,7 +89,9 @@ def test_the_logarithm_is_low_with_few_particles(method, rows):
     pair = Pair(LinearGaussian(), LinearGuide(widen=1.5, shift=0.5))
     known = _known(rows)
     short = [
-        EVIDENCE[method](num_particles=2)(pair, rows, key=jax.random.key(i)).log_evidence.values
+        EVIDENCE[method](num_particles=2, **SHORT.get(method, {}))(
+            pair, rows, key=jax.random.key(i)
+        ).log_evidence.values
         - known
         for i in range(40)
     ]

@@ -17,7 +17,7 @@ from taut.core.keys import as_key, host_generator, host_seed, key_from
 from taut.core.layered_proposal import LayeredProposal
 from taut.core.measure import DENSITY, MASS, NOTHING, Measure
 from taut.core.mint import over_draws, particles, particles_at
-from taut.core.over_rows import over_rows
+from taut.core.over_rows import over_rows, padded_block
 from taut.core.particles import (
     LOG_LIKELIHOOD,
     LOG_PRIOR,
@@ -100,6 +100,7 @@ __all__ = [
     "options_to_dict",
     "over_draws",
     "over_rows",
+    "padded_block",
     "paired_difference",
     "particles",
     "particles_at",

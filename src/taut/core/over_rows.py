@@ -17,7 +17,7 @@ from jaxtyping import Int32
 from taut.core.datum import Datum, num_rows
 from taut.errors import InputError
 
-__all__ = ["over_rows"]
+__all__ = ["over_rows", "padded_block"]
 
 
 def over_rows(
@@ -48,8 +48,7 @@ def over_rows(
 
     def dispatched() -> Iterator[tuple[int, Any]]:
         for first in range(0, num, width):
-            numbers = np.minimum(np.arange(first, first + width, dtype=np.int32), num - 1)
-            block = jax.tree.map(lambda leaf, n=numbers: leaf[n], rows)
+            block, numbers = padded_block(rows, first, width=width)
             for part in range(parts):
                 yield min(width, num - first), program(block, numbers, np.int32(part))
 
@@ -62,6 +61,12 @@ def over_rows(
         yield read(*ready)
         ready = following
     yield read(*ready)
+
+
+def padded_block(rows: Datum, first: int, *, width: int) -> tuple[Datum, Int32[np.ndarray, " B"]]:
+    """The rows from `first` on, filled up with the last one, and their numbers; B = `width` of them."""
+    numbers = np.minimum(np.arange(first, first + width, dtype=np.int32), num_rows(rows) - 1)
+    return jax.tree.map(lambda leaf: leaf[numbers], rows), numbers
 
 
 def _of_rows(leaf: Any, width: int) -> np.ndarray:

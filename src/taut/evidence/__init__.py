@@ -1,6 +1,7 @@
 """Estimates of log p(x), each an `Estimate` with its side and errors."""
 
 from taut.evidence.abstract import AbstractMethod, Claims
+from taut.evidence.annealed import Annealed
 from taut.evidence.defensive import DefensiveDraws, defensive_draws
 from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
@@ -21,6 +22,7 @@ __all__ = [
     "BASELINE_ROWS",
     "EVIDENCE",
     "AbstractMethod",
+    "Annealed",
     "Claims",
     "DefensiveDraws",
     "Evidence",

@@ -20,6 +20,7 @@ from jaxtyping import PRNGKeyArray
 from taut.core import (
     AbstractModel,
     AbstractPair,
+    AbstractProposal,
     Datum,
     Estimate,
     FarRows,
@@ -33,7 +34,7 @@ from taut.core import (
 from taut.evidence.draws import RowDraws, weighted_draws
 from taut.evidence.weights import RowWeights, khat_threshold, mean_and_error, summarize
 
-__all__ = ["Evidence", "importance_sampling", "weigh"]
+__all__ = ["Evidence", "assembled", "averages", "importance_sampling", "proposal_of", "weigh"]
 
 _TRUSTED_SHARE = 0.05  # of rows above the threshold; a few in a hundred are there by chance
 
@@ -53,6 +54,8 @@ class Evidence:
         halves: difference between the log-evidences of two halves of each row's draws, nats, (N,).
         khat_threshold: above it a row's estimate cannot be trusted.
         index: the rows' numbers in their data set, (N,).
+        acceptance: mean acceptance of the transitions of each row's draws, (N,); None where there are
+            no transitions.
     """
 
     log_evidence: Estimate
@@ -65,6 +68,7 @@ class Evidence:
     halves: np.ndarray
     khat_threshold: float
     index: np.ndarray
+    acceptance: np.ndarray | None = None
 
     @property
     def unreliable(self) -> np.ndarray:
@@ -117,18 +121,39 @@ def weigh(
             where=option("num_particles"),
         )
     blocks = [
-        _averages(draws)
+        averages(draws)
         for draws in weighted_draws(model, guide, rows, key=key, num_particles=num_particles)
     ]
-    exact = blocks[0]["exact"]
-    covering = eqx.filter_eval_shape(
-        lambda g, d: as_proposal(g(d)), guide, jax.tree.map(lambda leaf: leaf[0], rows)
-    ).covering
-    columns = {
-        name: np.concatenate([block[name] for block in blocks])
-        for name in blocks[0]
-        if name != "exact"
-    }
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    q = proposal_of(guide, rows)
+    return assembled(
+        columns, rows, num_particles=num_particles, exhaustive=q.exhaustive, covering=q.covering
+    )
+
+
+def proposal_of(guide: Any, rows: Datum) -> AbstractProposal:
+    """The guide's proposal for the first row, in shapes alone."""
+    example = jax.tree.map(lambda leaf: leaf[0], rows)
+    return eqx.filter_eval_shape(lambda g, d: as_proposal(g(d)), guide, example)
+
+
+def assembled(
+    columns: dict[str, Any],
+    rows: Datum,
+    *,
+    num_particles: int,
+    exhaustive: bool = False,
+    covering: bool = True,
+) -> Evidence:
+    """The evidence from the numbers of every row, as `averages` gives them.
+
+    Arguments:
+        columns: each (N,).
+        rows: a batched datum.
+        num_particles: K, draws behind each number.
+        exhaustive: whether the draws are all that the guide can draw, each with its mass.
+        covering: whether the guide's support holds that of the posterior.
+    """
     index = np.arange(num_rows(rows)) if rows.index is None else np.asarray(rows.index)
     threshold = khat_threshold(num_particles)
     unreliable = float(np.mean(~(columns["khat"] <= threshold))) > _TRUSTED_SHARE
@@ -143,11 +168,11 @@ def weigh(
     return Evidence(
         log_evidence=estimate(
             "log_evidence",
-            "exact" if exact and covering else "lower",
+            "exact" if exhaustive and covering else "lower",
             *(["unreliable"] if unreliable else []),
         ),
         elbo=estimate("elbo", "lower"),
-        reconstruction=estimate("reconstruction", "exact" if exact else "unbiased"),
+        reconstruction=estimate("reconstruction", "exact" if exhaustive else "unbiased"),
         kl=estimate("kl", "exact" if free_of_draws else "unbiased"),
         num_particles=num_particles,
         ess=columns["ess"],
@@ -155,10 +180,11 @@ def weigh(
         halves=columns["halves"],
         khat_threshold=threshold,
         index=index,
+        acceptance=columns.get("acceptance"),
     )
 
 
-def _averages(draws: RowDraws) -> dict[str, Any]:
+def averages(draws: RowDraws) -> dict[str, Any]:
     """Per-row numbers of one block."""
     weights: RowWeights = summarize(draws.log_w, draws.log_mass)
     reconstruction, reconstruction_error = mean_and_error(draws.fit, draws.log_mass)
@@ -170,7 +196,6 @@ def _averages(draws: RowDraws) -> dict[str, Any]:
         kl, kl_error = draws.kl, np.zeros_like(draws.kl)
         elbo, elbo_error = reconstruction - kl, reconstruction_error
     return {
-        "exact": draws.log_mass is not None,
         "log_evidence": weights.log_evidence,
         "log_evidence_error": weights.error,
         "elbo": elbo,
