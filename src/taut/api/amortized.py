@@ -40,7 +40,7 @@ from taut.training import (
     train,
 )
 from taut.training.ending import ending, judges
-from taut.training.resuming import begin, fingerprint
+from taut.training.resuming import begin, fingerprint, goes_on
 
 __all__ = ["fit_amortized"]
 
@@ -134,16 +134,11 @@ def fit_amortized(
             return judged(moved, jurors)
 
         started = time.perf_counter()
-        try:
-            with _products(training.precision):
-                state = train(
-                    algorithm, train_rows, loop,
-                    validate=validate, recorder=Recorder(record, progress, keep), state=state,
-                )  # fmt: skip
-        except KeyboardInterrupt as interrupt:
-            if run is None or not str(interrupt):
-                raise
-            raise KeyboardInterrupt(f"{interrupt}; `taut resume {run.path}` goes on") from None
+        with goes_on(run), _products(training.precision):
+            state = train(
+                algorithm, train_rows, loop,
+                validate=validate, recorder=Recorder(record, progress, keep), state=state,
+            )  # fmt: skip
         trained = time.perf_counter()
         _, static = eqx.partition(pair, eqx.is_array)
         pair = eqx.combine(state.best, static)

@@ -40,6 +40,7 @@ def em(
     key: int | PRNGKeyArray = 0,
     out: Path | str | None = None,
     force: bool = False,
+    resume: bool = False,
     progress: Callable[[EMProgress], None] | None = None,
 ) -> Fit:
     """Fit a model with exact posterior by EM and measure it on the test rows, in float64.
@@ -68,8 +69,9 @@ def em(
         passes: of online EM over the data.
         batch_size: rows a batch of online EM.
         key: whole number or random key; everything random follows from it.
-        out: run folder to write; None writes nothing.
+        out: run folder to write while fitting; None writes nothing.
         force: replace a run that is there.
+        resume: go on with the run in `out` where it was stopped, with the same data and options.
         progress: called after every iteration.
 
     Returns:
@@ -79,7 +81,9 @@ def em(
 
     Raises:
         InputError: an option, the data, or a combination of parts cannot be used.
-        RunError: the objective fell, or a covariance became singular.
+        RunError: the objective fell, a covariance became singular, or the disk does not take a
+            checkpoint.
+        KeyboardInterrupt: Ctrl-C; a run folder holds all that was computed.
     """
     if online and closed_form:
         raise InputError(
@@ -106,7 +110,7 @@ def em(
         seed=int(key) if isinstance(key, int | np.integer) else None,
     )
     return fit_exact(
-        recipe, data, key=key, out=out, force=force, resume=False, progress=progress, start=start
+        recipe, data, key=key, out=out, force=force, resume=resume, progress=progress, start=start
     )
 
 

@@ -4,13 +4,16 @@ The evidence of every model here is in closed form, and what is reported of it i
 floor decides the density, which without it would have no bound, the number is said to have none.
 """
 
+import contextlib
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax.tree_util import keystr, tree_flatten_with_path
 from jaxtyping import PRNGKeyArray
 
 from taut.api.exact_notes import exact_notes
@@ -18,6 +21,7 @@ from taut.architectures import LCA
 from taut.core import NOTHING, InputError, Measure, as_key, host_seed, option
 from taut.core.provenance import device, versions
 from taut.data import Data
+from taut.data.checksum import checksum_of_arrays
 from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
 from taut.fitted.facts import EMFacts, FitFacts, HeldApart, RowCounts, SelectionPoint
@@ -25,10 +29,19 @@ from taut.guides import ExactPair
 from taut.inference import AbstractExact
 from taut.inference.amortized.check import check_rows
 from taut.inference.exact.candidate import Candidate, judged_rows
-from taut.inference.exact.selection import check_selection, component_numbers, select_components
+from taut.inference.exact.selection import (
+    Selected,
+    check_numbers,
+    check_selection,
+    component_numbers,
+    select_components,
+)
+from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe
-from taut.runs import RunFolder
+from taut.runs import KeptStages, RunFolder
+from taut.training.interrupts import deferred_interrupt
+from taut.training.resuming import RESUMED, begun_run, fingerprint, goes_on
 
 __all__ = ["EMProgress", "fit_exact"]
 
@@ -71,13 +84,6 @@ def fit_exact(
     inference.check(model, recipe.bound, recipe.gradient)
     wanted = component_numbers(inference.candidates, model.components)
     check_selection(wanted, inference.select, start)
-    if resume:
-        raise InputError(
-            "a run that keeps checkpoints", "EM, which is repeated from the start",
-            option("force", True), where="resume",
-        )  # fmt: skip
-    if out is not None:
-        RunFolder.check_free(out, force=force)
     began = time.perf_counter()
     if data.schema.binarize == "dynamic":
         raise InputError(
@@ -92,16 +98,55 @@ def fit_exact(
         if progress:
             progress(EMProgress(number, restart, iteration, value))
 
-    selected = select_components(
-        inference, model, wanted, data,
-        seed=host_seed(as_key(key)),
-        select=inference.select, start=start, report=report,
-    )  # fmt: skip
+    check_numbers(wanted, model, data)
+    seed = host_seed(as_key(key))
+    run = begun_run(out, recipe.to_dict(), force=force, resume=resume)
+    with goes_on(run):
+        with _stages(run, recipe, data, seed, start) as stages:
+            selected = select_components(
+                inference, model, wanted, data,
+                seed=seed, select=inference.select, start=start, report=report, stages=stages,
+            )  # fmt: skip
+        notes = (*stages.notes, RESUMED) if resume else ()
+        result = _result(recipe, data, selected, began, notes)
+        if run is not None:
+            result.save_results(run)
+            shutil.rmtree(run.checkpoints, ignore_errors=True)
+    return result
+
+
+@contextlib.contextmanager
+def _stages(
+    run: RunFolder | None,
+    recipe: Recipe,
+    data: Data,
+    seed: int,
+    start: AbstractExactModel | None,
+) -> Iterator[AbstractStages]:
+    """The stages of a run, at whose steps Ctrl-C stops it; of none without a folder."""
+    if run is None:
+        yield UNKEPT
+        return
+    arrays = {} if start is None else {keystr(p): a for p, a in tree_flatten_with_path(start)[0]}
+    settings = {**recipe.to_dict(), "key": seed, "start": checksum_of_arrays(arrays)}
+    with deferred_interrupt() as interrupt:
+        yield KeptStages(
+            run.checkpoints,
+            fingerprint=fingerprint(data, settings),
+            stop=lambda: interrupt.made,
+        )
+
+
+def _result(
+    recipe: Recipe, data: Data, selected: Selected, began: float, notes: tuple[str, ...]
+) -> Fit:
+    """The candidate that is kept, measured on the test rows."""
     best, candidates, _ = selected
     fitted = time.perf_counter()
     course, several = best.course, len(candidates) > 1
     log_evidence, columns = judged_rows(best.model, data, data.test, held=bool(course.held))
     estimates = {"log_evidence": log_evidence, "independent_columns": columns}
+    inference: Any = recipe.inference
     facts = FitFacts(
         rows=RowCounts(len(data.train), len(data.validation), len(data.test)),
         steps=course.steps,
@@ -127,11 +172,12 @@ def fit_exact(
         measure=_measure(best.model, data.schema.size),
         notes=(
             *data.notes,
+            *notes,
             *exact_notes(selected, data),
             *below_columns_note(estimates, best.architecture),
         ),
     )
-    result = Fit(
+    return Fit(
         pair=ExactPair(best.model),
         architecture=best.architecture,
         schema=data.schema,
@@ -141,9 +187,6 @@ def fit_exact(
         facts=facts,
         precision="float64",
     )
-    if out is not None:
-        result.save(out, force=force)
-    return result
 
 
 def _measure(model: AbstractExactModel, size: int) -> Measure | None:

@@ -1,27 +1,22 @@
 """`taut em`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from taut.errors import InputError
-
-if TYPE_CHECKING:
-    from taut.recipe import Recipe
-
-__all__ = ["em_command", "run_em"]
+__all__ = ["em_command"]
 
 
 def em_command(arguments: Sequence[str]) -> Callable[..., None]:
     """The command, with the options that help shows for these arguments."""
     from taut.architectures import ARCHITECTURES
+    from taut.cli.fit import run_asked
     from taut.cli.flags import given, options_class
     from taut.data import can_stream
     from taut.inference import INFERENCES, AbstractExact
-    from taut.recipe import component_range, options, read_config, recipe_of
+    from taut.recipe import component_range, options, read_config
 
     exact = [n for n, cls in INFERENCES.items() if issubclass(cls, AbstractExact)]
     models = [n for n, cls in ARCHITECTURES.items() if cls.default_inference in exact]
@@ -72,55 +67,8 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
         if components is not None:
             numbers = component_range(components)
             asked |= {"components": numbers[0], "candidates": numbers if len(numbers) > 1 else None}
-        source = data or asked.get("data")
-        asked.pop("data", None)
-        if source is None:
-            raise InputError("DATA", "none", "`taut em digits`", where="em")
-        if out is not None:
-            from taut.runs import RunFolder
-
-            RunFolder.check_free(out, force=force)
-        if asked.get("inference") == "online-em" and can_stream(source):
+        if asked.get("inference") == "online-em" and can_stream(data or asked.get("data")):
             asked.setdefault("stream", "yes")
-        run_em(source, recipe_of(asked, model="gmm"), out, force=force, json=json)
+        run_asked(data, {"model": "gmm", **asked}, out, of="em", force=force, json=json)
 
     return em
-
-
-def run_em(
-    source: str, recipe: "Recipe", out: Path | None, *, force: bool = False, json: bool = False
-) -> None:
-    """Fit, draw the figures, print the results; arguments as of `run_fit`."""
-    import taut
-    from taut.cli.output import finish_em
-    from taut.cli.rows import load_source
-    from taut.runs import next_run
-
-    loaded = load_source(source, recipe)
-    recipe = replace(recipe, data=loaded.options)
-    folder = out or next_run("runs", f"{loaded.schema.name}-{recipe.model.name}")
-    with _progress(quiet=json) as progress:
-        fitted = taut.fit(loaded, recipe=recipe, out=folder, force=force, progress=progress)
-    finish_em(fitted, loaded, folder, json=json)
-
-
-def _progress(*, quiet: bool) -> Any:
-    """A status line on standard error; nothing when it is not a terminal."""
-    import contextlib
-
-    from rich.console import Console
-
-    console = Console(stderr=True)
-
-    @contextlib.contextmanager
-    def display() -> Any:
-        if quiet or not console.is_terminal:
-            yield None
-            return
-        with console.status("EM") as status:
-            yield lambda p: status.update(
-                f"{p.components} components, start {p.restart + 1}, iteration {p.iteration}: "
-                f"{p.log_evidence:.4f} nats per row"
-            )
-
-    return display()

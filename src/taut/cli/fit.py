@@ -12,14 +12,14 @@ from taut.errors import InputError
 if TYPE_CHECKING:
     from taut.recipe import Recipe
 
-__all__ = ["fit_command", "run_fit"]
+__all__ = ["fit_command", "run_asked", "run_fit"]
 
 
 def fit_command(arguments: Sequence[str]) -> Callable[..., None]:
     """The command, with the options that help shows for these arguments."""
     from taut.architectures import ARCHITECTURES
     from taut.cli.flags import choices_on, given, options_class
-    from taut.recipe import CHOICES, options, read_config, recipe_of
+    from taut.recipe import CHOICES, options, read_config
 
     choices = {table: tuple(registry) for table, registry in CHOICES.items()}
     model = choices_on(arguments, choices).get("model", "vae")
@@ -57,17 +57,34 @@ def fit_command(arguments: Sequence[str]) -> Callable[..., None]:
         """
         from_file = read_config(config) if config else {}
         asked = {**from_file, **given(options)}
-        source = data or asked.pop("data", None)
-        asked.pop("data", None)
-        if source is None:
-            raise InputError("DATA", "none", "`taut fit digits`", where="fit")
-        if out is not None:
-            from taut.runs import RunFolder
-
-            RunFolder.check_free(out, force=force)
-        run_fit(source, recipe_of(asked), out, force=force, json=json)
+        run_asked(data, asked, out, of="fit", force=force, json=json)
 
     return fit
+
+
+def run_asked(
+    data: str | None, asked: dict[str, Any], out: Path | None, *, of: str, force: bool, json: bool
+) -> None:
+    """What a command does once its options are read.
+
+    Arguments:
+        data: where the rows are, as typed; None for what the options name.
+        asked: options by their flat names, `data` among them where a file named it.
+        out: run folder; None for the next free one.
+        of: the command.
+        force: replace a run that is there.
+        json: print JSON.
+    """
+    from taut.recipe import recipe_of
+    from taut.runs import RunFolder
+
+    named = asked.pop("data", None)
+    source = data or named
+    if source is None:
+        raise InputError("DATA", "none", f"`taut {of} digits`", where=of)
+    if out is not None:
+        RunFolder.check_free(out, force=force)
+    run_fit(source, recipe_of(asked), out, force=force, json=json)
 
 
 def run_fit(
@@ -89,25 +106,21 @@ def run_fit(
         resume: go on with it.
         json: print JSON.
     """
-    from taut.inference import AbstractExact
-
-    if isinstance(recipe.inference, AbstractExact):
-        from taut.cli.em import run_em
-
-        run_em(source, recipe, out, force=force, json=json)
-        return
     import taut
-    from taut.cli.output import finish_fit, training_display
+    from taut.cli.output import em_display, finish_em, finish_fit, training_display
     from taut.cli.passes import announce
     from taut.cli.rows import load_source
+    from taut.inference import AbstractExact
     from taut.runs import next_run
 
+    exact = isinstance(recipe.inference, AbstractExact)
     loaded = load_source(source, recipe)
     recipe = replace(recipe, data=loaded.options)
-    announce(recipe.model, loaded.schema, recipe.gradient)
+    if not exact:
+        announce(recipe.model, loaded.schema, recipe.gradient)
     folder = out or next_run("runs", f"{loaded.schema.name}-{recipe.model.name}")
-    with training_display(quiet=json) as progress:
+    with (em_display if exact else training_display)(quiet=json) as progress:
         fitted = taut.fit(
             loaded, recipe=recipe, out=folder, force=force, resume=resume, progress=progress
         )
-    finish_fit(fitted, loaded, folder, json=json)
+    (finish_em if exact else finish_fit)(fitted, loaded, folder, json=json)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taut.api import Fit
     from taut.data import Data
 
-__all__ = ["finish_em", "finish_fit", "print_json", "training_display"]
+__all__ = ["em_display", "finish_em", "finish_fit", "print_json", "training_display"]
 
 
 @contextlib.contextmanager
@@ -30,6 +30,22 @@ def training_display(*, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
         return
     with ProgressDisplay(console) as display:
         yield display.update
+
+
+@contextlib.contextmanager
+def em_display(*, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
+    """A status line on standard error; nothing when it is not a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with console.status("EM") as status:
+        yield lambda p: status.update(
+            f"{p.components} components, start {p.restart + 1}, iteration {p.iteration}: "
+            f"{p.log_evidence:.4f} nats per row"
+        )
 
 
 def finish_fit(fitted: "Fit", data: "Data", folder: Path, *, json: bool) -> None:

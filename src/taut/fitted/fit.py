@@ -200,6 +200,13 @@ class Fit:
         """
         written = RunFolder.claim(path, force=force)
         run = RunFolder.create(written, self.recipe.to_dict(), force=force)
+        self.save_results(run)
+        RunFolder.refuse_taken(path, written)
+        return run.path
+
+    def save_results(self, run: RunFolder) -> None:
+        """Write steps, model and summary into a run folder, in that order."""
+        run.keep_steps(0)
         for record in self.history:
             metrics = {
                 k: np.asarray([v]) for k, v in record.items() if k not in ("step", "validation")
@@ -208,8 +215,6 @@ class Fit:
             run.append_steps(record["step"], metrics, validation and Estimate.from_dict(validation))
         self.save_model(run)
         run.write_summary(self.estimates, self.facts.to_dict())
-        RunFolder.refuse_taken(path, written)
-        return run.path
 
     def save_model(self, run: RunFolder) -> None:
         """Write the model's two files into a run folder."""

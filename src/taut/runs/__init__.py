@@ -4,10 +4,12 @@ from taut.runs.archive import FORMAT, load_pair, read_structure, save_pair
 from taut.runs.checkpoint import Restored, restore_checkpoint, save_checkpoint
 from taut.runs.packed import packed, unpacked
 from taut.runs.run_folder import RunFolder, next_run
+from taut.runs.stages import KeptStages
 from taut.runs.toml import read_toml, to_toml
 
 __all__ = [
     "FORMAT",
+    "KeptStages",
     "Restored",
     "RunFolder",
     "load_pair",

@@ -83,6 +83,10 @@ def read_structure(folder: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
         version = content["format"]
     except FileNotFoundError:
+        if (path.parent / "config.toml").is_file():
+            raise InputError(
+                "a finished run", "no model.json", f"`taut resume {folder}`", where=str(folder)
+            ) from None
         raise InputError(
             "a run folder with model.json",
             "none",

@@ -4,7 +4,8 @@
                                                step, format, fingerprint of the data, SHA-256
 
 Each is written beside, flushed to disk and renamed; the newest two are kept. Random keys are stored as
-their bits. Restoring needs a state of the same structure, which the algorithm's own start gives.
+their bits. Restoring needs a state of the same structure, which the algorithm's own start gives; an axis
+of length 0 in it stands for any length.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from safetensors import SafetensorError
 from taut.core import InputError, RunError, write_atomically
 from taut.runs.packed import packed, unpacked
 
-__all__ = ["Restored", "restore_checkpoint", "save_checkpoint"]
+__all__ = ["Restored", "restore_checkpoint", "restore_state", "save_checkpoint", "save_state"]
 
 _FORMAT = 2
 _KEPT = 2
@@ -33,10 +34,12 @@ class Restored(NamedTuple):
     Attributes:
         state: the newest whole state; None where there is no checkpoint.
         notes: a sentence for each file that was passed over.
+        step: the number that the state was kept under.
     """
 
     state: Any | None
     notes: tuple[str, ...]
+    step: int = 0
 
 
 def save_checkpoint(folder: Path, state: Any, *, fingerprint: str) -> Path:
@@ -50,10 +53,26 @@ def save_checkpoint(folder: Path, state: Any, *, fingerprint: str) -> Path:
     Raises:
         RunError: the disk does not take it; earlier checkpoints are untouched.
     """
+    return save_state(folder, state, step=int(state.step), fingerprint=fingerprint)
+
+
+def save_state(folder: Path, state: Any, *, step: int, fingerprint: str, of: str = "") -> Path:
+    """The same with the number of steps beside the state.
+
+    Arguments:
+        folder: see `save_checkpoint`.
+        state: any tree of arrays and numbers.
+        step: steps taken.
+        fingerprint: see `save_checkpoint`.
+        of: what the names of the files begin with; those of others are not looked at.
+
+    Raises:
+        RunError: see `save_checkpoint`.
+    """
     arrays = {name: _bits(leaf) for name, leaf in _named(state)}
-    header = {"format": str(_FORMAT), "step": str(int(state.step)), "fingerprint": fingerprint}
+    header = {"format": str(_FORMAT), "step": str(step), "fingerprint": fingerprint}
     content = packed(arrays, {**header, "sha256": _digest(arrays, header)})
-    path = folder / f"step-{int(state.step):09d}.safetensors"
+    path = folder / f"{of}step-{step:09d}.safetensors"
     try:
         folder.mkdir(exist_ok=True)
         write_atomically(path, lambda file: file.write(content))
@@ -64,7 +83,7 @@ def save_checkpoint(folder: Path, state: Any, *, fingerprint: str) -> Path:
             f"making room, then `taut resume {folder.parent}`",
             where=str(path),
         ) from error
-    for old in _newest_first(folder)[_KEPT:]:
+    for old in _newest_first(folder, of)[_KEPT:]:
         old.unlink(missing_ok=True)
     return path
 
@@ -80,8 +99,13 @@ def restore_checkpoint(folder: Path, like: Any, *, fingerprint: str) -> Restored
     Raises:
         InputError: a whole checkpoint is of other data, other options, or another format.
     """
+    return restore_state(folder, like, fingerprint=fingerprint)
+
+
+def restore_state(folder: Path, like: Any, *, fingerprint: str, of: str = "") -> Restored:
+    """The same of what `save_state` wrote; arguments as of it and `restore_checkpoint`."""
     notes: list[str] = []
-    for path in _newest_first(folder):
+    for path in _newest_first(folder, of):
         try:
             arrays, header = _read(path)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -99,7 +123,7 @@ def restore_checkpoint(folder: Path, like: Any, *, fingerprint: str) -> Restored
                 "the data and options that the run began with", "others",
                 "the original files, or a new run", where=str(path),
             )  # fmt: skip
-        return Restored(_filled(like, arrays, path), tuple(notes))
+        return Restored(_filled(like, arrays, path), tuple(notes), int(header["step"]))
     return Restored(None, tuple(notes))
 
 
@@ -129,13 +153,17 @@ def _filled(like: Any, arrays: Mapping[str, np.ndarray], path: Path) -> Any:
     return jax.tree.unflatten(tree, leaves)
 
 
-def _same_form(a: np.ndarray | None, b: np.ndarray | None) -> bool:
-    return a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype
+def _same_form(like: np.ndarray | None, found: np.ndarray | None) -> bool:
+    if like is None or found is None or like.ndim != found.ndim or like.dtype != found.dtype:
+        return False
+    return all(n in (0, m) for n, m in zip(like.shape, found.shape, strict=True))
 
 
 def _as(array: np.ndarray, like: Any) -> Any:
     if _is_key(like):
         return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(like))
+    if isinstance(like, bool | int | float):
+        return type(like)(array)
     return array if isinstance(like, np.ndarray) else jnp.asarray(array)
 
 
@@ -161,5 +189,5 @@ def _digest(arrays: Mapping[str, np.ndarray], header: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*.safetensors"), reverse=True)
+def _newest_first(folder: Path, of: str) -> list[Path]:
+    return sorted(folder.glob(f"{of}step-*.safetensors"), reverse=True)

@@ -263,7 +263,10 @@ class RunFolder:
         except FileNotFoundError as error:
             missing = Path(error.filename).name if error.filename else "summary.json"
             raise InputError(
-                "a finished run", f"no {missing}", "fitting it to the end", where=str(self.path)
+                "a finished run",
+                f"no {missing}",
+                f"`taut resume {self.path}`",
+                where=str(self.path),
             ) from None
         estimates = {
             name: Estimate.from_dict(c, values=arrays.get(name), index=arrays.get(f"{name}/index"))

@@ -1,9 +1,10 @@
 """Where a fit begins: with an empty run folder, or at the last checkpoint of one."""
 
+import contextlib
 import json
 import tomllib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from taut.inference import Algorithm
 from taut.runs import RunFolder, restore_checkpoint, to_toml
 from taut.training import TrainingState, start
 
-__all__ = ["begin", "fingerprint"]
+__all__ = ["RESUMED", "begin", "begun_run", "fingerprint", "goes_on"]
+
+RESUMED = "resumed; the seconds are those since then"
 
 _SAMPLE = 1000  # rows of a file on disk that stand for it
 
@@ -43,9 +46,27 @@ def begin(
     Raises:
         InputError: nothing to go on with, a finished run, or other data or options than it began with.
     """
-    if not resume:
-        run = None if out is None else RunFolder.create(out, settings, force=force)
+    run = begun_run(out, settings, force=force, resume=resume)
+    if run is None or not resume:
         return run, [], None, ()
+    found = restore_checkpoint(
+        run.checkpoints, start(algorithm), fingerprint=fingerprint(data, settings)
+    )
+    step = 0 if found.state is None else int(found.state.step)
+    note = f"resumed from step {step}"
+    return run, run.keep_steps(step), found.state, (*found.notes, note)
+
+
+def begun_run(
+    out: Path | str | None, settings: Mapping[str, Any], *, force: bool, resume: bool
+) -> RunFolder | None:
+    """A new run folder, or an unfinished one with the same options; arguments as of `begin`.
+
+    Raises:
+        InputError: nothing to go on with, a finished run, or other options than it began with.
+    """
+    if not resume:
+        return None if out is None else RunFolder.create(out, settings, force=force)
     if out is None:
         raise InputError(
             "the run folder to go on with", "none", option("out", "RUN"), where="resume"
@@ -64,12 +85,23 @@ def begin(
                 f"{_in_words(name)} = {saved.get(name)}, as the run began", f"{given.get(name)}",
                 "the same options, or a new run", where=str(out),
             )  # fmt: skip
-    found = restore_checkpoint(
-        run.checkpoints, start(algorithm), fingerprint=fingerprint(data, settings)
-    )
-    step = 0 if found.state is None else int(found.state.step)
-    note = f"resumed from step {step}"
-    return run, run.keep_steps(step), found.state, (*found.notes, note)
+    return run
+
+
+@contextlib.contextmanager
+def goes_on(run: RunFolder | None) -> Iterator[None]:
+    """Where a Ctrl-C says how the run is gone on with, if it has a folder.
+
+    Raises:
+        KeyboardInterrupt: the one that was made, in words.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if run is None:
+            raise
+        said = str(interrupt) or "interrupted"
+        raise KeyboardInterrupt(f"{said}; `taut resume {run.path}` goes on") from None
 
 
 def _entries(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from taut.architectures import FA, GMM, LCA, PPCA, AbstractArchitecture
+from taut.architectures import PPCA, AbstractArchitecture
 from taut.bounds import AbstractBound
 from taut.core import InputError, option
-from taut.data import Data
 from taut.gradients import AbstractEstimator
 from taut.inference.abstract import Claims
-from taut.inference.exact.abstract import AbstractExact, Report
-from taut.inference.exact.candidate import Candidate, fit_offline
-from taut.models import AbstractExactModel
+from taut.inference.exact.abstract import AbstractExact
+from taut.inference.exact.candidate import Candidate, Task, fit_offline
 
 __all__ = ["EM"]
 
@@ -43,22 +41,5 @@ class EM(AbstractExact):
                 f"leaving out {option('closed_form')}", where=option("closed_form"),
             )  # fmt: skip
 
-    def fit(
-        self,
-        architecture: GMM | LCA | PPCA | FA,
-        given: Data,
-        *,
-        seed: int,
-        start: AbstractExactModel | None = None,
-        report: Report | None = None,
-    ) -> Candidate:
-        return fit_offline(
-            architecture,
-            given,
-            self.floor_of(architecture),
-            seed=seed,
-            **self.options(architecture),
-            closed_form=self.closed_form,
-            start=start,
-            report=report,
-        )
+    def fitted(self, task: Task) -> Candidate:
+        return fit_offline(task, closed_form=self.closed_form)

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from taut.architectures import FA, GMM, LCA, PPCA
 from taut.core import InputError, option
-from taut.data import Data
 from taut.inference.abstract import Claims
-from taut.inference.exact.abstract import AbstractExact, Report
-from taut.inference.exact.candidate import Candidate, fit_online
-from taut.models import AbstractExactModel
+from taut.inference.exact.abstract import AbstractExact
+from taut.inference.exact.candidate import Candidate, Task, fit_online
 
 __all__ = ["OnlineEM"]
 
@@ -41,23 +38,5 @@ class OnlineEM(AbstractExact):
         if not 0 < self.passes < float("inf"):
             raise InputError("a positive number", f"{self.passes}", "1", where="passes")
 
-    def fit(
-        self,
-        architecture: GMM | LCA | PPCA | FA,
-        given: Data,
-        *,
-        seed: int,
-        start: AbstractExactModel | None = None,
-        report: Report | None = None,
-    ) -> Candidate:
-        return fit_online(
-            architecture,
-            given,
-            self.floor_of(architecture),
-            seed=seed,
-            **self.options(architecture),
-            passes=self.passes,
-            batch_size=self.em_batch_size,
-            start=start,
-            report=report,
-        )
+    def fitted(self, task: Task) -> Candidate:
+        return fit_online(task, passes=self.passes, batch_size=self.em_batch_size)

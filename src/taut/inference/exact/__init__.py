@@ -3,14 +3,13 @@
 from taut.inference.exact.em import (
     EMResult,
     EMState,
-    Held,
     check_start,
     em,
     expectation_step,
-    held_components,
     log_evidences,
     run_em,
 )
+from taut.inference.exact.held import Held, held_components
 from taut.inference.exact.online_em import OnlineState, online_em, run_online_em
 from taut.inference.exact.restarts import Floor, best_of_restarts
 from taut.inference.exact.row_blocks import RowBlocks, Spread

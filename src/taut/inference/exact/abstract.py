@@ -1,7 +1,6 @@
 """`AbstractExact`: inferences of models whose posterior is in closed form."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -11,16 +10,16 @@ from taut.core import InputError, option
 from taut.data import Data
 from taut.gradients import AbstractEstimator
 from taut.inference.abstract import AbstractInference
-from taut.inference.exact.candidate import Candidate
+from taut.inference.exact.candidate import Candidate, Report, Task
 from taut.inference.exact.restarts import Floor
+from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models import AbstractExactModel
 
-__all__ = ["AbstractExact", "Report", "Select"]
+__all__ = ["AbstractExact", "Select"]
 
 _MOST_ITERATIONS = {"gmm": 1000, "lca": 1000, "ppca": 20_000, "fa": 20_000}
 
 Select = Literal["evidence", "bic"]
-Report = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,6 @@ class AbstractExact(AbstractInference):
             "max_iterations": self.max_iterations or _MOST_ITERATIONS[architecture.name],
         }
 
-    @abstractmethod
     def fit(
         self,
         architecture: GMM | LCA | PPCA | FA,
@@ -132,17 +130,28 @@ class AbstractExact(AbstractInference):
         seed: int,
         start: AbstractExactModel | None = None,
         report: Report | None = None,
+        stages: AbstractStages = UNKEPT,
     ) -> Candidate:
-        """A fitted model with what it is judged by.
-
-        Arguments:
-            architecture: with the number of components that is to be fitted.
-            given: rows of the three parts.
-            seed: of everything random.
-            start: where to start instead of at random.
-            report: called with restart, iteration and mean log-evidence, nats per row.
+        """A fitted model with what it is judged by; arguments as of `Task`.
 
         Raises:
             InputError: more components than rows, or a start of another shape.
             RunError: the objective fell, or a covariance became singular.
         """
+        floor, options = self.floor_of(architecture), self.options(architecture)
+        return self.fitted(
+            Task(
+                architecture,
+                given,
+                floor,
+                seed,
+                **options,
+                start=start,
+                report=report,
+                stages=stages,
+            )
+        )
+
+    @abstractmethod
+    def fitted(self, task: Task) -> Candidate:
+        """The same of a task."""

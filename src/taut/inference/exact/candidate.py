@@ -12,21 +12,23 @@ from taut.data import Data, Dataset
 from taut.evidence.exact_columns import exact_columns
 from taut.inference.exact.em import (
     EMResult,
-    Held,
     check_start,
     expectation_step,
-    held_components,
     log_evidences,
 )
+from taut.inference.exact.held import Held, held_components
 from taut.inference.exact.online_em import run_online_em, starting_rows
 from taut.inference.exact.restarts import Floor, best_of_restarts
 from taut.inference.exact.row_blocks import RowBlocks
 from taut.inference.exact.starts import random_start
+from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models import AbstractExactModel, ProbabilisticPCA
 
 __all__ = [
     "Candidate",
     "Course",
+    "Report",
+    "Task",
     "fit_offline",
     "fit_online",
     "judged_rows",
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 _ROUNDING = 1e-6  # nats per row
+
+Report = Callable[[int, int, float], None]
 
 
 class Course(NamedTuple):
@@ -91,52 +95,59 @@ class Candidate(NamedTuple):
         return difference.value < -max(2 * error, _ROUNDING)
 
 
-def fit_offline(
-    architecture: Any,
-    given: Data,
-    floor: Floor,
-    *,
-    seed: int,
-    restarts: int,
-    tolerance: float,
-    max_iterations: int,
-    closed_form: bool = False,
-    start: AbstractExactModel | None = None,
-    report: Callable[[int, int, float], None] | None = None,
-) -> Candidate:
-    """EM over all training rows.
+class Task(NamedTuple):
+    """One number of components to fit, by EM over all rows or online.
 
-    Arguments:
+    Attributes:
         architecture: with the number of components that is to be fitted.
         given: rows of the three parts.
         floor: see `Floor`.
         seed: of everything random.
-        restarts: random starts.
-        tolerance: nats per row.
-        max_iterations: of each run.
-        closed_form: the closed form of probabilistic PCA instead.
+        restarts: random starts; online on the sample.
+        tolerance: nats per row; online on the sample.
+        max_iterations: of each run; online on the sample.
         start: where to start instead of at random.
-        report: called with restart, iteration and mean log-evidence, nats per row.
+        report: called with restart, iteration and mean log-evidence, nats per row; online with 0, the
+            batch and its own.
+        stages: of which the runs are some.
     """
-    skeleton, rows = skeleton_of(architecture, given), RowBlocks(given.train, given.schema.name)
-    if start is not None:
-        check_start(start, skeleton)
+
+    architecture: Any
+    given: Data
+    floor: Floor
+    seed: int
+    restarts: int
+    tolerance: float
+    max_iterations: int
+    start: AbstractExactModel | None = None
+    report: Report | None = None
+    stages: AbstractStages = UNKEPT
+
+    @property
+    def of_restarts(self) -> dict[str, Any]:
+        """What `best_of_restarts` takes of it by name, whichever the rows."""
+        return {
+            "restarts": self.restarts, "seed": self.seed, "tolerance": self.tolerance,
+            "max_iterations": self.max_iterations, "start": self.start, "stages": self.stages,
+        }  # fmt: skip
+
+
+def fit_offline(task: Task, *, closed_form: bool = False) -> Candidate:
+    """EM over all training rows.
+
+    Arguments:
+        task: what to fit.
+        closed_form: the closed form of probabilistic PCA instead.
+    """
+    skeleton, rows = _checked(task)
     if closed_form:
-        result = _closed_form(skeleton, rows, floor, seed)
+        result = _closed_form(skeleton, rows, task.floor, task.seed)
         ends: tuple[float, ...] = ()
     else:
         result, ends = best_of_restarts(
-            skeleton,
-            rows,
-            floor,
-            restarts=restarts,
-            seed=seed,
-            tolerance=tolerance,
-            max_iterations=max_iterations,
-            start=start,
-            on_iteration=report,
+            skeleton, rows, task.floor, **task.of_restarts, on_iteration=task.report
         )
-    numbers = given.train.numbers(np.array([one.row for one in result.held], int))
+    numbers = task.given.train.numbers(np.array([one.row for one in result.held], int))
     course = Course(
         steps=len(result.log_evidence) - 1,
         converged=None if closed_form else bool(result.converged),
@@ -149,55 +160,21 @@ def fit_offline(
             zip(result.log_evidence, result.objective, strict=True)
         )
     )
-    return _judged(
-        architecture, result.model, history, course, given, float(result.log_evidence[-1])
-    )
+    return _judged(task, result.model, history, course, float(result.log_evidence[-1]))
 
 
-def fit_online(
-    architecture: Any,
-    given: Data,
-    floor: Floor,
-    *,
-    seed: int,
-    restarts: int,
-    tolerance: float,
-    max_iterations: int,
-    passes: float,
-    batch_size: int,
-    start: AbstractExactModel | None = None,
-    report: Callable[[int, int, float], None] | None = None,
-) -> Candidate:
+def fit_online(task: Task, *, passes: float, batch_size: int) -> Candidate:
     """EM on a sample, then online EM over all training rows.
 
     Arguments:
-        architecture: with the number of components that is to be fitted.
-        given: rows of the three parts.
-        floor: see `Floor`.
-        seed: of everything random.
-        restarts: random starts on the sample.
-        tolerance: nats per row, on the sample.
-        max_iterations: of each run on the sample.
+        task: what to fit.
         passes: over all training rows.
         batch_size: rows of one M-step.
-        start: where to start instead of at random.
-        report: called with 0, the batch and its mean log-evidence, nats per row.
     """
-    skeleton, rows = skeleton_of(architecture, given), RowBlocks(given.train, given.schema.name)
-    if start is not None:
-        check_start(start, skeleton)
-    sample = RowBlocks(starting_rows(rows, seed=seed))
-    begun, _ = best_of_restarts(
-        skeleton,
-        sample,
-        floor,
-        restarts=restarts,
-        seed=seed,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-        start=start,
-    )
-    arrays = floor.of(skeleton, rows)
+    skeleton, rows = _checked(task)
+    sample, report = RowBlocks(starting_rows(rows, seed=task.seed)), task.report
+    begun, _ = best_of_restarts(skeleton, sample, task.floor, **task.of_restarts)
+    arrays = task.floor.of(skeleton, rows)
     model, bounds = run_online_em(
         begun.model,
         rows,
@@ -205,8 +182,9 @@ def fit_online(
         sample=sample.read(0, sample.num_rows),
         batch_size=batch_size,
         passes=passes,
-        seed=seed,
+        seed=task.seed,
         on_step=None if report is None else lambda step, value: report(0, step, value),
+        stages=task.stages,
     )
     held = held_components(model, arrays, sample)
     share = rows.num_rows / sample.num_rows
@@ -217,21 +195,32 @@ def fit_online(
     )
     history = tuple({"step": i, "bound": float(v)} for i, v in enumerate(bounds))
     train = float(np.mean(log_evidences(model, sample)))
-    return _judged(architecture, model, history, course, given, train)
+    return _judged(task, model, history, course, train)
+
+
+def _checked(task: Task) -> tuple[AbstractExactModel, RowBlocks]:
+    """A model of the kind wanted, which the start must fit, and the training rows."""
+    skeleton = skeleton_of(task.architecture, task.given)
+    rows = RowBlocks(task.given.train, task.given.schema.name)
+    if task.start is not None:
+        check_start(task.start, skeleton)
+    return skeleton, rows
 
 
 def _judged(
-    architecture: Any,
+    task: Task,
     model: AbstractExactModel,
     history: tuple[dict[str, Any], ...],
     course: Course,
-    given: Data,
     train: float,
 ) -> Candidate:
+    given = task.given
     count = len(given.train)
     bic = -2 * count * float(train) + model.num_parameters * float(np.log(count))
     validation, columns = judged_rows(model, given, given.validation, held=bool(course.held))
-    return Candidate(architecture, model, history, course, float(train), validation, columns, bic)
+    return Candidate(
+        task.architecture, model, history, course, float(train), validation, columns, bic
+    )
 
 
 def judged_rows(

@@ -17,24 +17,24 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from taut.core import Datum, InputError, RunError, num_rows, option
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
+from taut.inference.exact.held import Held, held_components, owned
 from taut.inference.exact.row_blocks import Block, RowBlocks
 from taut.models import AbstractExactModel
 from taut.models.exact import AbstractMixture
 from taut.models.exact.gaussian_mixture import ROUNDING
 
 __all__ = [
+    "Climb",
     "EMResult",
     "EMState",
-    "Held",
     "check_start",
     "em",
     "expectation_step",
-    "held_components",
     "log_evidences",
     "run_em",
 ]
@@ -55,20 +55,26 @@ class EMState(NamedTuple):
     statistics: Any
 
 
-class Held(NamedTuple):
-    """A component whose density would grow without bound if the floor were taken away.
+class Climb(NamedTuple):
+    """A run of EM on its way.
 
     Attributes:
-        component: its number; None for the noise of a factor model, or a covariance that is shared.
-        directions: in how many the floor decides its spread.
-        rows: how many rows it holds, the sum of its responsibilities.
-        row: position of the row that is most its own.
+        state: after the last M-step and the E-step that follows it.
+        log_evidence: mean over rows before the first and after every M-step so far, (t + 1,); nats.
+        objective: the same with the floor's log-penalty divided by the number of rows, (t + 1,).
     """
 
-    component: int | None
-    directions: int
-    rows: float
-    row: int
+    state: EMState
+    log_evidence: Float[np.ndarray, " t"]
+    objective: Float[np.ndarray, " t"]
+
+    @classmethod
+    def like(cls, model: AbstractExactModel, rows: RowBlocks) -> "Climb":
+        """One of the form that a run of this model on these rows has, in float64."""
+        with jax.enable_x64(True):
+            form = _in_float64(model)
+            none = EMState(form, _no_statistics(form, jnp.zeros(rows.shape)))
+        return cls(none, np.zeros(0), np.zeros(0))
 
 
 class EMResult(NamedTuple):
@@ -86,7 +92,7 @@ class EMResult(NamedTuple):
     log_evidence: Float[np.ndarray, " T"]
     objective: Float[np.ndarray, " T"]
     converged: bool
-    held: tuple["Held", ...]
+    held: tuple[Held, ...]
 
 
 def em(model: AbstractExactModel, floor: Any, *, example: Datum) -> Algorithm:
@@ -126,6 +132,8 @@ def run_em(
     max_iterations: int = 1000,
     monotone: bool = True,
     on_iteration: Callable[[int, float], None] | None = None,
+    begun: Climb | None = None,
+    reached: Callable[[Callable[[], Climb]], None] | None = None,
 ) -> EMResult:
     """Iterate until less than `tolerance` nats per row remain to be gained.
 
@@ -140,6 +148,8 @@ def run_em(
         max_iterations: M-steps at most.
         monotone: whether the M-step is exact for an objective, so that a fall is an error.
         on_iteration: called after each M-step with its number and the mean log-evidence.
+        begun: where to go on instead of starting.
+        reached: called after each M-step that is not the last with what makes the `Climb` so far.
 
     Raises:
         InputError: the start does not fit the rows, or the rows are identical or not finite.
@@ -147,8 +157,9 @@ def run_em(
     """
     with jax.enable_x64(True):
         return _iterate(
-            _in_float64(model), rows, floor, tolerance, max_iterations, monotone, on_iteration
-        )
+            _in_float64(model), rows, floor, tolerance, max_iterations, monotone, on_iteration,
+            begun, reached,
+        )  # fmt: skip
 
 
 def _iterate(
@@ -159,15 +170,25 @@ def _iterate(
     max_iterations: int,
     monotone: bool,
     on_iteration: Callable[[int, float], None] | None,
+    begun: Climb | None,
+    reached: Callable[[Callable[[], Climb]], None] | None,
 ) -> EMResult:
     rounding = jnp.asarray(rows.spread().rounding)
     total = rows.num_rows
-    state = expectation_step(model, rows)
-    log_evidence, penalty = _objective(state, floor)
-    evidences, objectives = [log_evidence / total], [(log_evidence + penalty) / total]
-    _refuse_unlikely(objectives[0])
+    if begun is None:
+        state = expectation_step(model, rows)
+        log_evidence, penalty = _objective(state, floor)
+        evidences, objectives = [log_evidence / total], [(log_evidence + penalty) / total]
+        _refuse_unlikely(objectives[0])
+    else:
+        state = begun.state
+        evidences, objectives = begun.log_evidence.tolist(), begun.objective.tolist()
+
+    def so_far() -> Climb:
+        return Climb(state, np.asarray(evidences), np.asarray(objectives))
+
     converged = False
-    for iteration in range(1, max_iterations + 1):
+    for iteration in range(len(evidences), max_iterations + 1):
         moved, statistics, singular = _maximization(state, floor, rounding)
         if np.asarray(singular).any():
             raise _collapse(state.model, rows, int(np.argmax(singular)), iteration)
@@ -190,6 +211,8 @@ def _iterate(
         if tolerance > 0 and _remaining(objectives) < tolerance:
             converged = True
             break
+        if reached and iteration < max_iterations:
+            reached(so_far)
     return EMResult(
         state.model,
         np.asarray(evidences),
@@ -216,21 +239,6 @@ def log_evidences(model: AbstractExactModel, rows: RowBlocks) -> Float[np.ndarra
             values, weight = np.asarray(_evidences(model, block.x)), np.asarray(block.weight)
             parts.append(values[weight > 0])
     return np.concatenate(parts)
-
-
-def held_components(model: AbstractExactModel, floor: Any, rows: RowBlocks) -> tuple[Held, ...]:
-    """What the floor decides: see `Held`."""
-    with jax.enable_x64(True):
-        directions = np.asarray(_held_directions(model, floor))
-        if not directions.any():
-            return ()
-        if not isinstance(model, AbstractMixture) or len(directions) < model.num_components:
-            return (Held(None, int(directions[0]), float(rows.num_rows), 0),)
-        share, place = _owned(model, rows)
-    return tuple(
-        Held(int(k), int(directions[k]), float(share[k]), int(place[k]))
-        for k in np.flatnonzero(directions)
-    )
 
 
 def check_start(start: AbstractExactModel, wanted: AbstractExactModel) -> None:
@@ -287,46 +295,16 @@ def _log_objective(state: EMState, floor: Any) -> tuple[Array, Array]:
 
 
 @eqx.filter_jit
-def _held_directions(model: AbstractExactModel, floor: Any) -> Array:
-    return model.held_by_floor(floor)
-
-
-@eqx.filter_jit
 def _evidences(model: AbstractExactModel, x: Array) -> Array:
     # Chunk by chunk: all rows at once would hold (rows, K, D) differences.
     return jax.lax.map(jax.vmap(lambda row: model.log_evidence(Datum(row))), x)
-
-
-@eqx.filter_jit
-def _log_responsibilities(model: AbstractMixture, x: Array) -> Array:
-    def one(row: Array) -> Array:
-        return jax.nn.log_softmax(model.log_pi + model.log_components(Datum(row)))
-
-    return jax.lax.map(jax.vmap(one), x)
-
-
-def _owned(
-    model: AbstractMixture, rows: RowBlocks
-) -> tuple[Float[np.ndarray, " K"], Int[np.ndarray, " K"]]:
-    """The rows that each component holds, and the position of the first that is most its own."""
-    number = model.num_components
-    held, best, place, first = np.zeros(number), np.full(number, -np.inf), np.zeros(number, int), 0
-    for block in rows.blocks(model.width):
-        log_r = np.asarray(_log_responsibilities(model, block.x)).reshape(-1, number)
-        log_r = log_r[np.asarray(block.weight).ravel() > 0]
-        held += np.exp(log_r).sum(axis=0)
-        at = np.argmax(log_r, axis=0)
-        top = log_r[at, np.arange(number)]
-        best, place = np.maximum(best, top), np.where(top > best, first + at, place)
-        first += len(log_r)
-    return held, place
 
 
 def _collapse(
     model: AbstractExactModel, rows: RowBlocks, component: int, iteration: int
 ) -> RunError:
     if isinstance(model, AbstractMixture):
-        row = int(_owned(model, rows)[1][component])
+        row = int(owned(model, rows)[1][component])
         got = f"component {component} singular around row {row} in iteration {iteration}"
     else:
         got = f"a column without noise in iteration {iteration}"

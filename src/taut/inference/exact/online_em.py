@@ -23,6 +23,7 @@ from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.em import EMState, expectation_step
 from taut.inference.exact.row_blocks import RowBlocks
+from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models import AbstractExactModel
 
 __all__ = ["OnlineState", "online_em", "run_online_em", "starting_rows"]
@@ -102,6 +103,7 @@ def run_online_em(
     delay: float = 10.0,
     seed: int = 0,
     on_step: Callable[[int, float], None] | None = None,
+    stages: AbstractStages = UNKEPT,
 ) -> tuple[AbstractExactModel, Float[np.ndarray, " T"]]:
     """Go through the rows in random batches.
 
@@ -116,6 +118,7 @@ def run_online_em(
         delay: see `online_em`.
         seed: of the order.
         on_step: called after each batch with its number and its mean log-evidence before the update.
+        stages: of which this is one.
 
     Returns:
         the last model, and each batch's mean log-evidence before its update, (T,); nats.
@@ -123,7 +126,7 @@ def run_online_em(
     Raises:
         RunError: the evidence stopped being finite.
     """
-    bounds: list[float] = []
+    cells = min(batch_size, rows.num_rows) * model.width
     with jax.enable_x64(True):
         algorithm = online_em(
             expectation_step(model, RowBlocks(sample)),
@@ -132,25 +135,35 @@ def run_online_em(
             kappa=kappa,
             delay=delay,
         )
-        step, state = eqx.filter_jit(algorithm.step), algorithm.init()
-        for number, x in enumerate(_batches(rows, batch_size, passes, seed)):
-            state, metrics = step(state, Datum(jnp.asarray(x)))
-            bounds.append(float(metrics["bound"]))
-            if not np.isfinite(bounds[-1]):
-                raise RunError(
-                    "a finite log-evidence", f"{bounds[-1]} at batch {number}",
-                    f"a larger {option('floor')}, larger batches, or fewer components",
-                    where="online em",
-                )  # fmt: skip
-            if on_step:
-                on_step(number, bounds[-1])
-    return state.model, np.asarray(bounds)
+        like = (algorithm.init(), np.zeros(0))
+
+        def compute() -> tuple[OnlineState, Float[np.ndarray, " T"]]:
+            step, begun = eqx.filter_jit(algorithm.step), stages.begun(like)
+            state, before = like if begun is None else begun
+            bounds: list[float] = before.tolist()
+            for x in _batches(rows, batch_size, passes, seed, first=len(bounds)):
+                number = len(bounds)
+                state, metrics = step(state, Datum(jnp.asarray(x)))
+                bounds.append(float(metrics["bound"]))
+                if not np.isfinite(bounds[-1]):
+                    raise RunError(
+                        "a finite log-evidence", f"{bounds[-1]} at batch {number}",
+                        f"a larger {option('floor')}, larger batches, or fewer components",
+                        where="online em",
+                    )  # fmt: skip
+                if on_step:
+                    on_step(number, bounds[-1])
+                stages.reached(lambda state=state: (state, np.asarray(bounds)), cells)
+            return state, np.asarray(bounds)
+
+        state, bounds = stages.once(like, compute)
+    return state.model, bounds
 
 
 def _batches(
-    rows: RowBlocks, batch_size: int, passes: float | int, seed: int
+    rows: RowBlocks, batch_size: int, passes: float | int, seed: int, *, first: int
 ) -> Iterator[Float[np.ndarray, "B ..."]]:
-    """Batches of equal size, each of runs from random places.
+    """Batches of equal size from number `first` on, each of runs from random places.
 
     The order is new in every pass.
     """
@@ -163,6 +176,8 @@ def _batches(
     for number in range(max(1, round(passes * per_pass))):
         if number % per_pass == 0:
             order = generator.permutation(places)
+        if number < first:
+            continue
         at = number % per_pass * runs
         starts = np.sort(order[at : at + runs]) * length
         yield np.concatenate([rows.read(s, s + length) for s in starts.tolist()])

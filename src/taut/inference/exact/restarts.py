@@ -6,11 +6,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float
 
 from taut.core import InputError, RunError, option
-from taut.inference.exact.em import EMResult, run_em
+from taut.inference.exact.em import Climb, EMResult, run_em
+from taut.inference.exact.held import Held
 from taut.inference.exact.row_blocks import RowBlocks, Spread
 from taut.inference.exact.starts import random_start
+from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models import AbstractExactModel, FactorAnalysis, GaussianMixture
 
 __all__ = ["Floor", "best_of_restarts"]
@@ -66,6 +69,56 @@ class Floor(NamedTuple):
                 )  # fmt: skip
 
 
+class _Run(NamedTuple):
+    """A finished run of EM as arrays: an `EMResult` whose held components are rows, (H, 4)."""
+
+    model: AbstractExactModel
+    log_evidence: Float[np.ndarray, " T"]
+    objective: Float[np.ndarray, " T"]
+    converged: Bool[np.ndarray, ""]
+    held: Float[np.ndarray, "H 4"]
+
+    @classmethod
+    def of(cls, result: EMResult) -> "_Run":
+        held = np.asarray(result.held, float).reshape(-1, len(Held._fields))
+        return cls(*result[:3], np.asarray(result.converged), held)
+
+    @property
+    def result(self) -> EMResult:
+        held = (
+            Held(None if np.isnan(component) else int(component), int(d), float(r), int(row))
+            for component, d, r, row in self.held
+        )
+        return EMResult(*self[:3], bool(self.converged), tuple(held))
+
+
+class _Restarts(NamedTuple):
+    """Runs from several starts on their way.
+
+    Attributes:
+        ends: the objective that each finished run ended at; NaN for one that became singular.
+        best: the best of them; without iterations where there is none.
+        climb: the run at hand; None before its start.
+    """
+
+    ends: Float[np.ndarray, " R"]
+    best: _Run
+    climb: Climb | None
+
+    @property
+    def found(self) -> bool:
+        """Whether a run has ended well."""
+        return len(self.best.objective) > 0
+
+    def ended(self, run: _Run | None) -> "_Restarts":
+        """With one more finished run; None for one that became singular."""
+        if run is None:
+            return _Restarts(np.append(self.ends, np.nan), self.best, None)
+        end = float(run.objective[-1])
+        better = not self.found or end > self.best.objective[-1]
+        return _Restarts(np.append(self.ends, end), run if better else self.best, None)
+
+
 def best_of_restarts(
     model: AbstractExactModel,
     rows: RowBlocks,
@@ -77,6 +130,7 @@ def best_of_restarts(
     max_iterations: int,
     start: AbstractExactModel | None = None,
     on_iteration: Callable[[int, int, float], None] | None = None,
+    stages: AbstractStages = UNKEPT,
 ) -> tuple[EMResult, tuple[float, ...]]:
     """Run EM from random starts, or once from a given one.
 
@@ -90,6 +144,7 @@ def best_of_restarts(
         max_iterations: of each run.
         start: where to start instead.
         on_iteration: called with the restart, the iteration and the mean log-evidence.
+        stages: of which this is one.
 
     Returns:
         the run with the highest objective, and the objective that each run ended at, nats per row;
@@ -101,38 +156,43 @@ def best_of_restarts(
     """
     if restarts < 1:
         raise InputError("at least one start", f"{restarts}", "4", where="restarts")
-    arrays = floor.of(model, rows)
-    best: EMResult | None = None
-    failure: RunError | None = None
-    ends: list[float] = []
-    for number in range(1 if start is not None else restarts):
-        first = start
+    arrays, climb, none = floor.of(model, rows), Climb.like(model, rows), np.zeros(0)
+    best = _Run(climb.state.model, none, none, np.asarray(False), np.zeros((0, len(Held._fields))))
+    like = _Restarts(none, best, climb)
+    cells = rows.num_rows * model.width if model.statistics_depend_on_model else 0
+
+    def climbed(number: int, before: _Restarts) -> EMResult:
+        first = start if before.climb is None else before.climb.state.model
         if first is None:
             own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
             first = random_start(model, rows, rows.spread(), seed=own)
 
-        def report(iteration: int, log_evidence: float, number: int = number) -> None:
+        def report(iteration: int, log_evidence: float) -> None:
             if on_iteration:
                 on_iteration(number, iteration, log_evidence)
 
-        try:
-            result = run_em(
-                first,
-                rows,
-                arrays,
-                tolerance=tolerance,
-                max_iterations=max_iterations,
-                monotone=floor.added == 0,
-                on_iteration=report,
-            )
-        except RunError as error:
-            failure = error
-            ends.append(float("nan"))
-            continue
-        ends.append(float(result.objective[-1]))
-        if best is None or ends[-1] > best.objective[-1]:
-            best = result
-    if best is None:
-        assert failure is not None
-        raise failure
-    return best, tuple(ends)
+        return run_em(
+            first, rows, arrays,
+            tolerance=tolerance, max_iterations=max_iterations, monotone=floor.added == 0,
+            on_iteration=report,
+            begun=before.climb,
+            reached=lambda climb: stages.reached(lambda: before._replace(climb=climb()), cells),
+        )  # fmt: skip
+
+    def compute() -> tuple[_Run, Float[np.ndarray, " R"]]:
+        begun = stages.begun(like)
+        so_far = like._replace(climb=None) if begun is None else begun
+        failure: RunError | None = None
+        for number in range(len(so_far.ends), 1 if start is not None else restarts):
+            try:
+                so_far = so_far.ended(_Run.of(climbed(number, so_far)))
+            except RunError as error:
+                so_far, failure = so_far.ended(None), error
+        if not so_far.found:
+            assert failure is not None
+            raise failure
+        return so_far.best, so_far.ends
+
+    with jax.enable_x64(True):
+        run, ends = stages.once((best, none), compute)
+    return run.result, tuple(ends.tolist())

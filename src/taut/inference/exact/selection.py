@@ -19,9 +19,17 @@ from taut.data import Data
 from taut.inference.exact.abstract import AbstractExact, Select
 from taut.inference.exact.candidate import Candidate
 from taut.inference.exact.starts import check_components
+from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models import AbstractExactModel, GaussianMixture
 
-__all__ = ["Select", "Selected", "check_selection", "component_numbers", "select_components"]
+__all__ = [
+    "Select",
+    "Selected",
+    "check_numbers",
+    "check_selection",
+    "component_numbers",
+    "select_components",
+]
 
 
 class Selected(NamedTuple):
@@ -78,6 +86,18 @@ def check_selection(
         )  # fmt: skip
 
 
+def check_numbers(numbers: Sequence[int], architecture: GMM | LCA | PPCA | FA, given: Data) -> None:
+    """Refuse numbers of components that the rows or the columns cannot carry.
+
+    Raises:
+        InputError: more components than rows, or as many factors as columns.
+    """
+    varying = given.schema.size - len(given.schema.constants())
+    for number in numbers:
+        factors = varying if isinstance(architecture, PPCA | FA) else None
+        check_components(number, len(given.train), factors)
+
+
 def select_components(
     inference: AbstractExact,
     architecture: GMM | LCA | PPCA | FA,
@@ -88,6 +108,7 @@ def select_components(
     select: Select = "evidence",
     start: AbstractExactModel | None = None,
     report: Callable[[int, int, int, float], None] | None = None,
+    stages: AbstractStages = UNKEPT,
 ) -> Selected:
     """Fit one candidate for each number of components and choose.
 
@@ -100,23 +121,23 @@ def select_components(
         select: what decides.
         start: where to start instead of at random.
         report: called with the number of components, restart, iteration and mean log-evidence.
+        stages: in which the candidates follow one another.
 
     Raises:
-        InputError: more components than rows, or as many factors as columns.
+        InputError: as `AbstractExact.fit`.
         RunError: as `AbstractExact.fit`.
     """
     candidates = []
     for number in numbers:
         one = replace(architecture, components=number)
-        varying = given.schema.size - len(given.schema.constants())
-        factors = varying if isinstance(one, PPCA | FA) else None
-        check_components(number, len(given.train), factors)
 
         def told(restart: int, iteration: int, value: float, number: int = number) -> None:
             if report:
                 report(number, restart, iteration, value)
 
-        candidates.append(inference.fit(one, given, seed=seed, start=start, report=told))
+        candidates.append(
+            inference.fit(one, given, seed=seed, start=start, report=told, stages=stages)
+        )
     bounded = [c for c in candidates if not c.course.held and not c.below_columns]
     choice = bounded or [c for c in candidates if not c.below_columns] or candidates
     if select == "bic":
