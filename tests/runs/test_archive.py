@@ -16,7 +16,7 @@ from taut.core import Datum, Estimate, InputError, write_atomically
 from taut.data import Schema
 from taut.models import StandardNormal
 from taut.networks import MLP
-from taut.runs import FORMAT, RunFolder, load_pair, next_run, save_pair, to_toml
+from taut.runs import FORMAT, RunFolder, load_pair, save_pair, to_toml
 
 SCHEMA = Schema(
     name="t", kind="table", shape=(3,), support="real", shift=(1.0, 2.0, 3.0), scale=(1.0, 0.5, 2.0)
@@ -179,13 +179,6 @@ def test_an_unfinished_run_says_so(tmp_path):
     run.append_steps(0, {"bound": np.array([0.0])}, None)
     with pytest.raises(InputError, match=r"expected a finished run, got no summary.json"):
         run.read_summary()
-
-
-def test_next_run_counts_up(tmp_path):
-    assert next_run(tmp_path, "digits-vae").name == "digits-vae-1"
-    (tmp_path / "digits-vae-1").mkdir()
-    assert next_run(tmp_path, "digits-vae").name == "digits-vae-2"
-    assert next_run(tmp_path, "my data/x.csv-vae").name == "my-data-x-csv-vae-1"
 
 
 def test_toml_is_read_back_by_the_standard_library():

@@ -62,10 +62,11 @@ def _killed_after(lines: int, run: Path) -> None:
     code = "import sys; from taut.cli.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, *FIT, "--out", str(run), "--json"]
     metrics, complaints = run / "metrics.jsonl", run.parent / "stderr"
+    begun = run / "config.toml"
     with complaints.open("wb") as stderr:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
         while process.poll() is None:
-            if metrics.is_file() and metrics.read_bytes().count(b"\n") >= lines:
+            if begun.is_file() and metrics.read_bytes().count(b"\n") >= lines:
                 process.kill()
                 break
             time.sleep(0.0005)
@@ -116,7 +117,7 @@ def test_a_stop_in_the_middle_of_a_write_changes_no_byte(call, name, whole, tmp_
 def test_a_full_disk_leaves_the_earlier_checkpoint(whole, tmp_path, monkeypatch, capsys):
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        # Renamed before: the folder, its config.toml, two checkpoints.
+        # Renamed before: metrics.jsonl, config.toml, two checkpoints.
         _fails_at(5, "replace", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), patch)
         assert main([*FIT, "--out", str(run), "--json"]) == 1
     line = capsys.readouterr().err.strip()

@@ -17,6 +17,7 @@ from taut.inference import EM, OnlineEM
 from taut.inference.exact.selection import Select, component_numbers
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe
+from taut.runs import RunFolder
 
 __all__ = ["EMProgress", "em"]
 
@@ -109,9 +110,11 @@ def em(
         inference=inference,
         seed=int(key) if isinstance(key, int | np.integer) else None,
     )
-    return fit_exact(
-        recipe, data, key=key, out=out, force=force, resume=resume, progress=progress, start=start
-    )
+    with RunFolder.for_writing(out, force=force, resume=resume):
+        return fit_exact(
+            recipe, data, key=key, out=out, force=force, resume=resume, progress=progress,
+            start=start,
+        )  # fmt: skip
 
 
 def _architecture(model: Any) -> Any:

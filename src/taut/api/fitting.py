@@ -19,6 +19,7 @@ from taut.fitted import Fit
 from taut.gradients import AbstractEstimator
 from taut.inference import AbstractExact, AbstractInference
 from taut.recipe import Recipe, recipe_of
+from taut.runs import RunFolder
 
 __all__ = ["fit"]
 
@@ -85,7 +86,10 @@ def fit(
         key = key if recipe.seed is None else recipe.seed
     recipe, loaded = _with_data(recipe, data)
     fit_one = fit_exact if isinstance(recipe.inference, AbstractExact) else fit_amortized
-    return fit_one(recipe, loaded, key=key, out=out, force=force, resume=resume, progress=progress)
+    with RunFolder.for_writing(out, force=force, resume=resume):
+        return fit_one(
+            recipe, loaded, key=key, out=out, force=force, resume=resume, progress=progress
+        )
 
 
 def _with_data(recipe: Recipe, data: Any) -> tuple[Recipe, Data]:

@@ -1,6 +1,7 @@
 """`taut fit`."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,14 +77,11 @@ def run_asked(
         json: print JSON.
     """
     from taut.recipe import recipe_of
-    from taut.runs import RunFolder
 
     named = asked.pop("data", None)
     source = data or named
     if source is None:
         raise InputError("DATA", "none", f"`taut {of} digits`", where=of)
-    if out is not None:
-        RunFolder.check_free(out, force=force)
     run_fit(source, recipe_of(asked), out, force=force, json=json)
 
 
@@ -111,16 +109,19 @@ def run_fit(
     from taut.cli.passes import announce
     from taut.cli.rows import load_source
     from taut.inference import AbstractExact
-    from taut.runs import next_run
+    from taut.runs import RunFolder, claimed_next
 
     exact = isinstance(recipe.inference, AbstractExact)
-    loaded = load_source(source, recipe)
-    recipe = replace(recipe, data=loaded.options)
-    if not exact:
-        announce(recipe.model, loaded.schema, recipe.gradient)
-    folder = out or next_run("runs", f"{loaded.schema.name}-{recipe.model.name}")
-    with (em_display if exact else training_display)(quiet=json) as progress:
-        fitted = taut.fit(
-            loaded, recipe=recipe, out=folder, force=force, resume=resume, progress=progress
-        )
-    (finish_em if exact else finish_fit)(fitted, loaded, folder, json=json)
+    with ExitStack() as held:
+        held.enter_context(RunFolder.for_writing(out, force=force, resume=resume))
+        loaded = load_source(source, recipe)
+        recipe = replace(recipe, data=loaded.options)
+        if not exact:
+            announce(recipe.model, loaded.schema, recipe.gradient)
+        name = f"{loaded.schema.name}-{recipe.model.name}"
+        folder = out or held.enter_context(claimed_next("runs", name))
+        with (em_display if exact else training_display)(quiet=json) as progress:
+            fitted = taut.fit(
+                loaded, recipe=recipe, out=folder, force=force, resume=resume, progress=progress
+            )
+        (finish_em if exact else finish_fit)(fitted, loaded, folder, json=json)

@@ -1,6 +1,7 @@
 """`taut infer`."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,31 +74,30 @@ def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
 
 def run_infer(recipe: "ProgramRecipe", out: Path | None, *, force: bool, json: bool) -> None:
     """What `taut infer` does, and `taut resume` again from the start; arguments as of `infer`."""
-    from taut.runs import RunFolder, next_run
-
-    if out is not None:
-        RunFolder.check_free(out, force=force)
-
     import taut
     from taut.fitted.posterior_files import save_posterior
     from taut.models.program import load_program, read_data, support_beside
     from taut.report.draw_posterior import draw_posterior
+    from taut.runs import RunFolder, claimed_next
 
     assert recipe.program is not None  # the command's argument
-    function = load_program(recipe.program)
-    with _waiting(recipe.program, quiet=json):
-        fitted = taut.infer(
-            function,
-            data=read_data(Path(recipe.data)) if recipe.data else {},
-            support=support_beside(function),
-            key=recipe.seed or 0,
-            **recipe.posterior.to_dict(),
-        )
     stem = Path(recipe.program.rpartition(":")[0] or recipe.program).stem
-    folder = out or next_run("runs", f"{stem}-posterior")
-    save_posterior(fitted, folder, recipe=recipe, force=force)
-    draw_posterior(fitted, folder / "figures", precision_nats=recipe.posterior.precision_nats)
-    print_posterior(folder, json=json)
+    with ExitStack() as held:
+        held.enter_context(RunFolder.for_writing(out, force=force))
+        function = load_program(recipe.program)
+        data = read_data(Path(recipe.data)) if recipe.data else {}
+        folder = out or held.enter_context(claimed_next("runs", f"{stem}-posterior"))
+        with _waiting(recipe.program, quiet=json):
+            fitted = taut.infer(
+                function,
+                data=data,
+                support=support_beside(function),
+                key=recipe.seed or 0,
+                **recipe.posterior.to_dict(),
+            )
+        save_posterior(fitted, folder, recipe=recipe, force=force)
+        draw_posterior(fitted, folder / "figures", precision_nats=recipe.posterior.precision_nats)
+        print_posterior(folder, json=json)
 
 
 def batch_sizes(text: str | None) -> dict[str, int] | None:

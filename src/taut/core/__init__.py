@@ -12,12 +12,13 @@ from taut.core.discrete_proposals import (
 )
 from taut.core.estimate import FREE_CONSTANT, NO_BOUND, Estimate, Side, paired_difference
 from taut.core.far_rows import FarRows, far_rows, far_rows_of
-from taut.core.files import write_atomically, write_json
+from taut.core.files import is_temporary, sweep, write_atomically, write_json
 from taut.core.keys import as_key, host_generator, host_seed, key_from
 from taut.core.layered_proposal import LayeredProposal
 from taut.core.measure import DENSITY, MASS, NOTHING, Measure
 from taut.core.mint import over_draws, particles, particles_at
 from taut.core.over_rows import over_rows, padded_block
+from taut.core.owners import Owner, this_process
 from taut.core.particles import (
     LOG_LIKELIHOOD,
     LOG_PRIOR,
@@ -72,6 +73,7 @@ __all__ = [
     "InputError",
     "LayeredProposal",
     "Measure",
+    "Owner",
     "Pair",
     "Particles",
     "ProductProposal",
@@ -90,6 +92,7 @@ __all__ = [
     "frozen",
     "host_generator",
     "host_seed",
+    "is_temporary",
     "is_users",
     "key_from",
     "log_weighted_sum",
@@ -105,6 +108,8 @@ __all__ = [
     "particles",
     "particles_at",
     "plain",
+    "sweep",
+    "this_process",
     "total",
     "weighted_sum",
     "write_atomically",

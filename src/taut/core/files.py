@@ -1,13 +1,25 @@
-"""Files appear whole or not at all: written beside, flushed to disk, renamed."""
+"""Files appear whole or not at all: written beside, flushed to disk, renamed.
+
+What is written beside is hidden and carries the process that writes it in its name, so that what a kill
+leaves behind is told from what someone is writing: .NAME.taut-PID-BEGAN-RANDOM
+"""
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["write_atomically", "write_json"]
+from taut.core.owners import began, this_process
+
+__all__ = ["is_temporary", "sweep", "write_atomically", "write_json"]
+
+_TEMPORARY = re.compile(r"\..*\.taut-(\d+)-([0-9a-f]+)-\w+")
+_LONGEST = (
+    80  # characters of a name that are kept in that of its temporary; a file system has 255 bytes
+)
 
 
 def write_atomically(path: Path | str, write: Callable[[BinaryIO], object]) -> Path:
@@ -20,8 +32,9 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], object]) -> P
     Raises:
         OSError: the disk is full or the folder cannot be written; an older file is untouched.
     """
-    path = Path(path)
-    descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    path, own = Path(path), this_process()
+    prefix = f".{path.name[:_LONGEST]}.taut-{own.pid}-{own.began}-"
+    descriptor, scratch = tempfile.mkstemp(prefix=prefix, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             write(file)
@@ -39,6 +52,19 @@ def write_json(path: Path | str, content: Any) -> Path:
     """Write JSON in one step, keys in the order given; infinities must have been made words."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     return write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def is_temporary(name: str) -> bool:
+    """True for the name of a file that `write_atomically` has not yet renamed."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `write_atomically` left in a folder when its process was killed."""
+    for path in folder.glob(".*.taut-*"):
+        found = _TEMPORARY.fullmatch(path.name)
+        if found and began(int(found[1])) != found[2]:
+            path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

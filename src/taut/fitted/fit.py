@@ -198,11 +198,9 @@ class Fit:
             InputError: the folder holds a run (see `force`) or something else; the fit is then kept in a
                 folder beside it, which the message names.
         """
-        written = RunFolder.claim(path, force=force)
-        run = RunFolder.create(written, self.recipe.to_dict(), force=force)
-        self.save_results(run)
-        RunFolder.refuse_taken(path, written)
-        return run.path
+        with RunFolder.for_saving(path, force=force) as written:
+            self.save_results(RunFolder.create(written, self.recipe.to_dict(), force=force))
+        return written
 
     def save_results(self, run: RunFolder) -> None:
         """Write steps, model and summary into a run folder, in that order."""

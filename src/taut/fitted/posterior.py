@@ -229,8 +229,8 @@ class Posterior:
         from taut.fitted.posterior_files import save_posterior
         from taut.runs import RunFolder
 
-        written = save_posterior(self, RunFolder.claim(path, force=force), force=force)
-        RunFolder.refuse_taken(path, written)
+        with RunFolder.for_saving(path, force=force) as written:
+            save_posterior(self, written, force=force)
         return written
 
     def to_inference_data(

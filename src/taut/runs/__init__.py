@@ -2,18 +2,21 @@
 
 from taut.runs.archive import FORMAT, load_pair, read_structure, save_pair
 from taut.runs.checkpoint import Restored, restore_checkpoint, save_checkpoint
+from taut.runs.claim import LOCK, claimed, claimed_next
 from taut.runs.packed import packed, unpacked
-from taut.runs.run_folder import RunFolder, next_run
+from taut.runs.run_folder import RunFolder
 from taut.runs.stages import KeptStages
 from taut.runs.toml import read_toml, to_toml
 
 __all__ = [
     "FORMAT",
+    "LOCK",
     "KeptStages",
     "Restored",
     "RunFolder",
+    "claimed",
+    "claimed_next",
     "load_pair",
-    "next_run",
     "packed",
     "read_structure",
     "read_toml",

@@ -12,16 +12,16 @@ draws.safetensors    weighted draws of a posterior, and
 coordinates.csv      their moments
 figures/
 
-A folder appears with its config.toml inside, in one step, so whatever stops a run leaves one that
-`taut resume` can go on with.
+One process writes it at a time (see `claim`). It is a run from the moment at which its config.toml is
+there, with nothing missing that `taut resume` needs, so whatever stops a run leaves one to go on with.
+What is not taut's own in the folder stays as it is (see `own_files`).
 """
 
+import contextlib
 import json
 import math
 import os
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,12 @@ from typing import Any
 import numpy as np
 
 from taut.core import Estimate, InputError, far_rows_of, option, write_atomically, write_json
+from taut.runs.claim import claimed, claimed_next
+from taut.runs.own_files import own_files, what_is_there
 from taut.runs.packed import packed, unpacked
 from taut.runs.toml import read_toml, to_toml
 
-__all__ = ["RunFolder", "next_run"]
+__all__ = ["RunFolder"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,37 @@ class RunFolder:
     """A run folder at a path; methods raise `InputError` when it is not one."""
 
     path: Path
+
+    @classmethod
+    @contextlib.contextmanager
+    def for_writing(
+        cls, path: Path | str | None, *, force: bool = False, resume: bool = False
+    ) -> Iterator[None]:
+        """Hold the folder of a run that begins, replaces another or goes on, while the block runs.
+
+        Called before anything is computed. The thread that holds a folder may hold it again.
+
+        Arguments:
+            path: of the folder; None for a run that writes nothing.
+            force: a run that is there will be replaced, by `create`.
+            resume: the run that is there goes on.
+
+        Raises:
+            InputError: see `check_free` and `open`; or another process holds it (see `claimed`).
+        """
+
+        def check() -> None:
+            assert path is not None
+            cls.open(path) if resume else cls.check_free(path, force=force)
+
+        if path is None:
+            yield
+            return
+        check()  # first, so that nothing is touched in a folder that is not a run's
+        with claimed(path):
+            if not resume:
+                check()
+            yield
 
     @classmethod
     def create(
@@ -50,27 +83,19 @@ class RunFolder:
         Arguments:
             path: where.
             settings: what config.toml will hold.
-            force: replace a run that is there.
+            force: replace a run that is there; files that are not taut's own stay.
 
         Raises:
-            InputError: see `check_free`.
+            InputError: see `for_writing`.
         """
-        cls.check_free(path, force=force)
-        run = cls(Path(path))
-        run.path.parent.mkdir(parents=True, exist_ok=True)
-        # Built beside and renamed: a run folder never lacks its config.toml.
-        scratch = Path(tempfile.mkdtemp(prefix=f".{run.path.name}.", dir=run.path.parent))
-        new = cls(scratch / "new")
-        new.figures.mkdir(parents=True)
-        new.write_config(settings)
-        (new.path / "metrics.jsonl").touch()
-        try:
-            if run.path.exists():
-                run.path.rename(scratch / "old")
-            os.replace(new.path, run.path)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        return run
+        with cls.for_writing(path, force=force):
+            run = cls(Path(path))
+            for old in own_files(run.path, begun=False):
+                old.unlink()
+            write_atomically(run.path / "metrics.jsonl", lambda file: None)
+            run.figures.mkdir(exist_ok=True)
+            run.write_config(settings)  # last: from here on it is the new run
+            return run
 
     @classmethod
     def check_free(cls, path: Path | str, *, force: bool = False) -> None:
@@ -82,7 +107,7 @@ class RunFolder:
         run = cls(Path(path))
         if run.path.exists() and not run.path.is_dir():
             raise InputError("a folder", "a file", f"another {option('out')}", where=str(path))
-        if not run.path.is_dir() or not any(run.path.iterdir()):
+        if not run.path.is_dir() or not what_is_there(run.path):
             return
         if not run.is_run:
             raise InputError(
@@ -98,38 +123,37 @@ class RunFolder:
                 f"another {option('out')}, or {option('force', True)} to replace it",
                 where=str(path),
             )
+        cls.open(path)
 
     @classmethod
-    def claim(cls, path: Path | str, *, force: bool = False) -> Path:
-        """Where a result that exists only in memory is to be written, which must not be lost.
+    @contextlib.contextmanager
+    def for_saving(cls, path: Path | str, *, force: bool = False) -> Iterator[Path]:
+        """Hold a folder for a result that exists only in memory, which must not be lost.
 
-        Returns:
-            the path, or, where it is taken, a free one beside it.
-        """
-        try:
-            cls.check_free(path, force=force)
-        except InputError:
-            return next_run(Path(path).parent, Path(path).name)
-        return Path(path)
-
-    @classmethod
-    def refuse_taken(cls, path: Path | str, written: Path) -> None:
-        """Say that a result was written beside a path that is taken, if it was.
+        Hands out the path, or, where it is taken, a free one beside it; the second is an error once the
+        result is written there.
 
         Raises:
-            InputError: it was.
+            InputError: the result was written beside the path, which holds a run (see `force`) or
+                something else, or which another process holds.
         """
-        if written == Path(path):
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(cls.for_writing(path, force=force))
+                written, taken = Path(path), None
+            except InputError as error:
+                beside = claimed_next(Path(path).parent, Path(path).name)
+                written, taken = stack.enter_context(beside), error
+            yield written
+        if taken is None:
             return
-        remedy = f"another path, or {option('force', True)} to replace the run that is there"
-        try:
-            cls.check_free(path)
-        except InputError as taken:
-            expected, got, _ = taken.parts
-            raise InputError(
-                expected, f"{got}; what was to be saved is kept in {written}",
-                remedy if cls(Path(path)).is_run else "another path", where=str(path),
-            ) from None  # fmt: skip
+        expected, got, _ = taken.parts
+        replaces = cls(Path(path)).is_run and not force
+        raise InputError(
+            expected, f"{got}; what was to be saved is kept in {written}",
+            "another path" + f", or {option('force', True)} to replace the run that is there" * replaces,
+            where=str(path),
+        )  # fmt: skip
 
     @classmethod
     def open(cls, path: Path | str) -> "RunFolder":
@@ -273,12 +297,3 @@ class RunFolder:
             for name, c in content["estimates"].items()
         }
         return estimates, content["facts"]
-
-
-def next_run(parent: Path | str, name: str) -> Path:
-    """The first of name-1, name-2, ... that is not there yet; odd characters become hyphens."""
-    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-") or "run"
-    number = 1
-    while (Path(parent) / f"{stem}-{number}").exists():
-        number += 1
-    return Path(parent) / f"{stem}-{number}"

@@ -1,0 +1,194 @@
+"""Who writes a run folder: one process at a time, and of that process one thread.
+
+    with claimed(out):                                    # a new run, or one that is there
+    with claimed_next("runs", "digits-vae") as folder:    # the first free runs/digits-vae-N
+
+Whoever fits, resumes or replaces claims the folder before computing (`RunFolder.for_writing`, which also
+says whether a run may begin or go on there) and holds it until the last file is written. The thread that
+holds a folder may claim it again, so that a door which claims one can call another that does, too.
+Reading takes no claim.
+
+A claim is the file `.taut.lock` in the folder; see `lock_file` for when a holder that was killed no
+longer counts. A claim that ends leaves no trace: its file goes, and the folder where the claim made it
+and nothing came into it. What killed processes have left half written goes when it begins.
+"""
+
+import contextlib
+import errno
+import itertools
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from taut.core import InputError, option, sweep
+from taut.runs.lock_file import Holder, give_back, take
+
+__all__ = ["LOCK", "claimed", "claimed_next", "numbered"]
+
+LOCK = ".taut.lock"
+_SWEPT = (".", "checkpoints", "figures")
+
+
+@dataclass
+class _Held:
+    """A folder that a thread of this process holds, and how often it has claimed it."""
+
+    folder: Path
+    key: tuple[int, int]
+    descriptor: int
+    owner: tuple[int, int]
+    times: int = 0
+
+
+_held: dict[tuple[int, int], _Held] = {}  # by device and inode of the folder, whatever it is called
+
+
+@contextlib.contextmanager
+def claimed(path: Path | str) -> Iterator[Path]:
+    """Hold a folder, which is made where it is missing.
+
+    Arguments:
+        path: of the folder; the current one or a mounted volume will do.
+
+    Raises:
+        InputError: another process or thread holds it, or it cannot be written.
+    """
+    folder = Path(path)
+    with _attempt(folder) as holder:
+        if holder is not None:
+            raise _refusal(folder, holder)
+        yield folder
+
+
+@contextlib.contextmanager
+def claimed_next(parent: Path | str, name: str) -> Iterator[Path]:
+    """Hold the first of name-1, name-2, ... that is not there yet; see `numbered`.
+
+    A folder with nothing in it but the file of a holder that is gone is as good as none.
+
+    Raises:
+        InputError: `parent` cannot be written.
+    """
+    for path in numbered(parent, name):
+        if path.exists() and not _is_bare(path):
+            continue
+        with _attempt(path, again=False) as holder:
+            if holder is None and _is_bare(path):
+                yield path
+                return
+
+
+def numbered(parent: Path | str, name: str) -> Iterator[Path]:
+    """name-1, name-2, ... in a folder; odd characters of the name become hyphens."""
+    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-") or "run"
+    return (Path(parent) / f"{stem}-{number}" for number in itertools.count(1))
+
+
+@contextlib.contextmanager
+def _attempt(folder: Path, *, again: bool = True) -> Iterator[Holder | None]:
+    """Hold a folder while the block runs, and hand it None; or hand it who holds the folder.
+
+    Arguments:
+        folder: what is claimed.
+        again: this thread may hold it already.
+    """
+    folder, made = folder.absolute(), []
+    try:
+        found = _entered(folder, made, again=again)
+        if isinstance(found, Holder):
+            yield found
+            return
+        found.times += 1
+        try:
+            if found.times == 1:
+                for name in _SWEPT:
+                    sweep(folder / name)
+            yield None
+        finally:
+            found.times -= 1
+            if not found.times and _held.pop(found.key, None) is found:  # a child has forgotten it
+                with contextlib.suppress(OSError):
+                    give_back(found.folder / LOCK, found.descriptor)
+    finally:
+        for empty in reversed(made):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+
+
+def _entered(folder: Path, made: list[Path], *, again: bool) -> _Held | Holder:
+    """The claim that this thread has on a folder, an older or a new one, or who else holds it.
+
+    Arguments:
+        folder: what is claimed.
+        made: grows by the folders that were missing, outermost first.
+        again: see `_attempt`.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    owner = (os.getpid(), threading.get_ident())
+    while True:
+        try:
+            _make(folder, made)
+            key = _key(folder)
+            held = _held.get(key)
+            if again and held is not None and held.owner == owner:
+                return held
+            taken = take(folder / LOCK)
+        except FileNotFoundError:
+            continue  # whoever had made the folder has just removed it again
+        except OSError as error:
+            raise InputError(
+                "a folder that can be written", f"{error.strerror or error}", f"another {option('out')}",
+                where=str(folder),
+            ) from None  # fmt: skip
+        if not isinstance(taken, Holder):
+            _held[key] = _Held(folder, key, taken, owner)
+            return _held[key]
+        return taken
+
+
+def _key(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    missing = list(itertools.takewhile(lambda p: not p.exists(), (folder, *folder.parents)))
+    for path in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            made.append(path)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "something else of that name")
+
+
+def _is_bare(folder: Path) -> bool:
+    return folder.is_dir() and os.listdir(folder) == [LOCK]
+
+
+def _refusal(folder: Path, holder: Holder) -> InputError:
+    if (owner := holder.owner) is None:
+        got, rest = "one that another process has just taken", ""
+    else:
+        got = f"one held by process {owner.pid} on {owner.host} since {holder.since}"
+        rest = (
+            "" if owner.is_here else f"; if that process no longer runs, removing {folder / LOCK}"
+        )
+    return InputError(
+        "a run folder that nobody else writes", got,
+        f"again when it has ended, or another {option('out')}{rest}", where=str(folder),
+    )  # fmt: skip
+
+
+def _forget() -> None:
+    """A child of this process holds nothing, and does not keep its parent's locks alive."""
+    for held in _held.values():
+        os.close(held.descriptor)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
