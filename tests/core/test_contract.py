@@ -173,7 +173,7 @@ def slot_differences(skeleton, datum, key) -> dict[str, dict[str, float]]:
     @jax.jit
     def draw(pair):
         _, guide = pair.bind()
-        z, log_mass, _ = as_proposal(guide(datum)).draw(key, NUM_PARTICLES)
+        z, log_mass, *_ = as_proposal(guide(datum)).draw(key, NUM_PARTICLES)
         return z, log_mass
 
     def value(live, moved):

@@ -93,7 +93,7 @@ def test_positive_mass_feels_minus_infinity(float64):
 
 def test_distribution_proposals_draw_independently_with_equal_mass(float64):
     proposal = as_proposal(dist.Normal(jnp.array([1.0, -2.0]), 0.5).to_event(1))
-    z, log_mass, terms = proposal.draw(key(), 1000)
+    z, log_mass, terms, _ = proposal.draw(key(), 1000)
     assert z.shape == (1000, 2)
     assert terms is None
     assert not proposal.dirac

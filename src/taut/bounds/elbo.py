@@ -5,7 +5,13 @@
             = log p(x) - KL(q(z | x) to p(z | x))
 
 Both are unbiased for the ELBO, which is a lower bound of log p(x). The closed form is used for all of
-the prior and -log q terms at once, where the model offers it.
+the prior and -log q terms at once, where the model offers it. Where it offers one of a Gaussian q_0
+near q alone, such as the base of a flow, whose draws z_0 are of the same noise,
+
+    KL(q to p) = KL(q_0 to p) + E[log q(z) - log p(z) - log q_0(z_0) + log p(z_0)]
+
+and what is sampled has no variance where the flow moves nothing: a richer guide then starts with the
+gradient of the Gaussian one, not only with its value.
 
 The objective may weigh the KL by beta (Higgins et al. 2017), warm it up linearly (Bowman et al. 2016,
 Sonderby et al. 2016) and give each group `free_bits` nats for nothing. Free bits act on each datum's
@@ -31,7 +37,7 @@ class ELBO(AbstractBound):
     Attributes:
         num_draws: draws of z for each row and step.
         kl: how KL(q(z | x) to p(z)) is computed: `closed`, `sampled`, or `auto`, which is closed
-            where there is a formula.
+            where there is a formula, in part where there is one of a part.
         beta: factor of the KL in the objective; 1 for the ELBO itself.
         warmup_steps: steps over which the factor of the KL rises linearly to `beta`; 0 for none.
         free_bits: nats of KL in each latent group that cost nothing in the objective; 0 for none.
@@ -100,6 +106,8 @@ class ELBO(AbstractBound):
             kl = jax.vmap(weighted_sum, in_axes=(None, 1))(particles.log_mass, closed)
         else:
             inside = [t for name, t in particles.terms.items() if name in (LOG_PRIOR, NEG_LOG_Q)]
+            if self.kl == "auto" and particles.control is not None:
+                inside.append(particles.control)
             kl = -weighted_sum(particles.log_mass, _summed(particles, inside))[None]
         return reconstruction, kl
 

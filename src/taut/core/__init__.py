@@ -33,6 +33,7 @@ from taut.core.particles import (
 from taut.core.product import ProductProposal
 from taut.core.proposals import (
     AbstractProposal,
+    Companion,
     Dirac,
     DistributionProposal,
     Draws,
@@ -63,6 +64,7 @@ __all__ = [
     "BernoulliProposal",
     "CategoricalProposal",
     "Choice",
+    "Companion",
     "Datum",
     "Dirac",
     "DistributionProposal",

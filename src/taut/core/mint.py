@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core.datum import Datum
 from taut.core.particles import LOG_VOLUME, Particles, Terms
-from taut.core.proposals import AbstractProposal, as_proposal, equal_mass
+from taut.core.proposals import AbstractProposal, Companion, as_proposal, equal_mass
 from taut.core.protocols import AbstractModel
 from taut.errors import InputError, option
 
@@ -65,7 +65,10 @@ def particles(
             option("gradient", "reparameterized"),
             where="gradient",
         )
-    return _weighed(model, datum, density_q, draws.z, draws.log_mass, q_terms, drawn_by=draw_q)
+    beside = draws.companion if same else None
+    return _weighed(
+        model, datum, density_q, draws.z, draws.log_mass, q_terms, drawn_by=draw_q, beside=beside
+    )
 
 
 def particles_at(
@@ -113,15 +116,21 @@ def _weighed(
     q_terms: Terms,
     *,
     drawn_by: AbstractProposal | None = None,
+    beside: Companion | None = None,
 ) -> Particles:
-    """Both densities at z; `drawn_by` is the proposal that drew z as a whole, where one did."""
+    """Both densities at z; `drawn_by` is the proposal that drew z as a whole, where one did, and
+    `beside` what it drew with them."""
     p_terms = over_draws(lambda at: model.terms(datum, at), z)
     kl = over_draws(lambda at: model.kl(datum, q, at), z)
+    control = None
+    if beside is not None:
+        control = over_draws(lambda at: model.control(datum, beside.q, at), beside.z)
     return Particles(
         z=z,
         log_mass=log_mass,
         terms=_joined(p_terms, q_terms),
         kl=kl,
+        control=control,
         subsampled=model.subsampled,
         dirac=drawn_by is not None and drawn_by.dirac,
         exhaustive=drawn_by is not None and drawn_by.exhaustive,

@@ -48,6 +48,8 @@ class Particles(eqx.Module):
             groups; they add up to `log_w`.
         kl: closed-form KL(q to prior) in nats per group, (K, G), which stands for all the prior and
             -log q terms together; None where there is no closed form.
+        control: what may be added to each log-weight in an average over the draws, (K,): of mean zero,
+            it takes up most of the noise of the prior and -log q terms; nats. None without one.
         subsampled: True for minibatch log-weights over plates, which are unbiased inside linear
             bounds only.
         dirac: True when the guide has no density: its log-volume stands in the terms instead.
@@ -59,6 +61,7 @@ class Particles(eqx.Module):
     log_mass: Float[Array, " K"]
     terms: Terms
     kl: Float[Array, "K G"] | None = None
+    control: Float[Array, " K"] | None = None
     subsampled: bool = eqx.field(static=True, default=False)
     dirac: bool = eqx.field(static=True, default=False)
     exhaustive: bool = eqx.field(static=True, default=False)

@@ -22,6 +22,7 @@ from taut.errors import InputError
 
 __all__ = [
     "AbstractProposal",
+    "Companion",
     "Dirac",
     "DistributionProposal",
     "Draws",
@@ -39,11 +40,28 @@ class Draws(NamedTuple):
         log_mass: log of their mass, (K,).
         terms: the proposal's own terms at these draws, each (K,) or (K, G), where drawing yields
             them for less than a second evaluation (a flow); None otherwise.
+        companion: draws of a simpler proposal close by, one beside each of these; None without one.
     """
 
     z: Any
     log_mass: Float[Array, " K"]
     terms: Terms | None = None
+    companion: "Companion | None" = None
+
+
+class Companion(NamedTuple):
+    """A simpler proposal and its draws, made of the noise of those they stand beside.
+
+    Where the KL of the simpler one is known, what its draws say of it beside what it is tells how far
+    the noise has moved the KL of the other one: a control variate.
+
+    Attributes:
+        q: the simpler proposal.
+        z: its draws, a pytree with leading axis K.
+    """
+
+    q: "AbstractProposal"
+    z: Any
 
 
 class AbstractProposal(eqx.Module):

@@ -52,6 +52,13 @@ class AbstractModel(eqx.Module):
         """
         return None
 
+    def control(self, datum: Datum, q: AbstractProposal, z: Any) -> Float[Array, ""] | None:
+        """log q(z) - log p(z) - KL(q to p(z)) at one draw z of q, nats; None without a rule.
+
+        Of mean zero over the draws, for the KL is in closed form.
+        """
+        return None
+
     def prior(self) -> Any:
         """p(z) as a proposal or NumPyro distribution, for ancestral draws and naive Monte Carlo."""
         raise InputError(

@@ -48,8 +48,8 @@ class RowDraws(NamedTuple):
             averaged over the strata.
         log_mass: (R, K) where the draws exhaust the guide's support, else None: each has mass 1/K.
         kl: KL(q to prior) in closed form, nats, (R,), averaged over draws; None without a rule.
-        elbo: sum_c q(c) log w_c of each replicate, nats, (R, K); None without strata, where it is
-            log_w.
+        elbo: what is averaged for the ELBO, nats, (R, K): of strata sum_c q(c) log w_c of each
+            replicate, else log_w less its noise where the draws bring a control; None where it is log_w.
     """
 
     log_w: Any
@@ -135,7 +135,8 @@ def _mint(
         if minted.kl is not None:
             kl = weighted_sum(minted.log_mass, jnp.sum(minted.kl, axis=1))
         if minted.strata == 1:
-            return RowDraws(minted.log_w, fit, minted.log_mass, kl)
+            elbo = None if minted.control is None else minted.log_w + minted.control
+            return RowDraws(minted.log_w, fit, minted.log_mass, kl, elbo)
         return _replicates(minted, fit, kl)
 
     return jax.vmap(one)(block, numbers)

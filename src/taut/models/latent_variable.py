@@ -69,6 +69,13 @@ class LatentVariableModel(AbstractModel):
         own = self.prior_family.kl(q, z)
         return proposal_kl(q, as_proposal(self.prior()), z) if own is None else own
 
+    def control(self, datum: Datum, q: AbstractProposal, z: Any) -> Float[Array, ""] | None:
+        kl = self.kl(datum, q, z)
+        if kl is None:
+            return None
+        log_ratio = total(as_proposal(self.prior()).terms(z)) - total(q.terms(z))
+        return log_ratio - jnp.sum(kl)
+
     def code(self, z: Any) -> Any:
         """What the decoder reads of z: as one vector where it takes latents of any form."""
         return self.decoder.read(z) if isinstance(self.decoder, LatentDecoder) else z

@@ -188,6 +188,14 @@ class AbstractBijection(AbstractLayer):
         for all of them apart; where a guide starts."""
         return self
 
+    def encode_at_rest(self, x: Array) -> Array:
+        """z of x under the parameters of `at_rest`, which take no evaluation; x itself by default."""
+        return x
+
+    def decode_at_rest(self, z: Array) -> Array:
+        """x of z likewise; z itself by default."""
+        return z
+
     @abstractmethod
     def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         """z = f(x) and log |det dz/dx|, nats."""

@@ -142,6 +142,13 @@ class Chain(eqx.Module):
             total = total + log_det
         return z, total
 
+    def decode_at_rest(self, z: Array) -> Array:
+        """x of a bijective chain with every layer at rest: the dimensions in another order, times one
+        number."""
+        for layer in reversed(self._bijections()):
+            z = layer.decode_at_rest(z)
+        return z
+
     def _bijections(self) -> list[AbstractBijection]:
         found = [layer for layer in self.layers if isinstance(layer, AbstractBijection)]
         if len(found) < len(self.layers):

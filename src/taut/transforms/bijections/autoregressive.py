@@ -90,6 +90,14 @@ class Autoregressive(AbstractBijection):
     def at_rest(self) -> "Autoregressive":
         return eqx.tree_at(lambda la: la.network.network, self, replace_fn=silent)
 
+    def encode_at_rest(self, x: Array) -> Array:
+        scale = self.transformer.scale_at_rest
+        return scale * x if self.reads == "data" else x / scale
+
+    def decode_at_rest(self, z: Array) -> Array:
+        scale = self.transformer.scale_at_rest
+        return z / scale if self.reads == "data" else scale * z
+
     def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return (self._in_one if self.reads == "data" else self._one_by_one)(x, condition)
 

@@ -48,6 +48,12 @@ class Inverse(AbstractBijection):
     def at_rest(self) -> "Inverse":
         return Inverse(self.layer.at_rest())
 
+    def encode_at_rest(self, x: Array) -> Array:
+        return self.layer.decode_at_rest(x)
+
+    def decode_at_rest(self, z: Array) -> Array:
+        return self.layer.encode_at_rest(z)
+
     def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return self.layer.decode_and_log_det(x, condition)
 

@@ -47,6 +47,12 @@ class Permute(AbstractBijection):
                 where="order",
             )  # fmt: skip
 
+    def encode_at_rest(self, x: Array) -> Array:
+        return self.encode_and_log_det(x)[0]
+
+    def decode_at_rest(self, z: Array) -> Array:
+        return self.decode_and_log_det(z)[0]
+
     def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
         return _ordered(x, self.order), jnp.zeros((), x.dtype)
 

@@ -59,6 +59,11 @@ class AbstractTransformer(eqx.Module):
     def num_parameters(self) -> int:
         """P."""
 
+    @property
+    def scale_at_rest(self) -> float:
+        """dz/dx at parameters of zero, where there is no shift."""
+        return 1.0
+
     @abstractmethod
     def forward(self, parameters: Float[Array, "*n P"], x: Values) -> tuple[Values, Values]:
         """z and log dz/dx, each (*n,)."""
@@ -104,6 +109,10 @@ class GatedTransformer(AbstractTransformer):
     @property
     def num_parameters(self) -> int:
         return 2
+
+    @property
+    def scale_at_rest(self) -> float:
+        return 1 / (1 + math.exp(-_GATE))
 
     def forward(self, parameters: Float[Array, "*n 2"], x: Values) -> tuple[Values, Values]:
         m, s = parameters[..., 0], parameters[..., 1] + _GATE
