@@ -29,6 +29,13 @@ def _same(a, b):
     return all(np.array_equal(x, y) for x, y in zip(*leaves, strict=True))
 
 
+def _as_an_older_one(folder, **changes):
+    """model.json in the format before files held checksums, with changes."""
+    path = folder / "model.json"
+    content = {**json.loads(path.read_text()), "format": 2, **changes}
+    path.write_text(json.dumps({k: v for k, v in content.items() if k != "sha256"}))
+
+
 def test_a_pair_comes_back_as_it_was(tmp_path):
     pair = ARCHITECTURE.init(SCHEMA, jax.random.key(3))
     save_pair(tmp_path, pair, ARCHITECTURE, SCHEMA)
@@ -54,11 +61,8 @@ def test_an_architecture_under_its_older_name_comes_back(older, tmp_path):
     architecture = ARCHITECTURES[RENAMED[older]]()
     pair = architecture.init(SCHEMA, jax.random.key(3))
     save_pair(tmp_path, pair, architecture, SCHEMA)
-    path = tmp_path / "model.json"
-    content = json.loads(path.read_text())
-    path.write_text(
-        json.dumps({**content, "architecture": {**content["architecture"], "name": older}})
-    )
+    content = json.loads((tmp_path / "model.json").read_text())
+    _as_an_older_one(tmp_path, architecture={**content["architecture"], "name": older})
     loaded, found, _ = load_pair(tmp_path)
     assert _same(pair, loaded)
     assert type(found) is type(architecture)
@@ -91,16 +95,24 @@ def test_damaged_and_newer_files_are_refused_in_one_line(tmp_path):
         InputError, match=rf"expected format {FORMAT} or older.*pip install -U taut"
     ):
         load_pair(tmp_path)
-    structure.write_text(json.dumps({**content, "architecture": {"name": "vea"}}))
+    structure.write_text(json.dumps({**content, "num_rows": 1}))
+    with pytest.raises(InputError, match=r"model.json: .* its checksum does not hold\. Try"):
+        load_pair(tmp_path)
+    _as_an_older_one(tmp_path, architecture={"name": "vea"})
     with pytest.raises(InputError, match=r"got 'vea'. Try 'vae'"):
         load_pair(tmp_path)
+    _as_an_older_one(tmp_path, format=FORMAT)
+    with pytest.raises(InputError, match=r"model.json: .* it has no checksum\. Try"):
+        load_pair(tmp_path)
     structure.write_text("{")
-    with pytest.raises(InputError, match=r"model.json: expected a model.json that taut wrote"):
+    with pytest.raises(InputError, match=r"model.json: expected the model.json that taut wrote"):
         load_pair(tmp_path)
     structure.write_text(json.dumps(content))
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:50])
-    with pytest.raises(InputError, match=r"expected whole safetensors"):
+    with pytest.raises(
+        InputError, match=r"expected the model.safetensors that taut wrote, got .* damaged"
+    ):
         load_pair(tmp_path)
     weights.unlink()
     with pytest.raises(InputError, match=r"expected model.safetensors, got none"):
@@ -198,6 +210,7 @@ def test_counts_of_an_older_file_come_back(tmp_path):
     raw = np.array([0.3, -2.0], np.float32)
     del arrays[".model.likelihood.log_inverse_dispersion"]
     save_file({**arrays, ".model.likelihood.inverse_dispersion.raw": raw}, path)
+    _as_an_older_one(tmp_path)
     pair, _, _ = load_pair(tmp_path)
     r, x = 1e-3 + np.log1p(np.exp(raw)), jnp.array([2.0, 0.0])
     found = pair.model.likelihood.log_prob(x, jnp.zeros((1, 2)))
@@ -209,8 +222,7 @@ def test_a_full_rank_guide_of_an_older_file_is_what_it_was(tmp_path):
     """L below its diagonal was a feature as it is, and is when the fit is saved again."""
     pair = ARCHITECTURE.init(SCHEMA, jax.random.key(0))
     save_pair(tmp_path, pair, ARCHITECTURE, SCHEMA)
-    path = tmp_path / "model.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    _as_an_older_one(tmp_path, format=1)
     older, architecture, schema = load_pair(tmp_path)
     save_pair(tmp_path, older, architecture, schema)
     features = jnp.array([0.0, 0.0, 0.7, -0.2, 0.3])

@@ -23,7 +23,8 @@ ARRAYS = {
 @pytest.mark.parametrize("name", ARRAYS)
 def test_every_layout_and_type_comes_back(name):
     array = ARRAYS[name]
-    found = unpacked(packed({"a": array, "b": np.ones(3)}, {"note": "x"}))
+    found, header = unpacked(packed({"a": array, "b": np.ones(3)}, {"note": "x"}))
+    assert header.keys() == {"note", "sha256"}
     assert found.keys() == {"a", "b"}
     assert found["a"].shape == array.shape
     assert found["a"].dtype == array.dtype.newbyteorder("=")

@@ -116,17 +116,16 @@ def batch_sizes(text: str | None) -> dict[str, int] | None:
 
 def print_posterior(run: Path, *, json: bool) -> None:
     """Print what the run folder of a posterior holds: bounds, verdict and coordinates."""
-    import polars as pl
-
     from taut.cli.output import print_json, results
+    from taut.fitted.coordinates import read_coordinates
     from taut.fitted.facts import PosteriorFacts, read_facts
     from taut.runs import RunFolder
 
     folder = RunFolder.open(run)
-    estimates, written = folder.read_summary()
-    facts = read_facts(written, where=str(run))
+    estimates, written = folder.read_summary(with_rows=False)
+    facts = read_facts(written, where=str(folder.path / "summary.json"))
     assert isinstance(facts, PosteriorFacts)
-    columns = pl.read_csv(folder.path / "coordinates.csv").to_dict(as_series=False)
+    columns = read_coordinates(folder.path / "coordinates.csv", facts.coordinates)
     if json:
         content = {"run": str(run), **results(estimates), "facts": facts.to_dict()}
         print_json({**content, "coordinates": _by_coordinate(columns)})

@@ -26,9 +26,10 @@ def load_source(source: str, recipe: "Recipe") -> "Data":
 
 def open_run(path: Path) -> "Fit":
     """A finished run."""
-    from taut.fitted import load
+    from taut.fitted.loading import load_fit
+    from taut.runs import RunFolder
 
-    return load(path)
+    return load_fit(RunFolder.open(path), whole=False)
 
 
 def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":

@@ -24,15 +24,15 @@ def show(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False)
     from taut.runs import RunFolder, read_structure
 
     folder = RunFolder.open(run)
-    estimates, content = folder.read_summary()
-    facts = read_facts(content, where=str(run))
-    config = folder.read_config()
-    structure = read_structure(folder.path)
+    estimates, content = folder.read_summary(with_rows=False)
+    facts = read_facts(content, where=str(folder.path / "summary.json"))
     if isinstance(facts, PosteriorFacts):
         from taut.cli.infer import print_posterior
 
         print_posterior(run, json=json)
         return
+    config = folder.read_config()
+    structure = read_structure(folder.path)
     files = sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file())
     if json:
         printed = {"run": str(run), **results(estimates), "facts": facts.to_dict()}

@@ -13,7 +13,7 @@ from taut.data.checksum import is_sampled
 from taut.fitted.facts import FitFacts, read_facts
 from taut.fitted.fit import Fit
 from taut.fitted.posterior import Posterior
-from taut.runs import RunFolder, read_structure
+from taut.runs import RunFolder, read_structure, reading
 
 __all__ = ["compare"]
 
@@ -144,7 +144,8 @@ def _side(result: Fit | Posterior | Path | str, name: str) -> _Side:
     run = RunFolder.open(result)
     estimates, facts = run.read_summary()
     written = read_structure(run.path).get("schema")
-    schema = None if written is None else Schema.from_dict(written)
+    with reading(run.path / "model.json"):
+        schema = None if written is None else Schema.from_dict(written)
     form = {} if schema is None else {name: getattr(schema, name) for name in _OF_ROWS}
     named = run.read_config().get("data")
     source = named.get("source") if isinstance(named, Mapping) else named

@@ -1,10 +1,13 @@
 """The table coordinates.csv of a posterior: moments of each coordinate, under guide and weights."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from taut.evidence import PosteriorMoments
+from taut.runs import reading
 
-__all__ = ["coordinate_columns"]
+__all__ = ["coordinate_columns", "read_coordinates"]
 
 
 def coordinate_columns(
@@ -29,3 +32,31 @@ def coordinate_columns(
             columns[f"{kind}_q{100 * p:g}"] = moments.quantiles[:, j].tolist()
             columns[f"{kind}_q{100 * p:g}_error"] = moments.quantile_errors[:, j].tolist()
     return columns
+
+
+def read_coordinates(path: Path, count: int) -> dict[str, list[Any]]:
+    """The columns of coordinates.csv by name.
+
+    Arguments:
+        path: of the file.
+        count: of coordinates.
+
+    Raises:
+        InputError: the file is not there, or is not what taut wrote.
+    """
+    import polars as pl
+
+    with reading(path):
+        try:
+            table = pl.read_csv(path, infer_schema_length=None)
+        except pl.exceptions.PolarsError as error:
+            raise ValueError(str(error)) from error
+        if len(table) != count:
+            raise ValueError(f"{len(table)} lines for {count} coordinates")
+        table = table.with_columns(pl.col("coordinate").cast(pl.String))
+        numbers = [name for name in table.columns if name != "coordinate"]
+        if not all(table[name].dtype.is_numeric() for name in numbers):
+            raise ValueError("text where numbers belong")
+        if not {"guide_mean", "resampled_mean"} <= set(numbers):
+            raise ValueError("other columns")
+        return table.to_dict(as_series=False)

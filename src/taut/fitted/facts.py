@@ -251,7 +251,7 @@ def read_facts(content: Mapping[str, Any], *, where: str) -> FitFacts | Posterio
     try:
         known = dict(content) if "kind" in content else migrated(content)
         return from_json(kinds[known.pop("kind")], known)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             "the facts of a fit or a posterior in summary.json", f"{error}",
             f"a backup of the file, or fitting again with {option('force', True)}", where=where,

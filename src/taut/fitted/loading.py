@@ -13,9 +13,9 @@ from taut.fitted.posterior_files import POSTERIOR
 from taut.fitted.posterior_loading import load_posterior
 from taut.models.program import AbstractProgram
 from taut.recipe import recipe_from
-from taut.runs import RunFolder, load_pair, read_structure
+from taut.runs import RunFolder, load_pair, read_structure, reading
 
-__all__ = ["load"]
+__all__ = ["load", "load_fit"]
 
 
 @overload
@@ -70,19 +70,40 @@ def load(
             "the posterior of a program, which takes `like=PROGRAM`, data and support",
             f"a fitted model, {name}", f"taut.load({str(path)!r})", where=str(run.path),
         )  # fmt: skip
+    return load_fit(run, like=like)
+
+
+def load_fit(
+    run: RunFolder, *, like: AbstractArchitecture | None = None, whole: bool = True
+) -> Fit:
+    """The fit in a run folder.
+
+    Arguments:
+        run: the folder.
+        like: as of `load`.
+        whole: with the history and the per-row values, whose files only a look at these needs.
+
+    Raises:
+        InputError: as `load`.
+    """
     pair, architecture, schema = load_pair(run.path, like=like)
-    estimates, content = run.read_summary()
-    facts = read_facts(content, where=str(run.path))
-    assert isinstance(facts, FitFacts)  # model.json said so
+    estimates, content = run.read_summary(with_rows=whole)
+    facts = read_facts(content, where=str(run.path / "summary.json"))
+    config = run.path / "config.toml"
+    with reading(config):
+        recipe = recipe_from(run.read_config(), where=str(config), like=architecture, lenient=True)
+    if not isinstance(facts, FitFacts):
+        raise InputError(
+            "the facts of a fit in summary.json", "those of a posterior", "a backup of the file",
+            where=str(run.path),
+        )  # fmt: skip
     return Fit(
         pair=pair,
         architecture=architecture,
         schema=schema,
         facts=facts,
-        recipe=recipe_from(
-            run.read_config(), where=str(run.path / "config.toml"), like=architecture, lenient=True
-        ),
-        history=tuple(run.read_steps()),
+        recipe=recipe,
+        history=tuple(run.read_steps()) if whole else (),
         estimates=estimates,
         precision=read_structure(run.path)["precision"],
     )

@@ -19,12 +19,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from taut.core import write_atomically, write_json
+from taut.core import write_atomically
 from taut.fitted.coordinates import coordinate_columns
 from taut.fitted.posterior import Posterior
 from taut.models.program import Bounded, Edged, NumPyroProgram
 from taut.recipe import ProgramRecipe
-from taut.runs import FORMAT, RunFolder, packed
+from taut.runs import FORMAT, RunFolder, packed, write_sealed_json
 
 __all__ = ["POSTERIOR", "save_posterior"]
 
@@ -65,7 +65,7 @@ def save_posterior(
     write_atomically(run.path / "model.safetensors", lambda file: file.write(packed(arrays)))
     draws = {"z": posterior.z, "weights": posterior.weights, **_natural(posterior)}
     write_atomically(run.path / "draws.safetensors", lambda file: file.write(packed(draws)))
-    write_json(run.path / "model.json", _structure(posterior))
+    write_sealed_json(run.path / "model.json", _structure(posterior))
     buffer = io.BytesIO()
     columns = coordinate_columns(posterior.coordinates, posterior.raw, posterior.resampled)
     pl.DataFrame(columns).write_csv(buffer)

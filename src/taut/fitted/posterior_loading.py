@@ -37,9 +37,18 @@ from taut.models.program import (
     NamedValues,
     NumPyroProgram,
 )
-from taut.runs import RunFolder, read_structure, unpacked
+from taut.runs import (
+    RunFolder,
+    is_sealed,
+    read_arrays,
+    read_model_arrays,
+    read_structure,
+    reading,
+)
 
 __all__ = ["load_posterior"]
+
+_NUMBERS = ("khat", "guide_khat", "khat_threshold", "ess")  # which model.json holds as text
 
 
 def load_posterior(
@@ -66,30 +75,38 @@ def load_posterior(
     run = RunFolder.open(path)
     content = read_structure(run.path)
     known = content["architecture"]
+    with reading(run.path / "model.json"):
+        wanted = [(str(site["name"]), list(site["shape"])) for site in known["sites"]]
+        own, numbers = int(known["num_guide_draws"]), {n: float(known[n]) for n in _NUMBERS}
+        verdict = Verdict(**{**known["verdict"], "reasons": tuple(known["verdict"]["reasons"])})
     estimates, written = run.read_summary()
-    facts = read_facts(written, where=str(run.path))
-    assert isinstance(facts, PosteriorFacts)  # model.json said so
+    facts = read_facts(written, where=str(run.path / "summary.json"))
+    if not isinstance(facts, PosteriorFacts):
+        raise InputError(
+            "the facts of a posterior in summary.json", "those of a fit", "a backup of the file",
+            where=str(run.path),
+        )  # fmt: skip
+    arrays = read_model_arrays(run.path, content)
+    draws = read_arrays(run.path / "draws.safetensors", sealed=is_sealed(content))
+    trace = tuple(_round(line) for line in run.read_steps())
     with jax.enable_x64(content["precision"] == "float64"):
-        natural = _natural(known, target, data, support, str(run.path))
-        draws = unpacked((run.path / "draws.safetensors").read_bytes())
-        z, weights = draws["z"], draws["weights"]
-        table, own = natural.table(z), known["num_guide_draws"]
-        arrays = unpacked((run.path / "model.safetensors").read_bytes())
-        guide = _guide(known, natural.model.dim, arrays)
+        natural = _natural(known, wanted, target, data, support, run.path)
+        with reading(run.path / "draws.safetensors"):
+            z, weights = _draws(draws, natural.model.dim, content["precision"])
+            table = natural.table(z)
+        with reading(run.path / "model.json"):
+            guide = _guide(known, natural.model.dim, arrays)
         return Posterior(
             natural=natural,
             guide=guide,
             family=known["guide"],
             layers=known["layers"],
             estimates=estimates,
-            khat=float(known["khat"]),
-            guide_khat=float(known["guide_khat"]),
-            khat_threshold=float(known["khat_threshold"]),
-            ess=float(known["ess"]),
+            **numbers,
             raw=weighted_moments(table[:own]),
             resampled=weighted_moments(table, weights),
-            verdict=Verdict(**{**known["verdict"], "reasons": tuple(known["verdict"]["reasons"])}),
-            trace=tuple(_round(line) for line in run.read_steps()),
+            verdict=verdict,
+            trace=trace,
             starts=None,
             notes=facts.notes,
             seconds=dict(facts.seconds),
@@ -101,30 +118,47 @@ def load_posterior(
 
 def _natural(
     known: Mapping[str, Any],
+    wanted: list[tuple[str, list[int]]],
     target: Any,
     data: Mapping[str, Any] | None,
     support: Mapping[str, Any] | None,
-    where: str,
+    path: Path,
 ) -> NamedValues:
     """The program of all rows, its latents placed as they were, and its data.
 
     Raises:
         InputError: its latents are not those of the folder.
     """
-    plate = known["plate"]
+    plate = known.get("plate")
     model, datum = program_of(target, data, support, None if plate is None else {plate: 1})
     if isinstance(model, NumPyroProgram) and plate is not None:
         model = model.all_rows()
     found = [(site.name, list(site.shape)) for site in model.sites]
-    wanted = [(site["name"], site["shape"]) for site in known["sites"]]
     if found != wanted:
         raise InputError(
             f"the program that was fitted, with the latents {_latents(wanted)}", _latents(found),
-            f"{known['program']} with its data", where=where,
+            f"{known['program']} with its data", where=str(path),
         )  # fmt: skip
     if edges := known.get("edges"):
-        model = _within(model, datum, edges)
+        with reading(path / "model.json"):
+            model = _within(model, datum, edges)
     return NamedValues.of(model, datum)
+
+
+def _draws(
+    arrays: Mapping[str, np.ndarray], dim: int, precision: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """z and weights of draws.safetensors.
+
+    Raises:
+        KeyError, ValueError: they are not draws of that form.
+    """
+    z, weights = arrays["z"], arrays["weights"]
+    if z.shape != (len(z), dim) or weights.shape != (len(z),) or str(z.dtype) != precision:
+        raise ValueError(f"{z.dtype} draws of shape {z.shape}, weights of shape {weights.shape}")
+    if not (np.isfinite(z).all() and np.isfinite(weights).all()):
+        raise ValueError("draws that are not finite")
+    return z, weights
 
 
 def _within(model: AbstractProgram, datum: Datum, edges: dict[str, Any]) -> AbstractProgram:

@@ -7,7 +7,7 @@ Loading rebuilds the tree from the choices in the JSON and fills in the arrays. 
 are only named there; `like` brings them.
 """
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError
 
 from taut.architectures import ARCHITECTURES, RENAMED, AbstractArchitecture
 from taut.core import (
@@ -25,16 +24,16 @@ from taut.core import (
     nearest,
     option,
     write_atomically,
-    write_json,
 )
 from taut.data import Schema
 from taut.guides import PLAIN, FullRankGaussian
 from taut.inference import INFERENCES, AbstractAmortized, AbstractInference
-from taut.runs.packed import packed, unpacked
+from taut.runs.packed import packed
+from taut.runs.reading import FORMAT, SEALED, read_arrays, read_json, reading, write_sealed_json
 
-__all__ = ["FORMAT", "load_pair", "read_structure", "save_pair"]
+__all__ = ["FORMAT", "is_sealed", "load_pair", "read_model_arrays", "read_structure", "save_pair"]
 
-FORMAT = 2
+_FIELDS = {"format": int, "architecture": dict, "precision": str}  # of every model.json
 
 
 def save_pair(
@@ -59,7 +58,7 @@ def save_pair(
     arrays = {name: np.asarray(leaf) for name, leaf in _named(pair)}
     write_atomically(folder / "model.safetensors", lambda file: file.write(packed(arrays)))
     precision = next((str(a.dtype) for a in arrays.values() if a.dtype.kind == "f"), "float32")
-    write_json(
+    write_sealed_json(
         folder / "model.json",
         {
             "format": FORMAT,
@@ -76,33 +75,50 @@ def read_structure(folder: Path) -> dict[str, Any]:
     """The content of `model.json`.
 
     Raises:
-        InputError: there is none, it is not JSON, or a newer taut wrote it.
+        InputError: there is none, it is not what taut wrote, or a newer taut wrote it.
     """
     path = Path(folder) / "model.json"
-    try:
-        content = json.loads(path.read_text())
-        version = content["format"]
-    except FileNotFoundError:
+    if not path.exists():
         if (path.parent / "config.toml").is_file():
             raise InputError(
                 "a finished run", "no model.json", f"`taut resume {folder}`", where=str(folder)
-            ) from None
+            )
         raise InputError(
-            "a run folder with model.json",
-            "none",
-            f"fitting first, with {option('out', 'RUN')}",
+            "a run folder with model.json", "none", f"fitting first, with {option('out', 'RUN')}",
             where=str(folder),
-        ) from None
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise InputError(
-            "a model.json that taut wrote", f"{error}", "a backup of the file", where=str(path)
-        ) from None
-    if version > FORMAT:
-        raise InputError(
-            f"format {FORMAT} or older", f"format {version}", "`pip install -U taut`",
-            where=str(path),
         )  # fmt: skip
+    content = read_json(path, newest=FORMAT)
+    with reading(path):
+        for name, kind in _FIELDS.items():
+            if type(content[name]) is not kind:
+                raise TypeError(f"{name} {str(content[name])[:40]!r}")
+        if not isinstance(content["architecture"]["name"], str):
+            raise TypeError("an architecture without a name")
+        if content["precision"] not in ("float32", "float64"):
+            raise ValueError(f"precision {content['precision'][:40]!r}")
     return content
+
+
+def is_sealed(content: Mapping[str, Any]) -> bool:
+    """Whether the files beside a `model.json` of that content hold checksums."""
+    return content["format"] >= SEALED
+
+
+def read_model_arrays(folder: Path, content: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of `model.safetensors` beside a `model.json` of that content.
+
+    Raises:
+        InputError: there are none, or they are not what taut wrote.
+    """
+    path = Path(folder) / "model.safetensors"
+    if not path.exists():
+        raise InputError("model.safetensors", "none", "fitting again", where=str(folder))
+    arrays = read_arrays(path, sealed=is_sealed(content))
+    with reading(path):
+        for name, array in arrays.items():
+            if array.dtype.kind not in "biu" and np.isnan(array).any():
+                raise ValueError(f"NaN in {name}")
+    return arrays
 
 
 def load_pair(
@@ -118,17 +134,13 @@ def load_pair(
         InputError: a file is missing, damaged, newer, or does not fit the structure.
     """
     content = read_structure(folder)
-    architecture = like or _architecture(_named_today(content), folder)
-    schema = Schema.from_dict(content["schema"])
-    with jax.enable_x64(content["precision"] == "float64"):
-        skeleton = eqx.filter_eval_shape(lambda: _made(architecture, schema, content))
+    arrays = read_model_arrays(folder, content)
     path = Path(folder) / "model.safetensors"
-    try:
-        arrays = unpacked(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError("model.safetensors", "none", "fitting again", where=str(folder)) from None
-    except SafetensorError as error:
-        raise InputError("whole safetensors", f"{error}", "a backup", where=str(path)) from None
+    with reading(path.with_name("model.json")):
+        architecture = like or _architecture(_named_today(content), folder)
+        schema = Schema.from_dict(content["schema"])
+        with jax.enable_x64(content["precision"] == "float64"):
+            skeleton = eqx.filter_eval_shape(lambda: _made(architecture, schema, content))
     names = dict(_named(skeleton))
     arrays = _of_today(arrays, names)
     if arrays.keys() != names.keys():
@@ -138,9 +150,10 @@ def load_pair(
             "`like=` with the architecture that was fitted", where=str(path),
         )  # fmt: skip
     for name, wanted in names.items():
-        if arrays[name].shape != wanted.shape:
+        found = arrays[name]
+        if (found.shape, found.dtype) != (wanted.shape, wanted.dtype):
             raise InputError(
-                f"{name} of shape {wanted.shape}", f"{arrays[name].shape}",
+                f"{name} of shape {wanted.shape} and {wanted.dtype}", f"{found.shape}, {found.dtype}",
                 "`like=` with the architecture that was fitted", where=str(path),
             )  # fmt: skip
     flat, tree = jax.tree_util.tree_flatten_with_path(skeleton)

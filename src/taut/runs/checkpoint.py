@@ -8,8 +8,6 @@ their bits. Restoring needs a state of the same structure, which the algorithm's
 of length 0 in it stands for any length.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +15,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError
 
 from taut.core import InputError, RunError, write_atomically
-from taut.runs.packed import packed, unpacked
+from taut.runs.packed import Unpacked, packed, unpacked
+from taut.runs.reading import DAMAGE, reason
 
 __all__ = ["Restored", "restore_checkpoint", "restore_state", "save_checkpoint", "save_state"]
 
@@ -71,7 +69,7 @@ def save_state(folder: Path, state: Any, *, step: int, fingerprint: str, of: str
     """
     arrays = {name: _bits(leaf) for name, leaf in _named(state)}
     header = {"format": str(_FORMAT), "step": str(step), "fingerprint": fingerprint}
-    content = packed(arrays, {**header, "sha256": _digest(arrays, header)})
+    content = packed(arrays, header)
     path = folder / f"{of}step-{step:09d}.safetensors"
     try:
         folder.mkdir(exist_ok=True)
@@ -108,9 +106,8 @@ def restore_state(folder: Path, like: Any, *, fingerprint: str, of: str = "") ->
     for path in _newest_first(folder, of):
         try:
             arrays, header = _read(path)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            notes.append(f"{path.name} is damaged ({reason}); the one before it is used")
+        except DAMAGE as error:
+            notes.append(f"{path.name} is damaged ({reason(error)}); the one before it is used")
             continue
         if (written := int(header["format"])) != _FORMAT:
             again = f"fitting anew by {folder.parent / 'config.toml'}"
@@ -127,16 +124,11 @@ def restore_state(folder: Path, like: Any, *, fingerprint: str, of: str = "") ->
     return Restored(None, tuple(notes))
 
 
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    content = path.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 + length:
-        raise ValueError("it ends early")
-    header = dict(json.loads(content[8 : 8 + length])["__metadata__"])
-    arrays = unpacked(content)
-    if header.pop("sha256") != _digest(arrays, header):
-        raise ValueError("its checksum does not hold")
-    return arrays, header
+def _read(path: Path) -> Unpacked:
+    found = unpacked(path.read_bytes())
+    if "sha256" not in found.header:
+        raise ValueError("it has no checksum")
+    return found
 
 
 def _filled(like: Any, arrays: Mapping[str, np.ndarray], path: Path) -> Any:
@@ -178,15 +170,6 @@ def _is_key(leaf: Any) -> bool:
 def _named(state: Any) -> list[tuple[str, Any]]:
     flat, _ = jax.tree_util.tree_flatten_with_path(state)
     return [(jax.tree_util.keystr(path), leaf) for path, leaf in flat]
-
-
-def _digest(arrays: Mapping[str, np.ndarray], header: Mapping[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def _newest_first(folder: Path, of: str) -> list[Path]:

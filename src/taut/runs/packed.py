@@ -3,16 +3,21 @@
 safetensors 0.8 writes the memory of an array under its shape, whatever the strides: one that is
 transposed, sliced or in Fortran's order would come back as another. It also writes bfloat16 and does not
 read it. Here every array is laid out row by row first, and the bytes are read by their type.
+
+The header holds the SHA-256 of the arrays and of the rest of the header.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from safetensors import deserialize
 from safetensors.numpy import save
 
-__all__ = ["packed", "unpacked"]
+__all__ = ["Unpacked", "packed", "unpacked"]
 
 _TYPES = {
     "BOOL": np.bool_, "U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "U64": np.uint64,
@@ -20,6 +25,19 @@ _TYPES = {
     "F16": np.float16, "BF16": jnp.bfloat16, "F32": np.float32, "F64": np.float64,
     "C64": np.complex64,
 }  # fmt: skip
+_SEAL = "sha256"
+
+
+class Unpacked(NamedTuple):
+    """The content of a file.
+
+    Attributes:
+        arrays: by name.
+        header: text beside them; `sha256` among it, unless an earlier taut wrote the file.
+    """
+
+    arrays: dict[str, np.ndarray]
+    header: dict[str, str]
 
 
 def packed(arrays: Mapping[str, np.ndarray], header: Mapping[str, str] | None = None) -> bytes:
@@ -29,17 +47,38 @@ def packed(arrays: Mapping[str, np.ndarray], header: Mapping[str, str] | None = 
         arrays: of any strides, by name.
         header: text beside them.
     """
-    rows = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    return save(rows, None if header is None else dict(header))
+    rows = {name: _native(np.asarray(array, order="C")) for name, array in arrays.items()}
+    header = dict(header or {})
+    return save(rows, {**header, _SEAL: _digest(rows, header)})
 
 
-def unpacked(content: bytes) -> dict[str, np.ndarray]:
-    """The arrays of a file.
+def unpacked(content: bytes) -> Unpacked:
+    """What a file holds.
 
     Raises:
-        SafetensorError: the file is damaged.
+        SafetensorError, LookupError, TypeError, ValueError: the file is damaged.
     """
-    return {
+    arrays = {
         name: np.frombuffer(part["data"], _TYPES[part["dtype"]]).reshape(part["shape"]).copy()
         for name, part in deserialize(content)
     }
+    length = int.from_bytes(content[:8], "little")
+    header = dict(json.loads(content[8 : 8 + length]).get("__metadata__", {}))
+    rest = {name: text for name, text in header.items() if name != _SEAL}
+    if _SEAL in header and header[_SEAL] != _digest(arrays, rest):
+        raise ValueError("its checksum does not hold")
+    return Unpacked(arrays, header)
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """The array in the machine's order of bytes, which is that of the file."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _digest(arrays: Mapping[str, np.ndarray], header: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -28,10 +28,19 @@ from typing import Any
 
 import numpy as np
 
-from taut.core import Estimate, InputError, far_rows_of, option, write_atomically, write_json
+from taut.core import Estimate, InputError, far_rows_of, option, write_atomically
 from taut.runs.claim import claimed, claimed_next
 from taut.runs.own_files import own_files, what_is_there
-from taut.runs.packed import packed, unpacked
+from taut.runs.packed import packed
+from taut.runs.reading import (
+    DAMAGE,
+    FORMAT,
+    SEALED,
+    read_arrays,
+    read_json,
+    reading,
+    write_sealed_json,
+)
 from taut.runs.toml import read_toml, to_toml
 
 __all__ = ["RunFolder"]
@@ -187,8 +196,12 @@ class RunFolder:
 
     @property
     def is_finished(self) -> bool:
-        """True when the last file of a run, its summary, is there."""
-        return (self.path / "summary.json").is_file()
+        """True when the last file of a run, its summary, is there and whole."""
+        try:
+            read_json(self.path / "summary.json")
+        except InputError:
+            return False
+        return True
 
     @property
     def checkpoints(self) -> Path:
@@ -237,13 +250,14 @@ class RunFolder:
             InputError: lines of earlier steps are missing.
         """
         path = self.path / "metrics.jsonl"
-        text = path.read_text() if path.is_file() else ""
+        text = path.read_text(errors="replace") if path.is_file() else ""
         lines = text.split("\n")[: min(count, text.count("\n"))]
         try:
             steps = [json.loads(line) for line in lines]
-        except json.JSONDecodeError:
-            steps = []
-        if [record["step"] for record in steps] != list(range(count)):
+            whole = [record["step"] for record in steps] == list(range(count))
+        except DAMAGE:
+            steps, whole = [], False
+        if not whole:
             raise InputError(
                 f"a line for each of the {count} steps before the checkpoint", f"{len(steps)} lines",
                 f"a backup of the file, or fitting again with {option('force', True)}", where=str(path),
@@ -253,11 +267,21 @@ class RunFolder:
         return steps
 
     def read_steps(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl, oldest first."""
+        """The lines of metrics.jsonl, oldest first, without a last one that was cut off.
+
+        Raises:
+            InputError: a line is not what taut wrote.
+        """
         path = self.path / "metrics.jsonl"
-        return (
-            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-        )
+        if not path.exists():
+            return []
+        with reading(path):
+            lines = path.read_text().split("\n")[:-1]
+            steps = [json.loads(line) for line in lines]
+            for number, record in enumerate(steps, start=1):
+                if not isinstance(record, dict):
+                    raise TypeError(f"line {number} is no object")
+        return steps
 
     def write_summary(self, estimates: Mapping[str, Estimate], facts: Mapping[str, Any]) -> None:
         """Write summary.json, and the per-row values beside it."""
@@ -269,31 +293,34 @@ class RunFolder:
                     arrays[f"{name}/index"] = np.asarray(estimate.index)
         write_atomically(self.path / "rows.safetensors", lambda file: file.write(packed(arrays)))
         content = {
+            "format": FORMAT,
             "estimates": {name: estimate.to_dict() for name, estimate in estimates.items()},
             "far_rows": {name: far.to_dict() for name, far in far_rows_of(estimates).items()},
             "facts": dict(facts),
         }
-        write_json(self.path / "summary.json", content)
+        write_sealed_json(self.path / "summary.json", content)
 
-    def read_summary(self) -> tuple[dict[str, Estimate], dict[str, Any]]:
-        """The estimates, with their per-row values, and the facts.
+    def read_summary(self, *, with_rows: bool = True) -> tuple[dict[str, Estimate], dict[str, Any]]:
+        """The estimates and the facts.
+
+        Arguments:
+            with_rows: read the per-row values of the estimates, too.
 
         Raises:
-            InputError: the run was not finished.
+            InputError: the run was not finished, or a file is not what taut wrote.
         """
-        try:
-            content = json.loads((self.path / "summary.json").read_text())
-            arrays = unpacked((self.path / "rows.safetensors").read_bytes())
-        except FileNotFoundError as error:
-            missing = Path(error.filename).name if error.filename else "summary.json"
-            raise InputError(
-                "a finished run",
-                f"no {missing}",
-                f"`taut resume {self.path}`",
-                where=str(self.path),
-            ) from None
-        estimates = {
-            name: Estimate.from_dict(c, values=arrays.get(name), index=arrays.get(f"{name}/index"))
-            for name, c in content["estimates"].items()
-        }
-        return estimates, content["facts"]
+        path = self.path / "summary.json"
+        again = f"`taut resume {self.path}`, or a backup of the file"
+        content = read_json(path, remedy=again)
+        arrays: dict[str, np.ndarray] = {}
+        if with_rows:
+            sealed = content.get("format", 0) >= SEALED
+            arrays = read_arrays(self.path / "rows.safetensors", sealed=sealed)
+        with reading(path, remedy=again):
+            estimates = {
+                name: Estimate.from_dict(
+                    c, values=arrays.get(name), index=arrays.get(f"{name}/index")
+                )
+                for name, c in content["estimates"].items()
+            }
+            return estimates, dict(content["facts"])

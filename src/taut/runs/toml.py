@@ -28,7 +28,15 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         raise InputError(
             "a TOML file", "a folder", f"{path}/config.toml", where=str(path)
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise InputError(
+            "TOML", "lists nested too deeply", "mending the file", where=str(path)
+        ) from None
+    except OSError as error:
+        raise InputError(
+            "a TOML file that can be read", str(error.strerror), "another path", where=str(path)
+        ) from None
+    except ValueError as error:  # of TOML, of its encoding, or of a number of thousands of digits
         what = str(error).replace(
             "at end of document", f"at the end, line {len(text.splitlines())}"
         )
