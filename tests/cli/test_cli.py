@@ -314,7 +314,8 @@ def test_interrupted_and_failed_runs_have_their_codes(monkeypatch, tmp_path, cap
 
     monkeypatch.setattr(fitting, "train", interrupted)
     assert main(["fit", "digits", "--out", str(tmp_path / "a"), *QUICK]) == 130
-    assert capsys.readouterr().err.strip() == "taut: interrupted"
+    line = f"taut: interrupted; `taut resume {tmp_path / 'a'}` goes on"
+    assert capsys.readouterr().err.strip() == line
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")

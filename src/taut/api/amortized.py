@@ -40,7 +40,7 @@ from taut.training import (
     train,
 )
 from taut.training.ending import ending, judges
-from taut.training.resuming import begin, fingerprint, goes_on
+from taut.training.resuming import begin, fingerprint
 
 __all__ = ["fit_amortized"]
 
@@ -134,7 +134,7 @@ def fit_amortized(
             return judged(moved, jurors)
 
         started = time.perf_counter()
-        with goes_on(run), _products(training.precision):
+        with _products(training.precision):
             state = train(
                 algorithm, train_rows, loop,
                 validate=validate, recorder=Recorder(record, progress, keep), state=state,

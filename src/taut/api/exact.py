@@ -5,7 +5,6 @@ floor decides the density, which without it would have no bound, the number is s
 """
 
 import contextlib
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -41,7 +40,7 @@ from taut.models import AbstractExactModel
 from taut.recipe import Recipe
 from taut.runs import KeptStages, RunFolder
 from taut.training.interrupts import deferred_interrupt
-from taut.training.resuming import RESUMED, begun_run, fingerprint, goes_on
+from taut.training.resuming import RESUMED, begun_run, fingerprint
 
 __all__ = ["EMProgress", "fit_exact"]
 
@@ -101,17 +100,16 @@ def fit_exact(
     check_numbers(wanted, model, data)
     seed = host_seed(as_key(key))
     run = begun_run(out, recipe.to_dict(), force=force, resume=resume)
-    with goes_on(run):
-        with _stages(run, recipe, data, seed, start) as stages:
-            selected = select_components(
-                inference, model, wanted, data,
-                seed=seed, select=inference.select, start=start, report=report, stages=stages,
-            )  # fmt: skip
-        notes = (*stages.notes, RESUMED) if resume else ()
-        result = _result(recipe, data, selected, began, notes)
-        if run is not None:
-            result.save_results(run)
-            shutil.rmtree(run.checkpoints, ignore_errors=True)
+    with _stages(run, recipe, data, seed, start) as stages:
+        selected = select_components(
+            inference, model, wanted, data,
+            seed=seed, select=inference.select, start=start, report=report, stages=stages,
+        )  # fmt: skip
+    notes = (*stages.notes, RESUMED) if resume else ()
+    result = _result(recipe, data, selected, began, notes)
+    if run is not None:
+        result.save_results(run)
+        run.drop_checkpoints()
     return result
 
 

@@ -1,8 +1,10 @@
 """The command line: parse, run, print; one line on standard error when something is wrong.
 
-Exit codes: 0 done, 1 the run failed, 2 the input cannot be used, 130 interrupted.
+Exit codes: 0 done, 1 the run failed, 2 the input cannot be used; 130 interrupted by Ctrl-C, and 128 and
+the number of another signal that ended the run.
 """
 
+import contextlib
 import gc
 import os
 import sys
@@ -13,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from taut import __version__
 from taut.errors import TautError
+from taut.signals import Interrupted, ending_signals
 
 __all__ = ["COMMANDS", "app_for", "main"]
 
@@ -72,8 +75,22 @@ def app_for(arguments: Sequence[str]) -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one command; returns the exit code.
+
+    Arguments:
+        arguments: of the command; None for those of this process, which then ends.
+    """
+    with ending_signals(for_good=arguments is None):
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        except KeyboardInterrupt as interrupt:
+            found = Interrupted.of(interrupt)
+            with contextlib.suppress(OSError):  # a terminal that is closed takes no line
+                _complain(str(found))
+            return found.exit_code
+
+
+def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
     _use_compilation_cache()
@@ -94,10 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _complain(error.worded("command line"))
         return error.exit_code
-    except KeyboardInterrupt as interrupt:
-        _complain(str(interrupt) or "interrupted")
-        return 130
     except (OSError, MemoryError) as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None  # a closed terminal, while the display was taken down
         if debug:
             raise
         _complain(f"{error}. Try another disk, a smaller model, or --debug for the traceback.")

@@ -10,13 +10,15 @@ Reading takes no claim.
 
 A claim is the file `.taut.lock` in the folder; see `lock_file` for when a holder that was killed no
 longer counts. A claim that ends leaves no trace: its file goes, and the folder where the claim made it
-and nothing came into it. What killed processes have left half written goes when it begins.
+and nothing came into it. One that ends by Ctrl-C names the command that goes on with the run. What
+killed processes have left half written goes when it begins.
 """
 
 import contextlib
 import errno
 import itertools
 import os
+import shlex
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from pathlib import Path
 
 from taut.core import InputError, option, sweep
 from taut.runs.lock_file import Holder, give_back, take
+from taut.signals import Interrupted
 
 __all__ = ["LOCK", "claimed", "claimed_next", "numbered"]
 
@@ -94,7 +97,7 @@ def _attempt(folder: Path, *, again: bool = True) -> Iterator[Holder | None]:
         folder: what is claimed.
         again: this thread may hold it already.
     """
-    folder, made = folder.absolute(), []
+    typed, folder, made = folder, folder.absolute(), []
     try:
         found = _entered(folder, made, again=again)
         if isinstance(found, Holder):
@@ -106,6 +109,12 @@ def _attempt(folder: Path, *, again: bool = True) -> Iterator[Holder | None]:
                 for name in _SWEPT:
                     sweep(folder / name)
             yield None
+        except KeyboardInterrupt as interrupt:
+            if found.times > 1 or not (folder / "config.toml").is_file():
+                raise
+            stopped = Interrupted.of(interrupt)
+            command = shlex.join(["taut", "resume", str(typed)])
+            raise Interrupted(f"{stopped}; `{command}` goes on", stopped.number) from None
         finally:
             found.times -= 1
             if not found.times and _held.pop(found.key, None) is found:  # a child has forgotten it

@@ -211,6 +211,13 @@ class RunFolder:
     def figures(self) -> Path:
         return self.path / "figures"
 
+    def drop_checkpoints(self) -> None:
+        """Remove the checkpoints, and their folder if nothing else is in it."""
+        for path in self.checkpoints.glob("*.safetensors"):
+            path.unlink()
+        with contextlib.suppress(OSError):
+            self.checkpoints.rmdir()
+
     def write_config(self, settings: Mapping[str, Any]) -> None:
         text = to_toml(settings)
         write_atomically(self.path / "config.toml", lambda file: file.write(text.encode()))

@@ -1,10 +1,9 @@
 """Where a fit begins: with an empty run folder, or at the last checkpoint of one."""
 
-import contextlib
 import json
 import tomllib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from taut.inference import Algorithm
 from taut.runs import RunFolder, restore_checkpoint, to_toml
 from taut.training import TrainingState, start
 
-__all__ = ["RESUMED", "begin", "begun_run", "fingerprint", "goes_on"]
+__all__ = ["RESUMED", "begin", "begun_run", "fingerprint"]
 
 RESUMED = "resumed; the seconds are those since then"
 
@@ -86,22 +85,6 @@ def begun_run(
                 "the same options, or a new run", where=str(out),
             )  # fmt: skip
     return run
-
-
-@contextlib.contextmanager
-def goes_on(run: RunFolder | None) -> Iterator[None]:
-    """Where a Ctrl-C says how the run is gone on with, if it has a folder.
-
-    Raises:
-        KeyboardInterrupt: the one that was made, in words.
-    """
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        if run is None:
-            raise
-        said = str(interrupt) or "interrupted"
-        raise KeyboardInterrupt(f"{said}; `taut resume {run.path}` goes on") from None
 
 
 def _entries(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
