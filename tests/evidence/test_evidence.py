@@ -39,6 +39,9 @@ class LinearGaussian(AbstractModel):
     def prior(self):
         return dist.Normal(jnp.zeros(2), jnp.ones(2)).to_event(1)
 
+    def sample(self, z, key):
+        return jnp.asarray(LOADING) @ z + NOISE * jax.random.normal(key, (3,))
+
 
 class LinearGuide(eqx.Module):
     """The exact posterior, widened by a factor and moved by a shift."""
@@ -67,8 +70,9 @@ def _known(rows):
     return scipy.stats.multivariate_normal(np.zeros(3), _covariance()).logpdf(rows.x)
 
 
-THOROUGH = {"annealed": {"num_particles": 500, "temperatures": 6}}
-SHORT = {"annealed": {"temperatures": 2}}
+TEMPERED = {"num_particles": 500, "temperatures": 6}
+THOROUGH = {"annealed": TEMPERED, "bidirectional": {**TEMPERED, "num_simulated": 10}}
+SHORT = {"annealed": {"temperatures": 2}, "bidirectional": {"temperatures": 2, "num_simulated": 10}}
 
 
 @pytest.mark.parametrize("method", EVIDENCE)

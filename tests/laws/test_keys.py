@@ -230,7 +230,7 @@ def test_no_key_serves_two_draws_of_a_gradient(name):
 
 
 def test_no_key_serves_two_draws_of_an_estimator_of_evidence():
-    quick = {"num_particles": 3, "temperatures": 3}
+    quick = {"num_particles": 3, "temperatures": 3, "num_simulated": 10}
     for method in EVIDENCE.values():
         known = {f.name for f in fields(method)}
         with recorded() as record:

@@ -1,4 +1,5 @@
-"""E[w] = p(x) for the weights of tempered chains, whatever the kernels and however far from equilibrium.
+"""E[w] = p(x) for the weights of tempered chains, whatever the kernels and however far from equilibrium;
+and E[1 / w] = 1 / p(x) for chains that go back from draws of the posterior.
 
 On a model whose evidence SciPy knows, in steps so few and long that every fault costs more than the
 error of the mean: a weight without its log q, weights that count at the wrong temperature, kernels that
@@ -13,12 +14,13 @@ import numpy as np
 import pytest
 from known_models import ConjugateGaussian, NormalGuide, datum
 
-from taut.evidence import annealed, hmc
+from taut.core import as_proposal
+from taut.evidence import chains, hmc
 from taut.evidence.hmc import Point, transition
 from taut.evidence.tempering import Plan, path_of
 
 X = 1.3
-NUM_CHAINS = 20_000
+NUM_CHAINS = 80_000
 LEAPFROG = 2
 
 
@@ -30,14 +32,14 @@ def dropped_log_q(patch):
 
 
 def wrong_increment(patch):
-    patch.setattr(annealed, "increments", lambda b: jnp.diff(b, append=b[-1:])[1:])
+    patch.setattr(chains, "increments", lambda b: jnp.diff(b, append=b[-1:])[1:])
 
 
 def adapts_to_the_chain(patch):
     def moved(point, at, beta, step, *rest, **kept):
         return transition(point, at, beta, step * jnp.exp(-0.5 * point.u[0]), *rest, **kept)
 
-    patch.setattr(annealed, "transition", moved)
+    patch.setattr(chains, "transition", moved)
 
 
 def always_accepts(patch):
@@ -51,38 +53,66 @@ def model():
     return ConjugateGaussian(jnp.array(0.9), jnp.array(-0.2), jnp.array(-0.7))
 
 
-def annealed_weights():
+PLAN = Plan(jnp.array([0.0, 0.3, 0.7, 1.0]), jnp.full(4, 1.4), jnp.full((2, 1), 0.7))
+# Wider than the posterior, so that w is bounded; narrower, so that 1 / w is.
+WIDE, NARROW = -0.1, -1.0
+
+
+def path(log_scale):
+    guide = NormalGuide(jnp.array(0.2), jnp.array(0.1), jnp.array(log_scale))
+    return path_of(model(), as_proposal(guide(datum(X))), datum(X))
+
+
+def forward_weights():
     """w / p(x) of independent chains with long steps."""
-    p = model()
-    guide = NormalGuide(jnp.array(0.2), jnp.array(0.1), jnp.array(-0.1))
 
     @jax.jit
     def log_weights(key):
-        path = path_of(p, annealed.as_proposal(guide(datum(X))), datum(X))
-        drawn = annealed.started(p, path, datum(X), jax.random.fold_in(key, 0), NUM_CHAINS)
-        plan = Plan(jnp.array([0.0, 0.3, 0.7, 1.0]), jnp.full(4, 1.7), jnp.full((2, 1), 0.7))
-        _, log_w, acceptance = annealed.anneal(
-            path, plan, drawn.points, drawn.draws.log_w, jax.random.fold_in(key, 1),
+        drawn = chains.started(
+            model(), path(WIDE), datum(X), jax.random.fold_in(key, 0), NUM_CHAINS
+        )
+        _, log_w, acceptance = chains.anneal(
+            path(WIDE), PLAN, drawn.points, drawn.draws.log_w, jax.random.fold_in(key, 1),
             leapfrog=LEAPFROG,
         )  # fmt: skip
         return log_w, acceptance
 
     log_w, acceptance = log_weights(jax.random.key(0))
-    return np.exp(np.asarray(log_w) - p.log_evidence(X)), float(acceptance)
+    assert acceptance > 0.3  # no chain stays where it was
+    return np.exp(np.asarray(log_w) - model().log_evidence(X))
+
+
+def backward_weights():
+    """p(x) / w of chains that begin at independent draws of the posterior, by SciPy."""
+    mean, scale = model().posterior(X)
+    exact = np.random.default_rng(1).normal(mean, scale, (NUM_CHAINS, 1))
+
+    @jax.jit
+    def log_weights(exact, keys):
+        def one(u, key):
+            back = chains.return_to_start(path(NARROW), PLAN, u, key, count=1, leapfrog=LEAPFROG)
+            return back[0]
+
+        return jax.vmap(one)(exact, keys)
+
+    log_w = log_weights(jnp.asarray(exact), jax.random.split(jax.random.key(1), NUM_CHAINS))
+    return np.exp(model().log_evidence(X) - np.asarray(log_w))
 
 
 def standard_errors_off(weights):
     return (weights.mean() - 1) / (weights.std(ddof=1) / math.sqrt(len(weights)))
 
 
-def test_annealed_weights_average_to_the_evidence(float64):
-    weights, acceptance = annealed_weights()
-    assert 0.3 < acceptance < 0.9  # so that the correction has something to do
-    assert abs(standard_errors_off(weights)) < 5
+WAYS = [forward_weights, backward_weights]
 
 
+@pytest.mark.parametrize("weights", WAYS)
+def test_the_weights_average_to_the_evidence(weights, float64):
+    assert abs(standard_errors_off(weights())) < 5
+
+
+@pytest.mark.parametrize("weights", WAYS)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_seen(fault, float64, monkeypatch):
+def test_a_planted_fault_is_seen(fault, weights, float64, monkeypatch):
     fault(monkeypatch)
-    weights, _ = annealed_weights()
-    assert abs(standard_errors_off(weights)) > 5
+    assert abs(standard_errors_off(weights())) > 5

@@ -10,7 +10,14 @@ from taut.core.discrete_proposals import (
     CategoricalProposal,
     check_outcomes,
 )
-from taut.core.estimate import FREE_CONSTANT, NO_BOUND, Estimate, Side, paired_difference
+from taut.core.estimate import (
+    CALIBRATED,
+    FREE_CONSTANT,
+    NO_BOUND,
+    Estimate,
+    Side,
+    paired_difference,
+)
 from taut.core.far_rows import FarRows, far_rows, far_rows_of
 from taut.core.files import is_temporary, sweep, write_atomically, write_json
 from taut.core.keys import as_key, host_generator, host_seed, key_from
@@ -46,6 +53,7 @@ from taut.core.stratified import StratifiedProposal
 from taut.errors import InputError, RunError, TautError, nearest, option
 
 __all__ = [
+    "CALIBRATED",
     "DENSITY",
     "FREE_CONSTANT",
     "LOG_LIKELIHOOD",

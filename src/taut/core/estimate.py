@@ -18,15 +18,26 @@ import numpy as np
 from taut.core.far_positions import far_positions
 from taut.errors import InputError
 
-__all__ = ["FREE_CONSTANT", "NO_BOUND", "ROW_FLAGS", "Estimate", "Side", "paired_difference"]
+__all__ = [
+    "CALIBRATED",
+    "FREE_CONSTANT",
+    "NO_BOUND",
+    "ROW_FLAGS",
+    "Estimate",
+    "Side",
+    "paired_difference",
+]
 
 NO_BOUND = "no bound"
 """Flag of a density that its family can raise without end on the rows it was fitted to."""
+CALIBRATED = "calibrated on simulated rows, not a bound"
+"""Flag of an upper end that holds as far as rows are like those that the model makes."""
 FREE_CONSTANT = "free constant"
 """Flag of a log-evidence that another scale of an unnormalised prior or log-joint would shift."""
 
 Side = Literal["exact", "unbiased", "lower", "upper", "none"]
 _ROUNDING = 1e-6  # errors up to this size do not decide how many digits are printed
+_SAY_THE_SIDE = (NO_BOUND, CALIBRATED)
 # Flags that follow from the per-row values.
 ROW_FLAGS = frozenset({"moved by few rows", "not finite"})
 _SIDE_NAMES = {
@@ -52,8 +63,8 @@ class Estimate:
         count: number of rows that were averaged.
         unit: the unit, in words.
         flags: what a reader must know before using the number: `support not covered`, `subsampled`,
-            `unreliable`, `no bound`, `free constant`; `moved by few rows` (see `far_rows`), `not finite`
-            for some row.
+            `unreliable`, `no bound`, `calibrated on simulated rows, not a bound`, `free constant`;
+            `moved by few rows` (see `far_rows`), `not finite` for some row.
         values: the per-row values, (count,), or None.
         index: the rows' numbers in their data set, (count,), or None.
     """
@@ -174,13 +185,14 @@ class Estimate:
 
     @property
     def side_name(self) -> str:
-        """The side in words; `no bound` where the flag says that it is none."""
-        return NO_BOUND if NO_BOUND in self.flags else _SIDE_NAMES[self.side]
+        """The side in words; those of the flag where one says why it is none."""
+        named = [flag for flag in _SAY_THE_SIDE if flag in self.flags]
+        return named[0] if named else _SIDE_NAMES[self.side]
 
     @property
     def words(self) -> str:
         """The side and the flags."""
-        return ", ".join([self.side_name, *sorted(self.flags - {NO_BOUND})])
+        return ", ".join([self.side_name, *sorted(self.flags - {self.side_name})])
 
     def rounded(self) -> tuple[str, str, str]:
         """Value, error over draws and error over rows, with one digit of the smaller error.

@@ -2,6 +2,7 @@
 
 from taut.evidence.abstract import AbstractMethod, Claims
 from taut.evidence.annealed import Annealed
+from taut.evidence.bidirectional import Bidirectional, calibrated, sandwich
 from taut.evidence.defensive import DefensiveDraws, defensive_draws
 from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
@@ -9,6 +10,7 @@ from taut.evidence.independent_columns import BASELINE_ROWS, independent_columns
 from taut.evidence.monte_carlo import naive_monte_carlo
 from taut.evidence.options import EvidenceOptions
 from taut.evidence.registry import EVIDENCE, Importance, MonteCarlo
+from taut.evidence.simulated import Simulated, simulated
 from taut.evidence.weighted_moments import PosteriorMoments, weighted_moments
 from taut.evidence.weights import (
     RowWeights,
@@ -23,6 +25,7 @@ __all__ = [
     "EVIDENCE",
     "AbstractMethod",
     "Annealed",
+    "Bidirectional",
     "Claims",
     "DefensiveDraws",
     "Evidence",
@@ -31,6 +34,8 @@ __all__ = [
     "MonteCarlo",
     "PosteriorMoments",
     "RowWeights",
+    "Simulated",
+    "calibrated",
     "defensive_draws",
     "expected_bound",
     "importance_sampling",
@@ -38,6 +43,8 @@ __all__ = [
     "khat_threshold",
     "mean_and_error",
     "naive_monte_carlo",
+    "sandwich",
+    "simulated",
     "smoothed_weights",
     "summarize",
     "weigh",

@@ -34,7 +34,21 @@ from taut.core import (
 from taut.evidence.draws import RowDraws, weighted_draws
 from taut.evidence.weights import RowWeights, khat_threshold, mean_and_error, summarize
 
-__all__ = ["Evidence", "assembled", "averages", "importance_sampling", "proposal_of", "weigh"]
+__all__ = [
+    "COLUMNS",
+    "Evidence",
+    "assembled",
+    "averages",
+    "importance_sampling",
+    "proposal_of",
+    "weigh",
+]
+
+COLUMNS = (
+    "log_evidence", "log_evidence_error", "elbo", "elbo_error", "reconstruction",
+    "reconstruction_error", "kl", "kl_error", "ess", "khat", "halves", "log_w_variance",
+)  # fmt: skip
+"""The numbers of every row that `averages` gives and `assembled` takes."""
 
 _TRUSTED_SHARE = 0.05  # of rows above the threshold; a few in a hundred are there by chance
 
@@ -56,6 +70,9 @@ class Evidence:
         index: the rows' numbers in their data set, (N,).
         acceptance: mean acceptance of the transitions of each row's draws, (N,); None where there are
             no transitions.
+        log_w_variance: variance of each row's log-weights, nats squared, (N,).
+        upper: an upper end for `log_evidence`, where the method has one; its side says what it is.
+        notes: what a reader should know of the upper end, a sentence each.
     """
 
     log_evidence: Estimate
@@ -69,6 +86,9 @@ class Evidence:
     khat_threshold: float
     index: np.ndarray
     acceptance: np.ndarray | None = None
+    log_w_variance: np.ndarray | None = None
+    upper: Estimate | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def unreliable(self) -> np.ndarray:
@@ -181,6 +201,7 @@ def assembled(
         khat_threshold=threshold,
         index=index,
         acceptance=columns.get("acceptance"),
+        log_w_variance=columns["log_w_variance"],
     )
 
 
@@ -195,6 +216,8 @@ def averages(draws: RowDraws) -> dict[str, Any]:
     else:
         kl, kl_error = draws.kl, np.zeros_like(draws.kl)
         elbo, elbo_error = reconstruction - kl, reconstruction_error
+    with np.errstate(invalid="ignore"):  # infinite log-weights have no variance
+        log_w_variance = np.var(np.asarray(draws.log_w, np.float64), axis=1)
     return {
         "log_evidence": weights.log_evidence,
         "log_evidence_error": weights.error,
@@ -207,4 +230,5 @@ def averages(draws: RowDraws) -> dict[str, Any]:
         "ess": weights.ess,
         "khat": weights.khat,
         "halves": weights.halves,
+        "log_w_variance": log_w_variance,
     }

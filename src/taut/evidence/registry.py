@@ -8,6 +8,7 @@ from jaxtyping import PRNGKeyArray
 from taut.core import AbstractPair, Datum
 from taut.evidence.abstract import AbstractMethod, Claims
 from taut.evidence.annealed import Annealed
+from taut.evidence.bidirectional import Bidirectional
 from taut.evidence.importance import Evidence, importance_sampling
 from taut.evidence.monte_carlo import naive_monte_carlo
 
@@ -48,4 +49,6 @@ class MonteCarlo(AbstractMethod):
         return naive_monte_carlo(pair, rows, key=key, num_particles=self.num_particles)
 
 
-EVIDENCE: dict[str, type[AbstractMethod]] = {m.name: m for m in (Importance, MonteCarlo, Annealed)}
+EVIDENCE: dict[str, type[AbstractMethod]] = {
+    m.name: m for m in (Importance, MonteCarlo, Annealed, Bidirectional)
+}

@@ -1,0 +1,55 @@
+"""Rows simulated from a model, with the latents that made them: exact draws of their posteriors.
+
+z ~ p(z),  x ~ p(x | z)        so that z given x is a draw of p(z | x)
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from taut.core import AbstractModel, Datum, as_proposal, num_rows
+
+__all__ = ["Simulated", "simulated"]
+
+
+class Simulated(NamedTuple):
+    """Rows and their latents.
+
+    Attributes:
+        rows: a batched datum, numbered from 0.
+        z: the latent of each, a leading axis over rows.
+    """
+
+    rows: Datum
+    z: Any
+
+
+def simulated(model: AbstractModel, like: Datum, count: int, *, key: PRNGKeyArray) -> Simulated:
+    """Rows of the form of others.
+
+    Arguments:
+        model: p(x, z).
+        like: rows whose types, and whose cells that are missing, the simulated ones have.
+        count: number of rows.
+        key: random key.
+
+    Raises:
+        InputError: the model draws no latents, or makes no rows from them.
+    """
+    z, x = _drawn(model, key, count)
+    first = jnp.asarray(like.x)
+    x = x.reshape(count, *first.shape[1:]).astype(first.dtype)
+    turn = np.arange(count) % num_rows(like)
+    mask = None if like.mask is None else like.mask[turn]
+    return Simulated(Datum(x, mask, index=jnp.arange(count, dtype=jnp.int32)), z)
+
+
+@eqx.filter_jit
+def _drawn(model: AbstractModel, key: PRNGKeyArray, count: int) -> tuple[Any, Any]:
+    z_key, x_key = jax.random.split(key)
+    z = as_proposal(model.prior()).draw(z_key, count).z
+    return z, jax.vmap(model.sample)(z, jax.random.split(x_key, count))
