@@ -70,7 +70,7 @@ def _known(rows):
     return scipy.stats.multivariate_normal(np.zeros(3), _covariance()).logpdf(rows.x)
 
 
-TEMPERED = {"num_particles": 500, "temperatures": 6}
+TEMPERED = {"num_particles": 250, "temperatures": 5}
 THOROUGH = {"annealed": TEMPERED, "bidirectional": {**TEMPERED, "num_simulated": 10}}
 SHORT = {"annealed": {"temperatures": 2}, "bidirectional": {"temperatures": 2, "num_simulated": 10}}
 

@@ -19,7 +19,7 @@ Carlo (NeurIPS 2016), section 3, for simulated in place of real data.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -80,10 +80,11 @@ class Bidirectional(AbstractTempered):
 
     def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:
         row_key, simulation_key, simulated_key = jax.random.split(key, 3)
-        model, _ = pair.bind()
+        model, guide = pair.bind()
+        refuse_start(model, guide, rows, self)
         made = simulated(model, rows, self.num_simulated, key=simulation_key)
         known = sandwich(pair, made, self, key=simulated_key)
-        shared = {f: getattr(self, f) for f in AbstractTempered.__dataclass_fields__}
+        shared = {f.name: getattr(self, f.name) for f in fields(AbstractTempered)}
         return calibrated(Annealed(**shared)(pair, rows, key=row_key), known)
 
 
