@@ -22,7 +22,7 @@ from taut.data import Schema
 from taut.evidence import EVIDENCE, expected_bound
 from taut.gradients import ESTIMATORS, Reparameterized
 from taut.guides import AmortizedGuide, PerDatumGuide, RefinedPair, Refinement
-from taut.inference import amortized
+from taut.inference import Refined, amortized
 from taut.inference.algorithm import Algorithm
 from taut.inference.amortized import Aggressive, Alternate, codebook_averages
 from taut.inference.amortized.check import check_step
@@ -233,7 +233,7 @@ def test_no_key_serves_two_draws_of_an_estimator_of_evidence(monkeypatch):
     monkeypatch.setattr("taut.evidence.tempering._PILOT_GRID", 4)
     monkeypatch.setattr("taut.evidence.tempering._PILOT_CHAINS", 3)
     quick = {"num_particles": 3, "temperatures": 3, "num_simulated": 10}
-    for method in EVIDENCE.values():
+    for method in (*EVIDENCE.values(), Refined):
         known = {f.name for f in fields(method)}
         with recorded() as record:
             pair = gaussian(jax.random.key(1))

@@ -73,6 +73,8 @@ class Evidence:
         log_w_variance: variance of each row's log-weights, nats squared, (N,).
         upper: an upper end for `log_evidence`, where the method has one; its side says what it is.
         notes: what a reader should know of the upper end, a sentence each.
+        converged: whether the fit of each row's own guide met its tolerance, (N,); None where no guide
+            was fitted.
     """
 
     log_evidence: Estimate
@@ -89,6 +91,7 @@ class Evidence:
     log_w_variance: np.ndarray | None = None
     upper: Estimate | None = None
     notes: tuple[str, ...] = ()
+    converged: np.ndarray | None = None
 
     @property
     def unreliable(self) -> np.ndarray:

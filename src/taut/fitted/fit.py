@@ -32,18 +32,21 @@ from taut.core import (
     nearest,
 )
 from taut.data import Schema
-from taut.evidence import EVIDENCE, Evidence, expected_bound
+from taut.evidence import EVIDENCE, AbstractMethod, Evidence, expected_bound
 from taut.evidence.bounded import bounded_or_not, unbounded_columns
 from taut.evidence.measuring import importance_evidence
 from taut.fitted import coding
 from taut.fitted.below_columns import below_columns
 from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum
-from taut.inference import AbstractAmortized
+from taut.inference import AbstractAmortized, Refined
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
 
-__all__ = ["Fit"]
+__all__ = ["METHODS", "Fit"]
+
+METHODS: dict[str, type[AbstractMethod]] = {**EVIDENCE, Refined.name: Refined}
+"""All ways to estimate the evidence of a fit, by name."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ class Fit:
         Arguments:
             rows: see the module.
             num_particles: draws per row.
-            method: `importance` from the guide, or `monte-carlo` from the prior.
+            method: `importance` from the guide, `monte-carlo` from the prior, or `refined`: importance
+                sampling from a Gaussian that is fitted to each row first.
             key: whole number or random key.
         """
         return self.evaluate(rows, num_particles=num_particles, method=method, key=key).log_evidence
@@ -133,17 +137,18 @@ class Fit:
         self, rows: Any, *, num_particles: int = 1000, method: str = "importance", key: Any = 0
     ) -> Evidence:
         """The same with ELBO, KL, effective sample sizes and Pareto k-hats."""
-        if method not in EVIDENCE:
+        if method not in METHODS:
             raise InputError(
-                f"one of {', '.join(EVIDENCE)}", repr(method), "importance", where="method"
-            )
+                f"one of {', '.join(METHODS)}", repr(method), nearest(method, METHODS),
+                where="method",
+            )  # fmt: skip
         with self._precision():
             given = self._rows(rows)
             pair, draw_key = self._serving(given, as_key(key))
             if method == "importance":
                 found = importance_evidence(pair, given, key=draw_key, num_particles=num_particles)
             else:
-                choice: Any = EVIDENCE[method]
+                choice: Any = METHODS[method]
                 found = choice(num_particles=num_particles)(pair, given, key=draw_key)
             found = bounded_or_not(found, pair.bind()[0], self.schema)
         fitted = self.estimates.get("log_evidence")

@@ -19,6 +19,7 @@ from taut.guides.quantized import NearestCodes, QuantizedPair, QuantizedProposal
 from taut.guides.refined import RefinedGuide, RefinedPair, Refinement
 from taut.guides.stratified import StratifiedGaussian
 from taut.guides.structured import StructuredGuide, StructuredProposal
+from taut.guides.tailed_gaussian import TailedGaussian, TailedProposal
 
 __all__ = [
     "FAMILIES",
@@ -50,6 +51,8 @@ __all__ = [
     "StratifiedGaussian",
     "StructuredGuide",
     "StructuredProposal",
+    "TailedGaussian",
+    "TailedProposal",
     "best_linear_guide",
     "check_family",
     "flow_widths",

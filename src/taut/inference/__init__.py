@@ -3,6 +3,7 @@
 from taut.inference.abstract import AbstractInference, Claims
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.amortized.abstract import AbstractAmortized, Problem
+from taut.inference.amortized.refined_importance import Refined
 from taut.inference.choices import (
     EM,
     CodebookAverages,
@@ -33,6 +34,7 @@ __all__ = [
     "OnlineEM",
     "PerDatum",
     "Problem",
+    "Refined",
     "SemiAmortized",
     "VariationalEM",
     "WakeSleep",

@@ -33,7 +33,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from taut.core.compiling import quick_jit
 
-__all__ = ["NaturalGradientResult", "natural_gradient_ascent"]
+__all__ = ["NaturalGradientResult", "ascend", "natural_gradient_ascent"]
 
 _LEAST, _MOST = 0.1, 100.0  # of precision in one step: scales grow by 3 or shrink by 10
 _RADIUS = 3.0  # standard deviations per coordinate that the mean moves in one step
@@ -101,7 +101,7 @@ class _State(NamedTuple):
     unbounded: Array
 
 
-def _ascent(
+def ascend(
     log_joint: Callable,
     arrays: Any,
     mean: Float[Array, " d"],
@@ -188,7 +188,7 @@ def _ascent(
     )
 
 
-natural_gradient_ascent = quick_jit(_ascent, static_argnames=("log_joint", "diagonal"))
+natural_gradient_ascent = quick_jit(ascend, static_argnames=("log_joint", "diagonal"))
 
 
 def _both(log_joint: Callable, arrays: Any, z: Array) -> tuple[Array, Array]:

@@ -1,0 +1,181 @@
+"""A Gaussian for each row, fitted to its posterior by natural gradients from the encoder's answer.
+
+    q_i = argmax over N(m, L L^T) of the average of log w over K fixed draws of row i
+
+The draws are balanced and common to all rows, so that each row's bound is a deterministic function with
+a second-order step (`taut.inference.posterior.natural_gradient`), which takes a few evaluations. Rows
+go in blocks of one compiled shape; a block runs until its slowest row has converged. Where log w still
+varies at the optimum, the fit is too narrow for a posterior that is no Gaussian: it is widened and
+gets tails.
+
+Whatever a fit reaches, q_i is one distribution, fixed before anything is drawn from it for an estimate:
+importance sampling from it stays unbiased for p(x).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from taut.core import (
+    AbstractModel,
+    AbstractProposal,
+    Datum,
+    DistributionProposal,
+    InputError,
+    as_proposal,
+    host_generator,
+    over_rows,
+)
+from taut.core.compiling import steady_jit
+from taut.evidence.coordinates import refuse_what_cannot_move
+from taut.evidence.importance import proposal_of
+from taut.guides import PerDatumGuide, TailedGaussian
+from taut.inference.posterior.natural_gradient import ascend
+from taut.inference.posterior.spherical_radial import spherical_radial
+
+__all__ = ["RowGaussians", "check_refinable", "fit_draws", "row_gaussians"]
+
+_BLOCK_ROWS = 16
+_CHUNK = 64  # draws at once: with their gradients, as much memory as the draws of an estimate
+_LEAST_DRAWS = 64  # or 2 d, the least that are balanced: with more, weights vary no less
+_START_DRAWS = 64  # of the guide, for the mean and the scales of the start
+_MOST_LATENTS = 256  # a factor L for each row, and its eigenvectors in every step
+_TOLERANCE = 10.0  # nats that a step may still promise, in units of the root of the rounding
+_MOST_STEPS = 60
+_VARIES = 0.01  # nats: standard deviation of log w below which the Gaussian is the posterior
+_WIDER = (
+    0.3  # times d^{-1/2}: scales of a member with tails are so much wider, for 0.1 nat of its bound
+)
+
+
+class RowGaussians(NamedTuple):
+    """Fitted Gaussians.
+
+    Attributes:
+        guide: finds each row's by its number.
+        converged: whether a row's ascent met its tolerance, (N,).
+    """
+
+    guide: PerDatumGuide
+    converged: Bool[np.ndarray, " N"]
+
+
+def row_gaussians(
+    model: AbstractModel, guide: Any, rows: Datum, *, key: PRNGKeyArray
+) -> RowGaussians:
+    """Fit a Gaussian to the posterior of each row.
+
+    Arguments:
+        model: p(x, z) over one vector z of free real numbers.
+        guide: where the fits start, q(z | x).
+        rows: batched, with an index.
+        key: random key, of the fixed draws and of those that the starts are measured by.
+
+    Raises:
+        InputError: latents that are no vector of free real numbers, or too many; rows without an index,
+            or one index twice.
+    """
+    dim = check_refinable(model, guide, rows)
+    draws_key, start_key = jax.random.split(key)
+    noise = spherical_radial(host_generator(draws_key), fit_draws(dim) // (2 * dim), dim)
+    # Their second moment is a multiple of I; as I itself it makes the fit of a Gaussian posterior exact.
+    noise /= math.sqrt(np.mean(noise**2))
+    chunks = math.ceil(len(noise) / _CHUNK)
+    width = math.ceil(len(noise) / chunks)
+    padded = np.concatenate([noise, np.repeat(noise[-1:], chunks * width - len(noise), axis=0)])
+    buffer = padded.reshape(chunks, width, dim)
+
+    def fitted(block: Datum, numbers: Any, _: Any) -> Any:
+        return _fitted(model, guide, block, numbers, buffer, len(noise), start_key)
+
+    blocks = list(over_rows(fitted, rows, width=_BLOCK_ROWS))
+    features, converged = (np.concatenate([block[i] for block in blocks]) for i in (0, 1))
+    return RowGaussians(
+        PerDatumGuide.start(TailedGaussian(dim), rows, features=features), converged
+    )
+
+
+def fit_draws(dim: int) -> int:
+    """K, the fixed draws that each step of each row evaluates log p(x, z) at."""
+    return 2 * dim * math.ceil(_LEAST_DRAWS / (2 * dim))
+
+
+def check_refinable(model: AbstractModel, guide: Any, rows: Datum) -> int:
+    """The number of latents.
+
+    Raises:
+        InputError: latents that are no vector of free real numbers, or too many of them.
+    """
+    refuse_what_cannot_move(model, guide, rows, method="refined")
+    example = jax.tree.map(lambda leaf: leaf[0], rows)
+    z, free = eqx.filter_eval_shape(_drawn, guide, example), _free(proposal_of(guide, rows))
+    if not (free and isinstance(z, jax.ShapeDtypeStruct) and len(z.shape) == 1):
+        raise InputError(
+            "latents that are one vector of real numbers without a bound, as a Gaussian's are",
+            "latents of another form", "importance", where="refined",
+        )  # fmt: skip
+    if z.shape[0] > _MOST_LATENTS:
+        raise InputError(
+            f"at most {_MOST_LATENTS} latents, whose covariance each row has a factor of",
+            f"{z.shape[0]}", "importance", where="refined",
+        )  # fmt: skip
+    return z.shape[0]
+
+
+def _free(q: AbstractProposal) -> bool:
+    """Whether the draws of q are real numbers without a bound."""
+    if not isinstance(q, DistributionProposal):
+        return True
+    support: Any = q.distribution.support
+    while isinstance(support, dist.constraints.independent):
+        support = support.base_constraint
+    return support in (dist.constraints.real, dist.constraints.real_vector)
+
+
+def _drawn(guide: Any, datum: Datum) -> Any:
+    """One latent."""
+    drawn = as_proposal(guide(datum)).draw(jax.random.key(0), 1)
+    return jax.tree.map(lambda leaf: leaf[0], drawn.z)
+
+
+@steady_jit
+def _fitted(
+    model: AbstractModel,
+    guide: Any,
+    block: Datum,
+    numbers: Any,
+    chunks: Float[Array, "C W d"],
+    num_draws: int,
+    key: PRNGKeyArray,
+) -> tuple[Float[Array, "B F"], Bool[Array, " B"]]:
+    """Features of the fitted members, and whether each ascent converged."""
+
+    def log_joint(z: Float[Array, " d"], datum: Datum) -> Float[Array, ""]:
+        return model.log_joint(datum, z)
+
+    def one(datum: Datum, number: Any) -> tuple[Array, Array]:
+        drawn = as_proposal(guide(datum)).draw(jax.random.fold_in(key, number), _START_DRAWS)
+        mean, scale = drawn.z.mean(axis=0), drawn.z.std(axis=0)
+        end = ascend(
+            log_joint, datum, mean, jnp.diag(scale), chunks, jnp.asarray(num_draws),
+            jnp.asarray(_TOLERANCE * jnp.finfo(mean.dtype).eps ** 0.5, mean.dtype),
+            jnp.asarray(_MOST_STEPS), diagonal=False,
+        )  # fmt: skip
+        values = jax.lax.map(
+            lambda noise: jax.vmap(log_joint, in_axes=(0, None))(
+                end.mean + noise @ end.tril.T, datum
+            ),
+            chunks,
+        )
+        log_w = values + 0.5 * jnp.sum(chunks**2, axis=-1)
+        tailed = ~(jnp.std(log_w) < _VARIES)
+        wider = jnp.where(tailed, 1 + _WIDER * mean.shape[0] ** -0.5, 1.0).astype(mean.dtype)
+        return TailedGaussian.features(end.mean, wider * end.tril, tailed), end.converged
+
+    return jax.vmap(one)(block, numbers)
