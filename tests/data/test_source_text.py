@@ -1,6 +1,7 @@
 """Text tables: separators, headers and numbers as NumPy reads them; mistakes by line and column."""
 
 import gzip
+import sys
 
 import numpy as np
 import pytest
@@ -327,3 +328,24 @@ def test_row_names_are_left_out(read, text):
 def test_separators_at_line_ends_are_no_row_names(read, refusal):
     for text in ("a,b\n1,2,\n2,5,\n", 'a,b\n1,"2",\n2,5,\n'):
         assert "expected 2 columns, as in line 1, got 3" in refusal(read, text)
+
+
+def test_a_column_more_costs_next_to_nothing(tmp_path):
+    """Thousands of columns, as of genes, take as many steps as few; calls of Python are counted."""
+
+    def calls(width: int) -> int:
+        rows = np.random.default_rng(0).normal(size=(5, width)).round(3)
+        names = ",".join(f"gene{i}" for i in range(width))
+        text = "\n".join([names, *(",".join(map(str, row)) for row in rows)])
+        (tmp_path / "wide.csv").write_text(text)
+        count = [0]
+        sys.setprofile(lambda frame, event, _: count.__setitem__(0, count[0] + (event == "call")))
+        try:
+            (read,) = read_source(str(tmp_path / "wide.csv"), Request())
+        finally:
+            sys.setprofile(None)
+        np.testing.assert_array_equal(read.values, rows)
+        return count[0]
+
+    calls(2)  # imports
+    assert (calls(420) - calls(20)) / 400 < 50

@@ -10,7 +10,7 @@ One cell that shows it decides for the whole file. Where none does, a point is a
 everywhere, except beside a semicolon, which as a rule separates because the comma is taken.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,19 @@ _OTHER = {",": ".", ".": ","}
 
 
 def with_decimal_points(
-    columns: Mapping[str, Any], lines: np.ndarray, *, separator: str, wish: str, source: str
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Columns whose numbers have a decimal point and nothing between thousands, and a note of that.
+    cells: Any,
+    names: Sequence[str],
+    lines: np.ndarray,
+    *,
+    separator: str,
+    wish: str,
+    source: str,
+) -> tuple[Any, tuple[str, ...]]:
+    """Cells whose numbers have a decimal point and nothing between thousands, and a note of that.
 
     Arguments:
-        columns: of text, as Polars series, by name.
+        cells: of text, row after row, as one Polars series.
+        names: of the columns.
         lines: the line that each row stands on.
         separator: between cells of the file.
         wish: the decimal mark, or `auto` for what the cells show.
@@ -44,67 +51,54 @@ def with_decimal_points(
     Raises:
         InputError: numbers that are 1000 times apart in the two dialects, and nothing that decides.
     """
-    if wish == "auto" and separator != ";" and not any(_some(c, ",") for c in columns.values()):
-        return dict(columns), ()
-    mark = wish if wish in _DECIMAL else _shown(columns, lines, separator, source)
-    changed, example = {}, ("", "")
-    for name, column in columns.items():
-        cells, grouped = column, _OTHER[mark]
-        fits = cells.str.contains(_GROUPED[mark]) | cells.str.contains(_DECIMAL[mark])
-        if wish == mark:
-            _refuse_other(
-                name, cells, ~fits & cells.str.contains(_DECIMAL[grouped]), lines, mark, source
-            )
-        plain = cells.str.replace_all(grouped, "", literal=True)
-        plain = plain.str.replace_all(",", ".", literal=True)
-        changed[name] = cells.zip_with(~fits, plain)
-        differs = (changed[name] != cells).to_numpy()
-        if differs.any() and not example[0]:
-            row = int(differs.argmax())
-            example = (cells[row], changed[name][row])
-    note = f"'{example[0]}' and the like are read as {example[1]}"
-    return changed, ((note,) if example[0] else ())
+    if wish == "auto" and separator != ";" and not cells.str.contains(",", literal=True).any():
+        return cells, ()
 
+    def first(found: Any) -> tuple[int, str]:
+        """The first cell of the first column that has one, and where it stands."""
+        column, row = divmod(int(found.to_numpy().reshape(-1, len(names)).T.argmax()), len(lines))
+        return row * len(names) + column, f"{source}, line {lines[row]}, column '{names[column]}'"
 
-def _refuse_other(
-    name: str, cells: Any, found: Any, lines: np.ndarray, mark: str, source: str
-) -> None:
-    """Refuse the first number of the dialect that was not asked for."""
-    if found.any():
-        row = int(found.to_numpy().argmax())
+    mark = wish if wish in _DECIMAL else _shown(cells, separator, first)
+    grouped = _OTHER[mark]
+    fits = cells.str.contains(_GROUPED[mark]) | cells.str.contains(_DECIMAL[mark])
+    if wish == mark and (other := ~fits & cells.str.contains(_DECIMAL[grouped])).any():
+        place, where = first(other)
         raise InputError(
-            f"numbers whose decimal mark is '{mark}'", f"'{cells[row]}'",
-            option("decimal", _OTHER[mark]), where=f"{source}, line {lines[row]}, column '{name}'",
+            f"numbers whose decimal mark is '{mark}'", f"'{cells[place]}'",
+            option("decimal", grouped), where=where,
         )  # fmt: skip
+    plain = cells.str.replace_all(grouped, "", literal=True)
+    plain = plain.str.replace_all(",", ".", literal=True)
+    changed = cells.zip_with(~fits, plain)
+    differs = changed != cells
+    if not differs.any():
+        return changed, ()
+    place, _ = first(differs)
+    return changed, (f"'{cells[place]}' and the like are read as {changed[place]}",)
 
 
-def _shown(columns: Mapping[str, Any], lines: np.ndarray, separator: str, source: str) -> str:
+def _shown(cells: Any, separator: str, first: Callable[[Any], tuple[int, str]]) -> str:
     """The decimal mark that the cells show; a point where they contradict each other."""
-    shown = {mark: any(_shows(c, mark) for c in columns.values()) for mark in _DECIMAL}
+    shown = {mark: _shows(cells, mark) for mark in _DECIMAL}
     if shown[","] != shown["."]:
         return "," if shown[","] else "."
     if shown[","]:
         return "."  # cells of the other kind are refused as text, one by one
-    for name, column in columns.items():
-        unclear = column.str.contains(_GROUPED["."])
-        if separator == ";":
-            unclear |= column.str.contains(_GROUPED[","])
-        if unclear.any():
-            row = int(unclear.to_numpy().argmax())
-            raise InputError(
-                "a number that shows what its comma or point means",
-                f"'{column[row]}', which may be a fraction or thousands",
-                f"{option('decimal', '.')} or {option('decimal', ',')}",
-                where=f"{source}, line {lines[row]}, column '{name}'",
-            )
+    unclear = cells.str.contains(_GROUPED["."])
+    if separator == ";":
+        unclear |= cells.str.contains(_GROUPED[","])
+    if unclear.any():
+        place, where = first(unclear)
+        raise InputError(
+            "a number that shows what its comma or point means",
+            f"'{cells[place]}', which may be a fraction or thousands",
+            f"{option('decimal', '.')} or {option('decimal', ',')}", where=where,
+        )  # fmt: skip
     return "."
 
 
-def _shows(column: Any, mark: str) -> bool:
+def _shows(cells: Any, mark: str) -> bool:
     """Whether some cell can only be read with this decimal mark."""
-    decimal = column.str.contains(_DECIMAL[mark]) & ~column.str.contains(_GROUPED[_OTHER[mark]])
-    return bool((decimal | column.str.contains(_TWICE[mark])).any())
-
-
-def _some(column: Any, mark: str) -> bool:
-    return bool(column.str.contains(mark, literal=True).any())
+    decimal = cells.str.contains(_DECIMAL[mark]) & ~cells.str.contains(_GROUPED[_OTHER[mark]])
+    return bool((decimal | cells.str.contains(_TWICE[mark])).any())

@@ -8,7 +8,7 @@ import numpy as np
 from taut.data.sources.raw_rows import RawRows, Request, take_label
 from taut.errors import InputError, nearest, option
 
-__all__ = ["choose_columns", "frame_rows", "read_frame", "with_text_names"]
+__all__ = ["choose_columns", "frame_rows", "label_of", "read_frame", "with_text_names"]
 
 
 def read_frame(frame: Any, request: Request, where: str) -> RawRows:
@@ -69,7 +69,8 @@ def choose_columns(
             )
     data = [n for n in names if n != label and n not in request.drop]
     if request.keep is not None:
-        absent = [n for n in request.keep if n not in data]
+        there = set(data)
+        absent = [n for n in request.keep if n not in there]
         if absent and not (counted and len(data) == len(request.keep)):
             raise InputError(
                 f"the columns of the fitted data, {_listed(request.keep)}",
@@ -106,7 +107,7 @@ def frame_rows(
     values = np.empty((len(table), len(data)), dtype=np.int64 if whole else np.float64)
     for i, name in enumerate(data):
         values[:, i] = _numbers(columns[name], whole)
-    labels = None if label is None else _label(columns[label], f"{where}, label '{label}'")
+    labels = None if label is None else label_of(columns[label], f"{where}, label '{label}'")
     return RawRows(
         values=values,
         where=where,
@@ -118,11 +119,13 @@ def frame_rows(
 
 
 def _refuse_twice(names: Sequence[str], where: str) -> None:
-    twice = [n for i, n in enumerate(names) if n in names[:i]]
-    if twice:
-        raise InputError(
-            "columns with different names", f"'{twice[0]}' twice", "renaming one", where=where
-        )
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(
+                "columns with different names", f"'{name}' twice", "renaming one", where=where
+            )
+        seen.add(name)
 
 
 def refuse_text(names: Sequence[str], where: str) -> None:
@@ -144,7 +147,12 @@ def _numbers(column: Any, whole: bool) -> np.ndarray:
     return column.cast(nw.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _label(column: Any, where: str) -> np.ndarray:
+def label_of(column: Any, where: str) -> np.ndarray:
+    """A Narwhals column of whole or real numbers or text as labels.
+
+    Raises:
+        InputError: a column of another kind.
+    """
     import narwhals as nw
 
     whole = column.dtype.is_integer() or column.dtype == nw.Boolean

@@ -11,14 +11,13 @@ left out. Blank lines are skipped. For decimal commas see `taut.data.sources.dec
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.files import file_bytes
-from taut.data.sources.frame import choose_columns, frame_rows, refuse_text
+from taut.data.sources.frame import choose_columns, label_of, refuse_text
 from taut.data.sources.raw_rows import RawRows, Request
 from taut.errors import InputError, option
 
@@ -31,10 +30,33 @@ _BLANKS = " "
 
 
 class _Table(NamedTuple):
-    """Cells as text: a list of Polars string columns, and the line that each row stands on."""
+    """Cells as text, row after row in one Polars series, so that a step costs the same for few columns
+    as for thousands.
 
-    columns: list[Any]
+    Attributes:
+        cells: of all rows.
+        width: cells of a row.
+        lines: the line that each row stands on.
+    """
+
+    cells: Any
+    width: int
     lines: np.ndarray
+
+    def column(self, number: int) -> Any:
+        """The cells of one column."""
+        return self.cells.gather_every(self.width, number)
+
+    def columns(self, numbers: Sequence[int]) -> "_Table":
+        """Some of the columns."""
+        if list(numbers) == list(range(self.width)):
+            return self
+        rows = np.arange(len(self.lines))[:, None] * self.width
+        return _Table(self.cells[(rows + np.asarray(numbers)).ravel()], len(numbers), self.lines)
+
+    def below(self) -> "_Table":
+        """All rows but the first."""
+        return _Table(self.cells[self.width :], self.width, self.lines[1:])
 
 
 def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
@@ -44,44 +66,45 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
         InputError: bytes that are no UTF-8; lines of different lengths; text where a number should
             be, with line and column; columns of text, by name; columns as in `choose_columns`.
     """
-    import polars as pl
-
     text, notes = _below_comments(_decoded(source))
     separator = _separator(text)
     read = _quoted_cells if '"' in text else _plain_cells
     table = read(text, separator, source)
-    names = _header([column[0] for column in table.columns])
+    names = _header(table.cells[: table.width].to_list())
     counted = names is None
     if names is None:
-        names = [f"column_{i + 1}" for i in range(len(table.columns))]
+        names = [f"column_{i + 1}" for i in range(table.width)]
         notes += (f"no line of names: columns are {names[0]} to {names[-1]}",)
     else:
-        table = _Table([column[1:] for column in table.columns], table.lines[1:])
+        table = table.below()
         if not len(table.lines):
             raise InputError(
                 "at least one row", "a line of column names alone", "another file", where=source
             )
         left = "column_1" not in (*request.drop, request.label)
-        if names[0] == "" and left and len(names) > 1 and _names_rows(table.columns[0]):
-            names, table = names[1:], table._replace(columns=table.columns[1:])
+        if names[0] == "" and left and len(names) > 1 and _names_rows(table.column(0)):
+            names, table = names[1:], table.columns(range(1, table.width))
             notes += ("the first column, which has no name and tells the rows apart, is left out",)
         _name_all(names, table, request, source)
         if _is_number(names[0]):
             notes += ("the first line counts the columns: read as their names",)
     data, label = choose_columns(names, request, source, counted=counted)
-    columns = dict(zip(names, table.columns, strict=True))
-    wanted = {name: columns[name] for name in (*data, *([] if label is None else [label]))}
-    pointed, told = with_decimal_points(
-        wanted, table.lines, separator=separator, wish=request.decimal, source=source
+    places = {name: number for number, name in enumerate(names)}
+    wanted = [*data, *([] if label is None else [label])]
+    table = table.columns([places[name] for name in wanted])
+    cells, told = with_decimal_points(
+        table.cells, wanted, table.lines, separator=separator, wish=request.decimal, source=source
     )
-    columns, notes = {**columns, **pointed}, notes + told
-    frame = {name: _numbers(columns[name]) for name in data}
-    _refuse_words(frame, columns, table.lines, source)
+    table = table._replace(cells=cells)
+    labels = None
     if label is not None:
-        numbers, words = _numbers(columns[label]), _words(columns[label])
-        frame[label] = words if (numbers.is_null() & words.is_not_null()).any() else numbers
-    rows = frame_rows(pl.DataFrame(frame), data, label, source, table.lines)
-    return (replace(rows, notes=notes),)
+        labels = _label(table.column(len(data)), f"{source}, label '{label}'")
+        table = table.columns(range(len(data)))
+    rows = RawRows(
+        values=_values(table, data, source), where=source, columns=tuple(data), labels=labels,
+        label_name=label, lines=table.lines, notes=notes + told,
+    )  # fmt: skip
+    return (rows,)
 
 
 def _decoded(source: str) -> str:
@@ -152,8 +175,8 @@ def _plain_cells(text: str, separator: str, source: str) -> _Table:
     if not trailing and _lacks_first(widths, lines[0].split(separator)):
         lines[0], widths[0] = separator + lines[0], widths[0] + 1
     _refuse_ragged(widths, numbers, source)
-    cells = lines.str.split_exact(separator, int(widths[0]) - 1).struct.unnest()
-    return _Table([column.str.strip_chars() for column in cells.get_columns()], numbers)
+    cells = lines.str.split(separator).explode().str.strip_chars()
+    return _Table(cells, int(widths[0]), numbers)
 
 
 def _quoted_cells(text: str, separator: str, source: str) -> _Table:
@@ -181,7 +204,8 @@ def _quoted_cells(text: str, separator: str, source: str) -> _Table:
     if any(row[-1] for row in rows[1:]) and _lacks_first(widths, rows[0]):
         rows[0], widths[0] = ["", *rows[0]], widths[0] + 1
     _refuse_ragged(widths, np.array(numbers), source)
-    return _Table([pl.Series(column) for column in zip(*rows, strict=True)], np.array(numbers))
+    cells = pl.Series([cell for row in rows for cell in row], dtype=pl.String)
+    return _Table(cells, int(widths[0]), np.array(numbers))
 
 
 def _lacks_first(widths: np.ndarray, first: Sequence[str]) -> bool:
@@ -267,22 +291,45 @@ def _numbers(column: Any) -> Any:
     return words.cast(pl.Float64, strict=False)
 
 
-def _refuse_words(
-    numbers: dict[str, Any], columns: dict[str, Any], lines: np.ndarray, source: str
-) -> None:
-    """Refuse columns of text by name, then the first cell of text in a column of numbers."""
-    words = {}
-    for name, column in numbers.items():
-        found = (column.is_null() & _words(columns[name]).is_not_null()).to_numpy()
-        if found.any():
-            words[name] = found
-    refuse_text([name for name in words if not numbers[name].is_not_null().any()], source)
-    if words:
-        name, found = min(words.items(), key=lambda item: int(item[1].argmax()))
-        row = int(found.argmax())
+def _label(column: Any, where: str) -> np.ndarray:
+    """Labels as numbers, or as text where a cell is none."""
+    import narwhals as nw
+
+    numbers, words = _numbers(column), _words(column)
+    text = bool((numbers.is_null() & words.is_not_null()).any())
+    return label_of(nw.from_native(words if text else numbers, series_only=True), where)
+
+
+def _values(table: _Table, names: Sequence[str], source: str) -> np.ndarray:
+    """The numbers of a table, (N, D), NaN for missing ones; whole where all of them are.
+
+    Raises:
+        InputError: columns of text, by name; then the first cell of text in a column of numbers.
+    """
+    import polars as pl
+
+    def grid(cells: Any) -> np.ndarray:
+        return cells.to_numpy().reshape(-1, table.width)
+
+    words = _words(table.cells)
+    given, truths = grid(words.is_not_null()), words.str.to_lowercase()
+    truth = grid(truths.is_in(["true", "false"]).fill_null(value=False))
+    logical = (truth | ~given).all(axis=0) & truth.any(axis=0)
+    whole, real = (words.cast(kind, strict=False) for kind in (pl.Int64, pl.Float64))
+    text = given & grid(real.is_null()) & ~logical
+    wordy = np.flatnonzero(text.any(axis=0) & ~(given & ~text).any(axis=0))
+    refuse_text([names[i] for i in wordy.tolist()], source)
+    if text.any():
+        row, column = divmod(int(text.argmax()), table.width)
         raise InputError(
             "a number",
-            f"'{columns[name][row]}'",
-            f"mending the cell, or {option('drop', (name,))}",
-            where=f"{source}, line {lines[row]}, column '{name}'",
+            f"'{table.cells[row * table.width + column]}'",
+            f"mending the cell, or {option('drop', (names[column],))}",
+            where=f"{source}, line {table.lines[row]}, column '{names[column]}'",
         )
+    counts = grid(whole.is_not_null()) | logical
+    kept, empty = (whole, 0) if counts.all() and given.all() else (real, float("nan"))
+    values = grid(kept.fill_null(empty)).copy()
+    yes = grid((truths == "true").fill_null(value=False))[:, logical]
+    values[:, logical] = np.where(given[:, logical], yes, empty)
+    return values
