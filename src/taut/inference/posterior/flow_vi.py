@@ -28,7 +28,6 @@ from taut.inference.posterior.whitened import Whitened
 __all__ = ["flow_vi"]
 
 _FIRST_SIZE = 0.01
-_FINER = 0.2  # of the precision: importance weights notice, and steps cost less than compiling them
 _MOST_DRAWS = 16  # a step
 _REPLICATES, _JUDGED = 4, 256
 _CELLS = 2**22  # data cells times draws at once, which bounds memory
@@ -44,7 +43,7 @@ def flow_vi(
     key: PRNGKeyArray,
     precision_nats: float,
 ) -> GuideFit:
-    """Optimize a flow until stages of steps gain less than the precision.
+    """Optimize a flow until less than the precision remains to be gained; see `averaged_sgd`.
 
     Arguments:
         family: of flows for this model and data.
@@ -53,7 +52,7 @@ def flow_vi(
         start: where the flow begins.
         layers: what `make_layers` takes.
         key: of everything random.
-        precision_nats: of the gain.
+        precision_nats: nats that may remain to be gained.
 
     Returns:
         a fit whose guide is a `FlowPosterior` over z.
@@ -87,7 +86,7 @@ def flow_vi(
         return each.reshape(_REPLICATES, _JUDGED).mean(axis=1)
 
     fitted = averaged_sgd(
-        advance, value, start=flow, step_size=_FIRST_SIZE, precision_nats=_FINER * precision_nats,
+        advance, value, start=flow, step_size=_FIRST_SIZE, precision_nats=precision_nats,
         num_draws=_JUDGED,
     )  # fmt: skip
     return fitted._replace(guide=fitted.guide.mapped(loc, tril))

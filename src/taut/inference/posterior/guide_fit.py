@@ -46,7 +46,8 @@ class GuideFit(NamedTuple):
     Attributes:
         guide: q(z), a member of its family.
         elbo: on fresh draws, nats; lower.
-        remaining: what the family can still gain at most, in expectation over draws, nats; upper.
+        remaining: what the family can still gain, nats; of sample averages at most, in expectation over
+            draws (upper), of stages of steps as extrapolated (none).
         rounds: the record.
         converged: whether the stopping rule was met.
     """

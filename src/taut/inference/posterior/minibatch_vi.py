@@ -69,7 +69,7 @@ def minibatch_vi(
     *,
     precision_nats: float,
 ) -> GuideFit:
-    """Optimize until stages of steps gain less than the precision; see `averaged_sgd`.
+    """Optimize until less than the precision remains to be gained; see `averaged_sgd`.
 
     Arguments:
         batch_model: p(x, z) of a minibatch of a plate.
@@ -77,7 +77,7 @@ def minibatch_vi(
         datum: all data.
         pilot: the Gaussian of some rows, where all latents are shared; None for rows with their own.
         generator: of everything random.
-        precision_nats: of the gain.
+        precision_nats: nats that may remain to be gained.
 
     Returns:
         a fit whose guide is one Gaussian over all rows' latents.
