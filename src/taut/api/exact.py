@@ -40,7 +40,7 @@ from taut.models import AbstractExactModel
 from taut.recipe import Recipe
 from taut.runs import KeptStages, RunFolder
 from taut.training.interrupts import deferred_interrupt
-from taut.training.resuming import RESUMED, begun_run, fingerprint
+from taut.training.resuming import RESUMED, begun_run, discarded, fingerprint
 
 __all__ = ["EMProgress", "fit_exact"]
 
@@ -100,16 +100,17 @@ def fit_exact(
     check_numbers(wanted, model, data)
     seed = host_seed(as_key(key))
     run = begun_run(out, recipe.to_dict(), force=force, resume=resume)
-    with _stages(run, recipe, data, seed, start) as stages:
-        selected = select_components(
-            inference, model, wanted, data,
-            seed=seed, select=inference.select, start=start, report=report, stages=stages,
-        )  # fmt: skip
-    notes = (*stages.notes, RESUMED) if resume else ()
-    result = _result(recipe, data, selected, began, notes)
-    if run is not None:
-        result.save_results(run)
-        run.drop_checkpoints()
+    with discarded(None if resume else run):
+        with _stages(run, recipe, data, seed, start) as stages:
+            selected = select_components(
+                inference, model, wanted, data,
+                seed=seed, select=inference.select, start=start, report=report, stages=stages,
+            )  # fmt: skip
+        notes = (*stages.notes, RESUMED) if resume else ()
+        result = _result(recipe, data, selected, began, notes)
+        if run is not None:
+            result.save_results(run)
+            run.drop_checkpoints()
     return result
 
 

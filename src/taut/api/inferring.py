@@ -1,20 +1,33 @@
 """`taut.infer`: the posterior of any log-joint or NumPyro program, with a verdict on it."""
 
+import hashlib
+import inspect
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import numpy as np
+from jax.tree_util import keystr, tree_flatten_with_path
 from jaxtyping import PRNGKeyArray
 
-from taut.core import FREE_CONSTANT, Estimate, as_key
+from taut.core import FREE_CONSTANT, Datum, Estimate, as_key, host_seed
+from taut.data.checksum import checksum_of_arrays
 from taut.fitted.posterior import Posterior
+from taut.fitted.posterior_files import write_posterior
 from taut.inference.posterior import GUIDES, PosteriorOptions, fit_posterior
+from taut.inference.posterior.posterior_fit import PosteriorFit
 from taut.inference.posterior.targets import program_of
+from taut.inference.stages import UNKEPT
 from taut.models.program import AbstractProgram, NamedValues
+from taut.recipe import ProgramRecipe
+from taut.runs import KeptStages, RunFolder
+from taut.training.resuming import RESUMED, begun_run, discarded
 
-__all__ = ["GUIDES", "infer"]
+__all__ = ["GUIDES", "infer", "infer_recipe"]
 
 
 def infer(
@@ -30,6 +43,9 @@ def infer(
     subsample: Mapping[str, int] | None = None,
     key: int | PRNGKeyArray = 0,
     precision: Literal["float32", "float64"] = "float64",
+    out: Path | str | None = None,
+    force: bool = False,
+    resume: bool = False,
 ) -> Posterior:
     """Fit q(z) to p(z | x) by maximising the ELBO, weigh its draws, and say whether to believe them.
 
@@ -52,37 +68,110 @@ def infer(
         key: whole number or random key; everything random follows from it.
         precision: of all arithmetic; gradients of log-densities that add up over many rows lose in
             float32 what a bound to a tenth of a nat needs.
+        out: run folder to write while fitting; None writes nothing.
+        force: replace a run that is there.
+        resume: go on with the run in `out` where it was stopped, with the same program, data and
+            options.
 
     Returns:
         a `Posterior`.
 
     Raises:
         InputError: the program, its data or an option cannot be used.
-        RunError: no start has a finite ELBO, or the ELBO rises without end.
+        RunError: no start has a finite ELBO, the ELBO rises without end, or the disk does not take what
+            is to be kept.
+        KeyboardInterrupt: Ctrl-C; a run folder holds every climb that has ended.
     """
     options = PosteriorOptions(
         guide, precision_nats, num_starts, init, num_draws, subsample, precision
     )
-    with jax.enable_x64(options.precision == "float64"):
+    seed = int(key) if isinstance(key, int | np.integer) else None
+    return infer_recipe(
+        target, ProgramRecipe(posterior=options, seed=seed),
+        data=data, support=support, key=key, out=out, force=force, resume=resume,
+    )  # fmt: skip
+
+
+def infer_recipe(
+    target: Callable | AbstractProgram,
+    recipe: ProgramRecipe,
+    *,
+    data: Mapping[str, Any] | None = None,
+    support: Mapping[str, Any] | None = None,
+    key: int | PRNGKeyArray = 0,
+    out: Path | str | None = None,
+    force: bool = False,
+    resume: bool = False,
+) -> Posterior:
+    """The posterior that a recipe asks for; arguments and errors as of `infer`.
+
+    Arguments:
+        recipe: what config.toml holds; the program and data that it names are not read.
+    """
+    options = recipe.posterior
+    with (
+        RunFolder.for_writing(out, force=force, resume=resume),
+        jax.enable_x64(options.precision == "float64"),
+    ):
         began = time.perf_counter()
         program, datum = program_of(target, data, support, options.subsample)
         reading = time.perf_counter() - began
-        fit = fit_posterior(program, datum, options, key=as_key(key))
-        draws, fitted = fit.draws, fit.candidate.fitted
-        return Posterior(
-            natural=fit.values, guide=fit.guide,
-            family=fit.candidate.choice.family, layers=fit.candidate.choice.layers,
-            estimates={
-                "elbo": _known(draws.elbo, fit.values),
-                "log_evidence": _known(draws.log_evidence, fit.values),
-                "remaining_gain": fitted.remaining,
-            },
-            khat=draws.khat, guide_khat=draws.guide_khat, khat_threshold=draws.threshold,
-            ess=draws.ess, raw=fit.raw, resampled=fit.resampled, verdict=fit.verdict,
-            trace=fitted.rounds, starts=fit.candidate.starts, notes=fit.notes,
-            seconds={"reading": reading, **fit.seconds},
-            z=draws.z, num_guide=draws.num_guide, weights=draws.weights,
-        )  # fmt: skip
+        settings = recipe.to_dict()
+        run = begun_run(out, settings, force=force, resume=resume, moving=["program"])
+        stages = UNKEPT if run is None else _stages(run, recipe, target, program, datum, key)
+        with discarded(None if resume else run):
+            found = fit_posterior(program, datum, options, key=as_key(key), stages=stages)
+            posterior = _posterior(found, reading, (*stages.notes, RESUMED) if resume else ())
+            if run is not None:
+                write_posterior(posterior, run)
+                run.drop_checkpoints()
+    return posterior
+
+
+def _stages(
+    run: RunFolder,
+    recipe: ProgramRecipe,
+    target: Callable | AbstractProgram,
+    program: AbstractProgram,
+    datum: Datum,
+    key: int | PRNGKeyArray,
+) -> KeptStages:
+    """What a run folder keeps: every climb that has ended, so that an interrupt may come at any time."""
+    arrays = {keystr(place): leaf for place, leaf in tree_flatten_with_path(datum)[0]}
+    asked = {
+        "posterior": recipe.posterior.to_dict(), "key": host_seed(as_key(key)),
+        "sites": [repr(site) for site in program.sites], "source": _source(target),
+        "data": checksum_of_arrays(arrays),
+    }  # fmt: skip
+    mark = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+    return KeptStages(run.checkpoints, fingerprint=mark, stop=lambda: False)
+
+
+def _source(target: Callable | AbstractProgram) -> str:
+    """The lines of a function, which someone may change before going on; empty where there are none."""
+    try:
+        return inspect.getsource(target)  # pyright: ignore[reportArgumentType]
+    except (OSError, TypeError):
+        return ""
+
+
+def _posterior(found: PosteriorFit, reading: float, notes: tuple[str, ...]) -> Posterior:
+    """What is reported of a fit."""
+    draws, fitted = found.draws, found.candidate.fitted
+    return Posterior(
+        natural=found.values, guide=found.guide,
+        family=found.candidate.choice.family, layers=found.candidate.choice.layers,
+        estimates={
+            "elbo": _known(draws.elbo, found.values),
+            "log_evidence": _known(draws.log_evidence, found.values),
+            "remaining_gain": fitted.remaining,
+        },
+        khat=draws.khat, guide_khat=draws.guide_khat, khat_threshold=draws.threshold,
+        ess=draws.ess, raw=found.raw, resampled=found.resampled, verdict=found.verdict,
+        trace=fitted.rounds, starts=found.candidate.starts, notes=(*notes, *found.notes),
+        seconds={"reading": reading, **found.seconds},
+        z=draws.z, num_guide=draws.num_guide, weights=draws.weights,
+    )  # fmt: skip
 
 
 def _known(estimate: Estimate, values: NamedValues) -> Estimate:

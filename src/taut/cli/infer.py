@@ -72,30 +72,34 @@ def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
     return infer
 
 
-def run_infer(recipe: "ProgramRecipe", out: Path | None, *, force: bool, json: bool) -> None:
-    """What `taut infer` does, and `taut resume` again from the start; arguments as of `infer`."""
-    import taut
-    from taut.fitted.posterior_files import save_posterior
+def run_infer(
+    recipe: "ProgramRecipe",
+    out: Path | None,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    json: bool = False,
+) -> None:
+    """Fit or go on fitting, draw the figures, print the results; arguments as of `infer`."""
+    from taut.api.inferring import infer_recipe
     from taut.models.program import load_program, read_data, support_beside
     from taut.report.draw_posterior import draw_posterior
     from taut.runs import RunFolder, claimed_next
 
-    assert recipe.program is not None  # the command's argument
-    stem = Path(recipe.program.rpartition(":")[0] or recipe.program).stem
+    program = recipe.program
+    assert program is not None  # the command's argument
+    stem = Path(program.rpartition(":")[0] or program).stem
     with ExitStack() as held:
-        held.enter_context(RunFolder.for_writing(out, force=force))
-        function = load_program(recipe.program)
+        held.enter_context(RunFolder.for_writing(out, force=force, resume=resume))
+        function = load_program(program)
         data = read_data(Path(recipe.data)) if recipe.data else {}
         folder = out or held.enter_context(claimed_next("runs", f"{stem}-posterior"))
-        with _waiting(recipe.program, quiet=json):
-            fitted = taut.infer(
-                function,
-                data=data,
-                support=support_beside(function),
-                key=recipe.seed or 0,
-                **recipe.posterior.to_dict(),
-            )
-        save_posterior(fitted, folder, recipe=recipe, force=force)
+        with _waiting(program, quiet=json):
+            fitted = infer_recipe(
+                function, recipe,
+                data=data, support=support_beside(function), key=recipe.seed or 0,
+                out=folder, force=force, resume=resume,
+            )  # fmt: skip
         draw_posterior(fitted, folder / "figures", precision_nats=recipe.posterior.precision_nats)
         print_posterior(folder, json=json)
 

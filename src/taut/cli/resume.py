@@ -20,8 +20,7 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped, from its last checkpoint, to the same result.
 
-    A run of `taut infer` keeps no checkpoints: it is repeated from the start, to the same result. Its
-    program is named again, as nothing that a run folder names is executed.
+    The program of a run of `taut infer` is named again, as nothing that a run folder names is executed.
 
     Parameters
     ----------
@@ -43,19 +42,25 @@ def resume(
     from taut.recipe import ProgramRecipe, recipe_from
 
     content = folder.read_config()
-    if "program" in content:
+    if "posterior" in content:
         from dataclasses import replace
 
         from taut.cli.infer import run_infer
 
         recipe = ProgramRecipe.from_dict(content)
+        if program is None and recipe.program is None:
+            raise InputError(
+                "a run whose program has a file", "one of a function in Python",
+                f"taut.infer(the same program and data, out={str(run)!r}, resume=True)",
+                where=str(run),
+            )  # fmt: skip
         if program is None:
             named = shlex.join(["taut", "resume", str(run), str(recipe.program)])
             raise InputError(
                 "the program on the command line, as nothing that a run folder names is executed",
                 "none", f"`{named}`, if you trust that file", where=str(run),
             )  # fmt: skip
-        run_infer(replace(recipe, program=program), run, force=True, json=json)
+        run_infer(replace(recipe, program=program), run, resume=True, json=json)
         return
     if program is not None:
         raise InputError(

@@ -26,7 +26,7 @@ from taut.models.program import Bounded, Edged, NumPyroProgram
 from taut.recipe import ProgramRecipe
 from taut.runs import FORMAT, RunFolder, packed, write_sealed_json
 
-__all__ = ["POSTERIOR", "save_posterior"]
+__all__ = ["POSTERIOR", "save_posterior", "write_posterior"]
 
 POSTERIOR = "posterior"  # the architecture's name in model.json
 
@@ -49,9 +49,16 @@ def save_posterior(
     Raises:
         InputError: the folder holds a run and `force` is False, or holds something else.
     """
+    run = RunFolder.create(path, (recipe or ProgramRecipe()).to_dict(), force=force)
+    write_posterior(posterior, run)
+    return run.path
+
+
+def write_posterior(posterior: Posterior, run: RunFolder) -> None:
+    """Write a posterior into a run folder that has its config.toml; the summary comes last."""
     import polars as pl
 
-    run = RunFolder.create(path, (recipe or ProgramRecipe()).to_dict(), force=force)
+    run.keep_steps(0)
     for number, part in enumerate(posterior.trace):
         columns = {k: np.asarray([v]) for k, v in part._asdict().items()}
         finite = {k: v for k, v in columns.items() if np.isfinite(v).all()}
@@ -71,7 +78,6 @@ def save_posterior(
     pl.DataFrame(columns).write_csv(buffer)
     write_atomically(run.path / "coordinates.csv", lambda file: file.write(buffer.getvalue()))
     run.write_summary(posterior.estimates, posterior.facts.to_dict())
-    return run.path
 
 
 def _natural(posterior: Posterior) -> dict[str, np.ndarray]:

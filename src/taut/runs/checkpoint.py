@@ -146,7 +146,9 @@ def _filled(like: Any, arrays: Mapping[str, np.ndarray], path: Path) -> Any:
 
 
 def _same_form(like: np.ndarray | None, found: np.ndarray | None) -> bool:
-    if like is None or found is None or like.ndim != found.ndim or like.dtype != found.dtype:
+    if like is None or found is None or like.ndim != found.ndim:
+        return False
+    if like.dtype.kind != found.dtype.kind:  # their precision is that of the options
         return False
     return all(n in (0, m) for n, m in zip(like.shape, found.shape, strict=True))
 

@@ -218,6 +218,14 @@ class RunFolder:
         with contextlib.suppress(OSError):
             self.checkpoints.rmdir()
 
+    def discard(self) -> None:
+        """Remove what taut wrote, and the folders in it that are empty then."""
+        for path in own_files(self.path):
+            path.unlink()
+        self.drop_checkpoints()
+        with contextlib.suppress(OSError):
+            self.figures.rmdir()
+
     def write_config(self, settings: Mapping[str, Any]) -> None:
         text = to_toml(settings)
         write_atomically(self.path / "config.toml", lambda file: file.write(text.encode()))

@@ -41,13 +41,15 @@ class KeptStages(AbstractStages):
 
     def once(self, like: _T, compute: Callable[[], _T]) -> _T:
         self._step = self._cells = 0
-        found = self._restored(like, f"{self._name}done-")
-        if found is None:
-            found = compute()
-            self._save(found, f"{self._name}done-")
-            for state in self._folder.glob(f"{self._name}step-*"):
-                state.unlink(missing_ok=True)
-        self._number += 1
+        try:
+            found = self._restored(like, f"{self._name}done-")
+            if found is None:
+                found = compute()
+                self._save(found, f"{self._name}done-")
+                for state in self._folder.glob(f"{self._name}step-*"):
+                    state.unlink(missing_ok=True)
+        finally:
+            self._number += 1
         self._halt()
         return found
 

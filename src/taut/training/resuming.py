@@ -1,19 +1,21 @@
 """Where a fit begins: with an empty run folder, or at the last checkpoint of one."""
 
+import contextlib
 import json
 import tomllib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from taut.core import InputError, option
 from taut.data import Data
+from taut.errors import TautError
 from taut.inference import Algorithm
 from taut.runs import RunFolder, restore_checkpoint, to_toml
 from taut.training import TrainingState, start
 
-__all__ = ["RESUMED", "begin", "begun_run", "fingerprint"]
+__all__ = ["RESUMED", "begin", "begun_run", "discarded", "fingerprint"]
 
 RESUMED = "resumed; the seconds are those since then"
 
@@ -57,9 +59,17 @@ def begin(
 
 
 def begun_run(
-    out: Path | str | None, settings: Mapping[str, Any], *, force: bool, resume: bool
+    out: Path | str | None,
+    settings: Mapping[str, Any],
+    *,
+    force: bool,
+    resume: bool,
+    moving: Collection[str] = (),
 ) -> RunFolder | None:
     """A new run folder, or an unfinished one with the same options; arguments as of `begin`.
+
+    Arguments:
+        moving: options that may have changed since; the folder then has the new ones.
 
     Raises:
         InputError: nothing to go on with, a finished run, or other options than it began with.
@@ -79,12 +89,29 @@ def begun_run(
     saved = _entries(run.read_config())
     given = _entries(tomllib.loads(to_toml(settings)))
     for name in sorted(saved.keys() | given.keys()):
-        if saved.get(name) != given.get(name):
+        if saved.get(name) != given.get(name) and name not in moving:
             raise InputError(
                 f"{_in_words(name)} = {saved.get(name)}, as the run began", f"{given.get(name)}",
                 "the same options, or a new run", where=str(out),
             )  # fmt: skip
+    if saved != given:
+        run.write_config(settings)
     return run
+
+
+@contextlib.contextmanager
+def discarded(run: RunFolder | None) -> Iterator[None]:
+    """Where a new run that ends in an error takes its folder away again: going on would end so, too.
+
+    Arguments:
+        run: its folder; None to take nothing away. It stays where the disk was full.
+    """
+    try:
+        yield
+    except TautError as error:
+        if run is not None and not isinstance(error.__cause__, OSError):
+            run.discard()
+        raise
 
 
 def _entries(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """From the choice of a family to a fitted guide of it: which start, which optimizer, what to tell."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from taut.inference.posterior.gaussian_family import GaussianFamily
 from taut.inference.posterior.guide_choice import GuideChoice, choose_guide, default_gaussian
 from taut.inference.posterior.guide_fit import GuideFit
 from taut.inference.posterior.initial_points import best_start, finite_point
-from taut.inference.posterior.laplace import laplace
+from taut.inference.posterior.laplace import LaplaceApproximation, laplace
 from taut.inference.posterior.log_density import LogDensity
 from taut.inference.posterior.low_rank_family import LowRankFamily
 from taut.inference.posterior.minibatch_vi import minibatch_vi, pilot_density
@@ -22,6 +23,7 @@ from taut.inference.posterior.multi_start import MultiStart
 from taut.inference.posterior.options import PosteriorOptions
 from taut.inference.posterior.pathfinder import pathfinder
 from taut.inference.posterior.sample_average import sample_average_approximation
+from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models.program import AbstractProgram, NumPyroProgram
 
 __all__ = ["Candidate", "fit_guide"]
@@ -57,6 +59,7 @@ def fit_guide(
     datum: Datum,
     generator: np.random.Generator,
     options: PosteriorOptions,
+    stages: AbstractStages = UNKEPT,
 ) -> Candidate:
     """Raise the ELBO of a family until the remaining gain is below the precision.
 
@@ -67,24 +70,25 @@ def fit_guide(
         datum: all data.
         generator: of everything random.
         options: precision and starts.
+        stages: the maximisations, and the stages of stochastic steps.
 
     Raises:
         InputError: a structured guide, and the program was not read with a subsampled plate.
         RunError: no start has a finite ELBO, or the ELBO rises without end.
     """
     if choice.family == "flow":
-        return _flow(choice, model, datum, generator, options)
+        return _flow(choice, model, datum, generator, options, stages)
     density = LogDensity(model, datum)
     if choice.family == "structured":
-        return _structured(choice, density, batch_model, datum, generator, options)
+        return _structured(choice, density, batch_model, datum, generator, options, stages)
     if choice.family == "laplace":
-        return _laplace(choice, density, model, generator, options)
+        return _laplace(choice, density, model, generator, options, stages)
     diagonal = choice.family in ("mean-field", "low-rank")
-    family = GaussianFamily(density, model.dim, diagonal=diagonal)
+    family = GaussianFamily(density, model.dim, diagonal=diagonal, stages=stages)
     starts, notes = best_start(family, model, generator, options)
     start = starts.guide
     if choice.family == "low-rank":  # from the mean-field Gaussian that was best
-        family = LowRankFamily(density, model.dim, choice.number)
+        family = LowRankFamily(density, model.dim, choice.number, stages)
         start = family.start(starts.guide, family.draws(generator, _CURVATURE_SIZE))
     fitted = sample_average_approximation(
         family, start, generator,
@@ -99,14 +103,15 @@ def _flow(
     datum: Datum,
     generator: np.random.Generator,
     options: PosteriorOptions,
+    stages: AbstractStages = UNKEPT,
 ) -> Candidate:
     """A flow, started from the Gaussian that is the default for so many coordinates."""
     gaussian = choose_guide(default_gaussian(model.dim), model.dim, subsampled=False)
-    rival = fit_guide(gaussian, model, model, datum, generator, options)
+    rival = fit_guide(gaussian, model, model, datum, generator, options, stages)
     family = FlowFamily(rival.family.log_density)
     fitted = flow_vi(
         family, model, datum, rival.family.moments(rival.fitted.guide), choice.layers,
-        key=key_from(generator), precision_nats=options.precision_nats,
+        key=key_from(generator), precision_nats=options.precision_nats, stages=stages,
     )  # fmt: skip
     steps, seconds = (rival.fitted.rounds[-1].num_steps, rival.fitted.rounds[-1].seconds)
     later = tuple(
@@ -131,6 +136,7 @@ def _structured(
     datum: Datum,
     generator: np.random.Generator,
     options: PosteriorOptions,
+    stages: AbstractStages = UNKEPT,
 ) -> Candidate:
     """A structured guide by minibatches of a plate, written as one Gaussian over all rows' latents."""
     if not isinstance(batch_model, NumPyroProgram) or batch_model.reading.plate is None:
@@ -140,11 +146,12 @@ def _structured(
         )  # fmt: skip
     starts, notes = None, ()
     if not batch_model.num_locals:
-        pilot = GaussianFamily(pilot_density(batch_model, datum, generator), batch_model.dim)
+        some = pilot_density(batch_model, datum, generator)
+        pilot = GaussianFamily(some, batch_model.dim, stages=stages)
         starts, notes = best_start(pilot, batch_model, generator, options)
     fitted = minibatch_vi(
         batch_model, density, datum, None if starts is None else starts.guide, generator,
-        precision_nats=options.precision_nats,
+        precision_nats=options.precision_nats, stages=stages,
     )  # fmt: skip
     family = GaussianFamily(density, len(fitted.guide.mean))
     return Candidate(choice, family, fitted, starts, notes)
@@ -156,6 +163,7 @@ def _laplace(
     model: AbstractProgram,
     generator: np.random.Generator,
     options: PosteriorOptions,
+    stages: AbstractStages = UNKEPT,
 ) -> Candidate:
     """The mode that the first start reaches, of as many as it takes to reach one."""
     tried = []
@@ -164,7 +172,7 @@ def _laplace(
         if options.init == "pathfinder":
             near = pathfinder(density, z, key=key_from(generator))
             z = z if near is None else near.mean
-        tried.append(laplace(density, z))
+        tried.append(stages.once(LaplaceApproximation.like(z), partial(laplace, density, z)))
         if tried[-1].converged and not tried[-1].num_negative:
             break
     bounded = [one for one in tried if not one.unbounded]

@@ -24,6 +24,7 @@ from taut.inference.posterior.gaussian import Gaussian
 from taut.inference.posterior.guide_fit import GuideFit
 from taut.inference.posterior.stochastic_vi import stochastic_vi
 from taut.inference.posterior.whitened import Whitened
+from taut.inference.stages import UNKEPT, AbstractStages
 
 __all__ = ["flow_vi"]
 
@@ -42,6 +43,7 @@ def flow_vi(
     *,
     key: PRNGKeyArray,
     precision_nats: float,
+    stages: AbstractStages = UNKEPT,
 ) -> GuideFit:
     """Optimize a flow until less than the precision remains to be gained; see `averaged_sgd`.
 
@@ -53,6 +55,7 @@ def flow_vi(
         layers: what `make_layers` takes.
         key: of everything random.
         precision_nats: nats that may remain to be gained.
+        stages: of which every stage of steps is one.
 
     Returns:
         a fit whose guide is a `FlowPosterior` over z.
@@ -77,7 +80,10 @@ def flow_vi(
 
     def advance(number: int, size: float) -> FlowPosterior:
         nonlocal state
-        state, _ = run(state.restarted(size), rows, order, STAGE_STEPS)
+        begun = state.restarted(size)
+        state = begun.moved(
+            stages.once(begun.moving, lambda: run(begun, rows, order, STAGE_STEPS)[0].moving)
+        )
         return algorithm.pair(state).bind()[1]
 
     def value(found: FlowPosterior) -> Float[np.ndarray, " R"]:

@@ -15,6 +15,7 @@ from taut.inference.posterior.natural_gradient import natural_gradient_ascent
 from taut.inference.posterior.optimum import Optimum
 from taut.inference.posterior.sample_average import AbstractSampleAverageFamily
 from taut.inference.posterior.spherical_radial import spherical_radial
+from taut.inference.stages import UNKEPT, AbstractStages
 
 __all__ = ["GaussianFamily", "maximise_gaussian"]
 
@@ -61,11 +62,13 @@ class GaussianFamily(AbstractSampleAverageFamily):
         log_density: log p(x, z).
         dim: d.
         diagonal: whether the guide is mean-field.
+        stages: of which every maximisation is one.
     """
 
     log_density: LogDensity
     dim: int
     diagonal: bool = False
+    stages: AbstractStages = UNKEPT
 
     def draws(self, generator: np.random.Generator, size: int) -> Float[np.ndarray, "K d"]:
         return spherical_radial(generator, size, self.dim)
@@ -80,6 +83,13 @@ class GaussianFamily(AbstractSampleAverageFamily):
 
     def maximise(
         self, guide: Gaussian, draws: Float[np.ndarray, "K d"], *, tolerance: float
+    ) -> Optimum:
+        return self.stages.once(
+            Optimum.like(guide), lambda: self._maximised(guide, draws, tolerance)
+        )
+
+    def _maximised(
+        self, guide: Gaussian, draws: Float[np.ndarray, "K d"], tolerance: float
     ) -> Optimum:
         if not self.diagonal:
             return maximise_gaussian(self.log_density, guide, draws, tolerance=tolerance)

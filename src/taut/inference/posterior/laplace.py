@@ -43,6 +43,11 @@ class LaplaceApproximation(NamedTuple):
     converged: bool
     unbounded: bool
 
+    @classmethod
+    def like(cls, z: Float[np.ndarray, " d"]) -> "LaplaceApproximation":
+        """One of the form that an approximation from this z has."""
+        return cls(Gaussian(z, np.eye(len(z))), 0.0, 0, 0, False, False)
+
 
 def laplace(
     log_density: LogDensity,

@@ -20,6 +20,7 @@ from taut.inference.posterior.natural_gradient import natural_gradient_ascent
 from taut.inference.posterior.optimum import Optimum
 from taut.inference.posterior.sample_average import AbstractSampleAverageFamily
 from taut.inference.posterior.spherical_radial import spherical_radial
+from taut.inference.stages import UNKEPT, AbstractStages
 
 __all__ = ["LowRankFamily"]
 
@@ -35,11 +36,13 @@ class LowRankFamily(AbstractSampleAverageFamily):
         log_density: log p(x, z).
         dim: d.
         rank: r.
+        stages: of which every maximisation is one.
     """
 
     log_density: LogDensity
     dim: int
     rank: int
+    stages: AbstractStages = UNKEPT
 
     def start(self, fitted: Gaussian, draws: Float[np.ndarray, "K D"]) -> LowRank:
         """A start from a fitted mean-field Gaussian.
@@ -71,6 +74,13 @@ class LowRankFamily(AbstractSampleAverageFamily):
 
     def maximise(
         self, guide: LowRank, draws: Float[np.ndarray, "K D"], *, tolerance: float
+    ) -> Optimum:
+        return self.stages.once(
+            Optimum.like(guide), lambda: self._maximised(guide, draws, tolerance)
+        )
+
+    def _maximised(
+        self, guide: LowRank, draws: Float[np.ndarray, "K D"], tolerance: float
     ) -> Optimum:
         return maximise_low_rank(self.log_density, guide, draws, tolerance=tolerance)
 

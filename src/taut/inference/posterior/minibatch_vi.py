@@ -30,6 +30,7 @@ from taut.inference.posterior.log_density import LogDensity
 from taut.inference.posterior.stochastic_vi import stochastic_vi
 from taut.inference.posterior.svrg import SVRG
 from taut.inference.posterior.whitened import Whitened
+from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models.program import NumPyroProgram
 
 __all__ = ["minibatch_vi", "pilot_density"]
@@ -68,6 +69,7 @@ def minibatch_vi(
     generator: np.random.Generator,
     *,
     precision_nats: float,
+    stages: AbstractStages = UNKEPT,
 ) -> GuideFit:
     """Optimize until less than the precision remains to be gained; see `averaged_sgd`.
 
@@ -78,6 +80,7 @@ def minibatch_vi(
         pilot: the Gaussian of some rows, where all latents are shared; None for rows with their own.
         generator: of everything random.
         precision_nats: nats that may remain to be gained.
+        stages: of which every stage of steps is one.
 
     Returns:
         a fit whose guide is one Gaussian over all rows' latents.
@@ -110,7 +113,10 @@ def minibatch_vi(
             last = plan.dense(algorithm.pair(state).bind()[1])
             state = state.with_model(plan.next_model(last))
         order = batch_indices(seed, number * STAGE_STEPS, STAGE_STEPS, plate.size, plate.batch_size)
-        state, _ = run(state.restarted(size), batches, order, STAGE_STEPS)
+        begun = state.restarted(size)
+        state = begun.moved(
+            stages.once(begun.moving, lambda: run(begun, batches, order, STAGE_STEPS)[0].moving)
+        )
         return algorithm.pair(state).bind()[1]
 
     def value(found: StructuredGuide) -> Float[np.ndarray, " R"]:

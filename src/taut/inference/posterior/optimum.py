@@ -2,6 +2,9 @@
 
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+
 __all__ = ["Optimum"]
 
 
@@ -23,3 +26,8 @@ class Optimum(NamedTuple):
     num_steps: int
     converged: bool
     unbounded: bool = False
+
+    @classmethod
+    def like(cls, point: Any) -> "Optimum":
+        """One of the form that a maximisation from this point has."""
+        return cls(jax.tree.map(np.asarray, point), 0.0, 0.0, 0, False)

@@ -22,6 +22,7 @@ from taut.inference.posterior.multi_start import MultiStart
 from taut.inference.posterior.options import PosteriorOptions
 from taut.inference.posterior.verdict import DOUBT, RESAMPLE, Verdict, judge
 from taut.inference.posterior.weighted_draws import WeightedDraws, more_even, weighted_draws
+from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models.program import AbstractProgram, NamedValues, NumPyroProgram, check_start
 
 __all__ = ["PosteriorFit", "fit_posterior"]
@@ -61,7 +62,12 @@ class PosteriorFit(NamedTuple):
 
 
 def fit_posterior(
-    program: AbstractProgram, datum: Datum, options: PosteriorOptions, *, key: PRNGKeyArray
+    program: AbstractProgram,
+    datum: Datum,
+    options: PosteriorOptions,
+    *,
+    key: PRNGKeyArray,
+    stages: AbstractStages = UNKEPT,
 ) -> PosteriorFit:
     """Fit q(z) to p(z | x) by maximising the ELBO, and weigh draws of it.
 
@@ -70,6 +76,7 @@ def fit_posterior(
         datum: all data.
         options: what the user chose; `precision` is the caller's to set.
         key: everything random follows from it.
+        stages: of the ascent.
 
     Raises:
         InputError: a guide that does not suit the program, or a program or data that cannot be used.
@@ -96,7 +103,9 @@ def fit_posterior(
         edges = edges_of(model, datum, generator)
     tried = edges.within(model) if edges else model
     try:
-        found = _fitted(choice, tried if whole else program, tried, datum, generator, options)
+        found = _fitted(
+            choice, tried if whole else program, tried, datum, generator, options, stages
+        )
     except RunError as error:
         failure = error
     if whole and edges is None and (found is None or found.draws.outside):
@@ -104,7 +113,7 @@ def fit_posterior(
         edges = edges_of(model, datum, generator)
         if edges is not None and edges.fixed:
             tried = edges.within(model)
-            found = _fitted(choice, tried, tried, datum, generator, options)
+            found = _fitted(choice, tried, tried, datum, generator, options, stages)
     if found is None:
         # A first evaluation that fails says more than that the ELBO could not be maximised.
         pick = (
@@ -169,10 +178,11 @@ def _fitted(
     datum: Datum,
     generator: np.random.Generator,
     options: PosteriorOptions,
+    stages: AbstractStages,
 ) -> _Fitted:
     """A guide, fitted and weighed."""
     tick = time.perf_counter()
-    candidate = fit_guide(choice, program, model, datum, generator, options)
+    candidate = fit_guide(choice, program, model, datum, generator, options, stages)
     ascent, tick = time.perf_counter() - tick, time.perf_counter()
     count = options.num_draws or _affordable(datum)
     candidate, draws, notes = _best_weighed(candidate, count, generator)

@@ -57,6 +57,15 @@ class StochasticVIState(NamedTuple):
         size = jnp.asarray(step_size, self.step_size.dtype)
         return self._replace(averaged=jnp.zeros_like(self.averaged), step_size=size)
 
+    @property
+    def moving(self) -> "StochasticVIState":
+        """What steps change: the state without the model and the data."""
+        return self._replace(model=None, data=None)
+
+    def moved(self, moving: "StochasticVIState") -> "StochasticVIState":
+        """The state whose moving part that is."""
+        return moving._replace(model=self.model, data=self.data)
+
     def with_model(self, model: AbstractModel) -> "StochasticVIState":
         """The same iterate under another model of the same structure."""
         return self._replace(model=eqx.filter(model, eqx.is_array))

@@ -1,0 +1,134 @@
+"""A posterior that is stopped, after whatever climb, ends with the bytes of one that never was."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import pytest
+
+import taut
+from taut.cli.main import main
+from taut.core import InputError, RunError
+from taut.runs import stages
+
+SAME = ("config.toml", "coordinates.csv", "draws.safetensors", "model.json", "model.safetensors")
+PROGRAM = """
+import numpyro
+from numpyro import distributions as dist
+
+
+def model(y):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 2.0))
+    numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
+"""
+
+
+class Stop(Exception):
+    """What a kill is in these tests."""
+
+
+@contextlib.contextmanager
+def stopped_at(write: int, monkeypatch, error: BaseException) -> Iterator[None]:
+    """A stretch that is stopped once so many climbs are kept."""
+    real, writes = stages.save_state, iter(range(1, 10**6))
+
+    def saved(*arguments: Any, **options: Any) -> Path:
+        path = real(*arguments, **options)
+        if next(writes) == write:
+            raise error
+        return path
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "save_state", saved)
+        yield
+
+
+def _density(p: dict[str, Any], data: dict[str, Any]) -> Any:
+    a, b = p["a"], p["b"]
+    return -0.5 * a**2 - 0.5 * jnp.exp(-a) * jnp.sum((data["y"] - b) ** 2) - 0.1 * b**2 - a
+
+
+def _infer(**options: Any) -> taut.Posterior:
+    return taut.infer(
+        _density, data={"y": jnp.arange(3.0)}, support={"a": "real", "b": "real"}, num_draws=200,
+        **{"num_starts": 2, **options},
+    )  # fmt: skip
+
+
+def _same(run: Path, whole: Path, names: Sequence[str] = SAME) -> None:
+    for name in names:
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+    assert not (run / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("guide", "climbs"),
+    [("full-rank", (1, 6)), ("low-rank:1", (5,)), ("laplace", (1,)), ("planar:1", (11,))],
+)
+def test_a_posterior_that_was_stopped_changes_no_byte(guide, climbs, tmp_path, monkeypatch):
+    whole = _infer(guide=guide, out=tmp_path / "whole")
+    for climb in climbs:
+        run = tmp_path / f"stopped-{climb}"
+        with stopped_at(climb, monkeypatch, Stop()), pytest.raises(Stop):
+            _infer(guide=guide, out=run)
+        kept = len(list((run / "checkpoints").iterdir()))
+        assert kept == climb
+        found = _infer(guide=guide, out=run, resume=True)
+        assert found.notes[0].startswith("resumed")
+        assert repr(found.estimates) == repr(whole.estimates)
+        _same(run, tmp_path / "whole")
+
+
+def test_another_program_is_not_gone_on_with(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    with stopped_at(2, monkeypatch, Stop()), pytest.raises(Stop):
+        _infer(out=run)
+    with pytest.raises(InputError, match="the data and options that the run began with"):
+        taut.infer(
+            lambda p, data: -0.5 * (p["a"] ** 2 + p["b"] ** 2), data={"y": jnp.arange(3.0)},
+            support={"a": "real", "b": "real"}, num_draws=200, num_starts=2, out=run, resume=True,
+        )  # fmt: skip
+    with pytest.raises(InputError, match="num_starts = 2, as the run began, got 3"):
+        _infer(out=run, resume=True, num_starts=3)
+
+
+def test_a_posterior_that_cannot_be_leaves_no_folder(tmp_path):
+    with pytest.raises(RunError):
+        taut.infer(lambda p: p["a"], support={"a": "real"}, num_starts=3, out=tmp_path / "run")
+    with pytest.raises(InputError):
+        _infer(guide="low-rank:9", out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_names_the_command_that_goes_on(tmp_path, monkeypatch, capsys):
+    program, rows = tmp_path / "normal.py", tmp_path / "rows.json"
+    program.write_text(PROGRAM)
+    rows.write_text(json.dumps({"y": [0.3, 1.9, 1.2]}))
+    command = [
+        "infer",
+        str(program),
+        "--data",
+        str(rows),
+        "--num-starts",
+        "1",
+        "--num-draws",
+        "200",
+    ]
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    assert main([*command, "--json", "--out", str(whole)]) == 0
+    capsys.readouterr()
+    with stopped_at(3, monkeypatch, KeyboardInterrupt()):
+        assert main([*command, "--out", str(run)]) == 130
+    assert f"interrupted; `taut resume {run}" in capsys.readouterr().err
+    assert main(["show", str(run)]) == 2
+    assert f"`taut resume {run}`" in capsys.readouterr().err
+    assert main(["resume", str(run)]) == 2
+    assert f"`taut resume {run} {program}`" in capsys.readouterr().err
+    (tmp_path / "elsewhere").mkdir()
+    moved = program.rename(tmp_path / "elsewhere" / program.name)
+    assert main(["resume", str(run), str(moved), "--json"]) == 0
+    assert f'program = "{moved}"' in (run / "config.toml").read_text()
+    _same(run, whole, SAME[1:])
