@@ -73,6 +73,15 @@ class TautError(Exception):
         """The same failure at another place."""
         return type(self)(*self._parts, where=where)
 
+    def trying(self, remedy: str) -> "TautError":
+        """The same failure with another remedy."""
+        return type(self)(*self._parts[:2], remedy, where=self._where)
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Names of the options in the remedy."""
+        return frozenset(found[1] for found in _OPTION.finditer(self._parts[2]))
+
     @property
     def parts(self) -> tuple[str, str, str]:
         """What was expected, what was got and what to try, their options not yet in words."""

@@ -158,10 +158,15 @@ def test_encode_reconstruct_and_interpolate(run, tmp_path, capsys):
 
     main(["reconstruct", str(run), "-n", "4", "--out", str(tmp_path / "r.npy")])
     assert np.load(tmp_path / "r.npy").shape == (4, 8, 8)
-    main(["interpolate", str(run), "0", "5", "--num-steps", "6", "--out", str(tmp_path / "i.npy")])
-    path, ends = np.load(tmp_path / "i.npy"), np.load(tmp_path / "r.npy")
-    assert path.shape == (6, 8, 8)
-    np.testing.assert_allclose(path[0], ends[0], atol=1e-5)
+    # Rows by their numbers in the data set, wherever they were split to.
+    mine, out = ["--data", str(tmp_path / "mine.npy")], tmp_path / "i.npy"
+    main(["reconstruct", str(run), *mine, "--out", str(tmp_path / "m.npy")])
+    ends = np.load(tmp_path / "m.npy")[[0, 5]]
+    for where in ([], mine):
+        main(["interpolate", str(run), "0", "5", *where, "--num-steps", "6", "--out", str(out)])
+        path = np.load(out)
+        assert path.shape == (6, 8, 8)
+        np.testing.assert_allclose(path[[0, -1]], ends, atol=1e-5)
     for command in (["reconstruct", str(run)], ["interpolate", str(run), "0", "5"]):
         picture = tmp_path / f"{command[0]}.png"
         assert main([*command, "--out", str(picture)]) == 0
@@ -295,7 +300,11 @@ def test_force_replaces_a_run(tmp_path, capsys):
 def test_rows_that_do_not_fit_the_run_are_refused(run, tmp_path, capsys):
     np.save(tmp_path / "wide.npy", np.zeros((4, 9, 9)))
     assert "9" in _complaint(capsys, "encode", run, tmp_path / "wide.npy")
-    assert "0 to 179" in _complaint(capsys, "interpolate", run, "0", "180")
+    refused = _complaint(capsys, "interpolate", run, "0", "1797")
+    assert "a row from 0 to 1796, by its number in the data set, got 1797" in refused
+    refused = _complaint(capsys, "interpolate", run, "0", "1797", "--split", "validation")
+    assert "a row of the validation part, such as" in refused
+    assert "leaving out --split" in refused
     assert "without --split" in _complaint(
         capsys, "evaluate", run, "--data", tmp_path / "wide.npy", "--split", "test"
     ).replace("leaving out", "without")
@@ -336,3 +345,26 @@ def test_a_diverging_run_fails_with_its_step(tmp_path, capsys):
     )
     assert "finite bound" in line
     assert "step" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("words.csv", "a,b\n1,x\n2,y\n", "columns of numbers"),
+        ("cell.csv", "a,b\n1,2\n2,y\n", "expected a number, got 'y'"),
+        ("gap.csv", "a,b\n1,2\n2,\n", "a finite number in every cell"),
+    ],
+)
+def test_other_rows_for_a_run_are_offered_no_option_that_its_commands_lack(
+    name, text, words, tmp_path, capsys
+):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "reals.npy", rng.normal(size=(40, 2)))
+    run = tmp_path / "run"
+    assert main(["em", str(tmp_path / "reals.npy"), "--components", "1", "--out", str(run)]) == 0
+    (tmp_path / name).write_text(text)
+    refused = _complaint(capsys, "evaluate", run, "--data", tmp_path / name)
+    assert words in refused
+    assert "Try a copy of the data without that" in refused
+    assert "--drop" not in refused
+    assert "--missing" not in refused

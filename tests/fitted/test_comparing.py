@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from unchecked import types_unchecked
 
 import taut
 from taut.core import Estimate, InputError, paired_difference
@@ -27,6 +28,13 @@ def _fit(source: str | None = "rows.csv", index: int = 0, **estimates: Estimate)
     recipe = Recipe(data=DataOptions(source=source))
     pair = architecture.init(SCHEMA, jax.random.key(0))
     return Fit(pair, architecture, SCHEMA, FACTS, recipe, (), {**made, **estimates})
+
+
+@pytest.mark.parametrize("other", [1, None, np.zeros((3, 2))])
+def test_what_is_no_result_is_refused(other):
+    words = r"compare: expected two of: a fit, .* got an object of type .* as the second\. Try what"
+    with types_unchecked(), pytest.raises(InputError, match=words):
+        taut.compare(_fit(), other)
 
 
 def test_differences_are_paired_whether_in_memory_or_on_disk(tmp_path):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+import scipy.stats
 from kl_registry import (
     EPS,
     FACTOR,
@@ -244,6 +245,23 @@ def test_sampled_is_unbiased_within_five_standard_errors():
     assert abs(estimate.value - expected) < 5 * estimate.mc_error
     planted = HALF_LINE(q, dist.HalfNormal(A([1.5, 3.0])))[0].mean()
     assert abs(estimate.value - planted) > 5 * estimate.mc_error
+
+
+def test_a_point_among_large_counts_keeps_its_digits_in_float32():
+    """log p(n) of a Poisson distribution whose mean is n, from SciPy in float64."""
+    count = 9_000_000.0
+    with jax.enable_x64(False):
+        found = closed_kl(dist.Delta(jnp.asarray(count)), dist.Poisson(count))
+    np.testing.assert_allclose(found, -scipy.stats.poisson.logpmf(count, count), rtol=1e-5)
+
+
+def test_sampled_is_right_where_a_tail_probability_underflows():
+    """From a uniform distribution to a normal one that is cut off 40 standard deviations out."""
+    low, width = 40.0, 0.05
+    found = kl(dist.Uniform(low, low + width), dist.TruncatedNormal(low=low), jax.random.key(0))
+    log_p = -(low**2 + low * width + width**2 / 3) / 2 - math.log(2 * math.pi) / 2
+    wanted = -math.log(width) - log_p + scipy.stats.norm.logsf(low)
+    assert abs(found.value - wanted) < 5 * found.mc_error
 
 
 def test_sampled_is_infinite_where_draws_leave_the_support():

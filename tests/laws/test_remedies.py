@@ -304,7 +304,7 @@ def _line(*words: str) -> str | None:
         ("encode fit --split tess", "encode fit --split test"),
         ("reconstruct fit -n 0", "reconstruct fit -n 16 --out x.npy"),
         ("interpolate fit 0 1 -n 1", "interpolate fit 0 1 -n 10 --out x.npy"),
-        ("interpolate fit 0 100", "interpolate fit 0 100 --split train"),
+        ("interpolate fit 0 1000", "interpolate fit 0 1"),
         ("compare fit nowhere", "em reals.npy --components 1 --out nowhere"),
         ("fit reals.npy --out fit", "em reals.npy --components 1 --out fit --force"),
         ("em reals.npy --floor 1 --floor 2", "em --help"),

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from taut.cli.output import print_json
 from taut.cli.passes import announce_sampling
-from taut.cli.rows import one_row, open_run, rows_of
+from taut.cli.rows import open_run, rows_numbered, rows_of
 from taut.cli.save import check_suffix, save_figure, save_table
 from taut.errors import InputError
 
@@ -155,15 +155,15 @@ def interpolate(
     run
         Run folder.
     first
-        Place of a row in its split, counted from 0.
+        Number of a row in its data set, counted from 0, as `taut evaluate` names it.
     second
-        Place of another.
+        Number of another.
     num_steps
         Points on the line, ends included.
     data
         Other rows than the run's own; they must fit its columns.
     split
-        Part of the run's own data. [default: test]
+        Part of the run's own data. [default: all, test rows first]
     out
         .png for a picture, .npy, .csv or .parquet for the numbers. [default: RUN/interpolation.png]
     json
@@ -173,8 +173,7 @@ def interpolate(
 
     fitted = open_run(run)
     out = check_suffix(out or run / "interpolation.png", (".png", ".npy", ".csv", ".parquet"))
-    rows = rows_of(fitted, data=data, split=split)
-    ends = [one_row(rows, first, "FIRST"), one_row(rows, second, "SECOND")]
+    ends = rows_numbered(fitted, {"FIRST": first, "SECOND": second}, data=data, split=split)
     path = np.asarray(fitted.interpolate(*ends, num_steps=num_steps))
     if out.suffix == ".png":
         save_figure("interpolation", out, path[None], ends=np.stack(ends)[None], of=fitted)

@@ -1,18 +1,21 @@
 """Which rows a command is about: the run's own data again, or others that must fit its schema."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 if TYPE_CHECKING:
     from taut.data import Data, DataOptions, Dataset
     from taut.fitted import Fit
     from taut.recipe import Recipe
 
-__all__ = ["load_source", "one_row", "open_run", "rows_of"]
+__all__ = ["load_source", "open_run", "rows_numbered", "rows_of"]
+
+_MENDED = "a copy of the data without that, for they are read as the rows of the run were"
 
 
 def load_source(source: str, recipe: "Recipe") -> "Data":
@@ -56,10 +59,14 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
                 "--split with the run's own data", f"--data {data}", "leaving out --split",
                 where="split",
             )  # fmt: skip
-        rows = load_rows(
-            data, fitted.schema, missing=options.missing, missing_codes=options.missing_codes,
-            decimal=options.decimal,
-        )  # fmt: skip
+        try:
+            rows = load_rows(
+                data, fitted.schema, missing=options.missing, missing_codes=options.missing_codes,
+                decimal=options.decimal,
+            )  # fmt: skip
+        except InputError as error:
+            # How rows are read was chosen at the fit; the commands on a run have no options for it.
+            raise error.trying(_MENDED) if error.offers else error from None
         if not known or checksum_of([rows]) != known:
             return rows
         print(
@@ -106,14 +113,44 @@ def _part(data: "Data", split: str) -> "Dataset":
     return chosen
 
 
-def one_row(rows: "Dataset", number: int, where: str) -> Any:
-    """The row with that number in its data set, or at that place among the rows."""
-    if not 0 <= number < len(rows):
-        raise InputError(
-            f"a row from 0 to {len(rows) - 1}", f"{number}", "another row, or --split train",
-            where=where,
-        )  # fmt: skip
-    return rows.x[number]
+def rows_numbered(
+    fitted: "Fit", numbers: Mapping[str, int], *, data: str | None, split: str | None
+) -> list[Any]:
+    """The rows of these numbers in their data set, counted from 0, as `taut evaluate` names them.
+
+    Arguments:
+        fitted: the run.
+        numbers: by the argument that holds each.
+        data, split: as of `rows_of`; but with neither, all parts of the run's own data are looked
+            through, the test rows first.
+
+    Raises:
+        InputError: as `rows_of`; no such row there.
+    """
+    if data is None and split is None and fitted.recipe.data.source is not None:
+        loaded = _unchanged(fitted.recipe.data, fitted)
+        parts = [_part(loaded, "test"), loaded.validation]
+        parts += [] if loaded.streamed else [_part(loaded, "train")]
+    else:
+        parts = [rows_of(fitted, data=data, split=split)]
+    return [_numbered(parts, number, split, where) for where, number in numbers.items()]
+
+
+def _numbered(parts: "list[Dataset]", number: int, split: str | None, where: str) -> Any:
+    for part in parts:
+        places = (part.index == number).nonzero()[0]
+        if len(places):
+            return part.x[places[0]]
+    known = sorted(int(i) for part in parts for i in part.index)
+    if split is None:
+        wish, remedy = f"a row from {known[0]} to {known[-1]}", "one of them"
+    else:
+        shown = ", ".join(map(str, known[:3]))
+        wish, remedy = (
+            f"a row of the {split} part, such as {shown}",
+            f"leaving out {option('split')}",
+        )
+    raise InputError(f"{wish}, by its number in the data set", f"{number}", remedy, where=where)
 
 
 def _difference(found: Any, wanted: Any) -> str:

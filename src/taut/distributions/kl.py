@@ -28,6 +28,7 @@ from numpyro.distributions import (
 from numpyro.util import not_jax_tracer
 
 from taut.core import Estimate, InputError, option
+from taut.distributions.accurate import accurate
 from taut.distributions.gaussian_kl import gaussian_kl
 from taut.distributions.inverse_cdf import InverseCDF
 from taut.distributions.kl_rules import leaf_rule
@@ -189,7 +190,7 @@ def _log_prob(d: Any, value: Any) -> Array:
     with warnings.catch_warnings():
         # NumPyro warns of values outside the support, which are an answer here.
         warnings.filterwarnings("ignore", message="Out-of-support values")
-        log_prob = d.log_prob(jnp.where(wide, value, d.support.feasible_like(value)))
+        log_prob = accurate(d).log_prob(jnp.where(wide, value, d.support.feasible_like(value)))
     return jnp.where(inside, log_prob, -jnp.inf)
 
 

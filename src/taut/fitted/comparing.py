@@ -141,6 +141,12 @@ def _side(result: Fit | Posterior | Path | str, name: str) -> _Side:
         form = {name: getattr(result.schema, name) for name in _OF_ROWS}
         named = _Named(result.recipe.data.source, result.facts.checksum, form, result.schema)
         return _Side(result.estimates, named, name, result.facts.measure)
+    if not isinstance(result, str | Path):
+        raise InputError(
+            "two of: a fit, a posterior, the path of a run folder",
+            f"an object of type {type(result).__name__} as {name}",
+            "what `taut.fit`, `taut.em`, `taut.infer` or `taut.load` returned", where="compare",
+        )  # fmt: skip
     run = RunFolder.open(result)
     estimates, facts = run.read_summary()
     written = read_structure(run.path).get("schema")

@@ -132,8 +132,13 @@ Y = [1.0, 2.0, 3.0]
 @pytest.mark.parametrize(
     ("program", "data", "message"),
     [
-        (line, {"y": Y}, r"line: expected data for every argument .* none for x .* Try adding 'x'"),
+        (
+            line,
+            {"y": Y},
+            r"line: expected data for every argument .* none for x .* Try adding 'x' to .*log-joint",
+        ),
         (line, {"y": Y, "x": Y, "xx": 1}, r"got 'xx'\. Try 'x'\.$"),
+        (line, {"data": Y}, r"got 'data'\. Try x, y, or, if it is a log-joint, a support for each"),
         (line, {"y": Y, "x": [1.0, 2.0]}, r"line, line \d+: expected 3 rows in plate 'rows'"),
         (line, {"y": [1.0, None], "x": Y}, r"^data 'y': .* got None in row 2"),
         (line, {"y": [[1.0], [1.0, 2.0]], "x": Y}, r"^data 'y': .* got rows of 1 and 2 entries"),

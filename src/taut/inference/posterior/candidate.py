@@ -177,7 +177,8 @@ def _laplace(
             break
     bounded = [one for one in tried if not one.unbounded]
     if not bounded:
-        raise improper(tried[-1].guide, tried[-1].value, num_starts=len(tried))
+        last = tried[-1]
+        raise improper(last.guide, last.value, num_starts=len(tried), named=model.layout.named)
     found = bounded[-1]
     unknown = Estimate(math.nan, "none", math.nan, unit="nats")
     notes: tuple[str, ...] = ()

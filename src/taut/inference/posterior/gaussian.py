@@ -1,5 +1,6 @@
 """A Gaussian over flat z by its Cholesky factor, on the host."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -43,19 +44,24 @@ class Gaussian(NamedTuple):
         return 0.5 * len(self.mean) - self.entropy - 0.5 * np.sum(inner**2, axis=0)
 
 
-def improper(guide: Gaussian, value: float, *, num_starts: int = 1) -> RunError:
+def improper(
+    guide: Gaussian, value: float, *, num_starts: int = 1, named: Callable[[int], str] | None = None
+) -> RunError:
     """The error of an ELBO that rises without end.
 
     Arguments:
         guide: the last one; its widest coordinate is named.
         value: of the ELBO there, nats.
         num_starts: from how many starts it rose so.
+        named: the parameter that a coordinate of z moves; None where they have no names.
     """
     scales = guide.scale
+    widest = int(scales.argmax())
+    what = f"coordinate {widest} of z" if named is None else f"'{named(widest)}'"
     starts = f", from {num_starts} starts" if num_starts > 1 else ""
     return RunError(
         "a proper posterior, whose ELBO has a maximum",
-        f"{value:.6g} nats and rising while coordinate {int(scales.argmax())} of z widens, at "
+        f"{value:.6g} nats and rising while {what} widens, at "
         f"standard deviation {scales.max():.1g}{starts}",
         "a proper prior for every parameter",
         where="improper posterior",

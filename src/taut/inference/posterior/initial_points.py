@@ -75,6 +75,7 @@ def best_start(
     starts = multi_start(
         family, start, generator,
         num_starts=options.num_starts, precision_nats=options.precision_nats,
+        named=model.layout.named,
     )  # fmt: skip
     notes = []
     if starts.endless:

@@ -72,6 +72,7 @@ def multi_start(
     *,
     num_starts: int,
     precision_nats: float,
+    named: Callable[[int], str] | None = None,
 ) -> MultiStart:
     """Optimize from several starts.
 
@@ -81,6 +82,7 @@ def multi_start(
         generator: of all draws.
         num_starts: starts wanted.
         precision_nats: of the coarse maximisation.
+        named: the parameter that a coordinate of z moves, for messages.
 
     Raises:
         RunError: no start has a finite ELBO, or several widen without end and none converges.
@@ -107,7 +109,8 @@ def multi_start(
     agreeing = len(endless) >= _AGREEING and not any(end.converged for end in ends)
     if agreeing or (endless and not ends):
         widest = max(endless, key=lambda end: end.value)
-        raise improper(family.moments(widest.point), widest.value, num_starts=len(endless))
+        moments = family.moments(widest.point)
+        raise improper(moments, widest.value, num_starts=len(endless), named=named)
     if not ends:
         raise RunError(
             "a starting point with a finite ELBO",

@@ -19,6 +19,11 @@ from taut.models.program.wrappers import signature
 
 __all__ = ["check_names", "parted", "whole"]
 
+_OR_SUPPORT = (
+    ", or, if it is a log-joint, a support for each of its parameters, as in "
+    "support = {'sigma': 'positive'}"
+)
+
 
 def parted(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays and settings, each a dictionary of the data's structure with None for the other's leaves.
@@ -45,13 +50,15 @@ def check_names(function: Callable, data: Mapping[str, Any], where: str) -> None
     named = {
         name for name, a in arguments.items() if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)
     }
+    # Where some name fits it is a program, of which one is misspelled.
+    rather = "" if named & data.keys() else _OR_SUPPORT
     if not any(a.kind is a.VAR_KEYWORD for a in arguments.values()):
         for name in data:
             if name not in named:
                 raise InputError(
                     "data that the program takes",
                     f"'{name}'",
-                    nearest(name, named) if named else "a program with arguments",
+                    f"{nearest(name, named) if named else 'a program with arguments'}{rather}",
                     where=where,
                 )
     missing = [
@@ -63,7 +70,7 @@ def check_names(function: Callable, data: Mapping[str, Any], where: str) -> None
         raise InputError(
             "data for every argument without a default",
             f"none for {', '.join(missing)} (there are: {', '.join(data) or 'none'})",
-            f"adding '{missing[0]}' to the data",
+            f"adding '{missing[0]}' to the data{_OR_SUPPORT}",
             where=where,
         )
 

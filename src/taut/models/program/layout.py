@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from taut.errors import InputError, nearest
@@ -71,6 +72,16 @@ class Layout:
     def is_local(self, name: str) -> bool:
         """Whether a latent belongs to single rows."""
         return self.blocks[name].axis is not None
+
+    def named(self, coordinate: int) -> str:
+        """The parameter that a coordinate of z moves: its cell where each has one of its own, as in
+        'beta[0]', else its name."""
+        places = self.parts(jnp.arange(float(self.dim)))
+        site = next(s for s in self.sites if np.any(places[s.name] == coordinate))
+        own = np.asarray(places[site.name])
+        if own.shape != site.shape:
+            return site.name
+        return scalars(site.name, site.shape)[int(np.flatnonzero(own == coordinate)[0])]
 
     def parts(self, z: Float[Array, " d"]) -> dict[str, Array]:
         """The free values of all latents, cut out of z."""
