@@ -20,7 +20,15 @@ from taut.core import (
     InputError,
     Pair,
 )
-from taut.evidence import EVIDENCE, importance_sampling, khat_threshold, mean_and_error, summarize
+from taut.evidence import (
+    EVIDENCE,
+    SMC,
+    importance_sampling,
+    khat_threshold,
+    mean_and_error,
+    posterior_draws,
+    summarize,
+)
 
 LOADING = np.array([[1.0, 0.3], [-0.5, 0.8], [0.2, -1.1]])
 NOISE = 0.7
@@ -71,8 +79,16 @@ def _known(rows):
 
 
 TEMPERED = {"num_particles": 250, "temperatures": 5}
-THOROUGH = {"annealed": TEMPERED, "bidirectional": {**TEMPERED, "num_simulated": 10}}
-SHORT = {"annealed": {"temperatures": 2}, "bidirectional": {"temperatures": 2, "num_simulated": 10}}
+THOROUGH = {
+    "annealed": TEMPERED,
+    "smc": TEMPERED,
+    "bidirectional": {**TEMPERED, "num_simulated": 10},
+}
+SHORT = {
+    "annealed": {"temperatures": 2},
+    "smc": {"temperatures": 2},
+    "bidirectional": {"temperatures": 2, "num_simulated": 10},
+}
 
 
 @pytest.mark.parametrize("method", EVIDENCE)
@@ -101,6 +117,22 @@ def test_the_logarithm_is_low_with_few_particles(method, rows):
     ]
     mean, error = np.mean(short), np.std(np.mean(short, axis=1), ddof=1) / math.sqrt(40)
     assert mean < -5 * error
+
+
+def test_the_draws_of_a_cloud_are_the_posteriors(rows):
+    """By their mean and variance in units of the exact ones; the start is wider by a factor of 1.3."""
+    pair = Pair(LinearGaussian(), LinearGuide(widen=1.3))
+    z, log_w = posterior_draws(pair, rows, SMC(**TEMPERED), key=jax.random.key(0))
+    weights = np.exp(log_w - log_w.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    covariance = np.linalg.inv(np.eye(2) + LOADING.T @ LOADING / NOISE**2)
+    means = rows.x @ (LOADING / NOISE**2) @ covariance
+    units = (z - means[:, None]) / np.sqrt(np.diag(covariance))
+    for power, expected in ((1, 0.0), (2, 1.0)):
+        off = np.einsum("rk,rkd->rd", weights, units**power).mean(axis=1) - expected
+        error = off.std(ddof=1) / math.sqrt(len(off))
+        assert abs(off.mean()) < 5 * error
+        assert error < 0.02  # the start's variance is off by 0.69
 
 
 def test_the_exact_posterior_has_constant_weights(rows):

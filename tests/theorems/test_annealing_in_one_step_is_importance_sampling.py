@@ -6,7 +6,7 @@ import numpy as np
 from known_models import ConjugateGaussian, NormalGuide
 
 from taut.core import Datum, Pair
-from taut.evidence import Annealed, Importance, MonteCarlo
+from taut.evidence import SMC, Annealed, Importance, MonteCarlo
 
 
 def test_from_the_guide_and_from_the_prior():
@@ -15,14 +15,15 @@ def test_from_the_guide_and_from_the_prior():
     rows = Datum(jnp.linspace(-1.5, 2.0, 5))
     for plain, start in ((Importance, "guide"), (MonteCarlo, "prior")):
         expected = plain(num_particles=50)(pair, rows, key=jax.random.key(0))
-        found = Annealed(num_particles=50, temperatures=1, start=start)(
-            pair, rows, key=jax.random.key(0)
-        )
-        for name in ("log_evidence", "elbo", "reconstruction", "kl"):
-            np.testing.assert_array_equal(
-                getattr(found, name).values, getattr(expected, name).values
+        for method in (Annealed, SMC):
+            found = method(num_particles=50, temperatures=1, start=start)(
+                pair, rows, key=jax.random.key(0)
             )
-        np.testing.assert_array_equal(found.khat, expected.khat)
+            for name in ("log_evidence", "elbo", "reconstruction", "kl"):
+                np.testing.assert_array_equal(
+                    getattr(found, name).values, getattr(expected, name).values
+                )
+            np.testing.assert_array_equal(found.khat, expected.khat)
         moved = Annealed(num_particles=50, temperatures=2, start=start)(
             pair, rows, key=jax.random.key(0)
         )

@@ -15,7 +15,7 @@ import pytest
 from known_models import ConjugateGaussian, NormalGuide, datum
 
 from taut.core import as_proposal
-from taut.evidence import chains, hmc
+from taut.evidence import chains, hmc, smc
 from taut.evidence.hmc import Point, transition
 from taut.evidence.tempering import Plan, path_of
 
@@ -32,7 +32,8 @@ def dropped_log_q(patch):
 
 
 def wrong_increment(patch):
-    patch.setattr(chains, "increments", lambda b: jnp.diff(b, append=b[-1:])[1:])
+    for module in (chains, smc):
+        patch.setattr(module, "increments", lambda b: jnp.diff(b, append=b[-1:])[1:])
 
 
 def adapts_to_the_chain(patch):
@@ -56,11 +57,12 @@ def model():
 PLAN = Plan(jnp.array([0.0, 0.3, 0.7, 1.0]), jnp.full(4, 1.4), jnp.full((2, 1), 0.7))
 # Wider than the posterior, so that w is bounded; narrower, so that 1 / w is.
 WIDE, NARROW = -0.1, -1.0
+FAR = 2.5  # where weights vary so much that clouds are resampled
 
 
-def path(log_scale):
+def path(log_scale, x=X):
     guide = NormalGuide(jnp.array(0.2), jnp.array(0.1), jnp.array(log_scale))
-    return path_of(model(), as_proposal(guide(datum(X))), datum(X))
+    return path_of(model(), as_proposal(guide(datum(x))), datum(x))
 
 
 def forward_weights():
@@ -99,11 +101,33 @@ def backward_weights():
     return np.exp(model().log_evidence(X) - np.asarray(log_w))
 
 
+def cloud_weights():
+    """Estimate / p(x) of independent clouds of a few chains, which are resampled now and then."""
+
+    @jax.jit
+    def log_estimates(keys):
+        def one(key):
+            drawn = chains.started(
+                model(), path(WIDE, FAR), datum(FAR), jax.random.fold_in(key, 0), 5
+            )
+            cloud, _ = smc.temper(
+                path(WIDE, FAR), PLAN, drawn.points, jax.random.fold_in(key, 1), leapfrog=LEAPFROG
+            )
+            kept = jnp.unique(cloud.ancestors, size=5, fill_value=-1)
+            return jax.nn.logsumexp(cloud.by_ancestor()) - jnp.log(5.0), jnp.sum(kept >= 0)
+
+        return jax.vmap(one)(keys)
+
+    log_z, kept = log_estimates(jax.random.split(jax.random.key(2), NUM_CHAINS))
+    assert 0.2 < np.mean(np.asarray(kept) < 5) < 0.95  # some are resampled, some are not
+    return np.exp(np.asarray(log_z) - model().log_evidence(FAR))
+
+
 def standard_errors_off(weights):
     return (weights.mean() - 1) / (weights.std(ddof=1) / math.sqrt(len(weights)))
 
 
-WAYS = [forward_weights, backward_weights]
+WAYS = [forward_weights, backward_weights, cloud_weights]
 
 
 @pytest.mark.parametrize("weights", WAYS)
@@ -116,3 +140,13 @@ def test_the_weights_average_to_the_evidence(weights, float64):
 def test_a_planted_fault_is_seen(fault, weights, float64, monkeypatch):
     fault(monkeypatch)
     assert abs(standard_errors_off(weights())) > 5
+
+
+def test_a_cloud_that_keeps_its_weights_after_resampling_is_seen(float64, monkeypatch):
+    honest = smc.resampled
+
+    def kept(cloud, key):
+        return honest(cloud, key)._replace(log_w=cloud.log_w)
+
+    monkeypatch.setattr(smc, "resampled", kept)
+    assert abs(standard_errors_off(cloud_weights())) > 5

@@ -11,6 +11,7 @@ from taut.evidence.monte_carlo import naive_monte_carlo
 from taut.evidence.options import EvidenceOptions
 from taut.evidence.registry import EVIDENCE, Importance, MonteCarlo
 from taut.evidence.simulated import Simulated, simulated
+from taut.evidence.smc import SMC, posterior_draws
 from taut.evidence.weighted_moments import PosteriorMoments, weighted_moments
 from taut.evidence.weights import (
     RowWeights,
@@ -23,6 +24,7 @@ from taut.evidence.weights import (
 __all__ = [
     "BASELINE_ROWS",
     "EVIDENCE",
+    "SMC",
     "AbstractMethod",
     "Annealed",
     "Bidirectional",
@@ -43,6 +45,7 @@ __all__ = [
     "khat_threshold",
     "mean_and_error",
     "naive_monte_carlo",
+    "posterior_draws",
     "sandwich",
     "simulated",
     "smoothed_weights",

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import AbstractModel, AbstractPair, Datum
 from taut.core.compiling import steady_jit
-from taut.evidence.chains import Kernels, anneal, kernels_of, started
+from taut.evidence.chains import CHUNK_CHAINS, Kernels, anneal, kernels_of, started
 from taut.evidence.coordinates import refuse_what_cannot_move
 from taut.evidence.draws import RowDraws
 from taut.evidence.importance import COLUMNS, Evidence, assembled, averages
@@ -41,7 +41,6 @@ __all__ = [
 ]
 
 _BLOCK_ROWS = 16
-_CHUNK_CHAINS = 1024  # rows x chains held at once, each with the gradients of its densities
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def anneal_row(
         key: of the row.
         options: those of the method.
     """
-    parts = math.ceil(options.num_particles / _CHUNK_CHAINS)
+    parts = math.ceil(options.num_particles / CHUNK_CHAINS)
     count = math.ceil(options.num_particles / parts)
     # Parts 0, 1, ... draw their starts from their own fold of the key, as importance sampling does.
     chain_key = jax.random.fold_in(key, parts)
@@ -156,4 +155,4 @@ def refuse_start(model: AbstractModel, guide: Any, rows: Datum, options: Abstrac
 
 def rows_at_once(options: AbstractTempered) -> int:
     """Rows in a block: as many as all of their chains are held at once."""
-    return max(1, min(_BLOCK_ROWS, _CHUNK_CHAINS // options.num_particles))
+    return max(1, min(_BLOCK_ROWS, CHUNK_CHAINS // options.num_particles))

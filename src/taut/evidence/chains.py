@@ -34,11 +34,15 @@ from taut.evidence.hmc import Point, transition
 from taut.evidence.tempered import AbstractTempered
 from taut.evidence.tempering import Path, Plan, path_of, piloted, scales_at
 
-__all__ = ["Kernels", "Started", "anneal", "increments", "kernels_of", "return_to_start", "started"]
+__all__ = [
+    "CHUNK_CHAINS", "Kernels", "Started", "anneal", "increments", "kernels_of", "moved",
+    "return_to_start", "started",
+]  # fmt: skip
 
-_SPREAD = (
-    10  # transitions that part the backward chains of a row, which have one exact draw in common
-)
+CHUNK_CHAINS = 1024
+"""Chains that move at once, each with the gradients of its densities."""
+
+_SPREAD = 10  # transitions that part backward chains, which have one exact draw in common
 
 
 class Kernels(NamedTuple):
@@ -109,19 +113,13 @@ def anneal(
         key: of the chains.
         leapfrog: L.
     """
-    count = log_w.shape[0]
     origin = jnp.where(jnp.isfinite(log_w), log_w, 0.0)
 
     def heat(carry: tuple[Point, Array], now: tuple[Array, ...]) -> tuple[Any, Any]:
         points, gained = carry
         number, beta, width, step = now
-        keys = jax.random.split(jax.random.fold_in(key, number), count)
-        scale = scales_at(plan, beta)
-
-        def move(point: Point, own: PRNGKeyArray) -> tuple[Point, Array]:
-            return transition(point, path.at, beta, step, scale, own, leapfrog=leapfrog)
-
-        points, accepted = jax.vmap(move)(points, keys)
+        own = jax.random.fold_in(key, number)
+        points, accepted = moved(path, plan, points, beta, step, own, leapfrog=leapfrog)
         # Relative to the first log-weight, beside which the sum would lose digits.
         return (points, gained + width * (points.log_w - origin)), jnp.mean(accepted)
 
@@ -159,20 +157,13 @@ def return_to_start(
         return points.log_w
     origin = points.log_w[0]
 
-    def moved(points: Point, number: Array, beta: Array, step: Array) -> Point:
-        keys = jax.random.split(jax.random.fold_in(key, number), count)
-        scale = scales_at(plan, beta)
-
-        def move(point: Point, own: PRNGKeyArray) -> Point:
-            return transition(point, path.at, beta, step, scale, own, leapfrog=leapfrog)[0]
-
-        return jax.vmap(move)(points, keys)
-
     def cool(carry: tuple[Point, Array], now: tuple[Array, ...]) -> tuple[Any, None]:
         points, gained = carry
         number, beta, width, step = now
         gained = gained + width * (points.log_w - origin)
-        return (moved(points, number, beta, step), gained), None
+        own = jax.random.fold_in(key, number)
+        points, _ = moved(path, plan, points, beta, step, own, leapfrog=leapfrog)
+        return (points, gained), None
 
     last = plan.betas.shape[0] - 1
     widths = increments(plan.betas)
@@ -185,6 +176,41 @@ def return_to_start(
     )  # fmt: skip
     (points, gained), _ = jax.lax.scan(cool, (points, jnp.zeros_like(points.log_w)), now)
     return origin + gained + widths[0] * (points.log_w - origin)
+
+
+def moved(
+    path: Path,
+    plan: Plan,
+    points: Point,
+    beta: Float[Array, ""],
+    step: Float[Array, ""],
+    key: PRNGKeyArray,
+    *,
+    leapfrog: int,
+) -> tuple[Point, Float[Array, ""]]:
+    """One transition of every chain, and their mean acceptance.
+
+    Arguments:
+        path: the tempered densities.
+        plan: of the scales.
+        points: a leading axis K.
+        beta: b.
+        step: step size at b.
+        key: of this temperature.
+        leapfrog: L.
+    """
+    scale = scales_at(plan, beta)
+
+    def move(one: tuple[Point, PRNGKeyArray]) -> tuple[Point, Array]:
+        return transition(one[0], path.at, beta, step, scale, one[1], leapfrog=leapfrog)
+
+    count = points.log_w.shape[0]
+    chains = (points, jax.random.split(key, count))
+    if count <= CHUNK_CHAINS:
+        points, accepted = jax.vmap(move)(chains)
+    else:
+        points, accepted = jax.lax.map(move, chains, batch_size=CHUNK_CHAINS)
+    return points, jnp.mean(accepted)
 
 
 def increments(betas: Float[Array, " S"]) -> Float[Array, " T"]:

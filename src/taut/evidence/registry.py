@@ -11,6 +11,7 @@ from taut.evidence.annealed import Annealed
 from taut.evidence.bidirectional import Bidirectional
 from taut.evidence.importance import Evidence, importance_sampling
 from taut.evidence.monte_carlo import naive_monte_carlo
+from taut.evidence.smc import SMC
 
 __all__ = ["EVIDENCE", "Importance", "MonteCarlo"]
 
@@ -50,5 +51,5 @@ class MonteCarlo(AbstractMethod):
 
 
 EVIDENCE: dict[str, type[AbstractMethod]] = {
-    m.name: m for m in (Importance, MonteCarlo, Annealed, Bidirectional)
+    m.name: m for m in (Importance, MonteCarlo, Annealed, SMC, Bidirectional)
 }
