@@ -1,4 +1,4 @@
-"""Compiled programs with the options of XLA that a CPU gains by.
+"""Compiled programs with the options of XLA that a CPU gains by, of which no more are kept than serve.
 
     quick_jit         for programs that run for less time than they take to compile: without the fusion
                       emitters, and in one piece, XLA 0.10 compiles a loop around a log-density twice as
@@ -6,45 +6,57 @@
     steady_options,   for programs that run longer than they take to compile: convolutions by Eigen, on
     steady_jit        all cores, in place of XLA's default, which keeps each on one
                       (`benchmarks/convolutions.py`)
+    shared_jit        for functions that are made anew for each use, or of arguments that are: all that
+                      do the same operations on the same shapes (`Traced`) share one program
 
 These are options of XLA's debugging, so each is asked for only where the installed XLA knows it, and
 none where the device is not a CPU.
+
+A program is kept until as many others as a table holds were asked for since; JAX alone would keep
+every one for as long as the process lives.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cache, wraps
+import numbers
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from functools import cache, partial, wraps
 from typing import Any
 
 import equinox as eqx
 import jax
 
-__all__ = ["quick_jit", "steady_jit", "steady_options"]
+from taut.core.traced import Traced
+
+__all__ = ["quick_jit", "shared_jit", "steady_jit", "steady_options"]
 
 _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 # What is left to the library that convolves on one core: matrix products.
 _STEADY = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+_CONTEXT = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_numpy_dtype_promotion",
+)
+_TRACES = 8  # of one function
+_KEPT = 16  # programs of one function: a fit to a program takes up to 7 MB and 60 maps of memory
+_KEPT_SMALL = 64  # programs of all functions that are made anew and compile soon
 
 
-def quick_jit(function: Callable, *, static_argnames: Sequence[str] = ()) -> Any:
-    """`jax.jit(function, static_argnames=...)` that compiles soon.
+def quick_jit(function: Callable, *, static: int = 0) -> Any:
+    """`jax.jit(function)` that compiles soon, and forgets what is long unused.
 
     Arguments:
         function: as of `jax.jit`.
-        static_argnames: as of `jax.jit`.
+        static: how many leading arguments are static. Arguments by keyword are static, too.
     """
-    return _at_first_call(
-        function,
-        lambda: jax.jit(
-            function, static_argnames=static_argnames, compiler_options=_on_cpu(_QUICK)
-        ),
-    )
+    return _kept_for_static(function, static, _quick_options, _KEPT)
 
 
-def steady_jit(function: Callable) -> Any:
-    """`equinox.filter_jit(function)` that runs fast; not to be called inside of another program."""
-    # Equinox hands on what it does not declare.
-    jit: Any = eqx.filter_jit
-    return _at_first_call(function, lambda: jit(function, compiler_options=steady_options()))
+def _quick_options() -> dict[str, Any] | None:
+    """`compiler_options` of `jax.jit` for a program that compiles soon; opens the device."""
+    return _on_cpu(_QUICK)
 
 
 def steady_options() -> dict[str, Any] | None:
@@ -52,17 +64,106 @@ def steady_options() -> dict[str, Any] | None:
     return _on_cpu(_STEADY)
 
 
-def _at_first_call(function: Callable, compiled: Callable[[], Callable]) -> Callable:
-    """`compiled()`, made by the first call: the import of a module opens no device."""
-    made: list[Callable] = []
+def shared_jit(function: Callable, *, steady: bool = False) -> Callable:
+    """`equinox.filter_jit(function)` by a program that all functions of the same operations share.
+
+    What is no array among the arguments is static. The function is traced once for each structure of
+    its arguments; its results are not to be differentiated.
+
+    Arguments:
+        function: pure, of pytrees of arrays and of hashable values.
+        steady: whether the program runs for longer than it takes to compile.
+    """
+    kept, run = _Kept(_TRACES), _run_steadily if steady else _run_soon
 
     @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if not made:
-            made.append(compiled())
-        return made[0](*args, **kwargs)
+    def call(*arguments: Any, **named: Any) -> Any:
+        arrays, static = eqx.partition((arguments, named), eqx.is_array)
+        leaves, tree = jax.tree.flatten(arrays)
+        name = (_context(), tree, *_exactly(static), *map(jax.typeof, leaves))
+        traced, captured, results = kept(name, lambda: _trace(function, leaves, tree, static))
+        values, rest = results
+        made = jax.tree.unflatten(values, run(traced, captured, *leaves))
+        return eqx.combine(made, rest)
 
     return call
+
+
+def steady_jit(function: Callable) -> Callable:
+    """`shared_jit(function)` that runs fast; not to be called inside of another program."""
+    return shared_jit(function, steady=True)
+
+
+def _trace(
+    function: Callable, leaves: list[Any], tree: Any, static: Any
+) -> tuple[Traced, list[Any], tuple[Any, Any]]:
+    """A function of leaves, the arrays that it captured, and the structure and rest of its results."""
+    found: list[tuple[Any, Any]] = []
+
+    def flat(*leaves: Any) -> list[Any]:
+        arguments, named = eqx.combine(jax.tree.unflatten(tree, leaves), static)
+        arrays, rest = eqx.partition(function(*arguments, **named), eqx.is_array)
+        values, structure = jax.tree.flatten(arrays)
+        found.append((structure, rest))
+        return values
+
+    return *Traced.of(flat, *leaves), found[-1]
+
+
+class _Kept:
+    """A table of the values last asked for."""
+
+    def __init__(self, most: int):
+        self._most, self._lock = most, threading.RLock()
+        self._values: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def __call__(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """The value of a name, made where there is none."""
+        with self._lock:
+            if name not in self._values:
+                self._values[name] = make()
+            self._values.move_to_end(name)
+            if len(self._values) > self._most:
+                self._values.popitem(last=False)
+            return self._values[name]
+
+
+def _kept_for_static(
+    function: Callable, static: int, options: Callable[[], dict[str, Any] | None], most: int
+) -> Callable:
+    """A function that is compiled anew for each value of its static arguments."""
+    kept = _Kept(most)
+
+    @wraps(function)
+    def call(*arguments: Any, **settings: Any) -> Any:
+        first, rest = arguments[:static], arguments[static:]
+        program = kept(
+            (first, *sorted(settings.items())),
+            lambda: jax.jit(partial(function, *first, **settings), compiler_options=options()),
+        )
+        return program(*rest)
+
+    return call
+
+
+def _context() -> tuple[Any, ...]:
+    """What a trace depends on beside its arguments."""
+    return tuple(getattr(jax.config, name) for name in _CONTEXT)
+
+
+def _exactly(static: Any) -> tuple[Any, ...]:
+    """The static arguments, which Python would compare by value alone: 1 == True == 1.0, 0.0 == -0.0."""
+    settings, structure = jax.tree.flatten(static)
+    told = ((type(s), repr(s)) if isinstance(s, numbers.Number) else s for s in settings)
+    return structure, *told
+
+
+def _results(traced: Traced, captured: list[Any], *leaves: Any) -> list[Any]:
+    return traced(captured, *leaves)
+
+
+_run_soon = _kept_for_static(_results, 1, _quick_options, _KEPT_SMALL)
+_run_steadily = _kept_for_static(_results, 1, steady_options, _KEPT)
 
 
 def _on_cpu(options: dict[str, Any]) -> dict[str, Any] | None:

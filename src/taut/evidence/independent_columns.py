@@ -17,6 +17,7 @@ import optax
 from jaxtyping import Float
 
 from taut.core import Datum, Estimate
+from taut.core.compiling import shared_jit
 from taut.models import LatentVariableModel
 
 __all__ = ["BASELINE_ROWS", "independent_columns", "smoothed_histogram"]
@@ -105,7 +106,7 @@ def _same_family(
 def _minimize(function: Any, start: Any) -> Any:
     optimizer = optax.lbfgs()
 
-    @jax.jit
+    @shared_jit
     def run(parameters: Any) -> Any:
         def step(_: Any, carry: Any) -> Any:
             parameters, state = carry

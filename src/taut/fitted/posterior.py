@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
 from taut.core import FREE_CONSTANT, Datum, Estimate, InputError, Pair, as_key, option
+from taut.core.compiling import shared_jit
 from taut.data.checksum import checksum_of_arrays
 from taut.evidence import Evidence, PosteriorMoments, expected_bound, importance_sampling
 from taut.fitted.facts import PosteriorFacts, StartCount
@@ -177,7 +178,7 @@ class Posterior:
         z_key, x_key = jax.random.split(as_key(key))
         with self._precision():
             z = jnp.asarray(self.z[self._chosen(num_samples, self.weights, z_key)])
-            draw = jax.jit(jax.vmap(self.model.predictive, in_axes=(None, 0, 0)))
+            draw = shared_jit(jax.vmap(self.model.predictive, in_axes=(None, 0, 0)))
             made = draw(self.datum, z, jax.random.split(x_key, num_samples))
         return jax.tree.map(np.asarray, made)
 

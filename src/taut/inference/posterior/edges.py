@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from scipy.special import log_ndtr, ndtri
 
 from taut.core import Datum
+from taut.core.compiling import shared_jit
 from taut.inference.posterior.log_density import LogDensity
 from taut.models.program import AbstractProgram, Bounded, Edged, plan_edges
 
@@ -130,7 +131,7 @@ def least_outside(
         return sum((jnp.sum(~p.supported) for p in parts if p.supported is not None), jnp.zeros(()))
 
     tried = generator.uniform(-_SCALES[1], _SCALES[1], (_TRIED, model.dim))
-    return tried[np.argmin(jax.jit(jax.vmap(outside))(tried))]
+    return tried[np.argmin(shared_jit(jax.vmap(outside))(tried))]
 
 
 def find_edges(density: LogDensity, points: Float[np.ndarray, "P d"]) -> Edges:

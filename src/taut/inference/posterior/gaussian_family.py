@@ -45,7 +45,7 @@ def maximise_gaussian(
     """
     buffer = DrawBuffer.of(draws, log_density.most)
     end = natural_gradient_ascent(
-        log_density.function, log_density.arrays, start.mean, start.tril, *buffer,
+        *log_density.program(len(start.mean)), start.mean, start.tril, *buffer,
         tolerance, max_steps, diagonal=diagonal,
     )  # fmt: skip
     return Optimum(
@@ -118,7 +118,7 @@ class GaussianFamily(AbstractSampleAverageFamily):
         """
         buffer = DrawBuffer.of(draws, self.log_density.most)
         found = natural_gradient_ascent(
-            self.log_density.function, self.log_density.arrays, guide.mean, guide.tril, *buffer,
+            *self.log_density.program(self.dim), guide.mean, guide.tril, *buffer,
             0.0, 1, diagonal=False,
         )  # fmt: skip
         return np.asarray(found.curvature) / np.mean(draws**2)

@@ -78,10 +78,11 @@ def low_rank_objective(
     """f and its gradient in the mean in units of the origin, log s, and U, as one flat vector."""
     buffer = jax.device_put(DrawBuffer.of(draws, log_density.most))
     dim, rank = origin.factor.shape
+    program = log_density.program(dim)
 
     def function(x: np.ndarray) -> tuple[float, np.ndarray]:
         guide = _shaped(x, origin)
-        value, *gradients = _averages(log_density.function, log_density.arrays, *guide, *buffer)
+        value, *gradients = _averages(*program, *guide, *buffer)
         inner = np.eye(rank) + guide.factor.T @ guide.factor
         value = float(value) + x[dim : 2 * dim].sum() + 0.5 * np.linalg.slogdet(inner)[1]
         value += 0.5 * dim * (1 + np.log(2 * np.pi))
@@ -135,4 +136,4 @@ def _sums(
     return tuple(s / num_draws for s in sums)
 
 
-_averages = quick_jit(_sums, static_argnames=("log_joint",))
+_averages = quick_jit(_sums, static=1)

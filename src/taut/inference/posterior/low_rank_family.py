@@ -53,7 +53,7 @@ class LowRankFamily(AbstractSampleAverageFamily):
         """
         scale = np.diagonal(fitted.tril)
         found = natural_gradient_ascent(
-            self.log_density.function, self.log_density.arrays, fitted.mean, fitted.tril,
+            *self.log_density.program(self.dim), fitted.mean, fitted.tril,
             *DrawBuffer.of(draws[:, : self.dim], self.log_density.most), 0.0, 1, diagonal=True,
         )  # fmt: skip
         values = np.asarray(found.curvature)[: self.rank]  # ascending

@@ -188,7 +188,7 @@ def ascend(
     )
 
 
-natural_gradient_ascent = quick_jit(ascend, static_argnames=("log_joint", "diagonal"))
+natural_gradient_ascent = quick_jit(ascend, static=1)
 
 
 def _both(log_joint: Callable, arrays: Any, z: Array) -> tuple[Array, Array]:

@@ -38,7 +38,7 @@ def pathfinder(
         start: z where the path begins, (d,).
         key: of the draws that choose among the path's points.
     """
-    mean, covariance = _found(log_density.function, log_density.arrays, jnp.asarray(start), key)
+    mean, covariance = _found(*log_density.program(len(start)), jnp.asarray(start), key)
     covariance = np.asarray(covariance)
     try:
         tril = np.linalg.cholesky((covariance + covariance.T) / 2)
@@ -63,4 +63,4 @@ def _at(log_joint: Any, arrays: Any, z: Array) -> Array:
     return log_joint(z, arrays)
 
 
-_found = quick_jit(_path, static_argnames=("log_joint",))
+_found = quick_jit(_path, static=1)

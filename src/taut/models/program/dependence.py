@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import eval_jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from taut.core.compiling import quick_jit
+from taut.core.compiling import shared_jit
 
 __all__ = ["computed", "reached"]
 
@@ -46,4 +46,4 @@ def computed(closed: Any, wanted: Sequence[bool], arguments: Sequence[Any]) -> l
     if not any(wanted):
         return []
     # One program compiles sooner than its operations do one at a time.
-    return [np.asarray(one) for one in quick_jit(partial(eval_jaxpr, jaxpr, closed.consts))(*read)]
+    return [np.asarray(one) for one in shared_jit(partial(eval_jaxpr, jaxpr, closed.consts))(*read)]

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from taut.core.compiling import shared_jit
 from taut.errors import InputError
 
 __all__ = ["Cells", "Choice", "Enumeration", "Finite", "Sites", "choose", "enumerated", "is_finite"]
@@ -208,11 +209,11 @@ class Enumeration:
             return
         generator, table = np.random.default_rng(0), _table(self.local)
         dims, sizes = self.local[0].dims, self.local[0].sizes
-        alike = jax.jit(lambda r: _rows(run(_choice(self.local, r)), self.by_local, dims))
+        alike = shared_jit(lambda r: _rows(run(_choice(self.local, r)), self.by_local, dims))
         each = np.stack([np.asarray(alike(jnp.asarray(r))) for r in table])
         numbers = generator.integers(len(table), size=sizes)
         mixed = _mixed(self.local, table, numbers)
-        found = np.asarray(jax.jit(lambda c: _rows(run(c), self.by_local, dims))(mixed))
+        found = np.asarray(shared_jit(lambda c: _rows(run(c), self.by_local, dims))(mixed))
         expected = np.take_along_axis(each, numbers[None], axis=0)[0]
         # Sums of like terms in another order differ by rounding alone.
         scale = np.abs(expected).max(where=np.isfinite(expected), initial=1.0)

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import LOG_VOLUME, Datum, Terms
+from taut.core.compiling import shared_jit
 from taut.models.program.abstract import AbstractProgram
 from taut.models.program.inner import AbstractInner, log_slope, normal, unit_exponential
 
@@ -114,7 +115,7 @@ def plan_edges(
     """
     points = generator.uniform(-2.0, 2.0, (_POINTS, program.dim))
     slopes = np.asarray(
-        jax.jit(jax.vmap(jax.jacobian(lambda z: program.margins(datum, z))))(jnp.asarray(points))
+        shared_jit(jax.vmap(jax.jacobian(lambda z: program.margins(datum, z))))(jnp.asarray(points))
     )
     if not slopes.shape[1] or not np.isfinite(slopes).all():
         return None

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, PRNGKeyArray
 
+from taut.core.compiling import shared_jit
 from taut.models.program.discrete import Choice, Enumeration, Finite, Sites
 from taut.models.program.tracing import log_prob
 
@@ -64,7 +65,7 @@ def idle_cells(
 
     found: dict[str, np.ndarray] = {}
     if set(masked) - {f.name for f in finite}:
-        moved = jax.jit(jax.vmap(moving))(keys)
+        moved = shared_jit(jax.vmap(moving))(keys)
         found |= {name: np.asarray(~cells.any(axis=0)) for name, cells in moved.items()}
     for f in finite:
         if f.name in masked:
@@ -102,7 +103,7 @@ def _read(
         return cell & sum(moved, jnp.zeros((), bool))
 
     every = jax.vmap(jax.vmap(at, in_axes=(None, 0)), in_axes=(0, None))
-    return jax.jit(every)(keys, jnp.asarray(one_cell)).any(axis=(0, 1))
+    return shared_jit(every)(keys, jnp.asarray(one_cell)).any(axis=(0, 1))
 
 
 def _drawn(site: dict[str, Any], key: PRNGKeyArray) -> Any:

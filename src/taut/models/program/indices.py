@@ -20,7 +20,7 @@ from jax.core import eval_jaxpr
 from jax.lax import GatherScatterMode
 from jaxtyping import Array, PRNGKeyArray
 
-from taut.core.compiling import quick_jit
+from taut.core.compiling import shared_jit
 from taut.errors import InputError
 from taut.models.program.dependence import computed
 from taut.models.program.supports import Site
@@ -101,7 +101,7 @@ def check_indices(
         bad = _out_of_range(gather, at)
         if not bad.any():
             continue
-        some = quick_jit(values)(key)
+        some = shared_jit(values)(key)
         arguments = [*flat, *(some[name] for name in sorted(latents))]
         if _matters(closed, arguments, labels, gather, np.asarray(bad.any(axis=-1))):
             what = _indexed(gather, bad, [*arrays], sites, plates)
@@ -123,7 +123,7 @@ def _matters(
     def parts(flag: Array, *arguments: Any) -> list[Array]:
         return _Watch(labels, [], changed=(gather, flag & bad)).run(closed, arguments)
 
-    evaluate = quick_jit(parts)
+    evaluate = shared_jit(parts)
     before, after = (evaluate(np.asarray(flag), *arguments) for flag in (False, True))
     pairs = zip(before, after, strict=True)
     return not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)

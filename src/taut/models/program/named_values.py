@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import Datum
+from taut.core.compiling import shared_jit
 from taut.models.program.abstract import AbstractProgram
 from taut.models.program.layout import scalars
 
@@ -64,7 +65,7 @@ class NamedValues(NamedTuple):
 
     def values(self, z: Float[np.ndarray, "K d"]) -> dict[str, np.ndarray]:
         """Named values, each with leading axis K."""
-        named = jax.jit(jax.vmap(self._named, in_axes=(0, None)))
+        named = shared_jit(jax.vmap(self._named, in_axes=(0, None)))
         return jax.tree.map(np.asarray, named(jnp.asarray(z), self.datum))
 
     def table(self, z: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "K C"]:
@@ -75,7 +76,7 @@ class NamedValues(NamedTuple):
             values = self._named(one, datum)
             return jnp.concatenate([jnp.ravel(values[name]).astype(float) for name in names])
 
-        found = jax.jit(jax.vmap(flat, in_axes=(0, None)))(jnp.asarray(z), self.datum)
+        found = shared_jit(jax.vmap(flat, in_axes=(0, None)))(jnp.asarray(z), self.datum)
         return np.asarray(found, np.float64)
 
     def _named(self, z: Float[Array, " d"], datum: Datum) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from jax.core import Tracer
 from jaxtyping import Array
 
 from taut.core import Datum
+from taut.core.compiling import shared_jit
 from taut.errors import InputError
 from taut.models.program.arguments import check_names, parted, whole
 from taut.models.program.dependence import reached
@@ -336,7 +337,7 @@ def _with_bounds(found: Reading, arrays: dict[str, Any]) -> Reading:
         return found
     plate = found.plate
 
-    @jax.jit
+    @shared_jit
     def bounds(datum: Datum, z: Array) -> dict[str, list[Any]]:
         parts = found.layout.parts(z)
         made = found.run(

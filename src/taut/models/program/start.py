@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import LOG_VOLUME, Datum, total
+from taut.core.compiling import shared_jit
 from taut.errors import InputError
 from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.observed_support import place_of, shown
@@ -39,7 +40,7 @@ def check_start(model: AbstractProgram, datum: Datum, z: Float[Array, " d"]) -> 
         del terms[LOG_VOLUME]
         return total(terms), model.parts(datum, z)
 
-    evaluate = jax.jit(jax.value_and_grad(log_joint, has_aux=True))
+    evaluate = shared_jit(jax.value_and_grad(log_joint, has_aux=True))
     (value, parts), gradient = jax.tree.map(np.asarray, evaluate(z))
     for name, part in parts.items():
         _check_part(model, name, part, z)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from taut.core.compiling import shared_jit
 from taut.errors import InputError
 from taut.models.program.arguments import whole
 from taut.models.program.dependence import reached
@@ -69,7 +70,7 @@ def with_enumeration(found: Reading, sites: Sites, arrays: dict[str, Any]) -> Re
     enumeration = enumerated(finite, depends.__getitem__, plates, sorted(moving), batched, where)
     assert enumeration is not None
 
-    at = jax.jit(lambda a: found.random_values(sites, a, jax.random.key(0)))(arrays)
+    at = shared_jit(lambda a: found.random_values(sites, a, jax.random.key(0)))(arrays)
 
     def touched(choice: Choice) -> dict[str, Cells]:
         arguments = whole(arrays, found.settings)
@@ -77,7 +78,7 @@ def with_enumeration(found: Reading, sites: Sites, arrays: dict[str, Any]) -> Re
         return {name: cells(made[name]) for name in enumeration.touched}
 
     enumeration.check_rows(touched, where)
-    enumeration.check_scales(jax.jit(touched)({}), plates, where)
+    enumeration.check_scales(shared_jit(touched)({}), plates, where)
     return replace(found, enumeration=enumeration)
 
 
