@@ -9,12 +9,12 @@ perplexity as in the authors' Sonnet implementation).
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import Datum, num_rows
+from taut.core.compiling import kept_jit
 from taut.fitted.facts import CodesInUse
 from taut.guides import QuantizedPair
 
@@ -67,7 +67,7 @@ def code_use(pair: QuantizedPair, rows: Datum) -> CodeUse:
     return CodeUse(counts / counts.sum(), total)
 
 
-@eqx.filter_jit
+@kept_jit
 def _codes(pair: QuantizedPair, rows: Datum) -> Int[Array, "R P"]:
     _, guide = pair.bind()
     return jax.vmap(lambda datum: guide(datum).codes)(rows)

@@ -6,6 +6,7 @@
     steady_options,   for programs that run longer than they take to compile: convolutions by Eigen, on
     steady_jit        all cores, in place of XLA's default, which keeps each on one
                       (`benchmarks/convolutions.py`)
+    kept_jit          for all others that are given data of many sizes
     shared_jit        for functions that are made anew for each use, or of arguments that are: all that
                       do the same operations on the same shapes (`Traced`) share one program
 
@@ -28,11 +29,19 @@ import jax
 
 from taut.core.traced import Traced
 
-__all__ = ["quick_jit", "shared_jit", "steady_jit", "steady_options"]
+__all__ = [
+    "kept_jit",
+    "quick_jit",
+    "quick_options",
+    "shared_jit",
+    "steady_jit",
+    "steady_options",
+]
 
 _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 # What is left to the library that convolves on one core: matrix products.
 _STEADY = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+Options = Callable[[], dict[str, Any] | None]
 _CONTEXT = (
     "jax_enable_x64",
     "jax_default_matmul_precision",
@@ -41,6 +50,7 @@ _CONTEXT = (
 )
 _TRACES = 8  # of one function
 _KEPT = 16  # programs of one function: a fit to a program takes up to 7 MB and 60 maps of memory
+_KEPT_LARGE = 6  # programs of all training and evidence: a network's take up to 30 MB
 _KEPT_SMALL = 64  # programs of all functions that are made anew and compile soon
 
 
@@ -51,10 +61,10 @@ def quick_jit(function: Callable, *, static: int = 0) -> Any:
         function: as of `jax.jit`.
         static: how many leading arguments are static. Arguments by keyword are static, too.
     """
-    return _kept_for_static(function, static, _quick_options, _KEPT)
+    return _kept_for_static(function, static, quick_options, _KEPT)
 
 
-def _quick_options() -> dict[str, Any] | None:
+def quick_options() -> dict[str, Any] | None:
     """`compiler_options` of `jax.jit` for a program that compiles soon; opens the device."""
     return _on_cpu(_QUICK)
 
@@ -64,7 +74,11 @@ def steady_options() -> dict[str, Any] | None:
     return _on_cpu(_STEADY)
 
 
-def shared_jit(function: Callable, *, steady: bool = False) -> Callable:
+def _usual_options() -> None:
+    return None
+
+
+def shared_jit(function: Callable, *, options: Options = quick_options) -> Callable:
     """`equinox.filter_jit(function)` by a program that all functions of the same operations share.
 
     What is no array among the arguments is static. The function is traced once for each structure of
@@ -72,9 +86,9 @@ def shared_jit(function: Callable, *, steady: bool = False) -> Callable:
 
     Arguments:
         function: pure, of pytrees of arrays and of hashable values.
-        steady: whether the program runs for longer than it takes to compile.
+        options: of the compiler.
     """
-    kept, run = _Kept(_TRACES), _run_steadily if steady else _run_soon
+    kept, run = _Kept(_TRACES), _RUNS[options]
 
     @wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
@@ -91,7 +105,12 @@ def shared_jit(function: Callable, *, steady: bool = False) -> Callable:
 
 def steady_jit(function: Callable) -> Callable:
     """`shared_jit(function)` that runs fast; not to be called inside of another program."""
-    return shared_jit(function, steady=True)
+    return shared_jit(function, options=steady_options)
+
+
+def kept_jit(function: Callable) -> Callable:
+    """`shared_jit(function)` with the compiler's own options."""
+    return shared_jit(function, options=_usual_options)
 
 
 def _trace(
@@ -128,9 +147,7 @@ class _Kept:
             return self._values[name]
 
 
-def _kept_for_static(
-    function: Callable, static: int, options: Callable[[], dict[str, Any] | None], most: int
-) -> Callable:
+def _kept_for_static(function: Callable, static: int, options: Options, most: int) -> Callable:
     """A function that is compiled anew for each value of its static arguments."""
     kept = _Kept(most)
 
@@ -162,8 +179,11 @@ def _results(traced: Traced, captured: list[Any], *leaves: Any) -> list[Any]:
     return traced(captured, *leaves)
 
 
-_run_soon = _kept_for_static(_results, 1, _quick_options, _KEPT_SMALL)
-_run_steadily = _kept_for_static(_results, 1, steady_options, _KEPT)
+_RUNS = {
+    quick_options: _kept_for_static(_results, 1, quick_options, _KEPT_SMALL),
+    steady_options: _kept_for_static(_results, 1, steady_options, _KEPT_LARGE),
+    _usual_options: _kept_for_static(_results, 1, _usual_options, _KEPT),
+}
 
 
 def _on_cpu(options: dict[str, Any]) -> dict[str, Any] | None:

@@ -13,12 +13,12 @@ Exact models say it themselves, from what their floor decides.
 from dataclasses import replace
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Float
 
 from taut.core import DENSITY, MASS, AbstractModel, as_proposal
+from taut.core.compiling import kept_jit
 from taut.data import Schema
 from taut.evidence.importance import Evidence
 from taut.models import ChainModel, LatentVariableModel
@@ -82,7 +82,7 @@ def unbounded_columns(model: AbstractModel, schema: Schema) -> tuple[int, ...]:
     return tuple(i for i in dense if scale[i] < least[i])
 
 
-@eqx.filter_jit
+@kept_jit
 def _drawn_scales(model: LatentVariableModel) -> Any:
     def one(key: Any) -> Any:
         z = as_proposal(model.prior()).draw(key, 1).z

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import Datum, Estimate, num_rows
+from taut.core.compiling import kept_jit
 from taut.models import AbstractExactModel
 
 __all__ = ["closed_form"]
@@ -33,6 +33,6 @@ def closed_form(model: AbstractExactModel, rows: Datum) -> Estimate:
     return Estimate.from_rows(np.concatenate(values), side="exact", index=rows.index)
 
 
-@eqx.filter_jit
+@kept_jit
 def _log_evidences(model: Any, block: Datum) -> Float[Array, " N"]:
     return jax.vmap(model.log_evidence)(block)

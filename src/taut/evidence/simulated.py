@@ -5,13 +5,13 @@ z ~ p(z),  x ~ p(x | z)        so that z given x is a draw of p(z | x)
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.core import AbstractModel, Datum, as_proposal, num_rows
+from taut.core.compiling import kept_jit
 
 __all__ = ["Simulated", "simulated"]
 
@@ -48,7 +48,7 @@ def simulated(model: AbstractModel, like: Datum, count: int, *, key: PRNGKeyArra
     return Simulated(Datum(x, mask, index=jnp.arange(count, dtype=jnp.int32)), z)
 
 
-@eqx.filter_jit
+@kept_jit
 def _drawn(model: AbstractModel, key: PRNGKeyArray, count: int) -> tuple[Any, Any]:
     z_key, x_key = jax.random.split(key)
     z = as_proposal(model.prior()).draw(z_key, count).z

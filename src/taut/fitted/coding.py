@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, InputError, as_proposal, option
+from taut.core.compiling import kept_jit
 
 __all__ = ["decode", "encode", "interpolate", "reconstruct", "sample"]
 
@@ -81,7 +82,7 @@ def sample(pair: AbstractPair, key: PRNGKeyArray, num_samples: int, *, mean: boo
     return _sample(pair, key, num_samples, mean=mean)
 
 
-@eqx.filter_jit
+@kept_jit
 def _sample(pair: AbstractPair, key: PRNGKeyArray, num_samples: int, *, mean: bool) -> Array:
     model, _ = pair.bind()
     z_key, x_key = jax.random.split(key)

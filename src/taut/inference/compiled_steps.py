@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from taut.core import Datum
-from taut.core.compiling import shared_jit
+from taut.core.compiling import steady_jit
 from taut.inference.algorithm import Algorithm
 
 __all__ = ["compiled_steps"]
@@ -40,7 +40,7 @@ def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
 
         return jax.lax.fori_loop(0, count, body, (state, log))
 
-    return shared_jit(run, steady=True)
+    return steady_jit(run)
 
 
 def _rows(rows: Datum, numbers: Any) -> Datum:

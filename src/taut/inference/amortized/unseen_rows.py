@@ -7,7 +7,6 @@ which learns across rows.
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.bounds import AbstractBound
 from taut.core import AbstractModel, Datum, num_rows
+from taut.core.compiling import kept_jit
 from taut.gradients import AbstractEstimator
 from taut.guides import AbstractFamily, PerDatumGuide
 from taut.inference.amortized.per_datum import per_datum
@@ -66,7 +66,7 @@ def table_for(
     return PerDatumGuide(jnp.concatenate(tables)[order], start.numbers, family)
 
 
-@eqx.filter_jit
+@kept_jit
 def _fitted(
     model: AbstractModel,
     family: AbstractFamily,

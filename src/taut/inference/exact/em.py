@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import Datum, InputError, RunError, num_rows, option
+from taut.core.compiling import kept_jit
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.held import Held, held_components, owned
@@ -266,7 +267,7 @@ def check_start(start: AbstractExactModel, wanted: AbstractExactModel) -> None:
         raise other
 
 
-@eqx.filter_jit
+@kept_jit
 def _pass(state: EMState, block: Block) -> EMState:
     expectation = state.model.expectation()
 
@@ -276,7 +277,7 @@ def _pass(state: EMState, block: Block) -> EMState:
     return EMState(state.model, jax.lax.scan(step, state.statistics, block)[0])
 
 
-@eqx.filter_jit
+@kept_jit
 def _maximization(state: EMState, floor: Any, rounding: Array) -> tuple[Any, Any, Array]:
     """The M-step, its model's view of the statistics, and which components are singular."""
     moved = state.model.maximized(state.statistics, floor)
@@ -289,12 +290,12 @@ def _objective(state: EMState, floor: Any) -> tuple[float, float]:
     return float(log_evidence), float(penalty)
 
 
-@eqx.filter_jit
+@kept_jit
 def _log_objective(state: EMState, floor: Any) -> tuple[Array, Array]:
     return state.model.log_evidence_of(state.statistics), state.model.log_penalty(floor)
 
 
-@eqx.filter_jit
+@kept_jit
 def _evidences(model: AbstractExactModel, x: Array) -> Array:
     # Chunk by chunk: all rows at once would hold (rows, K, D) differences.
     return jax.lax.map(jax.vmap(lambda row: model.log_evidence(Datum(row))), x)
@@ -339,7 +340,7 @@ def _allowed(objective: float) -> float:
     return 2 * ROUNDING + 64 * _EPS * abs(objective)
 
 
-@eqx.filter_jit  # traced once for all iterations
+@kept_jit  # traced once for all iterations
 def _no_statistics(model: AbstractExactModel, row: Array) -> Any:
     shapes = eqx.filter_eval_shape(
         lambda m, x: m.expected(x[None], jnp.ones(1, x.dtype)), model, row

@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import Datum
+from taut.core.compiling import kept_jit
 from taut.inference.exact.row_blocks import RowBlocks
 from taut.models import AbstractExactModel
 from taut.models.exact import AbstractMixture
@@ -63,12 +63,12 @@ def owned(
     return held, place
 
 
-@eqx.filter_jit
+@kept_jit
 def _held_directions(model: AbstractExactModel, floor: Any) -> Array:
     return model.held_by_floor(floor)
 
 
-@eqx.filter_jit
+@kept_jit
 def _log_responsibilities(model: AbstractMixture, x: Array) -> Array:
     def one(row: Array) -> Array:
         return jax.nn.log_softmax(model.log_pi + model.log_components(Datum(row)))

@@ -12,13 +12,13 @@ together from runs of rows at random places.
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import Datum, InputError, RunError, num_rows, option
+from taut.core.compiling import kept_jit
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.em import EMState, expectation_step
@@ -138,7 +138,7 @@ def run_online_em(
         like = (algorithm.init(), np.zeros(0))
 
         def compute() -> tuple[OnlineState, Float[np.ndarray, " T"]]:
-            step, begun = eqx.filter_jit(algorithm.step), stages.begun(like)
+            step, begun = kept_jit(algorithm.step), stages.begun(like)
             state, before = like if begun is None else begun
             bounds: list[float] = before.tolist()
             for x in _batches(rows, batch_size, passes, seed, first=len(bounds)):

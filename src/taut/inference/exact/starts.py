@@ -11,13 +11,13 @@ nearest mean, and one M-step gives the parameters.
 import math
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import InputError, option
+from taut.core.compiling import kept_jit
 from taut.inference.exact.row_blocks import Block, RowBlocks, Spread
 from taut.models import AbstractExactModel, FactorAnalysis, GaussianMixture, ProbabilisticPCA
 from taut.models.exact import AbstractMixture, LatentClass, varying
@@ -170,14 +170,14 @@ def _from_owners(
     return _maximized(model, statistics, jnp.asarray(least).reshape(spread.least.shape))
 
 
-@eqx.filter_jit
+@kept_jit
 def _maximized(
     model: AbstractMixture, statistics: Any, least: Float[Array, "..."]
 ) -> AbstractMixture:
     return model.maximized(statistics, model.floor(_FLOOR, added=0.0, least=least))
 
 
-@eqx.filter_jit
+@kept_jit
 def _assigned(model: AbstractMixture, block: Block, owners: Int[Array, "M C"]) -> Any:
     """Statistics of a block of rows with their owners, chunk by chunk."""
 
