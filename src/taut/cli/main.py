@@ -6,14 +6,13 @@ the number of another signal that ended the run.
 
 import contextlib
 import gc
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from cyclopts import App, CycloptsError, Parameter
 
 from taut import __version__
+from taut.cli.compilation_cache import compilation_cache
 from taut.errors import TautError
 from taut.signals import Interrupted, ending_signals
 
@@ -93,12 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
-    _use_compilation_cache()
     _collect_rarely()
     try:
-        app_for(arguments)(
-            arguments, exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        with compilation_cache():
+            app_for(arguments)(
+                arguments, exit_on_error=False, print_error=False, result_action="return_value"
+            )
     except CycloptsError as error:
         if debug:
             raise
@@ -143,11 +142,3 @@ def _collect_rarely() -> None:
     """Importing and tracing make millions of objects that stay: by default Python searches them for
     cyclic garbage again and again, over a sixth of the time to the first step."""
     gc.set_threshold(1_000_000)
-
-
-def _use_compilation_cache() -> None:
-    """Compiled programs outlive the process; JAX reads these when it is first imported."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "taut" / "jax"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
