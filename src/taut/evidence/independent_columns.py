@@ -78,7 +78,7 @@ def _same_family(
     model: LatentVariableModel, rows: np.ndarray, held_out: Datum
 ) -> Float[np.ndarray, " N"]:
     likelihood, units = model.likelihood, model.units
-    seen = jnp.asarray(rows)
+    seen = jax.device_put(rows)
     start = likelihood.started_at(seen if units is None else units.standardize(seen))
     outputs = jnp.zeros((likelihood.num_outputs, *model.data_shape))
     if start is not None:
@@ -92,15 +92,11 @@ def _same_family(
         return value if units is None else value + units.log_volume(mask)
 
     def nll(parameters: Any) -> Any:
-        return -jnp.mean(jax.vmap(lambda x: log_prob(parameters, x))(jnp.asarray(rows)))
+        return -jnp.mean(jax.vmap(lambda x: log_prob(parameters, x))(seen))
 
     parameters = _minimize(nll, (arrays, outputs))
-    masks = None if held_out.mask is None else jnp.asarray(held_out.mask)
-    if masks is None:
-        values = jax.vmap(lambda x: log_prob(parameters, x))(jnp.asarray(held_out.x))
-    else:
-        values = jax.vmap(lambda x, m: log_prob(parameters, x, m))(jnp.asarray(held_out.x), masks)
-    return np.asarray(values, np.float64)
+    values = shared_jit(jax.vmap(log_prob, in_axes=(None, 0, 0)))
+    return np.asarray(values(parameters, held_out.x, held_out.mask), np.float64)
 
 
 def _minimize(function: Any, start: Any) -> Any:

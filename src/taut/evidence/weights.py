@@ -19,6 +19,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from taut.core.compiling import kept_jit
+
 __all__ = ["RowWeights", "khat_threshold", "mean_and_error", "smoothed_weights", "summarize"]
 
 _LEAST_FOR_KHAT = 25  # below, the largest fifth of the draws has fewer than five members
@@ -146,7 +148,7 @@ def _pareto_smoothing() -> Callable[[Any], tuple[Array, Array]]:
     # BlackJAX loads its samplers on import, which only a first call pays for.
     from blackjax.diagnostics import psis_weights
 
-    return jax.jit(jax.vmap(psis_weights))
+    return kept_jit(jax.vmap(psis_weights))
 
 
 @cache
@@ -154,4 +156,4 @@ def _shape_of_largest_fifth() -> Callable[[Any], Array]:
     from blackjax.diagnostics import psis_weights
 
     # So little of it being effective, the tail is a fifth whatever the number of draws.
-    return jax.jit(jax.vmap(lambda log_ratios: psis_weights(log_ratios, r_eff=1e-9)[1]))
+    return kept_jit(jax.vmap(lambda log_ratios: psis_weights(log_ratios, r_eff=1e-9)[1]))

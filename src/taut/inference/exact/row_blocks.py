@@ -8,7 +8,7 @@ many numbers the model holds for each.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -158,6 +158,7 @@ def padded(x: Float[np.ndarray, "N ..."], chunk: int, *, num_chunks: int | None 
     if missing:
         x = np.concatenate([x, np.broadcast_to(x[:1], (missing, *x.shape[1:]))])
     return Block(
-        jnp.asarray(x.reshape(count, chunk, *x.shape[1:])),
-        jnp.asarray(weight.reshape(count, chunk)),
+        # Not jnp.asarray, which compiles a program for each shape.
+        jax.device_put(x.reshape(count, chunk, *x.shape[1:])),
+        jax.device_put(weight.reshape(count, chunk)),
     )
