@@ -14,7 +14,7 @@ from taut.core import Datum
 from taut.core.compiling import steady_jit
 from taut.inference.algorithm import Algorithm
 
-__all__ = ["compiled_steps"]
+__all__ = ["compiled_steps", "steps"]
 
 
 def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
@@ -22,7 +22,12 @@ def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
 
     `order` holds row numbers, (most steps, batch size), of which the first `count` rows are used.
     """
+    program = steady_jit(steps(algorithm))
+    return lambda state, rows, order, count: program(state, rows, order, jnp.int32(count))
 
+
+def steps(algorithm: Algorithm) -> Callable[..., Any]:
+    """The function that `compiled_steps` compiles."""
     # Traced once, though the loop needs the shapes of what it returns first.
     step = jax.jit(algorithm.step, inline=True)
 
@@ -40,7 +45,7 @@ def compiled_steps(algorithm: Algorithm) -> Callable[..., Any]:
 
         return jax.lax.fori_loop(0, count, body, (state, log))
 
-    return steady_jit(run)
+    return run
 
 
 def _rows(rows: Datum, numbers: Any) -> Datum:
