@@ -24,6 +24,8 @@ with compilation_cache():
 @pytest.fixture
 def own_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     yield tmp_path / "taut" / "jax"
     os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
@@ -39,6 +41,7 @@ def compiled() -> tuple[str, str]:
 def test_a_file_that_was_cut_short_is_written_anew(own_folder):
     assert compiled() == ("6.0\n", "")
     files = sorted(own_folder.glob("*-cache"))
+    assert files
     for path in files:
         path.write_bytes(path.read_bytes()[:100])
     assert compiled() == ("6.0\n", "")
