@@ -15,11 +15,10 @@ from safetensors.numpy import load_file
 from scipy.stats import multivariate_normal
 
 import taut
-from taut.cli.infer import batch_sizes
 from taut.cli.main import main
 from taut.core import InputError
 from taut.inference.posterior import PosteriorOptions
-from taut.recipe import ProgramRecipe
+from taut.recipe import ProgramRecipe, batch_sizes
 from taut.runs import RunFolder
 
 ROWS = [0.3, 1.9, 1.2, 0.8, 1.5]

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from taut.errors import InputError, option
+
 __all__ = ["em_command"]
 
 
@@ -62,6 +64,12 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
         """
         from_file = read_config(config) if config else {}
         asked = {**from_file, **given(options)}
+        for table, names in {"model": models, "inference": exact}.items():
+            if asked.get(table, names[0]) not in names:
+                raise InputError(
+                    f"one of {', '.join(names)}", repr(asked[table]),
+                    f"`taut fit` with {option(table, asked[table])}", where=table,
+                )  # fmt: skip
         if online:
             asked["inference"] = "online-em"
         if components is not None:

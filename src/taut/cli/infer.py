@@ -12,14 +12,14 @@ from taut.errors import InputError
 if TYPE_CHECKING:
     from taut.recipe import ProgramRecipe
 
-__all__ = ["batch_sizes", "infer_command", "print_posterior", "run_infer"]
+__all__ = ["infer_command", "print_posterior", "run_infer"]
 
 
 def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
     """The command, with the fields of `PosteriorOptions` as options."""
     from taut.cli.flags import given, options_class
     from taut.inference.posterior import PosteriorOptions
-    from taut.recipe import ProgramRecipe, options_of
+    from taut.recipe import ProgramRecipe, batch_sizes, options_of
     from taut.runs import read_toml
 
     own = options_of(PosteriorOptions, "posterior")
@@ -48,7 +48,8 @@ def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
         out
             Run folder. [default: runs/FILE-posterior-N]
         config
-            The config.toml of a run; options given here win. It may name data, never the program.
+            TOML file of options, such as the config.toml of a run; options given here win. It may name
+            data, never the program.
         force
             Replace the run that is in --out.
         json
@@ -57,7 +58,9 @@ def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
         asked = given(options)
         if "subsample" in asked:
             asked["subsample"] = batch_sizes(asked["subsample"])
-        before = ProgramRecipe.from_dict(read_toml(config)) if config else ProgramRecipe()
+        before = ProgramRecipe()
+        if config:
+            before = ProgramRecipe.from_dict(read_toml(config), where=str(config))
         if program is None:
             raise InputError(
                 "PROGRAM", "none", f"`taut infer {before.program or 'FILE.py'}`", where="infer"
@@ -102,20 +105,6 @@ def run_infer(
             )  # fmt: skip
         draw_posterior(fitted, folder / "figures", precision_nats=recipe.posterior.precision_nats)
         print_posterior(folder, json=json)
-
-
-def batch_sizes(text: str | None) -> dict[str, int] | None:
-    """ "rows:1000" as {"rows": 1000}.
-
-    Raises:
-        InputError: anything else.
-    """
-    if text is None:
-        return None
-    name, colon, size = text.rpartition(":")
-    if not (colon and name and size.isdecimal() and int(size) > 0):
-        raise InputError("PLATE:ROWS", repr(text), "rows:1000", where="subsample")
-    return {name: int(size)}
 
 
 def print_posterior(run: Path, *, json: bool) -> None:

@@ -47,7 +47,7 @@ def resume(
 
         from taut.cli.infer import run_infer
 
-        recipe = ProgramRecipe.from_dict(content)
+        recipe = ProgramRecipe.from_dict(content, where=str(folder.path / "config.toml"))
         if program is None and recipe.program is None:
             raise InputError(
                 "a run whose program has a file", "one of a function in Python",

@@ -4,7 +4,7 @@ from taut.recipe.build import component_range, flat, recipe_of
 from taut.recipe.completed import Completed, completed
 from taut.recipe.config import read_config, recipe_from
 from taut.recipe.option import Option, choice_docs, shown_default, typed
-from taut.recipe.program import ProgramRecipe
+from taut.recipe.program import ProgramRecipe, batch_sizes
 from taut.recipe.recipe import FORMAT, Recipe
 from taut.recipe.tables import CHOICES, OPTIONS_OF, option_named, option_of, options, options_of
 
@@ -16,6 +16,7 @@ __all__ = [
     "Option",
     "ProgramRecipe",
     "Recipe",
+    "batch_sizes",
     "choice_docs",
     "completed",
     "component_range",

@@ -19,7 +19,7 @@ from taut.recipe.option import Option, typed
 from taut.recipe.recipe import Recipe
 from taut.recipe.tables import CHOICES, OPTIONS_OF, option_named, options
 
-__all__ = ["component_range", "flat", "recipe_of"]
+__all__ = ["component_range", "flat", "recipe_of", "typed_seed"]
 
 _Given = dict[str, tuple[Option, Any]]  # by field
 
@@ -47,7 +47,7 @@ def recipe_of(given: Mapping[str, Any], *, model: str = "vae") -> Recipe:
     seed = given.get("seed", 0)
     return Recipe(
         model=architecture, bound=bound, gradient=gradient, inference=inference,
-        seed=0 if seed is None else _seed(seed), **others,
+        seed=0 if seed is None else typed_seed(seed), **others,
     )  # fmt: skip
 
 
@@ -237,7 +237,12 @@ def _any_of(choice: str, names: Sequence[str]) -> str:
     return " or ".join([option(choice, names[0]), *names[1:]])
 
 
-def _seed(value: Any) -> int:
+def typed_seed(value: Any) -> int:
+    """A seed of TOML or the command line.
+
+    Raises:
+        InputError: no whole number.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError("a whole number", repr(value), "0", where="seed")
     return value

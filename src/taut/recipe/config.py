@@ -5,7 +5,7 @@ names, in sections of any name or none, with hyphens or underscores. Flat files 
 read under the names that options have since.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from taut.core import InputError, is_users, nearest, option
 from taut.inference import AbstractExact
 from taut.recipe.build import component_range, flat, recipe_of
 from taut.recipe.recipe import FORMAT, Recipe
-from taut.recipe.tables import CHOICES, option_named, options
+from taut.recipe.tables import CHOICES, OPTIONS_OF, option_named, options
 from taut.runs import read_toml
 
-__all__ = ["read_config", "recipe_from"]
+__all__ = ["check_format", "flat_names", "read_config", "recipe_from"]
 
 # Options of taut 0.1 that are called otherwise.
 _RENAMED = {"warmup_steps": "learning_rate_warmup", "floor": "likelihood_floor"}
@@ -77,19 +77,20 @@ def options_in(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     Raises:
         InputError: as `read_config`.
     """
+    check_format(content, where)
+    if "format" in content and "posterior" in content:
+        raise InputError(
+            "options of a fit", "those of a posterior", f"`taut infer PROGRAM --config {where}`",
+            where=where,
+        )  # fmt: skip
     if "format" in content:
-        if not isinstance(content["format"], int) or content["format"] > FORMAT:
-            raise InputError(
-                f"format {FORMAT} or older", f"format {content['format']}",
-                "`pip install -U taut`", where=where,
-            )  # fmt: skip
+        for table in (*CHOICES, *OPTIONS_OF):
+            if not isinstance(content.get(table, {}), Mapping):
+                raise InputError(
+                    "a table", repr(content[table]), f"[{table}]", where=f"{where}, {table}"
+                )
         return flat(content)
-    found: dict[str, Any] = {}
-    for key, value in _entries(content):
-        name = key.replace("-", "_")
-        if name in found:
-            raise InputError("each option once", f"'{key}' twice", "one of them", where=where)
-        found[name] = value
+    found = flat_names(content, where)
     if _EPOCHS.replace("-", "_") in found:
         raise InputError(
             f"{option('kl_warmup_steps')}, steps over which the KL's weight rises", f"{_EPOCHS}, epochs",
@@ -103,6 +104,41 @@ def options_in(content: Mapping[str, Any], where: str) -> dict[str, Any]:
                 "a known option", f"'{name.replace('_', '-')}'",
                 nearest(name, known).replace("_", "-"), where=where,
             )  # fmt: skip
+    return found
+
+
+def check_format(content: Mapping[str, Any], where: str) -> None:
+    """Refuse what a newer taut wrote.
+
+    Raises:
+        InputError: it did.
+    """
+    version = content.get("format", FORMAT)
+    if not isinstance(version, int) or version > FORMAT:
+        raise InputError(
+            f"format {FORMAT} or older", f"format {version}", "`pip install -U taut`", where=where
+        )
+
+
+def flat_names(
+    content: Mapping[str, Any], where: str, *, tables: Collection[str] = ()
+) -> dict[str, Any]:
+    """Options in sections of any name or none, by their names with underscores.
+
+    Arguments:
+        content: of the file.
+        where: its name.
+        tables: options whose value is a table.
+
+    Raises:
+        InputError: one is given twice.
+    """
+    found: dict[str, Any] = {}
+    for key, value in _entries(content, tables):
+        name = key.replace("-", "_")
+        if name in found:
+            raise InputError("each option once", f"'{key}' twice", "one of them", where=where)
+        found[name] = value
     return found
 
 
@@ -133,10 +169,10 @@ def _since_renamed(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _entries(content: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _entries(content: Mapping[str, Any], tables: Collection[str] = ()) -> list[tuple[str, Any]]:
     """Keys and values of all sections; a table that says its name is a choice, not a section."""
     pairs: list[tuple[str, Any]] = []
     for key, value in content.items():
-        section = isinstance(value, Mapping) and "name" not in value
-        pairs += _entries(value) if section else [(key, value)]
+        section = isinstance(value, Mapping) and "name" not in value and key not in tables
+        pairs += _entries(value, tables) if section else [(key, value)]
     return pairs

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from taut.core import InputError
+from taut.core import InputError, nearest
 from taut.inference.posterior import PosteriorOptions
+from taut.recipe.build import typed_seed
+from taut.recipe.config import check_format, flat_names
+from taut.recipe.option import typed
 from taut.recipe.recipe import FORMAT
+from taut.recipe.tables import options_of
 
-__all__ = ["ProgramRecipe"]
+__all__ = ["ProgramRecipe", "batch_sizes"]
 
 
 @dataclass(frozen=True)
@@ -34,23 +38,52 @@ class ProgramRecipe:
         return {"format": FORMAT, **present, "posterior": self.posterior.to_dict()}
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "ProgramRecipe":
-        """The inverse of `to_dict`; also reads the flat files of taut 0.1.
+    def from_dict(cls, content: Mapping[str, Any], where: str = "recipe") -> "ProgramRecipe":
+        """The inverse of `to_dict`; also reads options in sections of any name or none.
+
+        Arguments:
+            content: of a config.toml, or of a file of options that someone wrote.
+            where: its name.
 
         Raises:
             InputError: a newer format, an unknown option or a wrong value.
         """
-        if content.get("format", FORMAT) > FORMAT:
+        check_format(content, where)
+        known = options_of(PosteriorOptions, "posterior")
+        if "format" in content and "posterior" not in content:
             raise InputError(
-                f"format {FORMAT} or older", f"format {content['format']}",
-                "`pip install -U taut`", where="recipe",
+                "options of a posterior", "those of a fit", f"`taut fit DATA --config {where}`",
+                where=where,
             )  # fmt: skip
-        own = {k: v for k, v in content.items() if k not in ("format", "seed", "program", "data")}
-        options = own.pop("posterior", {k.replace("-", "_"): v for k, v in own.items()})
-        if isinstance(options.get("subsample"), str):
-            plate, _, rows = options["subsample"].rpartition(":")
-            options = {**options, "subsample": {plate: int(rows)}}
-        return cls(
-            program=content.get("program"), data=content.get("data"),
-            posterior=PosteriorOptions.from_dict(options), seed=content.get("seed", 0),
-        )  # fmt: skip
+        found = flat_names(content, where, tables=["subsample"])
+        own = {name: found.pop(name) for name in ("program", "data") if name in found}
+        for name, value in own.items():
+            if not isinstance(value, str):
+                raise InputError("the name of a file", repr(value), repr(f"{value}"), where=name)
+        seed = typed_seed(found.pop("seed", 0))
+        found.pop("format", None)
+        for name in found:
+            if name not in known:
+                raise InputError(
+                    "an option of taut infer", f"'{name}'",
+                    nearest(name, ["program", "data", "seed", *known]), where=where,
+                )  # fmt: skip
+        values = {
+            name: batch_sizes(value) if name == "subsample" else typed(known[name], value)
+            for name, value in found.items()
+        }
+        return cls(**own, posterior=PosteriorOptions.from_dict(values), seed=seed)
+
+
+def batch_sizes(wanted: Any) -> Mapping[str, int] | None:
+    """ "rows:1000" as {"rows": 1000}, and such a table as it is.
+
+    Raises:
+        InputError: anything else.
+    """
+    if wanted is None or isinstance(wanted, Mapping):
+        return wanted
+    name, colon, size = str(wanted).rpartition(":")
+    if not (colon and name and size.isdecimal() and int(size) > 0):
+        raise InputError("PLATE:ROWS", repr(wanted), "rows:1000", where="subsample")
+    return {name: int(size)}
