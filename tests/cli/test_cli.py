@@ -1,6 +1,7 @@
 """The command line as a user drives it: what it prints, what it leaves, and what it says when wrong."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -123,6 +124,23 @@ def test_evaluate_reports_both_estimators(run, capsys):
     assert main(["evaluate", str(run), "--num-particles", "50", "--split", "validation"]) == 0
     assert "k-hat" in capsys.readouterr().out
     assert min(_size(run / "figures" / "khat.png")) > 300
+
+
+def test_a_run_that_cannot_be_written_is_evaluated_and_sampled(run, tmp_path, monkeypatch, capsys):
+    kept = tmp_path / "kept"
+    shutil.copytree(run, kept)
+    shutil.rmtree(kept / "figures")
+    (kept / "figures").touch()  # whoever may write everywhere cannot write into this either
+    capsys.readouterr()
+    assert main(["evaluate", str(kept), "--num-particles", "20", "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["figure"] is None
+    assert found["importance"]["log_evidence"]["count"] == 180
+    assert err.startswith(f"note: {kept}/figures/khat.png is not written: ")
+    monkeypatch.setattr("os.access", lambda path, mode: path != kept)
+    assert _complaint(capsys, "sample", kept).endswith(f"got {kept}. Try another --out.")
+    assert main(["sample", str(kept), "--out", str(tmp_path / "x.npy")]) == 0
 
 
 def test_sample_writes_pictures_and_numbers(run, tmp_path, capsys):

@@ -6,6 +6,7 @@ The functions are recorders: what they are given is compared with what was typed
 import contextlib
 import inspect
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ BASES: dict[str, tuple[str, ...]] = {
     "gradients": ("RUN",),
     "compare": ("RUN", "RUN"),
     "show": ("RUN",),
-    "resume": ("RUN",),
+    "figures": ("RUN",),
+    "resume": ("STOPPED",),
 }
 _SPLIT = (("--split", "train"), {"rows": "train"})
 _DATA = (("--data", "OTHER"), {"rows": "other"})
@@ -72,7 +74,8 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     },
     "compare": {},
     "show": {},
-    "resume": {},
+    "figures": {},
+    "resume": {"evidence_particles": (("--evidence-particles", "17"), {"evidence_particles": 17})},
 }
 CASES = [(command, flag) for command, flags in FLAGS.items() for flag in flags]
 ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)
@@ -139,10 +142,22 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found["seed"] = int(jax.random.key_data(key)[-1])
         raise Called
 
+    def run_fit(source: str, recipe: Any, *_: Any, **__: Any) -> None:
+        found.update(recipe.evidence.to_dict())
+
+    stopped = tmp_path / "stopped"
+    shutil.copytree(run, stopped)
+    (stopped / "summary.json").unlink()
+    monkeypatch.setattr("taut.cli.fit.run_fit", run_fit)
     for function in (evaluate, sample, reconstruct, encode, interpolate):
         monkeypatch.setattr(Fit, function.__name__, function)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
-    names = {"RUN": run, "OTHER": run.parent / "other.npy", "OUT": tmp_path / "out.npy"}
+    names = {
+        "RUN": run,
+        "STOPPED": stopped,
+        "OTHER": run.parent / "other.npy",
+        "OUT": tmp_path / "out.npy",
+    }
 
     def record(command: str, *words: str) -> dict[str, Any]:
         found.clear()
@@ -214,7 +229,7 @@ def test_json_names_what_was_written(command, call, tmp_path, capsys):
     assert found["count"] == len(np.load(found["out"]))
 
 
-@pytest.mark.parametrize("command", ["show", "resume", "compare"])
+@pytest.mark.parametrize("command", ["show", "compare"])
 def test_json_holds_the_numbers_of_the_run(command, call, run, capsys):
     call(command, "--json")
     printed = json.loads(capsys.readouterr().out)

@@ -160,7 +160,7 @@ def test_em_is_drawn_with_the_components_that_were_chosen(chosen_by, words, draw
     em = EMFacts(3, 9, 97.0, chosen_by=chosen_by, selection=tuple(map(_point, (2, 3, 5))))
     history = tuple({"step": i, "bound": -5.0 + i} for i in range(3))
     fit = _fit(taut.GMM(3), data.schema, em=em, history=history)
-    assert [path.name for path in draw_em(fit, tmp_path)] == ["evidence.png", "selection.png"]
+    assert [path.name for path in draw_em(fit, tmp_path)] == ["selection.png", "evidence.png"]
     (curve,) = drawn["evidence.png"].axes
     np.testing.assert_array_equal(curve.lines[0].get_ydata(), [-5.0, -4.0, -3.0])
     assert curve.get_xlabel() == "iteration"
@@ -189,7 +189,7 @@ def test_a_posterior_is_drawn_by_its_own_weights_and_rounds(asked, tmp_path):
         lambda a: -0.5 * a**2, support={"a": "real"}, num_draws=100, num_starts=1
     )
     paths = draw_posterior(posterior, tmp_path, precision_nats=0.1)
-    assert [path.name for path in paths] == ["pairs.png", "khat.png", "bound.png"]
+    assert [path.name for path in paths] == ["pairs.png", "bound.png", "khat.png"]
     (values, weights, own, names), _ = asked["pairs"]
     assert names == ("a",)
     np.testing.assert_array_equal(values, posterior.coordinate_draws())

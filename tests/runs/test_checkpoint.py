@@ -1,12 +1,14 @@
-"""A checkpoint that another version wrote is refused, with what to do about it."""
+"""A checkpoint that another version wrote is refused, and one of another machine told of."""
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import pytest
 from jaxtyping import Array
 
 from taut.core import InputError
+from taut.core.provenance import conditions
 from taut.runs import checkpoint, restore_checkpoint, save_checkpoint
 
 
@@ -24,3 +26,24 @@ def test_a_checkpoint_of_another_format_is_refused(written, remedy, tmp_path, mo
         save_checkpoint(tmp_path / "checkpoints", state, fingerprint="x")
     with pytest.raises(InputError, match=rf"format {written}\. Try {remedy}"):
         restore_checkpoint(tmp_path / "checkpoints", state, fingerprint="x")
+
+
+def test_another_machine_is_told_of(tmp_path, monkeypatch):
+    before = conditions()
+    state = State(jnp.asarray(3))
+    save_checkpoint(tmp_path, state, fingerprint="f")
+    assert restore_checkpoint(tmp_path, state, fingerprint="f").notes == ()
+    now = {**before, "threads": "64", "jax": "0.99"}
+    monkeypatch.setattr("taut.runs.checkpoint.conditions", lambda: now)
+    (note,) = restore_checkpoint(tmp_path, state, fingerprint="f").notes
+    assert note == (
+        "the bytes may differ from those of a run that was never stopped, which goes on with "
+        f"threads 64 ({before['threads']} before), jax 0.99 ({before['jax']} before)"
+    )
+
+
+def test_the_conditions_are_those_of_this_machine():
+    found = conditions()
+    assert found["jax"] == jax.__version__
+    assert int(found["threads"]) >= 1
+    assert all(isinstance(value, str) for value in found.values())

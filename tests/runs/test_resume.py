@@ -245,3 +245,50 @@ def test_ctrl_c_saves_where_it_was(tmp_path, monkeypatch, capsys):
     assert newest == f"step-{steps:09d}.safetensors"
     assert main(["resume", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["facts"]["notes"][0] == f"resumed from step {steps}"
+
+
+def _raises(*_: object, **__: object) -> None:
+    raise Stop
+
+
+def test_a_run_that_was_stopped_while_it_was_measured(whole, tmp_path, monkeypatch, capsys):
+    """Its model is there to be used; it goes on, also with other draws, without training again."""
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("taut.api.amortized.measure", _raises)
+        with pytest.raises(Stop):
+            main([*FIT, "--out", str(run), "--json"])
+    assert (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    np.testing.assert_array_equal(taut.load(run).sample(3), taut.load(whole).sample(3))
+    assert main(["encode", str(run), "--out", str(tmp_path / "z.npy")]) == 0
+    for command in (["show", str(run)], ["compare", str(whole), str(run)], ["figures", str(run)]):
+        capsys.readouterr()
+        assert main(command) == 2
+        assert f"got one whose model was not measured yet. Try `taut resume {run}`" in (
+            capsys.readouterr().err
+        )
+    with monkeypatch.context() as patch:
+        patch.setattr("taut.training.loop.compiled_steps", lambda _: _raises)
+        assert main(["resume", str(run), "--evidence-particles", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["facts"]["particles"] == 3
+    assert "evidence_particles = 3" in (run / "config.toml").read_text()
+    assert _steps(run) == _steps(whole)
+    assert main(["resume", str(run), "--evidence-particles", "4"]) == 2
+    assert f"Try `taut evaluate {run} --num-particles 4`" in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_while_it_was_drawn(whole, tmp_path, monkeypatch, capsys):
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("taut.report.draw_fit.draw_fit", _raises)
+        with pytest.raises(Stop):
+            main([*FIT, "--out", str(run), "--json"])
+    assert list((run / "figures").iterdir()) == []
+    assert main(["resume", str(run), "--json"]) == 0
+    drawn = {path.name: path.read_bytes() for path in (run / "figures").iterdir()}
+    assert drawn == {path.name: path.read_bytes() for path in (whole / "figures").iterdir()}
+    (run / "figures" / "samples.png").unlink()
+    capsys.readouterr()
+    assert main(["figures", str(run), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["figures"]) == len(drawn)
+    assert drawn == {path.name: path.read_bytes() for path in (run / "figures").iterdir()}

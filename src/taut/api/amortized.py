@@ -142,16 +142,8 @@ def fit_amortized(
         trained = time.perf_counter()
         _, static = eqx.partition(pair, eqx.is_array)
         pair = eqx.combine(state.best, static)
-        if isinstance(train_rows, StreamedRows):
-            train_rows = _some(train_rows, storage)
-        measured = inference.fitted_to(pair, test_rows, bound, gradient, unseen_key)
-        estimates = measure(
-            measured, data, train_rows, test_rows, test_key, recipe.evidence.evidence_particles
-        )
-        finished = time.perf_counter()
 
     steps = int(state.step)
-    particles = recipe.evidence.evidence_particles
     ended = ending(
         history, start=jury.start, num_steps=steps, planned=loop.num_steps,
         best_step=int(state.best_step), epochs=_epochs(training, len(data.train)),
@@ -162,10 +154,9 @@ def fit_amortized(
         steps=steps,
         best_step=int(state.best_step),
         training_seconds=trained - started,
-        evaluation_seconds=finished - trained,
+        evaluation_seconds=0.0,
         device=device(),
         versions=versions(),
-        particles=None if estimates["log_evidence"].side == "exact" else particles,
         reasons=reasons,
         gradient=None if gradient is None or why is None else ChosenGradient(gradient.name, why),
         objective_departure=differs.get("objective differs from the bound", ""),
@@ -180,7 +171,6 @@ def fit_amortized(
             *resumed,
             *jury.notes,
             *ended.notes,
-            *below_columns_note(estimates, architecture, ended=ended.how),
         ),
     )
     result = Fit(
@@ -189,14 +179,27 @@ def fit_amortized(
         schema=data.schema,
         recipe=recipe,
         history=tuple(history),
-        estimates=estimates,
         facts=facts,
         precision=storage,
     )
-    if run is not None:
+    if run is not None:  # measuring takes long, and may be stopped
         result.save_model(run)
+        run.write_summary({}, facts.to_dict())
+    particles = recipe.evidence.evidence_particles
+    with jax.enable_x64(storage == "float64"):
+        if isinstance(train_rows, StreamedRows):
+            train_rows = _some(train_rows, storage)
+        measured = inference.fitted_to(pair, test_rows, bound, gradient, unseen_key)
+        estimates = measure(measured, data, train_rows, test_rows, test_key, particles)
+    facts = replace(
+        facts,
+        evaluation_seconds=time.perf_counter() - trained,
+        particles=None if estimates["log_evidence"].side == "exact" else particles,
+        notes=(*facts.notes, *below_columns_note(estimates, architecture, ended=ended.how)),
+    )
+    if run is not None:
         run.write_summary(estimates, facts.to_dict())
-    return result
+    return replace(result, estimates=estimates, facts=facts)
 
 
 def _loop(training: TrainingOptions, num_rows: int, seed: int) -> Loop:

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from taut.cli.output import print_json
 from taut.cli.rows import open_run, rows_of
+from taut.cli.save import drawn_where_possible
 
 __all__ = ["compare", "evaluate"]
 
@@ -57,7 +58,10 @@ def evaluate(
     exact = len(methods) == 1 and sampled.log_evidence.side == "exact"
     picture = None
     if not exact:
-        picture = figures.khat(run / "figures" / "khat.png", sampled.khat, sampled.khat_threshold)
+        picture = drawn_where_possible(
+            run / "figures" / "khat.png",
+            lambda path: figures.khat(path, sampled.khat, sampled.khat_threshold),
+        )
     if json:
         print_json(
             {
@@ -73,11 +77,12 @@ def evaluate(
     from taut.report import tables
 
     console = Console()
-    if picture is None:
+    if exact:
         tables.summary_table(console, {"log-evidence": sampled.log_evidence}, facts={})
         return
     tables.evidence_table(console, sampled, found.get("monte-carlo"))
-    tables.facts_table(console, "figure", {"k-hat of all rows": str(picture)})
+    if picture is not None:
+        tables.facts_table(console, "figure", {"k-hat of all rows": str(picture)})
 
 
 def compare(

@@ -41,6 +41,7 @@ COMMANDS = {
     "reconstruct": ("taut.cli.explore:reconstruct", "Encode rows and decode them again."),
     "encode": ("taut.cli.explore:encode", "Write the latent features of rows."),
     "interpolate": ("taut.cli.explore:interpolate", "Decode the line between two encoded rows."),
+    "figures": ("taut.cli.figures:figures", "Draw the figures of a run again."),
     "show": ("taut.cli.show:show", "Print a run's results and how it was made."),
     "compare": (
         "taut.cli.evaluate:compare",

@@ -90,8 +90,8 @@ def finish_em(fitted: "Fit", source: Any, folder: Path, *, json: bool) -> None:
     from taut.report.draw_em import draw_em
     from taut.report.em_tables import write_tables
 
-    draw_em(fitted, folder / "figures")
     tables = write_tables(fitted, source, folder)
+    draw_em(fitted, folder / "figures")
     if json:
         content = {"run": str(folder), **results(fitted.estimates), "facts": fitted.facts.to_dict()}
         print_json({**content, "tables": [str(path) for path in tables]})

@@ -1,6 +1,7 @@
 """`taut resume`."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ def resume(
     program: str | None = None,
     /,
     *,
+    evidence_particles: int | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Go on with a run that was stopped, from its last checkpoint, to the same result.
@@ -28,6 +30,9 @@ def resume(
         Run folder; data and options are those of its config.toml.
     program
         Of a run of `taut infer`: FILE.py or FILE.py:name. The file is executed.
+    evidence_particles
+        Draws for each test row that the log-evidence of a fit is estimated with, where they shall be
+        others than in its config.toml.
     json
         Print the results as JSON on standard output.
     """
@@ -35,16 +40,22 @@ def resume(
 
     folder = RunFolder.open(run)
     if folder.is_finished:
+        from taut.cli.figures import draw_missing
         from taut.cli.show import show
 
+        if evidence_particles is not None:
+            raise InputError(
+                "a run that is not measured yet", "one that is",
+                f"`{shlex.join(['taut', 'evaluate', str(run)])} --num-particles {evidence_particles}`",
+                where="evidence-particles",
+            )  # fmt: skip
+        draw_missing(run, program)
         show(run, json=json)
         return
     from taut.recipe import ProgramRecipe, recipe_from
 
     content = folder.read_config()
     if "posterior" in content:
-        from dataclasses import replace
-
         from taut.cli.infer import run_infer
 
         recipe = ProgramRecipe.from_dict(content, where=str(folder.path / "config.toml"))
@@ -70,9 +81,12 @@ def resume(
     from taut.cli.fit import run_fit
 
     recipe = recipe_from(content, where=str(folder.path / "config.toml"))
-    if recipe.data.source is None:
+    if (source := recipe.data.source) is None:
         raise InputError(
             "a run whose data have a name", "one of data that came in memory",
             f"taut.fit(the same data and options, out={str(run)!r}, resume=True)", where=str(run),
         )  # fmt: skip
-    run_fit(recipe.data.source, recipe, run, resume=True, json=json)
+    if evidence_particles is not None:
+        evidence = replace(recipe.evidence, evidence_particles=evidence_particles)
+        recipe = replace(recipe, evidence=evidence)
+    run_fit(source, recipe, run, resume=True, json=json)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from taut.errors import InputError, option
 
 if TYPE_CHECKING:
-    from taut.data import Data, DataOptions, Dataset
+    from taut.data import Data, Dataset
     from taut.fitted import Fit
     from taut.recipe import Recipe
 
-__all__ = ["load_source", "open_run", "rows_numbered", "rows_of"]
+__all__ = ["load_source", "open_run", "own_data", "rows_numbered", "rows_of"]
 
 _MENDED = "a copy of the data without that, for they are read as the rows of the run were"
 
@@ -28,7 +28,7 @@ def load_source(source: str, recipe: "Recipe") -> "Data":
 
 
 def open_run(path: Path) -> "Fit":
-    """A finished run."""
+    """A run whose model is there, measured or not."""
     from taut.fitted.loading import load_fit
     from taut.runs import RunFolder
 
@@ -48,11 +48,6 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
     from taut.data import checksum_of, load_rows, same_source
 
     options, known = fitted.recipe.data, fitted.facts.checksum
-    if data is None and options.source is None:
-        raise InputError(
-            "a run whose data have a name", "one fitted to an array in Python", "--data FILE",
-            where="data",
-        )  # fmt: skip
     if data is not None and not (options.source and same_source(data, options.source)):
         if split is not None:
             raise InputError(
@@ -74,16 +69,22 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
             file=sys.stderr,
         )
         return replace(_part(replace(options, source=data).load(), "test"), schema=fitted.schema)
-    return _part(_unchanged(options, fitted), split or "test")
+    return _part(own_data(fitted), split or "test")
 
 
-def _unchanged(options: "DataOptions", fitted: "Fit") -> "Data":
+def own_data(fitted: "Fit") -> "Data":
     """The data that a run was fitted to, loaded again.
 
     Raises:
-        InputError: they are other data by now.
+        InputError: they have no name, or are other data by now.
     """
-    loaded, known = options.load(), fitted.facts.checksum
+    options, known = fitted.recipe.data, fitted.facts.checksum
+    if options.source is None:
+        raise InputError(
+            "a run whose data have a name", "one fitted to an array in Python", "--data FILE",
+            where="data",
+        )  # fmt: skip
+    loaded = options.load()
     changed = None
     if loaded.schema != fitted.schema:
         changed = _difference(loaded.schema, fitted.schema)
@@ -128,7 +129,7 @@ def rows_numbered(
         InputError: as `rows_of`; no such row there.
     """
     if data is None and split is None and fitted.recipe.data.source is not None:
-        loaded = _unchanged(fitted.recipe.data, fitted)
+        loaded = own_data(fitted)
         parts = [_part(loaded, "test"), loaded.validation]
         parts += [] if loaded.streamed else [_part(loaded, "train")]
     else:

@@ -1,15 +1,17 @@
 """Results of the exploring commands on disk: pictures, tables and arrays, each in one step."""
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 if TYPE_CHECKING:
     from taut.fitted import Fit
 
-__all__ = ["check_suffix", "save_figure", "save_table"]
+__all__ = ["check_suffix", "drawn_where_possible", "save_figure", "save_table"]
 
 
 def check_suffix(path: Path, allowed: Sequence[str]) -> Path:
@@ -21,7 +23,22 @@ def check_suffix(path: Path, allowed: Sequence[str]) -> Path:
         )  # fmt: skip
     if not path.parent.is_dir():
         raise InputError("a folder that exists", f"{path.parent}", "making it first", where="out")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(
+            "a folder that can be written", f"{path.parent}", f"another {option('out')}",
+            where="out",
+        )  # fmt: skip
     return path
+
+
+def drawn_where_possible(path: Path, draw: Callable[[Path], Path]) -> Path | None:
+    """A figure beside numbers that are printed anyway; None, and a note, where it cannot be written."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        return draw(path)
+    except OSError as error:
+        print(f"note: {path} is not written: {error.strerror or error}", file=sys.stderr)
+        return None
 
 
 def save_figure(name: str, path: Path, *arrays: Any, of: "Fit", **more: Any) -> None:

@@ -49,7 +49,8 @@ def load(
         support: of a posterior, the log-joint's supports.
 
     Returns:
-        a `Fit`, or the `Posterior` with its draws, weights and guide, whose `starts` is None.
+        a `Fit`, without estimates where the run was stopped before it was measured, or the
+        `Posterior` with its draws, weights and guide, whose `starts` is None.
 
     Raises:
         InputError: the folder is not a finished run, is damaged or newer, needs `like`, or holds
@@ -87,7 +88,7 @@ def load_fit(
         InputError: as `load`.
     """
     pair, architecture, schema = load_pair(run.path, like=like)
-    estimates, content = run.read_summary(with_rows=whole)
+    estimates, content = run.read_summary(measured=False, with_rows=whole)
     facts = read_facts(content, where=str(run.path / "summary.json"))
     config = run.path / "config.toml"
     with reading(config):

@@ -22,14 +22,7 @@ def draw_em(fit: Fit, folder: Path) -> tuple[Path, ...]:
     """
     em = fit.facts.em
     assert em is not None
-    drawn = [
-        em_evidence(
-            folder / "evidence.png",
-            steps=np.asarray([record["step"] for record in fit.history]),
-            log_evidence=np.asarray([record["bound"] for record in fit.history], np.float64),
-            per="iteration" if em.start_rows is None else "batch",
-        )
-    ]
+    drawn = []
     if em.chosen_by is not None:
         curve = em.selection
         drawn.append(
@@ -44,4 +37,12 @@ def draw_em(fit: Fit, folder: Path) -> tuple[Path, ...]:
                 by=em.chosen_by,
             )
         )
+    drawn.append(  # last: by it a finished drawing is known
+        em_evidence(
+            folder / "evidence.png",
+            steps=np.asarray([record["step"] for record in fit.history]),
+            log_evidence=np.asarray([record["bound"] for record in fit.history], np.float64),
+            per="iteration" if em.start_rows is None else "batch",
+        )
+    )
     return tuple(drawn)

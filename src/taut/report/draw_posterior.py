@@ -27,10 +27,7 @@ def draw_posterior(
     values = posterior.coordinate_draws()[:, : len(names)]
     own = values[: posterior.num_guide]
     weights, khat, threshold = posterior.weights, posterior.khat, posterior.khat_threshold
-    drawn = [
-        figures.pairs(folder / "pairs.png", values, weights, own, names),
-        figures.weight_tail(folder / "khat.png", weights, khat, threshold),
-    ]
+    drawn = [figures.pairs(folder / "pairs.png", values, weights, own, names)]
     if posterior.trace:
         drawn.append(
             figures.bound_trace(
@@ -44,4 +41,6 @@ def draw_posterior(
                 precision_nats=precision_nats,
             )
         )
+    # Last: by it a finished drawing is known.
+    drawn.append(figures.weight_tail(folder / "khat.png", weights, khat, threshold))
     return tuple(drawn)

@@ -1,13 +1,15 @@
 """Checkpoints: the training state in one file that is whole or not there.
 
     checkpoints/step-000012000.safetensors     every array of the state, and in the header
-                                               step, format, fingerprint of the data, SHA-256
+                                               step, format, fingerprint of the data, SHA-256,
+                                               and what the bytes depend on beside (`conditions`)
 
 Each is written beside, flushed to disk and renamed; the newest two are kept. Random keys are stored as
 their bits. Restoring needs a state of the same structure, which the algorithm's own start gives; an axis
 of length 0 in it stands for any length.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from taut.core import InputError, RunError, write_atomically
+from taut.core.provenance import conditions
 from taut.runs.packed import Unpacked, packed, unpacked
 from taut.runs.reading import DAMAGE, reason
 
@@ -31,7 +34,7 @@ class Restored(NamedTuple):
 
     Attributes:
         state: the newest whole state; None where there is no checkpoint.
-        notes: a sentence for each file that was passed over.
+        notes: a sentence for each file that was passed over, and one where the machine is another.
         step: the number that the state was kept under.
     """
 
@@ -68,7 +71,10 @@ def save_state(folder: Path, state: Any, *, step: int, fingerprint: str, of: str
         RunError: see `save_checkpoint`.
     """
     arrays = {name: _bits(leaf) for name, leaf in _named(state)}
-    header = {"format": str(_FORMAT), "step": str(step), "fingerprint": fingerprint}
+    header = {
+        "format": str(_FORMAT), "step": str(step), "fingerprint": fingerprint,
+        "conditions": json.dumps(conditions()),
+    }  # fmt: skip
     content = packed(arrays, header)
     path = folder / f"{of}step-{step:09d}.safetensors"
     try:
@@ -120,8 +126,25 @@ def restore_state(folder: Path, like: Any, *, fingerprint: str, of: str = "") ->
                 "the data and options that the run began with", "others",
                 "the original files, or a new run", where=str(path),
             )  # fmt: skip
+        notes += _differences(json.loads(header.get("conditions", "{}")))
         return Restored(_filled(like, arrays, path), tuple(notes), int(header["step"]))
     return Restored(None, tuple(notes))
+
+
+def _differences(before: Mapping[str, str]) -> list[str]:
+    """Conditions that are others now, in one sentence; none where they are the same or not known."""
+    now = conditions()
+    differ = [
+        f"{name} {now.get(name) or 'none'} ({value or 'none'} before)"
+        for name, value in before.items()
+        if value != now.get(name)
+    ]
+    if not differ:
+        return []
+    return [
+        "the bytes may differ from those of a run that was never stopped, which goes on with "
+        + ", ".join(differ)
+    ]
 
 
 def _read(path: Path) -> Unpacked:

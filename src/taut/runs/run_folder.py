@@ -21,6 +21,7 @@ import contextlib
 import json
 import math
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,9 +197,9 @@ class RunFolder:
 
     @property
     def is_finished(self) -> bool:
-        """True when the last file of a run, its summary, is there and whole."""
+        """True when its summary is there and whole, and has what was measured at the end."""
         try:
-            read_json(self.path / "summary.json")
+            self.read_summary(with_rows=False)
         except InputError:
             return False
         return True
@@ -299,7 +300,12 @@ class RunFolder:
         return steps
 
     def write_summary(self, estimates: Mapping[str, Estimate], facts: Mapping[str, Any]) -> None:
-        """Write summary.json, and the per-row values beside it."""
+        """Write summary.json, and the per-row values beside it.
+
+        Arguments:
+            estimates: none of a run that is trained and not yet measured.
+            facts: as JSON holds them.
+        """
         arrays = {}
         for name, estimate in estimates.items():
             if estimate.values is not None:
@@ -315,17 +321,21 @@ class RunFolder:
         }
         write_sealed_json(self.path / "summary.json", content)
 
-    def read_summary(self, *, with_rows: bool = True) -> tuple[dict[str, Estimate], dict[str, Any]]:
+    def read_summary(
+        self, *, measured: bool = True, with_rows: bool = True
+    ) -> tuple[dict[str, Estimate], dict[str, Any]]:
         """The estimates and the facts.
 
+
         Arguments:
+            measured: refuse a run that is trained and not yet measured.
             with_rows: read the per-row values of the estimates, too.
 
         Raises:
             InputError: the run was not finished, or a file is not what taut wrote.
         """
         path = self.path / "summary.json"
-        again = f"`taut resume {self.path}`, or a backup of the file"
+        again = f"{_resumed_by(self.path)}, or a backup of the file"
         content = read_json(path, remedy=again)
         arrays: dict[str, np.ndarray] = {}
         if with_rows:
@@ -338,4 +348,15 @@ class RunFolder:
                 )
                 for name, c in content["estimates"].items()
             }
-            return estimates, dict(content["facts"])
+            facts = dict(content["facts"])
+        if measured and not estimates:
+            raise InputError(
+                "a finished run", "one whose model was not measured yet", _resumed_by(self.path),
+                where=str(self.path),
+            )  # fmt: skip
+        return estimates, facts
+
+
+def _resumed_by(path: Path) -> str:
+    """The command that goes on with a run."""
+    return f"`{shlex.join(['taut', 'resume', str(path)])}`"

@@ -19,6 +19,7 @@ __all__ = ["RESUMED", "begin", "begun_run", "discarded", "fingerprint"]
 
 RESUMED = "resumed; the seconds are those since then"
 
+_MEASURED = "evidence"  # the table of options that say how the model is measured once it is trained
 _SAMPLE = 1000  # rows of a file on disk that stand for it
 
 
@@ -68,6 +69,8 @@ def begun_run(
 ) -> RunFolder | None:
     """A new run folder, or an unfinished one with the same options; arguments as of `begin`.
 
+    How the model is measured at the end may change, too.
+
     Arguments:
         moving: options that may have changed since; the folder then has the new ones.
 
@@ -89,7 +92,8 @@ def begun_run(
     saved = _entries(run.read_config())
     given = _entries(tomllib.loads(to_toml(settings)))
     for name in sorted(saved.keys() | given.keys()):
-        if saved.get(name) != given.get(name) and name not in moving:
+        same = saved.get(name) == given.get(name)
+        if not (same or name in moving or name.startswith(f"{_MEASURED}.")):
             raise InputError(
                 f"{_in_words(name)} = {saved.get(name)}, as the run began", f"{given.get(name)}",
                 "the same options, or a new run", where=str(out),
@@ -132,8 +136,12 @@ def _in_words(name: str) -> str:
 
 
 def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:
-    """Changes with the rows, their form, and the options; of rows on disk with a sample of them."""
-    described = json.dumps(data.schema.to_dict(), sort_keys=True) + to_toml(settings)
+    """Changes with the rows, their form, and the options that touch training.
+
+    Of rows on disk a sample stands for all.
+    """
+    options = {name: value for name, value in settings.items() if name != _MEASURED}
+    described = json.dumps(data.schema.to_dict(), sort_keys=True) + to_toml(options)
     sums = [zlib.crc32(described.encode())]
     train = data.train.sample(_SAMPLE if data.streamed else len(data.train))
     parts = (train, data.validation, data.test)

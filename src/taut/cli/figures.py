@@ -1,0 +1,112 @@
+"""`taut figures`."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from taut.cli.output import print_json
+from taut.errors import InputError, TautError
+
+__all__ = ["draw_missing", "figures"]
+
+# The file that is written last of what a run draws, by whose absence an unfinished drawing is known.
+_LAST = {"fit": "latents.png", "em": "evidence.png", "posterior": "khat.png"}
+
+
+def figures(
+    run: Path,
+    program: str | None = None,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Draw the figures of a finished run again, and the tables of an EM run.
+
+    Parameters
+    ----------
+    run
+        Run folder; the data are those of its config.toml.
+    program
+        Of a run of `taut infer`: FILE.py or FILE.py:name. The file is executed.
+    json
+        Print where the figures are as JSON.
+    """
+    drawn = _drawn(run, program)
+    if json:
+        print_json({"run": str(run), "figures": [str(path) for path in drawn]})
+    else:
+        print(f"{len(drawn)} files: {', '.join(str(path) for path in drawn)}")
+
+
+def draw_missing(run: Path, program: str | None = None) -> None:
+    """Draw what a run was stopped before; where it cannot be drawn, say so on standard error."""
+    if (run / "figures" / _LAST[_kind(run)]).is_file():
+        return
+    try:
+        _drawn(run, program)
+    except (TautError, OSError) as error:
+        said = error.worded("command line") if isinstance(error, TautError) else str(error)
+        print(f"note: figures are missing: {said}", file=sys.stderr)
+
+
+def _kind(run: Path) -> str:
+    from taut.fitted.facts import FitFacts, read_facts
+    from taut.runs import RunFolder
+
+    facts = read_facts(RunFolder.open(run).read_summary()[1], where=str(run))
+    if not isinstance(facts, FitFacts):
+        return "posterior"
+    return "fit" if facts.em is None else "em"
+
+
+def _drawn(run: Path, program: str | None) -> tuple[Path, ...]:
+    """The files, drawn."""
+    from taut.runs import RunFolder
+
+    kind = _kind(run)
+    with RunFolder.for_writing(run, resume=True):
+        RunFolder(run).figures.mkdir(exist_ok=True)
+        if kind == "posterior":
+            return _drawn_posterior(run, program)
+        from taut.cli.rows import own_data
+        from taut.fitted import load
+
+        fitted = load(run)
+        if fitted.recipe.data.source is None:
+            raise InputError(
+                "a run whose data have a name", "one fitted to an array in Python",
+                "the functions of taut.report with the same data, in Python", where=str(run),
+            )  # fmt: skip
+        data = own_data(fitted)
+        if kind == "em":
+            from taut.report.draw_em import draw_em
+            from taut.report.em_tables import write_tables
+
+            return (*write_tables(fitted, data, run), *draw_em(fitted, run / "figures"))
+        from taut.report.draw_fit import draw_fit
+
+        return draw_fit(fitted, data, run / "figures")
+
+
+def _drawn_posterior(run: Path, program: str | None) -> tuple[Path, ...]:
+    from taut.fitted import load
+    from taut.models.program import load_program, read_data, support_beside
+    from taut.recipe import ProgramRecipe
+    from taut.report.draw_posterior import draw_posterior
+    from taut.runs import RunFolder
+
+    recipe = ProgramRecipe.from_dict(RunFolder.open(run).read_config())
+    if program is None:
+        named = shlex.join(["taut", "figures", str(run), str(recipe.program)])
+        raise InputError(
+            "the program on the command line, as nothing that a run folder names is executed",
+            "none", f"`{named}`, if you trust that file", where=str(run),
+        )  # fmt: skip
+    function = load_program(program)
+    data = read_data(Path(recipe.data)) if recipe.data else {}
+    fitted = load(run, like=function, data=data, support=support_beside(function))
+    precision = recipe.posterior.precision_nats
+    return draw_posterior(fitted, run / "figures", precision_nats=precision)
