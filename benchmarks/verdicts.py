@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from typing import Any
 
-import jax
 import numpy as np
 from known_answer import Case
 from known_posteriors import cases
@@ -37,7 +36,6 @@ def main() -> None:
     chosen, seeds = (chosen[::5], 2) if options.few else (chosen, options.seeds)
     rows = []
     for case in chosen:
-        jax.clear_caches()  # every compiled program holds some of the 65,530 regions of a process
         rows.append(judged(case, seeds))
         row = rows[-1]
         print(

@@ -19,10 +19,11 @@ every one for as long as the process lives.
 
 import numbers
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import cache, partial, wraps
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -30,6 +31,7 @@ import jax
 from taut.core.traced import Traced
 
 __all__ = [
+    "forget",
     "kept_jit",
     "quick_jit",
     "quick_options",
@@ -113,6 +115,12 @@ def kept_jit(function: Callable) -> Callable:
     return shared_jit(function, options=_usual_options)
 
 
+def forget() -> None:
+    """Drop every trace and program that is kept, and JAX's own."""
+    _Kept.clear()
+    jax.clear_caches()
+
+
 def _trace(
     function: Callable, leaves: list[Any], tree: Any, static: Any
 ) -> tuple[Traced, list[Any], tuple[Any, Any]]:
@@ -132,9 +140,19 @@ def _trace(
 class _Kept:
     """A table of the values last asked for."""
 
+    _all: ClassVar[weakref.WeakSet["_Kept"]] = weakref.WeakSet()
+
     def __init__(self, most: int):
         self._most, self._lock = most, threading.RLock()
         self._values: OrderedDict[Hashable, Any] = OrderedDict()
+        self._all.add(self)
+
+    @classmethod
+    def clear(cls) -> None:
+        """Empty every table."""
+        for table in list(cls._all):
+            with table._lock:
+                table._values.clear()
 
     def __call__(self, name: Hashable, make: Callable[[], Any]) -> Any:
         """The value of a name, made where there is none."""

@@ -13,6 +13,7 @@ import scipy.stats
 
 import taut
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, Datum, InputError, Pair
+from taut.core.compiling import forget
 from taut.evidence import importance_sampling
 from taut.guides import ExponentialGuide
 from taut.inference import Refined
@@ -137,9 +138,9 @@ def test_a_funnel_is_flagged(float64):
 
 def test_an_ascent_that_ran_out_of_steps_says_so_and_stays_a_bound(known, float64, monkeypatch):
     monkeypatch.setattr("taut.inference.amortized.row_gaussians._MOST_STEPS", 1)
-    jax.clear_caches()
+    forget()
     found = refined(Bits(), EIGHT, num_particles=500)
-    jax.clear_caches()
+    forget()
     assert not found.converged.any()
     assert found.log_evidence.value < known.mean() + 0.01
 
