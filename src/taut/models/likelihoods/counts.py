@@ -32,6 +32,7 @@ __all__ = ["AbstractCounts", "CountMean"]
 # Means are held at e^-80, about 1e-35: a smaller one adds less than that to any log-mass of 0, and
 # its logarithm must stay finite in float32, also for a cell of no proportion.
 _LOWEST = -80.0
+_ROUNDS = 30  # of shares of totals over other cells in each row; a third of extra zeros takes ten
 _LEAST_EXCESS = 0.01  # of the variance over a Poisson's, by which counts start to spread
 
 
@@ -84,7 +85,8 @@ class CountMean(eqx.Module):
     ) -> tuple[Float[Array, "*data"], Float[Array, "#N *data"]]:
         """The output at which columns have the means of these rows, and the mean of each row then.
 
-        A column without counts has the mean of half a count in all rows together.
+        A column without counts has the mean of half a count in all rows together. Under a total, shares
+        are those of the rows' totals over what each row holds, found in turns where rows differ in that.
         """
         counted = jnp.full(x.shape[1:], len(x)) if weight is None else jnp.sum(weight, axis=0)
         mean = jnp.maximum(column_mean(x, weight), 0.5 / jnp.maximum(counted, 1))
@@ -92,10 +94,22 @@ class CountMean(eqx.Module):
             return jnp.log(mean), mean[None]
         cells = tuple(range(1, x.ndim))
         total = jnp.sum(x if weight is None else weight * x, axis=cells, keepdims=True)
-        share = mean / jnp.sum(mean)
-        seen = share if weight is None else jnp.where(weight > 0, share, 0)
-        known = jnp.sum(seen * jnp.ones_like(x), axis=cells, keepdims=True)
-        return jnp.log(share), total * share / jnp.where(known > 0, known, 1)
+        if weight is None:
+            share = mean / jnp.sum(mean)
+            return jnp.log(share), total * share
+
+        def expected(share: Float[Array, "*data"]) -> Float[Array, "N *data"]:
+            """Of each cell at these shares, were it observed."""
+            known = jnp.sum(jnp.where(weight > 0, share, 0), axis=cells, keepdims=True)
+            return total * share / jnp.where(known > 0, known, 1)
+
+        def closer(_: Any, share: Float[Array, "*data"]) -> Float[Array, "*data"]:
+            found = column_mean(expected(share), weight)
+            share = jnp.where(found > 0, share * mean / jnp.where(found > 0, found, 1), share)
+            return share / jnp.sum(share)
+
+        share = jax.lax.fori_loop(0, _ROUNDS, closer, mean / jnp.sum(mean))
+        return jnp.log(share), expected(share)
 
 
 class AbstractCounts(AbstractLikelihood):
