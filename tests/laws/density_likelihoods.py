@@ -13,6 +13,7 @@ from taut.models.likelihoods import make_likelihood
 __all__ = ["LIKELIHOODS"]
 
 LEVELS = 256
+_LEVELS = {"discretized-logistic": LEVELS, "categorical": 3}
 
 
 def _of(
@@ -22,7 +23,7 @@ def _of(
     real: bool = False,
 ) -> Density:
     def log_prob(x: jax.Array, *outputs: jax.Array) -> jax.Array:
-        likelihood = make_likelihood(name, shape=(), levels=LEVELS if "log" in name else None)
+        likelihood = make_likelihood(name, shape=(), levels=_LEVELS.get(name))
         return likelihood.log_prob(x, jnp.stack(outputs))
 
     return Density(log_prob, exact, points, tuple(range(0 if real else 1, len(points[0]))))
@@ -72,6 +73,20 @@ def _continuous_bernoulli(x: Decimal, w: Decimal) -> Decimal:
     return x * w - ((w.exp() - 1) / w).ln()
 
 
+def _bernoulli(x: Decimal, w: Decimal) -> Decimal:
+    return _log_sigmoid(w if x else -w)
+
+
+def _categorical(x: Decimal, *w: Decimal) -> Decimal:
+    return w[int(x)] - log_sum(*w)
+
+
+def _student_t(x: Decimal, m: Decimal) -> Decimal:
+    """At the first scale and degrees of freedom, 1 and 10."""
+    constant = log_gamma(D("5.5")) - log_gamma(D(5)) - (10 * PI).ln() / 2
+    return constant - D("5.5") * (1 + (x - m) ** 2 / 10).ln()
+
+
 _RATES = [(x, w) for w in (0.5, 16.0) for x in (0.0, 1.0, 8.9e6, 9.1e6)]
 _CODES = [0.0, 1 / 255, 0.5019607843137255, 1.0]
 
@@ -98,6 +113,23 @@ LIKELIHOODS: dict[str, Density] = {
         _continuous_bernoulli,
         [(x, w) for x in (0.0, 0.25, 1.0) for w in (-200.0, -0.25, 2.0**-20, 40.0)],
         real=True,
+    ),
+    "bernoulli": _of(
+        "bernoulli",
+        _bernoulli,
+        [(x, w) for x in (0.0, 1.0) for w in (-90.0, -1.5, 0.25, 12.0, 90.0)],
+    ),
+    "categorical": _of(
+        "categorical",
+        _categorical,
+        [
+            (x, *w)
+            for x in (0.0, 2.0)
+            for w in ((0.5, -1.0, 0.25), (80.0, -1.0, 0.25), (3.0, 88.0, 2.0))
+        ],
+    ),
+    "student-t": _of(
+        "student-t", _student_t, [(x, 0.5) for x in (-1e6, -40.0, 0.75, 40.0)], real=True
     ),
     "gaussian": _of(
         "gaussian",
