@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from taut.cli.output import print_json
 from taut.cli.rows import open_run, rows_of
 from taut.cli.save import drawn_where_possible
+from taut.cli.whole import Whole
 
 __all__ = ["compare", "evaluate"]
 
@@ -18,8 +19,8 @@ def evaluate(
     *,
     data: str | None = None,
     split: Literal["train", "validation", "test"] | None = None,
-    num_particles: int = 5000,
-    seed: int = 0,
+    num_particles: Whole = 5000,
+    seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Log-evidence of held-out rows by two estimators, and how far to trust each.

@@ -9,6 +9,7 @@ from taut.cli.output import print_json
 from taut.cli.passes import announce_sampling
 from taut.cli.rows import open_run, rows_numbered, rows_of
 from taut.cli.save import check_suffix, save_figure, save_table
+from taut.cli.whole import Whole
 from taut.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ def sample(
     run: Path,
     /,
     *,
-    num_samples: Annotated[int, Parameter(alias="-n")] = 64,
+    num_samples: Annotated[Whole, Parameter(alias="-n")] = 64,
     out: Path | None = None,
     mean: Annotated[bool, Parameter(negative=())] = False,
-    seed: int = 0,
+    seed: Whole = 0,
     json: _Json = False,
 ) -> None:
     """Draw new rows x ~ p(x) from a fitted model.
@@ -64,7 +65,7 @@ def reconstruct(
     run: Path,
     /,
     *,
-    num_rows: Annotated[int, Parameter(alias="-n")] = 16,
+    num_rows: Annotated[Whole, Parameter(alias="-n")] = 16,
     data: str | None = None,
     split: _Split | None = None,
     out: Path | None = None,
@@ -138,11 +139,11 @@ def encode(
 
 def interpolate(
     run: Path,
-    first: int,
-    second: int,
+    first: Whole,
+    second: Whole,
     /,
     *,
-    num_steps: Annotated[int, Parameter(alias="-n")] = 10,
+    num_steps: Annotated[Whole, Parameter(alias="-n")] = 10,
     data: str | None = None,
     split: _Split | None = None,
     out: Path | None = None,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cyclopts import Group, Parameter
 
+from taut.cli.whole import whole
 from taut.inference import INFERENCES, AbstractExact
 from taut.models.likelihoods import LIKELIHOODS
 from taut.recipe import CHOICES, Option, choice_docs, option_of, options, shown_default
@@ -64,7 +65,9 @@ def options_class(
         if names is None or not option.owners or set(option.owners) & set(names):
             fields.append(_field(option, seen, left_out))
     seed = Parameter(
-        group=_group("training"), help="Random seed; the same seed repeats the run. [default: 0]"
+        group=_group("training"),
+        converter=whole,
+        help="Random seed; the same seed repeats the run. [default: 0]",
     )
     fields.append(("seed", Annotated[int | None, seed], field(default=None)))
     made = make_dataclass("Options", fields, frozen=True)
@@ -125,13 +128,22 @@ def _field(option: Option, seen: Mapping[str, str], left_out: set[str]) -> tuple
     else:
         shown = not option.owners or chosen in option.owners
         text = _help(option_of(option, chosen) if chosen in option.owners else option)
+    typed = list[str] | None if option.is_list else _text_of(option.text)
     parameter = Parameter(
         group=_group(option.table), help=text, show_default=False,
+        converter=whole if typed == int | None else None,
+        allow_leading_hyphen=option.is_list or _holds_numbers(option.hint),
         show=shown and option.table not in left_out,
         negative=f"--no-{option.name.replace('_', '-')}" if option.text is bool else (),
     )  # fmt: skip
-    text = list[str] | None if option.is_list else _text_of(option.text)
-    return option.name, Annotated[text, parameter], field(default=None)
+    return option.name, Annotated[typed, parameter], field(default=None)
+
+
+def _holds_numbers(hint: Any) -> bool:
+    """Whether an option takes numbers with commas between them, of which the first may be negative."""
+    if get_origin(hint) is tuple:
+        return get_args(hint)[0] in (int, float)
+    return any(_holds_numbers(one) for one in get_args(hint))
 
 
 def _by_choice(option: Option) -> str:

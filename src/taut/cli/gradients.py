@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from taut.cli.output import print_json
 from taut.cli.rows import open_run, rows_of
 from taut.cli.save import drawn_where_possible
+from taut.cli.whole import Whole
 from taut.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ def gradients(
     /,
     *,
     bound: Literal["elbo", "iwae", "renyi"] | None = None,
-    num_particles: int | None = None,
+    num_particles: Whole | None = None,
     kl: Literal["auto", "closed", "sampled"] | None = None,
     estimators: str | None = None,
-    rows: int = 32,
+    rows: Whole = 32,
     split: Literal["train", "validation", "test"] = "test",
-    num_repeats: int = 100,
-    seed: int = 0,
+    num_repeats: Whole = 100,
+    seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Bias, variance and cost of every gradient estimator at a fitted model, and which to take.

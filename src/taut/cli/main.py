@@ -5,6 +5,7 @@ the number of another signal that ended the run.
 """
 
 import contextlib
+import errno
 import gc
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from taut import __version__
 from taut.cli.compilation_cache import compilation_cache
-from taut.errors import TautError
+from taut.errors import InputError, RunError, TautError
 from taut.signals import Interrupted, ending_signals
 
 __all__ = ["COMMANDS", "app_for", "main"]
@@ -23,6 +24,11 @@ standard errors, how tight it is.
 
 Start with `taut fit digits`, then `taut show`, `taut evaluate` and `taut sample` on the run folder it
 names. Every command takes --json for machine-readable output and --debug for tracebacks."""
+
+_OF_PATHS = (
+    errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
+    errno.EPERM, errno.EROFS,
+)  # fmt: skip
 
 # Where each command is, and what the list of them says; imported when it is called for.
 COMMANDS = {
@@ -116,9 +122,24 @@ def _run(arguments: list[str]) -> int:
             raise error.__context__ from None  # a closed terminal, while the display was taken down
         if debug:
             raise
-        _complain(f"{error}. Try another disk, a smaller model, or --debug for the traceback.")
-        return 1
+        told = _of_the_system(error)
+        _complain(told.worded("command line"))
+        return told.exit_code
     return 0
+
+
+def _of_the_system(error: OSError | MemoryError) -> TautError:
+    """What the system does not do, as a message: a path that cannot be used, or no room."""
+    if isinstance(error, OSError) and error.errno in _OF_PATHS:
+        path = str(error.filename)
+        return InputError(
+            "a path that can be used", str(error.strerror), "another path",
+            where=path if len(path) <= 80 else f"{path[:40]}...{path[-30:]}",
+        )  # fmt: skip
+    return RunError(
+        "room for what the command makes", str(error) or "no memory left",
+        "another disk, a smaller model, or --debug for the traceback",
+    )  # fmt: skip
 
 
 def _shown(default: object) -> str | None:

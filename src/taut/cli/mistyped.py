@@ -68,7 +68,10 @@ def mistyped(error: CycloptsError, commands: list[str]) -> InputError:
             got, words = error.token.value, _choices(error.argument)
             remedy = nearest(got, words) if words else look_up
             where = _flag(error.argument) or error.argument.name
-            return InputError(_kind(error.argument), repr(got), remedy, where=where)
+            kind = _kind(error.argument)
+            if kind == _IN_WORDS[int] and got.lstrip("+-").isdecimal():
+                return InputError("a whole number that fits 64 bits", got, "0 or more", where=where)
+            return InputError(kind, repr(got), remedy, where=where)
         case _:
             return InputError(
                 "a command that can be read", " ".join(str(error).split()).rstrip("."), look_up

@@ -20,12 +20,22 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from taut.errors import InputError
+
 __all__ = ["as_key", "host_generator", "host_seed", "key_from"]
 
 
 def as_key(key: int | PRNGKeyArray) -> PRNGKeyArray:
-    """A random key from a whole number, or the key itself."""
-    return jax.random.key(key) if isinstance(key, int | np.integer) else key
+    """A random key from a whole number, or the key itself.
+
+    Raises:
+        InputError: the number does not fit 64 bits.
+    """
+    if not isinstance(key, int | np.integer):
+        return key
+    if not -(2**63) <= key < 2**63:
+        raise InputError("a whole number that fits 64 bits", f"{key}", "0", where="seed")
+    return jax.random.key(key)
 
 
 def host_seed(key: PRNGKeyArray) -> int:

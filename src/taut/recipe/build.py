@@ -21,6 +21,8 @@ from taut.recipe.tables import CHOICES, OPTIONS_OF, option_named, options
 
 __all__ = ["component_range", "flat", "recipe_of", "typed_seed"]
 
+_MOST_NUMBERS = 10_000  # of components to choose from
+
 _Given = dict[str, tuple[Option, Any]]  # by field
 
 
@@ -78,8 +80,11 @@ def component_range(text: str) -> tuple[int, ...]:
     try:
         for part in text.split(","):
             low, _, high = part.strip().partition("-")
-            numbers += range(int(low), int(high or low) + 1)
-    except ValueError:
+            several = range(int(low), int(high or low) + 1)
+            numbers += several if len(several) <= _MOST_NUMBERS else []
+            if len(several) > _MOST_NUMBERS or not several:
+                raise ValueError(part)
+    except (ValueError, OverflowError):
         numbers = []
     if not numbers:
         raise InputError(
@@ -241,10 +246,12 @@ def typed_seed(value: Any) -> int:
     """A seed of TOML or the command line.
 
     Raises:
-        InputError: no whole number.
+        InputError: no whole number, or one that does not fit 64 bits.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError("a whole number", repr(value), "0", where="seed")
+    if abs(value) >= 2**63:
+        raise InputError("a whole number that fits 64 bits", repr(value), "0", where="seed")
     return value
 
 

@@ -87,6 +87,11 @@ def typed(option: Option, value: Any, where: str | None = None) -> Any:
         wanted = " or ".join([_IN_WORDS[t] for t in types] or [f"one of {', '.join(words)}"])
         example = shown_default(option.default) or _EXAMPLES[(*types, str)[0]]
         raise InputError(wanted, repr(value), example, where=where)
+    if isinstance(value, int) and int in types and abs(value) >= 2**63:
+        raise InputError(
+            "a whole number that fits 64 bits", f"{value}",
+            shown_default(option.default) or _EXAMPLES[int], where=where,
+        )  # fmt: skip
     return value
 
 
@@ -145,17 +150,20 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 def _numbers(value: Any, of: type, where: str) -> tuple[Any, ...]:
     """ "256,256" or [256, 256] as (256, 256); empty text is no numbers."""
-    parts = [p for p in value.split(",") if p.strip()] if isinstance(value, str) else value
-    parts = [parts] if isinstance(parts, int) else parts
+    parts: Any = [value] if isinstance(value, int) else value
+    if isinstance(value, str):
+        parts = value.split(",") if value.strip() else []
     if of is str:
-        return tuple(str(p).strip() for p in parts)
+        return tuple(str(p).strip() for p in parts if str(p).strip())
     example = {int: "256,256", float: "0.8,0.1,0.1"}[of]
     kind = {int: "whole numbers", float: "numbers"}[of]
     try:
         numbers = tuple(of(p) for p in parts)
         if any(isinstance(p, bool) or (of is int and isinstance(p, float)) for p in parts):
             raise ValueError
-    except (ValueError, TypeError):
+        if of is int and any(abs(int(n)) >= 2**63 for n in numbers):
+            raise ValueError
+    except (ValueError, TypeError, OverflowError):
         raise InputError(
             f"{kind} with commas between them", repr(value), example, where=where
         ) from None

@@ -17,7 +17,10 @@ from taut.errors import InputError, nearest
 
 __all__ = ["choose_array", "read_npy", "read_npz", "split_key"]
 
-_DAMAGED = (EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+# A header may claim more numbers than memory, let alone the file, holds.
+_DAMAGED = (
+    EOFError, MemoryError, OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def read_npy(source: str, request: Request) -> tuple[RawRows, ...]:

@@ -2,12 +2,13 @@
 
 import difflib
 import gzip
+import os
 import zlib
 from pathlib import Path
 
 from taut.errors import InputError
 
-__all__ = ["existing_file", "extension", "file_bytes"]
+__all__ = ["existing_file", "expanded", "extension", "file_bytes"]
 
 
 def extension(path: str) -> str:
@@ -15,13 +16,27 @@ def extension(path: str) -> str:
     return Path(path.lower().removesuffix(".gz")).suffix
 
 
+def expanded(path: str) -> Path:
+    """The path with a home folder for `~`, where there is one."""
+    return Path(os.path.expanduser(path))
+
+
 def existing_file(path: str) -> Path:
     """The path of a file that is there and holds something.
 
     Raises:
-        InputError: no such file, with the nearest name beside it; a folder; an empty file.
+        InputError: no such file, with the nearest name beside it; a path that cannot be one; a folder;
+            an empty file.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
+    try:
+        file.stat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        shown = path if len(path) <= 80 else f"{path[:40]}...{path[-30:]}"
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError("a path that can be read", reason, "another path", where=shown) from None
     if file.is_dir():
         raise InputError("a file", "a folder", f"one of the files in {path}", where=path)
     if not file.exists():

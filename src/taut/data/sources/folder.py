@@ -4,10 +4,12 @@ Images are read in the order of their names. Grey images become (N, H, W), colou
 (N, H, W, 3), 8 bits a channel.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
+from taut.data.sources.files import expanded
 from taut.data.sources.raw_rows import RawRows, Request, refuse_columns
 from taut.errors import InputError
 
@@ -25,7 +27,7 @@ def read_folder(source: str, request: Request) -> tuple[RawRows, ...]:
         InputError: no images; images beside sub-folders of images; an image that cannot be read, is
             of another size or kind than the first, or has transparency or more than 8 bits.
     """
-    folder = Path(source).expanduser()
+    folder = expanded(source)
     files = _images(folder)
     nested = {p: _images(p) for p in sorted(folder.iterdir()) if p.is_dir() and p.name[0] != "."}
     nested = {p: images for p, images in nested.items() if images}
@@ -88,10 +90,17 @@ def _pixels(file: Path) -> tuple[np.ndarray, str]:
     from PIL import Image
 
     try:
-        with Image.open(file) as image:
-            mode = image.mode
-            pixels = np.asarray(image.convert(_MODES[mode])) if mode in _MODES else None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file) as image:
+                mode = image.mode
+                pixels = np.asarray(image.convert(_MODES[mode])) if mode in _MODES else None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise InputError(
+            f"images of at most {Image.MAX_IMAGE_PIXELS:,} pixels", "a larger one",
+            "scaling all images down", where=str(file),
+        ) from None  # fmt: skip
+    except (OSError, SyntaxError, ValueError) as error:
         raise InputError(
             "a PNG or JPEG image",
             f"one that cannot be read ({type(error).__name__})",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from taut.data.sources.files import expanded
 from taut.data.sources.idx import read_idx
 from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns, take_label
 from taut.errors import InputError
@@ -20,7 +21,7 @@ def read_mnist(source: str, request: Request) -> tuple[RawRows, ...]:
     Raises:
         InputError: no folder, a file that is missing or damaged, or labels that do not match.
     """
-    folder = Path(source.removeprefix("mnist:")).expanduser()
+    folder = expanded(source.removeprefix("mnist:"))
     if not folder.is_dir():
         raise InputError(
             "a folder with the four idx files",

@@ -5,13 +5,14 @@ test rows; or three, split already. Forms are tried in order.
 """
 
 import difflib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from taut.data.sources.arrays import read_npy, read_npz, split_key
 from taut.data.sources.digits import read_digits
-from taut.data.sources.files import extension
+from taut.data.sources.files import expanded, extension
 from taut.data.sources.folder import read_folder
 from taut.data.sources.idx import is_idx, read_idx_file
 from taut.data.sources.matlab import is_matlab, read_matlab
@@ -65,7 +66,7 @@ def source_name(source: Any) -> str:
     text = str(source)
     if text.startswith("mnist:"):
         return "mnist"
-    name = Path(text.split(",")[0]).expanduser().resolve().name.split(".")[0]
+    name = expanded(text.split(",")[0]).resolve().name.split(".")[0]
     return name or "data"
 
 
@@ -85,7 +86,7 @@ def _resolved(source: str) -> str:
     for ending in (".npz", "mat"):
         if key is None:
             path, key = split_key(path, ending)
-    return prefix + str(Path(path).expanduser().resolve()) + ("" if key is None else f":{key}")
+    return prefix + str(expanded(path).resolve()) + ("" if key is None else f":{key}")
 
 
 def _read_three(source: str, request: Request) -> tuple[RawRows, ...]:
@@ -123,11 +124,11 @@ def _npz(text: str) -> bool:
 
 
 def _is_folder(text: str) -> bool:
-    return Path(text).expanduser().is_dir()
+    return os.path.isdir(expanded(text))
 
 
 def _several(text: str) -> bool:
-    return "," in text and not Path(text).expanduser().exists()
+    return "," in text and not os.path.exists(expanded(text))
 
 
 SOURCES = (

@@ -30,7 +30,7 @@ def reading(function: Callable) -> Iterator[None]:
         yield
     except TautError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line, plate = _where(error.__traceback__, _code(function))
         where = place(function) + (f", line {line}" if line else "")
         if plate is not None:
@@ -72,12 +72,14 @@ def _where(traceback: TracebackType | None, code: Any) -> tuple[int | None, tupl
     return line, plate
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return text[0].rstrip(".") if text else "no message"
 
 
-def _remedy(error: Exception) -> str:
+def _remedy(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return "leaving out the exit"
     if isinstance(error, jax.errors.JAXTypeError):
         return (
             "jnp.where for branches, jax.numpy in place of numpy and float(), "

@@ -70,12 +70,20 @@ def read_data(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         wish = "a JSON file that can be read"
         raise InputError(wish, error.strerror or "none", "its path", where=str(path)) from None
+    except RecursionError:
+        wish = "JSON whose lists are tables of numbers"
+        raise InputError(wish, "lists nested too deeply", "mending it", where=str(path)) from None
     except json.JSONDecodeError as error:
         raise InputError(
             "JSON", error.msg, "a JSON checker", where=f"{path}, line {error.lineno}"
         ) from None
     except UnicodeDecodeError:
         raise InputError("JSON", "a binary file", "unpacking it", where=str(path)) from None
+    except ValueError:
+        wish = "numbers that fit 64 bits"
+        raise InputError(
+            wish, "one of thousands of digits", "mending it", where=str(path)
+        ) from None
     if not isinstance(data, dict):
         raise InputError(
             "an object that names the data", type(data).__name__, '{"y": [...]}', where=str(path)
@@ -101,7 +109,7 @@ def _executed(file: Path) -> ModuleType:
     sys.path.insert(0, str(file.parent.resolve()))  # so that the file can import its neighbours
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = getattr(error, "lineno", None)
         raise InputError(
             "a Python file that runs",
