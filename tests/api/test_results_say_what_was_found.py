@@ -160,6 +160,7 @@ OF_FIT_FACTS: dict[str, Callable[[TrainingState, taut.Fit], Any]] = {
     "training_seconds": lambda state, fit: 9.0,
     "evaluation_seconds": lambda state, fit: 90.0,
     "particles": lambda state, fit: 12,
+    "evidence_method": lambda state, fit: "importance",
     "reasons": lambda state, fit: fit.recipe.model.resolved(fit.schema)[1],
     "gradient": lambda state, fit: ChosenGradient("reparameterized", "of a reason"),
     "objective_departure": lambda state, fit: fit.recipe.bound.departure(77),

@@ -297,7 +297,7 @@ def test_the_draws_at_the_end_are_as_many_as_asked(monkeypatch, handed):
 
         return start(algorithm)
 
-    def measure(*given: Any) -> Any:
+    def measure(*given: Any, **_: Any) -> Any:
         seen.append(given[-1])
         raise Called
 

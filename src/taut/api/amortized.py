@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
 from taut.fitted.facts import ChosenGradient, FitFacts, RowCounts
 from taut.guides import QuantizedPair
-from taut.inference import Problem, departures
+from taut.inference import Problem, Refined, departures
 from taut.inference.amortized import averaged
 from taut.inference.amortized.check import check_rows, check_step
 from taut.recipe import Recipe, completed
@@ -77,8 +78,8 @@ def fit_amortized(
             _datum(d.datum(), storage) for d in (data.validation, data.test)
         )
         example = jax.tree.map(lambda leaf: leaf[0], _datum(data.train[:1].datum(), storage))
-        keys = jax.random.split(as_key(key), 7)
-        init_key, train_key, order_key, validation_key, test_key, pair_key, unseen_key = keys
+        keys = jax.random.split(as_key(key), 8)
+        init_key, train_key, order_key, validation_key, test_key, pair_key, unseen_key = keys[:7]
         loop = _loop(training, len(data.train), host_seed(order_key))
         rate = schedule(
             training.learning_rate_schedule,
@@ -190,9 +191,16 @@ def fit_amortized(
         if isinstance(train_rows, StreamedRows):
             train_rows = _some(train_rows, storage)
         measured = inference.fitted_to(pair, test_rows, bound, gradient, unseen_key)
-        estimates = measure(measured, data, train_rows, test_rows, test_key, particles)
+        refined = Refined(particles)
+        climbed = steps * loop.batch_size * bound.minted
+        affordable = refined.within(measured, test_rows, gradients=climbed)
+        estimates, method = measure(
+            measured, data, train_rows, test_rows, test_key, particles,
+            refined=partial(refined, measured, key=keys[7]) if affordable else None,
+        )  # fmt: skip
     facts = replace(
         facts,
+        evidence_method=method,
         evaluation_seconds=time.perf_counter() - trained,
         particles=None if estimates["log_evidence"].side == "exact" else particles,
         notes=(*facts.notes, *below_columns_note(estimates, architecture, ended=ended.how)),

@@ -28,7 +28,7 @@ from taut.core import (
     total,
     weighted_sum,
 )
-from taut.core.compiling import steady_jit
+from taut.core.compiling import even_jit, steady_jit
 
 __all__ = ["RowDraws", "weighted_draws"]
 
@@ -36,6 +36,7 @@ _BLOCK_ROWS = 16
 # Rows x particles held at once. Products with 1024 rows run at full speed, but what surrounds them gains
 # up to 4096.
 _CHUNK_DRAWS = 4096
+_FEW_DRAWS = 2**19  # of all rows, which take no longer than the faster program takes to compile
 
 
 class RowDraws(NamedTuple):
@@ -80,8 +81,11 @@ def weighted_draws(
     chunks = math.ceil(num_particles * q.strata * width / _CHUNK_DRAWS)
     chunk = math.ceil(num_particles / chunks)
 
+    few = num_rows(rows) * num_particles * q.strata <= _FEW_DRAWS
+    mint = _mint_few if few else _mint_many
+
     def minted(block: Datum, numbers: Any, part: Any) -> RowDraws:
-        return _mint(model, guide, block, numbers, key, part, chunk)
+        return mint(model, guide, block, numbers, key, part, chunk)
 
     if q.exhaustive:
         yield from over_rows(minted, rows, width=width)
@@ -113,7 +117,6 @@ def _joined(
     return RowDraws(log_w, fit, None, kl, elbo)
 
 
-@steady_jit
 def _mint(
     model: AbstractModel,
     guide: Any,
@@ -140,6 +143,9 @@ def _mint(
         return _replicates(minted, fit, kl)
 
     return jax.vmap(one)(block, numbers)
+
+
+_mint_few, _mint_many = even_jit(_mint), steady_jit(_mint)
 
 
 def _replicates(minted: Particles, fit: Array, kl: Array | None) -> RowDraws:

@@ -139,6 +139,8 @@ class FitFacts:
         device: in words.
         versions: of what the numbers depend on, in words; empty where it was not kept.
         particles: draws per row of the reported evidence; None where nothing was drawn.
+        evidence_method: what estimated the log-evidence, by its name; empty where it is in closed form,
+            and of older runs.
         reasons: why a choice was made for the user, by its name.
         gradient: chosen for the user; None where it was named, or where none is taken.
         objective_departure: how what was climbed differs from the reported bound; empty if not.
@@ -162,6 +164,7 @@ class FitFacts:
     device: str
     versions: str = ""
     particles: int | None = None
+    evidence_method: str = ""
     reasons: Mapping[str, str] = field(default_factory=dict)
     gradient: ChosenGradient | None = None
     objective_departure: str = ""

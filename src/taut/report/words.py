@@ -2,7 +2,14 @@
 
 from taut.fitted.facts import EMFacts, FitFacts, PosteriorFacts, RowCounts
 
-__all__ = ["ESTIMATES", "POSTERIOR_ESTIMATES", "counted", "fact_words", "posterior_words"]
+__all__ = [
+    "ESTIMATES",
+    "METHODS",
+    "POSTERIOR_ESTIMATES",
+    "counted",
+    "fact_words",
+    "posterior_words",
+]
 
 ESTIMATES = {
     "elbo": "held-out ELBO",
@@ -11,6 +18,14 @@ ESTIMATES = {
     "log_evidence": "log-evidence",
     "independent_columns": "columns alone",
     "bits_per_dimension": "bits/dimension",
+}
+
+METHODS = {
+    "importance": "importance sampling from the guide",
+    "monte-carlo": "naive Monte Carlo from the prior",
+    "refined": "importance sampling from a Gaussian fitted to each row",
+    "annealed": "annealed importance sampling",
+    "bidirectional": "bidirectional Monte Carlo",
 }
 
 _SHOWN = 5  # components that are listed one by one
@@ -40,6 +55,7 @@ def fact_words(facts: FitFacts) -> dict[str, str]:
         **seconds,
         "versions": facts.versions,
         "particles": "" if facts.particles is None else f"{facts.particles}",
+        "log-evidence by": METHODS.get(facts.evidence_method, facts.evidence_method),
         **{f"{choice} chosen because": reason for choice, reason in facts.reasons.items()},
     }
     if facts.gradient is not None:

@@ -182,3 +182,23 @@ def test_a_chain_of_layers_is_refused():
     fit = taut.fit(x, model="flow", layers="affine-coupling:1", hidden=(3,), epochs=1)
     with pytest.raises(InputError, match="chain of layers"):
         fit.evaluate(x, method="refined")
+
+
+@pytest.mark.parametrize(("epochs", "method"), [(150, "refined"), (2, "importance")])
+def test_a_fit_ends_with_the_cheapest_number_that_is_not_flagged(epochs, method):
+    x = (np.random.default_rng(0).random((400, 12)) < 0.3).astype(np.float32)
+    x[:, 6:] = x[:, :6]
+    fit: Any = taut.fit(
+        x, model="vae", latent_dim=6, hidden=(16,), epochs=epochs, evidence_particles=100, key=1
+    )
+    found = fit.estimates["log_evidence"]
+    assert fit.facts.evidence_method == method
+    if method == "refined":  # what training took allows it, and the encoder alone is flagged
+        assert "unreliable" not in found.flags
+        assert found.mc_error < 0.05
+        assert fit.evaluate(fit_rows(x), num_particles=100).share_unreliable > 0.05
+
+
+def fit_rows(x):
+    """The test rows of a fit to an array."""
+    return taut.load_data(x).test

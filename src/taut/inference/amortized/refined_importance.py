@@ -15,11 +15,18 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.core import AbstractPair, Datum, num_rows
+from taut.core import AbstractPair, Datum, InputError, num_rows
 from taut.evidence import AbstractMethod, Claims, Evidence, weigh
-from taut.inference.amortized.row_gaussians import row_gaussians
+from taut.inference.amortized.row_gaussians import (
+    check_refinable,
+    fit_draws,
+    row_gaussians,
+)
 
 __all__ = ["Refined"]
+
+_USUAL_STEPS = 6  # evaluations of a fit's draws before it has converged
+_GRADIENT = 3  # evaluations without a gradient that one with it takes
 
 
 @dataclass(frozen=True)
@@ -43,3 +50,16 @@ class Refined(AbstractMethod):
         found = row_gaussians(model, guide, known, key=fit_key)
         evidence = weigh(model, found.guide, known, key=draw_key, num_particles=self.num_particles)
         return replace(evidence, converged=found.converged)
+
+    def within(self, pair: AbstractPair, rows: Datum, *, gradients: int) -> bool:
+        """Whether the rows take so many evaluations of log p(x, z) with its gradient, or fewer.
+
+        A count, no time: the same fit always ends with the same numbers. Latents that cannot be refined
+        never do.
+        """
+        try:
+            dim = check_refinable(*pair.bind(), rows)
+        except InputError:
+            return False
+        each = _USUAL_STEPS * fit_draws(dim) + self.num_particles / _GRADIENT
+        return num_rows(rows) * each <= gradients

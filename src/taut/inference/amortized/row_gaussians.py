@@ -30,9 +30,10 @@ from taut.core import (
     InputError,
     as_proposal,
     host_generator,
+    num_rows,
     over_rows,
 )
-from taut.core.compiling import steady_jit
+from taut.core.compiling import even_jit, steady_jit
 from taut.evidence.coordinates import refuse_what_cannot_move
 from taut.evidence.importance import proposal_of
 from taut.guides import PerDatumGuide, TailedGaussian
@@ -44,6 +45,7 @@ __all__ = ["RowGaussians", "check_refinable", "fit_draws", "row_gaussians"]
 _BLOCK_ROWS = 16
 _CHUNK = 64  # draws at once: with their gradients, as much memory as the draws of an estimate
 _LEAST_DRAWS = 64  # or 2 d, the least that are balanced: with more, weights vary no less
+_FEW_DRAWS = 2**15  # of all rows, which take no longer than the faster program takes to compile
 _START_DRAWS = 64  # of the guide, for the mean and the scales of the start
 _MOST_LATENTS = 256  # a factor L for each row, and its eigenvectors in every step
 _TOLERANCE = 10.0  # nats that a step may still promise, in units of the root of the rounding
@@ -91,8 +93,11 @@ def row_gaussians(
     padded = np.concatenate([noise, np.repeat(noise[-1:], chunks * width - len(noise), axis=0)])
     buffer = padded.reshape(chunks, width, dim)
 
+    few = num_rows(rows) * len(noise) <= _FEW_DRAWS
+    fit = _fitted_few if few else _fitted_many
+
     def fitted(block: Datum, numbers: Any, _: Any) -> Any:
-        return _fitted(model, guide, block, numbers, buffer, len(noise), start_key)
+        return fit(model, guide, block, numbers, buffer, len(noise), start_key)
 
     blocks = list(over_rows(fitted, rows, width=_BLOCK_ROWS))
     features, converged = (np.concatenate([block[i] for block in blocks]) for i in (0, 1))
@@ -144,7 +149,6 @@ def _drawn(guide: Any, datum: Datum) -> Any:
     return jax.tree.map(lambda leaf: leaf[0], drawn.z)
 
 
-@steady_jit
 def _fitted(
     model: AbstractModel,
     guide: Any,
@@ -179,3 +183,6 @@ def _fitted(
         return TailedGaussian.features(end.mean, wider * end.tril, tailed), end.converged
 
     return jax.vmap(one)(block, numbers)
+
+
+_fitted_few, _fitted_many = even_jit(_fitted), steady_jit(_fitted)
