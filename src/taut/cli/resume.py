@@ -82,9 +82,12 @@ def resume(
 
     recipe = recipe_from(content, where=str(folder.path / "config.toml"))
     if (source := recipe.data.source) is None:
+        from taut.inference import AbstractExact
+
+        door = "taut.em" if isinstance(recipe.inference, AbstractExact) else "taut.fit"
         raise InputError(
             "a run whose data have a name", "one of data that came in memory",
-            f"taut.fit(the same data and options, out={str(run)!r}, resume=True)", where=str(run),
+            f"{door}(the same data and options, out={str(run)!r}, resume=True)", where=str(run),
         )  # fmt: skip
     if evidence_particles is not None:
         evidence = replace(recipe.evidence, evidence_particles=evidence_particles)

@@ -105,10 +105,15 @@ def test_batches_that_were_seen_are_not_read_again(clusters, tmp_path, monkeypat
     assert batches == [(2, 0, number) for number in range(5, 12)]
 
 
-def test_the_data_and_the_options_are_those_that_it_began_with(clusters, tmp_path, monkeypatch):
+def test_the_data_and_the_options_are_those_that_it_began_with(
+    clusters, tmp_path, monkeypatch, capsys
+):
     data, run = (clusters, clusters[::2], clusters[1::2]), tmp_path / "run"
     with stopped_at(2, monkeypatch):
         _factors(data, out=run)
+    assert main(["resume", str(run)]) == 2
+    remedy = f"taut.em(the same data and options, out={str(run)!r}, resume=True)"
+    assert remedy in capsys.readouterr().err
     with pytest.raises(InputError, match="the data and options that the run began with"):
         _factors((clusters + 1e-3, *data[1:]), out=run, resume=True)
     other: Any = _factors(data).pair

@@ -82,10 +82,13 @@ def test_a_posterior_that_was_stopped_changes_no_byte(guide, climbs, tmp_path, m
         _same(run, tmp_path / "whole")
 
 
-def test_another_program_is_not_gone_on_with(tmp_path, monkeypatch):
+def test_another_program_is_not_gone_on_with(tmp_path, monkeypatch, capsys):
     run = tmp_path / "run"
     with stopped_at(2, monkeypatch, Stop()), pytest.raises(Stop):
         _infer(out=run)
+    assert main(["resume", str(run)]) == 2
+    remedy = f"taut.infer(the same program and data, out={str(run)!r}, resume=True)"
+    assert remedy in capsys.readouterr().err
     with pytest.raises(InputError, match="the data and options that the run began with"):
         taut.infer(
             lambda p, data: -0.5 * (p["a"] ** 2 + p["b"] ** 2), data={"y": jnp.arange(3.0)},
