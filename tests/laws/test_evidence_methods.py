@@ -21,11 +21,13 @@ from unchecked import types_unchecked
 import taut
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, Datum, Dirac, InputError, Pair
 from taut.evidence import EVIDENCE, AbstractMethod
+from taut.evidence.tempered import AbstractTempered
 from taut.guides import ExponentialGuide
 from taut.models import ExponentialNormal
 
 SHORT = {"num_particles": 40, "temperatures": 3, "num_simulated": 10}
 CONTINUOUS = [name for name, method in EVIDENCE.items() if method.claims.latents == "continuous"]
+TEMPERED = [name for name, method in EVIDENCE.items() if issubclass(method, AbstractTempered)]
 SWEPT = [name for name, method in EVIDENCE.items() if hasattr(method, "sweep")]
 
 
@@ -81,7 +83,8 @@ def test_latents_that_cannot_move_are_refused(name, case):
 
 @pytest.mark.parametrize("name", SWEPT)
 def test_a_sweep_that_goes_on_ends_with_the_same_bytes(name, monkeypatch):
-    monkeypatch.setattr("taut.evidence.annealed._BLOCK_ROWS", 2)
+    for module in ("annealed", "quasi_monte_carlo"):
+        monkeypatch.setattr(f"taut.evidence.{module}._BLOCK_ROWS", 2)
     method, data = short(name), rows(5)
     whole = method(gaussian(), data, key=jax.random.key(3))
     begun = method.sweep(gaussian(), data, key=jax.random.key(3))
@@ -103,14 +106,15 @@ def test_a_sweep_that_goes_on_ends_with_the_same_bytes(name, monkeypatch):
 def test_rows_do_not_depend_on_their_blocks(name, monkeypatch):
     method, data = short(name), rows(5)
     together = method(gaussian(), data, key=jax.random.key(3))
-    monkeypatch.setattr("taut.evidence.annealed._BLOCK_ROWS", 2)
+    for module in ("annealed", "quasi_monte_carlo"):
+        monkeypatch.setattr(f"taut.evidence.{module}._BLOCK_ROWS", 2)
     apart = method(gaussian(), data, key=jax.random.key(3))
     np.testing.assert_allclose(
         numbers(apart.log_evidence), numbers(together.log_evidence), rtol=1e-4
     )
 
 
-@pytest.mark.parametrize("name", CONTINUOUS)
+@pytest.mark.parametrize("name", TEMPERED)
 def test_positive_latents_move_along_their_logarithms(name, float64):
     options = {k: v for k, v in SHORT.items() if k in {f.name for f in fields(EVIDENCE[name])}}
     model = ExponentialNormal.at(0.7)

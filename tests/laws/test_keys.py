@@ -232,7 +232,7 @@ def test_no_key_serves_two_draws_of_a_gradient(name):
 def test_no_key_serves_two_draws_of_an_estimator_of_evidence(monkeypatch):
     monkeypatch.setattr("taut.evidence.tempering._PILOT_GRID", 4)
     monkeypatch.setattr("taut.evidence.tempering._PILOT_CHAINS", 3)
-    quick = {"num_particles": 3, "temperatures": 3, "num_simulated": 10}
+    quick = {"num_particles": 3, "temperatures": 3, "num_simulated": 10, "randomisations": 3}
     for method in (*EVIDENCE.values(), Refined):
         known = {f.name for f in fields(method)}
         with recorded() as record:

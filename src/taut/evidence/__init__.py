@@ -3,12 +3,14 @@
 from taut.evidence.abstract import AbstractMethod, Claims
 from taut.evidence.annealed import Annealed
 from taut.evidence.bidirectional import Bidirectional, calibrated, sandwich
+from taut.evidence.bridge import Bridge
 from taut.evidence.defensive import DefensiveDraws, defensive_draws
 from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
 from taut.evidence.independent_columns import BASELINE_ROWS, independent_columns
 from taut.evidence.monte_carlo import naive_monte_carlo
 from taut.evidence.options import EvidenceOptions
+from taut.evidence.quasi_monte_carlo import QuasiMonteCarlo
 from taut.evidence.registry import EVIDENCE, Importance, MonteCarlo
 from taut.evidence.simulated import Simulated, simulated
 from taut.evidence.smc import SMC, posterior_draws
@@ -28,6 +30,7 @@ __all__ = [
     "AbstractMethod",
     "Annealed",
     "Bidirectional",
+    "Bridge",
     "Claims",
     "DefensiveDraws",
     "Evidence",
@@ -35,6 +38,7 @@ __all__ = [
     "Importance",
     "MonteCarlo",
     "PosteriorMoments",
+    "QuasiMonteCarlo",
     "RowWeights",
     "Simulated",
     "calibrated",

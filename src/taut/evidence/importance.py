@@ -70,6 +70,7 @@ class Evidence:
         index: the rows' numbers in their data set, (N,).
         acceptance: mean acceptance of the transitions of each row's draws, (N,); None where there are
             no transitions.
+        errors: Monte Carlo standard error of each row's log-evidence, nats, (N,).
         log_w_variance: variance of each row's log-weights, nats squared, (N,).
         upper: an upper end for `log_evidence`, where the method has one; its side says what it is.
         notes: what a reader should know of the upper end, a sentence each.
@@ -88,6 +89,7 @@ class Evidence:
     khat_threshold: float
     index: np.ndarray
     acceptance: np.ndarray | None = None
+    errors: np.ndarray | None = None
     log_w_variance: np.ndarray | None = None
     upper: Estimate | None = None
     notes: tuple[str, ...] = ()
@@ -204,6 +206,7 @@ def assembled(
         khat_threshold=threshold,
         index=index,
         acceptance=columns.get("acceptance"),
+        errors=columns["log_evidence_error"],
         log_w_variance=columns["log_w_variance"],
     )
 

@@ -9,8 +9,10 @@ from taut.core import AbstractPair, Datum
 from taut.evidence.abstract import AbstractMethod, Claims
 from taut.evidence.annealed import Annealed
 from taut.evidence.bidirectional import Bidirectional
+from taut.evidence.bridge import Bridge
 from taut.evidence.importance import Evidence, importance_sampling
 from taut.evidence.monte_carlo import naive_monte_carlo
+from taut.evidence.quasi_monte_carlo import QuasiMonteCarlo
 from taut.evidence.smc import SMC
 
 __all__ = ["EVIDENCE", "Importance", "MonteCarlo"]
@@ -51,5 +53,6 @@ class MonteCarlo(AbstractMethod):
 
 
 EVIDENCE: dict[str, type[AbstractMethod]] = {
-    m.name: m for m in (Importance, MonteCarlo, Annealed, SMC, Bidirectional)
+    method.name: method
+    for method in (Importance, MonteCarlo, QuasiMonteCarlo, Annealed, SMC, Bridge, Bidirectional)
 }

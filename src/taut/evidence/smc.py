@@ -33,7 +33,7 @@ from taut.evidence.sweep import Sweep, run, sweep
 from taut.evidence.tempered import AbstractTempered
 from taut.evidence.tempering import Path, Plan
 
-__all__ = ["SMC", "Cloud", "posterior_draws", "temper"]
+__all__ = ["SMC", "Cloud", "Drawn", "posterior_draws", "resampled", "temper", "tempered_rows"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SMC(AbstractTempered):
         refuse_start(model, guide, rows, self)
 
         def program(block: Datum, numbers: Any) -> dict[str, Any]:
-            _, draws, acceptance = _tempered_rows(model, guide, block, numbers, key, self)
+            _, draws, acceptance = tempered_rows(model, guide, block, numbers, key, self)
             return annealed_columns(draws, acceptance)
 
         def finish(columns: dict[str, np.ndarray]) -> Evidence:
@@ -81,6 +81,20 @@ class Cloud(NamedTuple):
         top = jnp.where(jnp.isfinite(top), top, 0.0)
         summed = jnp.zeros_like(self.log_w).at[self.ancestors].add(jnp.exp(self.log_w - top))
         return jnp.log(summed) + top
+
+
+class Drawn(NamedTuple):
+    """Draws of p(z | x), of one row or of the rows of a block.
+
+    Attributes:
+        z: a leading axis K.
+        log_weights: of the draws, whose mean weight is the estimate of p(x), nats, (K,).
+        log_w: log p(x, z) - log q(z) of the start q at the draws, nats, (K,).
+    """
+
+    z: Any
+    log_weights: Float[Array, "*B K"]
+    log_w: Float[Array, "*B K"]
 
 
 def temper(
@@ -148,24 +162,25 @@ def posterior_draws(
     refuse_start(model, guide, rows, options)
 
     def program(block: Datum, numbers: Any, _: Any) -> Any:
-        return _tempered_rows(model, guide, block, numbers, key, options)[0]
+        drawn = tempered_rows(model, guide, block, numbers, key, options)[0]
+        return drawn.z, drawn.log_weights
 
     blocks = list(over_rows(program, rows, width=rows_at_once(options)))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)
 
 
 @steady_jit
-def _tempered_rows(
+def tempered_rows(
     model: AbstractModel,
     guide: Any,
     block: Datum,
     numbers: Any,
     key: PRNGKeyArray,
-    options: SMC,
-) -> tuple[Any, RowDraws, Float[Array, " B"]]:
+    options: AbstractTempered,
+) -> tuple[Drawn, RowDraws, Float[Array, " B"]]:
     """Draws with log-weights of each row of a block, log-weights by ancestor, and mean acceptance."""
 
-    def one(datum: Datum, number: Any) -> tuple[Any, RowDraws, Array]:
+    def one(datum: Datum, number: Any) -> tuple[Drawn, RowDraws, Array]:
         row_key = jax.random.fold_in(key, number)
         path, plan = kernels_of(model, guide, datum, jax.random.fold_in(row_key, 1), options)
         start_key = jax.random.fold_in(row_key, 0)
@@ -178,6 +193,7 @@ def _tempered_rows(
             cloud, accepted = temper(path, plan, points, own, leapfrog=options.leapfrog)
             points, log_w, by_ancestor = cloud.points, cloud.log_w, cloud.by_ancestor()
         z = jax.vmap(path.coordinates.to_z)(points.u)
-        return (z, log_w), RowDraws(by_ancestor, draws.fit, None, kl, draws.log_w), accepted
+        drawn = Drawn(z, log_w, points.log_w)
+        return drawn, RowDraws(by_ancestor, draws.fit, None, kl, draws.log_w), accepted
 
     return jax.vmap(one)(block, numbers)
