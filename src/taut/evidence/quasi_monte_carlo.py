@@ -32,7 +32,7 @@ from taut.core import (
     DistributionProposal,
     InputError,
     as_proposal,
-    host_generator,
+    host_seed,
     option,
     particles_at,
     total,
@@ -87,7 +87,7 @@ class QuasiMonteCarlo(AbstractMethod):
         model, guide = pair.bind()
         size = _dimensions(proposal_of(guide, rows))
         sequence_key, row_key = jax.random.split(key)
-        sobol = scipy.stats.qmc.Sobol(size, scramble=True, rng=host_generator(sequence_key))
+        sobol = scipy.stats.qmc.Sobol(size, scramble=True, rng=host_seed(sequence_key))
         power = int(math.log2(self.num_particles // self.randomisations))
         points = jnp.asarray(sobol.random_base2(power), float)
         shape = (self.randomisations, 2**power)
@@ -140,9 +140,9 @@ def _pushed(q: AbstractProposal, e: Float[Array, " d"]) -> Any:
     """m + L e for standard normal e, through the layers of a flow."""
     gaussian = _gaussian(q)
     if isinstance(gaussian, dist.MultivariateNormal):
-        z = gaussian.loc + jnp.asarray(gaussian.scale_tril) @ e
+        z: Any = gaussian.loc + jnp.asarray(gaussian.scale_tril) @ e
     else:
-        inner = gaussian.base_dist if isinstance(gaussian, dist.Independent) else gaussian
+        inner: Any = gaussian.base_dist if isinstance(gaussian, dist.Independent) else gaussian
         z = inner.loc + inner.scale * e.reshape(gaussian.event_shape)
     return q.chain.decode_and_log_det(z, q.condition)[0] if isinstance(q, Transformed) else z
 
