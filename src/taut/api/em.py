@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray
 from taut.api.exact import EMProgress, fit_exact
 from taut.architectures import FA, GMM, LCA, PPCA
 from taut.core import InputError, nearest, option
+from taut.core.memory import within_memory
 from taut.data import Data, can_stream, load_data
 from taut.fitted import Fit
 from taut.inference import EM, OnlineEM
@@ -110,7 +111,7 @@ def em(
         inference=inference,
         seed=int(key) if isinstance(key, int | np.integer) else None,
     )
-    with RunFolder.for_writing(out, force=force, resume=resume):
+    with within_memory(), RunFolder.for_writing(out, force=force, resume=resume):
         return fit_exact(
             recipe, data, key=key, out=out, force=force, resume=resume, progress=progress,
             start=start,

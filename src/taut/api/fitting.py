@@ -14,6 +14,7 @@ from taut.api.exact import fit_exact
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
 from taut.core import InputError
+from taut.core.memory import within_memory
 from taut.data import Data, DataOptions, load_data
 from taut.fitted import Fit
 from taut.gradients import AbstractEstimator
@@ -86,7 +87,9 @@ def fit(
         key = key if recipe.seed is None else recipe.seed
     recipe, loaded = _with_data(recipe, data)
     fit_one = fit_exact if isinstance(recipe.inference, AbstractExact) else fit_amortized
-    with RunFolder.for_writing(out, force=force, resume=resume):
+    draws = getattr(recipe.bound, "num_particles", getattr(recipe.bound, "num_draws", None))
+    asked = {"num_particles": draws, "batch_size": recipe.training.batch_size}
+    with within_memory(**asked), RunFolder.for_writing(out, force=force, resume=resume):
         return fit_one(
             recipe, loaded, key=key, out=out, force=force, resume=resume, progress=progress
         )

@@ -15,6 +15,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from jaxtyping import PRNGKeyArray
 
 from taut.core import FREE_CONSTANT, Datum, Estimate, as_key, host_seed
+from taut.core.memory import within_memory
 from taut.data.checksum import checksum_of_arrays
 from taut.fitted.posterior import Posterior
 from taut.fitted.posterior_files import write_posterior
@@ -120,7 +121,8 @@ def infer_recipe(
         run = begun_run(out, settings, force=force, resume=resume, moving=["program"])
         stages = UNKEPT if run is None else _stages(run, recipe, target, program, datum, key)
         with discarded(None if resume else run):
-            found = fit_posterior(program, datum, options, key=as_key(key), stages=stages)
+            with within_memory(num_draws=options.num_draws):
+                found = fit_posterior(program, datum, options, key=as_key(key), stages=stages)
             posterior = _posterior(found, reading, (*stages.notes, RESUMED) if resume else ())
             if run is not None:
                 write_posterior(posterior, run)

@@ -30,7 +30,9 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
+from jax.core import Tracer
 
+from taut.core.memory import check_program
 from taut.core.traced import Traced
 
 __all__ = [
@@ -186,11 +188,14 @@ def _kept_for_static(function: Callable, static: int, options: Options, most: in
     @wraps(function)
     def call(*arguments: Any, **settings: Any) -> Any:
         first, rest = arguments[:static], arguments[static:]
-        program = kept(
-            (first, *sorted(settings.items())),
-            lambda: jax.jit(partial(function, *first, **settings), compiler_options=options()),
-        )
-        return program(*rest)
+
+        def compiled() -> Callable:
+            program = jax.jit(partial(function, *first, **settings), compiler_options=options())
+            if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(rest)):
+                check_program(program.lower(*rest).compile())  # which the first call takes over
+            return program
+
+        return kept((first, *sorted(settings.items())), compiled)(*rest)
 
     return call
 

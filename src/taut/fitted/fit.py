@@ -31,6 +31,7 @@ from taut.core import (
     far_rows_of,
     nearest,
 )
+from taut.core.memory import within_memory
 from taut.data import Schema
 from taut.evidence import EVIDENCE, AbstractMethod, Evidence, expected_bound
 from taut.evidence.bounded import bounded_or_not, unbounded_columns
@@ -142,7 +143,7 @@ class Fit:
                 f"one of {', '.join(METHODS)}", repr(method), nearest(method, METHODS),
                 where="method",
             )  # fmt: skip
-        with self._precision():
+        with self._precision(), within_memory(num_particles=num_particles):
             given = self._rows(rows)
             pair, draw_key = self._serving(given, as_key(key))
             if method == "importance":
@@ -181,7 +182,7 @@ class Fit:
 
     def sample(self, num_samples: int, *, key: Any = 0, mean: bool = False) -> Array:
         """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead."""
-        with self._precision():
+        with self._precision(), within_memory(num_samples=num_samples):
             return coding.sample(self.pair, as_key(key), num_samples, mean=mean)
 
     def interpolate(self, first: Any, second: Any, *, num_steps: int = 10) -> Float[Array, "..."]:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from taut.bounds import AbstractBound
 from taut.core import FREE_CONSTANT, Datum, Estimate, InputError, Pair, as_key, option
 from taut.core.compiling import shared_jit
+from taut.core.memory import within_memory
 from taut.data.checksum import checksum_of_arrays
 from taut.evidence import Evidence, PosteriorMoments, expected_bound, importance_sampling
 from taut.fitted.facts import PosteriorFacts, StartCount
@@ -176,7 +177,7 @@ class Posterior:
                 "at least one sample", f"{num_samples}", "64", where=option("num_samples")
             )
         z_key, x_key = jax.random.split(as_key(key))
-        with self._precision():
+        with self._precision(), within_memory(num_samples=num_samples):
             z = jnp.asarray(self.z[self._chosen(num_samples, self.weights, z_key)])
             draw = shared_jit(jax.vmap(self.model.predictive, in_axes=(None, 0, 0)))
             made = draw(self.datum, z, jax.random.split(x_key, num_samples))
