@@ -144,7 +144,7 @@ class ELBO(AbstractBound):
             raise InputError(
                 "a guide and prior with a closed KL",
                 "a pair without a rule",
-                option("kl", "sampled"),
+                option("kl", "auto"),
                 where="kl",
             )
         return None if self.kl == "sampled" else particles.kl
