@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from taut.cli.main import main
+from taut.runs.own_files import own_files
 
 QUICK = ["--hidden", "16", "--latent-dim", "2", "--epochs", "2", "--evidence-particles", "30"]
 
@@ -63,6 +64,7 @@ def test_a_run_folder_holds_everything(run):
         "figures/learning-curves.png", "figures/samples.png",
         "figures/reconstructions.png", "figures/interpolation.png", "figures/latents.png",
     }  # fmt: skip
+    assert names == {str(p.relative_to(run)) for p in own_files(run)}
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(22))
     estimates = json.loads((run / "summary.json").read_text())["estimates"]

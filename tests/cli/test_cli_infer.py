@@ -20,6 +20,7 @@ from taut.core import InputError
 from taut.inference.posterior import PosteriorOptions
 from taut.recipe import ProgramRecipe, batch_sizes
 from taut.runs import RunFolder
+from taut.runs.own_files import own_files
 
 ROWS = [0.3, 1.9, 1.2, 0.8, 1.5]
 PROGRAM = """
@@ -130,6 +131,7 @@ def test_a_run_folder_holds_everything(run):
         "model.safetensors", "rows.safetensors", "summary.json", "figures/bound.png",
         "figures/khat.png", "figures/pairs.png",
     }  # fmt: skip
+    assert names == {str(p.relative_to(run)) for p in own_files(run)}
     structure = json.loads((run / "model.json").read_text())["architecture"]
     assert structure["program"] == "normal.py:model"
     assert [site["name"] for site in structure["sites"]] == ["mu"]

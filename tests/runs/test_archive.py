@@ -17,6 +17,7 @@ from taut.data import Schema
 from taut.models import StandardNormal
 from taut.networks import MLP
 from taut.runs import FORMAT, RunFolder, load_pair, save_pair, to_toml
+from taut.runs.own_files import own_files
 
 SCHEMA = Schema(
     name="t", kind="table", shape=(3,), support="real", shift=(1.0, 2.0, 3.0), scale=(1.0, 0.5, 2.0)
@@ -184,6 +185,27 @@ def test_run_folders_are_not_overwritten(tmp_path):
         RunFolder.open(other)
     with pytest.raises(InputError, match=r"got nothing there"):
         RunFolder.open(tmp_path / "absent")
+
+
+def test_what_is_not_tauts_own_stays(tmp_path):
+    """Whatever is replaced; and a run that is replaced is one at every moment."""
+    run = RunFolder.create(tmp_path / "r", {"data": "digits"})
+    run.append_steps(0, {"bound": np.array([0.0])}, None)
+    run.write_summary({"elbo": Estimate.from_rows([1.0], side="lower")}, {})
+    run.checkpoints.mkdir()
+    theirs = [run.path / "notes.txt", run.figures / "mine.png", run.checkpoints / "mine.txt"]
+    ours = [run.figures / "samples.png", run.checkpoints / "step-000000001.safetensors"]
+    for path in (*theirs, *ours):
+        path.write_text("content")
+    for path in own_files(run.path, begun=False):
+        path.unlink()
+        assert RunFolder.open(run.path).read_config() == {"data": "digits"}
+        assert not run.is_finished
+    assert RunFolder.create(run.path, {"data": "other"}, force=True).read_steps() == []
+    assert [path.exists() for path in theirs] == [True] * 3
+    assert [path.exists() for path in ours] == [False] * 2
+    run.discard()
+    assert sorted(path for path in run.path.rglob("*") if path.is_file()) == sorted(theirs)
 
 
 def test_an_unfinished_run_says_so(tmp_path):

@@ -14,6 +14,7 @@ import taut
 from taut.cli.main import main
 from taut.core import InputError
 from taut.runs import stages
+from taut.runs.own_files import own_files
 
 SAME = ("config.toml", "metrics.jsonl", "model.json", "model.safetensors", "rows.safetensors")
 
@@ -164,3 +165,4 @@ def test_ctrl_c_names_the_command_that_goes_on(clusters, tmp_path, monkeypatch, 
     assert main(["resume", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["facts"]["steps"] == 5
     _same(run, whole)
+    assert sorted(path for path in run.rglob("*") if path.is_file()) == sorted(own_files(run))
