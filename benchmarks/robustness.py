@@ -234,9 +234,7 @@ def _killed(name: str, number: int, generator: random.Random, whole: Path, secon
         stops += 1
     _end(_start(again if (run / "config.toml").exists() else [*FITS[name], "--out", str(run)]))
     names = [n for n in SAME if (whole / n).exists()]
-    same = {
-        n: (run / n).exists() and (run / n).read_bytes() == (whole / n).read_bytes() for n in names
-    }
+    same = {n: (run / n).exists() and _content(run / n) == _content(whole / n) for n in names}
     wanted = {str(p.relative_to(whole)) for p in whole.rglob("*") if "checkpoints" not in p.parts}
     found = {str(p.relative_to(run)) for p in run.rglob("*") if "checkpoints" not in p.parts}
     return {
@@ -248,6 +246,14 @@ def _killed(name: str, number: int, generator: random.Random, whole: Path, secon
             *complaints, str(same), str(sorted(wanted ^ found)),
         ],
     }  # fmt: skip
+
+
+def _content(path: Path) -> object:
+    """The bytes of a file; of metrics.jsonl the lines without wall times."""
+    if path.suffix != ".jsonl":
+        return path.read_bytes()
+    lines = map(json.loads, path.read_text().splitlines())
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
 def _left(folder: Path) -> list[Path]:
