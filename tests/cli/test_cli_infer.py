@@ -216,7 +216,6 @@ def test_wrong_input_is_one_line(run, files, capsys):
         ("normal:model", {"y": [0.1, math.nan, 2.0]}, "site 'y': expected data in the support of "
          "their distribution, got nan in row 2", 2),
         ("bad:count", {"y": 1.0}, "site 'k': expected a continuous latent", 2),
-        ("normal:other", {"y": ROWS, "z": 1.0}, "expected data that the program takes, got 'z'", 2),
         ("bad:sized", {"y": ROWS}, "expected 4 rows in plate 'rows', its declared size, got", 2),
         ("bad:three", {"y": [1.0, 2.0]}, "expected observed 'y' of shape (3,), got (2,)", 2),
         ("bad:rounded", {"y": 1.0}, "changes smoothly with every latent, got a gradient of zero in "

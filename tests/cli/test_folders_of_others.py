@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import taut
+from taut.cli.infer import program_data
 from taut.cli.main import COMMANDS, main
+from taut.models.program import load_program
 from taut.recipe import ProgramRecipe, Recipe
 from taut.runs import FORMAT, RunFolder
 
@@ -92,3 +94,43 @@ def test_a_folder_within_a_run_is_no_way_out_of_it(name, tmp_path, capsys):
         capsys, "evaluate", str(run)
     )
     assert [p.name for p in elsewhere.iterdir()] == ["step-000000001.safetensors"]
+
+
+def test_a_run_that_moves_with_its_data_knows_them_again(tmp_path, monkeypatch, capsys):
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    (tmp_path / "before").mkdir()
+    monkeypatch.chdir(tmp_path / "before")
+    np.save("rows.npy", rows)
+    taut.em("rows.npy", components=1, out="runs/one")
+    assert main(["encode", "runs/one", "--out", str(tmp_path / "z.npy")]) == 0
+    z = np.load(tmp_path / "z.npy")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "before").rename(tmp_path / "after")
+    capsys.readouterr()
+    assert main(["encode", "after/runs/one", "--out", str(tmp_path / "z.npy")]) == 0
+    moved = tmp_path / "after" / "rows.npy"
+    assert f"note: rows.npy is not there; {moved} is taken" in capsys.readouterr().err
+    np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), z)
+    np.save(moved, rows + 1)  # of that name, but not the data
+    assert "as it was when the run was fitted" in _complaint_last(
+        capsys, "encode", "after/runs/one"
+    )
+
+
+def _complaint_last(capsys, *words: str) -> str:
+    """The complaint after a note."""
+    capsys.readouterr()
+    assert main([*words]) == 2
+    note, line = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: ")
+    return line
+
+
+def test_data_that_a_program_does_not_take_are_named(tmp_path, capsys):
+    (tmp_path / "model.py").write_text("def model(y):\n    pass\n")
+    (tmp_path / "stan.json").write_text(json.dumps({"N": 1, "K": 2, "y": [0.5]}))
+    recipe = ProgramRecipe(data=str(tmp_path / "stan.json"))
+    assert program_data(recipe, load_program(str(tmp_path / "model.py"))) == {"y": [0.5]}
+    assert "note: the program does not take N, K of " in capsys.readouterr().err
+    with pytest.raises(taut.InputError, match=r"data that the program takes, got 'N'"):
+        taut.infer(load_program(str(tmp_path / "model.py")), data={"N": 1, "y": [0.5]})

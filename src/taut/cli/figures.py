@@ -92,8 +92,9 @@ def _drawn(run: Path, program: str | None) -> tuple[Path, ...]:
 
 
 def _drawn_posterior(run: Path, program: str | None) -> tuple[Path, ...]:
+    from taut.cli.infer import program_data
     from taut.fitted import load
-    from taut.models.program import load_program, read_data, support_beside
+    from taut.models.program import load_program, support_beside
     from taut.recipe import ProgramRecipe
     from taut.report.draw_posterior import draw_posterior
     from taut.runs import RunFolder
@@ -106,7 +107,7 @@ def _drawn_posterior(run: Path, program: str | None) -> tuple[Path, ...]:
             "none", f"`{named}`, if you trust that file", where=str(run),
         )  # fmt: skip
     function = load_program(program)
-    data = read_data(Path(recipe.data)) if recipe.data else {}
+    data = program_data(recipe, function)
     fitted = load(run, like=function, data=data, support=support_beside(function))
     precision = recipe.posterior.precision_nats
     return draw_posterior(fitted, run / "figures", precision_nats=precision)

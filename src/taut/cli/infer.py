@@ -1,5 +1,6 @@
 """`taut infer`."""
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -85,7 +86,7 @@ def run_infer(
 ) -> None:
     """Fit or go on fitting, draw the figures, print the results; arguments as of `infer`."""
     from taut.api.inferring import infer_recipe
-    from taut.models.program import load_program, read_data, support_beside
+    from taut.models.program import load_program, support_beside
     from taut.report.draw_posterior import draw_posterior
     from taut.runs import RunFolder, claimed_next
 
@@ -95,7 +96,7 @@ def run_infer(
     with ExitStack() as held:
         held.enter_context(RunFolder.for_writing(out, force=force, resume=resume))
         function = load_program(program)
-        data = read_data(Path(recipe.data)) if recipe.data else {}
+        data = program_data(recipe, function)
         folder = out or held.enter_context(claimed_next("runs", f"{stem}-posterior"))
         with _waiting(program, quiet=json):
             fitted = infer_recipe(
@@ -105,6 +106,26 @@ def run_infer(
             )  # fmt: skip
         draw_posterior(fitted, folder / "figures", precision_nats=recipe.posterior.precision_nats)
         print_posterior(folder, json=json)
+
+
+def program_data(recipe: "ProgramRecipe", function: Callable) -> dict[str, Any]:
+    """The data of a program from its file, without names that it does not take, of which a note tells.
+
+    A file of data for Stan, say, names sizes that the program reads off the arrays.
+    """
+    from taut.models.program import not_taken, read_data, support_beside
+
+    if recipe.data is None:
+        return {}
+    data = read_data(Path(recipe.data))
+    left = [] if support_beside(function) is not None else not_taken(function, data)
+    if len(left) == len(data):
+        return data  # another program's, which is refused
+    if left:
+        print(
+            f"note: the program does not take {', '.join(left)} of {recipe.data}", file=sys.stderr
+        )
+    return {name: value for name, value in data.items() if name not in left}
 
 
 def print_posterior(run: Path, *, json: bool) -> None:

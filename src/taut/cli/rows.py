@@ -1,5 +1,6 @@
 """Which rows a command is about: the run's own data again, or others that must fit its schema."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_source", "open_run", "own_data", "rows_numbered", "rows_of"]
 
+_LEVELS = 3  # folders above a run in which its data are looked for
 _MENDED = "a copy of the data without that, for they are read as the rows of the run were"
 
 
@@ -28,11 +30,33 @@ def load_source(source: str, recipe: "Recipe") -> "Data":
 
 
 def open_run(path: Path) -> "Fit":
-    """A run whose model is there, measured or not."""
+    """A run whose model is there, measured or not; it knows its data where both were moved together."""
     from taut.fitted.loading import load_fit
     from taut.runs import RunFolder
 
-    return load_fit(RunFolder.open(path), whole=False)
+    fitted = load_fit(RunFolder.open(path), whole=False)
+    options = fitted.recipe.data
+    moved = options.source and fitted.facts.checksum and _moved(options.source, path)
+    if not moved:
+        return fitted
+    print(f"note: {options.source} is not there; {moved} is taken", file=sys.stderr)
+    recipe = replace(fitted.recipe, data=replace(options, source=moved))
+    return replace(fitted, recipe=recipe)
+
+
+def _moved(source: str, run: Path) -> str | None:
+    """A file of that name in the run folder or above it, where its path leads nowhere by now.
+
+    Whether it holds the rows of the run, their checksum says.
+    """
+    named = Path(source)
+    if not named.suffix or os.path.exists(named):
+        return None
+    folders = (run.resolve(), *list(run.resolve().parents)[:_LEVELS])
+    tried = (
+        folder / name for folder in folders for name in dict.fromkeys((named, Path(named.name)))
+    )
+    return next((str(path) for path in tried if os.path.isfile(path)), None)
 
 
 def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":

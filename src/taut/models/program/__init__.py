@@ -1,6 +1,7 @@
 """Models given by code: a log-joint as a Python function, or a NumPyro program."""
 
 from taut.models.program.abstract import AbstractProgram, Part
+from taut.models.program.arguments import not_taken
 from taut.models.program.bounded import Bounded
 from taut.models.program.edged import Edge, Edged, plan_edges
 from taut.models.program.layout import scalars
@@ -25,6 +26,7 @@ __all__ = [
     "Site",
     "check_start",
     "load_program",
+    "not_taken",
     "plan_edges",
     "read_data",
     "scalars",

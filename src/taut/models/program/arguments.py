@@ -17,7 +17,7 @@ import numpy as np
 from taut.errors import InputError, nearest
 from taut.models.program.wrappers import signature
 
-__all__ = ["check_names", "parted", "whole"]
+__all__ = ["check_names", "not_taken", "parted", "whole"]
 
 _OR_SUPPORT = (
     ", or, if it is a log-joint, a support for each of its parameters, as in "
@@ -40,6 +40,22 @@ def whole(arrays: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     return eqx.combine(arrays, settings)
 
 
+def not_taken(function: Callable, data: Mapping[str, Any]) -> list[str]:
+    """The names of data that a program has no arguments for."""
+    arguments = signature(function).parameters
+    if any(a.kind is a.VAR_KEYWORD for a in arguments.values()):
+        return []
+    named = _named(arguments)
+    return [name for name in data if name not in named]
+
+
+def _named(arguments: Mapping[str, inspect.Parameter]) -> set[str]:
+    """The arguments that data can be given to by name."""
+    return {
+        name for name, a in arguments.items() if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)
+    }
+
+
 def check_names(function: Callable, data: Mapping[str, Any], where: str) -> None:
     """Whether the names of the data are the names of the function's arguments.
 
@@ -47,20 +63,16 @@ def check_names(function: Callable, data: Mapping[str, Any], where: str) -> None
         InputError: a name that the function does not take; an argument without data.
     """
     arguments = signature(function).parameters
-    named = {
-        name for name, a in arguments.items() if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)
-    }
+    named = _named(arguments)
     # Where some name fits it is a program, of which one is misspelled.
     rather = "" if named & data.keys() else _OR_SUPPORT
-    if not any(a.kind is a.VAR_KEYWORD for a in arguments.values()):
-        for name in data:
-            if name not in named:
-                raise InputError(
-                    "data that the program takes",
-                    f"'{name}'",
-                    f"{nearest(name, named) if named else 'a program with arguments'}{rather}",
-                    where=where,
-                )
+    for name in not_taken(function, data):
+        raise InputError(
+            "data that the program takes",
+            f"'{name}'",
+            f"{nearest(name, named) if named else 'a program with arguments'}{rather}",
+            where=where,
+        )
     missing = [
         name
         for name in arguments
