@@ -123,8 +123,14 @@ def test_evaluate_reports_both_estimators(run, capsys):
     for method in ("importance", "monte-carlo"):
         assert 1 <= found[method]["ess"]["least"] <= found[method]["ess"]["median"] <= 200
         assert len(found[method]["khat"]["worst_rows"]) == 5
+    # The encoder of so short a fit is flagged, and each row gets a Gaussian of its own.
+    shares = {m: found[m]["khat"]["share_above"] for m in ("importance", "refined")}
+    assert shares["refined"] < 0.05 < shares["importance"]
+    assert found["refined"]["log_evidence"]["value"] > found["importance"]["log_evidence"]["value"]
     assert main(["evaluate", str(run), "--num-particles", "50", "--split", "validation"]) == 0
-    assert "k-hat" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "k-hat" in printed
+    assert "Refined draws z from a Gaussian fitted to each row" in printed
     assert min(_size(run / "figures" / "khat.png")) > 300
 
 

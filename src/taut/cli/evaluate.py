@@ -1,5 +1,6 @@
 """`taut evaluate` and `taut compare`."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from taut.cli.output import print_json
 from taut.cli.rows import open_run, rows_of
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
+from taut.errors import InputError
 
 __all__ = ["compare", "evaluate"]
 
@@ -23,10 +25,11 @@ def evaluate(
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Log-evidence of held-out rows by two estimators, and how far to trust each.
+    """Log-evidence of held-out rows by several estimators, and how far to trust each.
 
-    Importance sampling draws from the guide, naive Monte Carlo from the prior. Both are lower bounds
-    in expectation; Pareto k-hat above the threshold says that a row's estimate cannot be trusted;
+    Importance sampling draws from the guide, naive Monte Carlo from the prior; where the first is
+    unreliable, a Gaussian is fitted to each row's posterior and drawn from. All are lower bounds in
+    expectation; Pareto k-hat above the threshold says that a row's estimate cannot be trusted;
     RUN/figures/khat.png shows all of them. A flow has one number: exact, or from draws of its layers.
 
     Parameters
@@ -56,6 +59,12 @@ def evaluate(
         for method in methods
     }
     sampled = found["importance"]
+    if "unreliable" in sampled.log_evidence.flags:
+        # Discrete latents and chains of layers have no Gaussian to fit.
+        with contextlib.suppress(InputError):
+            found["refined"] = fitted.evaluate(
+                rows, num_particles=num_particles, method="refined", key=seed
+            )
     exact = len(methods) == 1 and sampled.log_evidence.side == "exact"
     picture = None
     if not exact:
@@ -81,7 +90,7 @@ def evaluate(
     if exact:
         tables.summary_table(console, {"log-evidence": sampled.log_evidence}, facts={})
         return
-    tables.evidence_table(console, sampled, found.get("monte-carlo"))
+    tables.evidence_table(console, sampled, found.get("monte-carlo"), refined=found.get("refined"))
     if picture is not None:
         tables.facts_table(console, "figure", {"k-hat of all rows": str(picture)})
 

@@ -63,17 +63,26 @@ def summary_table(
     _print_notes(console, notes)
 
 
-def evidence_table(console: Console, importance: Evidence, naive: Evidence | None) -> None:
-    """Print two estimators of the same rows' evidence side by side, and how far to trust each.
+def evidence_table(
+    console: Console,
+    importance: Evidence,
+    naive: Evidence | None,
+    *,
+    refined: Evidence | None = None,
+) -> None:
+    """Print estimators of the same rows' evidence side by side, and how far to trust each.
 
     Arguments:
         console: where to print.
         importance: by importance sampling from the guide.
         naive: by naive Monte Carlo from the prior; None where the model has no such estimate.
+        refined: by importance sampling from a Gaussian fitted to each row; None where none was fitted.
     """
     found = {"importance sampling": importance}
     if naive is not None:
         found["naive Monte Carlo"] = naive
+    if refined is not None:
+        found["refined"] = refined
     sides = [_evidence_rows(console, e) for e in found.values()]
     rows = [(same[0][0], *(value for _, value in same)) for same in zip(*sides, strict=True)]
     _print_table(console, ["", *found], rows, words=(0,))
@@ -89,6 +98,11 @@ def evidence_table(console: Console, importance: Evidence, naive: Evidence | Non
             console,
             "Unless exact, both are lower bounds in expectation: of two that can be trusted, the "
             "larger is the tighter.",
+        )
+    if refined is not None:
+        _print_line(
+            console,
+            f"Refined draws z from a Gaussian fitted to each row's posterior: {refined.log_evidence}.",
         )
     bounds: dict[str, Estimate] = {}
     for name, evidence in found.items():
