@@ -214,3 +214,12 @@ def test_a_nonlinear_model_has_hidden_layers_everywhere(schema):
     assert [len(network.layers) for network in networks] == [2, 2, 2, 2]
     linear = replace(architecture, hidden=()).init(schema, jax.random.key(0)).guide.first.encoder
     assert len(linear.layers) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "bits"), [(1, 16), (16, 16), (33, 16), (69, 34), (180, 90), (401, 200), (784, 200)]
+)
+def test_a_row_of_more_numbers_gets_more_bits(columns, bits, schema):
+    schema = replace(schema, shape=(columns,))
+    assert Discrete().resolved(schema)[0].latents == f"bernoulli:{bits}"
+    assert Discrete(latents="bernoulli:5").resolved(schema)[0].latents == "bernoulli:5"

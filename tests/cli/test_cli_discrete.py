@@ -133,7 +133,7 @@ def test_an_unknown_estimator_is_refused_under_its_own_option():
             "wake-sleep: expected no estimator, for wake-sleep takes no gradient through draws",
         ),
         (
-            ["--gradient", "enumeration"],
+            ["--latents", "bernoulli:200", "--gradient", "enumeration"],
             "enumeration: expected at most 65,536 outcomes to enumerate, got about 10^60, whose "
             "latents alone take about 10^51 TB a row. Try --enumerate units or layer:N",
         ),

@@ -6,10 +6,11 @@
 With no hidden layers every arrow is an affine map: a sigmoid belief network (Neal 1992), which on tables
 of binary answers ends nats below one hidden layer. But for that layer the choices where none is made are
 those of the linear model of REBAR and RELAX on binary images: 200 bits, a learned prior, rows centred by
-their mean, bits read as signs, outputs that start at the data's log-odds.
+their mean, bits read as signs, outputs that start at the data's log-odds. Rows of fewer than 400 numbers
+get fewer bits: at the start all of them are noise to the decoder, which takes steps to be unlearnt.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import jax
@@ -44,7 +45,8 @@ class Discrete(AbstractCentred):
 
     Attributes:
         latents: `bernoulli:D` for D bits, or `categorical:DxC` for D categories of C values; two of
-            these with a comma between them make two layers, the first next to the data.
+            these with a comma between them make two layers, the first next to the data; None for
+            half as many bits as a row has numbers, from 16 to 200.
         prior: distribution of the latents, or of the upper layer of two: `learned` or `uniform`.
         hidden: widths of the hidden layers of every map; with the network `mlp` one of 256 by
             default; in Python or a file `[]` makes every map linear.
@@ -54,12 +56,13 @@ class Discrete(AbstractCentred):
     default_draws: ClassVar[int] = 4
     default_hidden: ClassVar[tuple[int, ...] | None] = (256,)
 
-    latents: str = "bernoulli:200"
+    latents: str | None = None
     prior: Literal["learned", "uniform"] = "learned"
 
     def __post_init__(self):
         super().__post_init__()
-        parse_latents(self.latents)
+        if self.latents is not None:
+            parse_latents(self.latents)
         if self.prior not in _PRIORS:
             raise InputError(
                 "learned or uniform as prior of discrete latents", repr(self.prior),
@@ -73,7 +76,7 @@ class Discrete(AbstractCentred):
         categories; VIMCO serves several draws in one logarithm. Other bounds take RLOO where draws
         count apart, and NVIL, with a learned baseline, for a single one or under free bits.
         """
-        bits = self.latents.startswith("bernoulli")
+        bits = self.latents is None or self.latents.startswith("bernoulli")
         average = bound.separable and isinstance(bound, ELBO)
         if bits and average:
             return DisARM(), "unbiased for bits, from antithetic pairs of draws"
@@ -86,11 +89,18 @@ class Discrete(AbstractCentred):
             return LeaveOneOut(), why
         return VIMCO(), f"unbiased for {bound.minted} draws in one logarithm"
 
+    def with_widths(self, schema: Schema) -> "Discrete":
+        chosen = super().with_widths(schema)
+        if chosen.latents is not None:
+            return chosen
+        return replace(chosen, latents=f"bernoulli:{min(max(schema.size // 2, 16), 200)}")
+
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:
         chosen = self.resolved(schema)[0]
+        assert chosen.latents is not None
         likelihood = chosen.make_likelihood(schema)
         units = None if likelihood.discrete else units_of(schema)
-        layers = parse_latents(self.latents)
+        layers = parse_latents(chosen.latents)
         first, top, signed = layers[0], layers[-1], layers[0].levels is None
         encoder_key, decoder_key, down_key, up_key = jax.random.split(key, 4)
         prior = FactorizedPrior(top, learned=self.prior == "learned")
