@@ -22,6 +22,7 @@ import taut
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, Datum, Dirac, InputError, Pair
 from taut.evidence import EVIDENCE, AbstractMethod
 from taut.evidence.tempered import AbstractTempered
+from taut.fitted.fit import METHODS
 from taut.guides import ExponentialGuide
 from taut.models import ExponentialNormal
 
@@ -57,7 +58,7 @@ def rows(count):
 
 
 def test_every_method_is_registered():
-    assert concrete_subclasses(AbstractMethod, taut) == set(EVIDENCE.values())
+    assert concrete_subclasses(AbstractMethod, taut) == set(METHODS.values())
 
 
 @pytest.mark.parametrize("name", EVIDENCE)
