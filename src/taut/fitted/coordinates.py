@@ -53,6 +53,8 @@ def read_coordinates(path: Path, count: int) -> dict[str, list[Any]]:
             raise ValueError(str(error)) from error
         if len(table) != count:
             raise ValueError(f"{len(table)} lines for {count} coordinates")
+        if "coordinate" not in table.columns:
+            raise ValueError("other columns")
         table = table.with_columns(pl.col("coordinate").cast(pl.String))
         numbers = [name for name in table.columns if name != "coordinate"]
         if not all(table[name].dtype.is_numeric() for name in numbers):
