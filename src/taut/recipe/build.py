@@ -26,13 +26,12 @@ _MOST_NUMBERS = 10_000  # of components to choose from
 _Given = dict[str, tuple[Option, Any]]  # by field
 
 
-def recipe_of(given: Mapping[str, Any], *, model: str = "vae") -> Recipe:
+def recipe_of(given: Mapping[str, Any]) -> Recipe:
     """A recipe from options; what is left out, or None, has its default.
 
     Arguments:
         given: values as Python, TOML or the command line have them, by flat names; `model`, `bound`,
             `gradient` and `inference` are names, or objects with their options inside.
-        model: the name where none is given.
 
     Raises:
         InputError: an unknown option, a wrong value, or an option that the choices do not have.
@@ -40,7 +39,7 @@ def recipe_of(given: Mapping[str, Any], *, model: str = "vae") -> Recipe:
     named = {name: given.get(name) for name in CHOICES}
     tables = _by_table({k: v for k, v in given.items() if k not in (*CHOICES, "seed")})
     if named["model"] is None:
-        named["model"] = "flow" if "layers" in tables.get("model", {}) else model
+        named["model"] = "flow" if "layers" in tables.get("model", {}) else "vae"
     architecture = _model(named["model"], tables)
     inference = _choice("inference", named["inference"] or architecture.default_inference, tables)
     gradient = _gradient(named["gradient"], tables)
