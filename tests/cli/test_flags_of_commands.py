@@ -40,6 +40,7 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "evaluate": {
         "data": _DATA,
         "split": _SPLIT,
+        "method": (("--method", "refined"), {"method": "refined"}),
         "num_particles": (("--num-particles", "17"), {"num_particles": 17}),
         "seed": (("--seed", "7"), {"key": 7}),
     },

@@ -3,12 +3,13 @@
 import io
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from taut.core import Estimate, InputError, paired_difference
+from taut.core import CALIBRATED, Estimate, InputError, paired_difference
 from taut.evidence import Evidence
 from taut.report import tables
 from taut.report.numbers import cells, in_errors
@@ -160,7 +161,7 @@ def test_both_estimators_stand_side_by_side():
     first = _evidence(np.asarray([0.9, 0.1, 0.5]))
     second = _evidence(np.asarray([np.nan, 1.5, 0.2]), num_particles=5000, khat_threshold=0.7)
     console = _file()
-    tables.evidence_table(console, first, second)
+    tables.evidence_table(console, {"importance": first, "monte-carlo": second})
     lines = [re.split(r"\s{2,}", line.strip()) for line in _text(console).splitlines()]
     for name, column in (("log-evidence", "log_evidence"), ("ELBO of the same draws", "elbo")):
         place = next(i for i, line in enumerate(lines) if line[0] == name)
@@ -179,19 +180,36 @@ def test_both_estimators_stand_side_by_side():
         "66.7 %, 2 rows, 1 of them unknown; two halves of the draws differ there by 2.8 nats",
     ] in lines
     text = _text(console)
-    assert "importance sampling: 401 (0.90), 12 (0.50), 7 (0.10)" in text
-    assert "naive Monte Carlo: 7 (1.50), 12 (0.20)\n" in text
+    assert "importance: 401 (0.90), 12 (0.50), 7 (0.10)" in text
+    assert "monte-carlo: 7 (1.50), 12 (0.20)\n" in text
 
 
 def test_a_sum_over_the_support_and_too_few_draws_have_no_khat():
     exact = _evidence(np.full(3, -np.inf), ess=np.full(3, np.nan))
     few = _evidence(np.full(3, np.nan))
     console = _file()
-    tables.evidence_table(console, exact, few)
+    tables.evidence_table(console, {"importance": exact, "monte-carlo": few})
     text = _text(console)
     assert "none, weights constant" in text
     assert "unknown, too few draws" in text
     assert "largest k-hat" not in text
+
+
+def test_an_upper_end_stands_below_with_the_width_of_the_bracket():
+    lower = _evidence(np.asarray([0.1, 0.2, 0.3]))
+    value = lower.log_evidence.value
+    upper = replace(
+        lower.log_evidence, value=value + 0.25, side="none", flags=frozenset({CALIBRATED})
+    )
+    console = _file()
+    tables.evidence_table(console, {"bidirectional": replace(lower, upper=upper)})
+    text = " ".join(_text(console).split())
+    assert f"a bracket of 0.250 nats, up to {value + 0.25:.3f}" in text
+    assert "calibrated on simulated rows, not a bound" in text
+    none = replace(lower, notes=("no upper end: for a reason",))
+    console = _file()
+    tables.evidence_table(console, {"bidirectional": none})
+    assert "bidirectional: no upper end: for a reason" in _text(console)
 
 
 def test_differences_are_told_in_errors():

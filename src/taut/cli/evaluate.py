@@ -14,6 +14,9 @@ from taut.errors import InputError
 
 __all__ = ["compare", "evaluate"]
 
+_NUM_PARTICLES = 5000
+_DRAWN = ("importance", "monte-carlo", "refined")
+
 
 def evaluate(
     run: Path,
@@ -21,16 +24,18 @@ def evaluate(
     *,
     data: str | None = None,
     split: Literal["train", "validation", "test"] | None = None,
-    num_particles: Whole = 5000,
+    method: str | None = None,
+    num_particles: Whole | None = None,
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Log-evidence of held-out rows by several estimators, and how far to trust each.
 
     Importance sampling draws from the guide, naive Monte Carlo from the prior; where the first is
-    unreliable, a Gaussian is fitted to each row's posterior and drawn from. All are lower bounds in
-    expectation; Pareto k-hat above the threshold says that a row's estimate cannot be trusted;
-    RUN/figures/khat.png shows all of them. A flow has one number: exact, or from draws of its layers.
+    unreliable, a Gaussian is fitted to each row's posterior and drawn from (refined). All are lower
+    bounds in expectation; Pareto k-hat above the threshold says that a row's estimate cannot be
+    trusted; RUN/figures/khat.png shows all of them. A flow has one number: exact, or from draws of its
+    layers. With --method, that one alone.
 
     Parameters
     ----------
@@ -40,8 +45,11 @@ def evaluate(
         Other rows to evaluate, all of them; they must fit the run's columns.
     split
         Part of the run's own data. [default: test]
+    method
+        importance, monte-carlo, refined, quasi-monte-carlo, annealed, smc, bridge or bidirectional,
+        which puts an upper end beside its lower bound.
     num_particles
-        Draws of z per row.
+        Draws of z per row. [default: 5000; 200 chains of annealed, smc, bridge and bidirectional]
     seed
         Random seed of the draws.
     json
@@ -51,20 +59,25 @@ def evaluate(
 
     fitted = open_run(run)
     rows = rows_of(fitted, data=data, split=split)
-    methods = (
-        ("importance",) if fitted.architecture.name == "flow" else ("importance", "monte-carlo")
-    )
-    found = {
-        method: fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
-        for method in methods
-    }
-    sampled = found["importance"]
-    if "unreliable" in sampled.log_evidence.flags:
+
+    def by(name: str) -> Any:
+        number = num_particles
+        if number is None and name in _DRAWN:
+            number = _NUM_PARTICLES
+        return fitted.evaluate(rows, num_particles=number, method=name, key=seed)
+
+    if method is not None:
+        methods = (method,)
+    elif fitted.architecture.name == "flow":
+        methods = ("importance",)
+    else:
+        methods = ("importance", "monte-carlo")
+    found = {name: by(name) for name in methods}
+    sampled = found[methods[0]]
+    if method is None and "unreliable" in sampled.log_evidence.flags:
         # Discrete latents and chains of layers have no Gaussian to fit.
         with contextlib.suppress(InputError):
-            found["refined"] = fitted.evaluate(
-                rows, num_particles=num_particles, method="refined", key=seed
-            )
+            found["refined"] = by("refined")
     exact = len(methods) == 1 and sampled.log_evidence.side == "exact"
     picture = None
     if not exact:
@@ -90,7 +103,7 @@ def evaluate(
     if exact:
         tables.summary_table(console, {"log-evidence": sampled.log_evidence}, facts={})
         return
-    tables.evidence_table(console, sampled, found.get("monte-carlo"), refined=found.get("refined"))
+    tables.evidence_table(console, found)
     if picture is not None:
         tables.facts_table(console, "figure", {"k-hat of all rows": str(picture)})
 
@@ -137,6 +150,8 @@ def _plain(evidence: Any) -> dict[str, Any]:
     halves = evidence.halves[evidence.unreliable & np.isfinite(evidence.halves)]
     return {
         "log_evidence": evidence.log_evidence.to_dict(),
+        **({} if evidence.upper is None else {"upper": evidence.upper.to_dict()}),
+        **({"notes": list(evidence.notes)} if evidence.notes else {}),
         "elbo": evidence.elbo.to_dict(),
         "far_rows": {name: far.to_dict() for name, far in evidence.far_rows.items()},
         "num_particles": evidence.num_particles,

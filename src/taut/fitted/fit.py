@@ -33,21 +33,19 @@ from taut.core import (
 )
 from taut.core.memory import within_memory
 from taut.data import Schema
-from taut.evidence import EVIDENCE, AbstractMethod, Evidence, expected_bound
+from taut.evidence import AbstractMethod, Evidence, Importance, expected_bound
 from taut.evidence.bounded import bounded_or_not, unbounded_columns
 from taut.evidence.measuring import importance_evidence
 from taut.fitted import coding
 from taut.fitted.below_columns import below_columns
+from taut.fitted.evidence_methods import method_of
 from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum
-from taut.inference import AbstractAmortized, Refined
+from taut.inference import AbstractAmortized
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
 
-__all__ = ["METHODS", "Fit"]
-
-METHODS: dict[str, type[AbstractMethod]] = {**EVIDENCE, Refined.name: Refined}
-"""All ways to estimate the evidence of a fit, by name."""
+__all__ = ["Fit"]
 
 
 @dataclass(frozen=True)
@@ -119,38 +117,50 @@ class Fit:
             return found.without_bound() if unbounded_columns(self.model, self.schema) else found
 
     def evidence(
-        self, rows: Any, *, num_particles: int = 1000, method: str = "importance", key: Any = 0
+        self,
+        rows: Any,
+        *,
+        num_particles: int | None = None,
+        method: AbstractMethod | str = "importance",
+        key: Any = 0,
     ) -> Estimate:
         """Log-evidence of the rows, nats per row.
 
-        Exact where the model has it in closed form; else a lower bound in expectation over the draws.
+        Exact where the model has it in closed form; else a lower bound in expectation over the draws,
+        or what the claims of the method say.
 
         Arguments:
             rows: see the module.
-            num_particles: draws per row.
-            method: `importance` from the guide, `monte-carlo` from the prior, or `refined`: importance
-                sampling from a Gaussian that is fitted to each row first.
+            num_particles: draws per row; None for 1000 of the guide or the prior, and for the own
+                number of another method.
+            method: `importance` from the guide, `monte-carlo` from the prior, `refined`, importance
+                sampling from a Gaussian that is fitted to each row first, or another of
+                `taut.evidence`, by name or with options of its own.
             key: whole number or random key.
+
+        Raises:
+            InputError: no such method, or one that cannot take the model or its latents.
         """
         return self.evaluate(rows, num_particles=num_particles, method=method, key=key).log_evidence
 
     def evaluate(
-        self, rows: Any, *, num_particles: int = 1000, method: str = "importance", key: Any = 0
+        self,
+        rows: Any,
+        *,
+        num_particles: int | None = None,
+        method: AbstractMethod | str = "importance",
+        key: Any = 0,
     ) -> Evidence:
         """The same with ELBO, KL, effective sample sizes and Pareto k-hats."""
-        if method not in METHODS:
-            raise InputError(
-                f"one of {', '.join(METHODS)}", repr(method), nearest(method, METHODS),
-                where="method",
-            )  # fmt: skip
-        with self._precision(), within_memory(num_particles=num_particles):
+        chosen: Any = method_of(method, num_particles)
+        number = chosen.num_particles
+        with self._precision(), within_memory(num_particles=number):
             given = self._rows(rows)
             pair, draw_key = self._serving(given, as_key(key))
-            if method == "importance":
-                found = importance_evidence(pair, given, key=draw_key, num_particles=num_particles)
+            if isinstance(chosen, Importance):
+                found = importance_evidence(pair, given, key=draw_key, num_particles=number)
             else:
-                choice: Any = METHODS[method]
-                found = choice(num_particles=num_particles)(pair, given, key=draw_key)
+                found = chosen(pair, given, key=draw_key)
             found = bounded_or_not(found, pair.bind()[0], self.schema)
         fitted = self.estimates.get("log_evidence")
         if fitted is None or NO_BOUND not in fitted.flags:

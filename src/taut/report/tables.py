@@ -17,6 +17,7 @@ from taut.core import Estimate, FarRows, InputError, far_rows_of
 from taut.evidence import Evidence
 from taut.report.numbers import cells, in_errors, percent
 from taut.report.rows import counted_rows
+from taut.report.words import METHODS
 
 __all__ = ["comparison_table", "evidence_table", "facts_table", "summary_table"]
 
@@ -63,46 +64,34 @@ def summary_table(
     _print_notes(console, notes)
 
 
-def evidence_table(
-    console: Console,
-    importance: Evidence,
-    naive: Evidence | None,
-    *,
-    refined: Evidence | None = None,
-) -> None:
+def evidence_table(console: Console, found: Mapping[str, Evidence]) -> None:
     """Print estimators of the same rows' evidence side by side, and how far to trust each.
 
     Arguments:
         console: where to print.
-        importance: by importance sampling from the guide.
-        naive: by naive Monte Carlo from the prior; None where the model has no such estimate.
-        refined: by importance sampling from a Gaussian fitted to each row; None where none was fitted.
+        found: the evidence by each method, by its name in the registry.
     """
-    found = {"importance sampling": importance}
-    if naive is not None:
-        found["naive Monte Carlo"] = naive
-    if refined is not None:
-        found["refined"] = refined
     sides = [_evidence_rows(console, e) for e in found.values()]
     rows = [(same[0][0], *(value for _, value in same)) for same in zip(*sides, strict=True)]
     _print_table(console, ["", *found], rows, words=(0,))
-    means = f"Means over {importance.log_evidence.count} rows, nats per row."
-    if naive is None:
-        _print_line(console, means)
-    else:
+    count = next(iter(found.values())).log_evidence.count
+    _print_line(console, f"Means over {count} rows, nats per row.")
+    for name, evidence in found.items():
+        _print_line(console, f"{name}: {METHODS.get(name, name)}, {evidence.log_evidence}")
+        if evidence.upper is not None:
+            low, high = evidence.log_evidence.value, evidence.upper.value
+            _print_line(
+                console,
+                f"{name}: a bracket of {high - low:.3f} nats, up to {high:.3f}, whose upper end is "
+                f"{evidence.upper.words}",
+            )
+        for note in evidence.notes:
+            _print_line(console, f"{name}: {note}")
+    if len(found) > 1:
         _print_line(
             console,
-            f"{means} Importance sampling draws z from the guide, naive Monte Carlo from the prior.",
-        )
-        _print_line(
-            console,
-            "Unless exact, both are lower bounds in expectation: of two that can be trusted, the "
+            "Unless exact, these are lower bounds in expectation: of two that can be trusted, the "
             "larger is the tighter.",
-        )
-    if refined is not None:
-        _print_line(
-            console,
-            f"Refined draws z from a Gaussian fitted to each row's posterior: {refined.log_evidence}.",
         )
     bounds: dict[str, Estimate] = {}
     for name, evidence in found.items():

@@ -1,0 +1,38 @@
+"""Ways to estimate the evidence of a fit, by name or with options of their own."""
+
+from dataclasses import replace
+from typing import Any
+
+from taut.core import InputError, nearest
+from taut.evidence import EVIDENCE, AbstractMethod, Importance, MonteCarlo
+from taut.inference import Refined
+
+__all__ = ["METHODS", "method_of"]
+
+METHODS: dict[str, type[AbstractMethod]] = {**EVIDENCE, Refined.name: Refined}
+
+_NUM_PARTICLES = {Importance.name: 1000, MonteCarlo.name: 1000}  # else the method's own
+
+
+def method_of(method: AbstractMethod | str, num_particles: int | None) -> AbstractMethod:
+    """A method that is given, or the one of a name.
+
+    Arguments:
+        method: a name of `METHODS`, or a method.
+        num_particles: draws per row; None for the method's own number.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if isinstance(method, AbstractMethod):
+        found: Any = method
+    elif isinstance(method, str) and method in METHODS:
+        found = METHODS[method]()
+        if num_particles is None:
+            num_particles = _NUM_PARTICLES.get(method)
+    else:
+        raise InputError(
+            f"one of {', '.join(METHODS)}", repr(method), nearest(str(method), METHODS),
+            where="method",
+        )  # fmt: skip
+    return found if num_particles is None else replace(found, num_particles=num_particles)
