@@ -276,11 +276,9 @@ def test_selection_that_looks_at_test_rows_is_caught(monkeypatch):
 
     judged = candidate._judged
 
-    def peeking(
-        architecture: Any, model: Any, history: Any, course: Any, given: Data, train: Any
-    ) -> Any:
-        swapped = replace(given, validation=given.test)
-        return judged(architecture, model, history, course, swapped, train)
+    def peeking(task: Any, *rest: Any) -> Any:
+        swapped = replace(task.given, validation=task.given.test)
+        return judged(task._replace(given=swapped), *rest)
 
     monkeypatch.setattr(candidate, "_judged", peeking)
     with pytest.raises(AssertionError):

@@ -64,7 +64,6 @@ def test_differences_are_paired_whether_in_memory_or_on_disk(tmp_path):
             r"support real, .* and 'rows\.csv', .*support count",
         ),
         (_fit(index=1), r"expected the same rows on both sides"),
-        (replace(_fit(), estimates={}), r"expected two runs with estimates in common"),
     ],
 )
 def test_other_data_and_other_rows_are_refused(other, words, tmp_path):
@@ -72,3 +71,11 @@ def test_other_data_and_other_rows_are_refused(other, words, tmp_path):
     for second in (other, other.save(tmp_path / "run")):
         with pytest.raises(InputError, match=words):
             taut.compare(first, second)
+
+
+def test_a_fit_that_was_not_measured_is_refused(tmp_path):
+    bare = replace(_fit(), estimates={})
+    with pytest.raises(InputError, match="expected two runs with estimates in common"):
+        taut.compare(_fit(), bare)
+    with pytest.raises(InputError, match="expected a finished run"):
+        taut.compare(_fit(), bare.save(tmp_path / "run"))

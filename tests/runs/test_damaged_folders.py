@@ -79,7 +79,7 @@ FILES = [
 _UNREAD = {
     "metrics.jsonl": {"show", "compare", "open"},
     "model.safetensors": {"show", "compare"},
-    "rows.safetensors": {"show", "open"},
+    "rows.safetensors": {"open"},
     "draws.safetensors": {"show", "compare"},
     "coordinates.csv": {"load", "compare"},
 }

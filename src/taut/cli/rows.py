@@ -47,10 +47,11 @@ def open_run(path: Path) -> "Fit":
 def _moved(source: str, run: Path) -> str | None:
     """A file of that name in the run folder or above it, where its path leads nowhere by now.
 
-    Whether it holds the rows of the run, their checksum says.
+    Whether it holds the rows of the run, their checksum says. Files that are listed, one for each part,
+    are not looked for.
     """
     named = Path(source)
-    if not named.suffix or os.path.exists(named):
+    if "," in source or not named.suffix or os.path.exists(named):
         return None
     folders = (run.resolve(), *list(run.resolve().parents)[:_LEVELS])
     tried = (

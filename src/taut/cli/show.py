@@ -24,7 +24,7 @@ def show(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False)
     from taut.runs import RunFolder, read_structure
 
     folder = RunFolder.open(run)
-    estimates, content = folder.read_summary(with_rows=False)
+    estimates, content = folder.read_summary()
     facts = read_facts(content, where=str(folder.path / "summary.json"))
     if isinstance(facts, PosteriorFacts):
         from taut.cli.infer import print_posterior

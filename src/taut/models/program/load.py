@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -96,19 +97,28 @@ def _parted(source: str) -> tuple[Path, str | None]:
     return (Path(path), name) if colon and name.isidentifier() else (Path(source), None)
 
 
+class _WithoutTrace(SourceFileLoader):
+    """Leaves no byte code beside the file."""
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
+        pass
+
+
 def _executed(file: Path) -> ModuleType:
     if not file.is_file():
         found = "a folder" if file.is_dir() else "no such file"
         raise InputError("a Python file", found, "FILE.py or FILE.py:name", where=str(file))
     name = f"taut_program_{file.stem}".replace("-", "_")
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise InputError("a Python file", f"'{file.suffix}'", "FILE.py", where=str(file))
+    loader = _WithoutTrace(name, str(file))
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    assert spec is not None  # a loader is given
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look their module up
     sys.path.insert(0, str(file.parent.resolve()))  # so that the file can import its neighbours
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except (Exception, SystemExit) as error:
         line = getattr(error, "lineno", None)
         raise InputError(
