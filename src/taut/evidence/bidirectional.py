@@ -34,7 +34,6 @@ from taut.core import (
     Datum,
     Estimate,
     InputError,
-    option,
 )
 from taut.core.compiling import steady_jit
 from taut.evidence.annealed import (
@@ -75,7 +74,7 @@ class Bidirectional(AbstractTempered):
         if self.num_simulated < 10:
             raise InputError(
                 "at least 10 rows, which a limit of their mean gap needs", f"{self.num_simulated}",
-                f"{_SIMULATED_ROWS}", where=option("num_simulated"),
+                f"{_SIMULATED_ROWS}", where="num_simulated",
             )  # fmt: skip
 
     def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:

@@ -71,7 +71,7 @@ class QuasiMonteCarlo(AbstractMethod):
         if self.randomisations < 2:
             raise InputError(
                 "at least 2 randomisations, which an error needs", f"{self.randomisations}", "16",
-                where=option("randomisations"),
+                where="randomisations",
             )  # fmt: skip
         if self.num_particles < self.randomisations:
             raise InputError(

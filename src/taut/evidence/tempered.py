@@ -33,19 +33,18 @@ class AbstractTempered(AbstractMethod):
     start: Start = "guide"
 
     def __post_init__(self):
-        for name, least, why in (
-            ("num_particles", 2, "chains, which an error needs"),
-            ("temperatures", 1, "step from the start to the posterior"),
-            ("leapfrog", 1, "leapfrog step"),
+        for name, least, why, where in (
+            ("num_particles", 2, "chains, which an error needs", option("num_particles")),
+            ("temperatures", 1, "step from the start to the posterior", "temperatures"),
+            ("leapfrog", 1, "leapfrog step", "leapfrog"),
         ):
             if getattr(self, name) < least:
                 raise InputError(
                     f"at least {least} {why}", f"{getattr(self, name)}",
-                    f"{type(self).__dataclass_fields__[name].default}", where=option(name),
+                    f"{type(self).__dataclass_fields__[name].default}", where=where,
                 )  # fmt: skip
         for name, known in (("schedule", SCHEDULES), ("start", get_args(Start))):
             if getattr(self, name) not in known:
                 raise InputError(
-                    f"one of {', '.join(known)}", repr(getattr(self, name)), known[0],
-                    where=option(name),
+                    f"one of {', '.join(known)}", repr(getattr(self, name)), known[0], where=name,
                 )  # fmt: skip

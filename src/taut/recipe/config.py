@@ -80,8 +80,8 @@ def options_in(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     check_format(content, where)
     if "format" in content and "posterior" in content:
         raise InputError(
-            "options of a fit", "those of a posterior", f"`taut infer PROGRAM --config {where}`",
-            where=where,
+            "options of a fit", "those of a posterior",
+            f"`taut infer PROGRAM` with {option('config', where)}", where=where,
         )  # fmt: skip
     if "format" in content:
         for table in (*CHOICES, *OPTIONS_OF):

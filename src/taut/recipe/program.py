@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from taut.core import InputError, nearest
+from taut.core import InputError, nearest, option
 from taut.inference.posterior import PosteriorOptions
 from taut.recipe.build import typed_seed
 from taut.recipe.config import check_format, flat_names
@@ -52,8 +52,8 @@ class ProgramRecipe:
         known = options_of(PosteriorOptions, "posterior")
         if "format" in content and "posterior" not in content:
             raise InputError(
-                "options of a posterior", "those of a fit", f"`taut fit DATA --config {where}`",
-                where=where,
+                "options of a posterior", "those of a fit",
+                f"`taut fit DATA` with {option('config', where)}", where=where,
             )  # fmt: skip
         found = flat_names(content, where, tables=["subsample"])
         own = {name: found.pop(name) for name in ("program", "data") if name in found}
