@@ -22,7 +22,7 @@ import taut
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, Datum, Dirac, InputError, Pair
 from taut.evidence import EVIDENCE, AbstractMethod
 from taut.evidence.tempered import AbstractTempered
-from taut.fitted.fit import METHODS
+from taut.fitted.methods import METHODS
 from taut.guides import ExponentialGuide
 from taut.models import ExponentialNormal
 

@@ -46,7 +46,7 @@ class Called(Exception):
 
 @pytest.fixture
 def call(monkeypatch, tmp_path) -> Callable[..., dict[str, Any]]:
-    """A command line -> the keywords that `taut.fit` or `taut.infer` was called with."""
+    """A command line -> the keywords that `taut.fit` or `taut.infer` would be called with."""
     monkeypatch.chdir(tmp_path)
     found: dict[str, Any] = {}
 
@@ -57,10 +57,14 @@ def call(monkeypatch, tmp_path) -> Callable[..., dict[str, Any]]:
         found.update(keywords, arguments=arguments)
         raise Called
 
+    def record_posterior(program: Any, recipe: Any, **keywords: Any) -> Any:
+        options = {f.name: getattr(recipe.posterior, f.name) for f in fields(PosteriorOptions)}
+        record(program, **options, **keywords)
+
     monkeypatch.setattr(DataOptions, "load", load)
     monkeypatch.setattr("taut.cli.passes.announce", lambda *_: None)
     monkeypatch.setattr(taut, "fit", record)
-    monkeypatch.setattr(taut, "infer", record)
+    monkeypatch.setattr("taut.api.inferring.infer_recipe", record_posterior)
 
     def run(*words: str) -> dict[str, Any]:
         found.clear()

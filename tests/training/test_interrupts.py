@@ -137,11 +137,16 @@ sys.exit(main.main())
 """
 
 
+# What a command finds when it begins, whatever the shell of the tests left.
+AS_USUAL = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+NOHUP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+
+
 @pytest.mark.parametrize("number", ENDING)
 def test_five_signals_leave_one_line_and_the_code_of_the_signal(number):
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        [sys.executable, "-c", f"{AS_USUAL}\n{COMMAND}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:
         assert process.stdout is not None
@@ -157,9 +162,8 @@ def test_five_signals_leave_one_line_and_the_code_of_the_signal(number):
 
 def test_nohup_is_respected():
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND.replace("60", "0.5")],
+        [sys.executable, "-c", f"{NOHUP}\n{COMMAND.replace('60', '0.5')}"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )  # fmt: skip
     with process:
         assert process.stdout is not None

@@ -38,9 +38,9 @@ from taut.evidence.bounded import bounded_or_not, unbounded_columns
 from taut.evidence.measuring import importance_evidence
 from taut.fitted import coding
 from taut.fitted.below_columns import below_columns
-from taut.fitted.evidence_methods import method_of
 from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum
+from taut.fitted.methods import method_of
 from taut.inference import AbstractAmortized
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair

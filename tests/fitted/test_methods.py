@@ -7,7 +7,7 @@ from unchecked import types_unchecked
 
 from taut.errors import InputError
 from taut.evidence import Annealed
-from taut.fitted.evidence_methods import METHODS, method_of
+from taut.fitted.methods import METHODS, method_of
 
 
 @pytest.mark.parametrize("name", METHODS)
