@@ -134,17 +134,6 @@ def test_evaluate_reports_both_estimators(run, capsys):
     assert min(_size(run / "figures" / "khat.png")) > 300
 
 
-def test_evaluate_by_one_method_reports_that_alone_and_its_upper_end(run, capsys):
-    asked = ("evaluate", run, "--split", "validation", "--num-particles", "20")
-    found = _json(capsys, *asked, "--method", "bidirectional", "--json")
-    assert "importance" not in found
-    assert found["bidirectional"]["num_particles"] == 20
-    ends = found["bidirectional"]
-    assert ("upper" in ends) != ("notes" in ends)  # an end, or why there is none
-    refused = _complaint(capsys, *asked, "--method", "anealed")
-    assert refused.endswith("got 'anealed'. Try 'annealed'.")
-
-
 def test_a_run_that_cannot_be_written_is_evaluated_and_sampled(run, tmp_path, monkeypatch, capsys):
     kept = tmp_path / "kept"
     shutil.copytree(run, kept)

@@ -12,7 +12,7 @@ from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
 from taut.errors import InputError
 
-__all__ = ["compare", "evaluate"]
+__all__ = ["as_json", "compare", "evaluate"]
 
 _NUM_PARTICLES = 5000
 _DRAWN = ("importance", "monte-carlo", "refined")
@@ -91,7 +91,7 @@ def evaluate(
                 "run": str(run),
                 "figure": picture and str(picture),
                 "rows": len(rows),
-                **{m: _plain(e) for m, e in found.items()},
+                **{m: as_json(e) for m, e in found.items()},
             }
         )
         return
@@ -143,7 +143,8 @@ def compare(
     )
 
 
-def _plain(evidence: Any) -> dict[str, Any]:
+def as_json(evidence: Any) -> dict[str, Any]:
+    """What one method found, as `--json` prints it."""
     import numpy as np
 
     khat, ess = (rows[np.isfinite(rows)] for rows in (evidence.khat, evidence.ess))

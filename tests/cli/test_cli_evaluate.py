@@ -1,0 +1,56 @@
+"""`taut evaluate --method`: one estimator by its name, and what is printed of an upper end."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import taut
+from taut.cli.evaluate import as_json
+from taut.cli.main import main
+from taut.core import CALIBRATED
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluated")
+    np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(60, 3)))
+    data, folder = str(folder / "x.npy"), folder / "run"
+    taut.fit(data, model=taut.VAE(latent_dim=1, hidden=(3,)), epochs=1, batch_size=20, out=folder)
+    return folder
+
+
+def test_a_method_that_is_named_runs_alone(run, capsys):
+    asked = ["evaluate", str(run), "--method", "quasi-monte-carlo", "--num-particles", "64"]
+    assert main([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["quasi-monte-carlo"]["num_particles"] == 64
+    assert "importance" not in found
+    assert main(asked) == 0
+    printed = capsys.readouterr().out
+    assert "quasi-monte-carlo: randomised quasi-Monte Carlo through the guide, -" in printed
+    assert "lower bounds in expectation: of two" not in printed
+
+
+def test_a_method_without_a_number_of_draws_has_its_own(run, capsys):
+    assert main(["evaluate", str(run), "--method", "quasi-monte-carlo", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["quasi-monte-carlo"]["num_particles"] == 4096
+
+
+def test_a_name_that_is_none_is_refused_with_the_nearest(run, capsys):
+    assert main(["evaluate", str(run), "--method", "anealed"]) == 2
+    assert capsys.readouterr().err.strip().endswith("got 'anealed'. Try 'annealed'.")
+
+
+def test_an_upper_end_and_notes_are_in_the_json(run):
+    found = taut.load(run).evaluate(np.zeros((4, 3)), num_particles=20)
+    plain = as_json(found)
+    assert "upper" not in plain
+    assert "notes" not in plain
+    upper = replace(found.log_evidence, side="none", flags=frozenset({CALIBRATED}))
+    plain = as_json(replace(found, upper=upper, notes=("why",)))
+    assert plain["upper"]["flags"] == [CALIBRATED]
+    assert plain["notes"] == ["why"]
