@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from taut.cli.output import print_json
+from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run, rows_of
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
@@ -56,6 +56,7 @@ def evaluate(
         Print the results as JSON on standard output.
     """
     from taut.report import figures
+    from taut.report.words import METHODS
 
     fitted = open_run(run)
     rows = rows_of(fitted, data=data, split=split)
@@ -64,7 +65,8 @@ def evaluate(
         number = num_particles
         if number is None and name in _DRAWN:
             number = _NUM_PARTICLES
-        return fitted.evaluate(rows, num_particles=number, method=name, key=seed)
+        with waiting(f"log-evidence of {len(rows)} rows: {METHODS.get(name, name)}", quiet=json):
+            return fitted.evaluate(rows, num_particles=number, method=name, key=seed)
 
     if method is not None:
         methods = (method,)

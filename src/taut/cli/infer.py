@@ -86,6 +86,7 @@ def run_infer(
 ) -> None:
     """Fit or go on fitting, draw the figures, print the results; arguments as of `infer`."""
     from taut.api.inferring import infer_recipe
+    from taut.cli.output import waiting
     from taut.models.program import load_program, support_beside
     from taut.report.draw_posterior import draw_posterior
     from taut.runs import RunFolder, claimed_next
@@ -98,7 +99,7 @@ def run_infer(
         function = load_program(program)
         data = program_data(recipe, function)
         folder = out or held.enter_context(claimed_next("runs", f"{stem}-posterior"))
-        with _waiting(program, quiet=json):
+        with waiting(f"fitting {program}", quiet=json):
             fitted = infer_recipe(
                 function, recipe,
                 data=data, support=support_beside(function), key=recipe.seed or 0,
@@ -170,16 +171,3 @@ def _by_coordinate(columns: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
         name: {key: plain(column[i]) for key, column in columns.items() if key != "coordinate"}
         for i, name in enumerate(columns["coordinate"])
     }
-
-
-def _waiting(program: str, *, quiet: bool) -> Any:
-    """A status line on standard error; nothing when it is not a terminal."""
-    import contextlib
-
-    from rich.console import Console
-    from rich.markup import escape
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        return contextlib.nullcontext()
-    return console.status(f"fitting {escape(program)}")

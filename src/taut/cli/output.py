@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taut.api import Fit
     from taut.data import Data
 
-__all__ = ["em_display", "finish_em", "finish_fit", "print_json", "training_display"]
+__all__ = ["em_display", "finish_em", "finish_fit", "print_json", "training_display", "waiting"]
 
 
 @contextlib.contextmanager
@@ -46,6 +46,17 @@ def em_display(*, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
             f"{p.components} components, start {p.restart + 1}, iteration {p.iteration}: "
             f"{p.log_evidence:.4f} nats per row"
         )
+
+
+def waiting(what: str, *, quiet: bool) -> contextlib.AbstractContextManager[Any]:
+    """A status line on standard error; nothing when it is not a terminal."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        return contextlib.nullcontext()
+    return console.status(escape(what))
 
 
 def finish_fit(fitted: "Fit", data: "Data", folder: Path, *, json: bool) -> None:
