@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,13 @@ if "XLA_FLAGS" not in os.environ:
 # Tracing makes millions of objects that stay: searching them for cyclic garbage as often as Python does
 # by default takes a tenth of the time of a file of laws.
 gc.set_threshold(200_000)
+
+# A shell that runs the suite in its background, and nohup, leave signals ignored that tests send.
+for _number, _usual in (
+    (signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL),
+):  # fmt: skip
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # Commands that tests start keep their modules as byte code, as they do by default.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
