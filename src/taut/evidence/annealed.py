@@ -13,6 +13,7 @@ Salakhutdinov and Grosse (ICLR 2017).
 """
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -32,6 +33,7 @@ from taut.evidence.tempered import AbstractTempered
 from taut.guides import PriorGuide
 
 __all__ = [
+    "AbstractSwept",
     "Annealed",
     "AnnealedRow",
     "anneal_row",
@@ -43,11 +45,8 @@ __all__ = [
 _BLOCK_ROWS = 16
 
 
-@dataclass(frozen=True)
-class Annealed(AbstractTempered):
-    """Annealed importance sampling with Hamiltonian transitions; the options are those of the base."""
-
-    name: ClassVar[str] = "annealed"
+class AbstractSwept(AbstractTempered):
+    """A method whose numbers of a row need that row alone: a sweep over blocks of rows."""
 
     def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:
         return run(self.sweep(pair, rows, key=key))
@@ -58,13 +57,35 @@ class Annealed(AbstractTempered):
         refuse_start(model, guide, rows, self)
 
         def program(block: Datum, numbers: Any) -> dict[str, Any]:
-            return annealed_columns(*_annealed_rows(model, guide, block, numbers, key, self))
+            return self.columns(model, guide, block, numbers, key)
 
         def finish(columns: dict[str, np.ndarray]) -> Evidence:
-            return assembled(columns, rows, num_particles=self.num_particles)
+            return self.read(columns, rows)
 
-        columns = (*COLUMNS, "acceptance")
-        return sweep(program, rows, width=rows_at_once(self), columns=columns, finish=finish)
+        names = (*COLUMNS, "acceptance")
+        return sweep(program, rows, width=rows_at_once(self), columns=names, finish=finish)
+
+    @abstractmethod
+    def columns(
+        self, model: AbstractModel, guide: Any, block: Datum, numbers: Any, key: PRNGKeyArray
+    ) -> dict[str, Any]:
+        """The numbers of the rows of a block, by column, each (B,)."""
+
+    def read(self, columns: dict[str, np.ndarray], rows: Datum) -> Evidence:
+        """The evidence of all rows from their numbers."""
+        return assembled(columns, rows, num_particles=self.num_particles)
+
+
+@dataclass(frozen=True)
+class Annealed(AbstractSwept):
+    """Annealed importance sampling with Hamiltonian transitions; the options are those of the base."""
+
+    name: ClassVar[str] = "annealed"
+
+    def columns(
+        self, model: AbstractModel, guide: Any, block: Datum, numbers: Any, key: PRNGKeyArray
+    ) -> dict[str, Any]:
+        return annealed_columns(*_annealed_rows(model, guide, block, numbers, key, self))
 
 
 class AnnealedRow(NamedTuple):

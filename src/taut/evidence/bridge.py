@@ -23,13 +23,11 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 from scipy.special import logsumexp
 
-from taut.core import AbstractPair, Datum
+from taut.core import AbstractModel, Datum
 from taut.evidence.abstract import Claims
-from taut.evidence.annealed import annealed_columns, refuse_start, rows_at_once
-from taut.evidence.importance import COLUMNS, Evidence, assembled
+from taut.evidence.annealed import AbstractSwept, annealed_columns
+from taut.evidence.importance import Evidence
 from taut.evidence.smc import tempered_rows
-from taut.evidence.sweep import Sweep, run, sweep
-from taut.evidence.tempered import AbstractTempered
 from taut.evidence.weights import summarize
 
 __all__ = ["Bridge", "Bridged", "bridge"]
@@ -40,43 +38,34 @@ _ITERATIONS = (
 
 
 @dataclass(frozen=True)
-class Bridge(AbstractTempered):
+class Bridge(AbstractSwept):
     """Bridge sampling to the draws of `smc`; the options are those of the base."""
 
     name: ClassVar[str] = "bridge"
     claims: ClassVar[Claims] = Claims(side="none", unbiased=False, latents="continuous")
 
-    def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:
-        return run(self.sweep(pair, rows, key=key))
+    def columns(
+        self, model: AbstractModel, guide: Any, block: Datum, numbers: Any, key: PRNGKeyArray
+    ) -> dict[str, Any]:
+        found, draws, acceptance = tempered_rows(model, guide, block, numbers, key, self)
+        columns = annealed_columns(draws, acceptance)
+        # The draws of the start are those that the chains began at, K of each kind.
+        bridged = bridge(
+            np.asarray(draws.elbo), np.asarray(found.log_weights), np.asarray(found.log_w),
+            effective=columns["ess"],
+        )  # fmt: skip
+        return {
+            **columns,
+            "log_evidence": bridged.log_evidence,
+            "log_evidence_error": bridged.error,
+            "ess": bridged.ess,
+            "khat": bridged.khat,
+            "halves": bridged.halves,
+        }
 
-    def sweep(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Sweep:
-        """The same block by block, for what saves its progress."""
-        model, guide = pair.bind()
-        refuse_start(model, guide, rows, self)
-
-        def program(block: Datum, numbers: Any) -> dict[str, Any]:
-            found, draws, acceptance = tempered_rows(model, guide, block, numbers, key, self)
-            columns = annealed_columns(draws, acceptance)
-            # The draws of the start are those that the chains began at, K of each kind.
-            bridged = bridge(
-                np.asarray(draws.elbo), np.asarray(found.log_weights), np.asarray(found.log_w),
-                effective=columns["ess"],
-            )  # fmt: skip
-            return {
-                **columns,
-                "log_evidence": bridged.log_evidence,
-                "log_evidence_error": bridged.error,
-                "ess": bridged.ess,
-                "khat": bridged.khat,
-                "halves": bridged.halves,
-            }
-
-        def finish(columns: dict[str, np.ndarray]) -> Evidence:
-            found = assembled(columns, rows, num_particles=self.num_particles)
-            return replace(found, log_evidence=replace(found.log_evidence, side="none"))
-
-        columns = (*COLUMNS, "acceptance")
-        return sweep(program, rows, width=rows_at_once(self), columns=columns, finish=finish)
+    def read(self, columns: dict[str, np.ndarray], rows: Datum) -> Evidence:
+        found = super().read(columns, rows)
+        return replace(found, log_evidence=replace(found.log_evidence, side="none"))
 
 
 class Bridged(NamedTuple):

@@ -17,19 +17,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import (
-    LOG_PRIOR,
-    NEG_LOG_Q,
-    AbstractModel,
-    AbstractProposal,
-    Datum,
-    as_proposal,
-    particles,
-    total,
-    weighted_sum,
-)
+from taut.core import AbstractModel, AbstractProposal, Datum, as_proposal, particles
 from taut.evidence.coordinates import moves
-from taut.evidence.draws import RowDraws
+from taut.evidence.draws import RowDraws, fit_and_kl
 from taut.evidence.hmc import Point, transition
 from taut.evidence.tempered import AbstractTempered
 from taut.evidence.tempering import Path, Plan, path_of, piloted, scales_at
@@ -239,11 +229,7 @@ def started(
 
     minted = particles(model, start, start, datum, key, count)
     minted.refuse_subsampled("the evidence")
-    outside = {n: t for n, t in minted.terms.items() if n not in (LOG_PRIOR, NEG_LOG_Q)}
-    fit = jnp.broadcast_to(total(outside, batch_ndim=1), minted.log_mass.shape)
-    kl = None
-    if minted.kl is not None:
-        kl = weighted_sum(minted.log_mass, jnp.sum(minted.kl, axis=1))
+    fit, kl = fit_and_kl(minted)
     points = jax.vmap(lambda z: path.at(path.coordinates.to_u(z)))(minted.z)
     return Started(points, RowDraws(minted.log_w, fit, None, kl))
 

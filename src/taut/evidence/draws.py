@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import (
     LOG_PRIOR,
@@ -30,7 +30,7 @@ from taut.core import (
 )
 from taut.core.compiling import even_jit, steady_jit
 
-__all__ = ["RowDraws", "weighted_draws"]
+__all__ = ["RowDraws", "fit_and_kl", "weighted_draws"]
 
 _BLOCK_ROWS = 16
 # Rows x particles held at once. Products with 1024 rows run at full speed, but what surrounds them gains
@@ -132,17 +132,22 @@ def _mint(
         row_key = jax.random.fold_in(jax.random.fold_in(key, number), part)
         minted = particles(model, guide, guide, datum, row_key, chunk)
         minted.refuse_subsampled("the evidence")
-        outside = {n: t for n, t in minted.terms.items() if n not in (LOG_PRIOR, NEG_LOG_Q)}
-        fit = jnp.broadcast_to(total(outside, batch_ndim=1), minted.log_mass.shape)
-        kl = None
-        if minted.kl is not None:
-            kl = weighted_sum(minted.log_mass, jnp.sum(minted.kl, axis=1))
+        fit, kl = fit_and_kl(minted)
         if minted.strata == 1:
             elbo = None if minted.control is None else minted.log_w + minted.control
             return RowDraws(minted.log_w, fit, minted.log_mass, kl, elbo)
         return _replicates(minted, fit, kl)
 
     return jax.vmap(one)(block, numbers)
+
+
+def fit_and_kl(minted: Particles) -> tuple[Float[Array, " K"], Float[Array, ""] | None]:
+    """The part of each log-weight outside the prior and -log q, and the closed KL over draws; nats."""
+    outside = {n: t for n, t in minted.terms.items() if n not in (LOG_PRIOR, NEG_LOG_Q)}
+    fit = jnp.broadcast_to(total(outside, batch_ndim=1), minted.log_mass.shape)
+    if minted.kl is None:
+        return fit, None
+    return fit, weighted_sum(minted.log_mass, jnp.sum(minted.kl, axis=1))
 
 
 _mint_few, _mint_many = even_jit(_mint), steady_jit(_mint)

@@ -24,12 +24,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.core import AbstractModel, AbstractPair, Datum, over_rows
 from taut.core.compiling import steady_jit
-from taut.evidence.annealed import annealed_columns, refuse_start, rows_at_once
+from taut.evidence.annealed import AbstractSwept, annealed_columns, refuse_start, rows_at_once
 from taut.evidence.chains import increments, kernels_of, moved, started
 from taut.evidence.draws import RowDraws
 from taut.evidence.hmc import Point
-from taut.evidence.importance import COLUMNS, Evidence, assembled
-from taut.evidence.sweep import Sweep, run, sweep
 from taut.evidence.tempered import AbstractTempered
 from taut.evidence.tempering import Path, Plan
 
@@ -37,28 +35,16 @@ __all__ = ["SMC", "Cloud", "Drawn", "posterior_draws", "resampled", "temper", "t
 
 
 @dataclass(frozen=True)
-class SMC(AbstractTempered):
+class SMC(AbstractSwept):
     """Tempered sequential Monte Carlo; the options are those of the base."""
 
     name: ClassVar[str] = "smc"
 
-    def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:
-        return run(self.sweep(pair, rows, key=key))
-
-    def sweep(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Sweep:
-        """The same block by block, for what saves its progress."""
-        model, guide = pair.bind()
-        refuse_start(model, guide, rows, self)
-
-        def program(block: Datum, numbers: Any) -> dict[str, Any]:
-            _, draws, acceptance = tempered_rows(model, guide, block, numbers, key, self)
-            return annealed_columns(draws, acceptance)
-
-        def finish(columns: dict[str, np.ndarray]) -> Evidence:
-            return assembled(columns, rows, num_particles=self.num_particles)
-
-        columns = (*COLUMNS, "acceptance")
-        return sweep(program, rows, width=rows_at_once(self), columns=columns, finish=finish)
+    def columns(
+        self, model: AbstractModel, guide: Any, block: Datum, numbers: Any, key: PRNGKeyArray
+    ) -> dict[str, Any]:
+        _, draws, acceptance = tempered_rows(model, guide, block, numbers, key, self)
+        return annealed_columns(draws, acceptance)
 
 
 class Cloud(NamedTuple):
