@@ -8,6 +8,7 @@ from taut.evidence.defensive import DefensiveDraws, defensive_draws
 from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
 from taut.evidence.independent_columns import BASELINE_ROWS, independent_columns
+from taut.evidence.known_latents import weigh_known
 from taut.evidence.monte_carlo import naive_monte_carlo
 from taut.evidence.options import EvidenceOptions
 from taut.evidence.quasi_monte_carlo import QuasiMonteCarlo
@@ -55,5 +56,6 @@ __all__ = [
     "smoothed_weights",
     "summarize",
     "weigh",
+    "weigh_known",
     "weighted_moments",
 ]

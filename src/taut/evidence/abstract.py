@@ -5,8 +5,9 @@ from typing import ClassVar, Literal, NamedTuple
 
 from jaxtyping import PRNGKeyArray
 
-from taut.core import AbstractPair, Choice, Datum, Side
+from taut.core import AbstractPair, Choice, Datum, InputError, Side
 from taut.evidence.importance import Evidence
+from taut.evidence.simulated import Simulated
 
 __all__ = ["AbstractMethod", "Claims"]
 
@@ -42,3 +43,19 @@ class AbstractMethod(Choice):
         Raises:
             InputError: a model or guide that the method cannot take; names one that can.
         """
+
+    def both_ends(self, pair: AbstractPair, made: Simulated, *, key: PRNGKeyArray) -> Evidence:
+        """The same for rows whose latents are known, with `upper` an upper end in expectation.
+
+        Arguments:
+            pair: model and guide.
+            made: rows and the latents that made them.
+            key: random key.
+
+        Raises:
+            InputError: as above; a method or a guide without an upper end.
+        """
+        raise InputError(
+            "a method with an upper end for rows whose latents are known", "one without",
+            "importance", where=self.name,
+        )  # fmt: skip

@@ -86,6 +86,9 @@ class Bidirectional(AbstractTempered):
         shared = {f.name: getattr(self, f.name) for f in fields(AbstractTempered)}
         return calibrated(Annealed(**shared)(pair, rows, key=row_key), known)
 
+    def both_ends(self, pair: AbstractPair, made: Simulated, *, key: PRNGKeyArray) -> Evidence:
+        return sandwich(pair, made, self, key=key)
+
 
 def sandwich(
     pair: AbstractPair, made: Simulated, options: AbstractTempered, *, key: PRNGKeyArray
@@ -190,6 +193,8 @@ def _harder(real: Evidence, known: Evidence) -> list[str]:
     """In what the rows are harder than the simulated ones, in words."""
     found = []
     for compared in _COMPARED:
+        if getattr(real, compared.field) is None:  # no transitions
+            continue
         own, other = (
             np.nan_to_num(getattr(e, compared.field), nan=math.inf) for e in (real, known)
         )

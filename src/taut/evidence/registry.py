@@ -11,9 +11,12 @@ from taut.evidence.annealed import Annealed
 from taut.evidence.bidirectional import Bidirectional
 from taut.evidence.bridge import Bridge
 from taut.evidence.importance import Evidence, importance_sampling
+from taut.evidence.known_latents import weigh_known
 from taut.evidence.monte_carlo import naive_monte_carlo
 from taut.evidence.quasi_monte_carlo import QuasiMonteCarlo
+from taut.evidence.simulated import Simulated
 from taut.evidence.smc import SMC
+from taut.guides import PriorGuide
 
 __all__ = ["EVIDENCE", "Importance", "MonteCarlo"]
 
@@ -34,6 +37,9 @@ class Importance(AbstractMethod):
     def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:
         return importance_sampling(pair, rows, key=key, num_particles=self.num_particles)
 
+    def both_ends(self, pair: AbstractPair, made: Simulated, *, key: PRNGKeyArray) -> Evidence:
+        return weigh_known(*pair.bind(), made, key=key, num_particles=self.num_particles)
+
 
 @dataclass(frozen=True)
 class MonteCarlo(AbstractMethod):
@@ -50,6 +56,11 @@ class MonteCarlo(AbstractMethod):
 
     def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:
         return naive_monte_carlo(pair, rows, key=key, num_particles=self.num_particles)
+
+    def both_ends(self, pair: AbstractPair, made: Simulated, *, key: PRNGKeyArray) -> Evidence:
+        model, _ = pair.bind()
+        prior = PriorGuide(model)
+        return weigh_known(model, prior, made, key=key, num_particles=self.num_particles)
 
 
 EVIDENCE: dict[str, type[AbstractMethod]] = {

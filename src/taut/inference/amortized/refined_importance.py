@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, InputError, num_rows
-from taut.evidence import AbstractMethod, Claims, Evidence, weigh
+from taut.evidence import AbstractMethod, Claims, Evidence, Simulated, weigh, weigh_known
 from taut.inference.amortized.row_gaussians import (
     check_refinable,
     fit_draws,
@@ -49,6 +49,15 @@ class Refined(AbstractMethod):
         fit_key, draw_key = jax.random.split(key)
         found = row_gaussians(model, guide, known, key=fit_key)
         evidence = weigh(model, found.guide, known, key=draw_key, num_particles=self.num_particles)
+        return replace(evidence, converged=found.converged)
+
+    def both_ends(self, pair: AbstractPair, made: Simulated, *, key: PRNGKeyArray) -> Evidence:
+        model, guide = pair.bind()
+        fit_key, draw_key = jax.random.split(key)
+        found = row_gaussians(model, guide, made.rows, key=fit_key)
+        evidence = weigh_known(
+            model, found.guide, made, key=draw_key, num_particles=self.num_particles
+        )
         return replace(evidence, converged=found.converged)
 
     def within(self, pair: AbstractPair, rows: Datum, *, gradients: int) -> bool:
