@@ -79,6 +79,53 @@ class NormalGuide(eqx.Module):
         return dist.Normal(self.slope * datum.x + self.intercept, jnp.exp(self.log_scale))
 
 
+class LinearGaussian(AbstractModel):
+    """z ~ N(0, I), x | z ~ N(loadings z, noise^2 I): probabilistic PCA around zero."""
+
+    loadings: Any
+    noise: float = eqx.field(static=True)
+
+    def terms(self, datum, z):
+        return {
+            LOG_LIKELIHOOD: dist.Normal(self.loadings @ z, self.noise).log_prob(datum.x).sum(),
+            LOG_PRIOR: self.prior().log_prob(z),
+        }
+
+    def prior(self):
+        return dist.Normal(0.0, 1.0).expand([self.loadings.shape[1]]).to_event(1)
+
+    def mean(self, z):
+        return self.loadings @ z
+
+    def log_evidence(self, x: np.ndarray) -> np.ndarray:
+        """Of each row, by SciPy."""
+        loadings = np.asarray(self.loadings)
+        covariance: Any = loadings @ loadings.T + self.noise**2 * np.eye(len(loadings))
+        return scipy.stats.multivariate_normal(cov=covariance).logpdf(x)
+
+    def precision(self) -> np.ndarray:
+        """L, of every posterior."""
+        loadings = np.asarray(self.loadings)
+        return np.eye(loadings.shape[1]) + loadings.T @ loadings / self.noise**2
+
+    def posterior_means(self, x: np.ndarray) -> np.ndarray:
+        return np.linalg.solve(
+            self.precision(), np.asarray(self.loadings).T @ x.T / self.noise**2
+        ).T
+
+
+class LinearGuide(eqx.Module):
+    """q(z | x) = N(weight x, L L^T), or with scales in place of L independent in each dimension."""
+
+    weight: Any
+    scale: Any
+
+    def __call__(self, datum):
+        if self.scale.ndim == 1:
+            return dist.Normal(self.weight @ datum.x, self.scale).to_event(1)
+        return dist.MultivariateNormal(self.weight @ datum.x, scale_tril=self.scale)
+
+
 class TableModel(AbstractModel):
     """z in {0..M-1}, x in {0..N-1}, both as tables of logits."""
 
