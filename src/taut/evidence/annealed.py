@@ -30,6 +30,7 @@ from taut.evidence.draws import RowDraws
 from taut.evidence.importance import COLUMNS, Evidence, assembled, averages
 from taut.evidence.sweep import Sweep, run, sweep
 from taut.evidence.tempered import AbstractTempered
+from taut.evidence.weights import log_normal_error
 from taut.guides import PriorGuide
 
 __all__ = [
@@ -165,7 +166,9 @@ def _annealed_rows(
 def annealed_columns(draws: RowDraws, acceptance: Float[Array, " B"]) -> dict[str, Any]:
     """The numbers of the rows of a block, by column."""
     on_host = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), draws)
-    return {**averages(on_host), "acceptance": acceptance}
+    columns = averages(on_host)
+    error = np.maximum(columns["log_evidence_error"], log_normal_error(on_host.log_w))
+    return {**columns, "log_evidence_error": error, "acceptance": acceptance}
 
 
 def refuse_start(model: AbstractModel, guide: Any, rows: Datum, options: AbstractTempered) -> None:

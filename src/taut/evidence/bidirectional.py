@@ -49,7 +49,7 @@ from taut.evidence.importance import COLUMNS, Evidence, assembled
 from taut.evidence.simulated import Simulated, simulated
 from taut.evidence.sweep import Sweep, run, sweep
 from taut.evidence.tempered import AbstractTempered
-from taut.evidence.weights import summarize
+from taut.evidence.weights import log_normal_error, summarize
 
 __all__ = ["Bidirectional", "calibrated", "sandwich", "sandwich_sweep"]
 
@@ -120,11 +120,12 @@ def sandwich_sweep(
     def program(block: Datum, numbers: Any) -> dict[str, Any]:
         exact = jax.tree.map(lambda leaf: leaf[numbers], made.z)
         draws, acceptance, back = _both_ways(model, guide, block, exact, numbers, key, options)
-        found = summarize(-np.asarray(back, np.float64))
+        inverse = -np.asarray(back, np.float64)
+        found = summarize(inverse)
         return {
             **annealed_columns(draws, acceptance),
             "upper": -found.log_evidence,
-            "upper_error": found.error,
+            "upper_error": np.maximum(found.error, log_normal_error(inverse)),
         }
 
     def finish(columns: dict[str, np.ndarray]) -> Evidence:

@@ -8,6 +8,14 @@
 k-hat is that of Pareto-smoothed importance sampling (Vehtari, Simpson, Gelman, Yao and Gabry 2024).
 Above min(1 - 1 / log10 K, 0.7) the estimate and its error cannot be trusted, nor where it is unknown.
 Where the largest weights are all equal they have no tail.
+
+The variance of weights lies in the few largest. A hundred draws may miss these, and then mean and error
+are small, both at once. Log-weights that are sums along a path of temperatures are nearly normal, and
+the variance of log-normal weights shows in all draws above the median:
+
+    error^2      = (exp(s^2) - 1) / (K - 1),    s^2 = (2/K) sum_k max(log w_k - median, 0)^2
+
+Of such weights the larger of the two errors is that of the mean (`log_normal_error`).
 """
 
 import math
@@ -21,7 +29,14 @@ from jaxtyping import Array, Float
 
 from taut.core.compiling import kept_jit
 
-__all__ = ["RowWeights", "khat_threshold", "mean_and_error", "smoothed_weights", "summarize"]
+__all__ = [
+    "RowWeights",
+    "khat_threshold",
+    "log_normal_error",
+    "mean_and_error",
+    "smoothed_weights",
+    "summarize",
+]
 
 _LEAST_FOR_KHAT = 25  # below, the largest fifth of the draws has fewer than five members
 
@@ -84,6 +99,23 @@ def summarize(
         first, second = (np.log(w[:, i::2].mean(axis=1)) for i in (0, 1))
         halves = np.abs(first - second)
     return RowWeights(log_evidence, error, 1 / share, khat, halves)
+
+
+def log_normal_error(log_w: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:
+    """Standard error of the log of a mean of log-normal weights, by their upper half, nats, (R,).
+
+    At most 1, as the delta method's; 0 where half of the draws explain nothing.
+
+    Arguments:
+        log_w: nats, (R, K).
+    """
+    log_w = np.asarray(log_w, np.float64)
+    count = log_w.shape[1]
+    median = np.median(log_w, axis=1, keepdims=True)
+    known = np.isfinite(median)
+    above = np.maximum(log_w - np.where(known, median, 0.0), 0.0)
+    variance = np.where(known[:, 0], 2 * np.mean(above**2, axis=1), 0.0)
+    return np.sqrt(np.expm1(np.minimum(variance, math.log(count))) / (count - 1))
 
 
 def mean_and_error(
