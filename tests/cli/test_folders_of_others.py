@@ -80,7 +80,7 @@ def test_a_fit_has_no_program(trap, tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize("name", ["figures", "checkpoints"])
+@pytest.mark.parametrize("name", ["figures", "checkpoints", ".taut.new"])
 def test_a_folder_within_a_run_is_no_way_out_of_it(name, tmp_path, capsys):
     rows = np.random.default_rng(0).normal(size=(40, 2))
     run = tmp_path / "run"

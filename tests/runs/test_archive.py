@@ -17,7 +17,6 @@ from taut.data import Schema
 from taut.models import StandardNormal
 from taut.networks import MLP
 from taut.runs import FORMAT, RunFolder, load_pair, save_pair, to_toml
-from taut.runs.own_files import own_files
 
 SCHEMA = Schema(
     name="t", kind="table", shape=(3,), support="real", shift=(1.0, 2.0, 3.0), scale=(1.0, 0.5, 2.0)
@@ -188,7 +187,7 @@ def test_run_folders_are_not_overwritten(tmp_path):
 
 
 def test_what_is_not_tauts_own_stays(tmp_path):
-    """Whatever is replaced; and a run that is replaced is one at every moment."""
+    """Whatever is replaced."""
     run = RunFolder.create(tmp_path / "r", {"data": "digits"})
     run.append_steps(0, {"bound": np.array([0.0])}, None)
     run.write_summary({"elbo": Estimate.from_rows([1.0], side="lower")}, {})
@@ -197,11 +196,11 @@ def test_what_is_not_tauts_own_stays(tmp_path):
     ours = [run.figures / "samples.png", run.checkpoints / "step-000000001.safetensors"]
     for path in (*theirs, *ours):
         path.write_text("content")
-    for path in own_files(run.path, begun=False):
-        path.unlink()
-        assert RunFolder.open(run.path).read_config() == {"data": "digits"}
-        assert not run.is_finished
-    assert RunFolder.create(run.path, {"data": "other"}, force=True).read_steps() == []
+    with RunFolder.for_writing(run.path, force=True):
+        fresh = RunFolder.create(run.path, {"data": "other"}, force=True)
+        fresh.write_summary({"elbo": Estimate.from_rows([2.0], side="lower")}, {})
+    assert run.read_steps() == []
+    assert run.read_config() == {"data": "other"}
     assert [path.exists() for path in theirs] == [True] * 3
     assert [path.exists() for path in ours] == [False] * 2
     run.discard()

@@ -38,7 +38,7 @@ def resume(
     """
     from taut.runs import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.to_resume(run)
     if folder.is_finished:
         from taut.cli.figures import draw_missing
         from taut.cli.show import show

@@ -228,11 +228,13 @@ class Posterior:
             InputError: the folder holds a run (see `force`) or something else; the posterior is then
                 kept in a folder beside it, which the message names.
         """
-        from taut.fitted.posterior_files import save_posterior
+        from taut.fitted.posterior_files import write_posterior
+        from taut.recipe import ProgramRecipe
         from taut.runs import RunFolder
 
         with RunFolder.for_saving(path, force=force) as written:
-            save_posterior(self, written, force=force)
+            run = RunFolder.create(written, ProgramRecipe().to_dict(), force=force)
+            write_posterior(self, run)
         return written
 
     def to_inference_data(

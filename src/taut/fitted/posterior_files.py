@@ -13,7 +13,6 @@ The program itself is only named: reading a folder runs no code.
 
 import io
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,35 +22,11 @@ from taut.core import write_atomically
 from taut.fitted.coordinates import coordinate_columns
 from taut.fitted.posterior import Posterior
 from taut.models.program import Bounded, Edged, NumPyroProgram
-from taut.recipe import ProgramRecipe
 from taut.runs import FORMAT, RunFolder, packed, write_sealed_json
 
-__all__ = ["POSTERIOR", "save_posterior", "write_posterior"]
+__all__ = ["POSTERIOR", "write_posterior"]
 
 POSTERIOR = "posterior"  # the architecture's name in model.json
-
-
-def save_posterior(
-    posterior: Posterior,
-    path: Path | str,
-    *,
-    recipe: ProgramRecipe | None = None,
-    force: bool = False,
-) -> Path:
-    """Write a run folder.
-
-    Arguments:
-        posterior: what `taut.infer` returned.
-        path: of the folder.
-        recipe: what was asked, which repeats it.
-        force: replace the run that is there.
-
-    Raises:
-        InputError: the folder holds a run and `force` is False, or holds something else.
-    """
-    run = RunFolder.create(path, (recipe or ProgramRecipe()).to_dict(), force=force)
-    write_posterior(posterior, run)
-    return run.path
 
 
 def write_posterior(posterior: Posterior, run: RunFolder) -> None:

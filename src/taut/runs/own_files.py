@@ -28,17 +28,12 @@ _NOTHING = {LOCK, "lost+found", ".DS_Store"}
 _EMPTY = {"checkpoints", "figures", "metrics.jsonl"}
 
 
-def own_files(folder: Path, *, begun: bool = True) -> list[Path]:
-    """The files of a run that are there.
-
-    Arguments:
-        folder: of the run.
-        begun: with those that every run has from its start.
-    """
+def own_files(folder: Path) -> list[Path]:
+    """The files of a run that are there, those that every run has from its start last."""
     paths = [folder / name for name in _RESULTS]
     paths += [folder / "figures" / f"{name}.png" for name in _FIGURES]
     paths += sorted((folder / "checkpoints").glob("*.safetensors"))
-    paths += [folder / name for name in _BEGUN if begun]
+    paths += [folder / name for name in _BEGUN]
     return [path for path in paths if path.is_file()]
 
 

@@ -14,13 +14,11 @@ figures/
 
 One process writes it at a time (see `claim`). It is a run from the moment at which its config.toml is
 there, with nothing missing that `taut resume` needs, so whatever stops a run leaves one to go on with.
+One that replaces another is written within it, and takes its place when it is whole (see `replacing`).
 What is not taut's own in the folder stays as it is (see `own_files`).
 """
 
 import contextlib
-import json
-import math
-import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,12 +27,13 @@ from typing import Any
 
 import numpy as np
 
-from taut.core import Estimate, InputError, far_rows_of, option, write_atomically
+from taut.core import Estimate, InputError, far_rows_of, option, sweep, write_atomically
+from taut.errors import TautError
 from taut.runs.claim import claimed, claimed_next
+from taut.runs.metric_lines import append_lines, flush_lines, keep_lines, read_lines
 from taut.runs.own_files import own_files, what_is_there
 from taut.runs.packed import packed
 from taut.runs.reading import (
-    DAMAGE,
     FORMAT,
     SEALED,
     read_arrays,
@@ -42,6 +41,7 @@ from taut.runs.reading import (
     reading,
     write_sealed_json,
 )
+from taut.runs.replacing import NEXT, is_between, move_up, named_by_user
 from taut.runs.toml import read_toml, to_toml
 
 __all__ = ["RunFolder"]
@@ -60,35 +60,46 @@ class RunFolder:
     ) -> Iterator[None]:
         """Hold the folder of a run that begins, replaces another or goes on, while the block runs.
 
-        Called before anything is computed. The thread that holds a folder may hold it again.
+        Called before anything is computed. The thread that holds a folder may hold it again. A run that
+        replaces another takes its place where the block leaves it finished; where the block ends in an
+        error it goes, unless the disk was full. What stops the block otherwise leaves both.
 
         Arguments:
             path: of the folder; None for a run that writes nothing.
-            force: a run that is there will be replaced, by `create`.
+            force: a run that is there will be replaced, by what `create` begins.
             resume: the run that is there goes on.
 
         Raises:
             InputError: see `check_free` and `open`; or another process holds it (see `claimed`).
         """
-
-        def check() -> None:
-            assert path is not None
-            cls.open(path) if resume else cls.check_free(path, force=force)
-
         if path is None:
             yield
             return
-        check()  # first, so that nothing is touched in a folder that is not a run's
+        run = cls(Path(path))
+
+        def check() -> None:
+            cls.open(path) if resume else cls.check_free(path, force=force)
+
+        if not is_between(run.path):
+            check()  # first, so that nothing is touched in a folder that is not a run's
         with claimed(path):
-            if not resume:
-                check()
-            yield
+            run._settle()
+            check()
+            before = run._replacement_begun
+            try:
+                yield
+            except TautError as error:
+                begun = run._replacement_begun != before
+                if begun and not isinstance(error.__cause__, OSError):
+                    run.replacement.discard()
+                raise
+            run._settle()
 
     @classmethod
     def create(
         cls, path: Path | str, settings: Mapping[str, Any], *, force: bool = False
     ) -> "RunFolder":
-        """A run folder without steps.
+        """A run folder without steps, within the one of a run that it replaces.
 
         Arguments:
             path: where.
@@ -100,12 +111,28 @@ class RunFolder:
         """
         with cls.for_writing(path, force=force):
             run = cls(Path(path))
-            for old in own_files(run.path, begun=False):
-                old.unlink()
-            write_atomically(run.path / "metrics.jsonl", lambda file: None)
+            if run.is_run:
+                run = run.replacement
+                run.discard()  # one that was stopped, and did not go on
+                run.path.mkdir()
+            write_atomically(run.metrics, lambda file: None)
             run.figures.mkdir(exist_ok=True)
             run.write_config(settings)  # last: from here on it is the new run
             return run
+
+    @classmethod
+    def to_resume(cls, path: Path | str) -> "RunFolder":
+        """The run of a folder that can go on: one that was to replace another, if there is one.
+
+        Raises:
+            InputError: see `open`.
+        """
+        run = cls(Path(path))
+        if run.replacement.path.is_dir():
+            with cls.for_writing(path, resume=True):  # which moves one that is whole
+                pass
+        run = cls.open(path)
+        return cls.open(run.replacement.path) if run.replacement.is_run else run
 
     @classmethod
     def check_free(cls, path: Path | str, *, force: bool = False) -> None:
@@ -155,6 +182,7 @@ class RunFolder:
                 beside = claimed_next(Path(path).parent, Path(path).name)
                 written, taken = stack.enter_context(beside), error
             yield written
+            cls(written)._settle(whole=True)
         if taken is None:
             return
         expected, got, _ = taken.parts
@@ -173,6 +201,11 @@ class RunFolder:
             InputError: there is none, or one of its folders, where files are replaced, lies elsewhere.
         """
         run = cls(Path(path))
+        if is_between(run.path):
+            raise InputError(
+                "a run", "one that another was just taking the place of", _resumed_by(run.path),
+                where=str(path),
+            )  # fmt: skip
         if not run.is_run:
             found = "a folder without config.toml" if run.path.is_dir() else "nothing there"
             raise InputError(
@@ -181,7 +214,7 @@ class RunFolder:
                 f"fitting first, with {option('out', 'RUN')}",
                 where=str(path),
             )
-        for within in (run.figures, run.checkpoints):
+        for within in (run.figures, run.checkpoints, run.replacement.path):
             if within.is_symlink():
                 raise InputError(
                     f"{within.name} to be a folder within the run", f"a link to {within.readlink()}",
@@ -212,6 +245,35 @@ class RunFolder:
     def figures(self) -> Path:
         return self.path / "figures"
 
+    @property
+    def replacement(self) -> "RunFolder":
+        """The run that is to take the place of this one, if there is one."""
+        return RunFolder(self.path / NEXT)
+
+    @property
+    def _replacement_begun(self) -> tuple[int, int] | None:
+        """Tells one beginning of a replacement from another; None where there is none."""
+        with contextlib.suppress(OSError):
+            found = (self.replacement.path / "config.toml").stat()
+            return found.st_ino, found.st_mtime_ns
+        return None
+
+    def _settle(self, *, whole: bool = False) -> None:
+        """Move a replacement up that is whole, or on whose way up someone was stopped.
+
+        Arguments:
+            whole: it is, though nothing of it was measured.
+        """
+        new = self.replacement
+        if not new.path.is_dir():
+            return
+        sweep(new.path)
+        sweep(new.checkpoints)
+        if is_between(self.path) or (new.is_run and (whole or new.is_finished)):
+            move_up(self.path)
+        elif not (new.path / "config.toml").is_file():
+            new.discard()  # stopped in its first moment
+
     def drop_checkpoints(self) -> None:
         """Remove the checkpoints, and their folder if nothing else is in it."""
         for path in self.checkpoints.glob("*.safetensors"):
@@ -226,6 +288,9 @@ class RunFolder:
         self.drop_checkpoints()
         with contextlib.suppress(OSError):
             self.figures.rmdir()
+        if self.path.name == NEXT:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
 
     def write_config(self, settings: Mapping[str, Any]) -> None:
         text = to_toml(settings)
@@ -234,70 +299,27 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         return read_toml(self.path / "config.toml")
 
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
     def append_steps(
         self, first: int, metrics: Mapping[str, np.ndarray], validation: Estimate | None
     ) -> None:
-        """Add a line for each of the consecutive steps `first`, `first + 1`, ..."""
-        columns = {
-            name: np.asarray(values, np.float64).tolist() for name, values in metrics.items()
-        }
-        count = len(next(iter(columns.values())))
-        lines: list[dict[str, Any]] = [
-            {
-                "step": first + i,
-                **{n: c[i] if math.isfinite(c[i]) else None for n, c in columns.items()},
-            }
-            for i in range(count)
-        ]
-        if validation is not None:
-            lines[-1]["validation"] = validation.to_dict()
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
+        """See `append_lines`."""
+        append_lines(self.metrics, first, metrics, validation)
 
     def flush_steps(self) -> None:
         """Wait until metrics.jsonl is on the disk, before a checkpoint that counts on it."""
-        with (self.path / "metrics.jsonl").open("a") as file:
-            os.fsync(file.fileno())
+        flush_lines(self.metrics)
 
     def keep_steps(self, count: int) -> list[dict[str, Any]]:
-        """Drop the lines from step `count` on, and a last one that was cut off; the lines that stay.
-
-        Raises:
-            InputError: lines of earlier steps are missing.
-        """
-        path = self.path / "metrics.jsonl"
-        text = path.read_text(errors="replace") if path.is_file() else ""
-        lines = text.split("\n")[: min(count, text.count("\n"))]
-        try:
-            steps = [json.loads(line) for line in lines]
-            whole = [record["step"] for record in steps] == list(range(count))
-        except DAMAGE:
-            steps, whole = [], False
-        if not whole:
-            raise InputError(
-                f"a line for each of the {count} steps before the checkpoint", f"{len(steps)} lines",
-                f"a backup of the file, or fitting again with {option('force', True)}", where=str(path),
-            )  # fmt: skip
-        kept = "".join(line + "\n" for line in lines)
-        write_atomically(path, lambda file: file.write(kept.encode()))
-        return steps
+        """See `keep_lines`."""
+        return keep_lines(self.metrics, count)
 
     def read_steps(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl, oldest first, without a last one that was cut off.
-
-        Raises:
-            InputError: a line is not what taut wrote.
-        """
-        path = self.path / "metrics.jsonl"
-        if not path.exists():
-            return []
-        with reading(path):
-            lines = path.read_text().split("\n")[:-1]
-            steps = [json.loads(line) for line in lines]
-            for number, record in enumerate(steps, start=1):
-                if not isinstance(record, dict):
-                    raise TypeError(f"line {number} is no object")
-        return steps
+        """The lines of metrics.jsonl; see `read_lines`."""
+        return read_lines(self.metrics)
 
     def write_summary(self, estimates: Mapping[str, Estimate], facts: Mapping[str, Any]) -> None:
         """Write summary.json, and the per-row values beside it.
@@ -359,4 +381,4 @@ class RunFolder:
 
 def _resumed_by(path: Path) -> str:
     """The command that goes on with a run."""
-    return f"`{shlex.join(['taut', 'resume', str(path)])}`"
+    return f"`{shlex.join(['taut', 'resume', str(named_by_user(path))])}`"

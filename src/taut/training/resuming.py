@@ -83,7 +83,7 @@ def begun_run(
         raise InputError(
             "the run folder to go on with", "none", option("out", "RUN"), where="resume"
         )
-    run = RunFolder.open(out)
+    run = RunFolder.to_resume(out)
     if run.is_finished:
         raise InputError(
             "a run that is not finished", "one with summary.json", f"`taut show {out}`",
