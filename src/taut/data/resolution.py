@@ -43,7 +43,8 @@ def _step(values: Float[np.ndarray, " N"]) -> float:
     apart = apart[new]
     if not len(apart):
         return 0.0
-    nearest = np.minimum(np.append(apart, np.inf), np.insert(apart, 0, np.inf))
+    around = np.concatenate([[np.inf], apart, [np.inf]])
+    nearest = np.minimum(around[:-1], around[1:])
     rows = np.bincount(groups, weights=counts)
     order = np.argsort(nearest)
     reached = np.searchsorted(np.cumsum(rows[order]), _SHARE * len(values))

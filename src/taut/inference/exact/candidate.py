@@ -13,7 +13,7 @@ from taut.evidence.exact_columns import exact_columns
 from taut.inference.exact.em import (
     EMResult,
     check_start,
-    expectation_step,
+    gathered,
     log_evidences,
 )
 from taut.inference.exact.held import Held, held_components
@@ -256,7 +256,7 @@ def _closed_form(
     start = random_start(skeleton, rows, rows.spread(), seed=seed)
     assert isinstance(start, ProbabilisticPCA)
     with jax.enable_x64(True):
-        state = expectation_step(start, rows)
+        state = gathered(start, rows)
         best = start.closed_form(state.statistics, arrays)
         moved = start.rebased(state.statistics, best)
         values = [start.log_evidence_of(state.statistics), best.log_evidence_of(moved)]

@@ -36,6 +36,7 @@ __all__ = [
     "check_start",
     "em",
     "expectation_step",
+    "gathered",
     "log_evidences",
     "run_em",
 ]
@@ -74,7 +75,7 @@ class Climb(NamedTuple):
         """One of the form that a run of this model on these rows has, in float64."""
         with jax.enable_x64(True):
             form = _in_float64(model)
-            none = EMState(form, _no_statistics(form, jnp.zeros(rows.shape)))
+            none = EMState(form, _empty(form, rows))
         return cls(none, np.zeros(0), np.zeros(0))
 
 
@@ -177,7 +178,7 @@ def _iterate(
     rounding = jnp.asarray(rows.spread().rounding)
     total = rows.num_rows
     if begun is None:
-        state = expectation_step(model, rows)
+        state = gathered(model, rows)
         log_evidence, penalty = _objective(state, floor)
         evidences, objectives = [log_evidence / total], [(log_evidence + penalty) / total]
         _refuse_unlikely(objectives[0])
@@ -221,6 +222,13 @@ def _iterate(
         converged,
         held_components(state.model, floor, rows),
     )
+
+
+def gathered(model: AbstractExactModel, rows: RowBlocks) -> EMState:
+    """The model with the statistics of all rows, or with the rows where it keeps them."""
+    if model.keeps(rows.num_rows):
+        return EMState(model, model.kept(jnp.asarray(rows.read(0, rows.num_rows))))
+    return expectation_step(model, rows)
 
 
 def expectation_step(model: AbstractExactModel, rows: RowBlocks) -> EMState:
@@ -346,6 +354,13 @@ def _no_statistics(model: AbstractExactModel, row: Array) -> Any:
         lambda m, x: m.expected(x[None], jnp.ones(1, x.dtype)), model, row
     )
     return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+
+def _empty(model: AbstractExactModel, rows: RowBlocks) -> Any:
+    """Zeros of the form of what `gathered` gathers."""
+    if model.keeps(rows.num_rows):
+        return model.kept(jnp.zeros((rows.num_rows, *rows.shape)))
+    return _no_statistics(model, jnp.zeros(rows.shape))
 
 
 def _added(first: Any, second: Any) -> Any:

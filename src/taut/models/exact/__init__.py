@@ -2,7 +2,7 @@
 
 from taut.models.exact.abstract import AbstractExactModel
 from taut.models.exact.covariances import COVARIANCES, AbstractCovariance, CovarianceFloor
-from taut.models.exact.factor import AbstractFactorModel, Scatter
+from taut.models.exact.factor import AbstractFactorModel
 from taut.models.exact.factor_analysis import FactorAnalysis
 from taut.models.exact.gaussian_mixture import GaussianMixture
 from taut.models.exact.gaussian_statistics import GaussianStatistics
@@ -10,6 +10,7 @@ from taut.models.exact.latent_class import ClassCounts, LatentClass
 from taut.models.exact.mixture import AbstractMixture
 from taut.models.exact.one_hot import OneHotCategorical
 from taut.models.exact.ppca import ProbabilisticPCA
+from taut.models.exact.scatter import KeptRows, RowCovariance, Scatter
 from taut.models.exact.varying_cells import Constants, varying
 
 __all__ = [
@@ -24,9 +25,11 @@ __all__ = [
     "FactorAnalysis",
     "GaussianMixture",
     "GaussianStatistics",
+    "KeptRows",
     "LatentClass",
     "OneHotCategorical",
     "ProbabilisticPCA",
+    "RowCovariance",
     "Scatter",
     "varying",
 ]

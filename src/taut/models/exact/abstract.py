@@ -4,8 +4,9 @@
     M-step    theta <- argmax over theta of E[log p(x, z; theta)] + log penalty(theta)
 
 Statistics are pytrees of arrays that add up over rows, so that data may come in pieces of any size
-(Dempster, Laird and Rubin 1977). They may be moments about a point that depends on the model, which
-keeps them accurate; `rebased` moves them to the point of another model.
+(Dempster, Laird and Rubin 1977); a model may keep few and wide rows as they are instead. They may be
+moments about a point that depends on the model, which keeps them accurate; `rebased` moves them to the
+point of another model.
 """
 
 from abc import abstractmethod
@@ -59,6 +60,14 @@ class AbstractExactModel(AbstractModel):
     def expected(self, x: Float[Array, "N ..."], weight: Float[Array, " N"]) -> Any:
         """The E-step on one batch."""
         return self.expectation()(x, weight)
+
+    def keeps(self, num_rows: int) -> bool:
+        """Whether so many rows are their own statistics, being smaller than those that add up."""
+        return False
+
+    def kept(self, x: Float[Array, "N ..."]) -> Any:
+        """The statistics of all rows where the model `keeps` them."""
+        raise NotImplementedError  # for models that never do
 
     @abstractmethod
     def rebased(self, statistics: Any, model: Any) -> Any:

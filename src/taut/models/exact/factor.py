@@ -9,43 +9,35 @@ Under a Gaussian guide N(m, S) the bound is closed as well:
     ELBO = log N(x; W m + mu, diag(psi)) - tr(diag(psi)^-1 W S W^T) / 2 - KL(N(m, S) to N(0, I))
 
 The rows enter the evidence through their mean and scatter alone, so EM passes over the data once
-(Rubin and Thayer 1982; Tipping and Bishop 1999). W is identified up to a rotation.
+(Rubin and Thayer 1982; Tipping and Bishop 1999); rows that are fewer than the columns are kept instead
+of their scatter. C is never formed: with the posterior mean m,
+
+    log |C| = sum log psi + log |M|,    (x - mu)^T C^-1 (x - mu) = |x - mu - W m|^2 / psi + |m|^2
+
+W is identified up to a rotation.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jax.scipy.linalg import cho_solve, solve_triangular
+from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, InputError, Terms, option
 from taut.distributions import closed_kl
 from taut.models.exact.abstract import AbstractExactModel
+from taut.models.exact.scatter import KeptRows, RowCovariance, Scatter, leading_directions
 from taut.models.exact.varying_cells import Constants, varying, whole
 
-__all__ = ["AbstractFactorModel", "Scatter", "best_loadings"]
+__all__ = ["AbstractFactorModel", "best_loadings"]
 
 _LOG_2PI = 1.8378770664093453
 _HELD = 1 + 1e-6  # times the least noise: what a logarithm and back may add to it
-
-
-class Scatter(NamedTuple):
-    """Moments of the rows about the mean of the model that gathered them.
-
-    Attributes:
-        total: sum of the weights, ().
-        first: weighted sum of x - mu, (D,).
-        second: weighted sum of (x - mu)(x - mu)^T, (D, D).
-    """
-
-    total: Float[Array, ""]
-    first: Float[Array, " D"]
-    second: Float[Array, "D D"]
 
 
 class AbstractFactorModel(AbstractExactModel):
@@ -100,19 +92,8 @@ class AbstractFactorModel(AbstractExactModel):
         return dist.MultivariateNormal(location, precision_matrix=precision)
 
     def log_evidence(self, datum: Datum) -> Float[Array, ""]:
-        covariance, deviation = self.marginal_covariance, self._flat(datum.x) - self.center
-        observed = jnp.asarray(deviation.shape[0])
-        if datum.mask is not None:
-            # Unobserved cells become independent of the rest, with variance 1 and no deviation.
-            mask = self._flat(datum.mask)
-            both = mask[:, None] & mask[None, :]
-            covariance = jnp.where(both, covariance, jnp.eye(deviation.shape[0]))
-            deviation = jnp.where(mask, deviation, 0.0)
-            observed = jnp.sum(mask)
-        factor = jnp.linalg.cholesky(covariance)
-        whitened = solve_triangular(factor, deviation, lower=True)
-        log_volume = -jnp.sum(jnp.log(jnp.diagonal(factor)))
-        return log_volume - 0.5 * (jnp.sum(whitened**2) + observed * _LOG_2PI)
+        mask = None if datum.mask is None else self._flat(datum.mask)
+        return self._log_density(self._flat(datum.x) - self.center, mask)
 
     def elbo(self, datum: Datum, q: dist.Distribution) -> Float[Array, ""]:
         """The ELBO under a Gaussian q in nats, exact; a lower bound of `log_evidence`.
@@ -137,15 +118,19 @@ class AbstractFactorModel(AbstractExactModel):
 
         return expected
 
-    def rebased(self, statistics: Scatter, model: Any) -> Scatter:
-        total, first, second = statistics
-        shift = model.center - self.center
-        cross = jnp.outer(first, shift)
-        second = second - cross - cross.T + total * jnp.outer(shift, shift)
-        return Scatter(total, first - total * shift, second)
+    def keeps(self, num_rows: int) -> bool:
+        return num_rows < self.center.shape[0]
 
-    def log_evidence_of(self, statistics: Scatter) -> Float[Array, ""]:
+    def kept(self, x: Float[Array, "N ..."]) -> KeptRows:
+        return KeptRows(varying(x.reshape(len(x), -1), self.constants) - self.center)
+
+    def rebased(self, statistics: Scatter | KeptRows, model: Any) -> Scatter | KeptRows:
+        return statistics.moved(model.center - self.center)
+
+    def log_evidence_of(self, statistics: Scatter | KeptRows) -> Float[Array, ""]:
         """-(1/2) (n D log 2 pi + n log |C| + tr C^-1 S), S about mu."""
+        if isinstance(statistics, KeptRows):
+            return jnp.sum(jax.vmap(lambda row: self._log_density(row, None))(statistics.rows))
         factor = jnp.linalg.cholesky(self.marginal_covariance)
         trace = jnp.trace(cho_solve((factor, True), statistics.second))
         log_volume = -jnp.sum(jnp.log(jnp.diagonal(factor)))
@@ -177,19 +162,36 @@ class AbstractFactorModel(AbstractExactModel):
         # Without their noise these columns are a linear map of the factors: C stays regular in as many
         # directions as the map has, and loses the rest.
         held = self.noise <= _HELD * self._least_noise(floor)
-        scaled = self.loadings / jnp.sqrt(self.noise)[:, None]
-        values = jnp.linalg.svd(jnp.where(held[:, None], scaled, 0.0), compute_uv=False)
+        scaled = jnp.where(held[:, None], self.loadings / jnp.sqrt(self.noise)[:, None], 0.0)
+        values = jnp.linalg.eigvalsh(scaled.T @ scaled)
         return jnp.maximum(jnp.sum(held) - jnp.sum(values > 1), 0)[None]
 
     def _least_noise(self, floor: Float[Array, " D"]) -> Float[Array, " D"]:
         """The least that the M-step leaves of `noise`."""
         return floor
 
-    def about_own_mean(self, statistics: Scatter) -> tuple[Float[Array, " D"], Float[Array, "D D"]]:
-        """The rows' mean, (D,), and their covariance about it, (D, D), dividing by n."""
-        shift = statistics.first / statistics.total
-        covariance = statistics.second / statistics.total - jnp.outer(shift, shift)
-        return self.center + shift, covariance
+    def about_own_mean(
+        self, statistics: Scatter | KeptRows
+    ) -> tuple[Float[Array, " D"], Float[Array, "D D"] | RowCovariance]:
+        """The rows' mean, (D,), and their covariance about it, dividing by n."""
+        return self.center + statistics.shift(), statistics.covariance()
+
+    def _log_density(
+        self, deviation: Float[Array, " D"], mask: Bool[Array, " D"] | None
+    ) -> Float[Array, ""]:
+        """log N(mu + deviation; mu, C) of the observed cells."""
+        noise, precision = self.noise, 1 / self.noise
+        observed = jnp.asarray(deviation.shape[0])
+        if mask is not None:
+            deviation, precision = jnp.where(mask, deviation, 0.0), jnp.where(mask, precision, 0.0)
+            noise, observed = jnp.where(mask, noise, 1.0), jnp.sum(mask)
+        scaled = self.loadings * precision[:, None]
+        factor = jnp.linalg.cholesky(jnp.eye(scaled.shape[1]) + self.loadings.T @ scaled)
+        z = cho_solve((factor, True), scaled.T @ deviation)
+        # The least of this over z: an error of z enters squared.
+        distance = jnp.sum(precision * (deviation - self.loadings @ z) ** 2) + jnp.sum(z**2)
+        log_volume = -0.5 * jnp.sum(jnp.log(noise)) - jnp.sum(jnp.log(jnp.diagonal(factor)))
+        return log_volume - 0.5 * (distance + observed * _LOG_2PI)
 
     def _log_cells(self, datum: Datum, z: Float[Array, " d"]) -> Float[Array, " D"]:
         """log p(x | z) by cell; of any value where a cell is not observed."""
@@ -208,13 +210,12 @@ class AbstractFactorModel(AbstractExactModel):
 
 
 def best_loadings(
-    covariance: Float[Array, "D D"], noise: Float[Array, " D"], rank: int
+    covariance: Float[Array, "D D"] | RowCovariance, noise: Float[Array, " D"], rank: int
 ) -> Float[Array, "D d"]:
     """The W that maximises the evidence given the noise."""
     deviations = jnp.sqrt(noise)
-    values, vectors = jnp.linalg.eigh(covariance / deviations / deviations[:, None])
-    lengths = jnp.sqrt(jnp.maximum(values[::-1][:rank] - 1.0, 0.0))
-    return deviations[:, None] * vectors[:, ::-1][:, :rank] * lengths
+    values, vectors = leading_directions(covariance, deviations, rank)
+    return deviations[:, None] * vectors * jnp.sqrt(jnp.maximum(values[:rank] - 1.0, 0.0))
 
 
 def _image_of_spread(loadings: Float[Array, "D d"], q: dist.Distribution) -> Float[Array, " D"]:

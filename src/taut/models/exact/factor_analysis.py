@@ -8,10 +8,18 @@ rows' covariance:
     psi_i' = max(psi_i + (B S B)_ii / B_ii^2 - 1 / B_ii, floor_i)      (without a floor, psi_i / 2)
     W'     = diag(psi')^(1/2) U_d (L_d - I)_+^(1/2)
 
-with eigenvalues L and eigenvectors U of diag(psi')^(-1/2) S diag(psi')^(-1/2). No part lowers the
+with eigenvalues L and eigenvectors U of diag(psi')^(-1/2) S diag(psi')^(-1/2). B is held as a matrix, or
+where S = G^T G / n has fewer rows than columns by M^-1 and G diag(psi)^-1 W, which a step changes by one
+outer product each:
+
+    B = diag(psi)^-1 - diag(psi)^-1 W M^-1 W^T diag(psi)^-1,    M = I + W^T diag(psi)^-1 W
+
+No part lowers the
 evidence: this is the ECME algorithm (Liu and Rubin 1994) of Zhao, Yu and Jiang (2008), which needs far
 fewer iterations than EM (Rubin and Thayer 1982), above all where some psi goes to its floor.
 """
+
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,7 +27,8 @@ import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
-from taut.models.exact.factor import AbstractFactorModel, Scatter, best_loadings
+from taut.models.exact.factor import AbstractFactorModel, best_loadings
+from taut.models.exact.scatter import KeptRows, RowCovariance, Scatter
 from taut.models.exact.varying_cells import Constants
 
 __all__ = ["FactorAnalysis"]
@@ -51,9 +60,14 @@ class FactorAnalysis(AbstractFactorModel):
         size, rank = self.loadings.shape
         return size + size * rank - rank * (rank - 1) // 2 + size
 
-    def maximized(self, statistics: Scatter, floor: Float[Array, " D"]) -> "FactorAnalysis":
+    def maximized(
+        self, statistics: Scatter | KeptRows, floor: Float[Array, " D"]
+    ) -> "FactorAnalysis":
         center, covariance = self.about_own_mean(statistics)
-        noise = self._best_noise(covariance, floor)
+        if isinstance(covariance, RowCovariance):
+            noise = self._best_noise_by_rows(covariance, floor)
+        else:
+            noise = self._best_noise(covariance, floor)
         loadings = best_loadings(covariance, noise, self.loadings.shape[1])
         return FactorAnalysis(
             center=center,
@@ -73,9 +87,7 @@ class FactorAnalysis(AbstractFactorModel):
         ) -> tuple[Float[Array, " D"], Float[Array, "D D"]]:
             noise, precision = now
             row = precision[i]
-            # The evidence has one peak in psi_i: the nearest allowed value is the best one.
-            best = noise[i] + row @ covariance @ row / row[i] ** 2 - 1 / row[i]
-            moved = jnp.maximum(best, jnp.where(floor[i] > 0, floor[i], 0.5 * noise[i]))
+            moved = _moved(noise[i], row[i], row @ covariance @ row, floor[i])
             change = moved - noise[i]
             precision = precision - change / (1 + change * row[i]) * jnp.outer(row, row)
             return noise.at[i].set(moved), precision
@@ -83,3 +95,34 @@ class FactorAnalysis(AbstractFactorModel):
         eye = jnp.eye(len(floor))
         precision = cho_solve((jnp.linalg.cholesky(self.marginal_covariance), True), eye)
         return jax.lax.fori_loop(0, len(floor), step, (self.noise, precision))[0]
+
+    def _best_noise_by_rows(
+        self, covariance: RowCovariance, floor: Float[Array, " D"]
+    ) -> Float[Array, " D"]:
+        """The same from the rows."""
+        rows, loadings, noise = covariance.rows, self.loadings, self.noise
+
+        def step(state: tuple[Array, Array], column: tuple[Array, ...]) -> tuple[Any, Array]:
+            inverse, image = state  # M^-1, (d, d), and G diag(psi)^-1 W, (N, d)
+            g, w, psi, least = column
+            u = inverse @ w
+            b = (1 - w @ u / psi) / psi
+            projected = (g - image @ u) / psi  # G B e_i
+            moved = _moved(psi, b, projected @ projected / len(rows), least)
+            change = 1 / moved - 1 / psi
+            inverse = inverse - change / (1 + change * (w @ u)) * jnp.outer(u, u)
+            return (inverse, image + change * jnp.outer(g, w)), moved
+
+        scaled = loadings / noise[:, None]
+        eye = jnp.eye(loadings.shape[1])
+        inverse = cho_solve((jnp.linalg.cholesky(eye + loadings.T @ scaled), True), eye)
+        columns = (rows.T, loadings, noise, floor)
+        return jax.lax.scan(step, (inverse, rows @ scaled), columns)[1]
+
+
+def _moved(
+    noise: Float[Array, ""], b: Float[Array, ""], bsb: Float[Array, ""], floor: Float[Array, ""]
+) -> Float[Array, ""]:
+    """psi_i' by B_ii and (B S B)_ii: the evidence has one peak in it, next to which the floor may be."""
+    best = noise + bsb / b**2 - 1 / b
+    return jnp.maximum(best, jnp.where(floor > 0, floor, 0.5 * noise))

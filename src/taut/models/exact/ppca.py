@@ -28,7 +28,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import InputError
-from taut.models.exact.factor import AbstractFactorModel, Scatter, best_loadings
+from taut.models.exact.factor import AbstractFactorModel, best_loadings
+from taut.models.exact.scatter import KeptRows, Scatter, leading_directions
 from taut.models.exact.varying_cells import Constants
 
 __all__ = ["ProbabilisticPCA"]
@@ -60,14 +61,16 @@ class ProbabilisticPCA(AbstractFactorModel):
         size, rank = self.loadings.shape
         return size + size * rank - rank * (rank - 1) // 2 + 1
 
-    def maximized(self, statistics: Scatter, floor: Float[Array, " D"]) -> "ProbabilisticPCA":
+    def maximized(
+        self, statistics: Scatter | KeptRows, floor: Float[Array, " D"]
+    ) -> "ProbabilisticPCA":
         center, covariance = self.about_own_mean(statistics)
         variance, eye = jnp.exp(self.log_variance), jnp.eye(self.loadings.shape[1])
         m = self.loadings.T @ self.loadings + variance * eye
         image = covariance @ self.loadings
         inner = jnp.linalg.solve(m, self.loadings.T @ image)
         loadings = jnp.linalg.solve((variance * eye + inner).T, image.T).T
-        rest = jnp.trace(covariance) - jnp.sum(jnp.linalg.solve(m, image.T).T * loadings)
+        rest = covariance.trace() - jnp.sum(jnp.linalg.solve(m, image.T).T * loadings)
         variance = jnp.maximum(rest / self.center.shape[0], jnp.mean(floor))
         noise = jnp.full(self.center.shape, variance)
         loadings = best_loadings(covariance, noise, self.loadings.shape[1])
@@ -105,9 +108,14 @@ class ProbabilisticPCA(AbstractFactorModel):
                 loadings=jnp.zeros((size, num_factors)),
                 log_variance=jnp.zeros(()),
             )
-            statistics = start.expected(jnp.asarray(rows), jnp.ones(len(rows)))
+            statistics = (
+                start.kept(jnp.asarray(rows))
+                if start.keeps(len(rows))
+                else start.expected(jnp.asarray(rows), jnp.ones(len(rows)))
+            )
             best = start.closed_form(statistics, jnp.zeros(size))
-            largest = float(jnp.linalg.eigvalsh(statistics.second / len(rows))[-1])
+            _, covariance = start.about_own_mean(statistics)
+            largest = float(leading_directions(covariance, jnp.ones(size), 1)[0][0])
         if not np.exp(best.log_variance) > size * np.finfo(np.float64).eps * largest:
             raise InputError(
                 f"rows that vary in more than {num_factors} dimensions",
@@ -116,15 +124,16 @@ class ProbabilisticPCA(AbstractFactorModel):
             )  # fmt: skip
         return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), float), best)
 
-    def closed_form(self, statistics: Scatter, floor: Float[Array, " D"]) -> "ProbabilisticPCA":
+    def closed_form(
+        self, statistics: Scatter | KeptRows, floor: Float[Array, " D"]
+    ) -> "ProbabilisticPCA":
         """The maximum-likelihood model, with R = I: columns of W by falling variance."""
         center, covariance = self.about_own_mean(statistics)
-        rank = self.loadings.shape[1]
-        values, vectors = jnp.linalg.eigh(covariance)
-        values, vectors = values[::-1], vectors[:, ::-1]
-        variance = jnp.maximum(jnp.mean(values[rank:]), jnp.mean(floor))
+        size, rank = self.loadings.shape
+        values, vectors = leading_directions(covariance, jnp.ones_like(center), rank)
+        variance = jnp.maximum(jnp.sum(values[rank:]) / (size - rank), jnp.mean(floor))
         lengths = jnp.sqrt(jnp.maximum(values[:rank] - variance, 0.0))
-        return self._floored(center, vectors[:, :rank] * lengths, variance, floor)
+        return self._floored(center, vectors * lengths, variance, floor)
 
     def _floored(
         self,
