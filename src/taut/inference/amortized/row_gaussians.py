@@ -40,7 +40,7 @@ from taut.guides import PerDatumGuide, TailedGaussian
 from taut.inference.posterior.natural_gradient import ascend
 from taut.inference.posterior.spherical_radial import spherical_radial
 
-__all__ = ["RowGaussians", "check_refinable", "fit_draws", "row_gaussians"]
+__all__ = ["RowGaussians", "check_refinable", "fit_draws", "fixed_draws", "row_gaussians"]
 
 _BLOCK_ROWS = 16
 _CHUNK = 64  # draws at once: with their gradients, as much memory as the draws of an estimate
@@ -85,19 +85,13 @@ def row_gaussians(
     """
     dim = check_refinable(model, guide, rows)
     draws_key, start_key = jax.random.split(key)
-    noise = spherical_radial(host_generator(draws_key), fit_draws(dim) // (2 * dim), dim)
-    # Their second moment is a multiple of I; as I itself it makes the fit of a Gaussian posterior exact.
-    noise /= math.sqrt(np.mean(noise**2))
-    chunks = math.ceil(len(noise) / _CHUNK)
-    width = math.ceil(len(noise) / chunks)
-    padded = np.concatenate([noise, np.repeat(noise[-1:], chunks * width - len(noise), axis=0)])
-    buffer = padded.reshape(chunks, width, dim)
+    buffer, num_draws = fixed_draws(draws_key, dim, fit_draws(dim))
 
-    few = num_rows(rows) * len(noise) <= _FEW_DRAWS
+    few = num_rows(rows) * num_draws <= _FEW_DRAWS
     fit = _fitted_few if few else _fitted_many
 
     def fitted(block: Datum, numbers: Any, _: Any) -> Any:
-        return fit(model, guide, block, numbers, buffer, len(noise), start_key)
+        return fit(model, guide, block, numbers, buffer, num_draws, start_key)
 
     blocks = list(over_rows(fitted, rows, width=_BLOCK_ROWS))
     features, converged = (np.concatenate([block[i] for block in blocks]) for i in (0, 1))
@@ -109,6 +103,23 @@ def row_gaussians(
 def fit_draws(dim: int) -> int:
     """K, the fixed draws that each step of each row evaluates log p(x, z) at."""
     return 2 * dim * math.ceil(_LEAST_DRAWS / (2 * dim))
+
+
+def fixed_draws(key: PRNGKeyArray, dim: int, least: int) -> tuple[Float[np.ndarray, "C W d"], int]:
+    """Balanced draws of N(0, I) in chunks, the last one filled up, and how many there are.
+
+    Arguments:
+        key: random key.
+        dim: d.
+        least: draws, of which there are as many or less than 2 d fewer.
+    """
+    noise = spherical_radial(host_generator(key), least // (2 * dim), dim)
+    # Their second moment is a multiple of I; as I itself it makes the fit of a Gaussian posterior exact.
+    noise /= math.sqrt(np.mean(noise**2))
+    chunks = math.ceil(len(noise) / _CHUNK)
+    width = math.ceil(len(noise) / chunks)
+    padded = np.concatenate([noise, np.repeat(noise[-1:], chunks * width - len(noise), axis=0)])
+    return padded.reshape(chunks, width, dim), len(noise)
 
 
 def check_refinable(model: AbstractModel, guide: Any, rows: Datum) -> int:

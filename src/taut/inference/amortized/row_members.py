@@ -1,0 +1,128 @@
+"""The member of the guide's own family that is best for each row, found from the encoder's answer.
+
+    q_i = argmax over the family of E_q log w of row i
+
+of the Gaussian families, by natural gradients on draws that are fixed and balanced
+(`taut.inference.posterior.natural_gradient`). What the encoder loses against it is its amortization
+gap; what it loses itself against log p(x) is the approximation gap of the family (Cremer, Li and
+Duvenaud 2018). An ascent that has not met its tolerance, and the fixed draws, leave a member below the
+best: its ELBO at other draws is one of the family's, never more than the best one's.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from taut.core import (
+    AbstractModel,
+    AbstractProposal,
+    Datum,
+    DistributionProposal,
+    InputError,
+    as_proposal,
+    over_rows,
+)
+from taut.core.compiling import even_jit
+from taut.evidence.importance import proposal_of
+from taut.guides import FullRankGaussian, MeanFieldGaussian, PerDatumGuide
+from taut.inference.amortized.row_gaussians import (
+    _BLOCK_ROWS,
+    _MOST_STEPS,
+    _TOLERANCE,
+    check_refinable,
+    fixed_draws,
+)
+from taut.inference.posterior.natural_gradient import ascend
+
+__all__ = ["RowMembers", "row_members"]
+
+_LEAST_DRAWS = 256  # with fewer, a member fits the draws: two scales for each of 50 latents
+
+
+class RowMembers(NamedTuple):
+    """Best members.
+
+    Attributes:
+        guide: finds each row's by its number.
+        converged: whether a row's ascent met its tolerance, (N,).
+    """
+
+    guide: PerDatumGuide
+    converged: Bool[np.ndarray, " N"]
+
+
+def row_members(model: AbstractModel, guide: Any, rows: Datum, *, key: PRNGKeyArray) -> RowMembers:
+    """Find the best member for each row.
+
+    Arguments:
+        model: p(x, z) over one vector z of free real numbers.
+        guide: q(z | x), mean-field or full-rank Gaussian, where the ascents start.
+        rows: batched, with an index.
+        key: of the fixed draws.
+
+    Raises:
+        InputError: latents that are no vector of free real numbers; another family; rows without an
+            index, or one index twice.
+    """
+    dim = check_refinable(model, guide, rows)
+    diagonal = _is_diagonal(proposal_of(guide, rows))
+    buffer, num_draws = fixed_draws(key, dim, 2 * dim * math.ceil(_LEAST_DRAWS / (2 * dim)))
+
+    def found(block: Datum, numbers: Any, _: Any) -> Any:
+        return _found(model, guide, block, buffer, num_draws, diagonal)
+
+    blocks = list(over_rows(found, rows, width=_BLOCK_ROWS))
+    features, converged = (np.concatenate([block[i] for block in blocks]) for i in (0, 1))
+    family = MeanFieldGaussian(dim) if diagonal else FullRankGaussian(dim)
+    return RowMembers(PerDatumGuide.start(family, rows, features=features), converged)
+
+
+def _is_diagonal(q: AbstractProposal) -> bool:
+    """Whether the family is the mean-field one; it is the full-rank one otherwise."""
+    if isinstance(q, DistributionProposal):
+        inside: Any = getattr(q.distribution, "base_dist", None)
+        if isinstance(inside, dist.Normal):
+            return True
+        if isinstance(q.distribution, dist.MultivariateNormal):
+            return False
+    raise InputError(
+        "a guide of the families mean-field and full-rank, whose best member for a row can be found",
+        "one of another family", "the whole gap of its ELBO", where="guide",
+    )  # fmt: skip
+
+
+@even_jit
+def _found(
+    model: AbstractModel,
+    guide: Any,
+    block: Datum,
+    chunks: Float[Array, "C W d"],
+    num_draws: int,
+    diagonal: bool,
+) -> tuple[Float[Array, "B F"], Bool[Array, " B"]]:
+    """Features of the members, and whether each ascent converged."""
+
+    def log_joint(z: Float[Array, " d"], datum: Datum) -> Float[Array, ""]:
+        return model.log_joint(datum, z)
+
+    def one(datum: Datum) -> tuple[Array, Array]:
+        q: Any = as_proposal(guide(datum))
+        start: Any = q.distribution
+        mean = jnp.asarray(start.mean)
+        tril = jnp.diag(jnp.sqrt(start.variance)) if diagonal else start.scale_tril
+        end = ascend(
+            log_joint, datum, mean, tril, chunks, jnp.asarray(num_draws),
+            jnp.asarray(_TOLERANCE * jnp.finfo(mean.dtype).eps ** 0.5, mean.dtype),
+            jnp.asarray(_MOST_STEPS), diagonal=diagonal,
+        )  # fmt: skip
+        log_scale = jnp.log(jnp.diagonal(end.tril))
+        below = end.tril[jnp.tril_indices(len(mean), -1)]
+        lower = [] if diagonal else [below]
+        return jnp.concatenate([end.mean, log_scale, *lower]), end.converged
+
+    return jax.vmap(one)(block)
