@@ -29,6 +29,7 @@ from taut.core import (
     as_proposal,
     equal_mass,
 )
+from taut.distributions import proposal_kl
 
 
 class ConjugateGaussian(AbstractModel):
@@ -93,6 +94,9 @@ class LinearGaussian(AbstractModel):
 
     def prior(self):
         return dist.Normal(0.0, 1.0).expand([self.loadings.shape[1]]).to_event(1)
+
+    def kl(self, datum, q: Any, z):
+        return proposal_kl(q, as_proposal(self.prior()), z)
 
     def mean(self, z):
         return self.loadings @ z

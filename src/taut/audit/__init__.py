@@ -3,17 +3,30 @@
 from taut.audit.gaps import Gaps, audited_evidence, gaps
 from taut.audit.gradient_bench import GradientBench, GradientMeasure, gradient_bench
 from taut.audit.gradient_moments import GradientMoments, gradient_moments
+from taut.audit.holes import Holes, holes
+from taut.audit.latents import LatentUse, latent_use
+from taut.audit.overlap import Neighbour, Overlap, overlap
 from taut.audit.surgery import Surgery, surgery
+from taut.audit.two_sample import TwoSample, two_sample
 
 __all__ = [
     "Gaps",
     "GradientBench",
     "GradientMeasure",
     "GradientMoments",
+    "Holes",
+    "LatentUse",
+    "Neighbour",
+    "Overlap",
     "Surgery",
+    "TwoSample",
     "audited_evidence",
     "gaps",
     "gradient_bench",
     "gradient_moments",
+    "holes",
+    "latent_use",
+    "overlap",
     "surgery",
+    "two_sample",
 ]

@@ -1,0 +1,42 @@
+"""Rows that a draw cannot tell apart: both limits, and the nearest row."""
+
+import jax
+import numpy as np
+import pytest
+from known_models import ConjugateGaussian, NormalGuide
+from scipy.stats import norm
+
+from taut.audit import overlap, surgery
+from taut.core import Datum, Pair
+
+MODEL = ConjugateGaussian(np.array(1.0), np.array(0.0), np.array(0.0))
+X = np.array([0.0, 1.0, 3.0, 7.0, 7.5])
+
+
+def seen(slope, x=X, scale=0.5, num_draws=500):
+    pair = Pair(MODEL, NormalGuide(np.array(slope), np.array(0.0), np.log(scale)))
+    rows = Datum(x, index=np.arange(10, 10 + len(x)))
+    return overlap(surgery(pair, rows, key=jax.random.key(0), num_draws=num_draws))
+
+
+@pytest.mark.parametrize(("slope", "rows", "share"), [(0.0, 5, 0.0), (100.0, 1, 0.0)])
+def test_all_alike_are_n_rows_and_all_apart_are_one(slope, rows, share, float64):
+    found = seen(slope)
+    np.testing.assert_allclose(found.effective_rows.value, rows, rtol=1e-9)
+    assert found.larger_elsewhere.value == share
+
+
+def test_the_share_of_draws_that_another_row_explains_better(float64):
+    """Two Gaussians of one scale: z lies beyond the middle."""
+    found = seen(1.0, X[:2], num_draws=4000)
+    truth = norm.sf(0.5, scale=0.5)
+    assert abs(found.larger_elsewhere.value - truth) < 5 * found.larger_elsewhere.mc_error
+
+
+def test_the_nearest_row_and_its_divergence(float64):
+    found = seen(1.0)
+    others = {n.row: n.other for n in found.neighbours}
+    assert others == {10: 11, 11: 10, 12: 11, 13: 14, 14: 13}
+    nearest = found.nearest(1)[0]
+    assert {nearest.row, nearest.other} == {13, 14}
+    assert abs(nearest.divergence - 0.5**2 / (2 * 0.5**2)) < 5 / np.sqrt(500)
