@@ -150,7 +150,8 @@ def as_json(evidence: Any) -> dict[str, Any]:
     import numpy as np
 
     khat, ess = (rows[np.isfinite(rows)] for rows in (evidence.khat, evidence.ess))
-    halves = evidence.halves[evidence.unreliable & np.isfinite(evidence.halves)]
+    above = evidence.above_threshold
+    halves = evidence.halves[above & np.isfinite(evidence.halves)]
     return {
         "log_evidence": evidence.log_evidence.to_dict(),
         **({} if evidence.upper is None else {"upper": evidence.upper.to_dict()}),
@@ -161,8 +162,8 @@ def as_json(evidence: Any) -> dict[str, Any]:
         "ess": {"median": float(np.median(ess)), "least": float(np.min(ess))} if ess.size else None,
         "khat": {
             "threshold": evidence.khat_threshold,
-            "share_above": evidence.share_unreliable,
-            "rows_above": int(evidence.unreliable.sum()),
+            "share_above": float(above.mean()),
+            "rows_above": int(above.sum()),
             "halves_differ_there": float(np.mean(halves)) if halves.size else None,
             "median": float(np.median(khat)) if khat.size else None,
             "worst_rows": [

@@ -1,6 +1,7 @@
 """Estimates of log p(x), each an `Estimate` with its side and errors."""
 
 from taut.evidence.abstract import AbstractMethod, Claims
+from taut.evidence.agreement import beside_the_prior, doubted, missed
 from taut.evidence.annealed import Annealed
 from taut.evidence.bidirectional import Bidirectional, calibrated, sandwich
 from taut.evidence.bridge import Bridge
@@ -42,13 +43,16 @@ __all__ = [
     "QuasiMonteCarlo",
     "RowWeights",
     "Simulated",
+    "beside_the_prior",
     "calibrated",
     "defensive_draws",
+    "doubted",
     "expected_bound",
     "importance_sampling",
     "independent_columns",
     "khat_threshold",
     "mean_and_error",
+    "missed",
     "naive_monte_carlo",
     "posterior_draws",
     "sandwich",

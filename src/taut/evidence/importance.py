@@ -9,7 +9,7 @@ lower bound where they do not. The replicates of a stratified guide count as K d
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
@@ -73,9 +73,11 @@ class Evidence:
         errors: Monte Carlo standard error of each row's log-evidence, nats, (N,).
         log_w_variance: variance of each row's log-weights, nats squared, (N,).
         upper: an upper end for `log_evidence`, where the method has one; its side says what it is.
-        notes: what a reader should know of the upper end, a sentence each.
+        notes: what a reader should know of the upper end, or of what was missed, a sentence each.
         converged: whether the fit of each row's own guide met its tolerance, (N,); None where no guide
             was fitted.
+        missed: whether draws from elsewhere found more of a row's posterior (`agreement`), (N,); None
+            where none were made.
     """
 
     log_evidence: Estimate
@@ -94,16 +96,29 @@ class Evidence:
     upper: Estimate | None = None
     notes: tuple[str, ...] = ()
     converged: np.ndarray | None = None
+    missed: np.ndarray | None = None
 
     @property
-    def unreliable(self) -> np.ndarray:
+    def above_threshold(self) -> np.ndarray:
         """The rows whose k-hat is not known to be at most the threshold, (N,)."""
         return ~(self.khat <= self.khat_threshold)
 
     @property
+    def unreliable(self) -> np.ndarray:
+        """These, and the rows of whose posterior a part was missed, (N,)."""
+        return self.above_threshold if self.missed is None else self.above_threshold | self.missed
+
+    @property
     def share_unreliable(self) -> float:
-        """Their share."""
+        """The share of unreliable rows."""
         return float(np.mean(self.unreliable))
+
+    def judged(self) -> "Evidence":
+        """The same, its mean flagged where more rows are unreliable than chance makes."""
+        if self.share_unreliable <= _TRUSTED_SHARE:
+            return self
+        flags = self.log_evidence.flags | {"unreliable"}
+        return replace(self, log_evidence=replace(self.log_evidence, flags=flags))
 
     @property
     def far_rows(self) -> dict[str, FarRows]:
@@ -181,21 +196,14 @@ def assembled(
     """
     index = np.arange(num_rows(rows)) if rows.index is None else np.asarray(rows.index)
     threshold = khat_threshold(num_particles)
-    unreliable = float(np.mean(~(columns["khat"] <= threshold))) > _TRUSTED_SHARE
 
-    def estimate(name: str, side: Side, *flags: str) -> Estimate:
+    def estimate(name: str, side: Side) -> Estimate:
         errors = columns[f"{name}_error"]
-        return Estimate.from_rows(
-            columns[name], side=side, mc_errors=errors, index=index, flags=flags
-        )
+        return Estimate.from_rows(columns[name], side=side, mc_errors=errors, index=index)
 
     free_of_draws = not columns["kl_error"].any()
     return Evidence(
-        log_evidence=estimate(
-            "log_evidence",
-            "exact" if exhaustive and covering else "lower",
-            *(["unreliable"] if unreliable else []),
-        ),
+        log_evidence=estimate("log_evidence", "exact" if exhaustive and covering else "lower"),
         elbo=estimate("elbo", "lower"),
         reconstruction=estimate("reconstruction", "exact" if exhaustive else "unbiased"),
         kl=estimate("kl", "exact" if free_of_draws else "unbiased"),
@@ -208,7 +216,7 @@ def assembled(
         acceptance=columns.get("acceptance"),
         errors=columns["log_evidence_error"],
         log_w_variance=columns["log_w_variance"],
-    )
+    ).judged()
 
 
 def averages(draws: RowDraws) -> dict[str, Any]:

@@ -33,7 +33,14 @@ from taut.core import (
 )
 from taut.core.memory import within_memory
 from taut.data import Schema
-from taut.evidence import AbstractMethod, Evidence, Importance, expected_bound
+from taut.evidence import (
+    AbstractMethod,
+    Evidence,
+    Importance,
+    MonteCarlo,
+    beside_the_prior,
+    expected_bound,
+)
 from taut.evidence.bounded import bounded_or_not, unbounded_columns
 from taut.evidence.measuring import importance_evidence
 from taut.fitted import coding
@@ -161,6 +168,8 @@ class Fit:
                 found = importance_evidence(pair, given, key=draw_key, num_particles=number)
             else:
                 found = chosen(pair, given, key=draw_key)
+            if not isinstance(chosen, MonteCarlo):
+                found = beside_the_prior(found, pair, given, key=draw_key)
             found = bounded_or_not(found, pair.bind()[0], self.schema)
         fitted = self.estimates.get("log_evidence")
         if fitted is None or NO_BOUND not in fitted.flags:

@@ -169,10 +169,10 @@ def _share_above(evidence: Evidence) -> str:
         return "none, weights constant"
     if missing == evidence.khat.size:
         return "unknown, too few draws"
-    unreliable = evidence.unreliable
-    apart = evidence.halves[unreliable & np.isfinite(evidence.halves)]
+    above = evidence.above_threshold
+    apart = evidence.halves[above & np.isfinite(evidence.halves)]
     return (
-        f"{percent(evidence.share_unreliable)}, {counted_rows(int(unreliable.sum()))}"
+        f"{percent(float(above.mean()))}, {counted_rows(int(above.sum()))}"
         + (f", {missing} of them unknown" if missing else "")
         + (
             f"; two halves of the draws differ there by {apart.mean():.2g} nats"
