@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from taut import __version__
 from taut.cli.compilation_cache import compilation_cache
-from taut.errors import InputError, RunError, TautError
+from taut.errors import InputError, RunError, TautError, option
 from taut.signals import Interrupted, ending_signals
 
 __all__ = ["COMMANDS", "app_for", "main"]
@@ -29,6 +29,7 @@ _OF_PATHS = (
     errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
     errno.EPERM, errno.EROFS,
 )  # fmt: skip
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Where each command is, and what the list of them says; imported when it is called for.
 COMMANDS = {
@@ -136,6 +137,10 @@ def _of_the_system(error: OSError | MemoryError) -> TautError:
             "a path that can be used", str(error.strerror), "another path",
             where=path if len(path) <= 80 else f"{path[:40]}...{path[-30:]}",
         )  # fmt: skip
+    if isinstance(error, OSError) and error.errno in _OF_DISKS:
+        return RunError(
+            "room on the disk", str(error.strerror), f"making room, or another {option('out')}"
+        )
     return RunError(
         "room for what the command makes", str(error) or "no memory left",
         "another disk, a smaller model, or --debug for the traceback",

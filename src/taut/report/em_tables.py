@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
@@ -84,7 +85,8 @@ def _components(model: Any, columns: list[str]) -> dict[str, Any]:
         pi = np.exp(np.asarray(model.log_pi))
         table: dict[str, Any] = {"component": np.arange(len(pi)), "weight": pi}
         if isinstance(model, GaussianMixture):
-            variances = model.covariance.variances(model.scale, model.means)
+            scale, centers = jnp.asarray(model.scale), jnp.asarray(model.means)  # loaded: NumPy's
+            variances = model.covariance.variances(scale, centers)
             means, deviations = np.asarray(model.means), np.sqrt(np.asarray(variances))
             table |= {f"mean_{c}": means[:, i] for i, c in enumerate(columns)}
             return table | {f"deviation_{c}": deviations[:, i] for i, c in enumerate(columns)}

@@ -10,8 +10,8 @@ Reading takes no claim.
 
 A claim is the file `.taut.lock` in the folder; see `lock_file` for when a holder that was killed no
 longer counts. A claim that ends leaves no trace: its file goes, and the folder where the claim made it
-and nothing came into it. One that ends by Ctrl-C names the command that goes on with the run. What
-killed processes have left half written goes when it begins.
+and nothing came into it. One that ends by Ctrl-C or on a full disk names the command that goes on with
+the run. What killed processes have left half written goes when it begins.
 """
 
 import contextlib
@@ -24,13 +24,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from taut.core import InputError, option, sweep
+from taut.core import InputError, RunError, option, sweep
 from taut.runs.lock_file import Holder, give_back, take
 from taut.signals import Interrupted
 
-__all__ = ["LOCK", "claimed", "claimed_next", "numbered"]
+__all__ = ["LOCK", "NEXT", "claimed", "claimed_next", "numbered"]
 
 LOCK = ".taut.lock"
+NEXT = ".taut.new"  # where a run is written that replaces the one that is there
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SWEPT = (".", "checkpoints", "figures")
 
 
@@ -57,6 +59,7 @@ def claimed(path: Path | str) -> Iterator[Path]:
 
     Raises:
         InputError: another process or thread holds it, or it cannot be written.
+        RunError: the disk was full while the block wrote the run that is there.
     """
     folder = Path(path)
     with _attempt(folder) as holder:
@@ -104,17 +107,24 @@ def _attempt(folder: Path, *, again: bool = True) -> Iterator[Holder | None]:
             yield found
             return
         found.times += 1
+        before = _begun(folder)
         try:
             if found.times == 1:
                 for name in _SWEPT:
                     sweep(folder / name)
             yield None
         except KeyboardInterrupt as interrupt:
-            if found.times > 1 or not (folder / "config.toml").is_file():
+            if found.times > 1 or not _goes_on(folder, before):
                 raise
             stopped = Interrupted.of(interrupt)
-            command = shlex.join(["taut", "resume", str(typed)])
-            raise Interrupted(f"{stopped}; `{command}` goes on", stopped.number) from None
+            raise Interrupted(f"{stopped}; `{_resume(typed)}` goes on", stopped.number) from None
+        except OSError as error:
+            if found.times > 1 or error.errno not in _FULL or not _goes_on(folder, before):
+                raise
+            raise RunError(
+                "room on the disk", f"{error.strerror}; what was written before is whole",
+                f"making room, then `{_resume(typed)}`", where=str(typed),
+            ) from error  # fmt: skip
         finally:
             found.times -= 1
             if not found.times and _held.pop(found.key, None) is found:  # a child has forgotten it
@@ -149,6 +159,8 @@ def _entered(folder: Path, made: list[Path], *, again: bool) -> _Held | Holder:
         except FileNotFoundError:
             continue  # whoever had made the folder has just removed it again
         except OSError as error:
+            if error.errno in _FULL:
+                raise
             raise InputError(
                 "a folder that can be written", f"{error.strerror or error}", f"another {option('out')}",
                 where=str(folder),
@@ -172,6 +184,28 @@ def _make(folder: Path, made: list[Path]) -> None:
             made.append(path)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "something else of that name")
+
+
+def _begun(folder: Path) -> list[tuple[int, int] | None]:
+    """Tells the run in a folder, and the one that replaces it, from others that were begun there."""
+    found: list[tuple[int, int] | None] = []
+    for path in (folder / "config.toml", folder / NEXT / "config.toml"):
+        try:
+            status = path.stat()
+            found.append((status.st_ino, status.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return found
+
+
+def _goes_on(folder: Path, before: list[tuple[int, int] | None]) -> bool:
+    """Whether there is a run to resume: one that has begun since, or one without results."""
+    now = _begun(folder)
+    return any(now) and (now != before or not (folder / "summary.json").is_file())
+
+
+def _resume(folder: Path) -> str:
+    return shlex.join(["taut", "resume", str(folder)])
 
 
 def _is_bare(folder: Path) -> bool:

@@ -11,11 +11,11 @@ is there nothing was moved; from then on all that lies within is moved.
 import contextlib
 from pathlib import Path
 
+from taut.runs.claim import NEXT
 from taut.runs.own_files import own_files
 
-__all__ = ["NEXT", "is_between", "move_up", "named_by_user"]
+__all__ = ["is_between", "move_up", "named_by_user"]
 
-NEXT = ".taut.new"
 _LAST = ("summary.json", "config.toml")
 _KEPT = "metrics.jsonl"  # until the new one is put over it: a folder without is no run
 

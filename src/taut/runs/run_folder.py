@@ -29,7 +29,7 @@ import numpy as np
 
 from taut.core import Estimate, InputError, far_rows_of, option, sweep, write_atomically
 from taut.errors import TautError
-from taut.runs.claim import claimed, claimed_next
+from taut.runs.claim import NEXT, claimed, claimed_next
 from taut.runs.metric_lines import append_lines, flush_lines, keep_lines, read_lines
 from taut.runs.own_files import own_files, what_is_there
 from taut.runs.packed import packed
@@ -41,7 +41,7 @@ from taut.runs.reading import (
     reading,
     write_sealed_json,
 )
-from taut.runs.replacing import NEXT, is_between, move_up, named_by_user
+from taut.runs.replacing import is_between, move_up, named_by_user
 from taut.runs.toml import read_toml, to_toml
 
 __all__ = ["RunFolder"]
@@ -115,9 +115,13 @@ class RunFolder:
                 run = run.replacement
                 run.discard()  # one that was stopped, and did not go on
                 run.path.mkdir()
-            write_atomically(run.metrics, lambda file: None)
-            run.figures.mkdir(exist_ok=True)
-            run.write_config(settings)  # last: from here on it is the new run
+            try:
+                write_atomically(run.metrics, lambda file: None)
+                run.figures.mkdir(exist_ok=True)
+                run.write_config(settings)  # last: from here on it is the new run
+            except OSError:
+                run.discard()
+                raise
             return run
 
     @classmethod
