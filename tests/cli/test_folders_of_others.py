@@ -14,6 +14,15 @@ from taut.models.program import load_program
 from taut.recipe import ProgramRecipe, Recipe
 from taut.runs import FORMAT, RunFolder
 
+NORMAL = """
+import numpyro
+from numpyro import distributions as dist
+
+
+def model(y):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 2.0))
+    numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
+"""
 # What a command needs after the folder.
 _MORE = {"interpolate": ("0", "1"), "compare": ("RUN",)}
 
@@ -115,6 +124,72 @@ def test_a_run_that_moves_with_its_data_knows_them_again(tmp_path, monkeypatch, 
     assert "as it was when the run was fitted" in _complaint_last(
         capsys, "encode", "after/runs/one"
     )
+
+
+@pytest.fixture
+def cut_short(monkeypatch):
+    """A command that is stopped before it writes its summary."""
+
+    def stopped(*words: str) -> None:
+        def stop(*arguments):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(RunFolder, "write_summary", stop)
+            assert main([*words]) == 130
+
+    return stopped
+
+
+@pytest.mark.parametrize("kind", ["em", "infer"])
+def test_a_run_that_was_stopped_goes_on_where_it_was_moved(
+    kind, cut_short, tmp_path, monkeypatch, capsys
+):
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    monkeypatch.chdir(before)
+    np.save("rows.npy", np.random.default_rng(0).normal(size=(40, 2)))
+    Path("data.json").write_text(json.dumps({"y": [0.3, 1.9]}))
+    Path("model.py").write_text(NORMAL)
+    words, data = {
+        "em": (["em", "rows.npy", "--components", "1"], "rows.npy"),
+        "infer": (["infer", "model.py", "--data", "data.json", "--guide", "laplace"], "data.json"),
+    }[kind]
+    cut_short(*words, "--out", "run")
+    monkeypatch.chdir(tmp_path)
+    before.rename(after)
+    program = ["after/model.py"] if kind == "infer" else []
+    capsys.readouterr()
+    assert main(["resume", "after/run", *program, "--json"]) == 0
+    note = f"note: {data} is not there; {after / data} is taken"
+    assert note in capsys.readouterr().err
+    named = RunFolder(after / "run").read_config()["data"]
+    assert str(after / data) == (named["source"] if kind == "em" else named)
+    after.rename(tmp_path / "later")
+    program = ["later/model.py"] if kind == "infer" else []
+    assert main(["figures", "later/run", *program]) == 0
+
+
+def test_other_data_of_that_name_are_not_gone_on_with(cut_short, tmp_path, monkeypatch, capsys):
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", rows)
+    cut_short("em", "rows.npy", "--components", "1", "--out", "run")
+    Path("rows.npy").rename("run/rows.npy")
+    np.save("run/rows.npy", rows + 1e-9)
+    assert "expected the data and options that the run began with, got others" in _complaint_last(
+        capsys, "resume", "run"
+    )
+
+
+def test_data_count_to_their_last_bit(cut_short, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("model.py").write_text(NORMAL)
+    Path("data.json").write_text(json.dumps({"y": [0.3, 1.9]}))
+    words = ["infer", "model.py", "--data", "data.json", "--guide", "laplace", "--num-draws", "100"]
+    cut_short(*words, "--out", "run")
+    Path("data.json").write_text(json.dumps({"y": [0.3, 1.9 + 1e-12]}))
+    assert "that the run began with, got others" in _complaint(capsys, "resume", "run", "model.py")
 
 
 def _complaint_last(capsys, *words: str) -> str:

@@ -108,6 +108,8 @@ def fit_amortized(
             out, recipe.to_dict(), algorithm, data, force=force, resume=resume
         )
 
+        mark = "" if run is None else fingerprint(data, recipe.to_dict())
+
         def record(first: int, metrics: dict[str, np.ndarray], validation: Estimate | None) -> None:
             for i in range(len(metrics["bound"])):
                 history.append({"step": first + i, **{n: float(v[i]) for n, v in metrics.items()}})
@@ -119,7 +121,6 @@ def fit_amortized(
         def keep(state: TrainingState) -> None:
             if run is not None:
                 run.flush_steps()
-                mark = fingerprint(data, recipe.to_dict())
                 save_checkpoint(run.checkpoints, state, fingerprint=mark)
 
         def judged(moved: Any, rows: Datum) -> Estimate:

@@ -127,7 +127,7 @@ def _stages(
         yield UNKEPT
         return
     arrays = {} if start is None else {keystr(p): a for p, a in tree_flatten_with_path(start)[0]}
-    settings = {**recipe.to_dict(), "key": seed, "start": checksum_of_arrays(arrays)}
+    settings = {**recipe.to_dict(), "key": seed, "start": checksum_of_arrays(arrays, exact=True)}
     with deferred_interrupt() as interrupt:
         yield KeptStages(
             run.checkpoints,

@@ -143,7 +143,7 @@ def _stages(
     asked = {
         "posterior": recipe.posterior.to_dict(), "key": host_seed(as_key(key)),
         "sites": [repr(site) for site in program.sites], "source": _source(target),
-        "data": checksum_of_arrays(arrays),
+        "data": checksum_of_arrays(arrays, exact=True),
     }  # fmt: skip
     mark = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
     return KeptStages(run.checkpoints, fingerprint=mark, stop=lambda: False)

@@ -71,10 +71,13 @@ def _drawn(run: Path, program: str | None) -> tuple[Path, ...]:
         RunFolder(run).figures.mkdir(exist_ok=True)
         if kind == "posterior":
             return _drawn_posterior(run, program)
-        from taut.cli.rows import own_data
+        from taut.cli.rows import own_data, with_its_data
         from taut.fitted import load
+        from taut.fitted.fit import Fit
 
         fitted = load(run)
+        assert isinstance(fitted, Fit)  # of this kind
+        fitted = with_its_data(fitted, run)
         if fitted.recipe.data.source is None:
             raise InputError(
                 "a run whose data have a name", "one fitted to an array in Python",
@@ -92,14 +95,14 @@ def _drawn(run: Path, program: str | None) -> tuple[Path, ...]:
 
 
 def _drawn_posterior(run: Path, program: str | None) -> tuple[Path, ...]:
-    from taut.cli.infer import program_data
+    from taut.cli.infer import program_data, with_found_data
     from taut.fitted import load
     from taut.models.program import load_program, support_beside
     from taut.recipe import ProgramRecipe
     from taut.report.draw_posterior import draw_posterior
     from taut.runs import RunFolder
 
-    recipe = ProgramRecipe.from_dict(RunFolder.open(run).read_config())
+    recipe = with_found_data(ProgramRecipe.from_dict(RunFolder.open(run).read_config()), run)
     if program is None:
         named = shlex.join(["taut", "figures", str(run), str(recipe.program)])
         raise InputError(

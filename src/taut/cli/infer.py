@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from taut.errors import InputError
 if TYPE_CHECKING:
     from taut.recipe import ProgramRecipe
 
-__all__ = ["infer_command", "print_posterior", "run_infer"]
+__all__ = ["infer_command", "print_posterior", "run_infer", "with_found_data"]
 
 
 def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
@@ -107,6 +108,13 @@ def run_infer(
             )  # fmt: skip
         draw_posterior(fitted, folder / "figures", precision_nats=recipe.posterior.precision_nats)
         print_posterior(folder, json=json)
+
+
+def with_found_data(recipe: "ProgramRecipe", run: Path) -> "ProgramRecipe":
+    """The recipe of a run, which knows its data where both were moved together."""
+    from taut.cli.rows import found_again
+
+    return recipe if recipe.data is None else replace(recipe, data=found_again(recipe.data, run))
 
 
 def program_data(recipe: "ProgramRecipe", function: Callable) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def resume(
 
     content = folder.read_config()
     if "posterior" in content:
-        from taut.cli.infer import run_infer
+        from taut.cli.infer import run_infer, with_found_data
 
         recipe = ProgramRecipe.from_dict(content, where=str(folder.path / "config.toml"))
         if program is None and recipe.program is None:
@@ -71,7 +71,8 @@ def resume(
                 "the program on the command line, as nothing that a run folder names is executed",
                 "none", f"`{named}`, if you trust that file", where=str(run),
             )  # fmt: skip
-        run_infer(replace(recipe, program=program), run, resume=True, json=json)
+        recipe = with_found_data(replace(recipe, program=program), run)
+        run_infer(recipe, run, resume=True, json=json)
         return
     if program is not None:
         raise InputError(
@@ -79,6 +80,7 @@ def resume(
             shlex.join(["taut", "resume", str(run)]), where=str(run),
         )  # fmt: skip
     from taut.cli.fit import run_fit
+    from taut.cli.rows import found_again
 
     recipe = recipe_from(content, where=str(folder.path / "config.toml"))
     if (source := recipe.data.source) is None:
@@ -92,4 +94,4 @@ def resume(
     if evidence_particles is not None:
         evidence = replace(recipe.evidence, evidence_particles=evidence_particles)
         recipe = replace(recipe, evidence=evidence)
-    run_fit(source, recipe, run, resume=True, json=json)
+    run_fit(found_again(source, run), recipe, run, resume=True, json=json)

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from taut.fitted import Fit
     from taut.recipe import Recipe
 
-__all__ = ["load_source", "open_run", "own_data", "rows_numbered", "rows_of"]
+__all__ = [
+    "found_again",
+    "load_source",
+    "open_run",
+    "own_data",
+    "rows_numbered",
+    "rows_of",
+    "with_its_data",
+]
 
 _LEVELS = 3  # folders above a run in which its data are looked for
 _MENDED = "a copy of the data without that, for they are read as the rows of the run were"
@@ -34,30 +42,36 @@ def open_run(path: Path) -> "Fit":
     from taut.fitted.loading import load_fit
     from taut.runs import RunFolder
 
-    fitted = load_fit(RunFolder.open(path), whole=False)
+    return with_its_data(load_fit(RunFolder.open(path), whole=False), path)
+
+
+def with_its_data(fitted: "Fit", run: Path) -> "Fit":
+    """A fit that knows its data where they were moved together with its run folder."""
     options = fitted.recipe.data
-    moved = options.source and fitted.facts.checksum and _moved(options.source, path)
-    if not moved:
+    if options.source is None or not fitted.facts.checksum:
         return fitted
-    print(f"note: {options.source} is not there; {moved} is taken", file=sys.stderr)
-    recipe = replace(fitted.recipe, data=replace(options, source=moved))
-    return replace(fitted, recipe=recipe)
+    options = replace(options, source=found_again(options.source, run))
+    return replace(fitted, recipe=replace(fitted.recipe, data=options))
 
 
-def _moved(source: str, run: Path) -> str | None:
-    """A file of that name in the run folder or above it, where its path leads nowhere by now.
+def found_again(source: str, run: Path) -> str:
+    """Where the data of a run are: as named or, where that leads nowhere by now, a file of that name.
 
-    Whether it holds the rows of the run, their checksum says. Files that are listed, one for each part,
-    are not looked for.
+    It is looked for in the run folder and above it, and a note tells of it. Whether it holds the data of
+    the run, their checksum says. Files that are listed, one for each part, are not looked for.
     """
     named = Path(source)
     if "," in source or not named.suffix or os.path.exists(named):
-        return None
+        return source
     folders = (run.resolve(), *list(run.resolve().parents)[:_LEVELS])
     tried = (
         folder / name for folder in folders for name in dict.fromkeys((named, Path(named.name)))
     )
-    return next((str(path) for path in tried if os.path.isfile(path)), None)
+    moved = next((str(path) for path in tried if os.path.isfile(path)), None)
+    if moved is None:
+        return source
+    print(f"note: {source} is not there; {moved} is taken", file=sys.stderr)
+    return moved
 
 
 def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":

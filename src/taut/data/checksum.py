@@ -35,13 +35,18 @@ def is_sampled(checksum: str) -> bool:
     return checksum.startswith(_SAMPLED)
 
 
-def checksum_of_arrays(arrays: Mapping[str, Any]) -> str:
-    """Of arrays by name, whatever precision they are held in."""
+def checksum_of_arrays(arrays: Mapping[str, Any], *, exact: bool = False) -> str:
+    """Of arrays by name.
+
+    Arguments:
+        arrays: numbers.
+        exact: every bit counts; by default they have one checksum in whatever precision they are held.
+    """
     found = hashlib.blake2b(digest_size=16)
     for name in sorted(arrays):
         values = np.asarray(arrays[name])
         found.update(f"{name}{values.shape}".encode())
-        found.update(values.astype(np.float32).tobytes())
+        found.update((values if exact else values.astype(np.float32)).tobytes())
     return found.hexdigest()
 
 

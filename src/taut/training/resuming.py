@@ -20,6 +20,7 @@ __all__ = ["RESUMED", "begin", "begun_run", "discarded", "fingerprint"]
 RESUMED = "resumed; the seconds are those since then"
 
 _MEASURED = "evidence"  # the table of options that say how the model is measured once it is trained
+_SOURCES = ("data", "data.source")  # options that say where the data are
 _SAMPLE = 1000  # rows of a file on disk that stand for it
 
 
@@ -69,7 +70,7 @@ def begun_run(
 ) -> RunFolder | None:
     """A new run folder, or an unfinished one with the same options; arguments as of `begin`.
 
-    How the model is measured at the end may change, too.
+    How the model is measured at the end may change, too, and where the file of the data is.
 
     Arguments:
         moving: options that may have changed since; the folder then has the new ones.
@@ -93,7 +94,8 @@ def begun_run(
     given = _entries(tomllib.loads(to_toml(settings)))
     for name in sorted(saved.keys() | given.keys()):
         same = saved.get(name) == given.get(name)
-        if not (same or name in moving or name.startswith(f"{_MEASURED}.")):
+        moved = name in _SOURCES and _is_moved(saved.get(name), given.get(name))
+        if not (same or moved or name in moving or name.startswith(f"{_MEASURED}.")):
             raise InputError(
                 f"{_in_words(name)} = {saved.get(name)}, as the run began", f"{given.get(name)}",
                 "the same options, or a new run", where=str(out),
@@ -118,6 +120,13 @@ def discarded(run: RunFolder | None) -> Iterator[None]:
         raise
 
 
+def _is_moved(before: Any, now: Any) -> bool:
+    """Whether a file of the same name is named, and the one that was named is no longer there."""
+    if not isinstance(before, str) or not isinstance(now, str):
+        return False
+    return Path(before).name == Path(now).name and not Path(before).exists()
+
+
 def _entries(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested table by dotted names."""
     found: dict[str, Any] = {}
@@ -138,9 +147,11 @@ def _in_words(name: str) -> str:
 def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:
     """Changes with the rows, their form, and the options that touch training.
 
-    Of rows on disk a sample stands for all.
+    Of rows on disk a sample stands for all. Where their file lies is not looked at.
     """
     options = {name: value for name, value in settings.items() if name != _MEASURED}
+    if isinstance(source := options.get("data"), Mapping):
+        options["data"] = {name: value for name, value in source.items() if name != "source"}
     described = json.dumps(data.schema.to_dict(), sort_keys=True) + to_toml(options)
     sums = [zlib.crc32(described.encode())]
     train = data.train.sample(_SAMPLE if data.streamed else len(data.train))
