@@ -2,10 +2,12 @@
 
 from taut.evidence.abstract import AbstractMethod, Claims
 from taut.evidence.agreement import beside_the_prior, doubted, missed
-from taut.evidence.annealed import Annealed
-from taut.evidence.bidirectional import Bidirectional, calibrated, sandwich
+from taut.evidence.annealed import Annealed, sandwich
+from taut.evidence.bidirectional import Bidirectional, calibrated
+from taut.evidence.bracket import Bracket, Step
 from taut.evidence.bridge import Bridge
 from taut.evidence.defensive import DefensiveDraws, defensive_draws
+from taut.evidence.escalation import Escalation
 from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
 from taut.evidence.independent_columns import BASELINE_ROWS, independent_columns
@@ -32,9 +34,11 @@ __all__ = [
     "AbstractMethod",
     "Annealed",
     "Bidirectional",
+    "Bracket",
     "Bridge",
     "Claims",
     "DefensiveDraws",
+    "Escalation",
     "Evidence",
     "EvidenceOptions",
     "Importance",
@@ -43,6 +47,7 @@ __all__ = [
     "QuasiMonteCarlo",
     "RowWeights",
     "Simulated",
+    "Step",
     "beside_the_prior",
     "calibrated",
     "defensive_draws",

@@ -31,6 +31,11 @@ class AbstractMethod(Choice):
 
     claims: ClassVar[Claims]
 
+    @property
+    def label(self) -> str:
+        """The name, with what tells it from the same method with its own options."""
+        return self.name
+
     @abstractmethod
     def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:
         """Log-evidence of each row, with the errors and flags of its draws.

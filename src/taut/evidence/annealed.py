@@ -14,7 +14,7 @@ Salakhutdinov and Grosse (ICLR 2017).
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -22,15 +22,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import AbstractModel, AbstractPair, Datum
+from taut.core import AbstractModel, AbstractPair, Datum, Estimate
 from taut.core.compiling import steady_jit
-from taut.evidence.chains import CHUNK_CHAINS, Kernels, anneal, kernels_of, started
+from taut.evidence.chains import (
+    CHUNK_CHAINS,
+    Kernels,
+    anneal,
+    kernels_of,
+    return_to_start,
+    started,
+)
 from taut.evidence.coordinates import refuse_what_cannot_move
 from taut.evidence.draws import RowDraws
 from taut.evidence.importance import COLUMNS, Evidence, assembled, averages
+from taut.evidence.simulated import Simulated
 from taut.evidence.sweep import Sweep, run, sweep
 from taut.evidence.tempered import AbstractTempered
-from taut.evidence.weights import log_normal_error
+from taut.evidence.weights import log_normal_error, summarize
 from taut.guides import PriorGuide
 
 __all__ = [
@@ -41,6 +49,8 @@ __all__ = [
     "annealed_columns",
     "refuse_start",
     "rows_at_once",
+    "sandwich",
+    "sandwich_sweep",
 ]
 
 _BLOCK_ROWS = 16
@@ -87,6 +97,9 @@ class Annealed(AbstractSwept):
         self, model: AbstractModel, guide: Any, block: Datum, numbers: Any, key: PRNGKeyArray
     ) -> dict[str, Any]:
         return annealed_columns(*_annealed_rows(model, guide, block, numbers, key, self))
+
+    def both_ends(self, pair: AbstractPair, made: Simulated, *, key: PRNGKeyArray) -> Evidence:
+        return sandwich(pair, made, self, key=key)
 
 
 class AnnealedRow(NamedTuple):
@@ -180,3 +193,76 @@ def refuse_start(model: AbstractModel, guide: Any, rows: Datum, options: Abstrac
 def rows_at_once(options: AbstractTempered) -> int:
     """Rows in a block: as many as all of their chains are held at once."""
     return max(1, min(_BLOCK_ROWS, CHUNK_CHAINS // options.num_particles))
+
+
+def sandwich(
+    pair: AbstractPair, made: Simulated, options: AbstractTempered, *, key: PRNGKeyArray
+) -> Evidence:
+    """Both ends for rows whose latents are known: `log_evidence` is the lower, `upper` the upper one.
+
+    The chains of a row have one exact draw in common, from which transitions part them: the error of
+    its upper end is that given the draw, and the error over rows has all of it.
+
+    Arguments:
+        pair: model and guide.
+        made: rows and the latents that made them.
+        options: those of the method.
+        key: random key.
+
+    Raises:
+        InputError: as of `Annealed`.
+    """
+    return run(sandwich_sweep(pair, made, options, key=key))
+
+
+def sandwich_sweep(
+    pair: AbstractPair, made: Simulated, options: AbstractTempered, *, key: PRNGKeyArray
+) -> Sweep:
+    """The same block by block, for what saves its progress."""
+    model, guide = pair.bind()
+    refuse_start(model, guide, made.rows, options)
+
+    def program(block: Datum, numbers: Any) -> dict[str, Any]:
+        exact = jax.tree.map(lambda leaf: leaf[numbers], made.z)
+        draws, acceptance, back = _both_ways(model, guide, block, exact, numbers, key, options)
+        inverse = -np.asarray(back, np.float64)
+        found = summarize(inverse)
+        return {
+            **annealed_columns(draws, acceptance),
+            "upper": -found.log_evidence,
+            "upper_error": np.maximum(found.error, log_normal_error(inverse)),
+        }
+
+    def finish(columns: dict[str, np.ndarray]) -> Evidence:
+        lower = assembled(columns, made.rows, num_particles=options.num_particles)
+        upper = Estimate.from_rows(
+            columns["upper"], side="upper", mc_errors=columns["upper_error"], index=lower.index
+        )
+        return replace(lower, upper=upper)
+
+    columns = (*COLUMNS, "acceptance", "upper", "upper_error")
+    return sweep(program, made.rows, width=rows_at_once(options), columns=columns, finish=finish)
+
+
+@steady_jit
+def _both_ways(
+    model: AbstractModel,
+    guide: Any,
+    block: Datum,
+    exact: Any,
+    numbers: Any,
+    key: PRNGKeyArray,
+    options: AbstractTempered,
+) -> tuple[RowDraws, Float[Array, " B"], Float[Array, "B K"]]:
+    """Forward draws with their acceptance, and the log-weights of backward chains."""
+
+    def one(datum: Datum, z: Any, number: Any) -> tuple[RowDraws, Array, Array]:
+        row = anneal_row(model, guide, datum, jax.random.fold_in(key, number), options)
+        path, plan = row.kernels
+        back = return_to_start(
+            path, plan, path.coordinates.to_u(z), row.key,
+            count=options.num_particles, leapfrog=options.leapfrog,
+        )  # fmt: skip
+        return row.draws, row.acceptance, back
+
+    return jax.vmap(one)(block, exact, numbers)

@@ -25,33 +25,15 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import numpy as np
 import scipy.stats
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-from taut.core import (
-    CALIBRATED,
-    AbstractModel,
-    AbstractPair,
-    Datum,
-    Estimate,
-    InputError,
-)
-from taut.core.compiling import steady_jit
-from taut.evidence.annealed import (
-    Annealed,
-    anneal_row,
-    annealed_columns,
-    refuse_start,
-    rows_at_once,
-)
-from taut.evidence.chains import return_to_start
-from taut.evidence.draws import RowDraws
-from taut.evidence.importance import COLUMNS, Evidence, assembled
+from taut.core import CALIBRATED, AbstractPair, Datum, InputError
+from taut.evidence.annealed import Annealed, refuse_start, sandwich
+from taut.evidence.importance import Evidence
 from taut.evidence.simulated import Simulated, simulated
-from taut.evidence.sweep import Sweep, run, sweep
 from taut.evidence.tempered import AbstractTempered
-from taut.evidence.weights import log_normal_error, summarize
 
-__all__ = ["Bidirectional", "calibrated", "sandwich", "sandwich_sweep"]
+__all__ = ["Bidirectional", "calibrated"]
 
 _LEVEL = 0.01  # of each of three tests: an end is withheld by chance 3 times in 100 at most
 _SIMULATED_ROWS = 100
@@ -90,55 +72,6 @@ class Bidirectional(AbstractTempered):
         return sandwich(pair, made, self, key=key)
 
 
-def sandwich(
-    pair: AbstractPair, made: Simulated, options: AbstractTempered, *, key: PRNGKeyArray
-) -> Evidence:
-    """Both ends for rows whose latents are known: `log_evidence` is the lower, `upper` the upper one.
-
-    The chains of a row have one exact draw in common, from which transitions part them: the error of
-    its upper end is that given the draw, and the error over rows has all of it.
-
-    Arguments:
-        pair: model and guide.
-        made: rows and the latents that made them.
-        options: those of the method.
-        key: random key.
-
-    Raises:
-        InputError: as of `Annealed`.
-    """
-    return run(sandwich_sweep(pair, made, options, key=key))
-
-
-def sandwich_sweep(
-    pair: AbstractPair, made: Simulated, options: AbstractTempered, *, key: PRNGKeyArray
-) -> Sweep:
-    """The same block by block, for what saves its progress."""
-    model, guide = pair.bind()
-    refuse_start(model, guide, made.rows, options)
-
-    def program(block: Datum, numbers: Any) -> dict[str, Any]:
-        exact = jax.tree.map(lambda leaf: leaf[numbers], made.z)
-        draws, acceptance, back = _both_ways(model, guide, block, exact, numbers, key, options)
-        inverse = -np.asarray(back, np.float64)
-        found = summarize(inverse)
-        return {
-            **annealed_columns(draws, acceptance),
-            "upper": -found.log_evidence,
-            "upper_error": np.maximum(found.error, log_normal_error(inverse)),
-        }
-
-    def finish(columns: dict[str, np.ndarray]) -> Evidence:
-        lower = assembled(columns, made.rows, num_particles=options.num_particles)
-        upper = Estimate.from_rows(
-            columns["upper"], side="upper", mc_errors=columns["upper_error"], index=lower.index
-        )
-        return replace(lower, upper=upper)
-
-    columns = (*COLUMNS, "acceptance", "upper", "upper_error")
-    return sweep(program, made.rows, width=rows_at_once(options), columns=columns, finish=finish)
-
-
 def calibrated(real: Evidence, known: Evidence) -> Evidence:
     """The evidence of rows of a data set with an upper end from simulated ones, or why it has none.
 
@@ -160,11 +93,11 @@ def calibrated(real: Evidence, known: Evidence) -> Evidence:
         why = f"the rows are harder than simulated ones, by {' and '.join(harder)}"
         if not harder:
             why = "the error of the lower end, or the gap of simulated rows, is not known"
-        return replace(real, upper=None, notes=(f"no upper end: {why}",))
+        return replace(real, upper=None, notes=(*real.notes, f"no upper end: {why}"))
     limit = float(np.mean(gaps)) + scipy.stats.t.ppf(0.95, len(gaps) - 1) * float(
         np.std(gaps, ddof=1) / math.sqrt(len(gaps))
     )
-    widened = 1.96 * lower.mc_error + max(limit, 0.0)
+    widened = float(1.96 * lower.mc_error + max(limit, 0.0))
     upper = replace(
         lower,
         value=lower.value + widened,
@@ -203,27 +136,3 @@ def _harder(real: Evidence, known: Evidence) -> list[str]:
         if test.pvalue < _LEVEL:
             found.append(compared.words)
     return found
-
-
-@steady_jit
-def _both_ways(
-    model: AbstractModel,
-    guide: Any,
-    block: Datum,
-    exact: Any,
-    numbers: Any,
-    key: PRNGKeyArray,
-    options: AbstractTempered,
-) -> tuple[RowDraws, Float[Array, " B"], Float[Array, "B K"]]:
-    """Forward draws with their acceptance, and the log-weights of backward chains."""
-
-    def one(datum: Datum, z: Any, number: Any) -> tuple[RowDraws, Array, Array]:
-        row = anneal_row(model, guide, datum, jax.random.fold_in(key, number), options)
-        path, plan = row.kernels
-        back = return_to_start(
-            path, plan, path.coordinates.to_u(z), row.key,
-            count=options.num_particles, leapfrog=options.leapfrog,
-        )  # fmt: skip
-        return row.draws, row.acceptance, back
-
-    return jax.vmap(one)(block, exact, numbers)

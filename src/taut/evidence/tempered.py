@@ -48,3 +48,9 @@ class AbstractTempered(AbstractMethod):
                 raise InputError(
                     f"one of {', '.join(known)}", repr(getattr(self, name)), known[0], where=name,
                 )  # fmt: skip
+
+    @property
+    def label(self) -> str:
+        """The name, and the number of temperatures where it is another than the method's own."""
+        own = type(self).__dataclass_fields__["temperatures"].default
+        return self.name if self.temperatures == own else f"{self.name}, T = {self.temperatures}"

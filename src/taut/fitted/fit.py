@@ -6,7 +6,7 @@ axis. `encode` and `decode` are differentiable JAX functions of one row or many.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,21 +33,14 @@ from taut.core import (
 )
 from taut.core.memory import within_memory
 from taut.data import Schema
-from taut.evidence import (
-    AbstractMethod,
-    Evidence,
-    Importance,
-    MonteCarlo,
-    beside_the_prior,
-    expected_bound,
-)
+from taut.evidence import AbstractMethod, Bracket, Escalation, Evidence, expected_bound
 from taut.evidence.bounded import bounded_or_not, unbounded_columns
-from taut.evidence.measuring import importance_evidence
 from taut.fitted import coding
 from taut.fitted.below_columns import below_columns
+from taut.fitted.escalating import escalated
 from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum
-from taut.fitted.methods import method_of
+from taut.fitted.methods import measured_by, method_of
 from taut.inference import AbstractAmortized
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
@@ -164,17 +157,52 @@ class Fit:
         with self._precision(), within_memory(num_particles=number):
             given = self._rows(rows)
             pair, draw_key = self._serving(given, as_key(key))
-            if isinstance(chosen, Importance):
-                found = importance_evidence(pair, given, key=draw_key, num_particles=number)
-            else:
-                found = chosen(pair, given, key=draw_key)
-            if not isinstance(chosen, MonteCarlo):
-                found = beside_the_prior(found, pair, given, key=draw_key)
+            found = measured_by(chosen, pair, given, key=draw_key)
             found = bounded_or_not(found, pair.bind()[0], self.schema)
-        fitted = self.estimates.get("log_evidence")
-        if fitted is None or NO_BOUND not in fitted.flags:
-            return found
-        return replace(found, log_evidence=found.log_evidence.without_bound())
+        if self._without_bound:
+            return replace(found, log_evidence=found.log_evidence.without_bound())
+        return found
+
+    def bracket(
+        self,
+        rows: Any,
+        *,
+        precision_nats: float | int = 0.1,
+        seconds: float | int = 300.0,
+        num_particles: int | None = None,
+        key: Any = 0,
+        begun: Callable[[str], None] | None = None,
+    ) -> Bracket:
+        """Log-evidence of the rows, by method after method until it is known well enough.
+
+        Importance sampling from the guide, then from a Gaussian fitted to each row, then annealing from
+        there: which number to quote, how far above it the truth may lie, and what each method bought.
+        Each number is that of `evaluate` with the same key.
+
+        Arguments:
+            rows: see the module.
+            precision_nats: width of the bracket of the mean at which to stop, nats per row.
+            seconds: that all methods may take. One that would take longer than what is left is not
+                begun; one that has begun is finished, and so is the first.
+            num_particles: draws per row of importance sampling; None for 1000.
+            key: whole number or random key.
+            begun: told the name of each method that is begun.
+
+        Raises:
+            InputError: a precision or a time that is not above 0.
+        """
+        how_far = Escalation(precision_nats, seconds)
+        with self._precision(), within_memory(num_particles=num_particles):
+            given = self._rows(rows)
+            serving_key = as_key(key)
+            pair, draw_key = self._serving(given, serving_key)
+            found = escalated(
+                pair, given, how_far,
+                serving=lambda others: self._serving(others, serving_key)[0],
+                num_particles=num_particles, key=draw_key, begun=begun,
+            )  # fmt: skip
+            unbounded = self._without_bound or unbounded_columns(pair.bind()[0], self.schema)
+        return found.without_bound() if unbounded else found
 
     def encode(self, rows: Any) -> Float[Array, "... d"]:
         """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable; see `coding.encode`."""
@@ -261,6 +289,12 @@ class Fit:
             return self.pair, None
         index = jnp.arange(len(x), dtype=jnp.int32)
         return self._serving(Datum(jnp.asarray(x), index=index), as_key(0))[0], index
+
+    @property
+    def _without_bound(self) -> bool:
+        """Whether the density was found to have no bound where it was fitted."""
+        fitted = self.estimates.get("log_evidence")
+        return fitted is not None and NO_BOUND in fitted.flags
 
     def _rows(self, rows: Any) -> Datum:
         return as_datum(rows, self.schema, self.precision)

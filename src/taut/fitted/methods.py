@@ -3,13 +3,25 @@
 from dataclasses import replace
 from typing import Any
 
-from taut.core import InputError, nearest
-from taut.evidence import EVIDENCE, AbstractMethod, Importance, MonteCarlo
-from taut.inference import Refined
+from jaxtyping import PRNGKeyArray
 
-__all__ = ["METHODS", "method_of"]
+from taut.core import AbstractPair, Datum, InputError, nearest
+from taut.evidence import (
+    EVIDENCE,
+    AbstractMethod,
+    Evidence,
+    Importance,
+    MonteCarlo,
+    beside_the_prior,
+)
+from taut.evidence.measuring import importance_evidence
+from taut.inference import Refined, RefinedAnnealed
 
-METHODS: dict[str, type[AbstractMethod]] = {**EVIDENCE, Refined.name: Refined}
+__all__ = ["METHODS", "measured_by", "method_of"]
+
+METHODS: dict[str, type[AbstractMethod]] = EVIDENCE | {
+    method.name: method for method in (Refined, RefinedAnnealed)
+}
 
 _NUM_PARTICLES = {Importance.name: 1000, MonteCarlo.name: 1000}  # else the method's own
 
@@ -36,3 +48,15 @@ def method_of(method: AbstractMethod | str, num_particles: int | None) -> Abstra
             where="method",
         )  # fmt: skip
     return found if num_particles is None else replace(found, num_particles=num_particles)
+
+
+def measured_by(
+    method: AbstractMethod, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray
+) -> Evidence:
+    """A method's evidence, beside what draws of the prior find; of importance sampling that of the
+    model itself, where it has one."""
+    if isinstance(method, Importance):
+        found = importance_evidence(pair, rows, key=key, num_particles=method.num_particles)
+    else:
+        found = method(pair, rows, key=key)
+    return found if isinstance(method, MonteCarlo) else beside_the_prior(found, pair, rows, key=key)

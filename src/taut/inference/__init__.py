@@ -3,6 +3,7 @@
 from taut.inference.abstract import AbstractInference, Claims
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.amortized.abstract import AbstractAmortized, Problem
+from taut.inference.amortized.refined_annealed import RefinedAnnealed
 from taut.inference.amortized.refined_importance import Refined
 from taut.inference.choices import (
     EM,
@@ -35,6 +36,7 @@ __all__ = [
     "PerDatum",
     "Problem",
     "Refined",
+    "RefinedAnnealed",
     "SemiAmortized",
     "VariationalEM",
     "WakeSleep",

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import jax
-import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, InputError, num_rows
@@ -20,6 +19,7 @@ from taut.evidence import AbstractMethod, Claims, Evidence, Simulated, weigh, we
 from taut.inference.amortized.row_gaussians import (
     check_refinable,
     fit_draws,
+    numbered,
     row_gaussians,
 )
 
@@ -44,8 +44,7 @@ class Refined(AbstractMethod):
 
     def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:
         model, guide = pair.bind()
-        index = np.arange(num_rows(rows)) if rows.index is None else rows.index
-        known = Datum(rows.x, rows.mask, rows.label, index, rows.weight)
+        known = numbered(rows)
         fit_key, draw_key = jax.random.split(key)
         found = row_gaussians(model, guide, known, key=fit_key)
         evidence = weigh(model, found.guide, known, key=draw_key, num_particles=self.num_particles)

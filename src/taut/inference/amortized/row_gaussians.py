@@ -40,7 +40,14 @@ from taut.guides import PerDatumGuide, TailedGaussian
 from taut.inference.posterior.natural_gradient import ascend
 from taut.inference.posterior.spherical_radial import spherical_radial
 
-__all__ = ["RowGaussians", "check_refinable", "fit_draws", "fixed_draws", "row_gaussians"]
+__all__ = [
+    "RowGaussians",
+    "check_refinable",
+    "fit_draws",
+    "fixed_draws",
+    "numbered",
+    "row_gaussians",
+]
 
 _BLOCK_ROWS = 16
 _CHUNK = 64  # draws at once: with their gradients, as much memory as the draws of an estimate
@@ -98,6 +105,12 @@ def row_gaussians(
     return RowGaussians(
         PerDatumGuide.start(TailedGaussian(dim), rows, features=features), converged
     )
+
+
+def numbered(rows: Datum) -> Datum:
+    """The rows with numbers, from 0 where they have none of their own."""
+    index = np.arange(num_rows(rows)) if rows.index is None else rows.index
+    return Datum(rows.x, rows.mask, rows.label, index, rows.weight)
 
 
 def fit_draws(dim: int) -> int:

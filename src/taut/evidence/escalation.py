@@ -1,0 +1,174 @@
+"""From cheap to costly methods, until the evidence lies in a bracket that is narrow enough.
+
+Each method gives a lower end. Where its errors are known, the same method then gives both ends for
+rows that the model makes, and the gap between these an upper end for the rows at hand (`calibrated`).
+The next method begins only if the bracket (`bracket`) is still too wide. Each number is that of the
+method alone, with the same key; the clock decides only which methods are run.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import jax
+
+from taut.core import Datum, InputError, num_rows
+from taut.core.memory import TooMuchMemory
+from taut.evidence.abstract import AbstractMethod
+from taut.evidence.bidirectional import calibrated
+from taut.evidence.bracket import Bracket, Step, Stopped, bracket_of
+from taut.evidence.importance import Evidence
+
+__all__ = ["Escalation"]
+
+_PILOT_ROWS = 16  # a block of most methods
+
+
+@dataclass(frozen=True)
+class Escalation:
+    """How far to go.
+
+    Attributes:
+        precision_nats: width of the bracket of the mean at which it is narrow enough, nats per row.
+        seconds: that all methods may take. One that would take longer than what is left, by the time
+            that it takes for a few rows, is not begun; one that has begun is finished, and so is the
+            first.
+        clock: seconds that go by.
+    """
+
+    precision_nats: float | int = 0.1
+    seconds: float | int = 300.0
+    clock: Callable[[], float] = time.perf_counter
+
+    def __post_init__(self):
+        for name, unit in (("precision_nats", "nats"), ("seconds", "seconds")):
+            value = getattr(self, name)
+            if not value > 0:
+                default = type(self).__dataclass_fields__[name].default
+                raise InputError(
+                    f"a number of {unit} above 0", f"{value}", f"{default}", where=name
+                )
+
+    def __call__(
+        self,
+        methods: Sequence[AbstractMethod],
+        rows: Datum,
+        *,
+        measured: Callable[[AbstractMethod, Datum], Evidence],
+        known: Callable[[AbstractMethod], Evidence],
+        num_simulated: int,
+        begun: Callable[[str], None] | None = None,
+    ) -> Bracket:
+        """The bracket of the rows' mean.
+
+        Arguments:
+            methods: in the order of their cost.
+            rows: a batched datum.
+            measured: a method's evidence of rows.
+            known: its evidence of simulated rows, with both ends.
+            num_simulated: how many those are.
+            begun: told the name of each method that is begun.
+
+        Raises:
+            InputError: no method takes the model; that of the first one.
+        """
+        started = self.clock()
+        steps: tuple[Step, ...] = ()
+        bracket, refused = None, None
+
+        def left() -> float:
+            return self.seconds - (self.clock() - started)
+
+        for method in methods:
+            before = self.clock()
+            if bracket is not None:
+                needed = self._needed(method, rows, left, measured)
+                if needed > left():
+                    why = f"{method.label} would take about {needed:.0f} s, and {left():.0f} s are left"
+                    steps += (Step(method.label, reason=why),)
+                    return self._ended(bracket, steps, "seconds", why)
+            if begun is not None:
+                begun(method.label)
+            try:
+                evidence = measured(method, rows)
+            except InputError as error:
+                refused = refused or error
+                steps += (Step(method.label, reason=_not_for(error)),)
+                continue
+            share = (self.clock() - before) * num_simulated / num_rows(rows)
+            evidence = _with_upper(evidence, method, known, in_time=share <= left())
+            step = Step(method.label, evidence, self.clock() - before)
+            standing, bracket = bracket, bracket_of((*steps, step))
+            assert bracket is not None
+            raised = math.nan if standing is None else bracket.lower.value - standing.lower.value
+            steps += (replace(step, raised=raised, width=bracket.width),)
+            if bracket.lower.side == "exact":
+                return self._ended(bracket, steps, "exact", "it is exact")
+            if bracket.width <= self.precision_nats:
+                why = f"the bracket is at most {self.precision_nats:g} nats wide"
+                return self._ended(bracket, steps, "precision", why)
+            if left() <= 0:
+                return self._ended(bracket, steps, "seconds", f"{self.seconds:g} s are spent")
+        if bracket is None:
+            assert refused is not None
+            raise refused
+        return self._ended(bracket, steps, "methods", "no other method applies")
+
+    def _needed(
+        self,
+        method: AbstractMethod,
+        rows: Datum,
+        left: Callable[[], float],
+        measured: Callable[[AbstractMethod, Datum], Evidence],
+    ) -> float:
+        """Seconds that a method will take, as far as it matters; 0 for one that takes few or no rows."""
+        times = num_rows(rows) / _PILOT_ROWS
+        if times <= 2:
+            return 0.0
+        few = jax.tree.map(lambda leaf: leaf[:_PILOT_ROWS], rows)
+        needed = math.inf
+        # The first time a program is compiled, too: the second tells more, where it could decide.
+        for _ in range(2):
+            before = self.clock()
+            try:
+                measured(method, few)
+            except InputError:
+                return 0.0
+            needed = (self.clock() - before) * (times - 1)
+            if needed <= left():
+                break
+        return needed
+
+    @staticmethod
+    def _ended(bracket: Bracket, steps: tuple[Step, ...], stopped: Stopped, why: str) -> Bracket:
+        return replace(bracket, steps=steps, stopped=stopped, why_stopped=why)
+
+
+def _with_upper(
+    evidence: Evidence,
+    method: AbstractMethod,
+    known: Callable[[AbstractMethod], Evidence],
+    *,
+    in_time: bool,
+) -> Evidence:
+    """The evidence with a calibrated end, or with the reason why it has none."""
+    if evidence.log_evidence.side == "exact" or evidence.upper is not None:
+        return evidence
+    if not math.isfinite(evidence.log_evidence.mc_error):
+        why = "its errors over draws are not known"
+    elif not in_time:
+        why = "no time is left for simulated rows"
+    else:
+        try:
+            return calibrated(evidence, known(method))
+        except InputError as error:
+            why = _not_for(error)
+    return replace(evidence, notes=(*evidence.notes, f"no upper end: {why}"))
+
+
+def _not_for(error: InputError) -> str:
+    """Why a method does not apply, in words."""
+    if isinstance(error, TooMuchMemory):
+        return "it takes more memory than there is"
+    return f"not for {error.parts[1]}"
