@@ -10,6 +10,8 @@ Monte Carlo, so that r is consistent but neither unbiased nor a bound.
     error^2 = Var f / (n_q (E f)^2) + Var g / (n_p (E g)^2),    f = w / (s_p w + s_q r),  g = 1 / (...)
 
 n_p is the effective number of the draws' ancestors. With q = p(z | x) nothing varies, and r is p(x).
+f has a bound, and with it hardly a tail, however few ancestors the posterior draws have: k-hat is the
+larger one of f and of the weights by which those draws came about.
 
 Sources: Meng and Wong, Simulating ratios of normalizing constants via a simple identity (1996), section
 4; Fruehwirth-Schnatter, Estimating marginal likelihoods for mixture and Markov switching models using
@@ -59,7 +61,7 @@ class Bridge(AbstractSwept):
             "log_evidence": bridged.log_evidence,
             "log_evidence_error": bridged.error,
             "ess": bridged.ess,
-            "khat": bridged.khat,
+            "khat": np.maximum(bridged.khat, columns["khat"]),
             "halves": bridged.halves,
         }
 
