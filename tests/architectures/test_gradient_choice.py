@@ -47,6 +47,28 @@ def test_everything_else_is_reparameterized_without_a_word():
             assert cls().gradient(ELBO()) == (Reparameterized(), None)
 
 
+# (guide, bound) -> the estimator, by whether the guide has correlations and the KL may be sampled
+CORRELATED: list[tuple[str, Any, str]] = [
+    ("full-rank", ELBO(), "stl"),
+    ("low-rank:2", ELBO(num_draws=2, beta=0.5), "stl"),
+    ("full-rank", ELBO(kl="sampled"), "stl"),
+    ("full-rank", ELBO(kl="closed"), "reparameterized"),
+    ("low-rank:2", ELBO(free_bits=0.1), "reparameterized"),
+    ("full-rank", IWAE(num_particles=2), "reparameterized"),
+    ("iaf:2", ELBO(), "reparameterized"),
+]
+
+
+@pytest.mark.parametrize(("guide", "bound", "wanted"), CORRELATED)
+def test_a_gaussian_with_correlations_is_fitted_by_the_path_alone(guide, bound, wanted):
+    model = VAE(guide=guide, latent_dim=3, hidden=())
+    found, why = model.gradient(bound)
+    assert found.name == wanted
+    assert (why is not None) == (wanted == "stl")
+    example = jax.tree.map(lambda leaf: jax.numpy.asarray(leaf[0]), BITS.train[:1].datum())
+    check_step(model.init(BITS.schema, jax.random.key(0)), bound, found, example)
+
+
 STEPS = 10
 # A bound, a gradient, an inference -> which of the two departures are named after ten steps.
 SAID: list[tuple[Any, Any, Any, Any, set[str]]] = [

@@ -26,7 +26,7 @@ def test_names_what_to_take_and_why(run, capsys):
     assert "variance x time" in found["why"]
     assert found["estimators"]["rloo"]["evaluations"] == {"model": 2, "guide": 2}
     assert (run / "figures" / "gradients.png").exists()
-    assert main(["gradients", str(run), *small, "--bound", "elbo"]) == 0
+    assert main(["gradients", str(run), *small, "--kl", "closed"]) == 0
     out = capsys.readouterr().out
     assert "recommended" in out
     assert "Try --kl sampled" in out  # why stl does not serve a closed KL

@@ -42,6 +42,7 @@ from taut.core import (
     InputError,
     Pair,
     equal_mass,
+    particles,
 )
 from taut.distributions import InverseCDF
 from taut.gradients import (
@@ -309,12 +310,38 @@ def test_sticking_the_landing_refuses_bounds_on_which_it_is_biased(bound):
     )
 
 
-@pytest.mark.parametrize("kl", ["auto", "closed"])
-def test_sticking_the_landing_refuses_a_closed_kl(kl):
-    assert refusal(StickingTheLanding(), ELBO(kl=kl)) == (
-        "sticking the landing: expected log q from the draws, which is what is differentiated "
-        'without its score, got a KL in closed form. Try kl="sampled".'
+def test_sticking_the_landing_refuses_a_closed_kl():
+    said = "sticking the landing: expected log q from the draws, which is what is differentiated "
+    said += "without its score, got "
+    assert refusal(StickingTheLanding(), ELBO(kl="closed")) == (
+        said + 'a KL in closed form. Try kl="sampled".'
     )
+    assert refusal(StickingTheLanding(), ELBO(free_bits=0.1)) == (
+        said + "free bits of a KL in closed form. Try free_bits=0."
+    )
+
+
+def test_sticking_the_landing_reports_the_closed_kl_and_differentiates_the_draws(float64):
+    route = gaussian_route()
+
+    @jax.jit
+    def made(guide):
+        def surrogate(guide, kl):
+            found = StickingTheLanding()(
+                ELBO(kl=kl, num_draws=2), route.pair.model, guide, datum(route.x), jax.random.key(0)
+            )
+            return found.surrogate, found.value
+
+        return [jax.value_and_grad(surrogate, has_aux=True)(guide, k) for k in ("auto", "sampled")]
+
+    ((_, closed), of_auto), ((_, sampled), of_sampled) = made(route.pair.guide)
+    assert largest_error(of_auto, of_sampled) < 1e-15
+    q = route.pair.guide(datum(route.x))
+    minted = particles(
+        route.pair.model, lambda _: q, lambda _: q, datum(route.x), jax.random.key(0), 2
+    )
+    assert float(closed) == pytest.approx(float(ELBO(num_draws=2)(minted)), rel=1e-12)
+    assert abs(float(closed) - float(sampled)) > 1e-3
 
 
 def test_sticking_the_landing_takes_what_has_no_closed_kl(float64):

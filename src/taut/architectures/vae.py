@@ -22,9 +22,18 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures.choices import at_least_one, counts_of, units_of
 from taut.architectures.networked import AbstractAutoencoder
+from taut.bounds import ELBO, AbstractBound
 from taut.core import AbstractPair, InputError, Pair, option
 from taut.data import Schema
-from taut.guides import AbstractFamily, AmortizedGuide, check_family, make_family
+from taut.gradients import AbstractEstimator, StickingTheLanding
+from taut.guides import (
+    AbstractFamily,
+    AmortizedGuide,
+    FullRankGaussian,
+    LowRankGaussian,
+    check_family,
+    make_family,
+)
 from taut.models import (
     AbstractPrior,
     FixedPrior,
@@ -75,6 +84,18 @@ class VAE(AbstractAutoencoder):
             object.__setattr__(self, "guide_hidden", tuple(self.guide_hidden))
             for width in self.guide_hidden or ():
                 at_least_one(width, "guide_hidden")
+
+    def gradient(self, bound: AbstractBound) -> tuple[AbstractEstimator, str | None]:
+        """For a Gaussian with correlations the path alone, where the bound lets log q be sampled.
+
+        Each draw's gradient in a correlation is noise of the size of its score, which a closed KL
+        leaves in; over as many as there are pairs of latent dimensions it costs more than they gain.
+        """
+        sampled = isinstance(bound, ELBO) and bound.kl != "closed" and bound.free_bits == 0
+        family = self.guide.partition(":")[0] if isinstance(self.guide, str) else None
+        if sampled and family in (FullRankGaussian.name, LowRankGaussian.name):
+            return StickingTheLanding(), f"the least noise in the correlations of a {family} guide"
+        return super().gradient(bound)
 
     def with_widths(self, schema: Schema) -> "VAE":
         users = self.encoder is not None and self.decoder is not None

@@ -9,10 +9,12 @@ that of the reparameterized estimator.
 
 Unbiased where the objective is an average over the draws: the ELBO with log q from the draws, at any
 beta; IWAE and Renyi with one particle. Biased for more of them, whose scores are weighed by what the
-draws are, and refused there. A KL in closed form has no score to drop. One evaluation of the model and
-of the guide per particle, and one more of a guide whose draws bring their density.
+draws are, and refused there. A KL in closed form has no score to drop: where the bound leaves open how
+it is computed, the value takes the closed form and the gradient log q of the draws. One evaluation of
+the model and of the guide per particle, and one more of a guide whose draws bring their density.
 """
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from jaxtyping import Array, Int, PRNGKeyArray
@@ -62,14 +64,23 @@ class StickingTheLanding(AbstractEstimator):
         q = as_proposal(guide(datum))
         require_path(q, instead="rloo")
         minted = particles(model, lambda _: q, lambda _: frozen(q), datum, key, bound.minted)
-        if isinstance(bound, ELBO) and bound.kl != "sampled" and minted.kl is not None:
-            raise InputError(
-                "log q from the draws, which is what is differentiated without its score",
-                "a KL in closed form",
-                option("kl", "sampled"),
-                where="sticking the landing",
-            )
-        return Surrogate(value=bound(minted), surrogate=bound.objective(minted, step))
+        by_draws = minted
+        if isinstance(bound, ELBO):
+            if minted.kl is not None:
+                _refuse_closed(bound)
+            by_draws = replace(minted, kl=None, control=None)
+        return Surrogate(value=bound(minted), surrogate=bound.objective(by_draws, step))
 
     def cost(self, bound: AbstractBound, q: AbstractProposal | None = None) -> Evaluations:
         return density_apart(bound, q)
+
+
+def _refuse_closed(bound: ELBO) -> None:
+    """Refuse an ELBO that insists on the closed form of its KL."""
+    if bound.kl == "closed" or bound.free_bits > 0:
+        raise InputError(
+            "log q from the draws, which is what is differentiated without its score",
+            "a KL in closed form" if bound.kl == "closed" else "free bits of a KL in closed form",
+            option("kl", "sampled") if bound.free_bits == 0 else option("free_bits", 0),
+            where="sticking the landing",
+        )
