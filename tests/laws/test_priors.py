@@ -156,7 +156,7 @@ def test_a_name_makes_a_prior():
     [
         (
             lambda: check_prior("mixtur:10"),
-            "prior: expected one of standard-normal, mixture, flow, got 'mixtur'. Try 'mixture'.",
+            "prior: expected one of standard-normal, mixture, vamp, flow, got 'mixtur'. Try 'mixture'.",
         ),
         (
             lambda: check_prior("flow:maf:0"),
@@ -174,6 +174,24 @@ def test_a_name_makes_a_prior():
                 f"'{choice}'. Try mixture:10.",
             )
             for choice in ("mixture:", "mixture:0", "mixture:-2", "mixture:2.5", "mixture:ten")
+        ),
+        (
+            lambda: check_prior("vamp:many"),
+            "prior: expected vamp:K with K pseudo-inputs, a whole number of at least 1, got 'vamp:many'."
+            " Try vamp:500.",
+        ),
+        (
+            lambda: check_prior("vamp:20,weigthed"),
+            "prior: expected vamp:K or vamp:K,weighted, got 'vamp:20,weigthed'. Try vamp:20.",
+        ),
+        (
+            lambda: check_prior("mixture:20,weighted"),
+            "prior: expected mixture:C, one number, got 'mixture:20,weighted'. Try mixture:20.",
+        ),
+        (
+            lambda: make_prior("vamp:20", 2, key=jax.random.key(0)),
+            "prior: expected a prior with parameters of its own, as this model has no encoder whose "
+            "posteriors it could average, got 'vamp:20'. Try mixture:10.",
         ),
         (
             lambda: MixtureOfGaussians(2, 0, key=jax.random.key(0)),

@@ -17,6 +17,7 @@ from taut.architectures.choices import at_least_one, known
 from taut.architectures.starting import start_of, started_counts, started_decoder
 from taut.core import AbstractPair, Datum, InputError, Pair
 from taut.data import Schema
+from taut.guides import VampPair
 from taut.models import AbstractLikelihood, choose_likelihood, make_likelihood
 from taut.networks import ACTIVATIONS, NETWORKS
 
@@ -70,7 +71,7 @@ class AbstractNetworked(AbstractArchitecture):
 
     def parts(self, pair: Any) -> tuple[Any, Any, Any]:
         """Likelihood, decoder, and what holds how x is read, where a pair of this kind has them."""
-        if not isinstance(pair, Pair):
+        if not isinstance(pair, Pair | VampPair):
             return pair.likelihood, pair.decoder, pair
         model: Any = pair.model
         return model.likelihood, model.decoder, getattr(pair.guide, "first", pair.guide)

@@ -23,7 +23,7 @@ from jaxtyping import PRNGKeyArray
 from taut.architectures.choices import at_least_one, counts_of, units_of
 from taut.architectures.networked import AbstractAutoencoder
 from taut.bounds import ELBO, AbstractBound
-from taut.core import AbstractPair, InputError, Pair, option
+from taut.core import AbstractPair, Datum, InputError, Pair, option
 from taut.data import Schema
 from taut.gradients import AbstractEstimator, StickingTheLanding
 from taut.guides import (
@@ -31,6 +31,7 @@ from taut.guides import (
     AmortizedGuide,
     FullRankGaussian,
     LowRankGaussian,
+    VampPair,
     check_family,
     make_family,
 )
@@ -38,6 +39,7 @@ from taut.models import (
     AbstractPrior,
     FixedPrior,
     LatentVariableModel,
+    VampPrior,
     check_prior,
     make_prior,
 )
@@ -52,7 +54,8 @@ class VAE(AbstractAutoencoder):
 
     Attributes:
         latent_dim: number of latent dimensions.
-        prior: distribution p(z): `standard-normal`, `mixture:10` (ten learned Gaussians), or the
+        prior: distribution p(z): `standard-normal`, `mixture:10` (ten learned Gaussians), `vamp:500`
+            (the posteriors of 500 learned rows; `vamp:500,weighted` with learned weights), or the
             layers of a flow, such as `flow:affine-coupling:4`; in Python also an `AbstractPrior` or
             a NumPyro distribution.
         guide: family of q(z | x): `mean-field`, `full-rank`, `low-rank:4`, or the layers of a flow,
@@ -110,13 +113,13 @@ class VAE(AbstractAutoencoder):
         decoder = self.decoder
         if decoder is None:
             decoder = chosen.make_decoder(schema, likelihood, self.latent_dim, decoder_key)
-        prior = self._prior(prior_key)
+        prior = self._prior(schema, prior_key)
         model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
         family = self.guide
         if isinstance(family, str):
             family = make_family(family, self.latent_dim, hidden=self.guide_hidden, key=guide_key)
         if not isinstance(family, AbstractFamily):
-            return Pair(model, family)
+            return _paired(model, family)
         if family.latent_dim != self.latent_dim:
             raise InputError(
                 f"a family over {self.latent_dim} latent dimensions",
@@ -130,14 +133,27 @@ class VAE(AbstractAutoencoder):
             head = family.head(last_layer(encoder), key=head_key)
             encoder = eqx.tree_at(last_layer, encoder, head)
         _check_fit(model, encoder, family, schema)
-        return Pair(model, AmortizedGuide(encoder, family, units, counts_of(schema)))
+        return _paired(model, AmortizedGuide(encoder, family, units, counts_of(schema)))
 
-    def _prior(self, key: PRNGKeyArray) -> AbstractPrior:
+    def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
+        """The pair at independent columns of the training rows, pseudo-inputs of a prior at rows."""
+        pair = super().start(pair, rows, schema=schema)
+        if not isinstance(pair, VampPair):
+            return pair
+        prior: Any = pair.model.prior_family
+        return eqx.tree_at(lambda p: p.model.prior_family, pair, prior.started_at(rows))
+
+    def _prior(self, schema: Schema, key: PRNGKeyArray) -> AbstractPrior:
         if isinstance(self.prior, str):
-            return make_prior(self.prior, self.latent_dim, key=key)
+            return make_prior(self.prior, self.latent_dim, key=key, schema=schema)
         if isinstance(self.prior, dist.Distribution):
             return FixedPrior(self.prior)
         return self.prior
+
+
+def _paired(model: LatentVariableModel, guide: Any) -> AbstractPair:
+    shared = isinstance(model.prior_family, VampPrior)
+    return VampPair(model, guide) if shared else Pair(model, guide)
 
 
 def _check_fit(
@@ -160,6 +176,8 @@ def _check_fit(
             f"a decoder with {wanted} outputs ({model.likelihood.num_outputs} per cell)",
             f"shape {outputs.shape}", "another width, or another likelihood", where="decoder",
         )  # fmt: skip
+    if isinstance(model.prior_family, VampPrior):
+        return  # its draws are those of the guide
     prior = model.prior()
     event_shape = getattr(prior, "event_shape", (latent_dim,))
     if event_shape != (latent_dim,):

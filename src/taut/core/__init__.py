@@ -24,6 +24,7 @@ from taut.core.keys import as_key, host_generator, host_seed, key_from
 from taut.core.layered_proposal import LayeredProposal
 from taut.core.measure import DENSITY, MASS, NOTHING, Measure
 from taut.core.mint import over_draws, particles, particles_at
+from taut.core.mixture import MixtureProposal
 from taut.core.over_rows import over_rows, padded_block
 from taut.core.owners import Owner, this_process
 from taut.core.particles import (
@@ -83,6 +84,7 @@ __all__ = [
     "InputError",
     "LayeredProposal",
     "Measure",
+    "MixtureProposal",
     "Owner",
     "Pair",
     "Particles",

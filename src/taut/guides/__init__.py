@@ -20,6 +20,7 @@ from taut.guides.refined import RefinedGuide, RefinedPair, Refinement
 from taut.guides.stratified import StratifiedGaussian
 from taut.guides.structured import StructuredGuide, StructuredProposal
 from taut.guides.tailed_gaussian import TailedGaussian, TailedProposal
+from taut.guides.vamp import VampPair
 
 __all__ = [
     "FAMILIES",
@@ -53,6 +54,7 @@ __all__ = [
     "StructuredProposal",
     "TailedGaussian",
     "TailedProposal",
+    "VampPair",
     "best_linear_guide",
     "check_family",
     "flow_widths",

@@ -29,6 +29,7 @@ from taut.models.priors import (
     MixtureOfGaussians,
     ProductPrior,
     StandardNormal,
+    VampPrior,
     check_prior,
     make_prior,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "StandardNormal",
     "StochasticLayer",
     "Units",
+    "VampPrior",
     "check_prior",
     "choose_likelihood",
     "joint_optimum",

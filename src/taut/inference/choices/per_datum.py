@@ -10,7 +10,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, InputError, Pair, option
 from taut.gradients import AbstractEstimator
-from taut.guides import AmortizedGuide, PerDatumGuide
+from taut.guides import AmortizedGuide, PerDatumGuide, VampPair
 from taut.inference.abstract import Claims
 from taut.inference.algorithm import Algorithm
 from taut.inference.amortized.abstract import AbstractAmortized, Problem, estimator_of
@@ -57,6 +57,11 @@ class PerDatum(AbstractAmortized):
     def pair(
         self, pair: AbstractPair, numbers: Int[Array, " N"], key: PRNGKeyArray
     ) -> AbstractPair:
+        if isinstance(pair, VampPair):
+            raise InputError(
+                "a prior of its own, as there is no encoder whose posteriors a VampPrior could average",
+                "the prior vamp", option("prior", "mixture:10"), where="per-datum",
+            )  # fmt: skip
         model, guide = pair.bind()
         if not isinstance(guide, AmortizedGuide):
             raise InputError(

@@ -10,6 +10,7 @@ from taut.models.priors.mixture import MixtureOfGaussians
 from taut.models.priors.product import ProductPrior
 from taut.models.priors.registry import PRIORS, check_prior, make_prior
 from taut.models.priors.standard_normal import StandardNormal
+from taut.models.priors.vamp import VampPrior
 
 __all__ = [
     "PRIORS",
@@ -22,6 +23,7 @@ __all__ = [
     "MixtureOfGaussians",
     "ProductPrior",
     "StandardNormal",
+    "VampPrior",
     "check_prior",
     "make_prior",
 ]

@@ -1,0 +1,67 @@
+"""Laws of mixtures of members of one family."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+import scipy.special
+import scipy.stats
+
+from taut.core import NEG_LOG_Q, MixtureProposal
+from taut.core.mixture import _BLOCK
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def normal(given):
+    loc, log_scale = given
+    return dist.Normal(loc, jnp.exp(log_scale)).to_event(1)
+
+
+def mixture(num: int, dim: int = 2) -> MixtureProposal:
+    rng = np.random.default_rng(num)
+    given = (jnp.asarray(rng.normal(size=(num, dim))), jnp.asarray(rng.normal(size=(num, dim)) - 1))
+    return MixtureProposal(normal, given, jax.nn.log_softmax(jnp.asarray(rng.normal(size=num))))
+
+
+def by_scipy(q: MixtureProposal, z: np.ndarray) -> float:
+    loc, log_scale = (np.asarray(leaf) for leaf in q.given)
+    each = scipy.stats.norm.logpdf(z, loc, np.exp(log_scale)).sum(axis=1)
+    return float(np.asarray(scipy.special.logsumexp(each + np.asarray(q.log_weights))))
+
+
+@pytest.mark.parametrize("num", [1, 3, _BLOCK, _BLOCK + 1, 3 * _BLOCK - 1])
+def test_the_density_is_that_of_the_sum_in_one_block_and_in_several(num: int):
+    q = mixture(num)
+    for z in ([0.3, -1.0], [40.0, -40.0]):
+        found = -q.terms(jnp.asarray(z))[NEG_LOG_Q]
+        np.testing.assert_allclose(found, by_scipy(q, np.asarray(z)), rtol=1e-12)
+
+
+def test_gradients_of_several_blocks_are_differences_of_the_sum():
+    q, z = mixture(_BLOCK + 5), jnp.asarray([0.3, -1.0])
+    gradient = jax.grad(lambda at: -q.terms(at)[NEG_LOG_Q])(z)
+    step = 1e-5
+    for d in range(2):
+        ahead, behind = (by_scipy(q, np.asarray(z + s * step * jnp.eye(2)[d])) for s in (1, -1))
+        np.testing.assert_allclose(gradient[d], (ahead - behind) / (2 * step), rtol=1e-7)
+    far = eqx.filter_grad(lambda q: -q.terms(jnp.full(2, 300.0))[NEG_LOG_Q])(q)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(far))
+
+
+def test_draws_follow_the_density():
+    q = mixture(3, dim=1)
+    z = np.asarray(q.draw(jax.random.key(0), 20_000).z)[:, 0]
+    weights = np.exp(np.asarray(q.log_weights))
+    loc, scale = np.asarray(q.given[0])[:, 0], np.exp(np.asarray(q.given[1])[:, 0])
+
+    def cdf(at, weights=weights):
+        return (weights * scipy.stats.norm.cdf(np.asarray(at)[:, None], loc, scale)).sum(axis=1)
+
+    level = 2 * scipy.stats.norm.sf(5)
+    assert scipy.stats.kstest(z, cdf).pvalue > level
+    assert scipy.stats.kstest(z, lambda at: cdf(at, np.full(3, 1 / 3))).pvalue < level
+    assert not q.reparameterized
+    np.testing.assert_allclose(q.mean(), [weights @ loc])
