@@ -152,6 +152,9 @@ def test_a_fit_is_written_read_and_drawn_from(tmp_path):
     model: Any = loaded.model
     assert model.prior_family.pseudo_inputs.shape == (5, 3)
     np.testing.assert_array_equal(loaded.sample(6, key=1), fitted.sample(6, key=1))
+    aggregated = loaded.aggregated_posterior(x)
+    assert aggregated.num_rows == len(x)
+    assert np.isfinite(aggregated.log_density(aggregated.sample(3, key=2))).all()
     kept = taut.fit(x, model="vae", **options)
     np.testing.assert_array_equal(kept.sample(6, key=1), fitted.sample(6, key=1))
 

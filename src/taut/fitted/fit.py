@@ -36,6 +36,7 @@ from taut.data import Schema
 from taut.evidence import AbstractMethod, Bracket, Escalation, Evidence, expected_bound
 from taut.evidence.bounded import bounded_or_not, unbounded_columns
 from taut.fitted import coding
+from taut.fitted.aggregated_posterior import AggregatedPosterior, aggregated_posterior
 from taut.fitted.below_columns import below_columns
 from taut.fitted.escalating import escalated
 from taut.fitted.facts import FitFacts
@@ -203,6 +204,12 @@ class Fit:
             )  # fmt: skip
             unbounded = self._without_bound or unbounded_columns(pair.bind()[0], self.schema)
         return found.without_bound() if unbounded else found
+
+    def aggregated_posterior(self, rows: Any) -> AggregatedPosterior:
+        """The mean of q(z | x) over the rows: draws, and densities with all components."""
+        with self._precision():
+            given = self._rows(rows)
+            return aggregated_posterior(self._serving(given, as_key(0))[0], given)
 
     def encode(self, rows: Any) -> Float[Array, "... d"]:
         """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable; see `coding.encode`."""
