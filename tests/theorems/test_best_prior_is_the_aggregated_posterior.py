@@ -22,8 +22,7 @@ from taut.bounds import ELBO
 from taut.core import Datum, Pair, paired_difference
 from taut.evidence import expected_bound
 from taut.fitted.aggregated_posterior import aggregated_posterior
-from taut.models import FixedPrior, LatentVariableModel, StandardNormal
-from taut.models.likelihoods import Bernoulli
+from taut.models import FixedPrior, LatentVariableModel, StandardNormal, make_likelihood
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -46,7 +45,9 @@ def decoder(z: Any) -> Any:
 
 
 def pair_with(prior: Any) -> Pair:
-    model = LatentVariableModel(prior, decoder, Bernoulli(), (1,))
+    model = LatentVariableModel(
+        prior, decoder, make_likelihood("bernoulli", shape=(1,), levels=2), (1,)
+    )
     return Pair(model, Guide(jnp.asarray(SLOPE)))
 
 
