@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from taut.core import AbstractPair, Datum
 from taut.guides.amortized import AmortizedGuide
@@ -31,8 +32,12 @@ class VampPair(AbstractPair):
         if isinstance(self.guide, AmortizedGuide):
             # One pass of the encoder for each pseudo-input, however many densities are asked for. A
             # model from a file holds NumPy arrays.
-            guide = jax.tree.map(jnp.asarray, self.guide)
+            guide = jax.tree.map(_on_device, self.guide)
             bound = prior.bound_to(self.guide.family, jax.vmap(guide.features)(rows))
         else:
             bound = prior.bound_to(self.guide, rows)
         return eqx.tree_at(lambda m: m.prior_family, self.model, bound), self.guide
+
+
+def _on_device(leaf: Any) -> Any:
+    return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf
