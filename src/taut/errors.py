@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Any, Literal
 
-__all__ = ["Door", "InputError", "RunError", "TautError", "nearest", "option"]
+__all__ = ["Door", "InputError", "RunError", "TautError", "nearest", "option", "worded"]
 
 Door = Literal["Python", "command line"]
 
@@ -31,7 +31,7 @@ def option(name: str, value: Any = _NO_VALUE) -> str:
             name; left out where the message is about the option itself ("leaving out ...").
 
     Returns:
-        text that only `TautError.worded` puts into words.
+        text that `worded` puts into words.
     """
     ending = "" if value is _NO_VALUE else _VALUE + json.dumps(value, default=str)
     return f"{_START}{name}{ending}{_END}"
@@ -58,7 +58,7 @@ class TautError(Exception):
     @property
     def where(self) -> str | None:
         """What the message is about, in the words for Python."""
-        return None if self._where is None else _worded(self._where, "Python", bare=True)
+        return None if self._where is None else worded(self._where, "Python", bare=True)
 
     def worded(self, door: Door) -> str:
         """The message as someone reads it who came in by this door.
@@ -66,8 +66,8 @@ class TautError(Exception):
         Arguments:
             door: "Python" writes options as keywords, "command line" as flags.
         """
-        prefix = f"{_worded(self._where, door, bare=True)}: " if self._where else ""
-        return prefix + _worded(self.sentences, door)
+        prefix = f"{worded(self._where, door, bare=True)}: " if self._where else ""
+        return prefix + worded(self.sentences, door)
 
     def at(self, where: str) -> "TautError":
         """The same failure at another place."""
@@ -119,8 +119,14 @@ def _again(kind: type[TautError], parts: tuple[str, str, str], where: str | None
     return kind(*parts, where=where)
 
 
-def _worded(text: str, door: Door, *, bare: bool = False) -> str:
-    """A text with its options in words; `bare` for the place, which is a name alone."""
+def worded(text: str, door: Door, *, bare: bool = False) -> str:
+    """A text with its options in words.
+
+    Arguments:
+        text: with pieces that `option` made.
+        door: as of `TautError.worded`.
+        bare: for a place, which is a name alone.
+    """
 
     def words(found: re.Match) -> str:
         name = found[1] if door == "Python" else found[1].replace("_", "-")

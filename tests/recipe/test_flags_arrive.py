@@ -142,6 +142,7 @@ OF_INFER = {
     "num_starts": "7",
     "init": "pathfinder",
     "num_draws": "321",
+    "refine": "none",
     "subsample": "rows:7",
     "precision": "float32",
 }

@@ -17,10 +17,12 @@ from jaxtyping import PRNGKeyArray
 from taut.core import FREE_CONSTANT, Datum, Estimate, as_key, host_seed
 from taut.core.memory import within_memory
 from taut.data.checksum import checksum_of_arrays
+from taut.fitted.facts import Refined
 from taut.fitted.posterior import Posterior
 from taut.fitted.posterior_files import write_posterior
 from taut.inference.posterior import GUIDES, PosteriorOptions, fit_posterior
 from taut.inference.posterior.posterior_fit import PosteriorFit
+from taut.inference.posterior.refinement import Refinement
 from taut.inference.posterior.targets import program_of
 from taut.inference.stages import UNKEPT
 from taut.models.program import AbstractProgram, NamedValues
@@ -41,6 +43,7 @@ def infer(
     num_starts: int = 4,
     init: Literal["random", "pathfinder"] = "random",
     num_draws: int | None = None,
+    refine: Literal["auto", "none", "smc"] = "auto",
     subsample: Mapping[str, int] | None = None,
     key: int | PRNGKeyArray = 0,
     precision: Literal["float32", "float64"] = "float64",
@@ -48,7 +51,8 @@ def infer(
     force: bool = False,
     resume: bool = False,
 ) -> Posterior:
-    """Fit q(z) to p(z | x) by maximising the ELBO, weigh its draws, and say whether to believe them.
+    """Fit q(z) to p(z | x) by maximising the ELBO, weigh its draws, go on by tempered SMC where they do
+    not suffice, and say whether to believe what was found.
 
     Arguments:
         target: a NumPyro program; with `support`, a log-joint of named parameters; or a program that
@@ -64,6 +68,9 @@ def infer(
         init: where they lie: `random`, or `pathfinder` near the bulk (Zhang et al. 2022).
         num_draws: weighted draws for the evidence, k-hat and moments; None for 10 000, fewer where
             the data are many.
+        refine: `smc` moves draws from around the guide to the posterior by tempered sequential Monte
+            Carlo, and draws, evidence and verdict are then about these; `auto` where the guide's own
+            are not to be believed; `none` never.
         subsample: rows in a minibatch by name of a plate. The guide is then structured by that plate,
             and fitted by stochastic gradients; all rows are used to weigh its draws.
         key: whole number or random key; everything random follows from it.
@@ -84,7 +91,7 @@ def infer(
         KeyboardInterrupt: Ctrl-C; a run folder holds every climb that has ended.
     """
     options = PosteriorOptions(
-        guide, precision_nats, num_starts, init, num_draws, subsample, precision
+        guide, precision_nats, num_starts, init, num_draws, refine, subsample, precision
     )
     seed = int(key) if isinstance(key, int | np.integer) else None
     return infer_recipe(
@@ -172,7 +179,18 @@ def _posterior(found: PosteriorFit, reading: float, notes: tuple[str, ...]) -> P
         ess=draws.ess, raw=found.raw, resampled=found.resampled, verdict=found.verdict,
         trace=fitted.rounds, starts=found.candidate.starts, notes=(*notes, *found.notes),
         seconds={"reading": reading, **found.seconds},
-        z=draws.z, num_guide=draws.num_guide, weights=draws.weights,
+        z=draws.z, num_guide=draws.num_guide, weights=draws.weights, refined=_how(found.refinement),
+    )  # fmt: skip
+
+
+def _how(refinement: Refinement | None) -> Refined | None:
+    """How draws were refined."""
+    if refinement is None:
+        return None
+    draws = refinement.draws
+    return Refined(
+        runs=len(draws.log_evidence), chains=refinement.chains, temperatures=draws.temperatures,
+        acceptance=draws.acceptance, ancestors=draws.ancestors,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from taut.evidence.bidirectional import Bidirectional, calibrated
 from taut.evidence.bracket import Bracket, Step
 from taut.evidence.bridge import Bridge
 from taut.evidence.defensive import DefensiveDraws, defensive_draws
+from taut.evidence.defensive import DefensiveDraws, defensive_draws, defensive_log_prob
 from taut.evidence.escalation import Escalation
 from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
@@ -51,6 +52,7 @@ __all__ = [
     "beside_the_prior",
     "calibrated",
     "defensive_draws",
+    "defensive_log_prob",
     "doubted",
     "expected_bound",
     "importance_sampling",

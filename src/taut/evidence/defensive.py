@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import gammaln
 
-__all__ = ["DefensiveDraws", "defensive_draws"]
+__all__ = ["DefensiveDraws", "defensive_draws", "defensive_log_prob"]
 
 _SHARE = 0.2  # a: costs a fifth of the draws where q is right
 _DEGREES = 5.0  # heavier than the exponential tails that logarithms of scales have
@@ -64,9 +64,28 @@ def defensive_draws(
     heavy = mean + (stretch * generator.standard_normal((wide, d))) @ tril.T
     z = np.concatenate([sample(count - wide), heavy])
     density = log_q(z)
-    share = wide / count
-    log_r = np.logaddexp(math.log1p(-share) + density, math.log(share) + _log_t(z, mean, tril))
+    log_r = defensive_log_prob(z, density, mean, tril, share=wide / count)
     return DefensiveDraws(z, density, log_r, count - wide)
+
+
+def defensive_log_prob(
+    z: Float[np.ndarray, "K d"],
+    log_q: Float[np.ndarray, " K"],
+    mean: Float[np.ndarray, " d"],
+    tril: Float[np.ndarray, "d d"],
+    *,
+    share: float = _SHARE,
+) -> Float[np.ndarray, " K"]:
+    """log r(z), nats, (K,).
+
+    Arguments:
+        z: (K, d).
+        log_q: the guide's log-density there, nats, (K,).
+        mean: m, (d,).
+        tril: L, (d, d).
+        share: a.
+    """
+    return np.logaddexp(math.log1p(-share) + log_q, math.log(share) + _log_t(z, mean, tril))
 
 
 def _log_t(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 __all__ = ["LONGEST", "Point", "metropolis", "transition"]
 
@@ -57,7 +57,7 @@ def transition(
     scale: Float[Array, " d"],
     key: PRNGKeyArray,
     *,
-    leapfrog: int,
+    leapfrog: int | Int[Array, ""],
 ) -> tuple[Point, Float[Array, ""]]:
     """Where a chain is next, and the probability with which the proposal was accepted.
 

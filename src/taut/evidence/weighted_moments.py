@@ -6,7 +6,8 @@
                                                   e^2 = sum_k w_k^2 (1[v_k <= F^{-1}(p)] - p)^2
 
 with weights that add up to 1; errors by the delta method (Owen 2013, section 9.2). Equal weights
-give those of independent draws.
+give those of independent draws. Where draws are independent from one of R runs to the next, but not
+within a run, the sum of w_k (v_k - m) over a run takes the place of that of a draw, times R / (R - 1).
 """
 
 from typing import NamedTuple
@@ -53,6 +54,7 @@ def weighted_moments(
     weights: Float[np.ndarray, " K"] | None = None,
     *,
     probabilities: tuple[float, ...] = (0.05, 0.5, 0.95),
+    runs: int | None = None,
 ) -> PosteriorMoments:
     """Moments of draws.
 
@@ -60,15 +62,16 @@ def weighted_moments(
         values: (K, C).
         weights: add up to 1, (K,); None for equal ones.
         probabilities: of the quantiles.
+        runs: R independent ones of equal length, one after the other; None for independent draws.
     """
     count = len(values)
     w = np.full(count, 1 / count) if weights is None else weights
     mean = w @ values
     deviation = (values - mean) ** 2
     variance = w @ deviation
-    mean_error = np.sqrt(w**2 @ deviation)
+    mean_error = np.sqrt(_squared(w, values - mean, runs))
     sd = np.sqrt(variance)
-    sd_error = np.sqrt(w**2 @ (deviation - variance) ** 2) / (2 * np.where(sd > 0, sd, 1.0))
+    sd_error = np.sqrt(_squared(w, deviation - variance, runs)) / (2 * np.where(sd > 0, sd, 1.0))
     order = np.argsort(values, axis=0)
     quantiles = np.empty((values.shape[1], len(probabilities)))
     errors = np.empty_like(quantiles)
@@ -77,8 +80,22 @@ def weighted_moments(
         below = np.cumsum(share) - share / 2
         squares = np.cumsum(share**2)
         for j, p in enumerate(probabilities):
-            at = np.interp(p, below, squares)
-            e = np.sqrt(at * (1 - p) ** 2 + (squares[-1] - at) * p**2)
+            if runs is None:
+                at = np.interp(p, below, squares)
+                e = np.sqrt(at * (1 - p) ** 2 + (squares[-1] - at) * p**2)
+            else:
+                under = values[:, c] <= np.interp(p, below, ranked)
+                e = np.sqrt(_squared(w, under[:, None] - p, runs)[0])
             low, middle, high = np.interp([p - e, p, p + e], below, ranked)
             quantiles[c, j], errors[c, j] = middle, (high - low) / 2
     return PosteriorMoments(mean, mean_error, sd, sd_error, quantiles, errors, probabilities)
+
+
+def _squared(
+    w: Float[np.ndarray, " K"], deviations: Float[np.ndarray, "K C"], runs: int | None
+) -> Float[np.ndarray, " C"]:
+    """Squared standard error of the weighted sum of deviations, (C,)."""
+    if runs is None:
+        return w**2 @ deviations**2
+    sums = (w[:, None] * deviations).reshape(runs, len(w) // runs, -1).sum(axis=1)
+    return (sums**2).sum(axis=0) * runs / (runs - 1)

@@ -18,6 +18,7 @@ __all__ = [
     "FitFacts",
     "HeldApart",
     "PosteriorFacts",
+    "Refined",
     "RowCounts",
     "SelectionPoint",
     "StartCount",
@@ -195,6 +196,25 @@ class StartCount:
 
 
 @dataclass(frozen=True)
+class Refined:
+    """Draws that tempered SMC moved from the guide to the posterior.
+
+    Attributes:
+        runs: independent ones, each with the same number of draws.
+        chains: in a run.
+        temperatures: from around the guide to the posterior.
+        acceptance: mean of the transitions at the posterior.
+        ancestors: share of the chains of the start that the last ones come from, smallest run.
+    """
+
+    runs: int
+    chains: int
+    temperatures: int
+    acceptance: float
+    ancestors: float
+
+
+@dataclass(frozen=True)
 class PosteriorFacts:
     """What is known of a posterior.
 
@@ -205,7 +225,8 @@ class PosteriorFacts:
         family: of the guide.
         layers: of a flow; empty for other families.
         coordinates: scalar latents.
-        khat: Pareto shape of the weights; NaN where none was fitted.
+        khat: Pareto shape of the weights; NaN where none was fitted; of refined draws the largest of
+            the steps of temperature.
         guide_khat: the same of the guide's own draws under its own density.
         khat_threshold: above it resampled draws are of no use.
         effective_draws: effective sample size of the weighted draws.
@@ -215,6 +236,7 @@ class PosteriorFacts:
         seconds: wall time by stage.
         checksum: of the arrays of the data; empty where it was not kept.
         notes: what a reader should know.
+        refined: how draws were moved to the posterior; None where they are the guide's.
     """
 
     kind: ClassVar[str] = "posterior"
@@ -234,6 +256,7 @@ class PosteriorFacts:
     seconds: Mapping[str, float] = field(default_factory=dict)
     checksum: str = ""
     notes: tuple[str, ...] = ()
+    refined: Refined | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds of them."""

@@ -15,7 +15,7 @@ from taut.core.compiling import shared_jit
 from taut.core.memory import within_memory
 from taut.data.checksum import checksum_of_arrays
 from taut.evidence import Evidence, PosteriorMoments, expected_bound, importance_sampling
-from taut.fitted.facts import PosteriorFacts, StartCount
+from taut.fitted.facts import PosteriorFacts, Refined, StartCount
 from taut.inference.posterior import MultiStart, Round
 from taut.inference.posterior.verdict import Verdict
 from taut.models.program import AbstractProgram, NamedValues
@@ -36,12 +36,13 @@ class Posterior:
         layers: of a flow; empty for other families.
         estimates: `elbo` (lower), `log_evidence` (lower), `remaining_gain` (upper; NaN where no bound
             was climbed), nats in all.
-        khat: Pareto shape of the weights of the draws, a fifth of which are wider than the guide.
+        khat: Pareto shape of the weights of the draws, a fifth of which are wider than the guide; of
+            refined draws the largest of the steps of temperature.
         guide_khat: the same of the guide's own draws under the guide's own density.
         khat_threshold: above it resampled draws are of no use.
         ess: effective sample size of `num_draws` draws.
         raw: moments of every coordinate under the guide; those of derived values come last.
-        resampled: the same under the smoothed importance weights.
+        resampled: the same under the weights: smoothed importance weights, or those of refined draws.
         verdict: whether to believe it.
         trace: the rounds of the ascent, each a bound with its error.
         starts: which start won, and by how much; None where there was one.
@@ -49,7 +50,8 @@ class Posterior:
         seconds: wall time by stage.
         z: the draws, (K, d), those of the guide first.
         num_guide: how many are the guide's own.
-        weights: their smoothed weights, which add up to 1, (K,).
+        weights: their weights, which add up to 1, (K,); zero for the guide's where others were refined.
+        refined: how draws were moved from the guide to the posterior; None where none were.
     """
 
     natural: NamedValues
@@ -71,6 +73,7 @@ class Posterior:
     num_guide: int
     z: Float[np.ndarray, "K d"] = field(repr=False)
     weights: Float[np.ndarray, " K"] = field(repr=False)
+    refined: Refined | None = None
 
     def __repr__(self) -> str:
         """The first coordinates, the evidence and the verdict."""
@@ -123,12 +126,13 @@ class Posterior:
             guide_khat=float(self.guide_khat),
             khat_threshold=float(self.khat_threshold),
             effective_draws=float(self.ess),
-            num_draws=len(self.weights),
+            num_draws=len(self.weights) - (self.num_guide if self.refined else 0),
             steps=int(self.trace[-1].num_steps) if self.trace else None,
             starts=won,
             seconds=self.seconds,
             checksum=_checksum(self.datum),
             notes=self.notes,
+            refined=self.refined,
         )
 
     def draws(

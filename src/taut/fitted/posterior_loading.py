@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from taut.core import Datum, InputError
-from taut.evidence import weighted_moments
+from taut.evidence import PosteriorMoments, weighted_moments
 from taut.fitted.facts import PosteriorFacts, read_facts
 from taut.fitted.posterior import Posterior
 from taut.guides import (
@@ -104,7 +104,7 @@ def load_posterior(
             estimates=estimates,
             **numbers,
             raw=weighted_moments(table[:own]),
-            resampled=weighted_moments(table, weights),
+            resampled=_resampled(table, weights, own, facts),
             verdict=verdict,
             trace=trace,
             starts=None,
@@ -113,7 +113,20 @@ def load_posterior(
             num_guide=own,
             z=z,
             weights=weights,
+            refined=facts.refined,
         )
+
+
+def _resampled(
+    table: Float[np.ndarray, "K C"],
+    weights: Float[np.ndarray, " K"],
+    own: int,
+    facts: PosteriorFacts,
+) -> PosteriorMoments:
+    """Moments of the weighted draws; refined ones come in independent runs, after the guide's own."""
+    if facts.refined is None:
+        return weighted_moments(table, weights)
+    return weighted_moments(table[own:], weights[own:], runs=facts.refined.runs)
 
 
 def _natural(

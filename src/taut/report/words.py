@@ -86,6 +86,12 @@ def posterior_words(facts: PosteriorFacts) -> dict[str, str]:
         "k-hat threshold": f"{round(facts.khat_threshold, 3)}",
         "effective draws": f"{facts.effective_draws:.0f} of {facts.num_draws}",
     }
+    if facts.refined is not None:
+        how = facts.refined
+        words["refined by"] = (
+            f"tempered SMC, {how.runs} runs of {how.chains} chains over "
+            f"{counted(how.temperatures, 'temperature')}, acceptance {how.acceptance:.2f}"
+        )
     if facts.steps is not None:
         words["steps"] = f"{facts.steps}"
     if facts.starts is not None:

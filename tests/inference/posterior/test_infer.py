@@ -78,7 +78,7 @@ def test_a_guide_that_cannot_hold_the_posterior_is_not_believed(guide, verdict):
     precision = correlated(3, 0.999)
     found = taut.infer(
         pair_of_correlated, data={"precision": precision}, support={"z": ("real", 3)},
-        guide=guide, num_starts=1, num_draws=2000,
+        guide=guide, num_starts=1, num_draws=2000, refine="none",
     )  # fmt: skip
     assert found.verdict.verdict == verdict
     assert ("Try guide 'full-rank'" in str(found.verdict)) == (guide == "mean-field")

@@ -17,6 +17,7 @@ OTHER = {
     "num_starts": 2,
     "init": "pathfinder",
     "num_draws": 500,
+    "refine": "none",
     "subsample": {"rows": 1000},
     "precision": "float32",
 }

@@ -126,7 +126,7 @@ def _differs(changed: dict[str, Any], wanted: str, words: str) -> bool:
         "_MEAN",
         "_SD",
         "_HARMLESS",
-        "_SEPARATE",
+        "SEPARATE",
     ],
 )  # fmt: skip
 def test_a_constant_of_the_verdict_that_moved_is_caught(constant, factor, monkeypatch):

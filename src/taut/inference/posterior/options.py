@@ -14,6 +14,7 @@ from taut.errors import InputError, nearest, option
 __all__ = ["PosteriorOptions"]
 
 _Init = Literal["random", "pathfinder"]
+_Refine = Literal["auto", "none", "smc"]
 _Precision = Literal["float32", "float64"]
 
 
@@ -31,6 +32,9 @@ class PosteriorOptions:
             posterior first.
         num_draws: weighted draws for the evidence, k-hat and the moments; None for 10000, or fewer
             with many rows of data.
+        refine: what goes on from the guide's draws to the posterior: `smc`, tempered sequential Monte
+            Carlo; `none`; `auto` for smc where the guide's draws are not to be believed and it takes
+            about a minute at most.
         subsample: rows in a minibatch, by name of the plate that is subsampled; None for all rows.
         precision: type of floating-point numbers. Float32 loses, in gradients of sums over many
             rows, what an ELBO to a tenth of a nat needs.
@@ -44,6 +48,7 @@ class PosteriorOptions:
     num_starts: int = 4
     init: _Init = "random"
     num_draws: int | None = None
+    refine: _Refine = "auto"
     subsample: Mapping[str, int] | None = None
     precision: _Precision = "float64"
 
@@ -57,9 +62,16 @@ class PosteriorOptions:
         if self.num_draws is not None:
             _check_count(self.num_draws, 100, "draws", "10000", "num_draws")
         _check_among(self.init, get_args(_Init), "pathfinder", "init")
+        _check_among(self.refine, get_args(_Refine), "auto", "refine")
         _check_among(self.precision, get_args(_Precision), "float64", "precision")
         # An empty table asks for nothing.
         object.__setattr__(self, "subsample", dict(self.subsample) if self.subsample else None)
+        if self.subsample and self.refine == "smc":
+            raise InputError(
+                f"all rows at once with {option('refine', 'smc')}", "minibatches",
+                f"leaving out {option('subsample')}, or {option('refine', 'none')}",
+                where=option("refine"),
+            )  # fmt: skip
         for plate, rows in (self.subsample or {}).items():
             _check_count(rows, 1, f"row of plate '{plate}'", "1000", "subsample")
 

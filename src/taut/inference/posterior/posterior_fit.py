@@ -1,6 +1,7 @@
 """The posterior of a program: a guide is fitted, its draws are weighed, and a verdict is given on them.
 
-All randomness follows from one key, in this order: starts, optimization, the draws that are weighed.
+All randomness follows from one key, in this order: starts, optimization, the draws that are weighed,
+and those that are moved on from the guide to the posterior where its own do not suffice.
 """
 
 import time
@@ -20,7 +21,8 @@ from taut.inference.posterior.guide_choice import GuideChoice, choose_guide
 from taut.inference.posterior.initial_points import random_point
 from taut.inference.posterior.multi_start import MultiStart
 from taut.inference.posterior.options import PosteriorOptions
-from taut.inference.posterior.verdict import DOUBT, RESAMPLE, Verdict, judge
+from taut.inference.posterior.refinement import Refinement, TooDear, overlooked, refine
+from taut.inference.posterior.verdict import DOUBT, RESAMPLE, Verdict, better_guide, judge
 from taut.inference.posterior.weighted_draws import WeightedDraws, more_even, weighted_draws
 from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models.program import AbstractProgram, NamedValues, NumPyroProgram, check_start
@@ -29,6 +31,7 @@ __all__ = ["PosteriorFit", "fit_posterior"]
 
 _MOST_WEIGHED = 1000  # coordinates: a covariance of a million entries
 _FEW = 0.01  # of the guide's draws beyond an edge: their weight of zero leaves the others right
+_MISSED = 0.01  # of the mass: ten sds away, a tenth of an sd of the mean
 _CELLS = 4e9  # data cells x draws that weighing may cost: about a minute
 
 
@@ -43,7 +46,9 @@ class PosteriorFit(NamedTuple):
         resampled: the same under the smoothed weights.
         verdict: whether to believe it.
         notes: what a reader should know.
-        seconds: wall time of `ascent` and `weighing`.
+        seconds: wall time of `ascent`, `weighing` and, where draws were moved, `refining`.
+        refinement: the draws that were moved to the posterior, which `draws`, `resampled` and
+            `verdict` are then about; None where the guide's own are kept.
     """
 
     values: NamedValues
@@ -54,6 +59,7 @@ class PosteriorFit(NamedTuple):
     verdict: Verdict
     notes: tuple[str, ...]
     seconds: dict[str, float]
+    refinement: Refinement | None = None
 
     @property
     def guide(self) -> Any:
@@ -161,7 +167,54 @@ def fit_posterior(
         verdict = replace(verdict, verdict=kept, reasons=(far, *verdict.reasons))
     seconds["weighing"] += time.perf_counter() - tick
     notes = (*notes, *_left_out(values))
-    return PosteriorFit(values, candidate, draws, raw, resampled, verdict, notes, seconds)
+    found = PosteriorFit(values, candidate, draws, raw, resampled, verdict, notes, seconds)
+    if options.subsample or options.refine == "none":
+        return found
+    if options.refine == "auto" and verdict.verdict != DOUBT:
+        missed = overlooked(candidate, draws, generator)
+        if missed < _MISSED:
+            return found
+        words = f"{100 * missed:.2g} % of the mass lies where no draw of the guide is"
+        doubted = Verdict(DOUBT, (words, *verdict.reasons), better_guide(choice.family))
+        found = found._replace(verdict=doubted)
+    endless = candidate.starts is not None and any(above > 0 for above in candidate.starts.endless)
+    if endless and options.refine == "auto":
+        return found
+    return _refined(found, generator, options)
+
+
+def _refined(
+    fit: PosteriorFit, generator: np.random.Generator, options: PosteriorOptions
+) -> PosteriorFit:
+    """The fit with draws that were moved to the posterior, or what kept them from it."""
+    tick = time.perf_counter()
+    found = refine(
+        fit.candidate, fit.values, generator,
+        num_draws=options.num_draws or _affordable(fit.values.datum),
+        asked=options.refine == "smc", remedy=better_guide(fit.candidate.choice.family),
+    )  # fmt: skip
+    seconds = {**fit.seconds, "refining": time.perf_counter() - tick}
+    if isinstance(found, TooDear):
+        note = (
+            "the draws were not moved to the posterior: it takes "
+            f"{found.gradients:.1g} gradients, and refine 'smc' has it done"
+        )
+        return fit._replace(seconds=seconds, notes=(*fit.notes, note))
+    if found is None:
+        reasons = (*fit.verdict.reasons, "the chains of tempered SMC did not reach the posterior")
+        verdict = replace(fit.verdict, verdict=DOUBT, reasons=reasons)
+        return fit._replace(seconds=seconds, verdict=verdict)
+    own = fit.draws.num_guide
+    moved = fit.draws._replace(
+        z=np.concatenate([fit.draws.z[:own], found.draws.z]),
+        weights=np.concatenate([np.zeros(own), found.draws.weights]),
+        log_evidence=found.log_evidence, khat=found.draws.khat, threshold=found.threshold,
+        largest=found.draws.largest, ess=found.ess,
+    )  # fmt: skip
+    return fit._replace(
+        draws=moved, resampled=found.moments, verdict=found.verdict, seconds=seconds,
+        refinement=found,
+    )  # fmt: skip
 
 
 class _Fitted(NamedTuple):

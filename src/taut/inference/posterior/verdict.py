@@ -22,10 +22,13 @@ from typing import Literal
 
 import numpy as np
 
-from taut.core import option
+from taut.errors import option, worded
 from taut.evidence import PosteriorMoments
 
-__all__ = ["BELIEVE", "DOUBT", "RESAMPLE", "Verdict", "judge", "reliable"]
+__all__ = [
+    "BELIEVE", "DOUBT", "RESAMPLE", "SEPARATE", "Verdict", "better_guide", "judge",
+    "largest_sd_error", "least_draws", "reliable", "sd_error_allowed",
+]  # fmt: skip
 
 BELIEVE = "believe"
 RESAMPLE = "believe after resampling"
@@ -38,7 +41,9 @@ _MEAN, _SD = 0.1, 0.15  # of a standard deviation: what a reader of a table woul
 _MOVED = (0.1, 0.3)  # of the winner's sd and variance: what another optimum may add
 _SIMILAR_MASS = 3.0  # nats, of the words: one further down holds less than a twentieth of the mass
 _HARMLESS = 10.0  # of the mean weight: a thousandth of the sum, for 10 000 draws
-_SEPARATE = 2.0  # standard deviations between means
+SEPARATE = 2.0
+"""Standard deviations between the means of optima that are not one."""
+
 _NEXT = {
     "mean-field": "guide 'full-rank'",
     "low-rank": "guide 'full-rank'",
@@ -63,7 +68,7 @@ class Verdict:
 
     def __str__(self) -> str:
         text = f"{self.verdict}: {'; '.join(self.reasons)}"
-        return f"{text}. Try {self.remedy}." if self.remedy else f"{text}."
+        return worded(f"{text}. Try {self.remedy}." if self.remedy else f"{text}.", "Python")
 
 
 def judge(
@@ -98,7 +103,7 @@ def judge(
         raw: moments of the guide's draws.
         resampled: moments of the weighted draws.
     """
-    better = _NEXT.get(guide, "another parametrization, such as a non-centred scale or a logarithm")
+    better = better_guide(guide)
     if not converged:
         return Verdict(
             DOUBT,
@@ -110,11 +115,11 @@ def judge(
     if not reliable(khat, threshold, largest):
         return Verdict(DOUBT, (measured, effective), better)
     more = f"{option('num_draws', 4 * num_draws)}, or {better}"
-    least = min(_LEAST_ESS, _LEAST_SHARE * num_draws)
+    least = least_draws(num_draws)
     if ess < least:
         return Verdict(DOUBT, (f"{effective}, fewer than {least:.0f}", measured), more)
-    error = _largest_sd_error(resampled)
-    if error > max(_SD_ERROR, 1 / math.sqrt(num_draws)):
+    error = largest_sd_error(resampled)
+    if error > sd_error_allowed(num_draws):
         known = f"an sd is known to {100 * error:.0f} %, its standard error"
         return Verdict(DOUBT, (known, measured, effective), more)
     above = sum(b > 0 for b in endless)
@@ -124,7 +129,7 @@ def judge(
             (f"{above} of the starts widened without end, to a higher ELBO",),
             "a proper prior for every parameter",
         )
-    others = [b for b, far in separate if far > _SEPARATE and _moves(b, far)]
+    others = [b for b, far in separate if far > SEPARATE and _moves(b, far)]
     if others:
         mass = "of similar mass" if min(others) < _SIMILAR_MASS else "whose small mass is far away"
         return Verdict(
@@ -138,9 +143,24 @@ def judge(
     return Verdict(verdict, (measured, effective, f"{found} of the resampled ones"))
 
 
+def better_guide(guide: str) -> str:
+    """What to try where a family of guides does not suffice."""
+    return _NEXT.get(guide, "another parametrization, such as a non-centred scale or a logarithm")
+
+
 def reliable(khat: float, threshold: float, largest: float) -> bool:
     """Whether averages under the weights have the errors that they claim."""
     return khat <= threshold or (khat > threshold and largest <= _HARMLESS)
+
+
+def least_draws(num_draws: int) -> float:
+    """Effective draws, of so many, from which means may be believed."""
+    return min(_LEAST_ESS, _LEAST_SHARE * num_draws)
+
+
+def sd_error_allowed(num_draws: int) -> float:
+    """Relative standard error of an sd, of so many draws, up to which sds may be believed."""
+    return max(_SD_ERROR, 1 / math.sqrt(num_draws))
 
 
 def _measured(khat: float, threshold: float, largest: float) -> str:
@@ -166,8 +186,8 @@ def _moves(behind: float, far: float) -> bool:
     return mass * far > _MOVED[0] or mass * far**2 > _MOVED[1]
 
 
-def _largest_sd_error(moments: PosteriorMoments) -> float:
-    """Over coordinates, relative."""
+def largest_sd_error(moments: PosteriorMoments) -> float:
+    """Largest standard error of an sd over coordinates, relative."""
     moving = moments.sd > 0
     return float(np.max(moments.sd_error[moving] / moments.sd[moving], initial=0.0))
 

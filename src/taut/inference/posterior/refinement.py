@@ -1,0 +1,173 @@
+"""What goes on where a guide does not suffice: tempered SMC from around the guide to the posterior.
+
+A first round of runs is as cheap as it can be. Where its draws do not suffice, the next has four times
+the chains and twice the transitions, and the last sixteen times the chains. What a start does not reach,
+no chain finds: a mode far from every optimum that starts ended in, and narrow, may still be missed by
+all runs alike.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from taut.core import Estimate
+from taut.evidence import PosteriorMoments, defensive_log_prob, khat_threshold, weighted_moments
+from taut.inference.posterior.candidate import Candidate
+from taut.inference.posterior.overdispersed import Overdispersed
+from taut.inference.posterior.tempered_chains import CYCLE, TemperedChains
+from taut.inference.posterior.tempered_draws import (
+    RUNS,
+    SWEEPS,
+    TemperedDraws,
+    find_plan,
+    tempered_draws,
+)
+from taut.inference.posterior.tempered_verdict import judge_tempered
+from taut.inference.posterior.verdict import DOUBT, SEPARATE, Verdict
+from taut.inference.posterior.weighted_draws import WeightedDraws
+from taut.models.program import NamedValues
+
+__all__ = ["Refinement", "TooDear", "overlooked", "refine"]
+
+_LEAST = 32  # chains in a run: resampling of fewer loses most of what it starts with
+_ROUNDS = (1, 4, 16)  # times the chains: errors of a quarter
+_PROBES = 400  # wide draws, at least
+_UNSEEN = math.log(1000.0)  # nats: of a weight, over the mean
+_WORK = 4e10  # data cells x gradients that refining may cost unasked: about a minute
+_OVERHEAD = 1000  # cells whose gradient takes as long as one without data
+
+
+class Refinement(NamedTuple):
+    """Draws that were moved to the posterior.
+
+    Attributes:
+        draws: of all runs.
+        log_evidence: nats; lower.
+        moments: of every reported scalar, with errors from the differences between runs.
+        ess: effective draws for the mean that is known least well.
+        threshold: of k-hat.
+        verdict: on these draws.
+        chains: in a run.
+    """
+
+    draws: TemperedDraws
+    log_evidence: Estimate
+    moments: PosteriorMoments
+    ess: float
+    threshold: float
+    verdict: Verdict
+    chains: int
+
+
+class TooDear(NamedTuple):
+    """Refining would cost more than is spent unasked."""
+
+    gradients: float
+
+
+def overlooked(candidate: Candidate, draws: WeightedDraws, generator: np.random.Generator) -> float:
+    """Share of the posterior's mass where no draw of the guide was, as wide draws find it.
+
+        P(F) = E_{q_0}[w 1_F] / p(x),    F = {z: p(x, z) / r(z) > 1000 p(x)},    r of `draws`
+
+    No draw of r is in F unless averages over them are of no use. Zero where fewer wide draws are there
+    than tell it from zero: in many dimensions none is.
+
+    Arguments:
+        candidate: the guide.
+        draws: its weighted draws.
+        generator: of the wide draws.
+    """
+    family, guide = candidate.family, candidate.fitted.guide
+    moments = family.moments(guide)
+    start = Overdispersed.around(moments, _others(candidate))
+    z = start.sample(generator, max(len(draws.weights) // 5, _PROBES))
+    log_p = family.log_density.values(z)
+    log_p = np.where(np.isfinite(log_p), log_p, -np.inf) - draws.log_evidence.value
+    log_r = defensive_log_prob(z, family.log_q(guide, z), moments.mean, moments.tril)
+    with np.errstate(invalid="ignore", over="ignore"):
+        w = np.where(log_p - log_r > _UNSEEN, np.exp(log_p - start.log_prob(z)), 0.0)
+    error = float(w.std() / math.sqrt(len(w)))
+    return float(w.mean()) if w.mean() > 2 * error else 0.0
+
+
+def refine(
+    candidate: Candidate,
+    values: NamedValues,
+    generator: np.random.Generator,
+    *,
+    num_draws: int,
+    asked: bool,
+    remedy: str,
+) -> Refinement | TooDear | None:
+    """Draws of the posterior by tempered SMC; None where the chains do not get there.
+
+    Arguments:
+        candidate: the guide, and where its starts ended.
+        values: from z to the parameters that are reported.
+        generator: of everything random.
+        num_draws: about how many are wanted.
+        asked: whether the user asked for it, and then it may cost what it costs.
+        remedy: what to try where these draws are not to be believed.
+    """
+    family = candidate.family
+    start = Overdispersed.around(family.moments(candidate.fitted.guide), _others(candidate))
+    chains = TemperedChains(family.log_density, start)
+    cells = _OVERHEAD + sum(np.size(leaf) for leaf in jax.tree.leaves(values.datum))
+    count = max(num_draws // (RUNS * SWEEPS), _LEAST)
+    plan = find_plan(chains, start, generator, count=count)
+    if not plan.reached:
+        return None
+
+    def cost(count: int, moves: int) -> float:
+        return float(cells * RUNS * count * plan.evaluations(moves))
+
+    if cost(count, CYCLE) > _WORK:
+        count = _LEAST
+        if not asked and cost(count, CYCLE) > _WORK:
+            return TooDear(cost(count, CYCLE) / cells)
+    found = None
+    for more in _ROUNDS:
+        moves = CYCLE * min(more, 2)
+        if found is not None and not asked and cost(more * count, moves) > _WORK:
+            break
+        drawn = tempered_draws(
+            chains, start, plan, generator,
+            count=more * count, moves=moves, kept=max(SWEEPS // more, 1),
+        )  # fmt: skip
+        if not np.isfinite(drawn.log_evidence).any():
+            return None
+        found = _judged(drawn, values, more * count, remedy)
+        if found.verdict.verdict != DOUBT:
+            break
+    return found
+
+
+def _judged(drawn: TemperedDraws, values: NamedValues, chains: int, remedy: str) -> Refinement:
+    moments = weighted_moments(values.table(drawn.z), drawn.weights, runs=RUNS)
+    first = moments.first(values.num_latents)
+    moving = first.sd > 0
+    error = first.mean_error[moving] / first.sd[moving]
+    ess = min(1 / float(np.max(error, initial=1e-9)) ** 2, float(len(drawn.z)))
+    threshold = khat_threshold(RUNS * chains)
+    shares = drawn.weights.reshape(RUNS, -1).sum(axis=1)  # Z of each run, of their sum
+    known = float(shares.std(ddof=1) * math.sqrt(RUNS))
+    verdict = judge_tempered(
+        drawn, moments=first, ess=ess, evidence_error=known, threshold=threshold, remedy=remedy
+    )
+    top = drawn.log_evidence.max()
+    value = float(top + np.log(np.mean(np.exp(drawn.log_evidence - top))))
+    flags = frozenset(("unreliable",) if verdict.verdict == DOUBT else ())
+    estimate = Estimate(
+        value, "lower", known, unit="nats", flags=flags, values=np.array([value])
+    )  # fmt: skip
+    return Refinement(drawn, estimate, moments, ess, threshold, verdict, chains)
+
+
+def _others(candidate: Candidate) -> tuple:
+    """The guides of other optima."""
+    if candidate.starts is None:
+        return ()
+    return tuple(s.guide for s in candidate.starts.starts if s.distance > SEPARATE)
