@@ -61,6 +61,7 @@ OF_A_POSTERIOR: dict[str, Callable[[Any], Any]] = {
     "starts": lambda fit: fit.candidate.starts,
     "notes": lambda fit: fit.notes,
     "num_guide": lambda fit: fit.draws.num_guide,
+    "refined": lambda fit: fit.refinement,
     "z": lambda fit: fit.draws.z,
     "weights": lambda fit: fit.draws.weights,
 }
@@ -112,6 +113,7 @@ OF_POSTERIOR_FACTS: dict[str, Callable[[Posterior], Any]] = {
     "seconds": lambda p: p.seconds,
     "checksum": lambda p: checksum_of_arrays({"['y']": np.array([2.0, 0.0])}),
     "notes": lambda p: p.notes,
+    "refined": lambda p: p.refined,
 }
 
 

@@ -255,7 +255,7 @@ def test_what_is_resumed_is_the_recipe_of_the_run(files, monkeypatch):
     """Every field unlike its default, as config.toml holds it."""
     options: dict[str, Any] = {
         "guide": "mean-field", "precision_nats": 0.5, "num_starts": 2, "init": "pathfinder",
-        "num_draws": 200, "subsample": {"rows": 3}, "precision": "float32",
+        "num_draws": 200, "refine": "none", "subsample": {"rows": 3}, "precision": "float32",
     }  # fmt: skip
     recipe = ProgramRecipe("normal.py", "rows.json", PosteriorOptions(**options), seed=7)
     for part in (recipe, recipe.posterior):

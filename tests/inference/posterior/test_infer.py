@@ -99,7 +99,9 @@ def two_modes(z):
 
 
 def test_starts_that_part_are_not_believed():
-    found = taut.infer(two_modes, support={"z": "real"}, num_starts=8, num_draws=1000)
+    found = taut.infer(
+        two_modes, support={"z": "real"}, num_starts=8, num_draws=1000, refine="none"
+    )
     assert found.verdict.verdict == "do not believe"
     assert "another optimum of similar mass" in str(found.verdict)
 
