@@ -6,7 +6,6 @@ from taut.evidence.annealed import Annealed, sandwich
 from taut.evidence.bidirectional import Bidirectional, calibrated
 from taut.evidence.bracket import Bracket, Step
 from taut.evidence.bridge import Bridge
-from taut.evidence.defensive import DefensiveDraws, defensive_draws
 from taut.evidence.defensive import DefensiveDraws, defensive_draws, defensive_log_prob
 from taut.evidence.escalation import Escalation
 from taut.evidence.expected_bound import expected_bound
