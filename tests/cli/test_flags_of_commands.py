@@ -26,6 +26,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "encode": ("RUN",),
     "interpolate": ("RUN", "1", "3"),
     "gradients": ("RUN",),
+    "calibrate": ("RUN",),
     "compare": ("RUN", "RUN"),
     "show": ("RUN",),
     "figures": ("RUN",),
@@ -72,6 +73,11 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "split": (("--split", "train", "--rows", "99"), {"rows": "train"}),
         "num_repeats": (("--num-repeats", "9"), {"num_repeats": 9}),
         "seed": (("--seed", "7"), {"seed": 7}),
+    },
+    "calibrate": {
+        "rows": (("--rows", "70"), {"rows": 70}),
+        "draws": (("--draws", "7"), {"draws": 7}),
+        "seed": (("--seed", "7"), {"key": 7}),
     },
     "compare": {},
     "show": {},
@@ -143,6 +149,10 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found["seed"] = int(jax.random.key_data(key)[-1])
         raise Called
 
+    def calibrate(fit: Any, **given: Any) -> Any:
+        found.update(given)
+        raise Called
+
     def run_fit(source: str, recipe: Any, *_: Any, **__: Any) -> None:
         found.update(recipe.evidence.to_dict())
 
@@ -153,6 +163,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
     for function in (evaluate, sample, reconstruct, encode, interpolate):
         monkeypatch.setattr(Fit, function.__name__, function)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
+    monkeypatch.setattr("taut.api.calibrating.calibrate", calibrate)
     names = {
         "RUN": run,
         "STOPPED": stopped,

@@ -1,10 +1,13 @@
 """`taut.fit`, `taut.em`, `taut.load` and the `Fit` they return: thin shells over the layers."""
 
+from taut.api.calibrating import calibrate
 from taut.api.em import EMProgress, em
 from taut.api.fitting import fit
 from taut.api.inferring import GUIDES, infer
 from taut.fitted import Fit, Posterior, compare, load
 from taut.inference.posterior.verdict import Verdict
+
+Fit.calibrate = calibrate  # pyright: ignore[reportAttributeAccessIssue]
 
 __all__ = [
     "GUIDES",

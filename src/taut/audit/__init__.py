@@ -1,5 +1,6 @@
-"""What limits a fit: where its bound loses nats, and the gradient that it is trained by."""
+"""What limits a fit: where its bound loses nats, how its guide misses posteriors, its gradient."""
 
+from taut.audit.calibration import Calibration, Quantity, calibration
 from taut.audit.gaps import Gaps, audited_evidence, gaps
 from taut.audit.gradient_bench import GradientBench, GradientMeasure, gradient_bench
 from taut.audit.gradient_moments import GradientMoments, gradient_moments
@@ -10,6 +11,7 @@ from taut.audit.surgery import Surgery, surgery
 from taut.audit.two_sample import TwoSample, two_sample
 
 __all__ = [
+    "Calibration",
     "Gaps",
     "GradientBench",
     "GradientMeasure",
@@ -18,9 +20,11 @@ __all__ = [
     "LatentUse",
     "Neighbour",
     "Overlap",
+    "Quantity",
     "Surgery",
     "TwoSample",
     "audited_evidence",
+    "calibration",
     "gaps",
     "gradient_bench",
     "gradient_moments",

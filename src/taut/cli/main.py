@@ -44,6 +44,10 @@ COMMANDS = {
         "taut.cli.evaluate:evaluate",
         "Log-evidence of held-out rows, with its reliability.",
     ),
+    "calibrate": (
+        "taut.cli.calibrate:calibrate",
+        "Whether the guide is the posterior, on rows that the model makes.",
+    ),
     "sample": ("taut.cli.explore:sample", "Draw new rows from a fitted model."),
     "reconstruct": ("taut.cli.explore:reconstruct", "Encode rows and decode them again."),
     "encode": ("taut.cli.explore:encode", "Write the latent features of rows."),

@@ -1,6 +1,7 @@
 """Figures: one function, one PNG. They take arrays and return the path that they wrote."""
 
 from taut.report.figures.bound_trace import bound_trace
+from taut.report.figures.calibration import calibration
 from taut.report.figures.gradients import gradients
 from taut.report.figures.interpolation import interpolation
 from taut.report.figures.khat import khat
@@ -13,6 +14,7 @@ from taut.report.figures.weight_tail import weight_tail
 
 __all__ = [
     "bound_trace",
+    "calibration",
     "gradients",
     "interpolation",
     "khat",

@@ -1,0 +1,57 @@
+"""`fit.calibrate`: the guide judged by the latents that made rows of the fitted model."""
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from taut.core import Datum, as_key
+from taut.core.memory import within_memory
+from taut.evidence.simulated import simulated
+from taut.fitted import Fit
+
+if TYPE_CHECKING:
+    from taut.audit import Calibration
+
+__all__ = ["calibrate"]
+
+
+def calibrate(fit: Fit, *, rows: int = 1000, draws: int = 100, key: Any = 0) -> "Calibration":
+    """Simulation-based calibration of the guide: whether its draws are those of the posterior.
+
+    The guide is judged on rows that the model makes, not on those it was fitted to: it may do better or
+    worse on these where the model is wrong about them.
+
+    Arguments:
+        rows: simulated rows.
+        draws: of the guide for each.
+        key: whole number or random key.
+
+    Returns:
+        a `Calibration`, with `passes`, `verdict` and the ranks of every quantity.
+
+    Raises:
+        InputError: a model that draws no rows, whose inference is exact, or that is a chain of layers;
+            fewer rows or draws than ranks say something by.
+    """
+    from taut.audit.calibration import calibration, check_can_be_judged
+
+    shape, dtype = fit.schema.shape, fit.precision
+    with jax.enable_x64(fit.precision == "float64"), within_memory(rows=rows, draws=draws):
+        form = Datum(np.zeros((1, *shape), dtype), index=np.zeros(1, np.int32))
+        made_key, fit_key, draw_key = jax.random.split(as_key(key), 3)
+        model, guide = fit.pair.bind()
+        check_can_be_judged(model, guide, form, num_rows=rows, num_draws=draws)
+        made = simulated(model, form, rows, key=made_key)
+        serving, _ = fit.serving(made.rows, fit_key)
+        return calibration(*serving.bind(), made, key=draw_key, num_draws=draws, notes=_notes(fit))
+
+
+def _notes(fit: Fit) -> tuple[str, ...]:
+    notes = ["the guide is judged on rows simulated from the model, not on those it was fitted to"]
+    if fit.facts.objective_departure:
+        notes.append(
+            f"the run climbed another objective ({fit.facts.objective_departure}), whose best guide is "
+            "not the posterior, by which it is judged here"
+        )
+    return tuple(notes)

@@ -1,0 +1,76 @@
+"""`taut calibrate` as a user drives it."""
+
+import json
+
+import numpy as np
+import pytest
+
+import taut
+from taut.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    path = tmp_path_factory.mktemp("calibrate") / "rows.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(60, 3)) @ np.diag([3.0, 1.0, 0.5]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(rows):
+    """A finished run whose guide is the posterior."""
+    folder = rows.parent / "exact"
+    assert (
+        main(["em", str(rows), "--model", "ppca", "--components", "2", "--out", str(folder)]) == 0
+    )
+    return folder
+
+
+def test_an_exact_posterior_passes(run, capsys):
+    assert main(["calibrate", str(run), "--rows", "100", "--draws", "20", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["calibrated"] is True
+    assert set(found["quantities"]) == {"z[0]", "z[1]", "log p(x given z)", "log p(x, z)"}
+    assert all(q["words"] == "calibrated" for q in found["quantities"].values())
+    assert (run / "figures" / "calibration.png").is_file()
+    assert main(["calibrate", str(run), "--rows", "100", "--draws", "20"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Verdict: calibrated" in out
+    assert "simulated from the model, not on those it was fitted to" in out
+
+
+def test_a_run_that_climbed_another_objective_says_so(rows, capsys):
+    folder = rows.parent / "beta"
+    fitted = taut.fit(
+        np.load(rows), model=taut.VAE(latent_dim=2, hidden=(4,)), epochs=1, evidence_particles=2,
+        bound=taut.ELBO(beta=4.0),
+    )  # fmt: skip
+    fitted.save(folder)
+    found = fitted.calibrate(rows=60, draws=10)
+    assert any("beta = 4" in note for note in found.notes)
+    assert main(["calibrate", str(folder), "--rows", "60", "--draws", "10"]) == 0
+    assert "beta = 4" in capsys.readouterr().out
+
+
+def test_exact_inference_leaves_nothing_to_judge(rows, capsys):
+    folder = rows.parent / "flow"
+    layers = taut.Flow(layers="planar:1")
+    taut.fit(np.load(rows), model=layers, epochs=1, evidence_particles=2).save(folder)
+    assert main(["calibrate", str(folder)]) == 2
+    err = capsys.readouterr().err
+    assert "nothing to judge" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--rows", "10"], "rows: expected at least 50 simulated rows"),
+        (["--draws", "0"], "draws: expected at least one draw a row, got 0. Try 100."),
+    ],
+)
+def test_one_line_for_what_cannot_be_judged(run, capsys, options, line):
+    assert main(["calibrate", str(run), *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"taut: {line}")
