@@ -113,7 +113,7 @@ class Fit:
             bound = BOUNDS[bound]()
         with self._precision():
             given = self._rows(rows)
-            pair, draw_key = self._serving(given, as_key(key))
+            pair, draw_key = self.serving(given, as_key(key))
             found = expected_bound(pair, given, bound, key=draw_key, num_repeats=num_repeats)
             return found.without_bound() if unbounded_columns(self.model, self.schema) else found
 
@@ -157,7 +157,7 @@ class Fit:
         number = chosen.num_particles
         with self._precision(), within_memory(num_particles=number):
             given = self._rows(rows)
-            pair, draw_key = self._serving(given, as_key(key))
+            pair, draw_key = self.serving(given, as_key(key))
             found = measured_by(chosen, pair, given, key=draw_key)
             found = bounded_or_not(found, pair.bind()[0], self.schema)
         if self._without_bound:
@@ -196,10 +196,10 @@ class Fit:
         with self._precision(), within_memory(num_particles=num_particles):
             given = self._rows(rows)
             serving_key = as_key(key)
-            pair, draw_key = self._serving(given, serving_key)
+            pair, draw_key = self.serving(given, serving_key)
             found = escalated(
                 pair, given, how_far,
-                serving=lambda others: self._serving(others, serving_key)[0],
+                serving=lambda others: self.serving(others, serving_key)[0],
                 num_particles=num_particles, key=draw_key, begun=begun,
             )  # fmt: skip
             unbounded = self._without_bound or unbounded_columns(pair.bind()[0], self.schema)
@@ -209,7 +209,7 @@ class Fit:
         """The mean of q(z | x) over the rows: draws, and densities with all components."""
         with self._precision():
             given = self._rows(rows)
-            return aggregated_posterior(self._serving(given, as_key(0))[0], given)
+            return aggregated_posterior(self.serving(given, as_key(0))[0], given)
 
     def encode(self, rows: Any) -> Float[Array, "... d"]:
         """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable; see `coding.encode`."""
@@ -281,7 +281,7 @@ class Fit:
             inference=self.recipe.inference, num_rows=self.facts.rows.train,
         )  # fmt: skip
 
-    def _serving(self, rows: Datum, key: PRNGKeyArray) -> tuple[AbstractPair, PRNGKeyArray]:
+    def serving(self, rows: Datum, key: PRNGKeyArray) -> tuple[AbstractPair, PRNGKeyArray]:
         """The pair whose guide serves the rows, and the key for what is drawn by it."""
         inference = self.recipe.inference
         if not isinstance(inference, AbstractAmortized) or inference.claims.serves_unseen:
@@ -295,7 +295,7 @@ class Fit:
         if self.recipe.inference.claims.serves_unseen:
             return self.pair, None
         index = jnp.arange(len(x), dtype=jnp.int32)
-        return self._serving(Datum(jnp.asarray(x), index=index), as_key(0))[0], index
+        return self.serving(Datum(jnp.asarray(x), index=index), as_key(0))[0], index
 
     @property
     def _without_bound(self) -> bool:
