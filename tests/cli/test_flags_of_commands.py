@@ -75,7 +75,7 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "seed": (("--seed", "7"), {"seed": 7}),
     },
     "calibrate": {
-        "rows": (("--rows", "70"), {"rows": 70}),
+        "rows": (("--rows", "70"), {"count": 70}),
         "draws": (("--draws", "7"), {"draws": 7}),
         "seed": (("--seed", "7"), {"key": 7}),
     },
@@ -149,8 +149,8 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found["seed"] = int(jax.random.key_data(key)[-1])
         raise Called
 
-    def calibrate(fit: Any, **given: Any) -> Any:
-        found.update(given)
+    def calibrate(fit: Any, *, rows: int, **given: Any) -> Any:
+        found.update(given, count=rows)
         raise Called
 
     def run_fit(source: str, recipe: Any, *_: Any, **__: Any) -> None:
