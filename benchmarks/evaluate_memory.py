@@ -32,7 +32,16 @@ def main() -> None:
 
 def peak_mib(run: str, particles: int) -> float:
     """Peak resident memory of one evaluation, MiB."""
-    command = [*TAUT, "evaluate", run, "--num-particles", str(particles), "--json"]
+    command = [
+        *TAUT,
+        "evaluate",
+        run,
+        "--method",
+        "importance",
+        "--num-particles",
+        str(particles),
+        "--json",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -114,23 +114,32 @@ def test_options_win_over_the_file_and_sections_are_free(tmp_path, capsys):
     assert found["facts"]["steps"] == 11
 
 
-def test_evaluate_reports_both_estimators(run, capsys):
+def test_evaluate_goes_on_until_one_number_holds(run, capsys):
     found = _json(capsys, "evaluate", run, "--num-particles", "200", "--json")
     assert found["rows"] == 180
     before = json.loads((run / "summary.json").read_text())["estimates"]["elbo"]
     again = found["importance"]["elbo"]
     assert abs(again["value"] - before["value"]) < 5 * (again["mc_error"] + before["mc_error"])
-    for method in ("importance", "monte-carlo"):
+    for method in ("importance", "refined"):
         assert 1 <= found[method]["ess"]["least"] <= found[method]["ess"]["median"] <= 200
         assert len(found[method]["khat"]["worst_rows"]) == 5
     # The encoder of so short a fit is flagged, and each row gets a Gaussian of its own.
     shares = {m: found[m]["khat"]["share_above"] for m in ("importance", "refined")}
     assert shares["refined"] < 0.05 < shares["importance"]
     assert found["refined"]["log_evidence"]["value"] > found["importance"]["log_evidence"]["value"]
-    assert main(["evaluate", str(run), "--num-particles", "50", "--split", "validation"]) == 0
+    bracket = found["bracket"]
+    assert (bracket["method"], bracket["stopped"]) == ("refined", "precision")
+    assert bracket["lower"] == found["refined"]["log_evidence"]
+    assert bracket["low"] < bracket["lower"]["value"] < bracket["high"]
+    assert bracket["width"] == pytest.approx(bracket["high"] - bracket["low"])
+    assert [step["method"] for step in bracket["steps"]] == ["importance", "refined"]
+    assert main(["evaluate", str(run), "--num-particles", "200", "--split", "validation"]) == 0
     printed = capsys.readouterr().out
     assert "k-hat" in printed
-    assert "refined: importance sampling from a Gaussian fitted to each row" in printed
+    last = printed.strip().splitlines()[-1]
+    assert last.startswith("Quote -")
+    assert "lower bound, by refined: it is the last whose errors are known. Bracket of the" in last
+    assert last.endswith("Stopped: the bracket is at most 0.1 nats wide.")
     assert min(_size(run / "figures" / "khat.png")) > 300
 
 
@@ -140,7 +149,8 @@ def test_a_run_that_cannot_be_written_is_evaluated_and_sampled(run, tmp_path, mo
     shutil.rmtree(kept / "figures")
     (kept / "figures").touch()  # whoever may write everywhere cannot write into this either
     capsys.readouterr()
-    assert main(["evaluate", str(kept), "--num-particles", "20", "--json"]) == 0
+    quick = ["--method", "importance", "--num-particles", "20", "--json"]
+    assert main(["evaluate", str(kept), *quick]) == 0
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert found["figure"] is None

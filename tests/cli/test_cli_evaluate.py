@@ -45,6 +45,26 @@ def test_a_name_that_is_none_is_refused_with_the_nearest(run, capsys):
     assert capsys.readouterr().err.strip().endswith("got 'anealed'. Try 'annealed'.")
 
 
+def test_a_method_that_is_named_has_no_others_to_stop(run, capsys):
+    for flag in ("--seconds", "--precision-nats"):
+        assert main(["evaluate", str(run), "--method", "smc", flag, "1"]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"taut: {flag[2:]}: expected --method without {flag}")
+        assert said.strip().endswith("Try leaving out --method.")
+    assert main(["evaluate", str(run), "--precision-nats", "0"]) == 2
+    assert "expected a number of nats above 0, got 0.0. Try 0.1." in capsys.readouterr().err
+
+
+def test_what_stops_it_is_said(run, capsys):
+    """Six rows of one latent: any method will do, but not within a millionth of a nat."""
+    asked = ["evaluate", str(run), "--num-particles", "200", "--precision-nats", "1e-6"]
+    assert main([*asked, "--seconds", "0.001", "--json"]) == 0
+    bracket = json.loads(capsys.readouterr().out)["bracket"]
+    assert (bracket["stopped"], len(bracket["steps"])) == ("seconds", 1)
+    assert main([*asked, "--seconds", "0.001"]) == 0
+    assert capsys.readouterr().out.strip().endswith("Stopped: 0.001 s are spent.")
+
+
 def test_an_upper_end_and_notes_are_in_the_json(run):
     found = taut.load(run).evaluate(np.zeros((4, 3)), num_particles=20)
     plain = as_json(found)

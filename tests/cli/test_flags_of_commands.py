@@ -42,6 +42,8 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "data": _DATA,
         "split": _SPLIT,
         "method": (("--method", "refined"), {"method": "refined"}),
+        "precision_nats": (("--precision-nats", "0.25"), {"precision_nats": 0.25}),
+        "seconds": (("--seconds", "17"), {"seconds": 17.0}),
         "num_particles": (("--num-particles", "17"), {"num_particles": 17}),
         "seed": (("--seed", "7"), {"key": 7}),
     },
@@ -119,6 +121,9 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found.update(given, rows=array(rows))
         raise Called
 
+    def bracket(self: Any, rows: Any, **given: Any) -> Any:
+        evaluate(self, rows, method=None, **given)
+
     def sample(self: Any, count: int, **given: Any) -> np.ndarray:
         found.update(given, count=count)
         return np.zeros((count, 3))
@@ -160,7 +165,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
     shutil.copytree(run, stopped)
     (stopped / "summary.json").unlink()
     monkeypatch.setattr("taut.cli.fit.run_fit", run_fit)
-    for function in (evaluate, sample, reconstruct, encode, interpolate):
+    for function in (evaluate, bracket, sample, reconstruct, encode, interpolate):
         monkeypatch.setattr(Fit, function.__name__, function)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
     monkeypatch.setattr("taut.api.calibrating.calibrate", calibrate)
@@ -255,9 +260,9 @@ def test_json_holds_the_numbers_of_the_run(command, call, run, capsys):
 
 
 def test_a_flag_that_is_dropped_is_caught(call, rows, monkeypatch):
-    """The law, given an `evaluate` that forgets its seed and a `reconstruct` of other rows."""
-    recorded = Fit.evaluate
-    monkeypatch.setattr(Fit, "evaluate", lambda s, r, *, key, **k: recorded(s, r, key=0, **k))
+    """The law, given a `bracket` that forgets its seed and a `reconstruct` of other rows."""
+    recorded = Fit.bracket
+    monkeypatch.setattr(Fit, "bracket", lambda s, r, *, key, **k: recorded(s, r, key=0, **k))
     with pytest.raises(AssertionError):
         test_a_flag_arrives("evaluate", "seed", call, rows)
     monkeypatch.setattr("taut.cli.explore.rows_of", lambda *_, **__: taut.load_data(ROWS).test)

@@ -104,7 +104,7 @@ def test_a_fit_that_is_asked_for_its_evidence_says_so(monkeypatch):
     x = np.random.default_rng(0).normal(size=(40, 3))
     fit: Any = taut.fit(x, model="vae", latent_dim=1, epochs=1)
     monkeypatch.setattr(
-        "taut.fitted.fit.beside_the_prior", lambda found, *_, **__: seen.append(1) or found
+        "taut.fitted.methods.beside_the_prior", lambda found, *_, **__: seen.append(1) or found
     )
     fit.evidence(x[:4], num_particles=50)
     assert seen == [1]

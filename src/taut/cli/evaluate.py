@@ -1,6 +1,5 @@
 """`taut evaluate` and `taut compare`."""
 
-import contextlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,12 +9,13 @@ from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run, rows_of
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["as_json", "compare", "evaluate"]
 
 _NUM_PARTICLES = 5000
 _DRAWN = ("importance", "monte-carlo", "refined")
+_PRECISION_NATS, _SECONDS = 0.1, 300.0
 
 
 def evaluate(
@@ -25,17 +25,19 @@ def evaluate(
     data: str | None = None,
     split: Literal["train", "validation", "test"] | None = None,
     method: str | None = None,
+    precision_nats: float | None = None,
+    seconds: float | None = None,
     num_particles: Whole | None = None,
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Log-evidence of held-out rows by several estimators, and how far to trust each.
+    """Log-evidence of held-out rows: one number to quote, and how far above it the truth may lie.
 
-    Importance sampling draws from the guide, naive Monte Carlo from the prior; where the first is
-    unreliable, a Gaussian is fitted to each row's posterior and drawn from (refined). All are lower
-    bounds in expectation; Pareto k-hat above the threshold says that a row's estimate cannot be
-    trusted; RUN/figures/khat.png shows all of them. A flow has one number: exact, or from draws of its
-    layers. With --method, that one alone.
+    Importance sampling from the guide comes first, then from a Gaussian fitted to each row (refined),
+    then annealing from there, until the bracket of the mean is narrow enough or the time is spent. The
+    numbers are lower bounds in expectation; the upper end is calibrated on rows simulated from the
+    model. Pareto k-hat above the threshold says that a row's estimate cannot be trusted;
+    RUN/figures/khat.png shows all of them. With --method, that one alone.
 
     Parameters
     ----------
@@ -46,53 +48,62 @@ def evaluate(
     split
         Part of the run's own data. [default: test]
     method
-        importance, monte-carlo, refined, quasi-monte-carlo, annealed, smc, bridge or bidirectional,
-        which puts an upper end beside its lower bound.
+        importance, monte-carlo, refined, refined-annealed, quasi-monte-carlo, annealed, smc, bridge or
+        bidirectional, which puts an upper end beside its lower bound.
+    precision_nats
+        Width of the bracket at which to stop, nats per row. [default: 0.1]
+    seconds
+        Time for all methods. One that would take longer than what is left is not begun; the first, and
+        one that was begun, are finished. [default: 300]
     num_particles
-        Draws of z per row. [default: 5000; 200 chains of annealed, smc, bridge and bidirectional]
+        Draws of z per row. [default: 1000; with --method 5000, or 200 chains of annealed,
+        refined-annealed, smc, bridge and bidirectional]
     seed
         Random seed of the draws.
     json
         Print the results as JSON on standard output.
     """
-    from taut.report import figures
     from taut.report.words import METHODS
 
+    if method is not None and (precision_nats is not None or seconds is not None):
+        given = "precision_nats" if precision_nats is not None else "seconds"
+        raise InputError(
+            f"{option('method')} without {option(given)}, which says when to stop trying others",
+            "both", f"leaving out {option('method')}", where=option(given),
+        )  # fmt: skip
     fitted = open_run(run)
     rows = rows_of(fitted, data=data, split=split)
+    waited = f"log-evidence of {len(rows)} rows"
+    if method is None:
+        with waiting(waited, quiet=json) as status:
 
-    def by(name: str) -> Any:
-        number = num_particles
-        if number is None and name in _DRAWN:
-            number = _NUM_PARTICLES
-        with waiting(f"log-evidence of {len(rows)} rows: {METHODS.get(name, name)}", quiet=json):
-            return fitted.evaluate(rows, num_particles=number, method=name, key=seed)
+            def begun(name: str) -> None:
+                if status is not None:
+                    status.update(f"{waited}: {METHODS.get(name, name)}")
 
-    if method is not None:
-        methods = (method,)
-    elif fitted.architecture.name == "flow":
-        methods = ("importance",)
+            bracket = fitted.bracket(
+                rows,
+                precision_nats=_PRECISION_NATS if precision_nats is None else precision_nats,
+                seconds=_SECONDS if seconds is None else seconds,
+                num_particles=num_particles, key=seed, begun=begun,
+            )  # fmt: skip
+        found = {s.method: s.evidence for s in bracket.steps if s.evidence is not None}
+        shown = bracket.evidence
     else:
-        methods = ("importance", "monte-carlo")
-    found = {name: by(name) for name in methods}
-    sampled = found[methods[0]]
-    if method is None and "unreliable" in sampled.log_evidence.flags:
-        # Discrete latents and chains of layers have no Gaussian to fit.
-        with contextlib.suppress(InputError):
-            found["refined"] = by("refined")
-    exact = len(methods) == 1 and sampled.log_evidence.side == "exact"
-    picture = None
-    if not exact:
-        picture = drawn_where_possible(
-            run / "figures" / "khat.png",
-            lambda path: figures.khat(path, sampled.khat, sampled.khat_threshold),
-        )
+        if num_particles is None and method in _DRAWN:
+            num_particles = _NUM_PARTICLES
+        with waiting(f"{waited}: {METHODS.get(method, method)}", quiet=json):
+            shown = fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
+        found, bracket = {method: shown}, None
+    exact = shown.log_evidence.side == "exact"
+    picture = None if exact else _khat(run, shown)
     if json:
         print_json(
             {
                 "run": str(run),
                 "figure": picture and str(picture),
                 "rows": len(rows),
+                **({"bracket": bracket.to_dict()} if bracket is not None else {}),
                 **{m: as_json(e) for m, e in found.items()},
             }
         )
@@ -102,12 +113,25 @@ def evaluate(
     from taut.report import tables
 
     console = Console()
+    facts = {"k-hat of all rows": str(picture)} if picture is not None else {}
     if exact:
-        tables.summary_table(console, {"log-evidence": sampled.log_evidence}, facts={})
-        return
-    tables.evidence_table(console, found)
-    if picture is not None:
-        tables.facts_table(console, "figure", {"k-hat of all rows": str(picture)})
+        tables.summary_table(console, {"log-evidence": shown.log_evidence}, facts={})
+    elif bracket is not None:
+        tables.bracket_table(console, bracket, facts)
+    else:
+        tables.evidence_table(console, found)
+        if facts:
+            tables.facts_table(console, "figure", facts)
+
+
+def _khat(run: Path, shown: Any) -> Path | None:
+    """The figure of all rows, where it can be written."""
+    from taut.report import figures
+
+    return drawn_where_possible(
+        run / "figures" / "khat.png",
+        lambda path: figures.khat(path, shown.khat, shown.khat_threshold),
+    )
 
 
 def compare(

@@ -4,6 +4,7 @@ Columns of numbers are never cut. A file gets every line at its full length; in 
 and sides are folded instead.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,12 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from taut.core import Estimate, FarRows, InputError, far_rows_of
-from taut.evidence import Evidence
+from taut.evidence import Bracket, Evidence
 from taut.report.numbers import cells, in_errors, percent
 from taut.report.rows import counted_rows
 from taut.report.words import METHODS
 
-__all__ = ["comparison_table", "evidence_table", "facts_table", "summary_table"]
+__all__ = ["bracket_table", "comparison_table", "evidence_table", "facts_table", "summary_table"]
 
 _FLAGS = (
     "moved by few rows",
@@ -98,10 +99,81 @@ def evidence_table(console: Console, found: Mapping[str, Evidence]) -> None:
         bounds |= {f"log-evidence, {name}": evidence.log_evidence, f"ELBO, {name}": evidence.elbo}
     _print_far_rows(console, bounds)
     for name, evidence in found.items():
-        worst = [(row, k) for row, k in evidence.worst_rows() if np.isfinite(k)]
-        if worst:
-            listed = ", ".join(f"{row} ({k:.2f})" for row, k in worst)
-            _print_line(console, f"Rows with the largest k-hat, {name}: {listed}")
+        _print_worst_rows(console, name, evidence)
+
+
+def bracket_table(console: Console, bracket: Bracket, facts: Mapping[str, str]) -> None:
+    """Print what each method found, cost and bought, then the number to quote in one line.
+
+    Arguments:
+        console: where to print.
+        bracket: of the rows.
+        facts: printed before the last line, by name.
+    """
+    run = [(step, step.evidence) for step in bracket.steps if step.evidence is not None]
+    rows = [
+        (
+            step.method,
+            *cells(found.log_evidence)[:2],
+            "-" if found.log_evidence.side == "exact" else percent(found.share_unreliable),
+            _nats(step.width),
+            "-" if math.isnan(step.raised) else f"{step.raised:+.3f}",
+            f"{step.seconds:.1f}",
+        )
+        for step, found in run
+    ]
+    headings = [
+        "",
+        "log-evidence",
+        f"{_pm(console)} draws",
+        "flagged",
+        "bracket",
+        "gain",
+        "seconds",
+    ]
+    _print_table(console, headings, rows, words=(0,))
+    _print_line(
+        console,
+        f"Means over {bracket.lower.count} rows, nats per row. Flagged: rows that cannot be "
+        "trusted; bracket: its width after the method; gain: of the number to quote.",
+    )
+    for step in bracket.steps:
+        said = step.evidence.notes if step.evidence is not None else (step.reason,)
+        for note in said:
+            _print_line(console, f"{step.method}: {note}")
+    best = bracket.evidence
+    _print_far_rows(console, {"log-evidence": best.log_evidence, "ELBO": best.elbo})
+    _print_worst_rows(console, bracket.method, best)
+    _print_facts(console, facts)
+    console.print()
+    _print_line(console, _quoted(bracket))
+
+
+def _quoted(bracket: Bracket) -> str:
+    """The number to quote, in one line."""
+    number = f"Quote {bracket.lower}, by {bracket.method}: {bracket.why}."
+    if bracket.stopped == "exact":
+        return number
+    if bracket.upper is None:
+        ends = "No end above it."
+    else:
+        digits = _digits(bracket.width)
+        low, high = (f"{end:.{digits}f}" for end in bracket.ends)
+        ends = (
+            f"Bracket of the mean {low} to {high}, {_nats(bracket.width)} nats wide, the upper end by "
+            f"{bracket.upper_method}, {bracket.upper.words}."
+        )
+    return f"{number} {ends} Stopped: {bracket.why_stopped}."
+
+
+def _nats(width: float) -> str:
+    """A width with two digits that count."""
+    return f"{width:.{_digits(width)}f}" if math.isfinite(width) else "-"
+
+
+def _digits(width: float) -> int:
+    """Digits after the point, so that two of a width are there."""
+    return min(max(1 - math.floor(math.log10(width)), 1), 6) if 0 < width < math.inf else 4
 
 
 def comparison_table(
@@ -236,6 +308,13 @@ def _print_far_rows(console: Console, estimates: Mapping[str, Estimate]) -> None
             "Rows that alone move a mean by more than its error, by their numbers in the data, from 0:",
         )
         _print_facts(console, lines)
+
+
+def _print_worst_rows(console: Console, name: str, evidence: Evidence) -> None:
+    worst = [(row, k) for row, k in evidence.worst_rows() if np.isfinite(k)]
+    if worst:
+        listed = ", ".join(f"{row} ({k:.2f})" for row, k in worst)
+        _print_line(console, f"Rows with the largest k-hat, {name}: {listed}")
 
 
 def _without_far(far: FarRows) -> str:
