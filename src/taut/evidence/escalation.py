@@ -85,7 +85,10 @@ class Escalation:
             if bracket is not None:
                 needed = self._needed(method, rows, left, measured)
                 if needed > left():
-                    why = f"{method.label} would take about {needed:.0f} s, and {left():.0f} s are left"
+                    why = (
+                        f"{method.label} would take about {needed:.0f} s of the {max(left(), 0):.0f} s "
+                        "that are left"
+                    )
                     steps += (Step(method.label, reason=why),)
                     return self._ended(bracket, steps, "seconds", why)
             if begun is not None:
