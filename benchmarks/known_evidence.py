@@ -8,6 +8,7 @@
     heavy tails         Student's t with three degrees of freedom, and a Gaussian guide
     funnel              nine latents whose scale is the exponential of a tenth
     spike               90 % of the mass in a spike inside of a slab: tempering has a phase transition
+    spike of the prior  the same where the prior has it, and so have the latents that make rows
 
 Truths are closed, sums, or quadrature in one dimension.
 """
@@ -99,13 +100,40 @@ class Bits(AbstractModel):
         return dist.Bernoulli(logits=jnp.zeros(self.weight.shape[1])).to_event(1)
 
 
-class OneLook(eqx.Module):
-    """Bits by the cells that each of them raises, as if it were alone."""
+CODES = np.array(list(itertools.product((0.0, 1.0), repeat=6)))
+
+
+class Marginals(eqx.Module):
+    """Each bit by its own posterior, a tenth of the way to a fair coin."""
 
     model: Bits
 
     def __call__(self, datum):
-        return dist.Bernoulli(logits=0.4 * (2 * datum.x - 1) @ self.model.weight).to_event(1)
+        codes = jnp.asarray(CODES, float)
+        log_joint = jax.vmap(lambda z: self.model.log_joint(datum, z))(codes)
+        return dist.Bernoulli(0.05 + 0.9 * jax.nn.softmax(log_joint) @ codes).to_event(1)
+
+
+class Spike(AbstractModel):
+    """z ~ 0.9 N(1, 0.05^2 I) + 0.1 N(0, I), x ~ N(0, 1): what makes rows is in the spike."""
+
+    size: int = eqx.field(static=True)
+
+    def terms(self, datum, z):
+        likelihood, prior = dist.Normal(0.0, 1.0), self.prior()
+        return {LOG_LIKELIHOOD: likelihood.log_prob(datum.x), LOG_PRIOR: prior.log_prob(z)}
+
+    def prior(self) -> Any:
+        loc = jnp.stack([jnp.ones(self.size), jnp.zeros(self.size)])
+        scale = jnp.array([0.05, 1.0])[:, None] * jnp.ones(self.size)
+        weights = dist.Categorical(probs=jnp.array([0.9, 0.1]))
+        return dist.MixtureSameFamily(weights, dist.Normal(loc, scale).to_event(1))
+
+    def sample(self, z, key):
+        return jax.random.normal(key, ())
+
+    def log_evidence(self, datum):
+        return dist.Normal(0.0, 1.0).log_prob(datum.x)
 
 
 def linear_gaussian(size: int, rows: int) -> Oracle:
@@ -124,8 +152,7 @@ def linear_gaussian(size: int, rows: int) -> Oracle:
 def discrete(rows: int) -> Oracle:
     generator = np.random.default_rng(0)
     weight, bias = generator.normal(size=(10, 6)), generator.normal(size=10)
-    codes = np.array(list(itertools.product((0.0, 1.0), repeat=6)))
-    logits = codes @ weight.T + bias
+    logits = CODES @ weight.T + bias
     chosen = logits[generator.integers(64, size=rows)]
     x = (generator.random(chosen.shape) < scipy.special.expit(chosen)).astype(float)
     by_code = np.sum(
@@ -133,7 +160,7 @@ def discrete(rows: int) -> Oracle:
     )  # (N, 64)
     known = scipy.special.logsumexp(by_code, axis=1) - math.log(64)
     model = Bits(jnp.asarray(weight, float), jnp.asarray(bias, float))
-    return Oracle(Pair(model, OneLook(model)), Datum(jnp.asarray(x, float)), known)
+    return Oracle(Pair(model, Marginals(model)), Datum(jnp.asarray(x, float)), known)
 
 
 def exponential(rows: int) -> Oracle:
@@ -173,6 +200,12 @@ def _spike(z):
     return jnp.logaddexp(slab, spike)
 
 
+def spike_of_the_prior(rows: int) -> Oracle:
+    x = np.random.default_rng(0).normal(size=rows)
+    known = scipy.stats.norm.logpdf(x)
+    return Oracle(Pair(Spike(10), Wide(10, 0.0, 1.0)), Datum(jnp.asarray(x, float)), known)
+
+
 ORACLES: dict[str, Callable[[int], Oracle]] = {
     **{f"linear-gaussian {d}": lambda rows, d=d: linear_gaussian(d, rows) for d in (2, 10, 50)},
     "discrete": discrete,
@@ -182,4 +215,7 @@ ORACLES: dict[str, Callable[[int], Oracle]] = {
     "heavy tails": lambda rows: alike(_tails, Wide(4, 0.0, 1.3), rows),
     "funnel": lambda rows: alike(_funnel, Wide(10, 0.0, 1.2), rows),
     "spike": lambda rows: alike(_spike, Wide(10, 0.0, 1.0), rows),
+    "spike of the prior": spike_of_the_prior,
 }
+GENERATIVE = (*(f"linear-gaussian {d}" for d in (2, 10, 50)), "spike of the prior")
+"""Of which rows can be simulated, with an evidence of their own."""

@@ -18,6 +18,11 @@ TAILS = {
     "one in ten thrice the others": (np.where(np.arange(K) % 10, 1.0, 3.0), NONE),
     "half of them nothing": (np.where(np.arange(K) % 2, 0.0, 1.0), NONE),
     "ten thrice the others": (np.where(np.arange(K) % 100, 1.0, 3.0), math.nan),
+    "twenty thrice the others": (np.where(np.arange(K) % 50, 1.0, 3.0), NONE),
+    "twenty thrice, and one more": (
+        np.append(np.where(np.arange(K) % 50, 1.0, 3.0), 9.0),
+        math.nan,
+    ),
     "too few": (DRAWS.exponential(size=24), math.nan),
     "few, equal": (np.ones(5), NONE),
     "nothing": (np.zeros(K), math.nan),

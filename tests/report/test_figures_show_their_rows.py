@@ -165,7 +165,7 @@ def test_khats_are_red_above_the_threshold_alone(drawn):
     assert set(lines["threshold"].get_ydata()) == {0.7}
     assert "37.5 % above 0.70" in axes.get_title()  # three of eight, one of them infinite
     assert axes.texts[0].get_text().splitlines() == [
-        "1 row without k-hat (too few draws)", "1 row of constant weights", "1 row infinite"
+        "1 row without k-hat (too few draws)", "1 row of weights without a tail", "1 row infinite"
     ]  # fmt: skip
 
 

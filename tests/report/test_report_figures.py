@@ -233,7 +233,7 @@ def test_khat_counts_what_it_does_not_draw(drawn: list[Figure]):
     axes = drawn[0].axes[0]
     words = " ".join(t.get_text() for t in axes.texts)
     assert "1 row without k-hat" in words
-    assert "1 row of constant weights" in words
+    assert "1 row of weights without a tail" in words
     assert "1 row infinite" in words
     assert axes.get_title() == "k-hat of 6 rows, 33.3 % above 0.70"
 

@@ -190,7 +190,7 @@ def test_a_sum_over_the_support_and_too_few_draws_have_no_khat():
     console = _file()
     tables.evidence_table(console, {"importance": exact, "monte-carlo": few})
     text = _text(console)
-    assert "none, weights constant" in text
+    assert "none, weights without a tail" in text
     assert "unknown, too few draws" in text
     assert "largest k-hat" not in text
 

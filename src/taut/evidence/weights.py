@@ -7,7 +7,8 @@
 
 k-hat is that of Pareto-smoothed importance sampling (Vehtari, Simpson, Gelman, Yao and Gabry 2024).
 Above min(1 - 1 / log10 K, 0.7) the estimate and its error cannot be trusted, nor where it is unknown.
-Where the largest weights are all equal they have no tail.
+Where the largest weights are all equal they have no tail, nor where the largest one was drawn many times
+over, as latents that are discrete are: it is the last, and its share is known.
 
 The variance of weights lies in the few largest. A hundred draws may miss these, and then mean and error
 are small, both at once. Log-weights that are sums along a path of temperatures are nearly normal, and
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 _LEAST_FOR_KHAT = 25  # below, the largest fifth of the draws has fewer than five members
+
+_TIMES = 20  # that a weight is drawn until its share is known to a fifth
 
 _ROUNDING = 1e-4  # nats between float32 log-weights of 1000 nats that are equal
 
@@ -151,12 +154,15 @@ def _tail_size(num_particles: int) -> float:
 
 
 def _largest_tie(log_w: Float[np.ndarray, "R K"]) -> np.ndarray:
-    """Whether all draws of the tail weigh the same, (R,); all draws where they are few."""
+    """Whether all draws of the tail weigh the same, or the largest was drawn many times, (R,); all draws
+    where they are few."""
     count = log_w.shape[1]
     size = int(_tail_size(count)) + 1 if count >= _LEAST_FOR_KHAT else count
     tail = np.partition(log_w, count - size, axis=1)[:, count - size :]
+    largest = tail.max(axis=1)
     with np.errstate(invalid="ignore"):
-        return tail.max(axis=1) - tail.min(axis=1) < _ROUNDING
+        even = largest - tail.min(axis=1) < _ROUNDING
+    return even | (np.sum(tail == largest[:, None], axis=1) >= _TIMES)
 
 
 def _khat(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:

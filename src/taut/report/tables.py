@@ -238,7 +238,7 @@ def _evidence_rows(console: Console, evidence: Evidence) -> list[tuple[str, str]
 def _share_above(evidence: Evidence) -> str:
     missing = int(np.sum(np.isnan(evidence.khat)))
     if np.isneginf(evidence.khat).all():
-        return "none, weights constant"
+        return "none, weights without a tail"
     if missing == evidence.khat.size:
         return "unknown, too few draws"
     above = evidence.above_threshold

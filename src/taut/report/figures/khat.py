@@ -67,7 +67,7 @@ def _left_out(values: np.ndarray) -> str:
     """What the points do not show, in words."""
     counts = {
         "without k-hat (too few draws)": int(np.isnan(values).sum()),
-        "of constant weights": int(np.isneginf(values).sum()),
+        "of weights without a tail": int(np.isneginf(values).sum()),
         "infinite": int(np.isposinf(values).sum()),
     }
     return "\n".join(f"{counted_rows(n)} {what}" for what, n in counts.items() if n)
