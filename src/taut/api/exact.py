@@ -97,7 +97,8 @@ def fit_exact(
         if progress:
             progress(EMProgress(number, restart, iteration, value))
 
-    check_numbers(wanted, model, data)
+    regularized = bool(inference.floor or inference.reg_covar)
+    check_numbers(wanted, model, data, regularized=regularized)
     seed = host_seed(as_key(key))
     run = begun_run(out, recipe.to_dict(), force=force, resume=resume)
     with discarded(None if resume else run):

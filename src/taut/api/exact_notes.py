@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from taut.architectures import LCA
-from taut.data import RESOLVED_ROWS, Data, Schema
+from taut.data import RESOLVED_ROWS, Data, Schema, dependent_columns
 from taut.inference.exact.selection import Selected
 
 __all__ = ["exact_notes"]
@@ -36,6 +36,7 @@ def _notes(selected: Selected, data: Data) -> Iterator[str]:
             "lower, as where columns repeat values or follow from one another; compare the number with "
             "no other density"
         )
+        yield from _dependent(data)
     yield from _choice(selected)
 
 
@@ -74,6 +75,19 @@ def _read_as_density(data: Data) -> Iterator[str]:
         yield (
             "values that come up again and again are read as real numbers, with a density, in "
             f"{_columns(schema, repeated)}: not to be compared with the probability of a value"
+        )
+
+
+def _dependent(data: Data) -> Iterator[str]:
+    """Columns that the floor may have had to decide for."""
+    if data.schema.kind != "table":
+        return
+    first = next(iter(data.train.parts())).x[:RESOLVED_ROWS]
+    found = list(dependent_columns(np.asarray(first, np.float64)))
+    if found:
+        yield (
+            f"{_columns(data.schema, found)} follow from one another: leave out one of them, and again "
+            "until none does"
         )
 
 

@@ -3,6 +3,7 @@
 from taut.data.batches import batch_indices, epoch_order, steps_per_epoch
 from taut.data.checksum import checksum_of
 from taut.data.dataset import Data, Dataset
+from taut.data.dependent import dependent_columns
 from taut.data.load import load_data, load_rows
 from taut.data.load_streamed import can_stream
 from taut.data.moments import ColumnMoments
@@ -33,6 +34,7 @@ __all__ = [
     "batch_indices",
     "can_stream",
     "checksum_of",
+    "dependent_columns",
     "epoch_order",
     "load_data",
     "load_rows",

@@ -6,7 +6,14 @@ import pytest
 from exact_fits import KINDS, fitted, mixture
 
 from taut.core import InputError, RunError
-from taut.inference.exact import Floor, RowBlocks, check_start, random_start, run_em
+from taut.inference.exact import (
+    Floor,
+    RowBlocks,
+    best_of_restarts,
+    check_start,
+    random_start,
+    run_em,
+)
 from taut.models import GaussianMixture
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -118,3 +125,13 @@ def test_a_start_under_which_a_row_is_impossible(clusters):
     start = GaussianMixture(jnp.zeros(2), jnp.full((2, 3), jnp.nan), jnp.ones((2, 3)), "diag")
     with pytest.raises(InputError, match="a start under which every row is possible"):
         run_em(start, RowBlocks(clusters), Floor(1e-6).of(start, RowBlocks(clusters)))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_a_floor_above_the_spread_within_clusters(clusters, share):
+    """Starts lie above it, so that the objective rises from the first step on."""
+    model, rows = mixture(clusters, "full"), RowBlocks(clusters)
+    result, _ = best_of_restarts(
+        model, rows, Floor(share), restarts=1, seed=0, tolerance=1e-4, max_iterations=50
+    )
+    assert (np.diff(result.objective) > -2e-9).all()

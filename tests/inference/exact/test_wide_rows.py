@@ -6,11 +6,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 from jax.extend.core import ClosedJaxpr
 from scipy.stats import multivariate_normal
 
 import taut
+from taut.core import InputError
 from taut.inference.exact import Floor, RowBlocks, expectation_step, random_start, run_em
 from taut.inference.exact.em import EMState, gathered
 from taut.models import FactorAnalysis, ProbabilisticPCA
@@ -119,3 +121,26 @@ def test_a_wide_table_from_python(wide, model):
     assert fit.facts.em is not None
     assert fit.facts.em.converged
     assert np.isfinite(fit.estimates["log_evidence"].value)
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied"])
+def test_a_covariance_between_more_columns_than_rows_is_refused(wide, covariance):
+    """Such a mixture told of 10 million nats a row; a floor that is asked for makes it one."""
+    with pytest.raises(InputError) as refused:
+        taut.em(wide, model=taut.GMM(covariance=covariance, components=1))
+    said = str(refused.value)
+    assert "expected more training rows than the 20 columns that vary" in said
+    assert said.endswith('Try model="fa", the covariance diag, or floor=0.1.')
+    assert taut.em(wide, model="fa", components=1).facts.em is not None
+    for model, floor in ((taut.GMM(covariance="diag"), None), (taut.GMM(components=1), 0.1)):
+        fit = taut.em(wide, model=model, components=1, floor=floor)
+        assert fit.estimates["log_evidence"].value > -200
+
+
+def test_columns_that_follow_from_one_another_are_named():
+    a, b, c, d = np.random.default_rng(0).normal(size=(4, 200))
+    fit = taut.em(pl.DataFrame({"a": a, "b": b, "c": c, "sum": a + b, "d": d}), components=1)
+    said = " ".join(fit.facts.notes)
+    assert "columns 'a', 'b', 'sum' follow from one another" in said
+    apart = taut.em(pl.DataFrame({"a": a, "b": b, "c": c, "d": d}), components=1)
+    assert not any("follow from one another" in note for note in apart.facts.notes)

@@ -42,15 +42,19 @@ class Floor(NamedTuple):
             if value is not None and not value >= 0:
                 raise InputError("a number of at least 0", f"{value}", "1e-6", where=option(name))
         spread = rows.spread()
-        least = spread.least
-        if self.strength is not None:
-            # A cell that is constant has its resolution alone.
-            share = self.strength * spread.variance
-            least = np.where(share > 0, share, spread.least) if self.strength > 0 else 0 * share
+        least = self.least(spread)
         with jax.enable_x64(True):
             floor = model.floor(self.strength or 0.0, added=self.added, least=jnp.asarray(least))
         self._refuse_constant(model, spread)
         return floor
+
+    def least(self, spread: Spread) -> Float[np.ndarray, "..."]:
+        """The least variance of every cell."""
+        if self.strength is None:
+            return spread.least
+        # A cell that is constant has its resolution alone.
+        share = self.strength * spread.variance
+        return np.where(share > 0, share, spread.least) if self.strength > 0 else 0 * share
 
     def _refuse_constant(self, model: AbstractExactModel, spread: Spread) -> None:
         if (
@@ -165,7 +169,10 @@ def best_of_restarts(
         first = start if before.climb is None else before.climb.state.model
         if first is None:
             own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-            first = random_start(model, rows, rows.spread(), seed=own)
+            spread = rows.spread()
+            # From below the floor the first M-step could only fall.
+            least = np.maximum(spread.least, floor.least(spread))
+            first = random_start(model, rows, spread._replace(least=least), seed=own)
 
         def report(iteration: int, log_evidence: float) -> None:
             if on_iteration:

@@ -86,13 +86,36 @@ def check_selection(
         )  # fmt: skip
 
 
-def check_numbers(numbers: Sequence[int], architecture: GMM | LCA | PPCA | FA, given: Data) -> None:
-    """Refuse numbers of components that the rows or the columns cannot carry.
+def check_numbers(
+    numbers: Sequence[int],
+    architecture: GMM | LCA | PPCA | FA,
+    given: Data,
+    *,
+    regularized: bool = False,
+) -> None:
+    """Refuse numbers of components, and covariances, that the rows or the columns cannot carry.
+
+    Arguments:
+        numbers: of components or factors.
+        architecture: the model.
+        given: rows of the three parts.
+        regularized: whether a floor was asked for that decides what the rows leave open.
 
     Raises:
-        InputError: more components than rows, or as many factors as columns.
+        InputError: more components than rows, as many factors as columns, or covariances between
+            columns that the training rows are too few for.
     """
-    varying = given.schema.size - len(given.schema.constants())
+    varying, rows = given.schema.size - len(given.schema.constants()), len(given.train)
+    kind = architecture.covariance if isinstance(architecture, GMM) else None
+    if kind in ("full", "tied") and rows <= varying and not regularized:
+        # The scatter about any mean has a direction without variance, where the density has no bound.
+        raise InputError(
+            f"more training rows than the {varying} columns that vary, which a covariance between "
+            f"them needs (the mixture's is {kind})",
+            f"{rows} rows",
+            f"{option('model', 'fa')}, the covariance diag, or {option('floor', 0.1)}",
+            where=given.schema.name,
+        )  # fmt: skip
     for number in numbers:
         factors = varying if isinstance(architecture, PPCA | FA) else None
         check_components(number, len(given.train), factors)
