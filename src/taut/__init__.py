@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from taut.api import Fit, Posterior, compare, em, fit, infer, load
+    from taut.api import Fit, Posterior, compare, em, fit, infer, load, refit_prior
     from taut.architectures import FA, GMM, LCA, PPCA, VAE, VQ, Discrete, Flow, Ladder, MixtureVAE
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taut.gradients import Reparameterized
 
 _HOMES = {
-    "api": ("Fit", "Posterior", "compare", "em", "fit", "infer", "load"),
+    "api": ("Fit", "Posterior", "compare", "em", "fit", "infer", "load", "refit_prior"),
     "architectures": (
         "FA",
         "GMM",
@@ -72,6 +72,7 @@ __all__ = [
     "load",
     "load_data",
     "particles",
+    "refit_prior",
 ]
 
 

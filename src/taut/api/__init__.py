@@ -4,6 +4,7 @@ from taut.api.calibrating import calibrate
 from taut.api.em import EMProgress, em
 from taut.api.fitting import fit
 from taut.api.inferring import GUIDES, infer
+from taut.api.refitting import Refitted, refit_prior
 from taut.fitted import Fit, Posterior, compare, load
 from taut.inference.posterior.verdict import Verdict
 
@@ -14,10 +15,12 @@ __all__ = [
     "EMProgress",
     "Fit",
     "Posterior",
+    "Refitted",
     "Verdict",
     "compare",
     "em",
     "fit",
     "infer",
     "load",
+    "refit_prior",
 ]

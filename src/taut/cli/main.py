@@ -40,6 +40,10 @@ COMMANDS = {
         "taut.cli.infer:infer_command",
         "The posterior of a program, and whether to believe it.",
     ),
+    "refit-prior": (
+        "taut.cli.refit_prior:refit_prior",
+        "Fit another prior to a finished VAE; say what it gains.",
+    ),
     "evaluate": (
         "taut.cli.evaluate:evaluate",
         "Log-evidence of held-out rows, with its reliability.",

@@ -33,15 +33,16 @@ def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
     """
     schema, form = fit.schema, row_form(fit)
     test = data.test[: min(len(data.test), _TEST_ROWS)]
-    drawn = [
-        _learning_curves(fit, folder / "learning-curves.png"),
+    # A model that was not trained itself, as one whose prior alone was fitted, has no curves.
+    drawn = [_learning_curves(fit, folder / "learning-curves.png")] if fit.history else []
+    drawn.append(
         figures.samples(
             folder / "samples.png",
             np.asarray(fit.sample(_IMAGES if schema.kind == "image" else _DRAWS)),
             data=data.train[:_DRAWS].x,
             **form,
-        ),
-    ]
+        )
+    )
     # Where nothing is drawn a reconstruction is the row itself, or what a surjection keeps of it.
     if fit.architecture.name != "flow" or "elbo" in fit.estimates:
         shown = test.x[:_RECONSTRUCTED]

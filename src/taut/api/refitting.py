@@ -1,0 +1,228 @@
+"""`taut.refit_prior`: another prior for a finished model, encoder and decoder as they are."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import PRNGKeyArray
+
+from taut.architectures import VAE
+from taut.core import (
+    Datum,
+    Estimate,
+    InputError,
+    Pair,
+    as_key,
+    host_seed,
+    option,
+    paired_difference,
+)
+from taut.core.provenance import device, versions
+from taut.data import Data, Dataset
+from taut.data.load import loaded
+from taut.evidence.measuring import measure
+from taut.fitted import Fit
+from taut.fitted.below_columns import below_columns_note
+from taut.guides import AmortizedGuide, VampPair
+from taut.inference import Refined
+from taut.inference.amortized.prior_ascent import (
+    expected_log_prior,
+    features_of,
+    latents_of,
+    prior_ascent,
+    prior_gain,
+    started_prior,
+)
+from taut.runs import RunFolder
+from taut.training import Loop, Recorder, train
+
+__all__ = ["Refitted", "refit_prior"]
+
+_BATCH = 128
+_CHECKS = 40  # validations in all
+_PATIENCE = 6  # of them without a gain
+_DRAWS = 16  # of each test row, for the ELBO
+_MOST_ROWS = 1000  # test rows whose evidence is refined twice
+
+
+class Refitted(NamedTuple):
+    """What a refit found.
+
+    Attributes:
+        fit: the model with the new prior, measured as any fit is.
+        gains: new minus old on the same held-out rows, paired by row: `elbo` on all of them, and
+            `log_evidence` by refined importance sampling of at most the first 1000.
+    """
+
+    fit: Fit
+    gains: dict[str, Estimate]
+
+
+def refit_prior(
+    fitted: Fit,
+    data: Any,
+    *,
+    prior: str,
+    steps: int = 3000,
+    learning_rate: float = 2e-3,
+    num_particles: int = 500,
+    key: int | PRNGKeyArray = 0,
+    out: Path | str | None = None,
+    force: bool = False,
+    origin: str = "",
+    progress: Callable[[Any], None] | None = None,
+) -> Refitted:
+    """Fit a prior to the posteriors of the training rows, and say what it gains on held-out ones.
+
+    It raises the ELBO on the rows it is fitted to, and stops where validation rows gain no more; on test
+    rows, and in evidence, a gain is not certain.
+
+    Arguments:
+        fitted: a VAE with an encoder.
+        data: those that it was fitted to: a `Data`, or what `taut.fit` was given.
+        prior: `vamp:500`, `mixture:100`, `flow:affine-coupling:4`, ...
+        steps: of the ascent, at most.
+        learning_rate: of Adam.
+        num_particles: draws of each row's evidence, for the gain in it.
+        key: whole number or random key.
+        out: run folder to write; None writes nothing.
+        force: replace a run that is there.
+        origin: name of the run that is refitted, for the notes.
+        progress: called about twice a second.
+
+    Raises:
+        InputError: a model without an encoder or of another kind, other data, or a prior that does not
+            go with them.
+    """
+    old = _checked(fitted)
+    guide = old.guide
+    for name, value in (("steps", steps), ("num_particles", num_particles - 1)):
+        if value < 1:
+            least = 1 if name == "steps" else 2
+            raise InputError(
+                f"at least {least}", f"{value + least - 1}", f"{least}", where=option(name)
+            )
+    if not 0 < learning_rate < float("inf"):
+        raise InputError(
+            "a positive number", f"{learning_rate}", "2e-3", where=option("learning_rate")
+        )
+    with (
+        RunFolder.for_writing(out, force=force),
+        jax.enable_x64(fitted.precision == "float64"),
+    ):
+        train_rows, validation_rows, test_rows, given = _rows(fitted, data)
+        keys = jax.random.split(as_key(key), 7)
+        architecture = replace(fitted.architecture, prior=prior)
+        made: Any = architecture.init(fitted.schema, keys[0])
+        features = features_of(guide, train_rows)
+        begun = started_prior(
+            made.model.prior_family, train_rows, latents_of(guide, features, key=keys[1]),
+            seed=host_seed(keys[2]),
+        )  # fmt: skip
+        pair: Any = type(made)(replace(old.model, prior_family=begun), guide)
+        seen = features_of(guide, validation_rows)
+        rate = optax.cosine_decay_schedule(learning_rate, steps)
+        algorithm = prior_ascent(pair, optax.adam(rate), key=keys[3])
+        count = len(features.x)
+        loop = Loop(
+            num_steps=steps, batch_size=min(_BATCH, count), seed=host_seed(keys[4]),
+            validate_every=max(1, steps // _CHECKS), patience=_PATIENCE,
+        )  # fmt: skip
+        started = time.perf_counter()
+        state = train(
+            algorithm, features, loop, recorder=Recorder(progress=progress),
+            validate=lambda moved: expected_log_prior(moved, seen, key=keys[5]),
+        )  # fmt: skip
+        trained = time.perf_counter()
+        pair = eqx.combine(state.best, eqx.partition(pair, eqx.is_array)[1])
+        gains = _gains(old, pair, test_rows, num_particles, keys[6])
+        particles = fitted.recipe.evidence.evidence_particles
+        estimates, method = measure(
+            pair, given, train_rows, test_rows, keys[6], particles,
+            refined=partial(Refined(particles), pair, key=keys[6])
+            if len(test_rows.x) <= _MOST_ROWS else None,
+        )  # fmt: skip
+    note = _note(fitted, prior, origin, gains)
+    facts = replace(
+        fitted.facts, steps=int(state.step), best_step=int(state.best_step),
+        training_seconds=trained - started, evaluation_seconds=time.perf_counter() - trained,
+        device=device(), versions=versions(), particles=particles, evidence_method=method,
+        ended="", notes=(note, *below_columns_note(estimates, architecture, ended="")),
+    )  # fmt: skip
+    result = replace(
+        fitted, pair=pair, architecture=architecture, facts=facts, history=(), estimates=estimates,
+        recipe=replace(fitted.recipe, model=architecture, data=given.options),
+    )  # fmt: skip
+    if out is not None:
+        result.save(out, force=force)
+    return Refitted(result, gains)
+
+
+def _checked(fitted: Fit) -> Any:
+    """The pair, with its arrays on the device."""
+    pair: Any = fitted.pair
+    usable = isinstance(fitted.architecture, VAE) and isinstance(pair, Pair | VampPair)
+    if not usable or not isinstance(pair.guide, AmortizedGuide):
+        what = f"{fitted.architecture.name} by {fitted.recipe.inference.name}"
+        raise InputError(
+            "a vae with an encoder, whose posteriors a prior is fitted to", what,
+            "taut.fit(data, model='vae', prior=...), which fits both together", where="refit-prior",
+        )  # fmt: skip
+    return jax.tree.map(lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, pair)
+
+
+def _rows(fitted: Fit, data: Any) -> tuple[Datum, Datum, Datum, Data]:
+    """Training, validation and test rows of the data that the model was fitted to."""
+    options = fitted.recipe.data
+    given = data if isinstance(data, Data) else loaded(data, replace(options, source=None))
+    known = fitted.facts.checksum
+    if given.schema != fitted.schema or (known and given.checksum != known):
+        raise InputError(
+            "the data that the model was fitted to, split as they were then", given.describe(),
+            "what was given to taut.fit", where="data",
+        )  # fmt: skip
+    if not isinstance(given.train, Dataset):
+        raise InputError(
+            "training rows in memory, whose posteriors are drawn from", "rows that stay on disk",
+            "data loaded with stream='no'", where="data",
+        )  # fmt: skip
+
+    def datum(part: Dataset) -> Datum:
+        rows = part.datum()
+        return Datum(np.asarray(rows.x, fitted.precision), rows.mask, None, rows.index)
+
+    train_rows, validation_rows, test_rows = map(datum, (given.train, given.validation, given.test))
+    return train_rows, validation_rows, test_rows, given
+
+
+def _gains(
+    old: Any, new: Any, rows: Datum, num_particles: int, key: PRNGKeyArray
+) -> dict[str, Estimate]:
+    """New minus old, by row, from the same draws of the encoder."""
+    elbo = prior_gain(new, old, features_of(old.guide, rows), key=key, num_draws=_DRAWS)
+    some = jax.tree.map(lambda leaf: leaf[:_MOST_ROWS], rows)
+    evidences = [Refined(num_particles)(p, some, key=key).log_evidence for p in (new, old)]
+    return {"elbo": elbo, "log_evidence": paired_difference(*evidences)}
+
+
+def _note(fitted: Fit, prior: str, origin: str, gains: dict[str, Estimate]) -> str:
+    """What was done, in words."""
+    before: Any = fitted.architecture
+    named = before.prior if isinstance(before.prior, str) else type(before.prior).__name__
+    of = f" of {origin}" if origin else ""
+    words = [
+        f"{gains[name].value:+.2f} nats per row of {what} (± {gains[name].data_error:.2f} over rows)"
+        for name, what in (("elbo", "ELBO"), ("log_evidence", "log-evidence"))
+    ]
+    return (
+        f"only the prior {prior} was fitted, to a model{of} whose encoder and decoder came with "
+        f"{named}: on held-out rows {words[0]} and {words[1]}"
+    )

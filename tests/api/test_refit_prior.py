@@ -1,0 +1,101 @@
+"""Another prior for a finished model."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import taut
+from taut.core import Datum, InputError, paired_difference
+from taut.inference.amortized.prior_ascent import started_prior
+from taut.models import MixtureOfGaussians
+
+DIM = 2
+OPTIONS: dict[str, Any] = {
+    "latent_dim": DIM, "hidden": (8,), "epochs": 80, "batch_size": 60, "evidence_particles": 50,
+    "learning_rate": 0.02,
+}  # fmt: skip
+
+
+def rows() -> np.ndarray:
+    """Three clusters, which no normal prior has."""
+    rng = np.random.default_rng(0)
+    centers = np.asarray([[-4.0, 0, 2], [4, 1, -2], [0, 5, 0]])
+    return (centers[rng.integers(0, 3, 300)] + 0.3 * rng.normal(size=(300, 3))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> taut.Fit:
+    return taut.fit(rows(), model="vae", **OPTIONS)
+
+
+def test_a_refitted_prior_gains_on_held_out_rows_and_moves_nothing_else(fitted, tmp_path):
+    found = taut.refit_prior(
+        fitted, rows(), prior="mixture:5", steps=400, num_particles=50, out=tmp_path / "run"
+    )
+    gain = found.gains["elbo"]
+    assert gain.value > 5 * np.hypot(gain.mc_error, gain.data_error)
+    assert gain.count == fitted.facts.rows.test
+    assert found.gains["log_evidence"].side != "exact"
+    # As the two reports have it, each from draws of its own.
+    apart = paired_difference(found.fit.estimates["elbo"], fitted.estimates["elbo"])
+    assert abs(apart.value - gain.value) < 5 * np.hypot(apart.mc_error, gain.mc_error)
+    old: Any = fitted.pair
+    new: Any = found.fit.pair
+    for place in (lambda p: p.guide, lambda p: p.model.decoder):
+        for a, b in zip(*(jax.tree.leaves(place(p)) for p in (old, new)), strict=True):
+            np.testing.assert_array_equal(a, b)
+    loaded = taut.load(tmp_path / "run")
+    assert loaded.architecture.to_dict()["prior"] == "mixture:5"
+    assert "only the prior mixture:5 was fitted" in loaded.facts.notes[0]
+    assert "came with standard-normal" in loaded.facts.notes[0]
+    np.testing.assert_array_equal(loaded.sample(5, key=1), found.fit.sample(5, key=1))
+    # A folder that was read can be refitted, with a prior that shares the encoder.
+    again = taut.refit_prior(loaded, rows(), prior="vamp:6", steps=10, num_particles=20)
+    shared: Any = again.fit.pair
+    for a, b in zip(jax.tree.leaves(old.guide), jax.tree.leaves(shared.guide), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_mixture_starts_at_clusters_of_draws():
+    rng = np.random.default_rng(1)
+    centers = np.asarray([[-6.0, 0], [6, 1]])
+    owner = np.arange(400) % 4 == 0
+    z = centers[owner.astype(int)] + [0.5, 0.1] * rng.normal(size=(400, 2))
+    made = MixtureOfGaussians(2, 2, key=jax.random.key(0))
+    prior = started_prior(made, Datum(z), z, seed=3)
+    order = np.argsort(np.asarray(prior.means)[:, 0])
+    by_hand = [z[~owner].mean(axis=0), z[owner].mean(axis=0)]
+    np.testing.assert_allclose(np.asarray(prior.means)[order], by_hand, rtol=1e-9)
+    weights = np.asarray(jax.nn.softmax(prior.logits))[order]
+    np.testing.assert_allclose(weights, [301 / 402, 101 / 402], rtol=1e-9)
+    scales = prior.floor + np.asarray(jax.nn.softplus(jnp.asarray(prior.raw_scales)))[order]
+    least = [z[~owner].std(axis=0), z[owner].std(axis=0)]
+    assert np.all((scales > least) & (scales < 3 * np.asarray(least) + 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prior": "mixture:900"}, "at most 240 components for 240 training rows, got 900"),
+        ({"prior": "vamp:900"}, "at least as many training rows as pseudo-inputs"),
+        ({"prior": "mixtur:3"}, "Try 'mixture'"),
+        ({"data": rows()[:200]}, "the data that the model was fitted to"),
+        ({"steps": 0}, "steps: expected at least 1, got 0"),
+        ({"learning_rate": float("nan")}, "learning_rate: expected a positive number"),
+    ],
+)
+def test_what_cannot_be_refitted_is_one_line(fitted, change: Any, message: str):
+    given = {"prior": "mixture:3", "steps": 5, **change}
+    with pytest.raises(InputError) as caught:
+        taut.refit_prior(fitted, given.pop("data", rows()), **given)
+    assert message in str(caught.value)
+
+
+def test_a_model_without_an_encoder_is_refused():
+    flow = taut.fit(rows(), model="flow", layers="affine-coupling:1", hidden=(4,), epochs=1)
+    with pytest.raises(InputError, match="a vae with an encoder"):
+        taut.refit_prior(flow, rows(), prior="mixture:3")
