@@ -27,6 +27,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "interpolate": ("RUN", "1", "3"),
     "gradients": ("RUN",),
     "calibrate": ("RUN",),
+    "refit-prior": ("RUN",),
     "compare": ("RUN", "RUN"),
     "show": ("RUN",),
     "figures": ("RUN",),
@@ -80,6 +81,15 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "rows": (("--rows", "70"), {"count": 70}),
         "draws": (("--draws", "7"), {"draws": 7}),
         "seed": (("--seed", "7"), {"key": 7}),
+    },
+    "refit-prior": {
+        "prior": (("--prior", "vamp:3"), {"prior": "vamp:3"}),
+        "out": (("--out", "OUT"), {"folder": "out.npy"}),
+        "steps": (("--steps", "7"), {"steps": 7}),
+        "learning_rate": (("--learning-rate", "0.5"), {"learning_rate": 0.5}),
+        "num_particles": (("--num-particles", "17"), {"num_particles": 17}),
+        "seed": (("--seed", "7"), {"key": 7}),
+        "force": (("--force",), {"force": True}),
     },
     "compare": {},
     "show": {},
@@ -158,6 +168,10 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found.update(given, count=rows)
         raise Called
 
+    def refit_prior(fitted: Any, data: Any, *, out: Path, **given: Any) -> Any:
+        found.update(given, folder=out.name)
+        raise Called
+
     def run_fit(source: str, recipe: Any, *_: Any, **__: Any) -> None:
         found.update(recipe.evidence.to_dict())
 
@@ -169,6 +183,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
         monkeypatch.setattr(Fit, function.__name__, function)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
     monkeypatch.setattr("taut.api.calibrating.calibrate", calibrate)
+    monkeypatch.setattr("taut.api.refitting.refit_prior", refit_prior)
     names = {
         "RUN": run,
         "STOPPED": stopped,

@@ -15,7 +15,7 @@ def refit_prior(
     run: Path,
     /,
     *,
-    prior: str,
+    prior: str = "mixture:10",
     out: Path | None = None,
     steps: Whole = 3000,
     learning_rate: float = 2e-3,
