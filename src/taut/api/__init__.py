@@ -9,6 +9,7 @@ from taut.fitted import Fit, Posterior, compare, load
 from taut.inference.posterior.verdict import Verdict
 
 Fit.calibrate = calibrate  # pyright: ignore[reportAttributeAccessIssue]
+Fit.refit_prior = refit_prior  # pyright: ignore[reportAttributeAccessIssue]
 
 __all__ = [
     "GUIDES",
