@@ -1,15 +1,15 @@
 """What a learned prior is worth on statically binarized MNIST: while training, and after it.
 
 One VAE (40 latents, two layers of 300 on each side, as in Tomczak and Welling 2018, section 5, without
-their gates), the same steps and keys for each prior: standard normal, VampPrior, mixture of Gaussians and
-a flow. Then each learned prior is fitted to the finished model of the standard normal prior, encoder and
-decoder as they are. Differences to the standard normal prior are paired by row, on the first test rows,
-by refined importance sampling; the ELBO is of the encoder.
+their gates), the same steps and keys for each prior: standard normal, VampPrior, mixture of Gaussians
+and a flow. Then each learned prior is fitted to the finished model of the standard normal prior, encoder
+and decoder as they are. Differences to the standard normal prior are paired by row, on the first test
+rows, by refined importance sampling; the ELBO is of the encoder.
 
-Targets: VampPrior 2 nats of evidence and the flow 2.5 (published: about 3); refitted, half of that in ELBO
-in a tenth of the training time.
+Targets: VampPrior 2 nats of evidence and the flow 2.5 (published: about 3); refitted, half of that in
+ELBO in a tenth of the training time.
 
-    TAUT_DATA=FOLDER python benchmarks/priors.py [--epochs 200] [--keys 0 1 2] [--rows 1000] [--runs FOLDER]
+    TAUT_DATA=FOLDER python benchmarks/priors.py [--epochs 200] [--keys 0 1 2] [--rows 1000]
 
 A prior and key is a run folder: what was interrupted goes on where it was, what is finished is measured.
 """
