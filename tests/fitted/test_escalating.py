@@ -142,6 +142,7 @@ def test_every_architecture_ends_with_one_number(fit, monkeypatch):
     assert found.lower.count == 6
     assert found.stopped in ("exact", "precision", "methods")
     assert all(step.reason or step.evidence for step in found.steps)
+    assert str(fit.evidence(rows_for(fit.architecture.name)[:6], method="auto")) == str(found.lower)
     plain = found.to_dict()
     assert [step["method"] for step in plain["steps"]] == [step.method for step in found.steps]
 

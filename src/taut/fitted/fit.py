@@ -41,7 +41,7 @@ from taut.fitted.below_columns import below_columns
 from taut.fitted.escalating import escalated
 from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum
-from taut.fitted.methods import measured_by, method_of
+from taut.fitted.methods import AUTO, measured_by, method_of
 from taut.inference import AbstractAmortized
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
@@ -136,7 +136,8 @@ class Fit:
                 number of another method.
             method: `importance` from the guide, `monte-carlo` from the prior, `refined`, importance
                 sampling from a Gaussian that is fitted to each row first, or another of
-                `taut.evidence`, by name or with options of its own.
+                `taut.evidence`, by name or with options of its own; `auto` for the number that
+                `bracket` quotes, which takes as many of them as that needs.
             key: whole number or random key.
 
         Raises:
@@ -153,6 +154,8 @@ class Fit:
         key: Any = 0,
     ) -> Evidence:
         """The same with ELBO, KL, effective sample sizes and Pareto k-hats."""
+        if method == AUTO:
+            return self.bracket(rows, num_particles=num_particles, key=key).evidence
         chosen: Any = method_of(method, num_particles)
         number = chosen.num_particles
         with self._precision(), within_memory(num_particles=number):

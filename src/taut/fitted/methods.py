@@ -17,11 +17,13 @@ from taut.evidence import (
 from taut.evidence.measuring import importance_evidence
 from taut.inference import Refined, RefinedAnnealed
 
-__all__ = ["METHODS", "measured_by", "method_of"]
+__all__ = ["AUTO", "METHODS", "measured_by", "method_of"]
 
 METHODS: dict[str, type[AbstractMethod]] = EVIDENCE | {
     method.name: method for method in (Refined, RefinedAnnealed)
 }
+
+AUTO = "auto"  # as many of them as it takes
 
 _NUM_PARTICLES = {Importance.name: 1000, MonteCarlo.name: 1000}  # else the method's own
 
@@ -44,7 +46,8 @@ def method_of(method: AbstractMethod | str, num_particles: int | None) -> Abstra
             num_particles = _NUM_PARTICLES.get(method)
     else:
         raise InputError(
-            f"one of {', '.join(METHODS)}", repr(method), nearest(str(method), METHODS),
+            f"one of {', '.join(METHODS)} or {AUTO}", repr(method),
+            nearest(str(method), [*METHODS, AUTO]),
             where="method",
         )  # fmt: skip
     return found if num_particles is None else replace(found, num_particles=num_particles)
