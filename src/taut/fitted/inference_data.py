@@ -35,7 +35,7 @@ def inference_data(
         raise InputError(
             "ArviZ", "none installed", "`pip install 'taut[arviz]'`", where="inference data"
         ) from None
-    count = len(posterior.weights) if num_draws is None else num_draws
+    count = posterior.facts.num_draws if num_draws is None else num_draws
     resampled = posterior.draws(count, kind="resampled", key=key)
     raw = posterior.draws(count, kind="raw", key=key)
     attributes = {

@@ -206,7 +206,8 @@ class Posterior:
     def evidence(self, *, num_particles: int = 10_000, key: int | PRNGKeyArray = 0) -> Estimate:
         """Log-evidence by importance sampling from the guide alone, nats; lower in expectation.
 
-        `estimates["log_evidence"]` is that of draws with heavier tails around the guide.
+        `estimates["log_evidence"]` is that of draws with heavier tails around the guide, or of the
+        draws that were refined.
 
         Arguments:
             num_particles: new draws.

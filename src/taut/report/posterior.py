@@ -69,8 +69,7 @@ def coordinate_table(console: Console, columns: Mapping[str, Sequence]) -> None:
     more = f" {left_out} more coordinates are in coordinates.csv." if left_out else ""
     _print_line(
         console,
-        f"Under the guide, then resampled by importance weights; {pm}: standard error over other "
-        f"draws.{more}",
+        f"Under the guide, then of the weighted draws; {pm}: standard error over other draws.{more}",
     )
 
 

@@ -112,6 +112,16 @@ def test_two_modes_have_their_masses_whichever_the_guide_is_at(num_starts):
     assert abs(evidence.value) < 5 * evidence.mc_error < 0.5
 
 
+def test_a_mode_far_away_is_found_by_wide_draws_or_nothing_is_believed():
+    def far(z):
+        return modes((z - 6.0) / 2.5, 0.5) - jnp.log(2.5)
+
+    found = taut.infer(far, data={}, support={"z": "real"}, num_starts=1, num_draws=6000)
+    right = abs(found.resampled.mean[0] - 6.0) < 0.1 * 10.0
+    assert found.refined is not None
+    assert right or found.verdict.verdict == DOUBT
+
+
 def test_smc_that_is_asked_for_refines_a_guide_that_suffices():
     data = {**DATA, "precision": np.eye(2), "constant": -math.log(2 * math.pi)}
     kinds = [

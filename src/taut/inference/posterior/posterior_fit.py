@@ -171,10 +171,9 @@ def fit_posterior(
     if options.subsample or options.refine == "none":
         return found
     if options.refine == "auto" and verdict.verdict != DOUBT:
-        missed = overlooked(candidate, draws, generator)
-        if missed < _MISSED:
+        if overlooked(candidate, draws, generator) < _MISSED:
             return found
-        words = f"{100 * missed:.2g} % of the mass lies where no draw of the guide is"
+        words = "wide draws find mass where no draw of the guide is"
         doubted = Verdict(DOUBT, (words, *verdict.reasons), better_guide(choice.family))
         found = found._replace(verdict=doubted)
     endless = candidate.starts is not None and any(above > 0 for above in candidate.starts.endless)

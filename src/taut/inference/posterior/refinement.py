@@ -72,8 +72,9 @@ def overlooked(candidate: Candidate, draws: WeightedDraws, generator: np.random.
 
         P(F) = E_{q_0}[w 1_F] / p(x),    F = {z: p(x, z) / r(z) > 1000 p(x)},    r of `draws`
 
-    No draw of r is in F unless averages over them are of no use. Zero where fewer wide draws are there
-    than tell it from zero: in many dimensions none is.
+    Averages over draws of r are of use only where F has next to no mass, and an unbiased estimate of so
+    little is seldom large (Markov): a single wide draw that makes it large tells. In many dimensions
+    none is there.
 
     Arguments:
         candidate: the guide.
@@ -89,8 +90,7 @@ def overlooked(candidate: Candidate, draws: WeightedDraws, generator: np.random.
     log_r = defensive_log_prob(z, family.log_q(guide, z), moments.mean, moments.tril)
     with np.errstate(invalid="ignore", over="ignore"):
         w = np.where(log_p - log_r > _UNSEEN, np.exp(log_p - start.log_prob(z)), 0.0)
-    error = float(w.std() / math.sqrt(len(w)))
-    return float(w.mean()) if w.mean() > 2 * error else 0.0
+    return float(w.mean())
 
 
 def refine(
