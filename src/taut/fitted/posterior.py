@@ -203,17 +203,22 @@ class Posterior:
             )
         return self._told(replace(found, unit="nats"))
 
-    def evidence(self, *, num_particles: int = 10_000, key: int | PRNGKeyArray = 0) -> Estimate:
-        """Log-evidence by importance sampling from the guide alone, nats; lower in expectation.
+    def evidence(
+        self, *, num_particles: int | None = None, key: int | PRNGKeyArray = 0
+    ) -> Estimate:
+        """Log-evidence, nats; lower in expectation: of refined draws, or by importance sampling.
 
         `estimates["log_evidence"]` is that of draws with heavier tails around the guide, or of the
         draws that were refined.
 
         Arguments:
-            num_particles: new draws.
+            num_particles: new draws of the guide alone; None for the evidence of the refined draws
+                where there are some, else for 10 000.
             key: whole number or random key.
         """
-        return self.evaluate(num_particles=num_particles, key=key).log_evidence
+        if num_particles is None and self.refined is not None:
+            return self.estimates["log_evidence"]
+        return self.evaluate(num_particles=num_particles or 10_000, key=key).log_evidence
 
     def evaluate(self, *, num_particles: int = 10_000, key: int | PRNGKeyArray = 0) -> Evidence:
         """The same with ELBO, effective sample size and k-hat of new draws of the guide alone."""

@@ -68,6 +68,14 @@ def test_what_is_said_of_the_guide_itself_stays(refined, unrefined):
     assert refined.facts.num_draws == len(refined.weights) - own
 
 
+def test_the_evidence_is_of_the_refined_draws_unless_others_are_asked_for(refined, unrefined):
+    assert refined.evidence() == refined.estimates["log_evidence"]
+    alone = refined.evidence(num_particles=300, key=1).value
+    assert alone == unrefined.evidence(num_particles=300, key=1).value
+    usual = unrefined.evidence(num_particles=10_000, key=1).value
+    assert unrefined.evidence(key=1).value == usual
+
+
 def test_refined_draws_are_saved_and_loaded(refined, tmp_path):
     loaded = taut.load(refined.save(tmp_path / "run"), like=correlated, data=DATA, support=SUPPORT)
     assert loaded.refined == refined.refined
