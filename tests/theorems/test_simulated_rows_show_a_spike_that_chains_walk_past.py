@@ -20,6 +20,8 @@ import pytest
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, Datum, Pair
 from taut.evidence import (
     Annealed,
+    Escalation,
+    Importance,
     beside_the_prior,
     calibrated,
     sandwich,
@@ -90,3 +92,15 @@ def test_the_bracket_is_as_wide_as_what_is_missed(way):
 def test_draws_of_the_prior_see_it_where_they_fall_into_it():
     found = replace(importance(), upper=None)
     assert beside_the_prior(found, PAIR, made().rows, key=jax.random.key(3)).share_unreliable == 1.0
+
+
+def test_method_after_method_ends_with_the_truth_in_a_wide_bracket():
+    rows = made().rows
+    found = Escalation(0.1, math.inf)(
+        [Importance(500)], rows, measured=lambda method, of: replace(importance(), upper=None),
+        known=lambda method: importance(), num_simulated=48,
+    )  # fmt: skip
+    low, high = found.ends
+    assert found.stopped == "methods"
+    assert low < dist.Normal(0.0, 1.0).log_prob(rows.x).mean() < high
+    assert found.width > -MISSED
