@@ -26,6 +26,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "encode": ("RUN",),
     "interpolate": ("RUN", "1", "3"),
     "gradients": ("RUN",),
+    "audit": ("RUN",),
     "calibrate": ("RUN",),
     "refit-prior": ("RUN",),
     "compare": ("RUN", "RUN"),
@@ -76,6 +77,11 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "split": (("--split", "train", "--rows", "99"), {"rows": "train"}),
         "num_repeats": (("--num-repeats", "9"), {"num_repeats": 9}),
         "seed": (("--seed", "7"), {"seed": 7}),
+    },
+    "audit": {
+        "data": (("--data", "OTHER"), {"rows": "other"}),
+        "rows": (("--rows", "70"), {"count": 70}),
+        "seed": (("--seed", "7"), {"key": 7}),
     },
     "calibrate": {
         "rows": (("--rows", "70"), {"count": 70}),
@@ -164,6 +170,10 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found["seed"] = int(jax.random.key_data(key)[-1])
         raise Called
 
+    def audit(fit: Any, data: Any, *, held_out: Any, rows: int, key: int) -> Any:
+        found.update(rows=array(data.test if held_out is None else held_out), count=rows, key=key)
+        raise Called
+
     def calibrate(fit: Any, *, rows: int, **given: Any) -> Any:
         found.update(given, count=rows)
         raise Called
@@ -182,6 +192,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
     for function in (evaluate, bracket, sample, reconstruct, encode, interpolate):
         monkeypatch.setattr(Fit, function.__name__, function)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
+    monkeypatch.setattr("taut.api.auditing.audit", audit)
     monkeypatch.setattr("taut.api.calibrating.calibrate", calibrate)
     monkeypatch.setattr("taut.api.refitting.refit_prior", refit_prior)
     names = {

@@ -1,5 +1,6 @@
 """`taut.fit`, `taut.em`, `taut.load` and the `Fit` they return: thin shells over the layers."""
 
+from taut.api.auditing import audit
 from taut.api.calibrating import calibrate
 from taut.api.em import EMProgress, em
 from taut.api.fitting import fit
@@ -8,6 +9,7 @@ from taut.api.refitting import Refitted, refit_prior
 from taut.fitted import Fit, Posterior, compare, load
 from taut.inference.posterior.verdict import Verdict
 
+Fit.audit = audit  # pyright: ignore[reportAttributeAccessIssue]
 Fit.calibrate = calibrate  # pyright: ignore[reportAttributeAccessIssue]
 Fit.refit_prior = refit_prior  # pyright: ignore[reportAttributeAccessIssue]
 

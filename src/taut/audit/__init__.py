@@ -1,6 +1,8 @@
 """What limits a fit: where its bound loses nats, how its guide misses posteriors, its gradient."""
 
+from taut.audit.audit import Audit, audit_fit
 from taut.audit.calibration import Calibration, Quantity, calibration
+from taut.audit.findings import Finding, findings
 from taut.audit.gaps import Gaps, audited_evidence, gaps
 from taut.audit.gradient_bench import GradientBench, GradientMeasure, gradient_bench
 from taut.audit.gradient_moments import GradientMoments, gradient_moments
@@ -11,7 +13,9 @@ from taut.audit.surgery import Surgery, surgery
 from taut.audit.two_sample import TwoSample, two_sample
 
 __all__ = [
+    "Audit",
     "Calibration",
+    "Finding",
     "Gaps",
     "GradientBench",
     "GradientMeasure",
@@ -23,8 +27,10 @@ __all__ = [
     "Quantity",
     "Surgery",
     "TwoSample",
+    "audit_fit",
     "audited_evidence",
     "calibration",
+    "findings",
     "gaps",
     "gradient_bench",
     "gradient_moments",

@@ -115,7 +115,9 @@ def gaussian_marginals(q: AbstractProposal) -> tuple[Array, Array] | None:
 
 def _has_marginals(guide: Any, rows: Datum) -> bool:
     example = jax.tree.map(lambda leaf: leaf[0], rows)
-    found = eqx.filter_eval_shape(lambda d: gaussian_marginals(as_proposal(guide(d))), example)
+    found = eqx.filter_eval_shape(
+        lambda g, d: gaussian_marginals(as_proposal(g(d))), guide, example
+    )
     return found is not None
 
 

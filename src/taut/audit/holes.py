@@ -16,12 +16,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.audit.among_rows import among_rows
 from taut.audit.drawn_latents import DrawnLatents, drawn_latents
 from taut.audit.two_sample import TwoSample, two_sample
-from taut.core import AbstractModel, AbstractPair, Datum, Estimate, as_proposal, num_rows
+from taut.core import (
+    AbstractModel,
+    AbstractPair,
+    Datum,
+    Estimate,
+    InputError,
+    as_proposal,
+    num_rows,
+)
+from taut.core.compiling import kept_jit
 from taut.core.keys import host_generator
 
 __all__ = ["Holes", "holes"]
@@ -85,7 +94,7 @@ def holes(
     at_rows = drawn_latents(model, guide, held_out, key=row_key, num_draws=num_draws)
     log_total = math.log(num_rows(components))
     of_rows = among_rows(guide, at_rows, components, own=False).log_sum - log_total
-    z = as_proposal(model.prior()).draw(prior_key, num_samples).z
+    z = _prior_draws(model, prior_key, num_samples)
     at_prior = _alone(z)
     of_prior = (among_rows(guide, at_prior, components, own=False).log_sum - log_total)[:, 0]
 
@@ -137,6 +146,16 @@ def _flat(z: Any) -> np.ndarray:
 
 def _means(model: AbstractModel, z: Any) -> np.ndarray | None:
     try:
-        return np.asarray(jax.vmap(lambda at: jnp.asarray(model.mean(model.code(at))))(z))
-    except (NotImplementedError, ValueError):
+        return np.asarray(_decoded(model, z))
+    except (NotImplementedError, InputError):
         return None
+
+
+@kept_jit
+def _decoded(model: AbstractModel, z: Any) -> Float[Array, "N ..."]:
+    return jax.vmap(lambda at: jnp.asarray(model.mean(model.code(at))))(z)
+
+
+@kept_jit
+def _prior_draws(model: AbstractModel, key: PRNGKeyArray, number: int) -> Any:
+    return as_proposal(model.prior()).draw(key, number).z

@@ -23,7 +23,10 @@ _SHOWN = 5
 
 
 class Neighbour(NamedTuple):
-    """A row, the row whose posterior is closest to its own, and KL(q(row) to q(other)) in nats."""
+    """A row, the row whose posterior is closest to its own, and KL(q(row) to q(other)) in nats.
+
+    The divergence is an average over few draws, which may be below zero by chance.
+    """
 
     row: int
     other: int

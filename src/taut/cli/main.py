@@ -52,6 +52,7 @@ COMMANDS = {
         "taut.cli.calibrate:calibrate",
         "Whether the guide is the posterior, on rows that the model makes.",
     ),
+    "audit": ("taut.cli.audit:audit", "Where the ELBO of a run loses nats, and what to try."),
     "sample": ("taut.cli.explore:sample", "Draw new rows from a fitted model."),
     "reconstruct": ("taut.cli.explore:reconstruct", "Encode rows and decode them again."),
     "encode": ("taut.cli.explore:encode", "Write the latent features of rows."),

@@ -91,8 +91,8 @@ def _is_diagonal(q: AbstractProposal) -> bool:
         if isinstance(q.distribution, dist.MultivariateNormal):
             return False
     raise InputError(
-        "a guide of the families mean-field and full-rank, whose best member for a row can be found",
-        "one of another family", "the whole gap of its ELBO", where="guide",
+        "a mean-field or full-rank Gaussian guide, whose best member for a row can be found",
+        "another family", "the whole gap of its ELBO", where="guide",
     )  # fmt: skip
 
 

@@ -1,0 +1,70 @@
+"""`fit.audit`: the rows that a fit is audited on, and the audit."""
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from taut.core import Datum, InputError, as_key
+from taut.data import Data, Dataset, RowSource
+from taut.fitted import Fit
+from taut.fitted.given_rows import as_datum
+
+if TYPE_CHECKING:
+    from taut.audit import Audit
+
+__all__ = ["audit"]
+
+_MOST_READ = 20000  # rows of those that stay on disk
+
+
+def audit(
+    fit: Fit, data: Any = None, *, held_out: Any = None, rows: int = 500, key: Any = 0
+) -> "Audit":
+    """Where the ELBO of the fit loses nats, and what to try.
+
+    Arguments:
+        data: a `Data`, whose training and test rows are taken, or the training rows; None loads the data
+            of the recipe again.
+        held_out: rows that the fit has not seen, where `data` are the training rows alone.
+        rows: rows of each kind that are looked at one by one, at random.
+        key: whole number or random key.
+
+    Returns:
+        an `Audit`, with the gaps of training and held-out rows, the parts of the ELBO, the use of the
+        latents, and `findings`.
+
+    Raises:
+        InputError: no data or no held-out rows; a model that has no gap to divide.
+    """
+    from taut.audit import audit_fit
+
+    with jax.enable_x64(fit.precision == "float64"):
+        train, test = _rows(fit, data, held_out)
+        return audit_fit(fit, train, test, key=as_key(key), num_rows_each=rows)
+
+
+def _rows(fit: Fit, data: Any, held_out: Any) -> tuple[Datum, Datum]:
+    """Training and held-out rows."""
+    if data is None:
+        if fit.recipe.data.source is None:
+            raise InputError(
+                "the data, which this fit has no name for", "none", "fit.audit(data)", where="audit"
+            )
+        data = fit.recipe.data.load()
+    if isinstance(data, Data):
+        test = data.test if held_out is None else held_out
+        return _in_memory(data.train).datum(), as_datum(test, fit.schema, fit.precision)
+    if held_out is None:
+        raise InputError(
+            "held-out rows beside the training rows", "training rows alone",
+            "fit.audit(rows, held_out=...), or a Data that has both", where="held_out",
+        )  # fmt: skip
+    both = (as_datum(rows, fit.schema, fit.precision) for rows in (data, held_out))
+    return next(both), next(both)
+
+
+def _in_memory(rows: RowSource) -> Dataset:
+    """The rows, or the first of those that stay on disk."""
+    if isinstance(rows, Dataset):
+        return rows
+    return rows.read(0, min(len(rows), _MOST_READ))

@@ -1,0 +1,159 @@
+"""What an audit comes to: where the nats go, largest loss first, and what to try against each.
+
+A loss is told where it is above two of its errors and above a tenth of a nat. What is wrong whatever it
+costs comes before the losses: an ELBO above the log-evidence, an objective that was no ELBO, latents
+that say nothing.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from taut.audit.gaps import Gaps
+from taut.audit.holes import Holes
+from taut.audit.latents import LatentUse
+from taut.audit.surgery import Surgery
+from taut.core import Estimate, option
+
+__all__ = ["Finding", "findings"]
+
+_LEAST = 0.1  # nats
+_ERRORS = 2.0
+_IMPOSSIBLE = 5.0  # errors
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that an audit found.
+
+    Attributes:
+        name: `densities`, `objective`, `collapse`, `amortization`, `approximation`, `generalization`,
+            `prior`, `undivided` or `idle latents`.
+        says: what, in words.
+        remedy: what to try; options in it are data, see `taut.errors.worded`.
+        loss: the number behind it, nats per row; None where it is no loss in nats.
+    """
+
+    name: str
+    says: str
+    remedy: str
+    loss: Estimate | None = None
+
+
+def findings(
+    train: Gaps,
+    held_out: Gaps,
+    parts: Surgery,
+    use: LatentUse,
+    prior: Holes | None,
+    *,
+    beta: float,
+) -> tuple[Finding, ...]:
+    """Everything worth telling, the most important first.
+
+    Arguments:
+        train: gaps of training rows.
+        held_out: of held-out rows.
+        parts: the surgery.
+        use: of the latents by training rows.
+        prior: how it differs from the posteriors of held-out rows; None where it was not looked at.
+        beta: factor of the KL that the model was trained with.
+    """
+    losses = [f for f in _losses(train, held_out, prior) if _counts(f.loss)]
+    losses.sort(key=lambda f: -f.loss.value if f.loss else 0.0)
+    return (*_wrong(held_out, parts, use, beta), *losses, *_idle(use))
+
+
+def _wrong(held_out: Gaps, parts: Surgery, use: LatentUse, beta: float) -> Iterator[Finding]:
+    error = held_out.total.mc_error
+    if held_out.total.value < -_IMPOSSIBLE * error - _LEAST and math.isfinite(error):
+        yield Finding(
+            "densities",
+            f"the ELBO is {-held_out.total.value:.3g} nats above the log-evidence, which cannot be: "
+            "log q is missing, or is not the density that the draws come from",
+            "a guide whose density and draws are of one distribution",
+            held_out.total,
+        )
+    if beta != 1:
+        yield Finding(
+            "objective",
+            f"training weighed the KL by {beta:g}, so that it raised no ELBO; the audit is at 1",
+            option("beta", 1),
+        )
+    if use.collapsed:
+        yield Finding(
+            "collapse",
+            f"the latents say next to nothing of x: {use.num_active} of {len(use.moved)} dimensions "
+            f"are active, with a KL of {use.kl.value:.2g} nats; small gaps then mean little",
+            f"a warm-up of the KL, {option('kl_warmup_steps')}, or {option('free_bits', 0.1)}",
+        )
+
+
+def _losses(train: Gaps, held_out: Gaps, prior: Holes | None) -> Iterator[Finding]:
+    if held_out.amortization is None or held_out.approximation is None:
+        yield Finding(
+            "undivided",
+            "log-evidence less ELBO, of guide and encoder together",
+            f"another {option('guide')}, or {option('inference', 'semi-amortized')}",
+            held_out.total,
+        )
+    else:
+        yield Finding(
+            "amortization",
+            "the encoder names worse posteriors than its family has",
+            f"{option('inference', 'semi-amortized')}, which climbs from the encoder's answer, a larger "
+            f"encoder, or {option('method', 'refined')} where only the evidence matters",
+            held_out.amortization,
+        )
+        yield Finding(
+            "approximation",
+            "the best posterior of the guide's family is not the true one",
+            f"a richer guide: {option('guide', 'full-rank')} or {option('guide', 'iaf:4')}",
+            held_out.approximation,
+        )
+    yield Finding(
+        "generalization",
+        "the ELBO of held-out rows is further below their log-evidence than that of training rows",
+        f"fewer {option('epochs')}, a smaller encoder, or more rows",
+        _difference(held_out.total, train.total),
+    )
+    if prior is not None:
+        yield Finding(
+            "prior",
+            "the prior is not where the posteriors are: their average, as the prior, gains on held-out "
+            "rows",
+            f"a learned prior: {option('prior', 'mixture:10')} or "
+            f"{option('prior', 'flow:affine-coupling:4')}",
+            prior.gain,
+        )
+
+
+def _idle(use: LatentUse) -> Iterator[Finding]:
+    idle = len(use.moved) - use.num_active
+    if idle and not use.collapsed:
+        yield Finding(
+            "idle latents",
+            f"{idle} of {len(use.moved)} latent dimensions are the same for all rows",
+            f"{option('latent_dim', use.num_active)}, or a warm-up of the KL, "
+            f"{option('kl_warmup_steps')}, if they were meant to be used",
+        )
+
+
+def _counts(loss: Estimate | None) -> bool:
+    if loss is None or not math.isfinite(loss.value):
+        return False
+    errors = (loss.mc_error, loss.data_error)
+    error = math.hypot(*(e for e in errors if math.isfinite(e)), 0.0)
+    return loss.value > max(_LEAST, _ERRORS * error)
+
+
+def _difference(first: Estimate, second: Estimate) -> Estimate:
+    """Of means over different rows, whose errors are independent."""
+    return Estimate(
+        first.value - second.value,
+        "none",
+        mc_error=math.hypot(first.mc_error, second.mc_error),
+        data_error=math.hypot(first.data_error, second.data_error),
+        count=min(first.count, second.count),
+        flags=(first.flags | second.flags) & {"unreliable"},
+    )

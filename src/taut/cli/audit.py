@@ -1,0 +1,78 @@
+"""`taut audit`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from taut.cli.output import print_json, waiting
+from taut.cli.rows import open_run, own_data, rows_of
+from taut.cli.whole import Whole
+
+__all__ = ["audit"]
+
+
+def audit(
+    run: Path,
+    /,
+    *,
+    data: str | None = None,
+    rows: Whole = 500,
+    seed: Whole = 0,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Where the ELBO of a run loses nats: encoder, family of the guide, or prior; and what to try.
+
+    The gap between log-evidence and ELBO is divided for training and held-out rows, the ELBO of the
+    training rows into reconstruction, mutual information and marginal KL. RUN/audit.json holds all
+    numbers, RUN/figures what they look like.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    data
+        Other held-out rows; they must fit the run's columns. [default: the run's test rows]
+    rows
+        Training rows, and as many held-out rows, that are looked at one by one.
+    seed
+        Random seed of rows and draws.
+    json
+        Print the results as JSON on standard output.
+    """
+    from taut.api.auditing import audit as audited
+
+    fitted = open_run(run)
+    own = own_data(fitted)
+    held_out = None if data is None else rows_of(fitted, data=data, split=None)
+    with waiting(f"audit of {rows} training and as many held-out rows", quiet=json):
+        found = audited(fitted, own, held_out=held_out, rows=rows, key=seed)
+    content = {"run": str(run), **found.to_dict(door="command line")}
+    files = _kept(run, found, content)
+    if json:
+        print_json({**content, "files": files})
+        return
+    from rich.console import Console
+
+    from taut.report import tables
+    from taut.report.audit import audit_page
+
+    console = Console()
+    audit_page(console, found, door="command line")
+    if files:
+        tables.facts_table(console, "files", {Path(file).name: file for file in files})
+
+
+def _kept(run: Path, found: Any, content: dict[str, Any]) -> list[str]:
+    """Write audit.json and the figures into the run folder; those that were written."""
+    import json as json_format
+
+    from taut.cli.save import drawn_where_possible
+    from taut.core import write_atomically
+    from taut.report.draw_audit import draw_audit
+
+    text = json_format.dumps(content, indent=2, allow_nan=False).encode()
+    wishes = {run / "audit.json": lambda path: write_atomically(path, lambda f: f.write(text))}
+    wishes |= {run / "figures" / n: draw for n, draw in draw_audit(found).items()}
+    written = [drawn_where_possible(path, draw) for path, draw in wishes.items()]
+    return [str(path) for path in written if path is not None]

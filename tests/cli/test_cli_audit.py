@@ -1,0 +1,93 @@
+"""`taut audit` as a user drives it, and `fit.audit` beside it."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import taut
+from taut.cli.main import main
+from taut.core import InputError
+from taut.report.audit import audit_page
+
+QUICK = ["--hidden", "16", "--latent-dim", "2", "--epochs", "2", "--evidence-particles", "30"]
+FEW = ["--rows", "20"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small finished run on the digits."""
+    folder = tmp_path_factory.mktemp("audit") / "run"
+    assert main(["fit", "digits", "--out", str(folder), *QUICK]) == 0
+    return folder
+
+
+def test_the_page_the_json_and_the_figures(run, capsys):
+    assert main(["audit", str(run), *FEW, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    gap, parts = found["gaps"]["held_out"], found["surgery"]
+    total = gap["amortization"]["value"] + gap["approximation"]["value"]
+    assert abs(gap["total"]["value"] - total) < 5 * gap["total"]["mc_error"]
+    elbo = parts["reconstruction"]["value"] - parts["mutual_information"]["value"]
+    np.testing.assert_allclose(parts["elbo"]["value"], elbo - parts["marginal_kl"]["value"])
+    assert parts["log_n"] == pytest.approx(np.log(1437))
+    assert found["latents"]["dimensions"] == 2
+    names = {"audit.json", "figures/gaps.png", "figures/latent_kls.png", "figures/overlap.png"}
+    assert {str(run / name) for name in names} == set(found["files"])
+    assert all((run / name).stat().st_size for name in names)
+    kept = json.loads((run / "audit.json").read_text())
+    assert kept == {name: value for name, value in found.items() if name != "files"}
+
+
+def test_the_page_ends_in_a_verdict_in_the_words_of_its_door(run, capsys):
+    assert main(["audit", str(run), *FEW]) == 0
+    page = capsys.readouterr().out
+    assert "evidence - ELBO" in page
+    assert "largest: " in page[page.index("\nverdict") :]
+    assert "Try --" in page
+    assert "Try `" not in page
+
+
+def test_the_page_is_one_screen_wide(run):
+    fit = taut.load(run)
+    found = fit.audit(rows=20)
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    audit_page(console, found)
+    lines = console.file.getvalue().splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert len(lines) < 70
+
+
+def test_other_held_out_rows(run):
+    data = taut.load_data("digits")
+    other = taut.load(run).audit(data, held_out=data.test.x[:30], rows=20)
+    assert other.held_out.total.count == 20
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (
+            ["--rows", "1"],
+            "rows: expected at least two rows, between which z can tell, got 1. Try 500.",
+        ),
+        (["--data", "nowhere.csv"], "nowhere.csv: expected "),
+    ],
+)
+def test_one_line_for_what_cannot_be_audited(run, capsys, options, line):
+    assert main(["audit", str(run), *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"taut: {line}")
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_no_held_out_rows_are_named(run):
+    fit = taut.load(run)
+    rows = taut.load_data("digits").train.x
+    with pytest.raises(InputError, match="expected held-out rows beside the training rows"):
+        fit.audit(rows)
+    with pytest.raises(InputError, match="expected at least two held-out rows, got 1"):
+        fit.audit(rows, held_out=rows[:1])
