@@ -92,15 +92,17 @@ class Clock:
 class Rig:
     """Methods that find what they are told to, at a price for each row."""
 
-    def __init__(self, *found: Evidence | None, price: float = 0.01):
+    def __init__(self, *found: Evidence | None, price: float = 0.01, compiled: bool = True):
         self.clock, self.price, self.done = Clock(), price, []
-        self.found = found
+        self.found, self.compiled = found, compiled
         self.methods = [Importance(10 + i) for i in range(len(found))]
 
     def measured(self, method: Any, rows: Datum) -> Evidence:
         number = method.num_particles - 10
         found, count = self.found[number], len(rows.x)
         self.clock.now += self.price * count * 10**number
+        if not self.compiled:
+            self.clock.now, self.compiled = self.clock.now + 10, True
         self.done.append((number, count))
         if found is None:
             raise InputError("latents that move", "latents that do not", "another", where="made up")
@@ -111,11 +113,11 @@ class Rig:
         lower = evidence(-8)
         return replace(lower, upper=evidence(-7.99).log_evidence)
 
-    def __call__(self, **options: Any) -> Any:
+    def __call__(self, *, rows: int = ROWS, num_simulated: int = 1, **options: Any) -> Any:
         how_far = Escalation(clock=self.clock, **options)
         return how_far(
-            self.methods, Datum(jnp.zeros(ROWS)),
-            measured=self.measured, known=self.known, num_simulated=1,
+            self.methods, Datum(jnp.zeros(rows)),
+            measured=self.measured, known=self.known, num_simulated=num_simulated,
         )  # fmt: skip
 
 
@@ -150,6 +152,15 @@ def test_a_method_that_would_take_longer_than_what_is_left_is_not_begun(seconds,
     assert [number for number, count in rig.done if count == ROWS] == list(range(begun))
     assert found.stopped == ("methods" if begun == 3 else "seconds")
     assert rig.clock.now <= max(seconds, 1) + 2 * 0.16 * 10 ** min(begun, 2)
+
+
+def test_the_time_of_a_compiler_is_not_that_of_more_rows():
+    """Ten seconds for one row are not a thousand for a hundred simulated ones."""
+    found = Rig(FINE, compiled=False)(rows=1, num_simulated=100, seconds=20)
+    assert found.stopped == "precision"
+    slow = Rig(FINE, price=1.0)(rows=1, num_simulated=100, seconds=20)
+    assert slow.upper is None
+    assert slow.steps[0].evidence.notes == ("no upper end: no time is left for simulated rows",)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,10 @@ class Escalation:
         for method in methods:
             before = self.clock()
             if bracket is not None:
-                needed = self._needed(method, rows, left, measured)
+                more = num_rows(rows) - _PILOT_ROWS
+                needed = 0.0
+                if more > _PILOT_ROWS:
+                    needed = self._needed(method, rows, more, left, measured)
                 if needed > left():
                     why = (
                         f"{method.label} would take about {needed:.0f} s of the {max(left(), 0):.0f} s "
@@ -100,7 +103,10 @@ class Escalation:
                 steps += (Step(method.label, reason=_not_for(error)),)
                 continue
             share = (self.clock() - before) * num_simulated / num_rows(rows)
-            evidence = _with_upper(evidence, method, known, in_time=share <= left())
+            in_time = share <= left()
+            if not in_time and left() > 0:  # of few rows most of the time is that of a compiler
+                in_time = self._needed(method, rows, num_simulated, left, measured) <= left()
+            evidence = _with_upper(evidence, method, known, in_time=in_time)
             step = Step(method.label, evidence, self.clock() - before)
             standing, bracket = bracket, bracket_of((*steps, step))
             assert bracket is not None
@@ -122,13 +128,11 @@ class Escalation:
         self,
         method: AbstractMethod,
         rows: Datum,
+        more: int,
         left: Callable[[], float],
         measured: Callable[[AbstractMethod, Datum], Evidence],
     ) -> float:
-        """Seconds that a method will take, as far as it matters; 0 for one that takes few or no rows."""
-        times = num_rows(rows) / _PILOT_ROWS
-        if times <= 2:
-            return 0.0
+        """Seconds for so many more rows, as far as it matters; 0 for a method that takes none."""
         few = jax.tree.map(lambda leaf: leaf[:_PILOT_ROWS], rows)
         needed = math.inf
         # The first time a program is compiled, too: the second tells more, where it could decide.
@@ -138,7 +142,7 @@ class Escalation:
                 measured(method, few)
             except InputError:
                 return 0.0
-            needed = (self.clock() - before) * (times - 1)
+            needed = (self.clock() - before) * more / num_rows(few)
             if needed <= left():
                 break
         return needed

@@ -134,7 +134,7 @@ def bracket_table(console: Console, bracket: Bracket, facts: Mapping[str, str]) 
     _print_table(console, headings, rows, words=(0,))
     _print_line(
         console,
-        f"Means over {bracket.lower.count} rows, nats per row. Flagged: rows that cannot be "
+        f"Means over {counted_rows(bracket.lower.count)}, nats per row. Flagged: rows that cannot be "
         "trusted; bracket: its width after the method; gain: of the number to quote.",
     )
     for step in bracket.steps:
