@@ -3,13 +3,18 @@
     pairs    two commands on one folder at once: never two owners, nothing mixed
     kills    SIGKILL or SIGTERM at random moments, then `taut resume` until it is done: the bytes of a
              run that was never stopped, each step once, nothing left behind
+    damages  every file of finished and stopped runs, damaged, and every command that reads it
+    inputs   command lines, files of data and options, and programs that are wrong
+    disk     a disk that fills up at a write, then `taut resume`: the bytes of an undisturbed run
 
     python benchmarks/robustness.py pairs [--times 200]
     python benchmarks/robustness.py kills [--times 1000] [--signal KILL]
+    python benchmarks/robustness.py damages|inputs|disk [--times 100]
 
 Each trial is known by its part, its case and its seed, and is written when it ends: the command goes on
 where it was stopped, and does more when it is asked for more. The commands run in children of a process
-that has imported everything, so that a trial takes seconds.
+that has imported everything, so that a trial takes seconds; those of the last three parts run in this
+process, many to a trial (see `bad_content`).
 """
 
 import argparse
@@ -24,6 +29,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import bad_content
 import numpy as np
 from record import RESULTS, conditions
 
@@ -111,6 +117,49 @@ def kills(options: argparse.Namespace) -> None:
     _trials(f"SIG{options.signal}", options, cases)
 
 
+def damages(options: argparse.Namespace) -> None:
+    """One file of a run folder, damaged."""
+    wholes = {}
+    for kind in bad_content.KINDS:
+        wholes[kind] = Path(f"whole-{kind}").resolve()
+        _end(_start([*FITS[kind], "--out", str(wholes[kind])]))
+    wholes["stopped"] = shutil.copytree(wholes["vae"], Path("whole-stopped").resolve())
+    for name in ("summary.json", "rows.safetensors", "model.json", "model.safetensors"):
+        (wholes["stopped"] / name).unlink()
+    cases = {}
+    for kind, whole in wholes.items():
+        for path in sorted(whole.rglob("*")):
+            if path.is_file() and path.suffix not in (".png",):
+                name = str(path.relative_to(whole))
+                cases[f"{kind} {name}"] = lambda g, k=kind, n=name, w=whole: bad_content.damaged(
+                    k, n, w, g
+                )
+    _trials("damages", options, cases)
+
+
+def inputs(options: argparse.Namespace) -> None:
+    """Lines and files that are wrong."""
+    names = bad_content.sources()
+    cases = {
+        **{f"line {c}": lambda g, c=c: bad_content.typed(c, g) for c in ("fit", "em", "infer")},
+        **{f"file {n}": lambda g, n=n: bad_content.read(n, g) for n in names},
+    }
+    _trials("inputs", options, cases)
+
+
+def disk(options: argparse.Namespace) -> None:
+    """A disk that fills up."""
+    programs = {"posterior": ["normal.py"]}
+    _trials(
+        "disk",
+        options,
+        {
+            name: lambda g, n=name: bad_content.filled(FITS[n], programs.get(n, []), g)
+            for name in ("vae", "gmm", "posterior")
+        },
+    )
+
+
 def _trials(
     part: str, options: argparse.Namespace, cases: dict[str, Callable[[random.Random], dict]]
 ) -> None:
@@ -135,7 +184,7 @@ def _trials(
         part_of["trials"].setdefault(name, {})[str(seed)] = outcome
         trials = [t for case in part_of["trials"].values() for t in case.values()]
         part_of["counts"] = {"trials": len(trials)} | {
-            key: sum(bool(t[key]) for t in trials) for key in trials[-1] if key != "said"
+            key: sum(int(t[key]) for t in trials) for key in trials[-1] if key != "said"
         }
         PATH.write_text(json.dumps({**conditions(), "parts": found}, indent=1) + "\n")
         print(part, name, seed, json.dumps(outcome), flush=True)
@@ -145,7 +194,7 @@ def _read() -> dict:
     return json.loads(PATH.read_text())["parts"] if PATH.exists() else {}
 
 
-PARTS = {"pairs": pairs, "kills": kills}
+PARTS = {"pairs": pairs, "kills": kills, "damages": damages, "inputs": inputs, "disk": disk}
 
 
 # ---- Trials ----------------------------------------------------------------------------------------

@@ -215,6 +215,14 @@ class TestMatlab:
         np.testing.assert_array_equal(rows.values, np.eye(12))
         assert load_data(tmp_path / "a.amat").schema.support == "binary"
 
+    def test_one_that_is_cut_anywhere(self, tmp_path, refusal):
+        path = tmp_path / "a.mat"
+        scipy.io.savemat(path, {"X": np.eye(3)})
+        content = path.read_bytes()
+        for length in range(1, len(content) - 8, 5):
+            path.write_bytes(content[:length])
+            assert "a.mat: expected" in refusal(only, path), length
+
     def test_amat_that_is_text(self, tmp_path):
         (tmp_path / "a.amat").write_text("0 1 1\n1 0 0\n")
         np.testing.assert_array_equal(only(tmp_path / "a.amat").values, [[0, 1, 1], [1, 0, 0]])

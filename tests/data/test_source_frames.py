@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from taut.core import InputError
 from taut.data import load_data
 from taut.data.sources import Request, read_source
 
@@ -113,3 +114,17 @@ def test_parquet_that_is_damaged_inside(tmp_path, refusal):
     assert "t.parquet: expected a whole Parquet file, got one that is damaged" in refusal(
         read_source, str(path), Request()
     )
+
+
+def test_parquet_with_a_hole_anywhere(tmp_path):
+    """Polars panics at some, which is no `Exception`."""
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"a": np.linspace(0, 1, 40), "b": np.arange(40) % 3}).write_parquet(path)
+    content, refused = path.read_bytes(), 0
+    for start in range(4, len(content) - 12, 8):
+        path.write_bytes(content[:start] + bytes(8) + content[start + 8 :])
+        try:
+            read_source(str(path), Request())
+        except InputError:
+            refused += 1
+    assert refused > 10

@@ -131,6 +131,24 @@ def test_a_last_line_that_was_cut_off_is_left_out(runs, tmp_path):
     assert RunFolder(run).read_steps() == steps[:-1]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"step": 0}', '{"bound": 1.0}', '{"step": 0, "bound": "1"}', '{"step": 0, "bound": [1]}',
+        '{"step": 0, "bound": 1.0, "validation": {"value": 1}}',
+        '{"step": 0, "bound": 1.0, "validation": 3}', "[0, 1.0]", "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_step_that_is_none_is_told_as_damage(line, runs, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(runs["em"], run)
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    (run / "metrics.jsonl").write_text("\n".join([line, *lines[1:], ""]))
+    assert main(["figures", str(run)]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"{run}/metrics.jsonl: expected the metrics.jsonl that taut wrote, got another" in said
+
+
 @pytest.mark.parametrize("damage", ["NaN", "type"])
 def test_a_model_of_an_older_taut_is_looked_at_all_the_same(damage, runs, tmp_path):
     """Files before format 3 have no checksum; NaN and other types are refused, the rest is read."""

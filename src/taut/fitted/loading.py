@@ -104,7 +104,7 @@ def load_fit(
         schema=schema,
         facts=facts,
         recipe=recipe,
-        history=tuple(run.read_steps()) if whole else (),
+        history=tuple(run.read_steps("bound")) if whole else (),
         estimates=estimates,
         precision=read_structure(run.path)["precision"],
     )

@@ -217,4 +217,9 @@ def _is_array(leaf: Any) -> bool:
 
 def _round(line: Mapping[str, Any]) -> Round:
     """A line of metrics.jsonl, where numbers that are not finite are left out."""
-    return Round(**{name: line.get(name, math.nan) for name in Round._fields})
+
+    def number(name: str) -> Any:
+        found = line.get(name)
+        return math.nan if found is None else found
+
+    return Round(**{name: number(name) for name in Round._fields})

@@ -56,7 +56,7 @@ def keep_lines(path: Path, count: int) -> list[dict[str, Any]]:
     text = path.read_text(errors="replace") if path.is_file() else ""
     lines = text.split("\n")[: min(count, text.count("\n"))]
     try:
-        steps = [json.loads(line) for line in lines]
+        steps = [_record(line) for line in lines]
         whole = [record["step"] for record in steps] == list(range(count))
     except DAMAGE:
         steps, whole = [], False
@@ -70,8 +70,12 @@ def keep_lines(path: Path, count: int) -> list[dict[str, Any]]:
     return steps
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path, *names: str) -> list[dict[str, Any]]:
     """The lines, without a last one that was cut off.
+
+    Arguments:
+        path: of the file.
+        names: that every line must have beside the step.
 
     Raises:
         InputError: a line is not what taut wrote.
@@ -80,8 +84,22 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return []
     with reading(path):
         lines = path.read_text().split("\n")[:-1]
-        steps = [json.loads(line) for line in lines]
-        for number, record in enumerate(steps, start=1):
-            if not isinstance(record, dict):
-                raise TypeError(f"line {number} is no object")
-    return steps
+        return [_record(line, *names) for line in lines]
+
+
+def _record(line: str, *names: str) -> dict[str, Any]:
+    """A step: numbers by name, null where one was not finite, and perhaps an estimate.
+
+    Raises:
+        LookupError, TypeError, ValueError: it is something else.
+    """
+    record = json.loads(line)
+    for name in ("step", *names):
+        if name not in record:
+            raise KeyError(name)
+    for name, value in record.items():
+        if name == "validation":
+            Estimate.from_dict(value)
+        elif not isinstance(value, int | float | None):
+            raise TypeError(f"{name} is no number")
+    return record

@@ -321,9 +321,9 @@ class RunFolder:
         """See `keep_lines`."""
         return keep_lines(self.metrics, count)
 
-    def read_steps(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; see `read_lines`."""
-        return read_lines(self.metrics)
+    def read_steps(self, *names: str) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl, with these names; see `read_lines`."""
+        return read_lines(self.metrics, *names)
 
     def write_summary(self, estimates: Mapping[str, Estimate], facts: Mapping[str, Any]) -> None:
         """Write summary.json, and the per-row values beside it.

@@ -98,7 +98,15 @@ def _loaded(content: bytes, path: str) -> dict:
         return scipy.io.loadmat(io.BytesIO(content), spmatrix=False)
     except NotImplementedError as error:
         raise newer from error
-    except (MatReadError, ValueError, TypeError, EOFError, OSError, KeyError, zlib.error) as error:
+    except (
+        MatReadError,
+        ValueError,
+        TypeError,
+        EOFError,
+        OSError,
+        LookupError,
+        zlib.error,
+    ) as error:
         raise InputError(
             "a whole MATLAB file",
             f"one that is damaged, cut short or of another format ({str(error).rstrip('.')})",

@@ -129,7 +129,7 @@ def _damage_named(source: str) -> Iterator[None]:
 
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(
             "a whole Parquet file",
