@@ -5,16 +5,18 @@ Recipe.from_dict(recipe.to_dict())        the same recipe, unless a part of it w
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from taut.architectures import VAE, AbstractArchitecture
 from taut.bounds import AbstractBound
 from taut.core import InputError, chosen, is_users, plain
+from taut.core.choices import NONE
 from taut.data import DataOptions
 from taut.evidence import EvidenceOptions
 from taut.gradients import AbstractEstimator
 from taut.inference import AbstractInference, Joint
-from taut.recipe.tables import CHOICES, OPTIONS_OF
+from taut.recipe.option import typed
+from taut.recipe.tables import CHOICES, OPTIONS_OF, options_of
 from taut.training import TrainingOptions
 
 __all__ = ["FORMAT", "Recipe"]
@@ -67,11 +69,14 @@ class Recipe:
             InputError: a newer format, an unknown option, a wrong value, or a part that a user wrote.
         """
         parts: dict[str, Any] = {}
-        if content.get("format", FORMAT) > FORMAT:
+        version, seed = content.get("format", FORMAT), content.get("seed")
+        if not isinstance(version, int) or version > FORMAT:
             raise InputError(
-                f"format {FORMAT} or older", f"format {content['format']}",
+                f"format {FORMAT} or older", f"format {version!r}",
                 "`pip install -U taut`", where="recipe",
             )  # fmt: skip
+        if isinstance(seed, bool) or not isinstance(seed, int | None):
+            raise InputError("a whole number", repr(seed), "0", where="recipe, seed")
         for table, registry in CHOICES.items():
             if table in content:
                 value = content[table]
@@ -81,11 +86,37 @@ class Recipe:
                         f"the {table} {value['user']}, which a user wrote",
                         f"taut.fit in Python, with the same object as {table}", where="recipe",
                     )  # fmt: skip
+                if not isinstance(value, str):  # which is a name alone
+                    value = _typed(table, registry, value)
                 parts[table] = chosen(registry, value, table)
         for table, kind in OPTIONS_OF.items():
             if table in content:
-                parts[table] = kind.from_dict(content[table])
-        return cls(seed=content.get("seed"), **parts)
+                parts[table] = kind.from_dict(_typed(table, kind, content[table]))
+        return cls(seed=seed, **parts)
+
+
+def _typed(table: str, kind: type | Mapping[str, type], content: Any) -> Mapping[str, Any]:
+    """A table with its plain values as the types of the options of a dataclass, or of a choice.
+
+    Raises:
+        InputError: a value of another kind.
+    """
+    if not isinstance(content, Mapping):
+        raise InputError("a table", repr(content), f"[{table}]", where=f"recipe, {table}")
+    if isinstance(kind, Mapping):
+        name = str(content.get("name", ""))
+        if name not in kind:  # and is refused by it
+            return content
+        kind = kind[name]
+    readers, hints = getattr(kind, "readers", {}), get_type_hints(kind)
+    values = dict(content)
+    for name, option in options_of(kind, table).items():
+        if name in values and name not in readers and values[name] != NONE:
+            values[name] = typed(option, values[name], where=f"recipe, {table}.{name}")
+    for name, value in values.items():
+        if get_origin(hints.get(name)) is Mapping and not isinstance(value, Mapping):
+            raise InputError("a table", repr(value), f"[{table}.{name}]", where=f"recipe, {table}")
+    return values
 
 
 def _plain_part(part: Any) -> dict[str, Any]:
