@@ -260,6 +260,7 @@ def test_what_is_resumed_is_the_recipe_of_the_run(files, monkeypatch):
     recipe = ProgramRecipe("normal.py", "rows.json", PosteriorOptions(**options), seed=7)
     for part in (recipe, recipe.posterior):
         assert all(getattr(part, f.name) != f.default for f in fields(part))
+    monkeypatch.chdir(files)  # where the recipe has its data
     folder, seen = RunFolder.create(files / "begun", recipe.to_dict()), []
     monkeypatch.setattr("taut.cli.infer.run_infer", lambda *given, **_: seen.append(given))
     assert main(["resume", str(folder.path), "normal.py"]) == 0
