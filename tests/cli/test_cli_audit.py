@@ -12,7 +12,7 @@ from taut.cli.main import main
 from taut.core import InputError
 from taut.report.audit import audit_page
 
-QUICK = ["--hidden", "16", "--latent-dim", "2", "--epochs", "2", "--evidence-particles", "30"]
+QUICK = ["--hidden", "16", "--latent-dim", "3", "--epochs", "2", "--evidence-particles", "30"]
 FEW = ["--rows", "20"]
 
 
@@ -33,7 +33,7 @@ def test_the_page_the_json_and_the_figures(run, capsys):
     elbo = parts["reconstruction"]["value"] - parts["mutual_information"]["value"]
     np.testing.assert_allclose(parts["elbo"]["value"], elbo - parts["marginal_kl"]["value"])
     assert parts["log_n"] == pytest.approx(np.log(1437))
-    assert found["latents"]["dimensions"] == 2
+    assert found["latents"]["dimensions"] == 3
     names = {"audit.json", "figures/gaps.png", "figures/latent_kls.png", "figures/overlap.png"}
     assert {str(run / name) for name in names} == set(found["files"])
     assert all((run / name).stat().st_size for name in names)
@@ -91,3 +91,9 @@ def test_no_held_out_rows_are_named(run):
         fit.audit(rows)
     with pytest.raises(InputError, match="expected at least two held-out rows, got 1"):
         fit.audit(rows, held_out=rows[:1])
+
+
+def test_fewer_training_rows_than_latents_are_too_few(run):
+    rows = taut.load_data("digits").train.x
+    with pytest.raises(InputError, match=r"expected at least as many.*got 2 rows and 3 dimensions"):
+        taut.load(run).audit(rows[:2], held_out=rows[:20])

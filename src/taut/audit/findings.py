@@ -122,8 +122,8 @@ def _losses(train: Gaps, held_out: Gaps, prior: Holes | None) -> Iterator[Findin
             "prior",
             "the prior is not where the posteriors are: their average, as the prior, gains on held-out "
             "rows",
-            f"a learned prior: {option('prior', 'mixture:10')} or "
-            f"{option('prior', 'flow:affine-coupling:4')}",
+            "another prior for this model by `taut refit-prior`, or one that is learned with it: "
+            f"{option('prior', 'mixture:10')} or {option('prior', 'vamp:500')}",
             prior.gain,
         )
 
