@@ -62,7 +62,7 @@ def measure(name: str, guide: str, seed: int) -> dict[str, Any]:
     """One fit against the reference."""
     target = reference_posteriors.read(name)
     began = time.perf_counter()
-    fitted = taut.infer(target.program, data=target.data, guide=guide, key=seed)
+    fitted = taut.infer(target.program, data=target.data, guide=guide, refine="none", key=seed)
     seconds = time.perf_counter() - began
     values = scalars(fitted, target.reference)
     own = np.where(np.arange(len(values)) < fitted.num_guide, 1 / fitted.num_guide, 0.0)
