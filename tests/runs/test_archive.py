@@ -251,4 +251,4 @@ def test_a_full_rank_guide_of_an_older_file_is_what_it_was(tmp_path):
         tril = loaded.guide.family(features).scale_tril
         np.testing.assert_allclose(tril, [[np.exp(0.7), 0], [0.3, np.exp(-0.2)]], rtol=1e-6)
     tril = pair.guide.family(features).scale_tril
-    np.testing.assert_allclose(tril[1, 0], 0.1 * 0.3 * np.exp(-0.2), rtol=1e-6)
+    np.testing.assert_allclose(tril[1, 0], 0.3 / 2 * np.exp(-0.2), rtol=1e-6)

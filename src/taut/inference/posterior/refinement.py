@@ -35,7 +35,7 @@ _LEAST = 32  # chains in a run: resampling of fewer loses most of what it starts
 _ROUNDS = (1, 4, 16)  # times the chains: errors of a quarter
 _PROBES = 400  # wide draws, at least
 _UNSEEN = math.log(1000.0)  # nats: of a weight, over the mean
-_WORK = 4e10  # data cells x gradients that refining may cost unasked: about a minute
+_WORK = 4e10  # cells x gradients that refining may cost unasked: about a minute
 _OVERHEAD = 1000  # cells whose gradient takes as long as one without data
 
 
@@ -115,7 +115,10 @@ def refine(
     family = candidate.family
     start = Overdispersed.around(family.moments(candidate.fitted.guide), _others(candidate))
     chains = TemperedChains(family.log_density, start)
-    cells = _OVERHEAD + sum(np.size(leaf) for leaf in jax.tree.leaves(values.datum))
+    data = sum(np.size(leaf) for leaf in jax.tree.leaves(values.datum))
+    cells = (
+        _OVERHEAD + data + start.mean.shape[1] ** 2
+    )  # for a product with the covariance's factor
     count = max(num_draws // (RUNS * SWEEPS), _LEAST)
     plan = find_plan(chains, start, generator, count=count)
     if not plan.reached:
