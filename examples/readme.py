@@ -1,4 +1,4 @@
-"""Makes what the README shows: the table of `taut fit digits`, the answer of the ten lines, the picture.
+"""Makes what the README shows: what the demo prints and what is found of it, answers, the picture.
 
     python examples/readme.py
 
@@ -36,6 +36,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         table = printed(lambda: taut_command(["fit", "digits"]))
         run = Path("runs/digits-vae-1")
+        bracket = printed(lambda: taut_command(["evaluate", str(run)]))
+        audit = printed(lambda: taut_command(["audit", str(run)]))
         estimates = json.loads((run / "summary.json").read_text())["estimates"]
         (ROOT / "docs").mkdir(exist_ok=True)
         shutil.copy(run / "figures" / "interpolation.png", ROOT / "docs" / "digits.png")
@@ -47,6 +49,8 @@ def main() -> None:
             )  # else a file's content
         )
     readme = between(readme, "table", fenced(table))
+    readme = between(readme, "evaluate", fenced(bracket))
+    readme = between(readme, "audit", fenced(audit))
     readme = between(readme, "answer", fenced(answer))
     readme = between(readme, "verdict", fenced(verdict))
     readme = between(readme, "speed", speed())
