@@ -181,8 +181,7 @@ def read(name: str, generator: random.Random) -> dict:
     found = []
     damaged_one = Path(f"damaged{source.suffix}")
     if source.suffix == ".png":
-        Path("images").mkdir()
-        shutil.copy(source, "images")
+        _images(Path("images"), rng)
         damaged_one = "images" / damaged_one
     words = {
         ".json": ["infer", "normal.py", "--data", str(damaged_one)],
@@ -196,6 +195,15 @@ def read(name: str, generator: random.Random) -> dict:
         damaged_one.write_bytes(harmed)
         found.append(((name, what, harmed[:200]), _only_read(words)))
     return _told(found)
+
+
+def _images(folder: Path, rng: np.random.Generator) -> None:
+    """A folder of small images, one file each."""
+    from PIL import Image
+
+    folder.mkdir()
+    for i in range(20):
+        Image.fromarray(rng.integers(256, size=(8, 8), dtype=np.uint8)).save(folder / f"{i}.png")
 
 
 def _only_read(words: list[str]) -> dict:
