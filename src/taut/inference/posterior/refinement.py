@@ -13,7 +13,13 @@ import jax
 import numpy as np
 
 from taut.core import Estimate
-from taut.evidence import PosteriorMoments, defensive_log_prob, khat_threshold, weighted_moments
+from taut.evidence import (
+    PosteriorMoments,
+    defensive_log_prob,
+    khat_threshold,
+    summarize,
+    weighted_moments,
+)
 from taut.inference.posterior.candidate import Candidate
 from taut.inference.posterior.overdispersed import Overdispersed
 from taut.inference.posterior.tempered_chains import CYCLE, TemperedChains
@@ -149,7 +155,8 @@ def refine(
 
 
 def _judged(drawn: TemperedDraws, values: NamedValues, chains: int, remedy: str) -> Refinement:
-    moments = weighted_moments(values.table(drawn.z), drawn.weights, runs=RUNS)
+    table = values.table(drawn.z)
+    moments = weighted_moments(table, drawn.weights, runs=RUNS)
     first = moments.first(values.num_latents)
     moving = first.sd > 0
     error = first.mean_error[moving] / first.sd[moving]
@@ -158,8 +165,9 @@ def _judged(drawn: TemperedDraws, values: NamedValues, chains: int, remedy: str)
     shares = drawn.weights.reshape(RUNS, -1).sum(axis=1)  # Z of each run, of their sum
     known = float(shares.std(ddof=1) * math.sqrt(RUNS))
     verdict = judge_tempered(
-        drawn, moments=first, ess=ess, evidence_error=known, threshold=threshold, remedy=remedy
-    )
+        drawn, moments=first, ess=ess, evidence_error=known, threshold=threshold, remedy=remedy,
+        square_khat=_square_khat(np.asarray(table)[:, : values.num_latents], drawn.weights),
+    )  # fmt: skip
     top = drawn.log_evidence.max()
     value = float(top + np.log(np.mean(np.exp(drawn.log_evidence - top))))
     flags = frozenset(("unreliable",) if verdict.verdict == DOUBT else ())
@@ -167,6 +175,14 @@ def _judged(drawn: TemperedDraws, values: NamedValues, chains: int, remedy: str)
         value, "lower", known, unit="nats", flags=flags, values=np.array([value])
     )  # fmt: skip
     return Refinement(drawn, estimate, moments, ess, threshold, verdict, chains)
+
+
+def _square_khat(table: np.ndarray, weights: np.ndarray) -> float:
+    """The largest k-hat of what a variance is the mean of, over the columns."""
+    away = table - weights @ table / weights.sum()
+    with np.errstate(divide="ignore"):
+        log_squares = np.log(weights) + 2 * np.log(np.abs(away.T))
+    return float(np.max(summarize(log_squares).khat, initial=-math.inf))
 
 
 def _others(candidate: Candidate) -> tuple:

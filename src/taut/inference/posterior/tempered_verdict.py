@@ -4,6 +4,8 @@ Any of these doubts them:
 
     the evidence is known worse than 0.1 nat, its standard error between runs
     fewer effective draws than a mean to 0.1 sd takes, or an sd of large error, as of the guide's
+    an sd that hangs on its largest draws: k-hat of the squares about a mean above a half, from where on
+        they have no variance, and runs that miss the same tail agree
     means that still move at b = 1: by the t-test of R runs at 5 % over all coordinates and log p
     chains that hardly move at b = 1, more than one in a hundred
     weights of a step of temperature whose k-hat is too large
@@ -35,6 +37,7 @@ __all__ = ["judge_tempered"]
 _EVIDENCE = 0.1  # nats: what an evidence is asked to, where nothing else is said
 _LEVEL = 0.05  # of the test of drift; a doubt leads to another round
 _STUCK = 0.01  # share of the chains
+_SQUARES = 0.5  # a generalised Pareto tail of this shape has no variance
 _ANCESTORS = 0.02  # share of the chains of the start
 
 
@@ -44,6 +47,7 @@ def judge_tempered(
     moments: PosteriorMoments,
     ess: float,
     evidence_error: float,
+    square_khat: float,
     threshold: float,
     remedy: str,
 ) -> Verdict:
@@ -54,6 +58,7 @@ def judge_tempered(
         moments: of the latents, with errors between runs.
         ess: effective draws.
         evidence_error: standard error of the log-evidence between runs, nats.
+        square_khat: largest k-hat of the squares about the latents' means.
         threshold: of k-hat.
         remedy: what to try where they are not to be believed.
     """
@@ -70,6 +75,9 @@ def judge_tempered(
         f"{effective}, fewer than {least:.0f}": not ess >= least,
         f"an sd is known to {100 * sd_error:.0f} %, its standard error": (
             not sd_error <= sd_error_allowed(count)
+        ),
+        f"an sd hangs on its largest draws: k-hat of the squares {square_khat:.2f}, above {_SQUARES}": (
+            square_khat > _SQUARES
         ),
         f"the chains still move: a mean by {drift:.1f} standard errors": not drift <= most,
         f"{100 * draws.stuck:.1f} % of the chains hardly move": draws.stuck > _STUCK,
