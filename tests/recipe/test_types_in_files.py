@@ -51,3 +51,10 @@ def test_text_for_a_number_is_named_with_its_table():
     content["training"]["learning_rate"] = "fast"
     with pytest.raises(InputError, match=r"training\.learning_rate.*expected a number, got 'fast'"):
         recipe_from(content)
+
+
+def test_a_fraction_for_whole_numbers_is_named():
+    content = _whole()
+    content["model"]["hidden"] = 1.5
+    with pytest.raises(InputError, match=r"model\.hidden.*expected whole numbers .*got 1\.5"):
+        recipe_from(content)

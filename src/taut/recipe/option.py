@@ -70,7 +70,7 @@ def typed(option: Option, value: Any, where: str | None = None) -> Any:
         return None
     words = tuple(k.word for k in kinds if isinstance(k, _Word))
     sequence = next((k for k in kinds if isinstance(k, _Many)), None)
-    if sequence is not None and isinstance(value, str | list | tuple | int):
+    if sequence is not None and isinstance(value, str | list | tuple | int | float):
         return _numbers(value, sequence.of, where)
     if words and isinstance(value, str) and str not in kinds:
         if value not in words:
@@ -150,7 +150,7 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 def _numbers(value: Any, of: type, where: str) -> tuple[Any, ...]:
     """ "256,256" or [256, 256] as (256, 256); empty text is no numbers."""
-    parts: Any = [value] if isinstance(value, int) else value
+    parts: Any = [value] if isinstance(value, int | float) else value
     if isinstance(value, str):
         parts = value.split(",") if value.strip() else []
     if of is str:
