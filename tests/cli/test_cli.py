@@ -351,30 +351,6 @@ def test_rows_that_do_not_fit_the_run_are_refused(run, tmp_path, capsys):
     assert "at least one sample" in _complaint(capsys, "sample", run, "-n", "0")
 
 
-def test_interrupted_and_failed_runs_have_their_codes(monkeypatch, tmp_path, capsys):
-    import taut.api.amortized as fitting
-
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(fitting, "train", interrupted)
-    assert main(["fit", "digits", "--out", str(tmp_path / "a"), *QUICK]) == 130
-    line = f"taut: interrupted; `taut resume {tmp_path / 'a'}` goes on"
-    assert capsys.readouterr().err.strip() == line
-
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(fitting, "train", full)
-    assert main(["fit", "digits", "--out", str(tmp_path / "b"), *QUICK]) == 1
-    assert "No space left on device" in capsys.readouterr().err
-
-
-def test_debug_shows_the_traceback(tmp_path):
-    with pytest.raises(ValueError, match="expected a run folder"):
-        main(["show", str(tmp_path / "none"), "--debug"])
-
-
 def test_a_diverging_run_fails_with_its_step(tmp_path, capsys):
     line = _complaint(
         capsys, "fit", "digits", "--out", tmp_path / "r", *QUICK, "--learning-rate", "1e30", code=1

@@ -33,8 +33,8 @@ from taut.evidence.measuring import importance_evidence
 from taut.evidence.weights import mean_and_error
 from taut.guides import ExactPosterior, PerDatumGuide
 from taut.inference import Refined
-from taut.inference.amortized.row_gaussians import check_refinable
-from taut.inference.amortized.row_members import RowMembers, row_members
+from taut.inference.amortized.row_gaussians import RowGaussians, check_refinable
+from taut.inference.amortized.row_members import row_members
 
 __all__ = ["Gaps", "audited_evidence", "gaps"]
 
@@ -114,7 +114,7 @@ def gaps(
 
 def _members(
     model: AbstractModel, guide: Any, rows: Datum, key: PRNGKeyArray
-) -> tuple[RowMembers | None, str]:
+) -> tuple[RowGaussians | None, str]:
     """The best members, or why there are none to look for."""
     if isinstance(guide, ExactPosterior):
         return None, _EXACT_GUIDE

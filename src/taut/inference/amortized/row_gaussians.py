@@ -13,6 +13,7 @@ importance sampling from it stays unbiased for p(x).
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -37,19 +38,23 @@ from taut.core.compiling import even_jit, steady_jit
 from taut.evidence.coordinates import refuse_what_cannot_move
 from taut.evidence.importance import proposal_of
 from taut.guides import PerDatumGuide, TailedGaussian
-from taut.inference.posterior.natural_gradient import ascend
+from taut.inference.posterior.natural_gradient import NaturalGradientResult, ascend
 from taut.inference.posterior.spherical_radial import spherical_radial
 
 __all__ = [
+    "BLOCK_ROWS",
     "RowGaussians",
     "check_refinable",
+    "climbed",
     "fit_draws",
     "fixed_draws",
     "numbered",
     "row_gaussians",
 ]
 
-_BLOCK_ROWS = 16
+BLOCK_ROWS = 16
+"""Rows whose fits are one program."""
+
 _CHUNK = 64  # draws at once: with their gradients, as much memory as the draws of an estimate
 _LEAST_DRAWS = 64  # or 2 d, the least that are balanced: with more, weights vary no less
 _FEW_DRAWS = 2**15  # of all rows, which take no longer than the faster program takes to compile
@@ -100,7 +105,7 @@ def row_gaussians(
     def fitted(block: Datum, numbers: Any, _: Any) -> Any:
         return fit(model, guide, block, numbers, buffer, num_draws, start_key)
 
-    blocks = list(over_rows(fitted, rows, width=_BLOCK_ROWS))
+    blocks = list(over_rows(fitted, rows, width=BLOCK_ROWS))
     features, converged = (np.concatenate([block[i] for block in blocks]) for i in (0, 1))
     return RowGaussians(
         PerDatumGuide.start(TailedGaussian(dim), rows, features=features), converged
@@ -133,6 +138,34 @@ def fixed_draws(key: PRNGKeyArray, dim: int, least: int) -> tuple[Float[np.ndarr
     width = math.ceil(len(noise) / chunks)
     padded = np.concatenate([noise, np.repeat(noise[-1:], chunks * width - len(noise), axis=0)])
     return padded.reshape(chunks, width, dim), len(noise)
+
+
+def climbed(
+    log_joint: Callable[[Array, Datum], Array],
+    datum: Datum,
+    mean: Float[Array, " d"],
+    tril: Float[Array, "d d"],
+    chunks: Float[Array, "C W d"],
+    num_draws: int,
+    *,
+    diagonal: bool,
+) -> NaturalGradientResult:
+    """Where the ascent of one row ends, to the tolerance and in the steps of every row's.
+
+    Arguments:
+        log_joint: log p(x, z), nats.
+        datum: the row.
+        mean: of the Gaussian that the ascent starts from.
+        tril: of it, the factor L.
+        chunks: of `fixed_draws`.
+        num_draws: how many those are.
+        diagonal: whether L stays diagonal.
+    """
+    tolerance = _TOLERANCE * jnp.finfo(mean.dtype).eps ** 0.5
+    return ascend(
+        log_joint, datum, mean, tril, chunks, jnp.asarray(num_draws),
+        jnp.asarray(tolerance, mean.dtype), jnp.asarray(_MOST_STEPS), diagonal=diagonal,
+    )  # fmt: skip
 
 
 def check_refinable(model: AbstractModel, guide: Any, rows: Datum) -> int:
@@ -190,11 +223,7 @@ def _fitted(
     def one(datum: Datum, number: Any) -> tuple[Array, Array]:
         drawn = as_proposal(guide(datum)).draw(jax.random.fold_in(key, number), _START_DRAWS)
         mean, scale = drawn.z.mean(axis=0), drawn.z.std(axis=0)
-        end = ascend(
-            log_joint, datum, mean, jnp.diag(scale), chunks, jnp.asarray(num_draws),
-            jnp.asarray(_TOLERANCE * jnp.finfo(mean.dtype).eps ** 0.5, mean.dtype),
-            jnp.asarray(_MOST_STEPS), diagonal=False,
-        )  # fmt: skip
+        end = climbed(log_joint, datum, mean, jnp.diag(scale), chunks, num_draws, diagonal=False)
         values = jax.lax.map(
             lambda noise: jax.vmap(log_joint, in_axes=(0, None))(
                 end.mean + noise @ end.tril.T, datum

@@ -10,7 +10,7 @@ best: its ELBO at other draws is one of the family's, never more than the best o
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,32 +31,21 @@ from taut.core.compiling import even_jit
 from taut.evidence.importance import proposal_of
 from taut.guides import FullRankGaussian, MeanFieldGaussian, PerDatumGuide
 from taut.inference.amortized.row_gaussians import (
-    _BLOCK_ROWS,
-    _MOST_STEPS,
-    _TOLERANCE,
+    BLOCK_ROWS,
+    RowGaussians,
     check_refinable,
+    climbed,
     fixed_draws,
 )
-from taut.inference.posterior.natural_gradient import ascend
 
-__all__ = ["RowMembers", "row_members"]
+__all__ = ["row_members"]
 
 _LEAST_DRAWS = 256  # with fewer, a member fits the draws: two scales for each of 50 latents
 
 
-class RowMembers(NamedTuple):
-    """Best members.
-
-    Attributes:
-        guide: finds each row's by its number.
-        converged: whether a row's ascent met its tolerance, (N,).
-    """
-
-    guide: PerDatumGuide
-    converged: Bool[np.ndarray, " N"]
-
-
-def row_members(model: AbstractModel, guide: Any, rows: Datum, *, key: PRNGKeyArray) -> RowMembers:
+def row_members(
+    model: AbstractModel, guide: Any, rows: Datum, *, key: PRNGKeyArray
+) -> RowGaussians:
     """Find the best member for each row.
 
     Arguments:
@@ -76,10 +65,10 @@ def row_members(model: AbstractModel, guide: Any, rows: Datum, *, key: PRNGKeyAr
     def found(block: Datum, numbers: Any, _: Any) -> Any:
         return _found(model, guide, block, buffer, num_draws, diagonal)
 
-    blocks = list(over_rows(found, rows, width=_BLOCK_ROWS))
+    blocks = list(over_rows(found, rows, width=BLOCK_ROWS))
     features, converged = (np.concatenate([block[i] for block in blocks]) for i in (0, 1))
     family = MeanFieldGaussian(dim) if diagonal else FullRankGaussian(dim)
-    return RowMembers(PerDatumGuide.start(family, rows, features=features), converged)
+    return RowGaussians(PerDatumGuide.start(family, rows, features=features), converged)
 
 
 def _is_diagonal(q: AbstractProposal) -> bool:
@@ -115,11 +104,7 @@ def _found(
         start: Any = q.distribution
         mean = jnp.asarray(start.mean)
         tril = jnp.diag(jnp.sqrt(start.variance)) if diagonal else start.scale_tril
-        end = ascend(
-            log_joint, datum, mean, tril, chunks, jnp.asarray(num_draws),
-            jnp.asarray(_TOLERANCE * jnp.finfo(mean.dtype).eps ** 0.5, mean.dtype),
-            jnp.asarray(_MOST_STEPS), diagonal=diagonal,
-        )  # fmt: skip
+        end = climbed(log_joint, datum, mean, tril, chunks, num_draws, diagonal=diagonal)
         log_scale = jnp.log(jnp.diagonal(end.tril))
         below = end.tril[jnp.tril_indices(len(mean), -1)]
         lower = [] if diagonal else [below]
