@@ -77,5 +77,5 @@ def calibration(
         axes.plot(ends, curve, label=label, **look)
     axes.set_xlim(0.0, 1.0)
     axes.margins(y=0.1)
-    add_legend(axes, loc="best")
+    add_legend(figure, loc="outside lower center", ncols=2)
     return save(figure, path)
