@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from taut.api import Fit, Posterior, compare, em, fit, infer, load, refit_prior
+    from taut.api import (
+        Fit,
+        Posterior,
+        audit_model,
+        compare,
+        em,
+        fit,
+        infer,
+        load,
+        refit_prior,
+        wrap_model,
+    )
     from taut.architectures import FA, GMM, LCA, PPCA, VAE, VQ, Discrete, Flow, Ladder, MixtureVAE
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
@@ -18,7 +29,18 @@ if TYPE_CHECKING:
     from taut.gradients import Reparameterized
 
 _HOMES = {
-    "api": ("Fit", "Posterior", "compare", "em", "fit", "infer", "load", "refit_prior"),
+    "api": (
+        "Fit",
+        "Posterior",
+        "audit_model",
+        "compare",
+        "em",
+        "fit",
+        "infer",
+        "load",
+        "refit_prior",
+        "wrap_model",
+    ),
     "architectures": (
         "FA",
         "GMM",
@@ -64,6 +86,7 @@ __all__ = [
     "Reparameterized",
     "RunError",
     "TautError",
+    "audit_model",
     "compare",
     "em",
     "fit",
@@ -73,6 +96,7 @@ __all__ = [
     "load_data",
     "particles",
     "refit_prior",
+    "wrap_model",
 ]
 
 

@@ -6,6 +6,7 @@ from taut.api.em import EMProgress, em
 from taut.api.fitting import fit
 from taut.api.inferring import GUIDES, infer
 from taut.api.refitting import Refitted, refit_prior
+from taut.api.wrapping import audit_model, wrap_model
 from taut.fitted import Fit, Posterior, compare, load
 from taut.inference.posterior.verdict import Verdict
 
@@ -20,10 +21,12 @@ __all__ = [
     "Posterior",
     "Refitted",
     "Verdict",
+    "audit_model",
     "compare",
     "em",
     "fit",
     "infer",
     "load",
     "refit_prior",
+    "wrap_model",
 ]

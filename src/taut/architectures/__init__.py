@@ -4,6 +4,7 @@ from taut.architectures.abstract import AbstractArchitecture
 from taut.architectures.discrete import Discrete
 from taut.architectures.factor import FA, PPCA
 from taut.architectures.flow import Flow
+from taut.architectures.functions import Functions
 from taut.architectures.ladder import Ladder
 from taut.architectures.mixture import GMM, LCA
 from taut.architectures.mixture_vae import MixtureVAE
@@ -22,6 +23,7 @@ __all__ = [
     "AbstractArchitecture",
     "Discrete",
     "Flow",
+    "Functions",
     "Ladder",
     "MixtureVAE",
 ]

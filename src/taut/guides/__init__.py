@@ -6,6 +6,7 @@ from taut.guides.at_features import AtFeatures
 from taut.guides.chain_guide import ChainGuide, ChainPair
 from taut.guides.choice import FAMILIES, PLAIN, check_family, make_family
 from taut.guides.discrete import FactorizedUnits, LayeredGuide
+from taut.guides.encoded import EncodedGuide
 from taut.guides.exact_posterior import ExactPair, ExactPosterior
 from taut.guides.exponential import ExponentialGuide
 from taut.guides.flow import FlowFamily, FlowPosterior, flow_widths
@@ -30,6 +31,7 @@ __all__ = [
     "AtFeatures",
     "ChainGuide",
     "ChainPair",
+    "EncodedGuide",
     "ExactPair",
     "ExactPosterior",
     "ExponentialGuide",

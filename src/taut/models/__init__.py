@@ -1,6 +1,7 @@
 """Models p(x, z): priors, likelihoods, and what joins them."""
 
 from taut.models.chain_model import ChainModel
+from taut.models.decoded import DecodedModel
 from taut.models.exact import (
     AbstractExactModel,
     AbstractFactorModel,
@@ -46,6 +47,7 @@ __all__ = [
     "ChainModel",
     "CodebookPrior",
     "ConditionalLayer",
+    "DecodedModel",
     "ExponentialNormal",
     "FactorAnalysis",
     "FactorizedPrior",

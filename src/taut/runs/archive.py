@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from taut.architectures import ARCHITECTURES, RENAMED, AbstractArchitecture
+from taut.architectures.choices import refuse_users_parts
 from taut.core import (
     AbstractPair,
     InputError,
@@ -57,7 +58,7 @@ def save_pair(
     """
     arrays = {name: np.asarray(leaf) for name, leaf in _named(pair)}
     write_atomically(folder / "model.safetensors", lambda file: file.write(packed(arrays)))
-    precision = next((str(a.dtype) for a in arrays.values() if a.dtype.kind == "f"), "float32")
+    precision = next((str(a.dtype) for a in arrays.values() if a.dtype.kind == "f"), schema.dtype)
     write_sealed_json(
         folder / "model.json",
         {
@@ -217,6 +218,7 @@ def _architecture(content: dict[str, Any], folder: Path) -> AbstractArchitecture
             where=str(folder),
         )  # fmt: skip
     if name not in ARCHITECTURES:
+        refuse_users_parts(content)
         raise InputError(
             f"an architecture among {', '.join(ARCHITECTURES)}", repr(name),
             nearest(name, ARCHITECTURES), where=str(folder),

@@ -1,0 +1,144 @@
+"""`taut.wrap_model` and `taut.audit_model`: a model that was trained elsewhere, as a `Fit`."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from taut.api.auditing import audit
+from taut.architectures import AbstractArchitecture, Functions
+from taut.core import InputError
+from taut.core.provenance import device, versions
+from taut.data import Data, DataOptions, Dataset, Schema
+from taut.data.sources.raw_rows import numeric_rows
+from taut.data.support import facts_of, support_of
+from taut.fitted import Fit
+from taut.fitted.facts import FitFacts, RowCounts
+from taut.recipe import Recipe
+
+if TYPE_CHECKING:
+    from taut.audit import Audit
+
+__all__ = ["audit_model", "wrap_model"]
+
+_CHECKED = 20000  # rows of those that stay on disk
+
+
+def wrap_model(
+    data: Any,
+    *,
+    encode: Callable[..., Any],
+    decode: Callable[..., Any],
+    prior: Any = None,
+    likelihood: Any = None,
+    precision: str = "float32",
+) -> Fit:
+    """A `Fit` of a model that was trained elsewhere: its evidence, bracket, audit, calibration, samples.
+
+    Arguments:
+        data: rows, (N, *shape), in the units that the functions take: a NumPy or JAX array, or a `Data`
+            or `Dataset` of taut. They say what a row is, and rows outside the support are refused.
+        encode: JAX function of one row, to (mean, scale) of independent Gaussians, each (d,), or to a
+            NumPyro distribution.
+        decode: JAX function of one z, (d,), to the outputs of `likelihood` for one row, or to a NumPyro
+            distribution over one row.
+        prior: NumPyro distribution p(z), or a prior of `taut.models`; N(0, I) when None.
+        likelihood: by name, with its outputs before their link (logits of `bernoulli`), or one of
+            `taut.models`; None where `decode` returns a distribution.
+        precision: `float32` or `float64`.
+
+    Raises:
+        InputError: functions whose shapes do not meet, rows outside the support, scales that are not
+            positive.
+    """
+    architecture = Functions(encode, decode, prior, likelihood)
+    return _fit(architecture, data, precision)
+
+
+def audit_model(
+    data: Any,
+    *,
+    held_out: Any = None,
+    encode: Callable[..., Any],
+    decode: Callable[..., Any],
+    prior: Any = None,
+    likelihood: Any = None,
+    precision: str = "float32",
+    rows: int = 500,
+    key: Any = 0,
+) -> "Audit":
+    """How tight the bound of a model is that was trained elsewhere, and where it loses nats.
+
+    The same as `wrap_model(data, ...).audit(data, held_out=held_out, ...)`, with their arguments.
+
+    Returns:
+        an `Audit`, as of `fit.audit`.
+
+    Raises:
+        InputError: as of both.
+
+    Example:
+        ```python
+        taut.audit_model(
+            x_train, held_out=x_test,
+            encode=lambda x: encoder(params, x), decode=lambda z: decoder(params, z),
+            likelihood="bernoulli",
+        )
+        ```
+    """
+    wrapped = wrap_model(
+        data, encode=encode, decode=decode, prior=prior, likelihood=likelihood, precision=precision
+    )
+    return audit(wrapped, data, held_out=held_out, rows=rows, key=key)
+
+
+def _fit(architecture: AbstractArchitecture, data: Any, precision: str) -> Fit:
+    """A fit of parts that are trained already."""
+    if precision not in ("float32", "float64"):
+        raise InputError("float32 or float64", repr(precision), "float32", where="precision")
+    x, schema = _rows(data, precision)
+    counts = [len(x), 0, 0]
+    if isinstance(data, Data):
+        counts = [len(part) for part in data.parts().values()]
+    with jax.enable_x64(precision == "float64"):
+        pair = architecture.init(schema, jax.random.key(0))
+        architecture.check(schema, x, where=schema.name)
+    facts = FitFacts(
+        rows=RowCounts(*counts), steps=0, best_step=0, training_seconds=0.0, evaluation_seconds=0.0,
+        device=device(), versions=versions(), measure=pair.bind()[0].measure,
+        notes=("the model was trained elsewhere",),
+    )  # fmt: skip
+    options = data.options if isinstance(data, Data) else DataOptions()
+    recipe = Recipe(data=options, model=architecture)
+    return Fit(pair, architecture, schema, facts, recipe, precision=precision)
+
+
+def _rows(data: Any, precision: str) -> tuple[np.ndarray, Schema]:
+    """Rows, or the first of those that stay on disk, and what they are."""
+    if isinstance(data, Data):
+        train = data.train
+        data = train if isinstance(train, Dataset) else train.read(0, min(len(train), _CHECKED))
+    if isinstance(data, Dataset):
+        return data.x, data.schema
+    if hasattr(data, "columns") or not hasattr(data, "__array__"):
+        raise InputError(
+            "rows as an array, as the functions take them", f"a {type(data).__name__}",
+            "np.asarray(data)", where="data",
+        )  # fmt: skip
+    x = np.asarray(data)
+    if x.ndim != 4:  # images of any order of their axes are the functions' own
+        x = numeric_rows(data, "data")
+    if not np.isfinite(x).all():
+        row = int(np.argmin(np.isfinite(x).reshape(len(x), -1).all(axis=1)))
+        raise InputError(
+            "rows without missing cells, which a function of a row reads whole",
+            f"NaN or infinity in row {row}", "leaving such rows out", where="data",
+        )  # fmt: skip
+    kind = "table" if x.ndim == 2 else "image"
+    inferred = support_of(facts_of(x), kind, "data")
+    schema = Schema(
+        name="data", kind=kind, shape=x.shape[1:], support=inferred.support, levels=inferred.levels,
+        dtype=precision,
+    )  # fmt: skip
+    return x, schema
