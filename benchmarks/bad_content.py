@@ -11,10 +11,12 @@ A trial is a number of tries of one case under one seed; what it counts:
 
 import contextlib
 import io
+import os
 import random
 import resource
 import shutil
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -22,7 +24,9 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from forked import left
 from record import RESULTS
+from stopped import differing, with_sources
 
 from taut.errors import RunError
 
@@ -32,16 +36,27 @@ sys.path.insert(0, str(TESTS / "runs"))
 from damages import damages  # noqa: E402 - beside the tests
 from full_disk import full_after  # noqa: E402
 
-DAMAGES, LINES = 40, 100  # tries of a trial
+DAMAGES, LINES, FILLED = 40, 100, 20  # tries of a trial
 KINDS = ("vae", "gmm", "posterior")
 READERS = {
-    "show": ["show", "run", "--json"],
-    "compare": ["compare", "run", "whole", "--json"],
-    "sample": ["sample", "run", "-n", "2", "--out", "made.npy", "--json"],
-    "encode": ["encode", "run", "--out", "made.npy", "--json"],
-    "figures": ["figures", "run", "--json"],
-    "resume": ["resume", "run", "--json"],
+    words.split()[0]: words.split()
+    for words in (
+        "show run --json",
+        "compare run whole --json",
+        "sample run -n 2 --out made.npy --json",
+        "encode run --out made.npy --json",
+        "reconstruct run -n 2 --out made.npy --json",
+        "interpolate run 0 1 --out made.npy --json",
+        "evaluate run --method importance --num-particles 10 --json",
+        "audit run --rows 10 --json",
+        "calibrate run --rows 50 --draws 20 --json",
+        "refit-prior run --prior mixture:2 --steps 3 --out new --json",
+        "figures run --json",
+        "resume run --json",
+    )
 }
+_OF_PROGRAMS = ("show", "compare", "figures", "resume")
+_WRITE = ("figures", "resume", "evaluate", "audit", "calibrate")  # into the run
 _VALUES = (
     "1.5", "1e3", "-1", "0", "nan", "inf", "-inf", "1e999", "99999999999999999999", "0x10", "--", "",
     "x", "none", "'", "é", "a,b", "3,,4", "-3,4", ",", "3;4", "[1, 2]", "{}", "a" * 300, "~nobody/x",
@@ -104,10 +119,9 @@ def damaged(kind: str, name: str, whole: Path, generator: random.Random) -> dict
     run = Path("run")
     Path("whole").symlink_to(whole)
     for what, content in damages(whole / name, rng, DAMAGES):
-        command = generator.choice(
-            [c for c in READERS if not (kind == "posterior" and c in ("sample", "encode"))]
-        )
+        command = generator.choice(_OF_PROGRAMS if kind == "posterior" else [*READERS])
         shutil.rmtree(run, ignore_errors=True)
+        shutil.rmtree("new", ignore_errors=True)
         shutil.copytree(whole, run)
         (run / name).write_bytes(content)
         words, before = READERS[command], _files(run)
@@ -117,7 +131,8 @@ def damaged(kind: str, name: str, whole: Path, generator: random.Random) -> dict
         after = _files(run)
         lost = [n for n in before if n not in after]
         if command not in ("figures", "resume"):
-            lost += [n for n in after if after[n] != before.get(n)]
+            written = [n for n in after if command in _WRITE and n not in before]
+            lost += [n for n in after if after[n] != before.get(n) and n not in written]
         one["wrong"] += [f"lost or changed: {lost[:3]}"] * bool(lost)
         found.append(((kind, name, what, command), one))
     return _told(found)
@@ -127,30 +142,54 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def filled(words: list[str], program: list[str], generator: random.Random) -> dict:
-    """A command whose disk fills up at some of its writes, gone on with to the same bytes."""
-    same = ("model.safetensors", "rows.safetensors", "draws.safetensors")
+def filled(name: str, words: list[str], whole: Path, generator: random.Random) -> dict:
+    """A command whose disk fills up at some of its writes, gone on with to the same content.
+
+    Arguments:
+        name: of the case.
+        words: of the command; those of a fit, an EM or a posterior name no folder.
+        whole: a finished run, for commands on one.
+        generator: decides which writes.
+    """
+    begins = words[0] in ("fit", "em", "infer")
     here = Path.cwd()
-    with full_after(10**9, here) as calls:
-        tried([*words, "--out", "whole"])
+
+    def anew() -> Path:
+        folder = Path(tempfile.mkdtemp(dir=here))
+        if not begins:
+            shutil.copytree(whole, folder / "run")
+        with_sources(folder, here)
+        os.chdir(folder)
+        return folder
+
+    words = [*words, "--out", "run"] if begins else words
+    undisturbed = anew()
+    with full_after(10**9, undisturbed) as calls:
+        tried(words)
     found = []
-    for number in sorted(generator.sample(range(len(calls)), min(10, len(calls)))):
-        shutil.rmtree("run", ignore_errors=True)
-        with full_after(number, here):
-            one = tried([*words, "--out", "run"])
-        again = ["resume", "run", *program] if Path("run").exists() else [*words, "--out", "run"]
+    for number in sorted(generator.sample(range(len(calls)), min(FILLED, len(calls)))):
+        folder = anew()
+        before = _files(folder)
+        with full_after(number, folder):
+            one = tried(words)
+        lost = [n for n in before if not begins and _files(folder).get(n) != before[n]]
+        one["wrong"] += [f"lost or changed: {lost[:3]}"] * bool(lost and name != "figures")
+        again = words
+        if begins and (folder / "run").exists():
+            again = ["resume", "run", *["normal.py"] * (name == "posterior")]
+        if (folder / "refitted").exists():
+            again = [*words, "--force"]
         second = tried(again)
         one["wrong"] += second["wrong"] + [f"{again[0]} is refused"] * second["refused"]
-        wanted = [n for n in same if (Path("whole") / n).exists()]
-        differ = [n for n in wanted if _content(Path("run") / n) != _content(Path("whole") / n)]
-        missing = _files(Path("run")).keys() ^ _files(Path("whole")).keys()
-        one["wrong"] += [f"{differ} differ, {missing} missing or left"] * bool(differ or missing)
-        found.append((number, one))
+        differ = differing(folder, undisturbed)
+        one["wrong"] += [f"{differ} differ"] * bool(differ)
+        one["wrong"] += [f"left: {left(folder)}"] * bool(left(folder))
+        found.append(((name, f"write {number} of {len(calls)}"), one))
+        os.chdir(here)
+        shutil.rmtree(folder)
+    os.chdir(here)
+    shutil.rmtree(undisturbed)
     return _told(found)
-
-
-def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
 
 
 # ---- What is typed, and files of data --------------------------------------------------------------
