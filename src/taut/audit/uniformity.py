@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import binom, poisson
 
 __all__ = ["TIMES", "Band", "band", "uniform_p_value"]
 
@@ -68,12 +67,16 @@ def band(num: int, level: float) -> Band:
 
 def _tails(num: int, counts: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
     """Two-sided tail of each count."""
+    from scipy.stats import binom  # takes half as long to import as JAX
+
     below, above = binom.cdf(counts, num, TIMES), binom.sf(counts - 1, num, TIMES)
     return np.minimum(1.0, 2 * np.minimum(below, above))
 
 
 def _within(level: float, num: int) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]]:
     """Least and largest counts whose tails are above a level."""
+    from scipy.stats import binom
+
     half = 0.5 * level * (1 + 1e-9)
     low = binom.ppf(half, num, TIMES).astype(int)  # the least whose lower tail is half or more
     high = binom.isf(half, num, TIMES).astype(int)
@@ -82,6 +85,8 @@ def _within(level: float, num: int) -> tuple[Int[np.ndarray, " K"], Int[np.ndarr
 
 def _share_outside(level: float, num: int) -> float:
     """How often uniform numbers leave the band of a level."""
+    from scipy.stats import poisson
+
     if level >= 1:
         return 1.0
     if level < _ONLY_BOUNDED:

@@ -20,7 +20,7 @@ from taut.core import Datum, Estimate, InputError, as_proposal, num_rows, over_r
 from taut.core.compiling import even_jit
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.amortized.ascent_steps import moved, rescaled, taken
-from taut.inference.exact.starts import kmeans_plus_plus, lloyd
+from taut.inference.exact.kmeans import kmeans_plus_plus, lloyd
 from taut.models import MixtureOfGaussians, VampPrior
 from taut.models.likelihoods.scale import raw_of
 
@@ -173,7 +173,7 @@ def started_prior(prior: Any, rows: Datum, z: Float[np.ndarray, "N d"], *, seed:
         )  # fmt: skip
     z = generator.permutation(np.asarray(z, np.float64))[:_CLUSTERED]
     seeds = z[kmeans_plus_plus(z, num, generator)]
-    member = np.eye(num)[lloyd(z, seeds)[0]]
+    member = np.eye(num)[lloyd(z, seeds).owner]
     count = member.sum(axis=0)[:, None]
     means = np.where(count > 0, member.T @ z / np.maximum(count, 1), seeds)
     within = member.T @ z**2 - count * means**2

@@ -10,10 +10,11 @@ from taut.inference.exact.em import (
     run_em,
 )
 from taut.inference.exact.held import Held, held_components
+from taut.inference.exact.kmeans import kmeans_plus_plus
 from taut.inference.exact.online_em import OnlineState, online_em, run_online_em
 from taut.inference.exact.restarts import Floor, best_of_restarts
 from taut.inference.exact.row_blocks import RowBlocks, Spread
-from taut.inference.exact.starts import check_components, kmeans_plus_plus, random_start
+from taut.inference.exact.starts import check_components, random_start
 
 __all__ = [
     "EMResult",

@@ -1,14 +1,9 @@
 """Starts of EM: k-means clusters for mixtures, random loadings for factor models, and restarts.
 
-k-means++ draws each seed with probability proportional to the squared distance to the nearest seed so
-far, and keeps the best of 2 + log K such draws (Arthur and Vassilvitskii 2007); here in columns scaled
-to unit variance, or between the values of categories, which are all equally far apart. Lloyd's
-iterations move the seeds to the means of the rows that are nearest to them. Of several such clusterings,
-each far cheaper than a run of EM, a start is the one with the least scatter: every row belongs to its
-nearest mean, and one M-step gives the parameters.
+Clusters are those of columns scaled to unit variance, or of the values of categories, which are all
+equally far apart; every row belongs to its cluster, and one M-step gives the parameters.
 """
 
-import math
 from typing import Any
 
 import jax
@@ -18,15 +13,14 @@ from jaxtyping import Array, Float, Int
 
 from taut.core import InputError, option
 from taut.core.compiling import kept_jit
+from taut.inference.exact.kmeans import kmeans
 from taut.inference.exact.row_blocks import Block, RowBlocks, Spread
 from taut.models import AbstractExactModel, FactorAnalysis, GaussianMixture, ProbabilisticPCA
 from taut.models.exact import AbstractMixture, LatentClass, varying
 
-__all__ = ["check_components", "kmeans_plus_plus", "lloyd", "random_start"]
+__all__ = ["check_components", "random_start"]
 
 _SAMPLE = 20_000  # rows that seeds are drawn from, enough to find any component worth its name
-_LLOYD = 100  # iterations of k-means, which seldom needs a third of them
-_CLUSTERINGS = 4  # for each start
 _FLOOR = 0.01  # of the variance within clusters: keeps one that owns one row from being a spike
 
 
@@ -52,61 +46,9 @@ def random_start(
     if rows.num_rows > _SAMPLE:
         chosen = np.sort(generator.choice(rows.num_rows, _SAMPLE, replace=False))
     x = rows.take(chosen)
-    points = _points(model, x, spread)
-    clusterings = (
-        lloyd(points, points[kmeans_plus_plus(points, model.num_components, generator)])
-        for _ in range(_CLUSTERINGS)
-    )
-    nearest, _ = min(clusterings, key=lambda found: found[1])
+    owner = kmeans(_points(model, x, spread), model.num_components, generator)
     with jax.enable_x64(True):
-        return _from_owners(_at_the_mean(model, spread), x, nearest, spread)
-
-
-def lloyd(
-    x: Float[np.ndarray, "N D"], centers: Float[np.ndarray, "K D"]
-) -> tuple[Int[np.ndarray, " N"], float]:
-    """k-means from these centers: the cluster of each row, and the scatter about their means.
-
-    A center without rows stays where it is.
-    """
-    owner = np.full(len(x), -1)
-    for _ in range(_LLOYD):
-        # The nearest mean has the least |c|^2 / 2 - x c.
-        nearest = np.argmin(0.5 * np.sum(centers**2, axis=1) - x @ centers.T, axis=1)
-        if np.array_equal(nearest, owner):
-            break
-        owner = nearest
-        member = np.eye(len(centers))[owner]
-        count = member.sum(axis=0)[:, None]
-        centers = np.where(count > 0, member.T @ x / np.maximum(count, 1), centers)
-    return owner, float(np.sum((x - centers[owner]) ** 2))
-
-
-def kmeans_plus_plus(
-    x: Float[np.ndarray, "N D"], num_seeds: int, generator: np.random.Generator
-) -> Int[np.ndarray, " K"]:
-    """Row numbers of K seeds, all different in value.
-
-    Raises:
-        InputError: fewer than K distinct rows.
-    """
-    trials = 2 + int(math.log(num_seeds))
-    seeds = [int(generator.integers(len(x)))]
-    distance = _squared_distances(x, x[seeds])[:, 0]
-    while len(seeds) < num_seeds:
-        distance[seeds] = 0.0
-        total = distance.sum()
-        if not total > 0:
-            raise InputError(
-                f"at least {num_seeds} distinct rows", f"{len(seeds)}", f"fewer {option('components')}",
-                where="components",
-            )  # fmt: skip
-        drawn = generator.choice(len(x), trials, p=distance / total)
-        left = np.minimum(distance[:, None], _squared_distances(x, x[drawn]))
-        best = int(np.argmin(left.sum(axis=0)))
-        seeds.append(int(drawn[best]))
-        distance = left[:, best]
-    return np.asarray(seeds)
+        return _from_owners(_at_the_mean(model, spread), x, owner, spread)
 
 
 def check_components(number: int, num_rows: int, size: int | None = None) -> None:
@@ -199,12 +141,6 @@ def _points(
     varies = spread.variance.ravel() > 0
     deviations = np.sqrt(spread.variance.ravel()[varies])
     return (x.reshape(len(x), -1)[:, varies] - spread.mean.ravel()[varies]) / deviations
-
-
-def _squared_distances(
-    x: Float[np.ndarray, "N D"], seeds: Float[np.ndarray, "K D"]
-) -> Float[np.ndarray, "N K"]:
-    return np.stack([((x - s) ** 2).sum(axis=1) for s in seeds], axis=1)
 
 
 def _random_loadings(

@@ -17,7 +17,7 @@ Agreement of runs is agreement on what the start reaches.
 import math
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from taut.core import option
 from taut.evidence import PosteriorMoments
@@ -66,7 +66,7 @@ def judge_tempered(
     effective = f"{ess:.0f} effective draws"
     least = least_draws(count)
     sd_error = largest_sd_error(moments)
-    most = float(student.ppf(1 - _LEVEL / (2 * len(draws.drift)), RUNS - 1))
+    most = float(stdtrit(RUNS - 1, 1 - _LEVEL / (2 * len(draws.drift))))
     drift = float(np.max(np.abs(draws.drift)))
     doubts = {
         f"the log-evidences of {RUNS} runs leave an error of {evidence_error:.2f} nats": (

@@ -1,0 +1,108 @@
+"""k-means: seeds that lie apart, moved to the means of the rows that are nearest to them.
+
+    owner_n = argmin_k |x_n - c_k|^2,        c_k <- mean of the rows that k owns
+
+k-means++ draws each seed with probability proportional to the squared distance to the nearest seed so
+far, and keeps the best of 2 + log K such draws (Arthur and Vassilvitskii 2007); Lloyd's iterations never
+raise the scatter about the means. Of several seedings, that with the least scatter after a few
+iterations goes on to the end: most of what tells them apart is decided by then, and most of the
+iterations, in which few rows change their owner, come later.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from threadpoolctl import threadpool_limits
+
+from taut.core import InputError, option
+
+__all__ = ["Clusters", "kmeans", "kmeans_plus_plus", "lloyd"]
+
+_SEEDINGS = 4
+_RACED = 8  # iterations, after which the seedings are ranked
+_LLOYD = 100  # iterations of the one that goes on, which seldom needs a third of them
+
+
+class Clusters(NamedTuple):
+    """Rows shared out among centers.
+
+    Attributes:
+        owner: the center that owns each row, (N,).
+        centers: the means of the rows that each owns, (K, D); one without rows stays where it was.
+        scatter: sum of the squared distances of the rows from the centers of their owners.
+    """
+
+    owner: Int[np.ndarray, " N"]
+    centers: Float[np.ndarray, "K D"]
+    scatter: float
+
+
+def kmeans(
+    x: Float[np.ndarray, "N D"], num_clusters: int, generator: np.random.Generator
+) -> Int[np.ndarray, " N"]:
+    """The cluster of each row, (N,).
+
+    Raises:
+        InputError: fewer than K distinct rows.
+    """
+    # On products as small as these, the threads of a BLAS cost more than they share.
+    with threadpool_limits(1, "blas"):
+        raced = (
+            lloyd(x, x[kmeans_plus_plus(x, num_clusters, generator)], most=_RACED)
+            for _ in range(_SEEDINGS)
+        )
+        ahead = min(raced, key=lambda found: found.scatter)
+        return lloyd(x, ahead.centers).owner
+
+
+def lloyd(
+    x: Float[np.ndarray, "N D"], centers: Float[np.ndarray, "K D"], *, most: int = _LLOYD
+) -> Clusters:
+    """k-means from these centers, for as many iterations at most, or until no row changes its owner."""
+    columns, number = np.ascontiguousarray(x.T), len(centers)
+    owner = np.full(len(x), -1)
+    for _ in range(most):
+        # The nearest mean has the least |c|^2 / 2 - x c.
+        nearest = np.argmin(0.5 * np.sum(centers**2, axis=1)[:, None] - centers @ columns, axis=0)
+        if np.array_equal(nearest, owner):
+            break
+        owner = nearest
+        count = np.bincount(owner, minlength=number)[:, None]
+        sums = np.stack([np.bincount(owner, cells, number) for cells in columns], axis=1)
+        centers = np.where(count > 0, sums / np.maximum(count, 1), centers)
+    return Clusters(owner, centers, float(np.sum((x - centers[owner]) ** 2)))
+
+
+def kmeans_plus_plus(
+    x: Float[np.ndarray, "N D"], num_seeds: int, generator: np.random.Generator
+) -> Int[np.ndarray, " K"]:
+    """Row numbers of K seeds, all different in value.
+
+    Raises:
+        InputError: fewer than K distinct rows.
+    """
+    trials = 2 + int(math.log(num_seeds))
+    seeds = [int(generator.integers(len(x)))]
+    distance = _squared_distances(x, x[seeds])[0]
+    while len(seeds) < num_seeds:
+        distance[seeds] = 0.0
+        total = distance.sum()
+        if not total > 0:
+            raise InputError(
+                f"at least {num_seeds} distinct rows", f"{len(seeds)}", f"fewer {option('components')}",
+                where="components",
+            )  # fmt: skip
+        drawn = generator.choice(len(x), trials, p=distance / total)
+        left = np.minimum(distance, _squared_distances(x, x[drawn]))
+        best = int(np.argmin(left.sum(axis=1)))
+        seeds.append(int(drawn[best]))
+        distance = left[best]
+    return np.asarray(seeds)
+
+
+def _squared_distances(
+    x: Float[np.ndarray, "N D"], seeds: Float[np.ndarray, "K D"]
+) -> Float[np.ndarray, "K N"]:
+    return np.stack([((x - s) ** 2).sum(axis=1) for s in seeds])
