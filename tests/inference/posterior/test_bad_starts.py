@@ -40,6 +40,13 @@ def ridge_of_rows(y):
         numpyro.sample("y", dist.Normal(a + b, 1.0), obs=y)
 
 
+def all_ones(y):
+    m = numpyro.sample("m", dist.ImproperUniform(constraints.real, (), ()))
+    with numpyro.plate("rows", len(y)):
+        c = numpyro.sample("c", dist.Normal(0.0, 1.0))
+        numpyro.sample("y", dist.Bernoulli(logits=c + jnp.exp(m)), obs=jnp.ones_like(y))
+
+
 def endless(p):
     return jnp.where(p["a"] > -9.0, jnp.inf, -(p["a"] ** 2))
 
@@ -80,11 +87,14 @@ def test_a_bad_start_names_what_is_bad(target, wishes, kind, message, guide):
     assert "\n" not in str(caught.value)
 
 
-def test_an_improper_posterior_is_said_to_be_one_in_minibatches_too():
-    with pytest.raises(
-        RunError, match=r"^improper posterior: .* standard deviation .* Try a proper"
-    ) as e:
-        taut.infer(ridge_of_rows, data={"y": Y}, subsample={"rows": 2})
+@pytest.mark.parametrize(("program", "name"), [(ridge_of_rows, "[ab]"), (all_ones, "m")])
+def test_an_improper_posterior_is_said_to_be_one_in_minibatches_too(program, name):
+    """Of shared latents alone, and beside latents that rows have to themselves."""
+    message = (
+        rf"^improper posterior: .* while '{name}' widens, .* standard deviation .* Try a proper"
+    )
+    with pytest.raises(RunError, match=message) as e:
+        taut.infer(program, data={"y": Y}, subsample={"rows": 2})
     assert "\n" not in str(e.value)
 
 

@@ -16,6 +16,7 @@ from taut.models.program import Bounded, LogJoint
 X = np.array([2.2, 3.4, 2.7, 2.9, 4.1, 2.35, 3.8])
 U = np.array([1.2, 3.4, 0.7, 2.9, 4.1, 2.2, 3.8])
 Y = np.array([1.2, 3.4, 2.2, 4.0, 0.7])
+FAR = np.array([31157.1, 31157.5, 31156.8, 31157.3])
 
 
 def shifted(base, loc, scale=1.0):
@@ -46,6 +47,11 @@ def scaled(y):
 def truncated(y):
     t = numpyro.sample("t", dist.Normal(0.0, 1.0))
     numpyro.sample("y", dist.TruncatedNormal(1.0, 2.0, low=t), obs=y)
+
+
+def within_a_half(y):
+    t = numpyro.sample("t", dist.Normal(0.0, 1e5))
+    numpyro.sample("y", dist.Uniform(t - 0.5, t + 0.5), obs=y)
 
 
 def fenced(y):
@@ -80,6 +86,10 @@ CASES = {
         truncated, {"y": Y},
         lambda t: stats.norm.pdf(t) * stats.truncnorm.pdf(Y, (t - 1) / 2, np.inf, 1, 2).prod(),
         (-9.0, Y.min()),
+    ),
+    "both ends, far away": (
+        within_a_half, {"y": FAR},
+        lambda t: stats.norm.pdf(t, 0, 1e5), (FAR.max() - 0.5, FAR.min() + 0.5),
     ),
     "factor": (
         fenced, {"y": Y}, lambda t: stats.norm.pdf(t) * stats.norm.pdf(Y, t).prod(), (0.2, 0.7),

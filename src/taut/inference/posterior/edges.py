@@ -16,6 +16,7 @@ from scipy.special import log_ndtr, ndtri
 
 from taut.core import Datum
 from taut.core.compiling import shared_jit
+from taut.inference.posterior.lbfgs import lbfgs
 from taut.inference.posterior.log_density import LogDensity
 from taut.models.program import AbstractProgram, Bounded, Edged, plan_edges
 
@@ -24,6 +25,8 @@ __all__ = ["Edges", "edges_of", "find_edges", "least_outside", "points_inside"]
 _SCALES = (2.0, 8.0, 32.0, 128.0)  # half-widths of the boxes in which points inside are looked for
 _TRIED = 512  # points in each
 _KEPT = 4  # of the points inside
+_ROOM = 10.0 ** -np.arange(1, 9)  # that is asked for, of how far a point lies outside
+_LED = 200  # evaluations, for each
 _DOUBLINGS = 12  # of the step, from a quarter on: how far an edge is looked for
 _HALVINGS = 64
 _OVERFLOW = (
@@ -90,6 +93,8 @@ def edges_of(model: AbstractProgram, datum: Datum, generator: np.random.Generato
     """The edges of a program's posterior; None where no point inside is found."""
     density = LogDensity(model, datum)
     points = points_inside(density, model.dim, generator)
+    if not len(points) and model.moving:
+        points = _led_inside(model, datum, density, generator)
     found = find_edges(density, points) if len(points) else None
     if found is not None and not found.moving:
         return found
@@ -119,6 +124,29 @@ def points_inside(
         if len(inside):
             return tried[inside[np.argsort(-values[inside])[:_KEPT]]]
     return np.zeros((0, dim))
+
+
+def _led_inside(
+    model: AbstractProgram, datum: Datum, density: LogDensity, generator: np.random.Generator
+) -> Float[np.ndarray, "P d"]:
+    """A point inside, none where none is found: of the smallest squares of what margins lack of some room."""
+
+    def lack(z: Array, room: Array) -> Array:
+        return -0.5 * jnp.sum(jnp.maximum(1 - model.margins(datum, z) / room, 0.0) ** 2)
+
+    climbed = shared_jit(jax.value_and_grad(lack))
+    z = generator.uniform(-_SCALES[0], _SCALES[0], model.dim)
+    outside = -np.min(np.asarray(shared_jit(model.margins)(datum, z)), initial=0.0)
+    for room in outside * _ROOM:
+
+        def value(z: np.ndarray, room: float = room) -> tuple[float, np.ndarray]:
+            found, gradient = climbed(jnp.asarray(z), jnp.asarray(room))
+            return float(found), np.asarray(gradient)
+
+        z = lbfgs(value, z, tolerance=1e-6, max_steps=_LED).point
+        if np.isfinite(density.values(z[None])).all():
+            return z[None]
+    return np.zeros((0, model.dim))
 
 
 def least_outside(

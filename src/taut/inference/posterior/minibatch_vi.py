@@ -23,7 +23,7 @@ from taut.gradients import StickingTheLanding
 from taut.guides import StructuredGuide
 from taut.inference.compiled_steps import compiled_steps
 from taut.inference.posterior.averaged_sgd import STAGE_STEPS, averaged_sgd
-from taut.inference.posterior.gaussian import Gaussian
+from taut.inference.posterior.gaussian import Gaussian, improper
 from taut.inference.posterior.gaussian_family import GaussianFamily
 from taut.inference.posterior.guide_fit import GuideFit
 from taut.inference.posterior.log_density import LogDensity
@@ -124,7 +124,7 @@ def minibatch_vi(
         z = q.mean + noise.reshape(-1, len(q.mean)) @ q.tril.T
         each = density.values(z) - q.log_prob(z)
         values = each.reshape(_REPLICATES, _DRAWS).mean(axis=1)
-        _check(q, found, values, int(state.step))
+        _check(q, found, values, int(state.step), batch_model.all_rows().layout.named)
         return values
 
     fitted = averaged_sgd(
@@ -193,7 +193,9 @@ def _least_curvature(density: LogDensity, q: Gaussian, generator: np.random.Gene
     )
 
 
-def _check(q: Gaussian, guide: StructuredGuide, values: np.ndarray, step: int) -> None:
+def _check(
+    q: Gaussian, guide: StructuredGuide, values: np.ndarray, step: int, named: Callable[[int], str]
+) -> None:
     if not np.isfinite(values).all():
         raise RunError(
             "a finite ELBO", f"{values[~np.isfinite(values)][0]} after {step} steps",
@@ -201,9 +203,4 @@ def _check(q: Gaussian, guide: StructuredGuide, values: np.ndarray, step: int) -
         )  # fmt: skip
     widest = float(np.max(np.asarray(guide.log_diagonal), initial=-np.inf))
     if widest > _UNBOUNDED:
-        raise RunError(
-            "a proper posterior, whose ELBO has a maximum",
-            f"a standard deviation of {q.scale.max():.1g} after {step} steps",
-            "a proper prior for every parameter",
-            where="improper posterior",
-        )
+        raise improper(q, float(values.mean()), named=named)
