@@ -129,7 +129,7 @@ def points_inside(
 def _led_inside(
     model: AbstractProgram, datum: Datum, density: LogDensity, generator: np.random.Generator
 ) -> Float[np.ndarray, "P d"]:
-    """A point inside, none where none is found: of the smallest squares of what margins lack of some room."""
+    """A point inside, none where none is found: at the least squares of the room that margins lack."""
 
     def lack(z: Array, room: Array) -> Array:
         return -0.5 * jnp.sum(jnp.maximum(1 - model.margins(datum, z) / room, 0.0) ** 2)
