@@ -12,7 +12,7 @@ HOLES[3, 1], HOLES[3, 2], HOLES[7, 0], HOLES[20, 0] = np.nan, np.inf, -np.inf, n
 
 
 def test_refused_with_places(refusal):
-    assert refusal(load_data, HOLES) == (
+    assert refusal(load_data, HOLES, missing="refuse") == (
         "array: expected a finite number in every cell and a label for every row, got 4 missing or "
         "infinite cells in 3 rows, first row 3, column 1; row 3, column 2; row 7, column 0. "
         'Try missing="drop-rows".'
@@ -23,7 +23,7 @@ def test_places_in_a_file_are_lines_and_names(tmp_path, refusal):
     (tmp_path / "t.csv").write_text("a,b,y\n1,2,u\n\n3,NA,v\n5,6,\n")
     assert (
         "got 2 missing or infinite cells in 2 rows, first line 4, column 'b'; line 5, label 'y'."
-        in refusal(load_data, tmp_path / "t.csv", label="y")
+        in refusal(load_data, tmp_path / "t.csv", label="y", missing="refuse")
     )
 
 
@@ -31,7 +31,7 @@ def test_places_in_images_are_pixels(refusal):
     images = np.zeros((5, 2, 3))
     images[4, 1, 2] = np.nan
     assert "1 missing or infinite cell in 1 row, first row 4, pixel (1, 2)." in refusal(
-        load_data, images
+        load_data, images, missing="refuse"
     )
 
 
@@ -52,7 +52,7 @@ def test_rows_without_a_label_are_dropped(labels):
 
 def test_rows_for_a_schema(refusal):
     schema = load_data(TABLE).schema
-    assert 'Try missing="drop-rows".' in refusal(load_rows, HOLES, schema)
+    assert 'Try missing="drop-rows".' in refusal(load_rows, HOLES, schema, missing="refuse")
     rows = load_rows(HOLES, schema, missing="drop-rows")
     np.testing.assert_array_equal(rows.index, sorted(set(range(40)) - {3, 7, 20}))
 
@@ -66,5 +66,5 @@ def test_no_row_left(refusal):
 
 def test_unknown_treatment(refusal):
     assert refusal(load_data, TABLE, missing="drop") == (
-        "missing: expected one of refuse, drop-rows, got 'drop'. Try 'drop-rows'."
+        "missing: expected one of model, refuse, drop-rows, got 'drop'. Try 'drop-rows'."
     )

@@ -63,7 +63,7 @@ def test_named_codes_are_missing_cells(tmp_path, dtype, how):
     with pytest.raises(
         InputError, match=r'11 missing or infinite cells in 11 rows.*missing="drop-rows"'
     ):
-        taut.load_data(tmp_path / "a.npy", missing_codes=[-999], stream=how)
+        taut.load_data(tmp_path / "a.npy", missing_codes=[-999], missing="refuse", stream=how)
     data = taut.load_data(tmp_path / "a.npy", missing_codes=[-999], missing="drop-rows", stream=how)
     assert (
         _suspicions(tmp_path / "a.npy", missing_codes=[-999], missing="drop-rows", stream=how) == []

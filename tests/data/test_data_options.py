@@ -250,7 +250,7 @@ def test_data_in_memory_have_no_way_back(refusal):
         ({"split": ["a"]}, "data, split: expected a list, each a number, got ['a']"),
         ({"drop": "a"}, "data, drop: expected a list, each text, got 'a'"),
         ({"label": 3}, "data, label: expected text, got 3"),
-        ({"missing": 3}, "data, missing: expected one of refuse, drop-rows, got 3"),
+        ({"missing": 3}, "data, missing: expected one of model, refuse, drop-rows, got 3"),
         ({"image_shape": [2.5]}, "data, image_shape: expected a list, each a whole number"),
         ({"binarize": "dynamik"}, "binarize: expected one of none, static, dynamic, threshold"),
         ({"stream": "maybe"}, "stream: expected one of auto, yes, no, got 'maybe'"),

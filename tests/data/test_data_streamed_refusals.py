@@ -60,13 +60,13 @@ def test_missing_cells_far_down_are_placed(tmp_path, refusal):
     x = ROWS.copy()
     x[[490, 491, 498], [1, 0, 2]] = np.nan
     np.save(tmp_path / "a.npy", x)
-    assert refusal(stream, tmp_path / "a.npy") == (
+    assert refusal(stream, tmp_path / "a.npy", missing="refuse") == (
         "a.npy: expected a finite number in every cell and a label for every row, got 3 missing or "
         "infinite cells in 3 rows, first row 490, column 1; row 491, column 0; row 498, column 2. "
         'Try missing="drop-rows".'
     )
     pl.DataFrame(x, schema=["a", "b", "c"]).write_parquet(tmp_path / "a.parquet")
-    assert "first row 490, column 'b'" in refusal(stream, tmp_path / "a.parquet")
+    assert "first row 490, column 'b'" in refusal(stream, tmp_path / "a.parquet", missing="refuse")
     np.save(tmp_path / "a.npy", np.full((50, 2), np.nan))
     assert "at least one row without missing cells" in refusal(
         stream, tmp_path / "a.npy", missing="drop-rows"

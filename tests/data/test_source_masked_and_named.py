@@ -24,7 +24,8 @@ MASKED = np.ma.masked_values(np.where(X > 1, -999.0, X), -999.0)
 def test_what_is_masked_is_missing(rows):
     masked = np.ma.getmaskarray(rows)
     with pytest.raises(InputError, match=f"got {masked.sum()} missing or infinite cells"):
-        load_data(rows)
+        load_data(rows, missing="refuse")
+    np.testing.assert_array_equal(load_data(rows).test.mask, ~masked[load_data(rows).test.index])
     data = load_data(rows, missing="drop-rows")
     whole = np.flatnonzero(~masked.any(axis=1))
     found = np.concatenate([part.index for part in (data.train, data.validation, data.test)])
@@ -41,7 +42,7 @@ def test_a_mask_that_hides_nothing_changes_nothing():
 
 def test_masked_rows_are_not_encoded_as_if_they_were_whole():
     fitted = taut.em(X, components=1)
-    with pytest.raises(InputError, match=f"rows: expected rows without .*got {MASKED.mask.sum()}"):
+    with pytest.raises(InputError, match=f"rows: expected a value in .*got {MASKED.mask.sum()}"):
         fitted.encode(MASKED)
 
 

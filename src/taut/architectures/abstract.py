@@ -28,6 +28,7 @@ class AbstractArchitecture(Choice):
     """Choices without arrays; `init` turns them into parameters."""
 
     name: ClassVar[str]
+    takes_holes: ClassVar[bool] = False  # rows with missing cells, which its density leaves out
     default_draws: ClassVar[int] = 1  # of the ELBO, a row and step
     default_inference: ClassVar[str] = (
         "joint"  # name of the one that fits it unless another is asked for

@@ -18,6 +18,7 @@ from taut.core import AbstractPair, Datum
 from taut.data import Schema
 from taut.models import AbstractLikelihood, LatentDecoder
 from taut.models.likelihoods import Bernoulli
+from taut.models.likelihoods.moments import column_mean
 
 __all__ = ["AbstractCentred"]
 
@@ -40,8 +41,11 @@ class AbstractCentred(AbstractAutoencoder):
         pair = super().start(pair, rows, schema=schema)
         guide = pair.bind()[1]
         seen = jax.vmap(getattr(guide, "first", guide).read)(Datum(jnp.asarray(rows.x)))
-        mask = None if rows.mask is None else jnp.asarray(rows.mask)
-        mean = jnp.mean(seen, axis=0, where=mask).astype(self._reader(pair).center.dtype)
+        weight = None
+        if rows.mask is not None:
+            mask = jnp.asarray(rows.mask)
+            seen, weight = jnp.where(mask, seen, 0), mask.astype(seen.dtype)
+        mean = column_mean(seen, weight).astype(self._reader(pair).center.dtype)
         return eqx.tree_at(lambda p: self._reader(p).center, pair, mean)
 
     def _reader(self, pair: Any) -> Any:

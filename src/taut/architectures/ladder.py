@@ -10,6 +10,7 @@ that has yet to learn them makes z_1 carry a constant, and the upper layers carr
 Source: Sonderby, Raiko, Maaloe, Sonderby and Winther, Ladder variational autoencoders (2016).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -22,6 +23,7 @@ from taut.architectures.choices import at_least_one, counts_of, units_of
 from taut.architectures.networked import AbstractNetworked
 from taut.core import AbstractPair, InputError, option
 from taut.data import Schema
+from taut.guides import marked_shape
 from taut.guides.ladder import BottomUp, LadderPair
 from taut.models.ladder import TopDown
 from taut.networks import MLP, Linear
@@ -72,7 +74,7 @@ class Ladder(AbstractNetworked):
         up_keys, head_keys, down_keys = (
             jax.random.split(k, len(dims)) for k in (up_key, head_key, down_key)
         )
-        below = (schema.size, *widths)
+        below = (math.prod(marked_shape(schema.shape, marked=schema.holes)), *widths)
 
         def mlp(inputs: int, hidden: tuple[int, ...], outputs: int, key: PRNGKeyArray) -> MLP:
             return MLP(inputs, hidden, outputs, activation=self.activation, key=key)
@@ -98,6 +100,7 @@ class Ladder(AbstractNetworked):
             data_shape=schema.shape,
             units=None if likelihood.discrete else units_of(schema),
             counts=counts_of(schema),
+            marked=schema.holes,
         )
 
 

@@ -57,5 +57,7 @@ class MixtureVAE(AbstractCentred):
         decoder = chosen.make_latent_decoder(schema, likelihood, family.latent_dim, decoder_key)
         model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
         encoder = chosen.make_encoder(schema, family.num_features, encoder_key)
-        guide = AmortizedGuide(encoder, family, units, counts_of(schema), jnp.zeros(schema.shape))
+        guide = AmortizedGuide(
+            encoder, family, units, counts_of(schema), jnp.zeros(schema.shape), schema.holes
+        )
         return Pair(model, guide)

@@ -17,7 +17,7 @@ from taut.architectures.choices import at_least_one, known
 from taut.architectures.starting import start_of, started_counts, started_decoder
 from taut.core import AbstractPair, Datum, InputError, Pair
 from taut.data import Schema
-from taut.guides import VampPair
+from taut.guides import VampPair, marked_shape
 from taut.models import AbstractLikelihood, choose_likelihood, make_likelihood
 from taut.networks import ACTIVATIONS, NETWORKS
 
@@ -39,6 +39,8 @@ class AbstractNetworked(AbstractArchitecture):
             of the data.
         likelihood_options: keyword options of a likelihood chosen by name.
     """
+
+    takes_holes: ClassVar[bool] = True
 
     hidden: Sequence[int] | None = None
     activation: str | None = None
@@ -135,9 +137,13 @@ class AbstractAutoencoder(AbstractNetworked):
         )
 
     def make_encoder(self, schema: Schema, out_size: int, key: PRNGKeyArray) -> Any:
-        """The encoder of resolved choices, from x to (out_size,)."""
+        """The encoder of resolved choices, from x, and the marks of its holes, to (out_size,)."""
         return NETWORKS[self.network].encoder(
-            schema.shape, tuple(self.hidden or ()), out_size, self.activation, key=key
+            marked_shape(schema.shape, marked=schema.holes),
+            tuple(self.hidden or ()),
+            out_size,
+            self.activation,
+            key=key,
         )
 
     def make_decoder(

@@ -132,8 +132,12 @@ class VAE(AbstractAutoencoder):
             encoder = chosen.make_encoder(schema, 2 * self.latent_dim, encoder_key)
             head = family.head(last_layer(encoder), key=head_key)
             encoder = eqx.tree_at(last_layer, encoder, head)
-        _check_fit(model, encoder, family, schema)
-        return _paired(model, AmortizedGuide(encoder, family, units, counts_of(schema)))
+        else:
+            _check_encoder(encoder, family, schema)
+        _check_fit(model, family, schema)
+        marked = schema.holes and self.encoder is None
+        guide = AmortizedGuide(encoder, family, units, counts_of(schema), marked=marked)
+        return _paired(model, guide)
 
     def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
         """The pair at independent columns of the training rows, pseudo-inputs of a prior at rows."""
@@ -156,19 +160,20 @@ def _paired(model: LatentVariableModel, guide: Any) -> AbstractPair:
     return VampPair(model, guide) if shared else Pair(model, guide)
 
 
-def _check_fit(
-    model: LatentVariableModel, encoder: Any, family: AbstractFamily, schema: Schema
-) -> None:
-    """Shapes of the user's networks, without running them."""
-    latent_dim = family.latent_dim
-    dtype = jnp.result_type(float)
-    x = jax.ShapeDtypeStruct(schema.shape, dtype)
+def _check_encoder(encoder: Any, family: AbstractFamily, schema: Schema) -> None:
+    """The shape of a user's encoder, without running it."""
+    x = jax.ShapeDtypeStruct(schema.shape, jnp.result_type(float))
     features = jax.eval_shape(encoder, x).shape
     if features != (family.num_features,):
         raise InputError(
             f"an encoder with {family.num_features} outputs", f"shape {features}",
             "another width, or another guide", where="encoder",
         )  # fmt: skip
+
+
+def _check_fit(model: LatentVariableModel, family: AbstractFamily, schema: Schema) -> None:
+    """The shapes of a user's decoder and prior, without running them."""
+    latent_dim, dtype = family.latent_dim, jnp.result_type(float)
     outputs = jax.eval_shape(model.decoder, jax.ShapeDtypeStruct((latent_dim,), dtype))
     wanted = model.likelihood.num_outputs * math.prod(schema.shape)
     if math.prod(outputs.shape) != wanted:

@@ -69,4 +69,5 @@ class VQ(AbstractCentred):
             units=None if likelihood.discrete else units_of(schema),
             center=jnp.zeros(schema.shape),
             counts=counts_of(schema),
+            marked=schema.holes,
         )

@@ -6,6 +6,7 @@ from taut.data.dataset import Data, Dataset
 from taut.data.dependent import dependent_columns
 from taut.data.load import load_data, load_rows
 from taut.data.load_streamed import can_stream
+from taut.data.missing import observed
 from taut.data.moments import ColumnMoments
 from taut.data.options import DataOptions
 from taut.data.resolution import RESOLVED_ROWS, resolution
@@ -38,6 +39,7 @@ __all__ = [
     "epoch_order",
     "load_data",
     "load_rows",
+    "observed",
     "resolution",
     "same_source",
     "split_rows",

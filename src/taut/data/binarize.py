@@ -30,7 +30,7 @@ def binarized(
     """Rows of zeros and ones from grey rows in [0, 1]; `x` itself for `none`.
 
     Arguments:
-        x: grey values.
+        x: grey values; NaN, a missing cell, stays.
         how: see the module; `dynamic` is drawn once here, as for rows that are reported on.
         seed: of the draws; each seed and part has its own.
         part: position of the rows' file in a source of several.
@@ -40,7 +40,7 @@ def binarized(
     if how == "none":
         return x
     if how == "threshold":
-        return (x >= 0.5).astype(x.dtype)
+        return _with_holes((x >= 0.5).astype(x.dtype), x)
     block, used = divmod(first_row * math.prod(x.shape[1:]), WORDS)
     bits = philox(seed, Stream.BINARIZE, part, block=block)
     bits.random_raw(used)
@@ -50,4 +50,13 @@ def binarized(
         # 53 random bits make a uniform in [0, 1), so that x = 0 is never drawn and x = 1 always.
         uniforms = (bits.random_raw(cells.stop - start) >> np.uint64(11)) * 2.0**-53
         drawn[cells] = uniforms < flat[cells]
-    return drawn.reshape(x.shape)
+    return _with_holes(drawn.reshape(x.shape), x)
+
+
+def _with_holes(
+    drawn: Float[np.ndarray, "N ..."], x: Float[np.ndarray, "N ..."]
+) -> Float[np.ndarray, "N ..."]:
+    holes = np.isnan(x)
+    if holes.any():
+        drawn[holes] = np.nan
+    return drawn

@@ -41,7 +41,7 @@ def grids_of(values: Shaped[np.ndarray, "N D"], schema: Schema) -> dict[str, tup
     """The fields of a table's schema that say which columns repeat values.
 
     Arguments:
-        values: all rows of the source.
+        values: all rows of the source, NaN where a cell is missing.
         schema: their form; only real tables have such fields.
 
     Returns:
@@ -52,16 +52,21 @@ def grids_of(values: Shaped[np.ndarray, "N D"], schema: Schema) -> dict[str, tup
     rows = values
     if len(values) > _ROWS:
         rows = values[np.sort(distinct(philox(0, Stream.SAMPLE), _ROWS, len(values)))]
-    repeated = [i for i in range(values.shape[1]) if repeats(rows[:, i])]
+    repeated = [i for i in range(values.shape[1]) if repeats(_known(rows[:, i]))]
     if not repeated:
         return {}
-    grids = {i: grid_of(values[:, i]) for i in repeated}
+    grids = {i: grid_of(_known(values[:, i])) for i in repeated}
     found = [grids.get(i, Grid(0.0, 0.0)) for i in range(values.shape[1])]
     return {
         "steps": tuple(grid.step for grid in found),
         "origins": tuple(grid.origin for grid in found),
         "spikes": tuple(i for i in repeated if not grids[i].step),
     }
+
+
+def _known(column: Shaped[np.ndarray, " N"]) -> Shaped[np.ndarray, " n"]:
+    """The observed cells of a column."""
+    return column[~np.isnan(column)] if column.dtype.kind == "f" else column
 
 
 def repeats(values: Shaped[np.ndarray, " N"]) -> bool:

@@ -1,6 +1,6 @@
 """From a source to data: `load_data` for the three parts of a data set, `load_rows` for more rows.
 
-    read -> drop or refuse missing cells -> infer the support -> scale onto it -> binarize -> split
+    read -> mark, drop or refuse missing cells -> infer the support -> scale onto it -> binarize -> split
          -> learn shift and scale on the training rows
 
 Each step is a function of the source, the options and the seed alone, and draws from a stream of
@@ -20,7 +20,7 @@ from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of, identifier_note
 from taut.data.labels import class_names, label_values
 from taut.data.load_streamed import load_streamed, refuse_too_large, stays_on_disk
-from taut.data.missing import Missing, check_missing, without_missing
+from taut.data.missing import Missing, check_missing, empty_note, observed, without_missing
 from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions
 from taut.data.schema import Kind, Schema
@@ -50,7 +50,7 @@ def load_data(
     seed: int = 0,
     label: str | None = None,
     drop: Sequence[str] = (),
-    missing: str = "refuse",
+    missing: str = "model",
     missing_codes: Sequence[float | int] | float | int = (),
     decimal: str = "auto",
     binarize: str = "none",
@@ -73,7 +73,9 @@ def load_data(
         seed: of the split and of a static binarization.
         label: the column that is the label, or the other array of a `.npz` or `.mat` file.
         drop: columns that are not data.
-        missing: `refuse` NaN, infinite and empty cells, or `drop-rows` that have some.
+        missing: `model` the cells that are there alone, which is exact where a cell's value does not
+            decide whether it is missing; `refuse` NaN and empty cells; or `drop-rows` that have some.
+            Infinite cells and rows without a label are refused, or dropped.
         missing_codes: numbers that stand for a missing cell, such as -999.
         decimal: decimal mark of numbers in text files, `.` or `,`; `auto` for what they show.
         binarize: `none`, `static`, `dynamic`, `threshold`; see `taut.data.binarize`.
@@ -156,6 +158,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
         index = (_index(part) + offsets[i]).astype(np.int32)
         grey = Dataset(x=x, mask=None, label=labels, index=index, schema=schema)
         wholes.append((grey, replace(grey, x=binarized(x, how, seed=seed, part=i))))
+    schema = replace(schema, holes=any(bool(np.isnan(rows.x).any()) for rows, _ in wholes))
 
     train, validation, test = (
         # Training rows stay grey where every batch of them is drawn anew.
@@ -171,14 +174,18 @@ def loaded(source: Any, options: DataOptions) -> Data:
         schema = replace(schema, **grids_of(whole, schema))
         notes += identifier_note(parts[0], schema)
         notes += suspected_codes(np.concatenate([rows.x for rows, _ in wholes]), schema)
-    low = train.x.min(axis=0)
-    varies = low != train.x.max(axis=0)
+    low = np.fmin.reduce(train.x)
+    varies = low != np.fmax.reduce(train.x)
     schema = constant_columns(varies, low, schema)
-    notes += constant_note(varies, schema)
+    notes += (*constant_note(varies, schema), *empty_note(np.isnan(train.x).all(axis=0), schema))
+    train, validation, test = (
+        replace(part, schema=schema, mask=observed(part.x, schema))
+        for part in (train, validation, test)
+    )
     return Data(
-        train=replace(train, schema=schema),
-        validation=replace(validation, schema=schema),
-        test=replace(test, schema=schema),
+        train=train,
+        validation=validation,
+        test=test,
         schema=schema,
         notes=tuple(dict.fromkeys(notes)),
         options=options,
@@ -189,7 +196,7 @@ def load_rows(
     source: Any,
     schema: Schema,
     *,
-    missing: str = "refuse",
+    missing: str = "model",
     missing_codes: Sequence[float | int] | float | int = (),
     decimal: str = "auto",
     seed: int = 0,
@@ -232,9 +239,11 @@ def load_rows(
         )
         offset += len(part)
     labels = [s.label for s in sets if s.label is not None]
+    x = np.concatenate([s.x for s in sets]) if len(sets) > 1 else sets[0].x
+    holes = bool(np.isnan(x).any())
     return Dataset(
-        x=np.concatenate([s.x for s in sets]) if len(sets) > 1 else sets[0].x,
-        mask=None,
+        x=x,
+        mask=observed(x, replace(schema, holes=holes)),
         label=np.concatenate(labels) if len(labels) == len(sets) else None,
         index=np.concatenate([s.index for s in sets]),
         schema=schema,

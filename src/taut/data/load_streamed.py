@@ -21,7 +21,8 @@ from taut.data.binarize import binarized
 from taut.data.conform import check_unfolds
 from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of
-from taut.data.missing_codes import suspected_codes
+from taut.data.missing import empty_note, marked, observed
+from taut.data.missing_codes import suspected_codes, uncoded
 from taut.data.options import DataOptions, Streaming
 from taut.data.schema import Kind, Schema
 from taut.data.sources import RowFile, decode_parquet, open_npy, parquet_form, source_name
@@ -93,6 +94,8 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         check_unfolds(file.shape, image_shape, source)
         file, columns = file.shaped(image_shape), None
     drawn = _held_out(file, options.split, seed, dtype)
+    # Rows are given without their coded cells only where these are modelled.
+    codes = options.missing_codes if options.missing == "model" else ()
     found = survey(
         file,
         np.sort(np.concatenate(drawn)),
@@ -114,12 +117,13 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         columns=columns,
         binarize=options.binarize,
         dtype=dtype,
+        holes=found.holes > 0,
     )
     refuse_rounding(found.moments, source, schema)
     if _may_overflow(found.facts, schema):
         for rows in each_part(file, columns):
             whole = ~np.isin(np.asarray(rows.index), found.bad)
-            model_values(rows.select(np.flatnonzero(whole)), schema)
+            model_values(marked(rows.select(np.flatnonzero(whole)), codes), schema)
     if options.standardize and schema.support == "real":
         shift, scale = shift_and_scale(found.moments)
         schema = replace(schema, shift=shift, scale=scale)
@@ -134,7 +138,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
             f"another {option('split_seed')}",
             where=source,
         )
-    validation, test = (_in_memory(file, n, schema, found.facts.high, seed) for n in held)
+    validation, test = (_in_memory(file, n, schema, found.facts.high, seed, codes) for n in held)
     if kind == "table":
         schema = replace(schema, **grids_of(np.concatenate([validation.x, test.x]), schema))
     train = StreamedRows(
@@ -144,6 +148,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         high=found.facts.high,
         seed=seed,
         dtype=dtype,
+        codes=codes,
     )
     notes += (
         f"{len(train)} training rows are streamed from disk; {len(validation)} validation and "
@@ -152,6 +157,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         *inferred.notes,
         *suspected_codes(np.concatenate([validation.x, test.x]), schema),
         *constant_note(found.moments.varies, schema),
+        *empty_note(found.moments.counts == 0, schema),
     )
     return Data(train, validation, test, schema, tuple(dict.fromkeys(notes)), options)
 
@@ -201,15 +207,20 @@ def _held_out(
 
 
 def _in_memory(
-    file: RowFile, numbers: Int64[np.ndarray, " n"], schema: Schema, high: float, seed: int
+    file: RowFile,
+    numbers: Int64[np.ndarray, " n"],
+    schema: Schema,
+    high: float,
+    seed: int,
+    codes: Sequence[float],
 ) -> Dataset:
     """Rows by their numbers, drawn once where the schema is binarized."""
     x = np.empty((len(numbers), *schema.shape), schema.dtype)
     for place, row in enumerate(numbers.tolist()):
-        grey = converted(file.read(row, row + 1), schema, high=high)
+        grey = converted(uncoded(file.read(row, row + 1), codes), schema, high=high)
         x[place] = binarized(grey, schema.binarize, seed=seed, first_row=row)[0]
     index = numbers.astype(np.int32)
-    return Dataset(x=x, mask=None, label=None, index=index, schema=schema)
+    return Dataset(x=x, mask=observed(x, schema), label=None, index=index, schema=schema)
 
 
 def _may_overflow(facts: Facts, schema: Schema) -> bool:

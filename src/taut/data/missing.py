@@ -1,18 +1,29 @@
-"""Missing cells: NaN and infinite values, and labels that are empty. Refused, or their rows dropped."""
+"""Missing cells: NaN, and numbers that stand for it. Left out of every density, refused, or their rows
+dropped; infinite cells and empty labels have only the last two ways."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
-from taut.data.missing_codes import coded
+from taut.data.missing_codes import coded, uncoded
+from taut.data.schema import Schema
 from taut.data.sources.raw_rows import RawRows
 from taut.errors import InputError, nearest, option
 
-__all__ = ["Missing", "Tally", "check_missing", "without_missing"]
+__all__ = [
+    "Missing",
+    "Tally",
+    "check_missing",
+    "empty_note",
+    "marked",
+    "observed",
+    "without_missing",
+]
 
-Missing = Literal["refuse", "drop-rows"]
+Missing = Literal["model", "refuse", "drop-rows"]
 _SHOWN = 3  # places that a message lists
 
 
@@ -27,32 +38,63 @@ def check_missing(missing: str) -> None:
         )
 
 
+def observed(x: Float[np.ndarray, "..."], schema: Schema) -> Bool[np.ndarray, "..."] | None:
+    """The mask of rows with NaN in missing cells, True where one is observed; None without holes."""
+    return ~np.isnan(x) if schema.holes else None
+
+
+def empty_note(empty: Bool[np.ndarray, "..."], schema: Schema) -> tuple[str, ...]:
+    """A note of the columns of a table that no training row has a value of, which are True."""
+    if schema.kind != "table" or not empty.any():
+        return ()
+    return (f"no training row has a value of {schema.named(np.flatnonzero(empty).tolist())}",)
+
+
+def marked(rows: RawRows, codes: Sequence[float]) -> RawRows:
+    """The rows with NaN where a cell holds a number that stands for a missing one."""
+    values = uncoded(rows.values, codes)
+    whole = rows.whole or (values is not rows.values and rows.values.dtype.kind != "f")
+    return replace(rows, values=values, whole=whole)
+
+
 class Tally:
     """Missing cells of rows that come in parts.
 
     Attributes:
         num_rows: rows seen.
-        num_cells: missing cells among them.
+        num_cells: cells among them that have no value to go by: missing ones, or infinite ones alone
+            where the missing ones are modelled.
         bad: numbers of the rows that have some.
+        holes: cells that are modelled without.
 
     Arguments:
         where: the source, for messages.
+        missing: what is done about them.
         codes: numbers that stand for a missing cell.
     """
 
-    def __init__(self, where: str, codes: Sequence[float] = ()):
+    def __init__(self, where: str, missing: Missing, codes: Sequence[float] = ()):
         self.num_rows, self.num_cells = 0, 0
-        self._where, self._codes = where, tuple(codes)
+        self._where, self._missing, self._codes = where, missing, tuple(codes)
         self._bad: list[np.ndarray] = []
         self._places: list[str] = []
+        self.holes, self._all_cells = 0, 0
+        self._infinite: float | None = None
 
     def add(self, rows: RawRows) -> Bool[np.ndarray, " N"]:
-        """Count those of some rows; True for the rows that have one."""
+        """Count those of some rows; True for the rows that are refused or dropped."""
         self.num_rows += len(rows)
+        self._all_cells += rows.values.size
         label_kind = "i" if rows.labels is None else rows.labels.dtype.kind
         if rows.values.dtype.kind != "f" and label_kind not in "fU" and not self._codes:
             return np.zeros(len(rows), bool)  # whole numbers have no word for a missing one
         absent = _absent(rows, self._codes)
+        if self._missing == "model":
+            holes = np.isnan(rows.values).reshape(len(rows), -1)
+            self.holes += int(holes.sum())
+            absent[:, :-1] &= ~holes
+            if self._infinite is None and absent[:, :-1].any():
+                self._infinite = float(rows.values.reshape(len(rows), -1)[absent[:, :-1]][0])
         bad_rows = np.asarray(absent.any(axis=1))
         if bad_rows.any():
             self.num_cells += int(absent.sum())
@@ -66,16 +108,18 @@ class Tally:
     def bad(self) -> Int[np.ndarray, " n"]:
         return np.concatenate(self._bad) if self._bad else np.zeros(0, np.int64)
 
-    def settle(self, missing: Missing) -> tuple[str, ...]:
-        """A note of how many rows are to be dropped, if any are.
+    def settle(self) -> tuple[str, ...]:
+        """A note of how many cells are modelled without, or how many rows are to be dropped, if any.
 
         Raises:
             InputError: as `without_missing`.
         """
         count = len(self.bad)
+        if self._missing == "model":
+            return self._modelled(count)
         if not count:
             return ()
-        if missing == "refuse":
+        if self._missing == "refuse":
             raise InputError(
                 "a finite number in every cell and a label for every row",
                 f"{_many(self.num_cells, 'missing or infinite cell')} in {_many(count, 'row')}, "
@@ -94,20 +138,51 @@ class Tally:
             f"{self._where}: dropped {count} of {self.num_rows} rows, which have missing cells",
         )
 
+    def _modelled(self, bad: int) -> tuple[str, ...]:
+        if bad:
+            code = option("missing_codes", self._infinite) if self._infinite else None
+            raise InputError(
+                "a finite number or nothing in every cell, and a label for every row",
+                f"{_many(self.num_cells, 'infinite cell or empty label')} in {_many(bad, 'row')}, "
+                f"first {'; '.join(self._places)}",
+                (f"{code}, which reads it as missing, or " if code else "")
+                + option("missing", "drop-rows"),
+                where=self._where,
+            )
+        if self.holes == self._all_cells:
+            raise InputError(
+                "at least one cell with a value", "missing ones alone", "another table",
+                where=self._where,
+            )  # fmt: skip
+        if not self.holes:
+            return ()
+        some = "1 of" if self.holes == 1 else f"{self.holes:,} of"
+        return (
+            f"{self._where}: {some} {self._all_cells:,} cells {'is' if self.holes == 1 else 'are'} "
+            "missing: densities are those of the other cells, exactly",
+        )
+
 
 def without_missing(
     rows: RawRows, missing: Missing, codes: Sequence[float] = ()
 ) -> tuple[RawRows, tuple[str, ...]]:
-    """Rows with every cell present, and a note of how many were dropped; `codes` stand for missing ones.
+    """Rows whose cells are all present, or NaN where `model` leaves them out, and a note of how many.
+
+    Arguments:
+        rows: as their source holds them.
+        missing: what is done about missing cells.
+        codes: numbers that stand for one.
 
     Raises:
-        InputError: missing cells that are to be refused, with their number and first places; no
-            row left.
+        InputError: cells that are to be refused, with their number and first places; no row left, or
+            no cell.
     """
-    tally = Tally(rows.where, codes)
+    if missing == "model":
+        rows, codes = marked(rows, codes), ()
+    tally = Tally(rows.where, missing, codes)
     bad_rows = tally.add(rows)
-    note = tally.settle(missing)
-    return (rows.select(np.flatnonzero(~bad_rows)) if note else rows), note
+    note = tally.settle()
+    return (rows.select(np.flatnonzero(~bad_rows)) if bad_rows.any() else rows), note
 
 
 def _absent(rows: RawRows, codes: Sequence[float]) -> Bool[np.ndarray, "N D"]:

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from taut.data.schema import Schema
 
-__all__ = ["coded", "suspected_codes"]
+__all__ = ["coded", "suspected_codes", "uncoded"]
 
 _CODE, _OTHER = 3.0, 3.5  # standard deviations
 _OFTEN = 3  # rows: two equal outliers may be chance
@@ -38,6 +38,16 @@ def coded(
     return found
 
 
+def uncoded(values: Shaped[np.ndarray, "..."], codes: Sequence[float]) -> Shaped[np.ndarray, "..."]:
+    """Values with NaN for codes, as float64 where whole; the same array where there are none."""
+    found = coded(values, codes)
+    if found is None or not found.any():
+        return values
+    return np.where(
+        found, np.nan, values if values.dtype.kind == "f" else values.astype(np.float64)
+    )
+
+
 class _Suspect(NamedTuple):
     value: float
     column: int
@@ -49,7 +59,7 @@ def suspected_codes(x: Float[np.ndarray, "N ..."], schema: Schema) -> tuple[str,
     """A note for each value of a table that may stand for missing cells.
 
     Arguments:
-        x: the rows.
+        x: the rows, NaN where a cell is missing.
         schema: their form; images, binary tables and categories have no such values.
     """
     if schema.kind != "table" or schema.support not in ("real", "count") or len(x) < 2:
@@ -70,16 +80,16 @@ def _suspects(
 ) -> list[_Suspect]:
     """Extremes of columns, numbered from `first`, far from the rest: below (-1) or above (1)."""
     outward = sign * x.astype(np.float64)
-    top = outward.max(axis=0)
-    extreme = outward == top
-    count = extreme.sum(axis=0)
-    others = np.maximum(len(x) - count, 1)
-    mean = np.where(extreme, 0.0, outward).sum(axis=0) / others
+    top = np.fmax.reduce(outward)
+    extreme, hole = outward == top, np.isnan(outward)
+    count, known = extreme.sum(axis=0), len(x) - hole.sum(axis=0)
+    others, aside = np.maximum(known - count, 1), extreme | hole
+    mean = np.where(aside, 0.0, outward).sum(axis=0) / others
     with np.errstate(over="ignore"):
-        spread = np.sqrt(np.where(extreme, 0.0, (outward - mean) ** 2).sum(axis=0) / others)
-    following = np.where(extreme, -np.inf, outward).max(axis=0)
+        spread = np.sqrt(np.where(aside, 0.0, (outward - mean) ** 2).sum(axis=0) / others)
+    following = np.where(aside, -np.inf, outward).max(axis=0)
     found = []
-    for column in np.flatnonzero((count < len(x)) & (top - following > spread) & (spread > 0)):
+    for column in np.flatnonzero((count < known) & (top - following > spread) & (spread > 0)):
         distance, value = (top - mean)[column] / spread[column], float(sign * top[column])
         plain = real and count[column] >= _OFTEN and distance > _OTHER
         if plain or (distance > _CODE and _looks_like_a_code(value)):

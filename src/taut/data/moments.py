@@ -3,6 +3,8 @@
     mean        (1/N) sum_n x_n
     variance    (1/N) sum_n (x_n - mean)^2
 
+over the N rows whose cell is observed; NaN stands for one that is not.
+
 A part's are computed in two passes over it. Two sets of n and m rows with means a, b and sums of squares
 about them S, T make one set with
 
@@ -16,7 +18,7 @@ Statistician 37 (1983), equations 2.1.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 __all__ = ["ColumnMoments"]
 
@@ -28,12 +30,20 @@ class ColumnMoments:
         columns: D, the cells of a row, each a column; None for one column of all cells (D = 1), as of
             images, whose pixels share a unit.
         dtype: the type that the values will be held in, whose rounding is measured.
+
+    Attributes:
+        count: rows taken in, or cells where they are one column.
+        counts: those of each column that are observed.
+        mean: of them; 0 where there is none.
+        low, high: their extremes; inf and -inf where there is none.
+        rounding: the largest error of the type.
     """
 
     def __init__(self, columns: int | None, dtype: str = "float64"):
         width = 1 if columns is None else columns
         self._together, self._dtype = columns is None, dtype
         self.count = 0
+        self.counts: Int[np.ndarray, " D"] = np.zeros(width, np.int64)
         self.mean: Float[np.ndarray, " D"] = np.zeros(width)
         self._squares = np.zeros(width)
         self.low: Float[np.ndarray, " D"] = np.full(width, np.inf)
@@ -41,35 +51,42 @@ class ColumnMoments:
         self.rounding: Float[np.ndarray, " D"] = np.zeros(width)
 
     def add(self, values: Shaped[np.ndarray, "N ..."]) -> "ColumnMoments":
-        """Take in some rows, all of whose cells are finite; the moments themselves, for one part."""
+        """Take in some rows, whose observed cells are finite; the moments themselves, for one part."""
         cells = values.reshape(-1, 1) if self._together else values.reshape(len(values), -1)
         if not len(cells):
             return self
         exact = cells.astype(np.float64)
         if values.dtype != self._dtype:
             with np.errstate(over="ignore"):
-                error = np.abs(cells.astype(self._dtype) - exact).max(axis=0)
-            self.rounding = np.maximum(self.rounding, error)
-        self.low = np.minimum(self.low, exact.min(axis=0))
-        self.high = np.maximum(self.high, exact.max(axis=0))
-        mean = exact.mean(axis=0)
+                error = np.abs(cells.astype(self._dtype) - exact)
+            self.rounding = np.fmax(self.rounding, np.fmax.reduce(error))
+        self.low = np.fmin(self.low, np.fmin.reduce(exact))
+        self.high = np.fmax(self.high, np.fmax.reduce(exact))
+        holes = np.isnan(exact)
+        if holes.any():
+            number = len(cells) - holes.sum(axis=0)
+            mean = np.where(holes, 0.0, exact).sum(axis=0) / np.maximum(number, 1)
+            exact = np.where(holes, mean, exact)
+        else:
+            number, mean = np.full(len(self.mean), len(cells)), exact.mean(axis=0)
         exact -= mean
-        apart, total = mean - self.mean, self.count + len(cells)
+        apart, total = mean - self.mean, self.counts + number
+        weight = np.maximum(total, 1)
         self._squares += np.square(exact, out=exact).sum(axis=0)
-        self._squares += apart**2 * (self.count * len(cells) / total)
-        self.mean = self.mean + apart * (len(cells) / total)
-        self.count = total
+        self._squares += apart**2 * (self.counts * number / weight)
+        self.mean = self.mean + apart * (number / weight)
+        self.count, self.counts = self.count + len(cells), total
         return self
 
     @property
     def varies(self) -> Bool[np.ndarray, " D"]:
-        """True for columns that are not constant."""
+        """True for columns that are not constant, and for those without an observed cell."""
         return self.low != self.high
 
     @property
     def variance(self) -> Float[np.ndarray, " D"]:
-        """Variance, dividing by N."""
-        return self._squares / self.count
+        """Variance, dividing by N; 0 for a column without an observed cell."""
+        return self._squares / np.maximum(self.counts, 1)
 
     @property
     def deviation(self) -> Float[np.ndarray, " D"]:

@@ -40,8 +40,9 @@ class DataOptions:
         label: name of the column that holds labels, or of the array of a .npz or .mat file; labels
             are never trained on.
         drop: names of columns to leave out, with commas between them.
-        missing: what to do about NaN, infinite and empty cells: `refuse` the data, or `drop-rows`
-            that have some.
+        missing: what to do about NaN and empty cells: `model` the observed ones alone, which is exact
+            where what is missing does not depend on its value; `refuse` the data; or `drop-rows` that
+            have some. Infinite cells are refused, or dropped likewise.
         missing_codes: numbers that stand for a missing cell, such as -999.
         decimal: decimal mark of numbers in text files, `.` or `,`; `auto` for what they show.
         binarize: turn grey values into 0 and 1: `static`, drawn once; `dynamic`, drawn again for
@@ -67,7 +68,7 @@ class DataOptions:
     split_seed: int = 0
     label: str | None = None
     drop: tuple[str, ...] = ()
-    missing: Missing = "refuse"
+    missing: Missing = "model"
     missing_codes: tuple[float, ...] = ()
     decimal: Decimal = "auto"
     binarize: Binarize = "none"

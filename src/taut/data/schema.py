@@ -53,6 +53,8 @@ class Schema:
             two it says nothing of what rows may be: schemas that differ in it alone are equal.
         origins: where these grids begin: 0 for a grid of numbers none of which is negative.
         spikes: columns that repeat values without a grid.
+        holes: cells of some rows are missing, so that every part of the data has a mask; it too says
+            nothing of what rows may be.
         binarize: how grey values became binary: `static` and `threshold` once, on loading;
             `dynamic` leaves the training rows grey, to be drawn anew for each batch.
         dtype: `float32` or `float64`.
@@ -74,6 +76,7 @@ class Schema:
     steps: tuple[float, ...] | None = field(default=None, compare=False)
     origins: tuple[float, ...] | None = field(default=None, compare=False)
     spikes: tuple[int, ...] | None = field(default=None, compare=False)
+    holes: bool = field(default=False, compare=False)
 
     def __post_init__(self):
         _one_of(self.dtype, ("float32", "float64"), "dtype")

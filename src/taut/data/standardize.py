@@ -3,7 +3,8 @@
     u = (x - shift) / scale
 
 One pair for each column of a table and one pair for an image as a whole, whose pixels share a unit.
-A column that is constant over the training rows keeps scale 1, and the schema holds its value.
+A column that is constant over the training rows keeps scale 1, and the schema holds its value; one that
+no training row has a value of keeps shift 0 and scale 1.
 """
 
 from dataclasses import replace
@@ -27,7 +28,7 @@ def shift_and_scale(moments: ColumnMoments) -> tuple[tuple[float, ...], tuple[fl
     """Mean and standard deviation (dividing by N) of the training rows, from their moments."""
     # The mean of equal numbers is off by rounding; their common value is not.
     shift = np.where(moments.varies, moments.mean, moments.low)
-    scale = np.where(moments.varies, moments.deviation, 1.0)
+    scale = np.where(moments.varies & (moments.counts > 0), moments.deviation, 1.0)
     return tuple(shift.tolist()), tuple(scale.tolist())
 
 

@@ -15,6 +15,8 @@ from jaxtyping import Float, Int, Int32, Int64
 from taut.data.batches import steps_per_epoch
 from taut.data.binarize import binarized
 from taut.data.dataset import Dataset
+from taut.data.missing import observed
+from taut.data.missing_codes import uncoded
 from taut.data.row_order import Piece, RowOrder, Window
 from taut.data.row_source import RowSource
 from taut.data.schema import Schema
@@ -39,6 +41,7 @@ class StreamedRows(RowSource):
         high: the largest value of the source.
         seed: of a static binarization.
         dtype: of `x`.
+        codes: numbers that stand for a missing cell.
     """
 
     file: RowFile
@@ -47,6 +50,7 @@ class StreamedRows(RowSource):
     high: float
     seed: int
     dtype: str
+    codes: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return self.file.num_rows - len(self.left_out)
@@ -72,10 +76,10 @@ class StreamedRows(RowSource):
     def read(self, first: int, last: int) -> Dataset:
         """Rows first, ..., last - 1, with one read."""
         if first == last:
-            return self._dataset(0)
+            return self.take(np.zeros(0, np.int64))
         numbers = self.numbers(np.arange(first, last))
         start, end = int(numbers[0]), int(numbers[-1]) + 1
-        values = self.file.read(start, end)
+        values = uncoded(self.file.read(start, end), self.codes)
         # Training rows stay grey where every batch of them is drawn anew.
         how = "none" if self.schema.binarize == "dynamic" else self.schema.binarize
         if end - start == last - first:
@@ -90,26 +94,21 @@ class StreamedRows(RowSource):
                 whole = np.zeros(values.shape, rows.dtype)
                 whole[kept] = rows
                 x = binarized(whole, how, seed=self.seed, first_row=start)[kept]
-        return Dataset(
-            x=x.astype(self.dtype, copy=False),
-            mask=None,
-            label=None,
-            index=numbers.astype(np.int32),
-            schema=self.schema,
-        )
+        return self._dataset(x.astype(self.dtype, copy=False), numbers.astype(np.int32))
 
     def take(self, positions: Int[np.ndarray, " n"]) -> Dataset:
         """Rows by their positions, read into memory; runs of neighbours with one read each."""
         positions = np.asarray(positions)
-        found = self._dataset(len(positions))
+        x = np.empty((len(positions), *self.schema.shape), self.dtype)
+        index = np.empty(len(positions), np.int32)
         ends = [*(np.flatnonzero(np.diff(positions) != 1) + 1).tolist(), len(positions)]
         start = 0
         for end in ends:
             if end > start:
                 rows = self.read(int(positions[start]), int(positions[end - 1]) + 1)
-                found.x[start:end], found.index[start:end] = rows.x, rows.index
+                x[start:end], index[start:end] = rows.x, rows.index
             start = end
-        return found
+        return self._dataset(x, index)
 
     def parts(self) -> Iterator[Dataset]:
         """All rows once, a few MiB at a time."""
@@ -117,11 +116,10 @@ class StreamedRows(RowSource):
         for first in range(0, len(self), height):
             yield self.read(first, min(first + height, len(self)))
 
-    def _dataset(self, count: int) -> Dataset:
-        """Room for so many rows."""
-        x = np.empty((count, *self.schema.shape), self.dtype)
-        index = np.empty(count, np.int32)
-        return Dataset(x=x, mask=None, label=None, index=index, schema=self.schema)
+    def _dataset(self, x: np.ndarray, index: np.ndarray) -> Dataset:
+        return Dataset(
+            x=x, mask=observed(x, self.schema), label=None, index=index, schema=self.schema
+        )
 
 
 class Gatherer:

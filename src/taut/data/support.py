@@ -13,6 +13,7 @@ in this order:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -63,7 +64,7 @@ def infer_support(
     """The support of the values of all parts together.
 
     Arguments:
-        parts: rows without missing cells.
+        parts: rows, NaN where a cell is missing.
         kind: `image` or `table`.
         wish: a support to use instead of the inferred one, where the values allow it.
         intensities: True to read a table by the rules for images, as a binarization implies.
@@ -71,7 +72,7 @@ def infer_support(
     Raises:
         InputError: a wish that the values do not fit.
     """
-    facts = merged_facts([facts_of(part.values) for part in parts])
+    facts = merged_facts([facts_of(part.values, whole=part.whole) for part in parts])
     return support_of(facts, kind, parts[0].where, wish=wish, intensities=intensities)
 
 
@@ -95,12 +96,19 @@ def refuse_unbinarizable(inferred: Inferred, how: Binarize, where: str) -> None:
 
 
 def model_values(rows: RawRows, schema: Schema) -> Float[np.ndarray, "..."]:
-    """The rows as a schema holds them, in its dtype; grey values that are to be binarized stay grey.
+    """The rows as a schema holds them, in its dtype, NaN where a cell is missing.
+
+    Grey values that are to be binarized stay grey.
 
     Raises:
         InputError: a value outside the support or off the grid, with its place; a value that the
             dtype cannot hold.
     """
+    if (holes := _holes(rows.values)) is not None:
+        # Zero is in every support and on every grid.
+        x = model_values(replace(rows, values=np.where(holes, 0, rows.values)), schema)
+        x[holes] = np.nan
+        return x
     values, levels = rows.values, schema.levels
     if schema.support == "binary" and schema.binarize == "none":
         ones = 1 if levels is None or values.max() <= 1 else levels - 1
@@ -132,6 +140,10 @@ def converted(
         high: the largest value of the whole source, which tells multiples of 1/(levels - 1) from
             whole numbers.
     """
+    if (holes := _holes(values)) is not None:
+        x = converted(np.where(holes, 0, values), schema, high=high)
+        x[holes] = np.nan
+        return x
     levels = schema.levels
     if schema.support == "binary" and schema.binarize == "none":
         return (values != 0).astype(schema.dtype)
@@ -141,6 +153,14 @@ def converted(
             values = np.rint(values * float(levels - 1) if high <= 1 else values).astype(np.int32)
         return grid[values.astype(np.intp, copy=False)]
     return values.astype(schema.dtype, copy=False)
+
+
+def _holes(values: Shaped[np.ndarray, "..."]) -> np.ndarray | None:
+    """True at missing cells; None where there are none."""
+    if values.dtype.kind != "f":
+        return None
+    holes = np.isnan(values)
+    return holes if holes.any() else None
 
 
 def _codes(rows: RawRows, top: int) -> np.ndarray:
@@ -218,10 +238,19 @@ def _wished(wish: str, facts: Facts, inferred: Inferred, where: str) -> Inferred
     return Inferred(cast(Support, wish), as_image.levels if wish in ("binary", "grey") else None)
 
 
-def facts_of(values: Shaped[np.ndarray, "..."]) -> Facts:
-    """What the rules ask, of one or more values."""
+def facts_of(values: Shaped[np.ndarray, "..."], *, whole: bool = False) -> Facts:
+    """What the rules ask, of the values that are there: NaN is none.
+
+    Arguments:
+        values: one or more.
+        whole: the source's type holds whole numbers alone.
+    """
+    if (holes := _holes(values)) is not None:
+        values = values[~holes]
+    if not values.size:  # nothing but missing cells: of all rules only those of other parts hold
+        return Facts(np.inf, -np.inf, *(True,) * 5)
     low, high = float(values.min()), float(values.max())
-    whole_type = values.dtype.kind in "biu"
+    whole_type = whole or values.dtype.kind in "biu"
     on_bytes = False
     if not whole_type and low >= 0 and high <= 1:
         bytes_ = values * 255.0
@@ -239,6 +268,7 @@ def facts_of(values: Shaped[np.ndarray, "..."]) -> Facts:
 
 def merged_facts(facts: Sequence[Facts]) -> Facts:
     """What holds of the values of all parts together."""
+    facts = [f for f in facts if f.low <= f.high] or facts
     high = max(f.high for f in facts)
     return Facts(
         low=min(f.low for f in facts),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
-from taut.data.missing import Missing, Tally
+from taut.data.missing import Missing, Tally, marked
 from taut.data.moments import ColumnMoments
 from taut.data.sources import RawRows, RowFile
 from taut.data.support import Facts, facts_of, merged_facts
@@ -23,15 +23,17 @@ class Survey(NamedTuple):
     """What is known of the rows of a file.
 
     Attributes:
-        facts: of all rows without missing cells.
+        facts: of all rows that are used.
         moments: of those of them that are trained on.
-        bad: sorted numbers of the rows that have missing cells.
+        bad: sorted numbers of the rows that are left out for their missing cells.
+        holes: missing cells of the rows that are used.
         notes: what a reader should know of those.
     """
 
     facts: Facts
     moments: ColumnMoments
     bad: Int64[np.ndarray, " n"]
+    holes: int
     notes: tuple[str, ...]
 
 
@@ -49,7 +51,7 @@ def survey(
     Arguments:
         file: the rows.
         held_out: sorted numbers of the rows that are not trained on.
-        missing: what to do about rows with missing cells.
+        missing: what to do about missing cells.
         dtype: the type that values will be held in.
         columns: names of a table's columns.
         codes: numbers that stand for a missing cell.
@@ -57,18 +59,20 @@ def survey(
     Raises:
         InputError: missing cells that are to be refused, with their number and first places.
     """
-    tally = Tally(file.where, codes)
+    modelled = missing == "model"
+    tally = Tally(file.where, missing, () if modelled else codes)
     moments = ColumnMoments(file.size if len(file.shape) == 1 else None, dtype)
     facts: list[Facts] = []
-    for rows in each_part(file, columns):
+    for given in each_part(file, columns):
+        rows = marked(given, codes) if modelled else given
         bad = tally.add(rows)
         values = rows.values[~bad] if bad.any() else rows.values
         if not len(values):
             continue
-        facts = [merged_facts([*facts, facts_of(values)])]
+        facts = [merged_facts([*facts, facts_of(values, whole=rows.whole)])]
         moments.add(rows.values[~(bad | _among(rows, held_out))])
-    notes = tally.settle(missing)
-    return Survey(facts[0], moments, tally.bad.astype(np.int64), notes)
+    notes = tally.settle()
+    return Survey(facts[0], moments, tally.bad.astype(np.int64), tally.holes, notes)
 
 
 def each_part(file: RowFile, columns: tuple[str, ...] | None = None):
@@ -81,6 +85,7 @@ def each_part(file: RowFile, columns: tuple[str, ...] | None = None):
             where=file.where,
             columns=columns,
             index=np.arange(first, last),
+            whole=file.whole,
         )
 
 

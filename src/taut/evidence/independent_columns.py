@@ -38,9 +38,10 @@ def independent_columns(
         levels: number of values on the grid k / (levels - 1) or 0..levels-1; None off a grid.
     """
     rows = np.asarray(train.x)[:BASELINE_ROWS]
+    seen = None if train.mask is None else np.asarray(train.mask)[:BASELINE_ROWS]
     test = np.asarray(held_out.x)
     if model.likelihood.discrete and levels is not None:
-        top = max(float(rows.max()), float(test.max()))
+        top = max(float(np.nanmax(rows)), float(np.nanmax(test)))
         # Grey levels lie in [0, 1], codes are whole numbers.
         grid = 1 if top > 1 else levels - 1
         cells = smoothed_histogram(rows, test, levels, grid=grid)
@@ -48,7 +49,7 @@ def independent_columns(
             cells = np.where(np.asarray(held_out.mask).reshape(cells.shape), cells, 0.0)
         values = cells.sum(axis=1)
     else:
-        values = _same_family(model, rows, held_out)
+        values = _same_family(model, rows, seen, held_out)
     return Estimate.from_rows(values, side="exact", index=held_out.index)
 
 
@@ -62,24 +63,33 @@ def smoothed_histogram(
     """log p_d(x_d) of every held-out cell by Laplace's rule, nats.
 
     Arguments:
-        rows: that are counted.
-        test: held-out rows of the same shape.
+        rows: that are counted, NaN where a cell is not observed.
+        test: held-out rows of the same shape; what is not observed has the value of code 0.
         levels: V, the number of values of a cell.
         grid: times a cell gives its code, 0..V-1.
     """
-    codes = np.rint(rows.reshape(len(rows), -1) * grid).astype(int)
-    wanted = np.rint(test.reshape(len(test), -1) * grid).astype(int)
-    counts = np.stack([np.bincount(column, minlength=levels) for column in codes.T])
-    log_p = np.log((counts + 1) / (len(rows) + levels))
+    cells, asked = (x.reshape(len(x), -1) * grid for x in (rows, test))
+    seen = ~np.isnan(cells)
+    codes = np.rint(np.where(seen, cells, 0)).astype(int)
+    wanted = np.rint(np.nan_to_num(asked)).astype(int)
+    counts = np.stack(
+        [
+            np.bincount(column[known], minlength=levels)
+            for column, known in zip(codes.T, seen.T, strict=True)
+        ]
+    )
+    log_p = np.log((counts + 1) / (seen.sum(axis=0)[:, None] + levels))
     return log_p[np.arange(log_p.shape[0]), wanted]
 
 
 def _same_family(
-    model: LatentVariableModel, rows: np.ndarray, held_out: Datum
+    model: LatentVariableModel, rows: np.ndarray, seen: np.ndarray | None, held_out: Datum
 ) -> Float[np.ndarray, " N"]:
     likelihood, units = model.likelihood, model.units
-    seen = jax.device_put(rows)
-    start = likelihood.started_at(seen if units is None else units.standardize(seen))
+    rows = rows if seen is None else np.where(seen, rows, 0)
+    x, mask = jax.device_put((rows, seen))
+    weight = None if mask is None else mask.astype(x.dtype)
+    start = likelihood.started_at(x if units is None else units.standardize(x), weight)
     outputs = jnp.zeros((likelihood.num_outputs, *model.data_shape))
     if start is not None:
         likelihood, outputs = start.likelihood, start.outputs
@@ -92,7 +102,7 @@ def _same_family(
         return value if units is None else value + units.log_volume(mask)
 
     def nll(parameters: Any) -> Any:
-        return -jnp.mean(jax.vmap(lambda x: log_prob(parameters, x))(seen))
+        return -jnp.mean(jax.vmap(lambda x, mask: log_prob(parameters, x, mask))(x, mask))
 
     parameters = _minimize(nll, (arrays, outputs))
     values = shared_jit(jax.vmap(log_prob, in_axes=(None, 0, 0)))

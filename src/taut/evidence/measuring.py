@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, Estimate
@@ -92,9 +93,9 @@ def measure(
         if again.share_unreliable < evidence.share_unreliable:
             method, evidence = "refined", replace(evidence, log_evidence=again.log_evidence)
     evidence = bounded_or_not(evidence, model, data.schema)
-    bits = evidence.log_evidence.scaled(
-        -1 / (data.schema.size * math.log(2)), unit="bits per dimension"
-    )
+    seen = test_rows.mask
+    cells = data.schema.size if seen is None else np.sum(seen) / len(seen)  # observed ones of a row
+    bits = evidence.log_evidence.scaled(-1 / (cells * math.log(2)), unit="bits per dimension")
     if isinstance(model, ChainModel):
         estimates = {} if evidence.log_evidence.side == "exact" else {"elbo": evidence.elbo}
         estimates["log_evidence"] = evidence.log_evidence

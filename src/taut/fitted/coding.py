@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, InputError, as_proposal, option
 from taut.core.compiling import kept_jit
@@ -22,8 +22,11 @@ def encode(
     pair: AbstractPair,
     x: Float[Array | np.ndarray, "N ..."],
     index: Int[Array, " N"] | None = None,
+    mask: Bool[Array | np.ndarray, "N ..."] | None = None,
 ) -> Float[Array, "N d"]:
     """Mean of q(z | x) of each row; `index` numbers them for a guide that goes by numbers.
+
+    `mask` is True where a cell is observed, None where all are.
 
     Where the mean has no closed form it is the point that the proposal names (`center`): the image of
     the base's mean under a flow, the means of a ladder given those of the layers above, one path from a
@@ -31,10 +34,10 @@ def encode(
     """
     model, guide = pair.bind()
 
-    def one(row: Any, number: Any) -> Float[Array, " d"]:
-        return model.code(as_proposal(guide(Datum(row, index=number))).center())
+    def one(row: Any, number: Any, seen: Any) -> Float[Array, " d"]:
+        return model.code(as_proposal(guide(Datum(row, seen, index=number))).center())
 
-    return jax.vmap(one)(x, index)
+    return jax.vmap(one)(x, index, mask)
 
 
 @eqx.filter_jit
@@ -48,15 +51,17 @@ def reconstruct(
     pair: AbstractPair,
     x: Float[Array | np.ndarray, "N ..."],
     index: Int[Array, " N"] | None = None,
+    mask: Bool[Array | np.ndarray, "N ..."] | None = None,
 ) -> Float[Array, "N ..."]:
     """`decode` of `encode`."""
-    return decode(pair, encode(pair, x, index))
+    return decode(pair, encode(pair, x, index, mask))
 
 
 def interpolate(
     pair: AbstractPair,
     ends: Float[Array | np.ndarray, "2 ..."],
     index: Int[Array, " 2"] | None = None,
+    mask: Bool[Array | np.ndarray, "2 ..."] | None = None,
     *,
     num_steps: int,
 ) -> Float[Array, "S ..."]:
@@ -67,7 +72,7 @@ def interpolate(
     """
     if num_steps < 2:
         raise InputError("at least two steps", f"{num_steps}", "10", where="steps")
-    a, b = encode(pair, ends, index)
+    a, b = encode(pair, ends, index, mask)
     return decode(pair, jnp.linspace(a, b, num_steps))
 
 

@@ -40,7 +40,7 @@ from taut.fitted.aggregated_posterior import AggregatedPosterior, aggregated_pos
 from taut.fitted.below_columns import below_columns
 from taut.fitted.escalating import escalated
 from taut.fitted.facts import FitFacts
-from taut.fitted.given_rows import as_array, as_datum
+from taut.fitted.given_rows import as_array, as_datum, mask_of
 from taut.fitted.methods import AUTO, measured_by, method_of
 from taut.inference import AbstractAmortized
 from taut.recipe import Recipe, completed
@@ -218,8 +218,8 @@ class Fit:
         """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable; see `coding.encode`."""
         x, single = as_array(rows, self.schema, self.precision)
         with self._precision(x):
-            pair, index = self._encoding(x)
-            z = coding.encode(pair, x, index)
+            pair, *beside = self._encoding(x)
+            z = coding.encode(pair, x, *beside)
         return z[0] if single else z
 
     def decode(self, z: Float[Array | np.ndarray, "... d"]) -> Float[Array, "..."]:
@@ -233,8 +233,8 @@ class Fit:
         """`decode(encode(rows))`."""
         x, single = as_array(rows, self.schema, self.precision)
         with self._precision(x):
-            pair, index = self._encoding(x)
-            mean = coding.reconstruct(pair, x, index)
+            pair, *beside = self._encoding(x)
+            mean = coding.reconstruct(pair, x, *beside)
         return mean[0] if single else mean
 
     def sample(self, num_samples: int, *, key: Any = 0, mean: bool = False) -> Array:
@@ -251,8 +251,8 @@ class Fit:
                 where="interpolate",
             )  # fmt: skip
         with self._precision():
-            pair, index = self._encoding(np.concatenate(ends))
-            return coding.interpolate(pair, np.concatenate(ends), index, num_steps=num_steps)
+            pair, *beside = self._encoding(np.concatenate(ends))
+            return coding.interpolate(pair, np.concatenate(ends), *beside, num_steps=num_steps)
 
     def save(self, path: Path | str, *, force: bool = False) -> Path:
         """Write a run folder.
@@ -293,12 +293,24 @@ class Fit:
         fit_key, draw_key = jax.random.split(key)
         return inference.fitted_to(self.pair, rows, bound, gradient, fit_key), draw_key
 
-    def _encoding(self, x: Any) -> tuple[AbstractPair, Any]:
-        """The pair whose guide serves the rows, and their numbers where it goes by them."""
+    def _encoding(self, x: Any) -> tuple[AbstractPair, Any, Any]:
+        """The pair whose guide serves the rows, their numbers where it goes by them, and their mask."""
+        mask = self._taken(mask_of(x))
         if self.recipe.inference.claims.serves_unseen:
-            return self.pair, None
+            return self.pair, None, mask
         index = jnp.arange(len(x), dtype=jnp.int32)
-        return self.serving(Datum(jnp.asarray(x), index=index), as_key(0))[0], index
+        rows = Datum(jnp.asarray(x), mask, index=index)
+        return self.serving(rows, as_key(0))[0], index, mask
+
+    def _taken(self, mask: Any) -> Any:
+        """The mask of some rows, refused where the model takes none."""
+        if mask is None or self.architecture.takes_holes or np.all(mask):
+            return mask
+        raise InputError(
+            f"a value in every cell for the model {self.architecture.name}",
+            f"{int(np.sum(~np.asarray(mask)))} missing",
+            "leaving out the rows that have some", where="rows",
+        )  # fmt: skip
 
     @property
     def _without_bound(self) -> bool:
@@ -307,7 +319,9 @@ class Fit:
         return fitted is not None and NO_BOUND in fitted.flags
 
     def _rows(self, rows: Any) -> Datum:
-        return as_datum(rows, self.schema, self.precision)
+        given = as_datum(rows, self.schema, self.precision)
+        self._taken(given.mask)
+        return given
 
     def _precision(self, *given: Any) -> Any:
         # A caller who is tracing has chosen the precision already.

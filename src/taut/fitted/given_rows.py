@@ -5,12 +5,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from taut.core import Datum, InputError
 from taut.data import Dataset, Schema
 from taut.data.sources.frame import with_text_names
 
-__all__ = ["as_array", "as_datum"]
+__all__ = ["as_array", "as_datum", "mask_of"]
 
 
 def as_datum(rows: Any, schema: Schema, precision: str) -> Datum:
@@ -24,14 +25,22 @@ def as_datum(rows: Any, schema: Schema, precision: str) -> Datum:
     if isinstance(rows, Dataset):
         return rows.datum()
     x, _ = as_array(rows, schema, precision)
-    return Datum(np.asarray(x))
+    return Datum(np.asarray(x), mask_of(x))
+
+
+def mask_of(x: Any) -> Any:
+    """True where a cell is observed, which NaN says it is not; None where all are, and while tracing."""
+    if isinstance(x, Tracer) or not np.isnan(x).any():
+        return None
+    return ~np.isnan(x)
 
 
 def as_array(rows: Any, schema: Schema, precision: str) -> tuple[Any, bool]:
     """The rows as an array with a leading axis, and whether there was one row without it.
 
     Arguments:
-        rows: in the data's own units; one row of the schema's shape or many.
+        rows: in the data's own units, NaN where a cell is missing; one row of the schema's shape or
+            many.
         schema: the form of a row, and the columns that a frame must have.
         precision: of arrays that are no JAX arrays yet.
 
@@ -43,10 +52,7 @@ def as_array(rows: Any, schema: Schema, precision: str) -> tuple[Any, bool]:
     elif not hasattr(rows, "shape") or hasattr(rows, "columns"):
         rows = _frame_to_array(rows, schema)
     if np.ma.is_masked(rows):
-        raise InputError(
-            "rows without missing cells", f"{np.ma.count_masked(rows)} masked ones",
-            "leaving out the rows that have some", where="rows",
-        )  # fmt: skip
+        rows = np.ma.filled(np.ma.asarray(rows, precision), np.nan)
     shape = schema.shape
     rows = jnp.asarray(rows) if isinstance(rows, jax.Array) else np.asarray(rows, precision)
     if rows.shape[-len(shape) :] != shape or rows.ndim not in (len(shape), len(shape) + 1):

@@ -13,6 +13,7 @@ from taut.guides.flow import FlowFamily, FlowPosterior, flow_widths
 from taut.guides.full_rank import FullRankGaussian
 from taut.guides.linear import LinearEncoder, best_linear_guide, linear_guide
 from taut.guides.low_rank import LowRankGaussian
+from taut.guides.marking import filled, marked_shape
 from taut.guides.mean_field import MeanFieldGaussian
 from taut.guides.per_datum import PerDatumGuide
 from taut.guides.prior_guide import PriorGuide
@@ -59,8 +60,10 @@ __all__ = [
     "VampPair",
     "best_linear_guide",
     "check_family",
+    "filled",
     "flow_widths",
     "linear_guide",
     "make_family",
+    "marked_shape",
     "nearest_codes",
 ]

@@ -1,7 +1,8 @@
 """The amortized guide, q(z | x) = family(encoder(x)).
 
 One network names the posterior of every datum (Gershman and Goodman 2014), so new rows cost one pass.
-Cells that are not observed reach the encoder as the column's mean.
+Cells that are not observed reach the encoder as the column's mean, and are marked where
+the training data have such cells.
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ from jaxtyping import Array, Float
 
 from taut.core import Datum
 from taut.guides.abstract import AbstractFamily
+from taut.guides.marking import filled
 from taut.models import LogCounts, Units
 
 __all__ = ["AmortizedGuide"]
@@ -28,6 +30,7 @@ class AmortizedGuide(eqx.Module):
         counts: how the encoder reads counts; None where x are no counts.
         center: subtracted from what the encoder reads, of the data's shape; a constant of the data,
             never trained. None for 0.
+        marked: the encoder reads which cells are observed, too.
     """
 
     encoder: Any
@@ -35,6 +38,7 @@ class AmortizedGuide(eqx.Module):
     units: Units | None = None
     counts: LogCounts | None = None
     center: Float[Array, "..."] | None = None
+    marked: bool = eqx.field(static=True, default=False)
 
     def __call__(self, datum: Datum) -> Any:
         """q(z | x), a distribution or a proposal."""
@@ -45,9 +49,7 @@ class AmortizedGuide(eqx.Module):
         x = self.read(datum)
         if self.center is not None:
             x = x - jax.lax.stop_gradient(self.center)
-        if datum.mask is not None:
-            x = jnp.where(datum.mask, x, 0.0)
-        return self.encoder(x)
+        return self.encoder(filled(x, datum.mask, marked=self.marked))
 
     def read(self, datum: Datum) -> Float[Array, "..."]:
         """x as the encoder reads it, before it is centred and masked."""

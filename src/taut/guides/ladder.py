@@ -12,10 +12,10 @@ Source: Sonderby et al., Ladder variational autoencoders (2016), section 2.2.
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from taut.core import AbstractModel, AbstractPair, Datum
+from taut.guides.marking import filled
 from taut.models import AbstractLikelihood, LatentVariableModel, LogCounts, Units
 from taut.models.ladder import BottomLayer, LadderPrior, LadderProposal, TopDown, gaussians, message
 from taut.networks import activation
@@ -53,18 +53,19 @@ class LadderGuide(eqx.Module):
         path: the model's way down.
         units: standardisation of x; None where the encoder reads the data's units.
         counts: how the encoder reads counts; None where x are no counts.
+        marked: the encoder reads which cells are observed, too.
     """
 
     encoder: BottomUp
     path: TopDown
     units: Units | None = None
     counts: LogCounts | None = None
+    marked: bool = eqx.field(static=True, default=False)
 
     def __call__(self, datum: Datum) -> LadderProposal:
         x = datum.x if self.units is None else self.units.standardize(datum.x)
         x = x if self.counts is None else self.counts.standardize(x)
-        if datum.mask is not None:
-            x = jnp.where(datum.mask, x, 0.0)
+        x = filled(x, datum.mask, marked=self.marked)
         *below, top = self.encoder(x)
         return LadderProposal(self.path, tuple(message(f) for f in below), gaussians(top))
 
@@ -80,6 +81,7 @@ class LadderPair(AbstractPair):
         data_shape: of x.
         units: standardisation of x.
         counts: how the encoder reads counts; None where x are no counts.
+        marked: the encoder reads which cells are observed, too.
     """
 
     path: TopDown
@@ -89,10 +91,11 @@ class LadderPair(AbstractPair):
     data_shape: tuple[int, ...] = eqx.field(static=True)
     units: Units | None = None
     counts: LogCounts | None = None
+    marked: bool = eqx.field(static=True, default=False)
 
     def bind(self) -> tuple[AbstractModel, LadderGuide]:
         decoder = BottomLayer(self.decoder, self.path.dims[0])
         model = LatentVariableModel(
             LadderPrior(self.path), decoder, self.likelihood, self.data_shape, self.units
         )
-        return model, LadderGuide(self.encoder, self.path, self.units, self.counts)
+        return model, LadderGuide(self.encoder, self.path, self.units, self.counts, self.marked)

@@ -125,6 +125,7 @@ class QuantizedPair(AbstractPair):
         units: standardisation of x; None where the networks work in the data's units.
         center: subtracted from what the encoder reads, of the data's shape.
         counts: how the encoder reads counts; None where x are no counts.
+        marked: the encoder reads which cells are observed, too.
     """
 
     codebook: Float[Array, "N d"]
@@ -136,6 +137,7 @@ class QuantizedPair(AbstractPair):
     units: Units | None = None
     center: Float[Array, "..."] | None = None
     counts: LogCounts | None = None
+    marked: bool = eqx.field(static=True, default=False)
 
     def bind(self) -> tuple[LatentVariableModel, AmortizedGuide]:
         prior = CodebookPrior(self.codebook, self.positions)
@@ -143,4 +145,6 @@ class QuantizedPair(AbstractPair):
             prior, self.decoder, self.likelihood, self.data_shape, self.units
         )
         family = NearestCodes(self.positions, self.codebook)
-        return model, AmortizedGuide(self.encoder, family, self.units, self.counts, self.center)
+        return model, AmortizedGuide(
+            self.encoder, family, self.units, self.counts, self.center, self.marked
+        )

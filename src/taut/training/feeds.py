@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from taut.core import Datum, num_rows
-from taut.data import Gatherer, StreamedRows, batch_indices
+from taut.data import Gatherer, StreamedRows, batch_indices, observed
 
 __all__ = ["MOST_STEPS", "AbstractFeed", "ResidentFeed", "StreamedFeed", "Supply", "feed_of"]
 
@@ -84,6 +84,7 @@ class StreamedFeed(AbstractFeed):
 
     def __init__(self, rows: StreamedRows, *, batch_size: int, seed: int, num_steps: int):
         self.num_rows = len(rows)
+        self._schema = rows.schema
         self._gatherer = Gatherer(rows, batch_size, seed)
         self._batch_size, self._num_steps = batch_size, num_steps
         self._steps = max(1, min(MOST_STEPS, _CHUNK_BYTES // (batch_size * rows.row_bytes)))
@@ -108,8 +109,9 @@ class StreamedFeed(AbstractFeed):
 
         def prepare() -> Datum:
             x, index = self._gatherer.gather(chunk * self._steps, self._steps)
+            mask = observed(x, self._schema)
             with jax.enable_x64(precise):
-                return jax.device_put(Datum(x, index=index))
+                return jax.device_put(Datum(x, mask, index=index))
 
         return self._worker.submit(prepare)
 

@@ -103,7 +103,8 @@ def frame_rows(
     dtypes = {name: columns[name].dtype for name in data}
     refuse_text([n for n, t in dtypes.items() if not (t.is_numeric() or t == nw.Boolean)], where)
     narrow = (nw.Boolean, nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32)
-    whole = all(t in narrow and not columns[n].is_null().any() for n, t in dtypes.items())
+    counted = all(t in narrow for t in dtypes.values())
+    whole = counted and not any(columns[n].is_null().any() for n in dtypes)
     values = np.empty((len(table), len(data)), dtype=np.int64 if whole else np.float64)
     for i, name in enumerate(data):
         values[:, i] = _numbers(columns[name], whole)
@@ -115,6 +116,7 @@ def frame_rows(
         labels=labels,
         label_name=label,
         lines=lines,
+        whole=counted,
     )
 
 

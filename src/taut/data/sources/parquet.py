@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -76,7 +77,8 @@ def decode_parquet(source: str, request: Request) -> tuple[RowFile, tuple[str, .
     rows = _decoded(source, data, count, dtype)
     if rows is None:  # nulls among whole numbers
         rows = _decoded(source, data, count, np.dtype(np.float64))
-    assert rows is not None
+        assert rows is not None
+        rows = replace(rows, whole=True)
     return rows, tuple(data)
 
 

@@ -56,6 +56,7 @@ class RawRows:
         lines: line of each row in its text file, (N,), counted from 1; None elsewhere.
         index: number of each row in its source, (N,), counted from 0; None for 0..N - 1.
         notes: what a reader should know of how the rows were read.
+        whole: the source's cells are whole numbers, though `values` are real to hold NaN among them.
     """
 
     values: Shaped[np.ndarray, "..."]
@@ -66,6 +67,7 @@ class RawRows:
     lines: Shaped[np.ndarray, " N"] | None = None
     index: Shaped[np.ndarray, " N"] | None = None
     notes: tuple[str, ...] = ()
+    whole: bool = False
 
     def __len__(self) -> int:
         return self.values.shape[0]

@@ -42,6 +42,7 @@ class RowFile:
         shape: shape of one row.
         stored: type of the numbers as they are stored.
         offset: where row 0 begins.
+        whole: the source's cells are whole numbers, though stored as real ones to hold NaN among them.
     """
 
     where: str
@@ -50,6 +51,7 @@ class RowFile:
     stored: np.dtype
     offset: int
     _descriptor: _Descriptor = field(repr=False)
+    whole: bool = False
 
     @classmethod
     def of(

@@ -100,9 +100,10 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     if label is not None:
         labels = _label(table.column(len(data)), f"{source}, label '{label}'")
         table = table.columns(range(len(data)))
+    values, whole = _values(table, data, source)
     rows = RawRows(
-        values=_values(table, data, source), where=source, columns=tuple(data), labels=labels,
-        label_name=label, lines=table.lines, notes=notes + told,
+        values=values, where=source, columns=tuple(data), labels=labels,
+        label_name=label, lines=table.lines, notes=notes + told, whole=whole,
     )  # fmt: skip
     return (rows,)
 
@@ -300,8 +301,8 @@ def _label(column: Any, where: str) -> np.ndarray:
     return label_of(nw.from_native(words if text else numbers, series_only=True), where)
 
 
-def _values(table: _Table, names: Sequence[str], source: str) -> np.ndarray:
-    """The numbers of a table, (N, D), NaN for missing ones; whole where all of them are.
+def _values(table: _Table, names: Sequence[str], source: str) -> tuple[np.ndarray, bool]:
+    """The numbers of a table, (N, D), NaN for missing ones, and whether all of them are whole.
 
     Raises:
         InputError: columns of text, by name; then the first cell of text in a column of numbers.
@@ -328,8 +329,9 @@ def _values(table: _Table, names: Sequence[str], source: str) -> np.ndarray:
             where=f"{source}, line {table.lines[row]}, column '{names[column]}'",
         )
     counts = grid(whole.is_not_null()) | logical
-    kept, empty = (whole, 0) if counts.all() and given.all() else (real, float("nan"))
+    counted = bool((counts | ~given).all())
+    kept, empty = (whole, 0) if counted and given.all() else (real, float("nan"))
     values = grid(kept.fill_null(empty)).copy()
     yes = grid((truths == "true").fill_null(value=False))[:, logical]
     values[:, logical] = np.where(given[:, logical], yes, empty)
-    return values
+    return values, counted

@@ -6,7 +6,7 @@ import numpy as np
 
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, InputError
+from taut.core import AbstractPair, Datum, InputError, option
 from taut.data import Dataset, RowSource
 from taut.gradients import AbstractEstimator
 
@@ -14,11 +14,15 @@ __all__ = ["check_rows", "check_step"]
 
 
 def check_rows(architecture: AbstractArchitecture, rows: RowSource, *, where: str) -> None:
-    """Refuse rows outside the likelihood's support; rows on disk are passed over once.
+    """Refuse rows outside the likelihood's support, and missing cells that the model does not take; rows
+    on disk are passed over once.
 
     Raises:
         InputError: names the first bad row, on disk by its number in the file, and its cell.
     """
+    if rows.schema.holes and not architecture.takes_holes:
+        for part in rows.parts():
+            refuse_holes(architecture, part, where=where)
     if isinstance(rows, Dataset):
         architecture.check(rows.schema, rows.x, where=where)
         return
@@ -46,6 +50,22 @@ def check_step(
         return gradient(bound, model, guide, datum, key, aux=aux).surrogate
 
     eqx.filter_eval_shape(one, pair, example)
+
+
+def refuse_holes(architecture: AbstractArchitecture, rows: Dataset, *, where: str) -> None:
+    """Refuse missing cells, by their number and the first of them."""
+    if rows.mask is None or rows.mask.all():
+        return
+    holes = np.argwhere(~rows.mask)
+    row, *cell = holes[0].tolist()
+    columns = rows.schema.columns
+    column = f"column '{columns[cell[0]]}'" if columns and len(cell) == 1 else f"cell {cell}"
+    raise InputError(
+        f"a value in every cell for the model {architecture.name}",
+        f"{len(holes)} missing, the first in row {rows.index[row]}, {column}",
+        f"{option('missing', 'drop-rows')}, or a VAE, which takes such rows",
+        where=where,
+    )
 
 
 def _name_first(architecture: AbstractArchitecture, part: Dataset, where: str) -> None:

@@ -81,7 +81,7 @@ def wake_sleep(
         if phi != "sleep":
             fits.append(woken.phi)
         if phi != "wake":
-            fits.append(sleep(model, guide, dream_key))
+            fits.append(sleep(model, guide, dream_key, datum.mask))
         return Surrogate(bound(woken.particles), woken.theta + sum(fits) / len(fits))
 
     def terms(model: Any, guide: Any, datum: Datum, row_key: PRNGKeyArray) -> Terms:

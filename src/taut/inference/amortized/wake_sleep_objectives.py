@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.bounds import IWAE
 from taut.core import (
@@ -73,8 +73,16 @@ def wake(
     return Woken(made, theta, jnp.sum(weights * made.log_q))
 
 
-def sleep(model: AbstractModel, guide: Any, key: PRNGKeyArray) -> Float[Array, ""]:
+def sleep(
+    model: AbstractModel, guide: Any, key: PRNGKeyArray, mask: Bool[Array, "..."] | None = None
+) -> Float[Array, ""]:
     """log q(z | x) at one dream (z, x) ~ p, which carries no gradient; nats.
+
+    Arguments:
+        model: dreams.
+        guide: reads them.
+        key: of the dream.
+        mask: True where the guide may look; None where it may look everywhere.
 
     Raises:
         InputError: a model that cannot be drawn from.
@@ -84,4 +92,4 @@ def sleep(model: AbstractModel, guide: Any, key: PRNGKeyArray) -> Float[Array, "
     drawn = as_proposal(still.prior()).draw(prior_key, 1).z
     z = jax.lax.stop_gradient(jax.tree.map(lambda leaf: leaf[0], drawn))
     x = jax.lax.stop_gradient(still.sample(z, x_key))
-    return -total(as_proposal(guide(Datum(x=x))).terms(z))
+    return -total(as_proposal(guide(Datum(x, mask))).terms(z))

@@ -143,7 +143,9 @@ class AbstractCounts(AbstractLikelihood):
     ) -> Start:
         output, mean = self.log_mean.of_rows(x, weight)
         variance = column_mean((x - mean) ** 2, weight)
-        first, second = (column_mean(m, weight) for m in (mean, mean**2))
+        # A column without an observed cell has the mean that all rows would have.
+        seen = weight if weight is None else jnp.where(jnp.any(weight > 0, axis=0), weight, 1)
+        first, second = (column_mean(m, seen) for m in (mean, mean**2))
         # E(x - mean)^2 = mean + mean^2 / r; near a Poisson its spread does not tell r.
         inverse = second / jnp.maximum(variance - first, _LEAST_EXCESS * first)
         spread = jnp.minimum(jnp.sqrt(variance) / first, 1)

@@ -1,0 +1,75 @@
+"""Where cells are independent given z, a cell that is not observed drops out of the likelihood:
+
+    log p(x_o, z) = log p(z) + sum over observed d of log p(x_d | z)
+
+so that with x = W z + m + s e, and the posterior of z given the observed cells, every log-weight is
+
+    log N(x_o; m_o, W_o W_o^T + s^2 I)
+
+and of bits the sum of p(x) over all values of the missing ones is what is left.
+"""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from jax.scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from taut.core import Datum, particles
+from taut.models import LatentVariableModel, StandardNormal
+from taut.models.likelihoods import Bernoulli, Gaussian
+from taut.models.units import Units
+from taut.networks import Linear
+
+RNG = np.random.default_rng(0)
+WEIGHT, MEAN = RNG.normal(size=(4, 2)), RNG.normal(size=4)
+SHIFT, SCALE = RNG.normal(size=4), np.array([0.5, 2.0, 1.0, 3.0])
+PATTERNS = list(itertools.product([False, True], repeat=4))
+
+
+def _linear() -> LatentVariableModel:
+    decoder = Linear(2, 4, key=jax.random.key(0))
+    decoder = eqx.tree_at(
+        lambda d: (d.weight, d.bias), decoder, (jnp.asarray(WEIGHT.T), jnp.asarray(MEAN))
+    )
+    units = Units(jnp.asarray(SHIFT), jnp.asarray(SCALE))
+    return LatentVariableModel(StandardNormal(2), decoder, Gaussian(shape=(4,)), (4,), units)
+
+
+@pytest.mark.usefixtures("float64")
+def test_log_weights_are_the_density_of_the_observed_cells():
+    model = _linear()
+    noise = float(model.likelihood.scale(jnp.zeros((0, 4))))
+    weight, mean = SCALE[:, None] * WEIGHT, SHIFT + SCALE * MEAN
+    x = RNG.normal(size=4)
+    for pattern in PATTERNS:
+        o = np.array(pattern)
+        precision = np.eye(2) + WEIGHT[o].T @ WEIGHT[o] / noise**2
+        residual = ((x - mean) / SCALE)[o]
+        centre = np.linalg.solve(precision, WEIGHT[o].T @ residual) / noise**2
+        q = dist.MultivariateNormal(jnp.asarray(centre), precision_matrix=jnp.asarray(precision))
+        datum = Datum(jnp.where(o, x, jnp.nan), jnp.asarray(o))
+        found = particles(model, lambda _, q=q: q, lambda _, q=q: q, datum, jax.random.key(1), 5)
+        covariance = weight @ weight.T + np.diag((noise * SCALE) ** 2)
+        exact = 0.0
+        if o.any():
+            exact = multivariate_normal(mean[o], covariance[np.ix_(o, o)]).logpdf(x[o])
+        np.testing.assert_allclose(found.log_w, exact, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.usefixtures("float64")
+def test_bits_sum_to_what_is_left():
+    outputs = jnp.asarray(RNG.normal(size=(1, 4)))
+    bits = np.array(PATTERNS, float)
+    whole = np.array([Bernoulli().log_prob(jnp.asarray(b), outputs) for b in bits])
+    x = np.array([1.0, 0.0, 0.0, 1.0])
+    for pattern in PATTERNS:
+        o = np.array(pattern)
+        agree = (bits[:, o] == x[o]).all(axis=1)
+        left = Bernoulli().log_prob(jnp.where(o, x, jnp.nan), outputs, jnp.asarray(o))
+        np.testing.assert_allclose(left, logsumexp(whole[agree]), atol=1e-12)
