@@ -8,6 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import numpyro.distributions as dist
 import pytest
 import scipy.stats
@@ -126,3 +127,66 @@ def test_what_does_not_meet_is_named(changed, named):
 def test_no_held_out_rows_are_refused():
     with pytest.raises(taut.InputError, match="held-out rows"):
         taut.audit_model(TRAIN, encode=mean_field, decode=row, precision="float64")
+
+
+PARAMS = {
+    "loadings": LOADINGS,
+    "encoder": {"weight": WEIGHT},
+    "tril": np.linalg.cholesky(np.linalg.inv(PRECISION)),
+}
+
+
+def program(x):
+    loadings = numpyro.param("loadings", jnp.ones((6, 2)))
+    with numpyro.plate("rows", len(x)), numpyro.handlers.scale(scale=0.3):
+        z = numpyro.sample("z", dist.Normal(0, 1).expand([2]).to_event(1))
+        numpyro.sample("x", dist.Normal(z @ loadings.T, NOISE).to_event(1), obs=x)
+
+
+def amortized(x):
+    weight = numpyro.param("encoder", {"weight": jnp.ones((2, 6))})["weight"]
+    tril = numpyro.param("tril", jnp.eye(2))
+    with numpyro.plate("rows", len(x)):
+        numpyro.sample("z", dist.MultivariateNormal(x @ weight.T, scale_tril=tril))
+
+
+def test_programs_of_rows_are_the_functions_of_one():
+    programs = {"model": program, "guide": amortized, "params": PARAMS}
+    wrapped = taut.wrap_model(TRAIN, **programs, precision="float64")
+    np.testing.assert_allclose(values(wrapped, HELD_OUT), log_evidence(HELD_OUT), rtol=1e-9)
+    functions = wrapped_with(encode=posterior)
+    np.testing.assert_allclose(wrapped.encode(HELD_OUT), functions.encode(HELD_OUT), rtol=1e-9)
+    z = np.ones((3, 2))
+    np.testing.assert_allclose(wrapped.decode(z), functions.decode(z), rtol=1e-12)
+    assert wrapped.sample(4).shape == (4, 6)
+
+
+def of_all_rows(x):
+    z = numpyro.sample("z", dist.Normal(0, 1).expand([2]).to_event(1))
+    numpyro.sample("x", dist.Normal(z @ LOADINGS.T, NOISE).to_event(1), obs=x)
+
+
+def of_another(x):
+    numpyro.sample("u", dist.Normal(x @ WEIGHT.T, 1.0).to_event(1))
+
+
+def of_others(x, other):
+    numpyro.sample("z", dist.Normal(x @ WEIGHT.T, other).to_event(1))
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"params": {}}, "parameter 'loadings'.*svi.get_params"),
+        ({"model": of_all_rows}, r"'z' of shape \(2,\), for two rows"),
+        ({"guide": of_another}, "'u' of shape"),
+        ({"guide": of_others}, r"rows of shape \(6,\).*other"),
+        ({"guide": None}, "model, params"),
+        ({"encode": mean_field}, "encode, model, guide, params"),
+        ({"model": None, "guide": None, "params": None}, "neither"),
+    ],
+)  # fmt: skip
+def test_programs_that_are_not_of_rows_are_refused(changed, named):
+    parts: Any = {"model": program, "guide": amortized, "params": PARAMS, "precision": "float64"}
+    with pytest.raises(taut.InputError, match=named):
+        taut.wrap_model(TRAIN, **(parts | changed))

@@ -1,13 +1,13 @@
 """`taut.wrap_model` and `taut.audit_model`: a model that was trained elsewhere, as a `Fit`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from taut.api.auditing import audit
-from taut.architectures import AbstractArchitecture, Functions
+from taut.architectures import AbstractArchitecture, Functions, RowPrograms
 from taut.core import InputError
 from taut.core.provenance import device, versions
 from taut.data import Data, DataOptions, Dataset, Schema
@@ -28,17 +28,23 @@ _CHECKED = 20000  # rows of those that stay on disk
 def wrap_model(
     data: Any,
     *,
-    encode: Callable[..., Any],
-    decode: Callable[..., Any],
+    encode: Callable[..., Any] | None = None,
+    decode: Callable[..., Any] | None = None,
     prior: Any = None,
     likelihood: Any = None,
+    model: Callable[..., Any] | None = None,
+    guide: Callable[..., Any] | None = None,
+    params: Mapping[str, Any] | None = None,
     precision: str = "float32",
 ) -> Fit:
     """A `Fit` of a model that was trained elsewhere: its evidence, bracket, audit, calibration, samples.
 
+    Either functions of one row and of one latent, `encode` and `decode`, or NumPyro programs of a batch
+    of rows, `model` and `guide`.
+
     Arguments:
-        data: rows, (N, *shape), in the units that the functions take: a NumPy or JAX array, or a `Data`
-            or `Dataset` of taut. They say what a row is, and rows outside the support are refused.
+        data: rows, (N, *shape), in the units that the model takes: a NumPy or JAX array, or a `Data` or
+            `Dataset` of taut. They say what a row is, and rows outside the support are refused.
         encode: JAX function of one row, to (mean, scale) of independent Gaussians, each (d,), or to a
             NumPyro distribution.
         decode: JAX function of one z, (d,), to the outputs of `likelihood` for one row, or to a NumPyro
@@ -46,24 +52,40 @@ def wrap_model(
         prior: NumPyro distribution p(z), or a prior of `taut.models`; N(0, I) when None.
         likelihood: by name, with its outputs before their link (logits of `bernoulli`), or one of
             `taut.models`; None where `decode` returns a distribution.
+        model: NumPyro program of a batch of rows, whose one latent site has a value for each row.
+        guide: NumPyro program of the same batch, with the model's latent site.
+        params: what training found, `svi.get_params(svi_state)`.
         precision: `float32` or `float64`.
 
     Raises:
-        InputError: functions whose shapes do not meet, rows outside the support, scales that are not
-            positive.
+        InputError: parts whose shapes do not meet, rows outside the support, scales that are not
+            positive, a program without one latent for each row.
     """
-    architecture = Functions(encode, decode, prior, likelihood)
-    return _fit(architecture, data, precision)
+    functions = {"encode": encode, "decode": decode, "prior": prior, "likelihood": likelihood}
+    programs = {"model": model, "guide": guide, "params": params}
+    given = [name for name, part in (functions | programs).items() if part is not None]
+    if model is not None and guide is not None and not set(given) - programs.keys():
+        return _fit(RowPrograms(model, guide, params or {}), data, precision)
+    if encode is not None and decode is not None and not set(given) - functions.keys():
+        return _fit(Functions(encode, decode, prior, likelihood), data, precision)
+    raise InputError(
+        "the functions encode and decode, or the NumPyro programs model and guide",
+        ", ".join(given) or "neither", "encode=..., decode=..., or model=..., guide=..., params=...",
+        where="wrap_model",
+    )  # fmt: skip
 
 
 def audit_model(
     data: Any,
     *,
     held_out: Any = None,
-    encode: Callable[..., Any],
-    decode: Callable[..., Any],
+    encode: Callable[..., Any] | None = None,
+    decode: Callable[..., Any] | None = None,
     prior: Any = None,
     likelihood: Any = None,
+    model: Callable[..., Any] | None = None,
+    guide: Callable[..., Any] | None = None,
+    params: Mapping[str, Any] | None = None,
     precision: str = "float32",
     rows: int = 500,
     key: Any = 0,
@@ -88,8 +110,9 @@ def audit_model(
         ```
     """
     wrapped = wrap_model(
-        data, encode=encode, decode=decode, prior=prior, likelihood=likelihood, precision=precision
-    )
+        data, encode=encode, decode=decode, prior=prior, likelihood=likelihood, model=model,
+        guide=guide, params=params, precision=precision,
+    )  # fmt: skip
     return audit(wrapped, data, held_out=held_out, rows=rows, key=key)
 
 

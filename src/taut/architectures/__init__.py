@@ -8,6 +8,7 @@ from taut.architectures.functions import Functions
 from taut.architectures.ladder import Ladder
 from taut.architectures.mixture import GMM, LCA
 from taut.architectures.mixture_vae import MixtureVAE
+from taut.architectures.row_programs import RowPrograms
 from taut.architectures.vae import VAE
 from taut.architectures.vq import VQ
 
@@ -26,6 +27,7 @@ __all__ = [
     "Functions",
     "Ladder",
     "MixtureVAE",
+    "RowPrograms",
 ]
 
 ARCHITECTURES: dict[str, type[AbstractArchitecture]] = {

@@ -33,7 +33,7 @@ from taut.models import (
     make_likelihood,
 )
 
-__all__ = ["Functions"]
+__all__ = ["Functions", "check_support"]
 
 _LOOKED_AT = 16  # rows whose values are looked at
 
@@ -100,7 +100,7 @@ class Functions(AbstractArchitecture):
             _check_finite(outputs, "decode", f"shape {outputs.shape[1:]}")
             _check_logits(model.likelihood, outputs, np.asarray(few))
         else:
-            _check_support(decoded, np.asarray(x), where=where)
+            check_support(decoded, np.asarray(x), where=where)
 
     def _prior(self, dim: int) -> AbstractPrior:
         if self.prior is None:
@@ -239,7 +239,8 @@ def _check_logits(likelihood: AbstractLikelihood, outputs: np.ndarray, x: np.nda
         )  # fmt: skip
 
 
-def _check_support(row: dist.Distribution, x: np.ndarray, *, where: str) -> None:
+def check_support(row: dist.Distribution, x: np.ndarray, *, where: str) -> None:
+    """Refuse rows outside the support of a distribution over a row, or over all of them."""
     while isinstance(row, dist.Independent):
         row = row.base_dist
     inside: Any = row.support
@@ -248,7 +249,7 @@ def _check_support(row: dist.Distribution, x: np.ndarray, *, where: str) -> None
         at = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
         value = np.asarray(x)[at]
         raise InputError(
-            f"values in the support of the {type(row).__name__} that `decode` returns",
+            f"values in the support of the {type(row).__name__} of the model",
             f"{value:g}" if np.ndim(value) == 0 else "a row outside of it",
             "the data that the model was trained on", where=f"{where}, row {at[0]}",
         )  # fmt: skip
