@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+import jaxtyping
 import pytest
+from type_checks import checked
 from xla_flags import QUICK, known_flags
 
 _CACHE = {
@@ -18,6 +20,9 @@ _CACHE = {
 
 if "XLA_FLAGS" not in os.environ:
     os.environ["XLA_FLAGS"] = " ".join(known_flags(QUICK))
+
+# What the import hook, installed by now, puts on each function of taut as it is imported.
+jaxtyping.jaxtyped = checked
 
 # Tracing makes millions of objects that stay: searching them for cyclic garbage as often as Python does
 # by default takes a tenth of the time of a file of laws.
