@@ -100,9 +100,17 @@ __all__ = [
 ]
 
 
-# Subpackages that hold what a user's own parts are made of.
+# Subpackages that hold what a user's own parts are made of, or that a user calls.
 _PACKAGES = frozenset(
-    {"architectures", "bounds", "distributions", "gradients", "models", "networks"}
+    {
+        "architectures",
+        "bounds",
+        "counterfactuals",
+        "distributions",
+        "gradients",
+        "models",
+        "networks",
+    }
 )
 
 

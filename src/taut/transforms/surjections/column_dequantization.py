@@ -76,6 +76,16 @@ class ColumnDequantization(AbstractGenerativeSurjection):
         k = jnp.where(origin == 0, jnp.maximum(k, 0), k)
         return jnp.where(on_grid, origin + step * k, z)
 
+    def middle_of(self, x: Any) -> Any:
+        """The middle of the cell of z that x stands for."""
+        step, origin, on_grid = self._grid(jnp.result_type(float))
+        return jnp.where(on_grid, origin + step * (self._places(x) + 0.5), x)
+
+    def relaxed(self, z: Any) -> Any:
+        """x whose cell has its middle at z: smooth, and `data_of` to within half a step."""
+        step, _, on_grid = self._grid(jnp.result_type(float))
+        return jnp.where(on_grid, z - 0.5 * step, z)
+
     def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
         x = jnp.asarray(x, jnp.result_type(float))
         step, origin, on_grid = self._grid(x.dtype)

@@ -111,6 +111,14 @@ class Dequantization(AbstractGenerativeSurjection):
             return k
         return jnp.clip(k, 0, self.levels - 1) / (self.levels - 1)
 
+    def middle_of(self, x: Any) -> Any:
+        """The middle of the cell of z that x stands for."""
+        return self._integers(x)[0] + 0.5
+
+    def relaxed(self, z: Any) -> Any:
+        """x whose cell has its middle at z: smooth, and `data_of` to within half a step."""
+        return (z - 0.5) / (1 if self.levels is None else self.levels - 1)
+
     def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
         k, valid = self._integers(x)
         return {NEG_LOG_Q: jnp.where(valid, -_log_noise(self.noise, z, k), -jnp.inf)}

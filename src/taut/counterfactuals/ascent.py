@@ -1,0 +1,281 @@
+"""The ascent of one row, as (begin, advance): every advance tries one step.
+
+    z' = z + lambda d,      d the direction that the geometry makes of J^T grad(s - penalties)
+
+rising      taken where s - penalties is above a mean of what it was at the last points by a share of
+            what the gradient promises (Zhang and Hager 2004), and the next lambda is |dz|^2 / |dz . dd|
+            of the step (Barzilai and Borwein 1988); else lambda is halved. Where three halvings do not
+            help, as on the ridges of networks with kinks, a step of a set length is taken
+            nevertheless, each of these shorter than the one before
+climbing    once s has reached its level and log p is below the floor: the same with log p in place of
+            s. Where s would fall below its level, the part of d against its gradient is left out;
+            where nothing is left to gain, s is asked for a nat more, and rises again
+returning   between the last point and the first that satisfies both: bisection back to the level
+done        at an answer, where no step helps, or where the tries are spent
+
+Penalties are proximity * sum u^2 + sparsity * sum |u|, u = (x - x_0) / scale. Advancing a row that is
+done changes nothing. `drift` is the largest 1 - cos between d and the gradient: 0 for plain ascent.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from taut.counterfactuals.classifier import AbstractClassifier
+from taut.counterfactuals.generator import AbstractGenerator
+from taut.counterfactuals.geometry import AbstractGeometry
+from taut.counterfactuals.targets import AbstractTarget
+
+__all__ = ["DONE", "Ascent", "Point", "RowState", "is_done"]
+
+RISING, CLIMBING, RETURNING, DONE = range(4)
+_ARMIJO = 1e-4
+_FADING = 0.85  # of earlier points in the mean that a step is compared with
+_TINY = 1e-30
+_MISSES, _MOST_FORCED = 3, 40
+_COUNTS, _PATIENCE = 0.1, 60  # a rise by this share of the tolerance counts, and is waited for
+_FIRST, _LONGEST, _SHORTEST = (
+    0.1,
+    1.0,
+    1e-5,
+)  # lengths of steps in latent space, whose prior has sd 1
+_BISECTIONS = 12
+_ABOVE = 1e-4  # the level, as rounding may take off an answer when it is judged again
+_FURTHER = 1.0  # nats that s is raised by where log p cannot be
+
+
+class Point(NamedTuple):
+    """What is known at one z.
+
+    Attributes:
+        z, x: latent, and row in the data's units.
+        score: s.
+        value: s less penalties.
+        log_density: as the generator gives it, nats.
+        slope: of `value` by z.
+        density_slope: of `log_density` by z.
+    """
+
+    z: Float[Array, " d"]
+    x: Array
+    score: Float[Array, ""]
+    value: Float[Array, ""]
+    log_density: Float[Array, ""]
+    slope: Float[Array, " d"]
+    density_slope: Float[Array, " d"]
+
+
+class RowState(NamedTuple):
+    """One row on its way.
+
+    Attributes:
+        x0: the row.
+        at: where it is; where it is done, the answer or the best attempt.
+        low: the last z that does not satisfy what is asked, in bisection.
+        direction, memory: of the next step, by the geometry.
+        step: lambda.
+        reference, mass: mean of what is raised over the last points, and its weight.
+        wanted: what s must reach, at least the target's level.
+        phase: rising, climbing, returning or done.
+        blocked: whether the last step failed because s would have fallen below `wanted`.
+        misses: tries since a step was taken.
+        forced: steps of a set length that were taken.
+        best, idle: the highest s - penalties so far, and tries since it last rose by what counts.
+        tries: steps tried.
+        halvings: bisections made.
+        drift: see the module.
+        key: of the row.
+    """
+
+    x0: Array
+    at: Point
+    low: Float[Array, " d"]
+    direction: Float[Array, " d"]
+    memory: Any
+    step: Float[Array, ""]
+    reference: Float[Array, ""]
+    mass: Float[Array, ""]
+    wanted: Float[Array, ""]
+    phase: Int[Array, ""]
+    blocked: Bool[Array, ""]
+    misses: Int[Array, ""]
+    forced: Int[Array, ""]
+    best: Float[Array, ""]
+    idle: Int[Array, ""]
+    tries: Int[Array, ""]
+    halvings: Int[Array, ""]
+    drift: Float[Array, ""]
+    key: PRNGKeyArray
+
+
+class Ascent(eqx.Module):
+    """What all rows share.
+
+    Attributes:
+        generator, classifier, target, geometry: see their modules.
+        scale: of differences of x, which broadcasts against a row.
+        proximity, sparsity: weights of the penalties.
+        floor: least log-density of an answer, nats; -inf for none.
+        first: length of the first step.
+        most_tries: after which a row is done.
+    """
+
+    generator: AbstractGenerator
+    classifier: AbstractClassifier
+    target: AbstractTarget
+    geometry: AbstractGeometry = eqx.field(static=True)
+    scale: Any = 1.0
+    proximity: float = 0.0
+    sparsity: float = 0.0
+    floor: float = -jnp.inf
+    first: float = _FIRST
+    most_tries: int = 500
+
+    def begin(self, x0: Array, z: Float[Array, " d"], key: PRNGKeyArray) -> RowState:
+        """A row at its code."""
+        at = self.point(z, x0, jax.random.fold_in(key, 0))
+        zero, count = jnp.zeros((), z.dtype), jnp.zeros((), jnp.int32)
+        level, here = self._level(z.dtype), self.satisfied(at)
+        bad = ~jnp.isfinite(at.value) | ~jnp.all(jnp.isfinite(at.slope))
+        phase = jnp.where(here | bad, DONE, jnp.where(at.score >= level, CLIMBING, RISING))
+        state = RowState(
+            x0, at, z, at.slope, self.geometry.memory(z), zero, zero, zero, level,
+            phase.astype(jnp.int32), jnp.zeros((), bool), count, count, at.value, count, count, count,
+            zero, key,
+        )  # fmt: skip
+        return self._directed(state, state, afresh=True)
+
+    def advance(self, state: RowState) -> RowState:
+        """The same after one try."""
+        returning = state.phase == RETURNING
+        ahead = state.at.z + state.step * state.direction
+        z = jnp.where(returning, 0.5 * (state.low + state.at.z), ahead)
+        tries = state.tries + 1
+        found = self.point(z, state.x0, jax.random.fold_in(state.key, tries))
+        returned, moved = self._return(state, found), self._move(state, found)
+        new = jax.tree.map(lambda a, b: jnp.where(returning, a, b), returned, moved)
+        new = new._replace(tries=tries)
+        spent = (tries >= self.most_tries) & (new.phase != DONE)
+        new = new._replace(phase=jnp.where(spent, DONE, new.phase))
+        return jax.tree.map(lambda a, b: jnp.where(state.phase == DONE, a, b), state, new)
+
+    def point(self, z: Float[Array, " d"], x0: Array, key: PRNGKeyArray) -> Point:
+        """Everything at one z."""
+        (x, log_density), pull = jax.vjp(self.generator.decode_with_density, z)
+        none = jnp.zeros_like(log_density)
+        score, slope = self.classifier.score_and_pull(
+            self.target.score, self.generator.decode, lambda g: pull((g, none))[0], z, x, key
+        )
+        lost, penalty_slope = jax.value_and_grad(self._penalty)(x, x0)
+        density_slope = pull((jnp.zeros_like(x), jnp.ones_like(log_density)))[0]
+        slope = slope - pull((penalty_slope, none))[0]
+        return Point(z, x, score, score - lost, log_density, slope, density_slope)
+
+    def satisfied(self, at: Point) -> Bool[Array, ""]:
+        """Whether a point has all that is asked of an answer."""
+        return (at.score >= self._level(at.z.dtype)) & (at.log_density >= self.floor)
+
+    def _level(self, dtype: Any) -> Float[Array, ""]:
+        return jnp.asarray(self.target.level + _ABOVE * self.target.tolerance, dtype)
+
+    def _penalty(self, x: Array, x0: Array) -> Float[Array, ""]:
+        u = (x - x0) / self.scale
+        return self.proximity * jnp.sum(u**2) + self.sparsity * jnp.sum(jnp.sqrt(u**2 + 1e-8))
+
+    def _move(self, state: RowState, found: Point) -> RowState:
+        """A step taken or not, where the row is rising or climbing."""
+        climbing = state.phase == CLIMBING
+        at = state.at
+        slope = jnp.where(climbing, at.density_slope, at.slope)
+        promised = _ARMIJO * state.step * jnp.dot(slope, state.direction)
+        finite = jnp.isfinite(found.value) & jnp.isfinite(found.log_density)
+        finite = finite & jnp.all(jnp.isfinite(found.slope))
+        keeps = ~climbing | (found.score >= state.wanted)
+        searched = self.geometry.line_search | climbing
+        raised = jnp.where(climbing, found.log_density, found.value)
+        rises = (raised >= state.reference + promised) | ~searched
+        satisfied = finite & self.satisfied(found)
+        forced = ~climbing & (state.misses == _MISSES) & (state.forced < _MOST_FORCED)
+        taken = finite & keeps & (rises | forced) | satisfied
+        at, wasted = _where(taken, found, at), ~taken
+        misses = jnp.where(taken, 0, state.misses + 1)
+        step = jnp.where(taken | ~searched, 1.0, 0.5) * state.step
+        length = jnp.maximum(jnp.linalg.norm(state.direction), _TINY)
+        set_length = self.first * (1 - state.forced / _MOST_FORCED)
+        stands = ~climbing & (misses == _MISSES) & (state.forced < _MOST_FORCED)
+        step = jnp.where(stands, set_length / length, step)
+        mass = jnp.where(forced, 1.0, _FADING * state.mass + 1)
+        reference = jnp.where(forced, raised, ((mass - 1) * state.reference + raised) / mass)
+        held = wasted & finite & ~keeps
+        counts = at.value > state.best + _COUNTS * self.target.tolerance
+        idle = jnp.where(counts | climbing, 0, state.idle + 1)
+        stuck = wasted & (step * length < _SHORTEST) | ~climbing & (idle >= _PATIENCE)
+        # Where log p cannot rise without a loss of s, s goes first.
+        further = stuck & climbing & (state.blocked | ~held)
+        phase = jnp.where(taken & (at.score >= state.wanted), CLIMBING, state.phase)
+        phase = jnp.where(further, RISING, jnp.where(stuck & (phase == RISING), DONE, phase))
+        # The first answer is bisected back towards where it came from.
+        phase = jnp.where(satisfied, RETURNING, phase)
+        new = state._replace(
+            at=at,
+            low=jnp.where(satisfied, state.at.z, state.low),
+            step=step,
+            reference=jnp.where(taken, reference, state.reference),
+            mass=jnp.where(taken, mass, state.mass),
+            misses=misses,
+            forced=state.forced + forced,
+            best=jnp.where(counts, at.value, state.best),
+            idle=idle,
+            phase=phase,
+            wanted=jnp.where(further, at.score + _FURTHER, state.wanted),
+            blocked=(held | state.blocked) & wasted & ~further,
+        )
+        afresh = (phase != state.phase) | (held & ~state.blocked)
+        return _where(taken | afresh, self._directed(new, state, afresh=afresh), new)
+
+    def _return(self, state: RowState, found: Point) -> RowState:
+        """One bisection."""
+        good = self.satisfied(found)
+        low = jnp.where(good, state.low, found.z)
+        at, halvings = _where(good, found, state.at), state.halvings + 1
+        over = at.score - self._level(at.z.dtype)
+        done = (halvings >= _BISECTIONS) | (over <= self.target.tolerance)
+        phase = jnp.where(done, DONE, RETURNING)
+        return state._replace(at=at, low=low, halvings=halvings, phase=phase)
+
+    def _directed(self, state: RowState, before: RowState, *, afresh: Any) -> RowState:
+        """With the direction of the next step and its length; `afresh` where another thing is raised."""
+        at, climbing = state.at, state.phase == CLIMBING
+        own, memory = self.geometry.direction(self.generator.decode, at.z, at.slope, state.memory)
+        h, g = at.density_slope, at.slope
+        against = jnp.minimum(jnp.dot(h, g), 0.0) / jnp.maximum(jnp.dot(g, g), _TINY)
+        slid = jnp.where(state.blocked, h - against * g, h)
+        direction = jnp.where(climbing, slid, own)
+        length = jnp.maximum(jnp.linalg.norm(direction), _TINY)
+        step = state.step
+        if self.geometry.line_search:
+            moved, turned = at.z - before.at.z, direction - before.direction
+            spectral = jnp.dot(moved, moved) / jnp.maximum(jnp.abs(jnp.dot(moved, turned)), _TINY)
+            step = jnp.clip(spectral, 0.1 * step, _LONGEST / length)
+        step = jnp.where(afresh, self.first / length, step)
+        raised = jnp.where(climbing, at.log_density, at.value)
+        lengths = jnp.linalg.norm(own) * jnp.linalg.norm(g)
+        drift = 1 - jnp.dot(own, g) / jnp.maximum(lengths, _TINY)
+        return state._replace(
+            direction=direction, memory=memory, step=step,
+            reference=jnp.where(afresh, raised, state.reference),
+            mass=jnp.where(afresh, 1.0, state.mass),
+            drift=jnp.where(climbing, state.drift, jnp.maximum(state.drift, drift)),
+        )  # fmt: skip
+
+
+def is_done(states: RowState) -> Bool[Array, " B"]:
+    """Which rows of a batch have ended."""
+    return states.phase == DONE
+
+
+def _where(condition: Bool[Array, ""], a: Any, b: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), a, b)

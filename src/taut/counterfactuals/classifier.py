@@ -1,0 +1,236 @@
+"""Classifiers: a JAX function of one row, or a black box that is asked for many rows at once.
+
+    differentiable    d s / d z = J^T d s / d x                                          one query
+    black box         d s / d z ~ (1/K) sum_k d (s(z + h u_k) - s(z - h u_k)) / 2h u_k   2 K queries
+
+with u_1, ..., u_K orthonormal at random among d latent dimensions: unbiased for smooth s up to terms of
+order h^2, and with K = d exact for quadratic ones. A classifier that is constant piece by piece, such
+as a forest, needs an h that is wide enough to see its steps.
+
+Source: Choromanski, Rowland, Sindhwani, Turner and Weller, Structured evolution with compact
+architectures for scalable policy optimization (ICML 2018), section 3.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from taut.core import InputError
+
+__all__ = ["AbstractClassifier", "BlackBox", "Differentiable", "as_classifier"]
+
+_SMALLEST = 1e-12  # probability that a logarithm is taken of
+_DIRECTIONS = 64  # most of them by default
+
+
+class AbstractClassifier(eqx.Module):
+    """Outputs of one row: logits, a value or an anomaly score."""
+
+    def outputs(self, x: Array) -> Array:
+        """Of one row in the data's units."""
+        raise NotImplementedError
+
+    def queries(self, latent_dim: int) -> int:
+        """How often it is asked for a score and its gradient."""
+        raise NotImplementedError
+
+    def score_and_pull(
+        self,
+        score: Callable[[Array], Array],
+        decode: Callable[[Array], Array],
+        pull: Callable[[Array], Array],
+        z: Array,
+        x: Array,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Float[Array, " d"]]:
+        """score(outputs(x)) at x = decode(z), and its gradient by z.
+
+        Arguments:
+            score: of the outputs.
+            decode: g.
+            pull: J^T, from a gradient by x to one by z.
+            z, x: where.
+            key: of directions, where some are drawn.
+        """
+        raise NotImplementedError
+
+
+class Differentiable(AbstractClassifier):
+    """A JAX function of one row, such as an Equinox module."""
+
+    function: Any
+
+    def outputs(self, x: Array) -> Array:
+        return jnp.asarray(self.function(x))
+
+    def queries(self, latent_dim: int) -> int:
+        return 1
+
+    def score_and_pull(
+        self,
+        score: Callable[[Array], Array],
+        decode: Callable[[Array], Array],
+        pull: Callable[[Array], Array],
+        z: Array,
+        x: Array,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Float[Array, " d"]]:
+        value, slope = jax.value_and_grad(lambda x: score(self.outputs(x)))(x)
+        return value, pull(slope)
+
+
+class BlackBox(AbstractClassifier):
+    """A function of many rows on the host, whose gradients are estimated in latent space.
+
+    Attributes:
+        predict: from rows (N, *shape) to outputs (N, C) or (N,).
+        x_shape: of a row.
+        num_outputs: C; 0 for (N,).
+        smoothing: h, in units of z.
+        directions: K; None for all dimensions of z, at most 64.
+    """
+
+    predict: Callable[[np.ndarray], np.ndarray] = eqx.field(static=True)
+    x_shape: tuple[int, ...] = eqx.field(static=True)
+    num_outputs: int = eqx.field(static=True)
+    smoothing: float = 0.05
+    directions: int | None = eqx.field(static=True, default=None)
+
+    def outputs(self, x: Array) -> Array:
+        shape = (self.num_outputs,) if self.num_outputs else ()
+
+        def asked(x: Any) -> np.ndarray:
+            x = np.asarray(x)
+            leading = x.shape[: x.ndim - len(self.x_shape)]
+            found = np.asarray(self.predict(x.reshape(-1, *self.x_shape)), x.dtype)
+            return found.reshape(*leading, *shape)
+
+        result = jax.ShapeDtypeStruct(shape, x.dtype)
+        return jax.pure_callback(asked, result, x, vmap_method="expand_dims")
+
+    def queries(self, latent_dim: int) -> int:
+        return 1 + 2 * self._used(latent_dim)
+
+    def score_and_pull(
+        self,
+        score: Callable[[Array], Array],
+        decode: Callable[[Array], Array],
+        pull: Callable[[Array], Array],
+        z: Array,
+        x: Array,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Float[Array, " d"]]:
+        used = self._used(len(z))
+        frame = jnp.linalg.qr(jax.random.normal(key, (len(z), used), z.dtype))[0].T
+        steps = self.smoothing * frame
+        around = jax.vmap(decode)(jnp.concatenate([z + steps, z - steps]))
+        values = jax.vmap(score)(jax.vmap(self.outputs)(jnp.concatenate([x[None], around])))
+        ahead, behind = jnp.split(values[1:], 2)
+        slopes = (ahead - behind) / (2 * self.smoothing)
+        return values[0], len(z) / used * slopes @ frame
+
+    def _used(self, latent_dim: int) -> int:
+        return min(latent_dim, _DIRECTIONS if self.directions is None else self.directions)
+
+
+def as_classifier(
+    given: Any, x_shape: tuple[int, ...], *, black_box: bool = False
+) -> AbstractClassifier:
+    """A classifier of rows of this shape.
+
+    Arguments:
+        given: a JAX function or Equinox module of one row; an object with `predict_proba`,
+            `decision_function` or `predict` of many rows, such as any of scikit-learn; one of the
+            classes here; with `black_box` a NumPy function of many rows.
+        x_shape: of a row.
+        black_box: whether a function is to be asked on the host, without gradients.
+
+    Raises:
+        InputError: rows of another shape, or a function that has no gradients and is not called a
+            black box.
+    """
+    if isinstance(given, AbstractClassifier):
+        made = given
+    elif hasattr(given, "predict") or hasattr(given, "predict_proba"):
+        made = _of_estimator(given, x_shape)
+    elif black_box:
+        made = _boxed(given, x_shape)
+    elif callable(given):
+        made = Differentiable(given)
+    else:
+        raise InputError(
+            "a classifier: a function of a row, or an object with `predict`", type(given).__name__,
+            "`lambda x: ...` that returns logits", where="classifier",
+        )  # fmt: skip
+    if isinstance(made, Differentiable):
+        _check_traced(made, x_shape)
+    return made
+
+
+def num_outputs(classifier: AbstractClassifier, x_shape: tuple[int, ...]) -> int:
+    """How many outputs it has of one row."""
+    x = jax.ShapeDtypeStruct(x_shape, jnp.result_type(float))
+    return int(np.prod(jax.eval_shape(classifier.outputs, x).shape))
+
+
+def _check_traced(classifier: Differentiable, x_shape: tuple[int, ...]) -> None:
+    x = jax.ShapeDtypeStruct(x_shape, jnp.result_type(float))
+    try:
+        found = jax.eval_shape(classifier.outputs, x)
+    except (jax.errors.JAXTypeError, AttributeError) as error:
+        raise InputError(
+            "a classifier made of JAX operations, for a search by gradients",
+            f"one that cannot be differentiated ({str(error).splitlines()[0][:80]})",
+            "a black box (`black_box=True`), whose gradients are estimated", where="classifier",
+        ) from None  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"a classifier of one row of shape {x_shape}", str(error).splitlines()[0][:160],
+            "reshaping the row in the classifier first", where="classifier",
+        ) from None  # fmt: skip
+    if len([n for n in found.shape if n != 1]) > 1:
+        raise InputError(
+            "one output for each class of one row", f"outputs of shape {found.shape}",
+            "a classifier of one row, not of many", where="classifier",
+        )  # fmt: skip
+
+
+def _of_estimator(estimator: Any, x_shape: tuple[int, ...]) -> BlackBox:
+    expected, size = getattr(estimator, "n_features_in_", None), int(np.prod(x_shape))
+    if expected is not None and expected != size:
+        raise InputError(
+            f"a classifier of rows with {size} cells", f"one of {expected}",
+            "fitting it to the rows that the model was fitted to", where="classifier",
+        )  # fmt: skip
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        x = x.reshape(len(x), -1)
+        if hasattr(estimator, "predict_proba"):
+            return np.log(np.maximum(estimator.predict_proba(x), _SMALLEST))
+        if hasattr(estimator, "decision_function"):
+            return estimator.decision_function(x)
+        return estimator.predict(x)
+
+    return _boxed(predict, x_shape)
+
+
+def _boxed(predict: Callable[[np.ndarray], np.ndarray], x_shape: tuple[int, ...]) -> BlackBox:
+    try:
+        found = np.asarray(predict(np.zeros((2, *x_shape), np.float32)))
+    except Exception as error:
+        raise InputError(
+            f"a classifier of many rows of shape {x_shape}",
+            f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}",
+            "reshaping the rows in the classifier first", where="classifier",
+        ) from error  # fmt: skip
+    if found.shape[:1] != (2,) or found.ndim > 2 or found.dtype.kind not in "fiub":
+        raise InputError(
+            "numbers (N,) or (N, C) for N rows", f"{found.dtype} of shape {found.shape} for two rows",
+            "log-probabilities, or one score a row", where="classifier",
+        )  # fmt: skip
+    return BlackBox(predict, x_shape, found.shape[1] if found.ndim == 2 else 0)

@@ -1,0 +1,90 @@
+"""One compiled program for all rows: B places, each taken by the next row when the one in it has ended.
+
+A row that is done leaves, so that it costs nothing. When none is waiting and few are left, those go on
+in a narrower block. Draws are keyed by the row's number: no result depends on the blocks.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from taut.counterfactuals.ascent import Ascent, RowState, is_done
+
+__all__ = ["all_ended", "steps_of"]
+
+_TRIES = 8  # before the host looks which rows are done
+_NARROWER = 8
+
+
+def all_ended(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any, *, width: int) -> RowState:
+    """The last state of every row, with a leading axis, on the host.
+
+    Arguments:
+        ascent: what they share.
+        x: rows, (N, *shape).
+        z: where each begins, (N, d).
+        keys: (N,).
+        width: B, places at once.
+    """
+    num = len(x)
+    width = min(width, num)
+    ended: list[Any] = [None] * num
+    inside, waiting = np.arange(width), width
+    states = _begun(ascent, x[:width], z[:width], keys[:width])
+    while True:
+        states = _advanced(ascent, states, _TRIES)
+        done = np.asarray(is_done(states)) & (inside >= 0)
+        if not done.any():
+            continue
+        found = jax.tree.map(np.asarray, states._replace(key=jnp.zeros(len(inside))))
+        for place in np.flatnonzero(done):
+            ended[inside[place]] = jax.tree.map(lambda leaf, i=place: leaf[i], found)
+        inside = np.where(done, -1, inside)
+        fresh = np.flatnonzero(done)[: num - waiting]
+        if len(fresh):
+            inside[fresh] = np.arange(waiting, waiting + len(fresh))
+            waiting += len(fresh)
+            rows = np.where(inside >= 0, inside, 0)
+            new = _begun(ascent, x[rows], z[rows], keys[rows])
+            states = _merged(np.isin(np.arange(len(inside)), fresh), new, states)
+        left = np.flatnonzero(inside >= 0)
+        if not len(left):
+            return jax.tree.map(lambda *leaves: np.stack(leaves), *ended)
+        narrow = len(inside) // _NARROWER
+        if waiting == num and narrow and len(left) <= narrow:
+            places = np.resize(left, narrow)
+            states = jax.tree.map(lambda leaf, p=places: leaf[p], states)
+            inside = np.where(np.arange(narrow) < len(left), inside[places], -1)
+
+
+def steps_of(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any) -> Iterator[RowState]:
+    """The states of some rows, at the start and after each try, until all of them are done."""
+    states = _begun(ascent, x, z, keys)
+    yield states
+    while not np.asarray(is_done(states)).all():
+        states = _advanced(ascent, states, 1)
+        yield states
+
+
+@eqx.filter_jit
+def _begun(ascent: Ascent, x: Any, z: Any, keys: Any) -> RowState:
+    return jax.vmap(ascent.begin)(jnp.asarray(x), jnp.asarray(z), keys)
+
+
+@eqx.filter_jit
+def _advanced(ascent: Ascent, states: RowState, tries: Any) -> RowState:
+    return jax.lax.fori_loop(
+        0, jnp.asarray(tries), lambda _, s: jax.vmap(ascent.advance)(s), states
+    )
+
+
+@jax.jit
+def _merged(fresh: Any, new: RowState, old: RowState) -> RowState:
+    def chosen(a: Any, b: Any) -> Any:
+        return jnp.where(fresh.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    return jax.tree.map(chosen, new, old)

@@ -1,0 +1,293 @@
+"""`search`: answers to what would have to change in rows for a classifier to say what is wanted."""
+
+import contextlib
+import time
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from taut.core import InputError, as_key, option
+from taut.counterfactuals.ascent import Ascent, RowState
+from taut.counterfactuals.classifier import AbstractClassifier, as_classifier, num_outputs
+from taut.counterfactuals.generator import AbstractGenerator, Identity, as_generator
+from taut.counterfactuals.geometry import GEOMETRIES, AbstractGeometry, XSpace
+from taut.counterfactuals.pool import all_ended
+from taut.counterfactuals.result import (
+    ALREADY,
+    BUDGET,
+    LEFT,
+    NOT_FINITE,
+    PLATEAU,
+    REACHED,
+    Counterfactuals,
+)
+from taut.counterfactuals.targets import AbstractTarget, Class
+from taut.data import Dataset
+from taut.errors import nearest
+from taut.fitted import Fit
+from taut.fitted.given_rows import as_array
+
+__all__ = ["search"]
+
+_WIDTH = 128
+
+
+def search(
+    generator: Any,
+    rows: Any,
+    *,
+    classifier: Any,
+    target: AbstractTarget | int,
+    confidence: float = 0.9,
+    geometry: AbstractGeometry | str = "plain",
+    black_box: bool = False,
+    refinements: int = 0,
+    num_answers: int = 1,
+    spread: float = 0.5,
+    proximity: float = 0.0,
+    sparsity: float = 0.0,
+    plausible: Any = None,
+    quantile: float = 0.05,
+    most_tries: int = 500,
+    most_unexplained: float = 0.5,
+    key: Any = 0,
+) -> Counterfactuals:
+    """What would have to change in each row for the classifier to say what is wanted.
+
+    Gradient ascent of the target's score in the latent space of a fitted model, batched, with bisection
+    back to the level that was asked for. A row without an answer keeps its best attempt and the reason.
+
+    Arguments:
+        generator: a fit, or functions (encode, decode) or (encode, decode, log_density) of one row.
+        rows: in the data's own units, as of `taut.Fit`; one or many.
+        classifier: a JAX function of one row; an object of many rows such as any of scikit-learn.
+        target: a number of a class, at `confidence`, or one of `taut.counterfactuals`.
+        confidence: between 0 and 1.
+        geometry: by name or with options of its own; see `taut.counterfactuals.geometry`.
+        black_box: whether a function is asked on the host, of many rows, without gradients.
+        refinements: steps that refine a code from the encoder's mean, of a model that has an encoder.
+        num_answers: A for each row, each from a start of its own.
+        spread: standard deviation of the starts beyond the first about the row's code.
+        proximity, sparsity: weights of the squared and of the absolute distance from the row, in
+            standard deviations of the columns where the fit has them.
+        plausible: rows that an answer is to be as probable as; None for no such floor.
+        quantile: of their log-densities that is the floor.
+        most_tries: steps that are tried for an answer.
+        most_unexplained: share of the rows' variation about the generator's centre that reconstructions
+            may miss; above it answers would be about the reconstruction.
+        key: whole number or random key.
+
+    Returns:
+        `Counterfactuals`.
+
+    Raises:
+        InputError: rows or a classifier that do not fit the generator; a target that does not exist or
+            that all rows have reached; a geometry that has no meaning for the generator; reconstructions
+            that miss too much of the rows.
+    """
+    begun = time.perf_counter()
+    _check_numbers(num_answers, most_tries, quantile)
+    chosen = _geometry(geometry)
+    with _precision(generator):
+        x, scale = _rows(generator, rows)
+        made = as_generator(generator, x.shape[1:], refinements=refinements)
+        judged = as_classifier(classifier, x.shape[1:], black_box=black_box)
+        wanted = Class(int(target), confidence) if isinstance(target, int | np.integer) else target
+        wanted.check(num_outputs(judged, x.shape[1:]))
+        floor = _floor(made, generator, plausible, quantile)
+        _check_reconstructions(made, x, scale, most_unexplained)
+        moved = Identity(x.shape[1:], scale, made) if isinstance(chosen, XSpace) else made
+        z = _encoded(moved, x)
+        chosen.check(int(np.prod(x.shape[1:])), z.shape[1])
+        ascent = Ascent(
+            moved, judged, wanted, chosen, jnp.asarray(scale, z.dtype), proximity, sparsity, floor,
+            most_tries=most_tries,
+        )  # fmt: skip
+        random_key = as_key(key)
+        starts = _starts(z, num_answers, spread, random_key)
+        repeated = np.repeat(x, num_answers, axis=0)
+        keys = jax.random.split(random_key, len(repeated))
+        ended = all_ended(ascent, repeated, starts, keys, width=_WIDTH)
+        return _result(ascent, x, z, ended, num_answers, begun)
+
+
+def _geometry(given: AbstractGeometry | str) -> AbstractGeometry:
+    if isinstance(given, AbstractGeometry):
+        return given
+    if given not in GEOMETRIES:
+        raise InputError(
+            f"one of {', '.join(GEOMETRIES)}", repr(given), nearest(given, GEOMETRIES),
+            where="geometry",
+        )  # fmt: skip
+    return GEOMETRIES[given]()
+
+
+def _check_numbers(num_answers: int, most_tries: int, quantile: float) -> None:
+    for name, value in (("num_answers", num_answers), ("most_tries", most_tries)):
+        if value < 1:
+            raise InputError("at least 1", f"{value}", "1", where=option(name))
+    if not 0 <= quantile < 1:
+        raise InputError("a quantile from 0 to below 1", f"{quantile}", "0.05", where="quantile")
+
+
+def _precision(generator: Any) -> Any:
+    double = isinstance(generator, Fit) and generator.precision == "float64"
+    return jax.enable_x64(True) if double else contextlib.nullcontext()
+
+
+def _rows(generator: Any, rows: Any) -> tuple[np.ndarray, Any]:
+    """Rows with a leading axis, and the scale of their cells."""
+    if isinstance(rows, Dataset) and rows.mask is not None and not rows.mask.all():
+        raise InputError(
+            "rows without missing cells", f"{int((~rows.mask).any(axis=1).sum())} rows with some",
+            "leaving these rows out, or imputing them first", where="rows",
+        )  # fmt: skip
+    if isinstance(generator, Fit):
+        x, scale = as_array(rows, generator.schema, generator.precision)[0], _scale(generator)
+    else:
+        given = np.asarray(rows.x if isinstance(rows, Dataset) else rows)
+        x = given.astype(jnp.result_type(float)) if given.dtype.kind in "iub" else given
+        shaped = isinstance(generator, AbstractGenerator)
+        x, scale = (x.reshape(-1, *generator.x_shape) if shaped else np.atleast_2d(x)), 1.0
+    x = np.asarray(x)
+    if not len(x):
+        raise InputError("at least one row", "none", "rows to explain", where="rows")
+    if not np.isfinite(x).all():
+        raise InputError(
+            "finite numbers", "some that are not", "leaving these rows out", where="rows"
+        )
+    return x, scale
+
+
+def _scale(fit: Fit) -> Any:
+    scale = fit.schema.shift_scale()[1]
+    return scale if fit.schema.kind == "table" else float(scale[0])
+
+
+def _floor(made: AbstractGenerator, given: Any, plausible: Any, quantile: float) -> float:
+    if plausible is None:
+        return -np.inf
+    if made.density_of is None:
+        raise InputError(
+            "a generator with a log-density, for a floor", "functions (encode, decode) alone",
+            "(encode, decode, log_density)", where="plausible",
+        )  # fmt: skip
+    x, _ = _rows(given, plausible)
+    density = np.asarray(_densities(made, jnp.asarray(x)))
+    return float(np.quantile(density, quantile))
+
+
+def _check_reconstructions(
+    made: AbstractGenerator, x: np.ndarray, scale: Any, most_unexplained: float
+) -> None:
+    code = _encoded(made, x[:_WIDTH])
+    back, centre = _decoded(made, code), _decoded(made, np.zeros_like(code[:1]))
+    missed = float(np.sum(((x[:_WIDTH] - back) / scale) ** 2))
+    share = missed / max(float(np.sum(((x[:_WIDTH] - centre) / scale) ** 2)), 1e-30)
+    if not share <= most_unexplained:
+        raise InputError(
+            f"reconstructions that miss at most {most_unexplained:.0%} of how the rows vary, for "
+            "answers are about reconstructions", f"{share:.0%}",
+            f"a model that reconstructs rows better, {option('refinements', 100)}, or a larger "
+            f"{option('most_unexplained')}", where="generator",
+        )  # fmt: skip
+
+
+@eqx.filter_jit
+def _encode(generator: AbstractGenerator, x: Any) -> Any:
+    return jax.vmap(generator.encode)(x)
+
+
+@eqx.filter_jit
+def _decode(generator: AbstractGenerator, z: Any) -> Any:
+    return jax.vmap(generator.decode)(z)
+
+
+@eqx.filter_jit
+def _densities(generator: AbstractGenerator, x: Any) -> Any:
+    return jax.vmap(lambda x: generator.decode_with_density(generator.encode(x))[1])(x)
+
+
+@eqx.filter_jit
+def _outputs(classifier: AbstractClassifier, x: Any) -> Any:
+    return jax.vmap(classifier.outputs)(x).reshape(len(x), -1)
+
+
+@eqx.filter_jit
+def _scores(target: AbstractTarget, outputs: Any) -> Any:
+    return jax.vmap(target.score)(outputs)
+
+
+def _encoded(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
+    return np.asarray(_encode(generator, jnp.asarray(x)))
+
+
+def _decoded(generator: AbstractGenerator, z: np.ndarray) -> np.ndarray:
+    return np.asarray(_decode(generator, jnp.asarray(z)))
+
+
+def _starts(z: np.ndarray, num_answers: int, spread: float, key: Any) -> np.ndarray:
+    """Where each answer begins, (N A, d): the first of a row at its code."""
+    noise = np.array(
+        jax.random.normal(jax.random.fold_in(key, len(z)), (len(z), num_answers, z.shape[1]))
+    )
+    noise[:, 0] = 0
+    return (z[:, None] + spread * noise).reshape(-1, z.shape[1]).astype(z.dtype)
+
+
+def _result(
+    ascent: Ascent, x: np.ndarray, z: np.ndarray, ended: RowState, num_answers: int, begun: float
+) -> Counterfactuals:
+    generator, target = ascent.generator, ascent.target
+
+    def by_row(values: Any) -> np.ndarray:
+        return np.asarray(values).reshape(len(x), num_answers, *np.shape(values)[1:])
+
+    answers = by_row(ended.at.x)
+    back = _decoded(generator, z)
+    outputs = [
+        np.asarray(_outputs(ascent.classifier, jnp.asarray(v))) for v in (x, back, ended.at.x)
+    ]
+    scores = [np.asarray(_scores(target, jnp.asarray(o))) for o in outputs]
+    reasons = by_row(_reasons(ascent, ended, scores[2]))
+    if (reasons == ALREADY).all():
+        raise InputError(
+            "a target that some row has not reached", "rows that all have",
+            "another target, or a higher confidence", where="target",
+        )  # fmt: skip
+    density = None
+    if generator.density_of is not None:
+        density = np.asarray(_densities(generator, jnp.asarray(x))), by_row(ended.at.log_density)
+    notes = [ascent.geometry.note] if ascent.geometry.note else []
+    if target.level <= scores[0].min() and not (scores[1] >= target.level).all():
+        notes.append(
+            "the classifier says what is wanted of the rows, and not of their reconstructions"
+        )
+    per_try = ascent.classifier.queries(z.shape[1])
+    return Counterfactuals(
+        x=x, reconstruction=back, answers=answers, z=by_row(ended.at.z), z0=z, reasons=reasons,
+        outputs=(outputs[0], outputs[1], by_row(outputs[2])),
+        scores=(scores[0], scores[1], by_row(scores[2])),
+        level=target.level, log_density=density,
+        floor=None if np.isneginf(ascent.floor) else float(ascent.floor),
+        density_of=generator.density_of,
+        queries=by_row((ended.tries + 1) * per_try), tries=by_row(ended.tries),
+        drift=by_row(ended.drift), seconds=time.perf_counter() - begun,
+        geometry=ascent.geometry.name, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _reasons(ascent: Ascent, ended: RowState, scores: np.ndarray) -> np.ndarray:
+    """Why each search ended, judged by the classifier's outputs on what is returned."""
+    at = ended.at
+    scored, dense = scores >= ascent.target.level, at.log_density >= ascent.floor
+    return np.select(
+        [
+            ~np.isfinite(at.value), scored & dense & (ended.tries == 0), scored & dense, scored,
+            ended.tries >= ascent.most_tries,
+        ],
+        [NOT_FINITE, ALREADY, REACHED, LEFT, BUDGET], PLATEAU,
+    )  # fmt: skip
