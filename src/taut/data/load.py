@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 from taut.data.binarize import binarized
 from taut.data.conform import as_images, as_schema, refuse_unlike
@@ -24,6 +25,7 @@ from taut.data.missing import Missing, check_missing, empty_note, observed, with
 from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions
 from taut.data.schema import Kind, Schema
+from taut.data.slabs import slabs
 from taut.data.sources import RawRows, Request, read_source, source_name
 from taut.data.split import DEFAULT_SPLIT, split_rows
 from taut.data.standardize import (
@@ -34,7 +36,15 @@ from taut.data.standardize import (
     shift_and_scale,
 )
 from taut.data.streams import check_seed
-from taut.data.support import infer_support, model_values, refuse_unbinarizable
+from taut.data.support import (
+    check_values,
+    converted,
+    has_holes,
+    infer_support,
+    largest,
+    model_values,
+    refuse_unbinarizable,
+)
 from taut.errors import InputError
 
 __all__ = ["load_data", "load_rows", "loaded"]
@@ -149,22 +159,28 @@ def loaded(source: Any, options: DataOptions) -> Data:
         binarize=how,
         dtype=options.dtype,
     )
-    wholes = []
+    labels, indices, greys, drawn = [], [], [], []
     for i, part in enumerate(parts):
-        x = model_values(part, schema)
-        if schema.support == "real" and part.values.dtype != x.dtype:
+        check_values(part, schema)
+        if schema.support == "real" and part.values.dtype != schema.dtype:
             refuse_rounding(moments_of(part.values, schema), part.where, schema)
-        labels = label_values(part, schema.classes, schema.dtype)
-        index = (_index(part) + offsets[i]).astype(np.int32)
-        grey = Dataset(x=x, mask=None, label=labels, index=index, schema=schema)
-        wholes.append((grey, replace(grey, x=binarized(x, how, seed=seed, part=i))))
-    schema = replace(schema, holes=any(bool(np.isnan(rows.x).any()) for rows, _ in wholes))
+        labels.append(label_values(part, schema.classes, schema.dtype))
+        indices.append((_index(part) + offsets[i]).astype(np.int32))
+        if how != "none":
+            greys.append(model_values(part, schema))
+            drawn.append(binarized(greys[i], how, seed=seed, part=i))
+    schema = replace(schema, holes=any(has_holes(part.values) for part in parts))
 
-    train, validation, test = (
-        # Training rows stay grey where every batch of them is drawn anew.
-        wholes[part][0 if how == "dynamic" and which == 0 else 1][rows]
-        for which, (part, rows) in enumerate(plan)
-    )
+    def dataset(which: int, part: int, rows: np.ndarray) -> Dataset:
+        if how == "none":
+            x = _converted(parts[part].values, rows, schema)
+        else:
+            # Training rows stay grey where every batch of them is drawn anew.
+            x = (greys if how == "dynamic" and which == 0 else drawn)[part][rows]
+        label = None if labels[part] is None else labels[part][rows]
+        return Dataset(x=x, mask=None, label=label, index=indices[part][rows], schema=schema)
+
+    train, validation, test = (dataset(which, *rows) for which, rows in enumerate(plan))
     if options.standardize and schema.support == "real":
         shift, scale = shift_and_scale(moments_of(train.x, schema))
         schema = replace(schema, shift=shift, scale=scale)
@@ -173,11 +189,11 @@ def loaded(source: Any, options: DataOptions) -> Data:
         whole = np.concatenate(values) if len(values) > 1 else values[0]
         schema = replace(schema, **grids_of(whole, schema))
         notes += identifier_note(parts[0], schema)
-        notes += suspected_codes(np.concatenate([rows.x for rows, _ in wholes]), schema)
+        notes += suspected_codes(whole, schema)
     low = np.fmin.reduce(train.x)
     varies = low != np.fmax.reduce(train.x)
     schema = constant_columns(varies, low, schema)
-    notes += (*constant_note(varies, schema), *empty_note(np.isnan(train.x).all(axis=0), schema))
+    notes += (*constant_note(varies, schema), *empty_note(np.isnan(low), schema))
     train, validation, test = (
         replace(part, schema=schema, mask=observed(part.x, schema))
         for part in (train, validation, test)
@@ -252,10 +268,9 @@ def load_rows(
 
 def _plan(
     sizes: Sequence[int], split: Sequence[float], seed: int, where: str
-) -> list[tuple[int, slice | np.ndarray]]:
+) -> list[tuple[int, np.ndarray]]:
     """For training, validation and test: the part of the source and the rows of it."""
     chosen = tuple(split) != DEFAULT_SPLIT
-    everything = slice(None)
     if len(sizes) == 3:
         if chosen:
             raise InputError(
@@ -264,13 +279,23 @@ def _plan(
                 "leaving it out",
                 where=f"{where}, split",
             )
-        return [(0, everything), (1, everything), (2, everything)]
+        return [(part, np.arange(size)) for part, size in enumerate(sizes)]
     if len(sizes) == 2:
         share = split[1] / (split[0] + split[1]) if chosen else _VALIDATION_OF_TRAIN
         train, validation = split_rows(sizes[0], (1 - share, share), seed=seed)
-        return [(0, train), (0, validation), (1, everything)]
+        return [(0, train), (0, validation), (1, np.arange(sizes[1]))]
     train, validation, test = split_rows(sizes[0], split, seed=seed)
     return [(0, train), (0, validation), (0, test)]
+
+
+def _converted(
+    values: Shaped[np.ndarray, "N ..."], rows: Int[np.ndarray, " M"], schema: Schema
+) -> Float[np.ndarray, "M ..."]:
+    """Copies of some rows of a source, as a schema holds them, with no copy of them as they were."""
+    x, high = np.empty((len(rows), *values.shape[1:]), schema.dtype), largest(values)
+    for slab in slabs(x.shape):
+        x[slab] = converted(values[rows[slab]], schema, high=high)
+    return x
 
 
 def _kind(rows: RawRows) -> Kind:

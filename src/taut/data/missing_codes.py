@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Shaped
 
 from taut.data.schema import Schema
 
@@ -55,7 +55,7 @@ class _Suspect(NamedTuple):
     distance: float
 
 
-def suspected_codes(x: Float[np.ndarray, "N ..."], schema: Schema) -> tuple[str, ...]:
+def suspected_codes(x: Shaped[np.ndarray, "N ..."], schema: Schema) -> tuple[str, ...]:
     """A note for each value of a table that may stand for missing cells.
 
     Arguments:
@@ -76,7 +76,7 @@ def suspected_codes(x: Float[np.ndarray, "N ..."], schema: Schema) -> tuple[str,
 
 
 def _suspects(
-    x: Float[np.ndarray, "N D"], sign: float, first: int, *, real: bool = False
+    x: Shaped[np.ndarray, "N D"], sign: float, first: int, *, real: bool = False
 ) -> list[_Suspect]:
     """Extremes of columns, numbered from `first`, far from the rest: below (-1) or above (1)."""
     outward = sign * x.astype(np.float64)

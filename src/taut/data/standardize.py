@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from taut.data.moments import ColumnMoments
 from taut.data.schema import Schema
+from taut.data.slabs import slabs
 from taut.errors import InputError, option
 
 __all__ = ["constant_columns", "constant_note", "moments_of", "refuse_rounding", "shift_and_scale"]
@@ -21,7 +22,10 @@ __all__ = ["constant_columns", "constant_note", "moments_of", "refuse_rounding",
 
 def moments_of(x: Shaped[np.ndarray, "N ..."], schema: Schema) -> ColumnMoments:
     """Of the columns of a table's rows, or of all cells of images together."""
-    return ColumnMoments(schema.size if schema.kind == "table" else None, schema.dtype).add(x)
+    moments = ColumnMoments(schema.size if schema.kind == "table" else None, schema.dtype)
+    for slab in slabs(x.shape):
+        moments.add(x[slab])
+    return moments
 
 
 def shift_and_scale(moments: ColumnMoments) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -12,23 +12,26 @@ in this order:
     anything else                              real
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from taut.data.schema import Binarize, Kind, Schema, Support
+from taut.data.slabs import slabs
 from taut.data.sources.raw_rows import RawRows
 from taut.errors import InputError, option
 
 __all__ = [
     "Facts",
     "Inferred",
+    "check_values",
     "converted",
     "facts_of",
+    "has_holes",
     "infer_support",
+    "largest",
     "merged_facts",
     "model_values",
     "refuse_unbinarizable",
@@ -104,29 +107,37 @@ def model_values(rows: RawRows, schema: Schema) -> Float[np.ndarray, "..."]:
         InputError: a value outside the support or off the grid, with its place; a value that the
             dtype cannot hold.
     """
-    if (holes := _holes(rows.values)) is not None:
-        # Zero is in every support and on every grid.
-        x = model_values(replace(rows, values=np.where(holes, 0, rows.values)), schema)
-        x[holes] = np.nan
-        return x
-    values, levels = rows.values, schema.levels
+    check_values(rows, schema)
+    x = converted(rows.values, schema, high=largest(rows.values))
+    return x.copy() if x is rows.values else x
+
+
+def check_values(rows: RawRows, schema: Schema) -> None:
+    """Refuse values that a schema does not hold; missing cells pass.
+
+    Raises:
+        InputError: as `model_values`.
+    """
+    levels = schema.levels
     if schema.support == "binary" and schema.binarize == "none":
-        ones = 1 if levels is None or values.max() <= 1 else levels - 1
-        _refuse(rows, (values != 0) & (values != ones), f"0 or {ones}", "two-valued data")
-        return (values != 0).astype(schema.dtype)
+        ones = 1 if levels is None or largest(rows.values) <= 1 else levels - 1
+        _refuse(rows, lambda v: (v != 0) & (v != ones), f"0 or {ones}", "two-valued data")
+        return
     if schema.support in ("binary", "grey") and levels is not None:
-        grid = (np.arange(levels) / (levels - 1)).astype(schema.dtype)
-        return grid[_codes(rows, levels - 1)]
+        _check_codes(rows, levels - 1)
+        return
     if schema.support in ("binary", "unit"):
-        _refuse(rows, (values < 0) | (values > 1), "a number from 0 to 1", "scaling the values")
+        _refuse(rows, lambda v: (v < 0) | (v > 1), "a number from 0 to 1", "scaling the values")
     if schema.support == "count":
-        off = (values < 0) | (values != np.rint(values))
-        _refuse(rows, off, "a whole number that is not negative", option("support", "real"))
-    with np.errstate(over="ignore"):
-        x = values.astype(schema.dtype)
-    lost = x != values if schema.support == "count" else ~np.isfinite(x)
+        whole = "a whole number that is not negative"
+        _refuse(rows, lambda v: (v < 0) | (v != np.rint(v)), whole, option("support", "real"))
+
+    def lost(v: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            x = v.astype(schema.dtype, copy=False)
+        return x != v if schema.support == "count" else ~np.isfinite(x)
+
     _refuse(rows, lost, f"a number that {schema.dtype} holds", option("precision", "float64"))
-    return x
 
 
 def converted(
@@ -135,7 +146,7 @@ def converted(
     """As `model_values` for values that are known to fit the schema, of which nothing is checked.
 
     Arguments:
-        values: some of the source's values.
+        values: some of the source's values; they themselves come back where they need no change.
         schema: their form.
         high: the largest value of the whole source, which tells multiples of 1/(levels - 1) from
             whole numbers.
@@ -163,22 +174,33 @@ def _holes(values: Shaped[np.ndarray, "..."]) -> np.ndarray | None:
     return holes if holes.any() else None
 
 
-def _codes(rows: RawRows, top: int) -> np.ndarray:
-    """The grid position of every value, 0..top."""
-    values = rows.values
-    if values.dtype.kind == "f":
-        scaled = values * float(top) if values.max() <= 1 else values
+def has_holes(values: Shaped[np.ndarray, "N ..."]) -> bool:
+    """Whether a cell is missing."""
+    return any(_holes(values[slab]) is not None for slab in slabs(values.shape))
+
+
+def largest(values: Shaped[np.ndarray, "..."]) -> float:
+    """The largest value that is there, 0 where all are below or missing."""
+    return float(np.fmax.reduce(values, axis=None, initial=0))
+
+
+def _check_codes(rows: RawRows, top: int) -> None:
+    """Refuse values that have no position on the grid, 0..top."""
+    shares = rows.values.dtype.kind == "f" and largest(rows.values) <= 1
+
+    def off(v: np.ndarray) -> np.ndarray:
+        if v.dtype.kind != "f":
+            return (v < 0) | (v > top)
+        scaled = v * float(top) if shares else v
         codes = np.rint(scaled)
-        bad = (codes < 0) | (codes > top) | (np.abs(scaled - codes) > _tolerance(top))
-    else:
-        codes, bad = values, (values < 0) | (values > top)
+        return (codes < 0) | (codes > top) | (np.abs(scaled - codes) > _tolerance(top))
+
     _refuse(
         rows,
-        bad,
+        off,
         f"a whole number from 0 to {top}, or multiples of 1/{top} up to 1",
         "values on the grid of the data that the model was fitted to",
     )
-    return codes.astype(np.int32)
 
 
 def _tolerance(top: int) -> float:
@@ -238,13 +260,17 @@ def _wished(wish: str, facts: Facts, inferred: Inferred, where: str) -> Inferred
     return Inferred(cast(Support, wish), as_image.levels if wish in ("binary", "grey") else None)
 
 
-def facts_of(values: Shaped[np.ndarray, "..."], *, whole: bool = False) -> Facts:
+def facts_of(values: Shaped[np.ndarray, "N ..."], *, whole: bool = False) -> Facts:
     """What the rules ask, of the values that are there: NaN is none.
 
     Arguments:
         values: one or more.
         whole: the source's type holds whole numbers alone.
     """
+    return merged_facts([_facts_of(values[slab], whole) for slab in slabs(values.shape)])
+
+
+def _facts_of(values: Shaped[np.ndarray, "N ..."], whole: bool) -> Facts:
     if (holes := _holes(values)) is not None:
         values = values[~holes]
     if not values.size:  # nothing but missing cells: of all rules only those of other parts hold
@@ -281,9 +307,21 @@ def merged_facts(facts: Sequence[Facts]) -> Facts:
     )
 
 
-def _refuse(rows: RawRows, bad: np.ndarray, expected: str, remedy: str) -> None:
-    if not bad.any():
+def _refuse(
+    rows: RawRows, bad_of: Callable[[np.ndarray], np.ndarray], expected: str, remedy: str
+) -> None:
+    """Refuse rows in which a function finds bad cells among those that are there."""
+
+    def found(slab: slice) -> np.ndarray:
+        values = rows.values[slab]
+        holes = _holes(values)
+        # Zero is in every support and on every grid.
+        return bad_of(values if holes is None else np.where(holes, 0, values))
+
+    slices = list(slabs(rows.values.shape))
+    if not any(found(slab).any() for slab in slices):
         return
+    bad = np.concatenate([found(slab) for slab in slices])
     row, *cell = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
     others = int(bad.sum()) - 1
     got = f"{rows.values[(row, *cell)]:g}" + (f" ({others} more such cells)" if others else "")

@@ -4,14 +4,13 @@ A `.npz` of several arrays needs the name of one after a colon, or a label that 
 two. A sparse matrix that `scipy.sparse.save_npz` wrote is read as the dense table it stands for.
 """
 
-import io
 import zipfile
 import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from taut.data.sources.files import existing_file, file_bytes
+from taut.data.sources.files import existing_file, opened_file
 from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns, take_label
 from taut.errors import InputError, nearest
 
@@ -26,12 +25,13 @@ _DAMAGED = (
 def read_npy(source: str, request: Request) -> tuple[RawRows, ...]:
     """The one array of a `.npy` file."""
     refuse_columns(request, source)
-    content = file_bytes(source)
-    _check_start(content[:6], b"\x93NUMPY", "npy", source)
-    try:
-        values = np.load(io.BytesIO(content), allow_pickle=False)
-    except _DAMAGED as error:
-        raise _damaged(source, "npy", error) from error
+    with opened_file(source) as file:
+        _check_start(file.read(6), b"\x93NUMPY", "npy", source)
+        file.seek(0)
+        try:
+            values = np.load(file, allow_pickle=False)
+        except _DAMAGED as error:
+            raise _damaged(source, "npy", error) from error
     return (RawRows(values=numeric_rows(values, source), where=source),)
 
 

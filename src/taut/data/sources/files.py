@@ -2,13 +2,14 @@
 
 import difflib
 import gzip
+import io
 import os
 import zlib
 from pathlib import Path
 
 from taut.errors import InputError
 
-__all__ = ["existing_file", "expanded", "extension", "file_bytes"]
+__all__ = ["existing_file", "expanded", "extension", "file_bytes", "opened_file"]
 
 
 def extension(path: str) -> str:
@@ -52,11 +53,23 @@ def file_bytes(path: str) -> bytes:
     Raises:
         InputError: as `existing_file`, or packed content that is cut short or damaged.
     """
-    content = existing_file(path).read_bytes()
-    if content[:2] != b"\x1f\x8b":
-        return content
+    with opened_file(path) as file:
+        return file.read()
+
+
+def opened_file(path: str) -> io.BufferedIOBase:
+    """A file open for reading, unpacked in memory if its first bytes are those of gzip.
+
+    Raises:
+        InputError: as `file_bytes`.
+    """
+    file = existing_file(path).open("rb")
+    if file.peek(2)[:2] != b"\x1f\x8b":
+        return file
+    with file:
+        content = file.read()
     try:
-        return gzip.decompress(content)
+        return io.BytesIO(gzip.decompress(content))
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(
             "a whole gzip file",
