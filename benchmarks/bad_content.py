@@ -71,11 +71,16 @@ def tried(words: list[str]) -> dict:
     from taut.cli.main import main
 
     wrong, code = [], 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with (
+        _native() as printed,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
         try:
             code = main(words)
         except BaseException:
             wrong.append(traceback.format_exc()[-1500:])
+    wrong += [f"printed by native code: {printed[:5]}"] * bool(printed)
     if _ACCEPTED in err.getvalue():
         code = 0
     lines = [
@@ -90,6 +95,22 @@ def tried(words: list[str]) -> dict:
     seconds = time.perf_counter() - began
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 2**20
     return {"refused": code in (1, 2), "wrong": wrong, "small": seconds < 10 and grown < 1}
+
+
+@contextlib.contextmanager
+def _native() -> Iterator[list[str]]:
+    """The lines that native code prints on standard error within, without Python."""
+    lines: list[str] = []
+    own = os.dup(2)
+    with tempfile.TemporaryFile("w+") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
+            file.seek(0)
+            lines += file.read().splitlines()
 
 
 def _told(found: list[tuple[object, dict]]) -> dict:

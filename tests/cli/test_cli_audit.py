@@ -11,6 +11,7 @@ import taut
 from taut.cli.main import main
 from taut.core import InputError
 from taut.report.audit import audit_page
+from taut.runs.own_files import own_files
 
 QUICK = ["--hidden", "16", "--latent-dim", "3", "--epochs", "2", "--evidence-particles", "30"]
 FEW = ["--rows", "20"]
@@ -37,6 +38,7 @@ def test_the_page_the_json_and_the_figures(run, capsys):
     names = {"audit.json", "figures/gaps.png", "figures/latent_kls.png", "figures/overlap.png"}
     assert {str(run / name) for name in names} == set(found["files"])
     assert all((run / name).stat().st_size for name in names)
+    assert {run / name for name in names} <= set(own_files(run))  # another run does not keep them
     kept = json.loads((run / "audit.json").read_text())
     assert kept == {name: value for name, value in found.items() if name != "files"}
 

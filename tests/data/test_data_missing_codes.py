@@ -90,3 +90,12 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     pl.DataFrame(_with(-9.99, 6, X + 0.01), schema=["a", "b", "c"]).write_csv("b.csv")
     assert main(["encode", "run", "b.csv", "--out", "z.npy"]) == 0
     assert len(np.load("z.npy")) == 194
+
+
+@pytest.mark.parametrize("code", [np.inf, np.nan, 1e23, -1e39])
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32])
+def test_a_code_that_the_type_of_the_file_cannot_hold_is_nowhere(tmp_path, code, dtype):
+    rows = np.arange(60).reshape(30, 2).astype(dtype)
+    np.save(tmp_path / "rows.npy", rows)
+    data = taut.load_data(str(tmp_path / "rows.npy"), missing_codes=(code,), missing="drop-rows")
+    assert sum(len(part.x) for part in (data.train, data.validation, data.test)) == 30

@@ -1,6 +1,7 @@
 """Data frames and Parquet files."""
 
 import datetime
+import os
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,7 @@ import pytest
 from taut.core import InputError
 from taut.data import load_data
 from taut.data.sources import Request, read_source
+from taut.data.sources.panics import without_panics
 
 FRAME = pl.DataFrame(
     {
@@ -128,3 +130,28 @@ def test_parquet_with_a_hole_anywhere(tmp_path):
         except InputError:
             refused += 1
     assert refused > 10
+
+
+def test_a_panic_of_the_reader_is_the_one_line_of_a_damaged_file(tmp_path, capfd):
+    path, rng = tmp_path / "t.parquet", np.random.default_rng(1)
+    pl.DataFrame({"a": rng.normal(size=40), "b": rng.integers(0, 3, 40)}).write_parquet(path)
+    whole, refused = path.read_bytes(), []
+    for place in range(4, len(whole) - 16, 4):
+        path.write_bytes(whole[:place] + bytes(8) + whole[place + 8 :])
+        try:
+            read_source(str(path), Request())
+        except InputError as error:
+            refused.append(str(error))
+    assert any("Panic" in line or "assertion" in line for line in refused)
+    assert capfd.readouterr().err == ""
+
+
+def test_only_a_panic_is_kept_off_standard_error(capfd):
+    for printed in (
+        b"a warning\n\nthread 'reader' (7) panicked at mod.rs:9:1:\nno page\n",
+        b"another\n",
+    ):
+        with without_panics():
+            os.write(2, printed)
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "a warning\nanother\nafter\n"

@@ -31,8 +31,9 @@ def coded(
     """True at cells that hold one of the codes; None where no code can be among the values."""
     found = None
     for code in codes:
-        own = np.asarray(code).astype(values.dtype)  # as the file's type rounds it
-        if values.dtype.kind != "f" and own != code:
+        with np.errstate(invalid="ignore", over="ignore"):
+            own = np.asarray(code).astype(values.dtype)  # as the file's type rounds it
+        if float(own) != code and (values.dtype.kind != "f" or np.isinf(own)):
             continue
         found = values == own if found is None else found | (values == own)
     return found

@@ -14,13 +14,14 @@ __all__ = ["own_files", "what_is_there"]
 
 # In the order in which they are removed: what is left is a run that is not finished, at every moment.
 _RESULTS = (
-    "summary.json", "rows.safetensors", "draws.safetensors", "coordinates.csv", "components.csv",
-    "responsibilities.csv", "loadings.csv", "selection.csv", "samples.png", "reconstructions.png",
-    "interpolation.png", "latents.csv", "model.json", "model.safetensors",
+    "audit.json", "summary.json", "rows.safetensors", "draws.safetensors", "coordinates.csv",
+    "components.csv", "responsibilities.csv", "loadings.csv", "selection.csv", "samples.png",
+    "reconstructions.png", "interpolation.png", "latents.csv", "model.json", "model.safetensors",
 )  # fmt: skip
 _FIGURES = (
     "learning-curves", "samples", "reconstructions", "interpolation", "latents", "evidence",
-    "selection", "pairs", "khat", "bound", "gradients",
+    "selection", "pairs", "khat", "bound", "gradients", "gaps", "latent_kls", "overlap",
+    "calibration",
 )  # fmt: skip
 _BEGUN = ("metrics.jsonl", "config.toml")
 # What systems put into folders, and what a run that was stopped in its first moment has left.

@@ -142,6 +142,16 @@ Y = [1.0, 2.0, 3.0]
         (line, {"y": Y, "x": [1.0, 2.0]}, r"line, line \d+: expected 3 rows in plate 'rows'"),
         (line, {"y": [1.0, None], "x": Y}, r"^data 'y': .* got None in row 2"),
         (line, {"y": [[1.0], [1.0, 2.0]], "x": Y}, r"^data 'y': .* got rows of 1 and 2 entries"),
+        (
+            line,
+            {"y": [1, 2**70], "x": Y},
+            r"^data 'y': .* 64 bits, got 1180591620717411303424 in row 2",
+        ),
+        (
+            line,
+            {"y": [[1], [10**9999]], "x": Y},
+            r"64 bits, got one of \d+ bits in row 1\. Try a real",
+        ),
         (line, {"y": "file", "x": Y}, r"TypeError|expected"),
         (
             fixed_size,

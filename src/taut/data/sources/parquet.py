@@ -17,6 +17,7 @@ import numpy as np
 
 from taut.data.sources.files import existing_file
 from taut.data.sources.frame import choose_columns, frame_rows, refuse_text
+from taut.data.sources.panics import without_panics
 from taut.data.sources.raw_rows import RawRows, Request
 from taut.data.sources.row_file import RowFile
 from taut.errors import InputError
@@ -130,7 +131,8 @@ def _damage_named(source: str) -> Iterator[None]:
     import polars as pl
 
     try:
-        yield
+        with without_panics():
+            yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(

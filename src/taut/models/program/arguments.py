@@ -101,6 +101,7 @@ def _value(value: Any, where: str) -> Any:
     except ValueError:
         table = np.asarray(None)
     if table.dtype.kind not in "biufc":
+        _refuse_beyond(value, where)
         raise InputError(
             "a number or a rectangular table of numbers",
             _found(value),
@@ -108,6 +109,19 @@ def _value(value: Any, where: str) -> Any:
             where=where,
         )
     return int(table) if table.ndim == 0 and table.dtype.kind in "iu" else jnp.asarray(table)
+
+
+def _refuse_beyond(value: Any, where: str) -> None:
+    """Refuse whole numbers that no array holds, by the first of them."""
+    for number, entry in enumerate(value if isinstance(value, (list, tuple)) else (), start=1):
+        _refuse_beyond(entry, where)
+        if isinstance(entry, numbers.Integral) and not -(2**63) <= int(entry) < 2**64:
+            bits = int(entry).bit_length()
+            raise InputError(
+                "whole numbers that fit 64 bits",
+                f"{entry if bits < 128 else f'one of {bits} bits'} in row {number}",
+                "a real number, such as 1e+20, where rounding does no harm", where=where,
+            )  # fmt: skip
 
 
 def _found(value: Any) -> str:
