@@ -33,8 +33,8 @@ def conditions() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit, marked where the sources differ from it."""
-    changed = _git("status", "--porcelain", "src", "benchmarks")
+    """The commit, marked where the sources differ from it, results apart."""
+    changed = _git("status", "--porcelain", "src", "benchmarks", ":!benchmarks/results")
     return _git("rev-parse", "--short", "HEAD") + ("+changes" if changed else "")
 
 

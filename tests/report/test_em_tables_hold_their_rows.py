@@ -79,6 +79,15 @@ def test_loadings_and_the_selection_curve_of_a_factor_model(tmp_path):
     assert curve["free parameters"] == [p.free_parameters for p in points]
 
 
+@pytest.mark.parametrize("model", [taut.FA(), taut.GMM(components=2)])
+def test_a_fit_and_the_run_that_holds_it_have_the_same_tables(data, model, tmp_path):
+    fit = taut.em(data, model=model, components=[1], max_iterations=3, out=tmp_path / "run")
+    loaded = taut.load(tmp_path / "run")
+    assert isinstance(loaded, taut.Fit)
+    made = {p.name: p.read_bytes() for p in write_tables(fit, data, tmp_path)}
+    assert {p.name: p.read_bytes() for p in write_tables(loaded, data, tmp_path)} == made
+
+
 def test_rows_in_the_order_of_the_parts_are_caught(data, tmp_path, monkeypatch):
     monkeypatch.setattr("taut.report.em_tables.np.argsort", lambda x, **_: np.arange(len(x)))
     with pytest.raises(AssertionError):

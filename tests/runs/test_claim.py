@@ -6,12 +6,15 @@ import platform
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
 
 from taut.core import InputError, Owner, this_process, write_atomically
 from taut.runs import LOCK, RunFolder, claimed, claimed_next, lock_file
+
+HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 
 # Several processes at once, made by forking one that has imported what it needs: each claims shared and
 # numbered folders again and again, and sees whether it is alone in them.
@@ -221,9 +224,9 @@ def test_what_a_killed_process_has_left_half_written_goes(tmp_path, other):
     for folder in (tmp_path, tmp_path / "figures"):
         folder.mkdir(exist_ok=True)
         left = this_process()._replace(pid=process.pid)
-        names.append(folder / f".model.json.taut-{left.pid}-{left.began}-a_b1c2d3")
+        names.append(folder / f".model.json.taut-{HOST}-{left.pid}-{left.began}-a_b1c2d3")
     names.append(tmp_path / ".model.json.x1y2z3ab")  # not taut's
-    writing = tmp_path / f".khat.png.taut-{os.getpid()}-{this_process().began}-a_b1c2d3"
+    writing = tmp_path / f".khat.png.taut-{HOST}-{os.getpid()}-{this_process().began}-a_b1c2d3"
     for path in (*names, writing):
         path.write_bytes(b"half")
     with claimed(tmp_path):
@@ -234,7 +237,7 @@ def test_what_a_killed_process_has_left_half_written_goes(tmp_path, other):
 def test_a_file_that_is_being_written_says_whose_it_is(tmp_path):
     def look(file) -> None:
         (name,) = (path.name for path in tmp_path.iterdir())
-        assert name.startswith(f".model.json.taut-{os.getpid()}-{this_process().began}-")
+        assert name.startswith(f".model.json.taut-{HOST}-{os.getpid()}-{this_process().began}-")
 
     write_atomically(tmp_path / "model.json", look)
 

@@ -65,19 +65,20 @@ def write_tables(fitted: Fit, source: Data | str, folder: Path) -> list[Path]:
             rows |= {f"r{k}": r[:, k] for k in range(r.shape[1])}
             tables["responsibilities.csv"] = rows
     if isinstance(model, AbstractFactorModel):
-        loadings = np.asarray(model.loadings)
-        tables["loadings.csv"] = {
-            "column": columns,
-            "mean": np.asarray(model.center),
-            "noise_variance": np.asarray(model.noise),
-            **{f"factor_{j}": loadings[:, j] for j in range(loadings.shape[1])},
-        }
+        tables["loadings.csv"] = _loadings(model, columns)
     if fitted.facts.em is not None and fitted.facts.em.selection:
         curve = fitted.facts.em.selection
         tables["selection.csv"] = {
             heading: [getattr(point, name) for point in curve] for heading, name in _POINT.items()
         }
     return [_write(folder / name, table) for name, table in tables.items()]
+
+
+def _loadings(model: AbstractFactorModel, columns: list[str]) -> dict[str, Any]:
+    with jax.enable_x64(True):
+        loadings, noise = np.asarray(model.loadings), np.asarray(model.noise)
+    factors = {f"factor_{j}": loadings[:, j] for j in range(loadings.shape[1])}
+    return {"column": columns, "mean": np.asarray(model.center), "noise_variance": noise} | factors
 
 
 def _components(model: Any, columns: list[str]) -> dict[str, Any]:
