@@ -70,7 +70,8 @@ def infer(
             the data are many.
         refine: `smc` moves draws from around the guide to the posterior by tempered sequential Monte
             Carlo, and draws, evidence and verdict are then about these; `auto` where the guide's own
-            are not to be believed; `none` never.
+            are not to be believed; `none` never. Unless `none`, latents whose scale moves with others
+            are tried first as location and scale times standard numbers (non-centred).
         subsample: rows in a minibatch by name of a plate. The guide is then structured by that plate,
             and fitted by stochastic gradients; all rows are used to weigh its draws.
         key: whole number or random key; everything random follows from it.

@@ -78,6 +78,7 @@ def _structure(posterior: Posterior) -> dict[str, Any]:
                 {"name": name, "shape": list(shape)} for name, shape in posterior.natural.derived
             ],
             "plate": _plate(posterior),
+            "noncentred": _noncentred(posterior),
             "edges": _edges(posterior),
             "num_guide_draws": posterior.num_guide,
             "khat": str(posterior.khat),
@@ -95,6 +96,12 @@ def _plate(posterior: Posterior) -> str | None:
     model = posterior.model
     plate = model.reading.plate if isinstance(model, NumPyroProgram) else None
     return None if plate is None else plate.name
+
+
+def _noncentred(posterior: Posterior) -> list[str]:
+    """The latents whose place in z holds standard numbers."""
+    model = posterior.model
+    return sorted(model.reading.noncentred) if isinstance(model, NumPyroProgram) else []
 
 
 def _edges(posterior: Posterior) -> dict[str, Any] | None:

@@ -152,10 +152,29 @@ def _natural(
             f"the program that was fitted, with the latents {_latents(wanted)}", _latents(found),
             f"{known['program']} with its data", where=str(path),
         )  # fmt: skip
+    if apart := known.get("noncentred"):
+        model = _noncentred(model, datum, apart, known["program"], path)
     if edges := known.get("edges"):
         with reading(path / "model.json"):
             model = _within(model, datum, edges)
     return NamedValues.of(model, datum)
+
+
+def _noncentred(
+    model: AbstractProgram, datum: Datum, names: list[str], program: str, path: Path
+) -> AbstractProgram:
+    """The program with the latents that were standard numbers as such.
+
+    Raises:
+        InputError: their scales do not move with latents in this program.
+    """
+    other = model.noncentred(datum) if isinstance(model, NumPyroProgram) else None
+    if other is None or sorted(other.reading.noncentred) != names:
+        raise InputError(
+            f"the program that was fitted, in which latents scale {', '.join(names)}", "another one",
+            f"{program} with its data", where=str(path),
+        )  # fmt: skip
+    return other
 
 
 def _draws(

@@ -34,7 +34,8 @@ class PosteriorOptions:
             with many rows of data.
         refine: what goes on from the guide's draws to the posterior: `smc`, tempered sequential Monte
             Carlo; `none`; `auto` for smc where the guide's draws are not to be believed and it takes
-            about a minute at most.
+            about a minute at most. Before that, latents whose scale moves with others are tried as
+            location and scale times standard numbers.
         subsample: rows in a minibatch, by name of the plate that is subsampled; None for all rows.
         precision: type of floating-point numbers. Float32 loses, in gradients of sums over many
             rows, what an ELBO to a tenth of a nat needs.

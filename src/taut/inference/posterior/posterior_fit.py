@@ -1,7 +1,9 @@
 """The posterior of a program: a guide is fitted, its draws are weighed, and a verdict is given on them.
 
-All randomness follows from one key, in this order: starts, optimization, the draws that are weighed,
-and those that are moved on from the guide to the posterior where its own do not suffice.
+Where a guide is doubted and the scales of some latents move with others, another is fitted in
+non-centred coordinates, and the one whose draws weigh more evenly is kept. All randomness follows from
+one key, in this order: starts, optimization, the draws that are weighed, the same in non-centred
+coordinates, and draws that are moved on from the guide to the posterior where its own do not suffice.
 """
 
 import time
@@ -90,6 +92,60 @@ def fit_posterior(
     """
     choice = choose_guide(options.guide, program.dim, subsampled=bool(options.subsample))
     generator = host_generator(key)
+    found = _judged(choice, program, datum, generator, options, stages)
+    if options.subsample or options.refine == "none":
+        return found
+    if found.verdict.verdict == DOUBT and (other := _noncentred(found.values)) is not None:
+        found = _better(found, choice, other, generator, options, stages)
+    if options.refine == "auto" and found.verdict.verdict != DOUBT:
+        if overlooked(found.candidate, found.draws, generator) < _MISSED:
+            return found
+        words = "wide draws find mass where no draw of the guide is"
+        doubted = Verdict(DOUBT, (words, *found.verdict.reasons), better_guide(choice.family))
+        found = found._replace(verdict=doubted)
+    starts = found.candidate.starts
+    endless = starts is not None and any(above > 0 for above in starts.endless)
+    if endless and options.refine == "auto":
+        return found
+    return _refined(found, generator, options)
+
+
+def _noncentred(values: NamedValues) -> NumPyroProgram | None:
+    """The program in other coordinates, where it has some that suit funnels better."""
+    model = values.model
+    return model.noncentred(values.datum) if isinstance(model, NumPyroProgram) else None
+
+
+def _better(
+    found: PosteriorFit,
+    choice: GuideChoice,
+    program: NumPyroProgram,
+    generator: np.random.Generator,
+    options: PosteriorOptions,
+    stages: AbstractStages,
+) -> PosteriorFit:
+    """A fit that is doubted, or that of non-centred coordinates where its draws weigh more evenly."""
+    try:
+        other = _judged(choice, program, found.values.datum, generator, options, stages)
+    except (InputError, RunError):
+        return found
+    spent = {stage: found.seconds[stage] + other.seconds[stage] for stage in found.seconds}
+    if other.verdict.verdict == DOUBT and not more_even(other.draws, found.draws):
+        return found._replace(seconds=spent)
+    names = ", ".join(sorted(program.reading.noncentred))
+    note = f"the guide is over standard numbers in place of {names}: location and scale times these"
+    return other._replace(seconds=spent, notes=(*other.notes, note))
+
+
+def _judged(
+    choice: GuideChoice,
+    program: AbstractProgram,
+    datum: Datum,
+    generator: np.random.Generator,
+    options: PosteriorOptions,
+    stages: AbstractStages,
+) -> PosteriorFit:
+    """A guide with its weighted draws and the verdict on them."""
     model = program
     if isinstance(program, NumPyroProgram) and choice.family == "structured":
         model = program.all_rows()
@@ -167,19 +223,7 @@ def fit_posterior(
         verdict = replace(verdict, verdict=kept, reasons=(far, *verdict.reasons))
     seconds["weighing"] += time.perf_counter() - tick
     notes = (*notes, *_left_out(values))
-    found = PosteriorFit(values, candidate, draws, raw, resampled, verdict, notes, seconds)
-    if options.subsample or options.refine == "none":
-        return found
-    if options.refine == "auto" and verdict.verdict != DOUBT:
-        if overlooked(candidate, draws, generator) < _MISSED:
-            return found
-        words = "wide draws find mass where no draw of the guide is"
-        doubted = Verdict(DOUBT, (words, *verdict.reasons), better_guide(choice.family))
-        found = found._replace(verdict=doubted)
-    endless = candidate.starts is not None and any(above > 0 for above in candidate.starts.endless)
-    if endless and options.refine == "auto":
-        return found
-    return _refined(found, generator, options)
+    return PosteriorFit(values, candidate, draws, raw, resampled, verdict, notes, seconds)
 
 
 def _refined(

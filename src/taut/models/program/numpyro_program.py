@@ -11,22 +11,26 @@ each compilation; every value in it is an argument, but for settings.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.distributions import ImproperUniform
-from numpyro.distributions.transforms import IdentityTransform
+from numpyro.distributions.transforms import IdentityTransform, Transform
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME, Datum, Terms
+from taut.core.compiling import shared_jit
 from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.arguments import whole
 from taut.models.program.discrete import Cells, Choice
 from taut.models.program.distribution_support import contains, margins, support_of
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout
+from taut.models.program.noncentred import noncentring
 from taut.models.program.read import Reading, read
 from taut.models.program.supports import onto
 from taut.models.program.tracing import cells, drawn, factor, is_latent, log_prob
@@ -101,6 +105,26 @@ class NumPyroProgram(AbstractProgram):
         """The model of all rows; in its z the locals of all rows follow the same globals."""
         return NumPyroProgram(self.reading.all_rows()) if self.subsampled else self
 
+    def noncentred(self, datum: Datum) -> "NumPyroProgram | None":
+        """The program with latents whose scale moves with other latents as standard numbers in z.
+
+        None where there is no such latent, or minibatches. Parameters in natural units are the same.
+        """
+        if self.reading.noncentred or self.reading.plate is not None:
+            return None
+
+        def scales(z: Float[Array, " d"]) -> dict[str, Array]:
+            sites = self._placed(datum, z).sites.items()
+            maps = {name: noncentring(site["fn"]) for name, site in sites if is_latent(site)}
+            return {name: jnp.asarray(one.scale) for name, one in maps.items() if one is not None}
+
+        at = shared_jit(scales)
+        here, there = at(jnp.zeros(self.dim)), at(jnp.linspace(-1.0, 1.0, self.dim))
+        names = frozenset(name for name in here if not np.array_equal(here[name], there[name]))
+        if not names:
+            return None
+        return NumPyroProgram(replace(self.reading, noncentred=names, held=datum.x))
+
     def terms(self, datum: Datum, z: Float[Array, " d"]) -> Terms:
         placed, enumeration = self._placed(datum, z), self.reading.enumeration
         touched = enumeration.touched if enumeration else frozenset()
@@ -142,7 +166,7 @@ class NumPyroProgram(AbstractProgram):
 
         def value_of(msg: dict[str, Any]) -> Array:
             value = values[msg["name"]]
-            free[msg["name"]] = onto(support_of(msg["fn"]), msg["name"]).inv(value)
+            free[msg["name"]] = self._map(msg).inv(value)
             return value
 
         self.reading.run(self._held(), value_of)
@@ -206,14 +230,19 @@ class NumPyroProgram(AbstractProgram):
         index = None if plate is None else jnp.arange(plate.batch_size)
         return Datum(x=self.reading.held, index=index)
 
+    def _map(self, msg: dict[str, Any]) -> Transform:
+        """From a latent's free value, in z, to its value."""
+        own = noncentring(msg["fn"]) if msg["name"] in self.reading.noncentred else None
+        return onto(support_of(msg["fn"]), msg["name"]) if own is None else own
+
     def _placed(self, datum: Datum, z: Float[Array, " d"], choice: Choice | None = None) -> _Placed:
         """One run at z, with the log-volume of the maps onto the supports."""
         parts, volume = self.layout.parts(z), [jnp.zeros(())]
 
         def value_of(msg: dict[str, Any]) -> Array:
             free = parts[msg["name"]]
-            transform = onto(support_of(msg["fn"]), msg["name"])
-            value = transform(free)
+            transform = self._map(msg)
+            value = jnp.asarray(transform(free))
             if not isinstance(transform, IdentityTransform):
                 scale = self.row_scale if self.layout.is_local(msg["name"]) else 1.0
                 volume.append(scale * jnp.sum(transform.log_abs_det_jacobian(free, value)))

@@ -34,9 +34,10 @@ class Reading:
         all_layout: the same with the locals of all rows.
         plate: the one that is subsampled; None for all rows.
         enumeration: how its discrete latents are summed out; None where there are none.
-        held: arrays with which `constrain` runs the program; None unless bounds of supports move with z.
+        held: arrays with which `constrain` runs the program; None unless it takes a run.
         moving: observed sites whose support moves with latents.
         idle: cells of masked latents that keep their own density; see `masked_latents`.
+        noncentred: latents whose place in z holds standard numbers; see `noncentred`.
     """
 
     program: Callable
@@ -48,6 +49,7 @@ class Reading:
     held: dict[str, Any] | None = None
     moving: frozenset[str] = frozenset()
     idle: dict[str, Idle] = field(default_factory=dict)
+    noncentred: frozenset[str] = frozenset()
 
     def run(
         self,
