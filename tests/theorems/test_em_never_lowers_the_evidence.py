@@ -41,9 +41,13 @@ def model_for(name: str) -> AbstractExactModel:
     return GaussianMixture(jnp.zeros(2), jnp.zeros((2, 3)), scale, name)
 
 
+@pytest.mark.parametrize("holes", [False, True])
 @pytest.mark.parametrize("name", [*COVARIANCES, "lca", "ppca", "fa"])
-def test_in_any_of_forty_iterations(name, float64):
-    rows, model = RowBlocks(rows_for(name)), model_for(name)
+def test_in_any_of_forty_iterations(name, holes, float64):
+    x, model = rows_for(name), model_for(name)
+    if holes:
+        x = np.where(np.random.default_rng(2).random(x.shape) < 0.3, np.nan, x)
+    rows = RowBlocks(x, holes=holes)
     for seed in (0, 1):
         start = random_start(model, rows, rows.spread(), seed=seed)
         if isinstance(start, LatentClass):  # clusters of so few cells are the classes themselves

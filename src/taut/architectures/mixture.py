@@ -100,8 +100,10 @@ class LCA(AbstractClosedForm):
             return self
         found = [np.zeros(0)] * schema.size
         for x in parts:
-            found = [np.union1d(f, c) for f, c in zip(found, x.reshape(len(x), -1).T, strict=True)]
-        return replace(self, codes=tuple(tuple(map(int, column)) for column in found))
+            columns = (c[~np.isnan(c)] for c in x.reshape(len(x), -1).T)
+            found = [np.union1d(f, c) for f, c in zip(found, columns, strict=True)]
+        # A column without a value has one that nobody has seen.
+        return replace(self, codes=tuple(tuple(map(int, c)) if len(c) else (0,) for c in found))
 
     def resolved(self, schema: Schema) -> tuple["LCA", dict[str, str]]:
         if self.levels is not None or self.codes is not None:
@@ -125,7 +127,7 @@ class LCA(AbstractClosedForm):
         if architecture.codes is not None:
             architecture._check_codes(schema, x, where)
             return
-        largest = float(x.max()) * architecture._top(schema)
+        largest = float(np.fmax.reduce(x, axis=None, initial=0.0)) * architecture._top(schema)
         if round(largest) >= (architecture.levels or 0):
             raise InputError(
                 f"values 0..{(architecture.levels or 0) - 1}", f"{largest:g}",
@@ -154,7 +156,7 @@ class LCA(AbstractClosedForm):
         for i, (codes, column) in enumerate(
             zip(self.codes or (), x.reshape(len(x), -1).T, strict=True)
         ):
-            unknown = np.flatnonzero(~np.isin(column, codes))
+            unknown = np.flatnonzero(~np.isin(column, codes) & ~np.isnan(column))
             if unknown.size:
                 name = f"'{schema.columns[i]}'" if schema.columns else f"{i}, counted from 0"
                 shown = ", ".join(map(str, codes[:_SHOWN])) + (

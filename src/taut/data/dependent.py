@@ -18,8 +18,11 @@ def dependent_columns(x: Float[np.ndarray, "N D"]) -> tuple[int, ...]:
     """The numbers of such columns; none where rows are too few to tell.
 
     Arguments:
-        x: rows; constant columns count as independent.
+        x: rows, of which those with NaN tell nothing; constant columns count as independent.
     """
+    x = x[~np.isnan(x).any(axis=1)]
+    if not len(x):
+        return ()
     deviations = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 0.0)
     varying = np.flatnonzero(deviations)
     if len(x) <= len(varying) + 1:

@@ -27,7 +27,8 @@ def resolution(x: Float[np.ndarray, "N ..."]) -> Float[np.ndarray, "..."]:
     """h of every cell, of a row's shape; 0 for a cell (of an image: for all) that is constant.
 
     Arguments:
-        x: training rows or a sample of them, (N, D) of a table, (N, H, W) or (N, H, W, C) of images.
+        x: training rows or a sample of them, (N, D) of a table, (N, H, W) or (N, H, W, C) of images; NaN
+            is a cell that was not observed, and a cell that never is counts as constant.
     """
     columns = x.reshape(len(x), -1).T if x.ndim == 2 else x.reshape(1, -1)
     steps = np.asarray([_step(column) for column in columns])
@@ -36,9 +37,10 @@ def resolution(x: Float[np.ndarray, "N ..."]) -> Float[np.ndarray, "..."]:
 
 def _step(values: Float[np.ndarray, " N"]) -> float:
     """The distance to the nearest other value that a tenth of the values is within."""
+    values = values[~np.isnan(values)]
     found, counts = np.unique(values, return_counts=True)
     apart = np.diff(found)
-    new = apart > _TOLD_APART * np.abs(found).max()
+    new = apart > _TOLD_APART * np.abs(found).max(initial=0.0)
     groups = np.concatenate([[0], np.cumsum(new)])
     apart = apart[new]
     if not len(apart):

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from taut.architectures import LCA
 from taut.core import Datum, Estimate, InputError
-from taut.data import RESOLVED_ROWS, resolution
+from taut.data import RESOLVED_ROWS, ColumnMoments, resolution
 from taut.models import AbstractExactModel, LatentClass
 
 __all__ = ["exact_columns"]
@@ -27,8 +27,8 @@ def exact_columns(model: AbstractExactModel, train: Any, held_out: Datum) -> Est
 
     Arguments:
         model: tells densities of numbers from tables of values.
-        train: rows that the marginals are fitted to, (N, *shape).
-        held_out: rows that they are judged on.
+        train: rows that the marginals are fitted to, (N, *shape); NaN is a cell that was not observed.
+        held_out: rows that they are judged on, by their observed cells.
 
     Returns:
         exact; without a bound where a column's variance is that of its resolution.
@@ -44,6 +44,7 @@ def exact_columns(model: AbstractExactModel, train: Any, held_out: Datum) -> Est
         cells, unbounded = _gaussian(model, rows, test)
     if held_out.mask is not None:
         cells = np.where(np.asarray(held_out.mask).reshape(cells.shape), cells, 0.0)
+    cells = np.where(np.isnan(test).reshape(cells.shape), 0.0, cells)
     found = Estimate.from_rows(cells.sum(axis=1), side="exact", index=held_out.index)
     return found.without_bound() if unbounded else found
 
@@ -59,7 +60,8 @@ def _tables(
     for d, (values, number) in enumerate(zip(model.values(), numbers, strict=True)):
         known, seen = np.rint(values[:number] * model.top), np.rint(rows[:, d] * model.top)
         counts = (seen[:, None] == known).sum(axis=0) + pseudo
-        log_p = np.log(counts / (len(rows) + number * pseudo))
+        observed = np.sum(~np.isnan(seen))
+        log_p = np.log(counts / (observed + number * pseudo))
         place = np.rint(test[:, d] * model.top)[:, None] == known
         cells[:, d] = np.where(place.any(axis=1), log_p[place.argmax(axis=1)], -np.inf)
     return cells
@@ -72,13 +74,15 @@ def _gaussian(
     least = (resolution(rows[:RESOLVED_ROWS]) ** 2 / 12).ravel()
     rows, test = (x.reshape(len(x), -1) for x in (rows, test))
     varies = np.isin(np.arange(rows.shape[1]), [cell for cell, _ in model.constants], invert=True)
-    least = np.maximum(least, (8 * np.finfo(float).eps * np.abs(rows).max(axis=0)) ** 2)
-    if (rows == rows[0]).all():
+    known = ColumnMoments(rows.shape[1]).add(rows)
+    largest = np.where(known.counts > 0, np.fmax.reduce(np.abs(rows)), 1.0)
+    least = np.maximum(least, (8 * np.finfo(float).eps * largest) ** 2)
+    if not (known.varies & (known.counts > 0)).any():
         raise InputError(
             "rows that differ", f"{len(rows)} identical ones", "data with some variation",
             where="columns alone",
         )  # fmt: skip
-    mean, spread = rows.mean(axis=0), rows.var(axis=0)
+    mean, spread = known.mean, np.where(known.counts > 0, known.variance, 1.0)
     variance = np.where(varies, np.maximum(spread, least), 1.0)
     cells = -0.5 * (np.log(2 * math.pi * variance) + (test - mean) ** 2 / variance)
     return np.where(varies, cells, 0.0), bool(np.any(varies & (spread <= least)))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from taut.core import Datum, Estimate, paired_difference
+from taut.core import Datum, Estimate, InputError, option, paired_difference
 from taut.data import Data, Dataset
 from taut.evidence.exact_columns import exact_columns
 from taut.inference.exact.em import (
@@ -172,7 +172,8 @@ def fit_online(task: Task, *, passes: float, batch_size: int) -> Candidate:
         batch_size: rows of one M-step.
     """
     skeleton, rows = _checked(task)
-    sample, report = RowBlocks(starting_rows(rows, seed=task.seed)), task.report
+    sample = RowBlocks(starting_rows(rows, seed=task.seed), holes=rows.holes)
+    report = task.report
     begun, _ = best_of_restarts(skeleton, sample, task.floor, **task.of_restarts)
     arrays = task.floor.of(skeleton, rows)
     model, bounds = run_online_em(
@@ -252,6 +253,11 @@ def _closed_form(
 ) -> EMResult:
     """Tipping and Bishop's optimum as a run of one M-step."""
     assert isinstance(skeleton, ProbabilisticPCA)
+    if rows.holes:
+        raise InputError(
+            "rows without missing cells, for which alone there is a closed form", "missing cells",
+            f"leaving out {option('closed_form')}", where=option("closed_form"),
+        )  # fmt: skip
     arrays = floor.of(skeleton, rows)
     start = random_start(skeleton, rows, rows.spread(), seed=seed)
     assert isinstance(start, ProbabilisticPCA)

@@ -6,7 +6,8 @@
 The objective, log-evidence plus the log-penalty of the floor, never falls (Dempster, Laird and Rubin
 1977, theorem 1): a fall beyond rounding is raised as an error. The one exception is a constant added to
 the diagonal of covariances, which raises no objective unless the covariance is tied; there the evidence
-is reported as it comes. For models whose statistics are moments of x alone, iterations touch no data.
+is reported as it comes. For models whose statistics are moments of x alone, iterations touch no data
+unless cells are missing, which count as the model expects them.
 """
 
 import math
@@ -26,7 +27,7 @@ from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.held import Held, held_components, owned
 from taut.inference.exact.row_blocks import Block, RowBlocks
 from taut.models import AbstractExactModel
-from taut.models.exact import AbstractMixture
+from taut.models.exact import AbstractMixture, Holes, holes_of
 from taut.models.exact.gaussian_mixture import ROUNDING
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "em",
     "expectation_step",
     "gathered",
+    "holes_in",
     "log_evidences",
     "run_em",
 ]
@@ -110,11 +112,13 @@ def em(model: AbstractExactModel, floor: Any, *, example: Datum) -> Algorithm:
     """
 
     def init() -> EMState:
-        return EMState(model, _no_statistics(model, jnp.asarray(example.x)))
+        return EMState(
+            model, _no_statistics(model, jax.tree.map(jnp.asarray, Datum(example.x, example.mask)))
+        )
 
     def step(state: EMState, batch: Datum) -> tuple[EMState, Metrics]:
         weight = jnp.ones(num_rows(batch)) if batch.weight is None else batch.weight
-        gathered = state.model.expected(batch.x, weight)
+        gathered = state.model.expected(batch.x, weight, holes_in(batch))
         bound = state.model.log_evidence_of(gathered) / jnp.sum(weight)
         return EMState(state.model, _added(state.statistics, gathered)), {"bound": bound}
 
@@ -195,7 +199,7 @@ def _iterate(
         if np.asarray(singular).any():
             raise _collapse(state.model, rows, int(np.argmax(singular)), iteration)
         state = EMState(moved, statistics)
-        if moved.statistics_depend_on_model:
+        if moved.statistics_depend_on_model or rows.holes:
             state = expectation_step(moved, rows)
         log_evidence, penalty = _objective(state, floor)
         evidences.append(log_evidence / total)
@@ -226,17 +230,24 @@ def _iterate(
 
 def gathered(model: AbstractExactModel, rows: RowBlocks) -> EMState:
     """The model with the statistics of all rows, or with the rows where it keeps them."""
-    if model.keeps(rows.num_rows):
+    if model.keeps(rows.num_rows) and not rows.holes:
         return EMState(model, model.kept(jnp.asarray(rows.read(0, rows.num_rows))))
     return expectation_step(model, rows)
 
 
 def expectation_step(model: AbstractExactModel, rows: RowBlocks) -> EMState:
     """One pass over all rows: the model with their statistics."""
-    state = EMState(model, _no_statistics(model, jnp.zeros(rows.shape)))
-    for block in rows.blocks(model.width):
+    state = EMState(model, _no_statistics(model, _row_like(rows)))
+    for block in rows.blocks(model):
         state = _pass(state, block)
     return state
+
+
+def holes_in(batch: Datum, most: int | None = None) -> Holes | None:
+    """The holes of a batch whose rows miss so many cells at most, or any number of them."""
+    if batch.mask is None:
+        return None
+    return holes_of(batch.mask, batch.mask[0].size if most is None else most)
 
 
 def log_evidences(model: AbstractExactModel, rows: RowBlocks) -> Float[np.ndarray, " N"]:
@@ -244,8 +255,9 @@ def log_evidences(model: AbstractExactModel, rows: RowBlocks) -> Float[np.ndarra
     parts = []
     with jax.enable_x64(True):
         model = _in_float64(model)
-        for block in rows.blocks(max(model.width, 16 * rows.size)):
-            values, weight = np.asarray(_evidences(model, block.x)), np.asarray(block.weight)
+        for block in rows.in_order(model, width=16 * rows.size):
+            values = np.asarray(_evidences(model, block.x, block.mask))
+            weight = np.asarray(block.weight)
             parts.append(values[weight > 0])
     return np.concatenate(parts)
 
@@ -280,7 +292,7 @@ def _pass(state: EMState, block: Block) -> EMState:
     expectation = state.model.expectation()
 
     def step(statistics: Any, chunk: Block) -> tuple[Any, None]:
-        return _added(statistics, expectation(chunk.x, chunk.weight)), None
+        return _added(statistics, expectation(chunk.x, chunk.weight, chunk.holes)), None
 
     return EMState(state.model, jax.lax.scan(step, state.statistics, block)[0])
 
@@ -304,9 +316,9 @@ def _log_objective(state: EMState, floor: Any) -> tuple[Array, Array]:
 
 
 @kept_jit
-def _evidences(model: AbstractExactModel, x: Array) -> Array:
+def _evidences(model: AbstractExactModel, x: Array, mask: Array | None) -> Array:
     # Chunk by chunk: all rows at once would hold (rows, K, D) differences.
-    return jax.lax.map(jax.vmap(lambda row: model.log_evidence(Datum(row))), x)
+    return jax.lax.map(jax.vmap(model.log_evidence), Datum(x, mask))
 
 
 def _collapse(
@@ -349,18 +361,26 @@ def _allowed(objective: float) -> float:
 
 
 @kept_jit  # traced once for all iterations
-def _no_statistics(model: AbstractExactModel, row: Array) -> Any:
-    shapes = eqx.filter_eval_shape(
-        lambda m, x: m.expected(x[None], jnp.ones(1, x.dtype)), model, row
-    )
+def _no_statistics(model: AbstractExactModel, row: Datum) -> Any:
+    def of_one(model: AbstractExactModel, row: Datum) -> Any:
+        batch = jax.tree.map(lambda part: part[None], row)
+        return model.expected(batch.x, jnp.ones(1, batch.x.dtype), holes_in(batch))
+
+    shapes = eqx.filter_eval_shape(of_one, model, row)
     return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
 
 
 def _empty(model: AbstractExactModel, rows: RowBlocks) -> Any:
     """Zeros of the form of what `gathered` gathers."""
-    if model.keeps(rows.num_rows):
+    if model.keeps(rows.num_rows) and not rows.holes:
         return model.kept(jnp.zeros((rows.num_rows, *rows.shape)))
-    return _no_statistics(model, jnp.zeros(rows.shape))
+    return _no_statistics(model, _row_like(rows))
+
+
+def _row_like(rows: RowBlocks) -> Datum:
+    """A row of zeros, with a mask where rows may have holes."""
+    x = jnp.zeros(rows.shape)
+    return Datum(x, jnp.ones(rows.shape, bool) if rows.holes else None)
 
 
 def _added(first: Any, second: Any) -> Any:

@@ -52,8 +52,8 @@ def owned(
     """The rows that each component holds, and the position of the first that is most its own."""
     number = model.num_components
     held, best, place, first = np.zeros(number), np.full(number, -np.inf), np.zeros(number, int), 0
-    for block in rows.blocks(model.width):
-        log_r = np.asarray(_log_responsibilities(model, block.x)).reshape(-1, number)
+    for block in rows.in_order(model):
+        log_r = np.asarray(_log_responsibilities(model, block.x, block.mask)).reshape(-1, number)
         log_r = log_r[np.asarray(block.weight).ravel() > 0]
         held += np.exp(log_r).sum(axis=0)
         at = np.argmax(log_r, axis=0)
@@ -69,8 +69,8 @@ def _held_directions(model: AbstractExactModel, floor: Any) -> Array:
 
 
 @kept_jit
-def _log_responsibilities(model: AbstractMixture, x: Array) -> Array:
-    def one(row: Array) -> Array:
-        return jax.nn.log_softmax(model.log_pi + model.log_components(Datum(row)))
+def _log_responsibilities(model: AbstractMixture, x: Array, mask: Array | None) -> Array:
+    def one(row: Datum) -> Array:
+        return jax.nn.log_softmax(model.log_pi + model.log_components(row))
 
-    return jax.lax.map(jax.vmap(one), x)
+    return jax.lax.map(jax.vmap(one), Datum(x, mask))

@@ -21,7 +21,7 @@ from taut.core import Datum, InputError, RunError, num_rows, option
 from taut.core.compiling import kept_jit
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
-from taut.inference.exact.em import EMState, expectation_step
+from taut.inference.exact.em import EMState, expectation_step, holes_in
 from taut.inference.exact.row_blocks import RowBlocks
 from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models import AbstractExactModel
@@ -47,7 +47,13 @@ class OnlineState(NamedTuple):
 
 
 def online_em(
-    start: EMState, floor: Any, *, num_rows_in_all: int, kappa: float = 0.6, delay: float = 10.0
+    start: EMState,
+    floor: Any,
+    *,
+    num_rows_in_all: int,
+    kappa: float = 0.6,
+    delay: float = 10.0,
+    most_missing: int | None = None,
 ) -> Algorithm:
     """Online EM as an algorithm: `step` is an E-step on a batch, a blend and an M-step.
 
@@ -57,6 +63,7 @@ def online_em(
         num_rows_in_all: N.
         kappa: decay of the step size, in (1/2, 1].
         delay: t_0, which keeps the first batches from overwriting the start.
+        most_missing: cells of a row that may be missing where batches have a mask; any number if None.
 
     Returns:
         an `Algorithm` whose metric `bound` is the batch's mean log-evidence before the update; nats.
@@ -76,7 +83,7 @@ def online_em(
 
     def step(state: OnlineState, batch: Datum) -> tuple[OnlineState, Metrics]:
         weight = jnp.ones(num_rows(batch)) if batch.weight is None else batch.weight
-        gathered = state.model.expected(batch.x, weight)
+        gathered = state.model.expected(batch.x, weight, holes_in(batch, most_missing))
         total = jnp.sum(weight)
         gamma = (state.step + delay) ** -kappa
         blended = jax.tree.map(
@@ -129,11 +136,12 @@ def run_online_em(
     cells = min(batch_size, rows.num_rows) * model.width
     with jax.enable_x64(True):
         algorithm = online_em(
-            expectation_step(model, RowBlocks(sample)),
+            expectation_step(model, RowBlocks(sample, holes=rows.holes)),
             floor,
             num_rows_in_all=rows.num_rows,
             kappa=kappa,
             delay=delay,
+            most_missing=rows.most_missing if rows.holes else None,
         )
         like = (algorithm.init(), np.zeros(0))
 
@@ -143,7 +151,7 @@ def run_online_em(
             bounds: list[float] = before.tolist()
             for x in _batches(rows, batch_size, passes, seed, first=len(bounds)):
                 number = len(bounds)
-                state, metrics = step(state, Datum(jnp.asarray(x)))
+                state, metrics = step(state, _datum(x, rows.holes))
                 bounds.append(float(metrics["bound"]))
                 if not np.isfinite(bounds[-1]):
                     raise RunError(
@@ -183,8 +191,16 @@ def _batches(
         yield np.concatenate([rows.read(s, s + length) for s in starts.tolist()])
 
 
+def _datum(x: Float[np.ndarray, "B ..."], holes: bool) -> Datum:
+    """A batch, with a mask where rows may have holes."""
+    if not holes:
+        return Datum(jnp.asarray(x))
+    mask = ~np.isnan(x)
+    return Datum(jnp.asarray(np.where(mask, x, 0.0)), jnp.asarray(mask))
+
+
 def starting_rows(rows: RowBlocks, *, seed: int) -> Float[np.ndarray, "n ..."]:
-    """Random rows that online EM starts from, in order of position: at most 20,000."""
+    """Random rows that online EM starts from, in order of position: at most 20,000; NaN is a hole."""
     if rows.num_rows <= _SAMPLE:
         return rows.read(0, rows.num_rows)
     chosen = np.random.default_rng(seed).choice(rows.num_rows, _SAMPLE, replace=False)

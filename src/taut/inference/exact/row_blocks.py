@@ -3,21 +3,28 @@
 A block is (chunks, rows of a chunk, *shape), padded with rows of weight 0, in float64; a compiled scan
 over its chunks is what a pass over the data consists of. The number of rows of a chunk follows from how
 many numbers the model holds for each.
+
+NaN is a cell that was not observed, in rows that may have such. In a pass for sums, rows are put
+together by the number of their missing cells, since a model's work grows with the most of a block.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from taut.core import InputError, option
 from taut.data import RESOLVED_ROWS, ColumnMoments, Dataset, RowSource, resolution
+from taut.models import AbstractExactModel
+from taut.models.exact import Holes, holes_of
 
 __all__ = ["Block", "RowBlocks", "Spread"]
 
 _CHUNK_CELLS = 2**18  # 2 MiB: what a core keeps near
+_WORTH_A_PROGRAM = 4_000  # rows with holes: fewer are worked on with those that have more
+_FEW = 8  # missing cells that cost about the same
 _BLOCK_CELLS = 2**23  # 64 MiB of rows read from disk at a time
 
 
@@ -27,18 +34,30 @@ class Block(NamedTuple):
     Attributes:
         x: (chunks, rows, *shape).
         weight: 1 for a row, 0 for padding, (chunks, rows).
+        mask: True where a cell is observed, of the shape of x, which is 0 elsewhere; None when all are.
+        places: of the missing cells, as of `Holes`, (chunks, rows, m); None where not asked for.
     """
 
     x: Float[Array, "M C ..."]
     weight: Float[Array, "M C"]
+    mask: Bool[Array, "M C ..."] | None = None
+    places: Int[Array, "M C m"] | None = None
+
+    @property
+    def holes(self) -> Holes | None:
+        """Of one chunk."""
+        if self.mask is None or self.places is None:
+            return None
+        return Holes(self.mask, self.places)
 
 
 class Spread(NamedTuple):
-    """What is known of each cell before a model is.
+    """What is known of each cell before a model is, from the rows where it is observed.
 
     Attributes:
-        mean: of the row's shape, data units.
-        variance: dividing by N; 0 exactly where the cell is constant.
+        mean: of the row's shape, data units; 0 for a cell that never is observed.
+        variance: dividing by their number; 0 exactly where the cell is constant, 1 where it never is
+            observed.
         rounding: the variance that rounding of the values alone may cause.
         least: the variance that the resolution of the values leaves unknown, and at least `rounding`.
     """
@@ -55,14 +74,22 @@ class RowBlocks:
     Arguments:
         rows: a row source, or an array (N, *shape) of numbers.
         where: what the rows are, for messages.
+        holes: whether NaN in an array is a cell that was not observed; a row source tells itself.
 
     Raises:
         InputError: no rows, or values that are not finite (found in the first pass).
     """
 
-    def __init__(self, rows: RowSource | np.ndarray, where: str = "rows"):
+    def __init__(
+        self, rows: RowSource | np.ndarray, where: str = "rows", *, holes: bool | None = None
+    ):
+        if isinstance(rows, RowSource):
+            holes = rows.schema.holes if holes is None else holes
         if isinstance(rows, Dataset):
             rows = rows.x
+        if holes and isinstance(rows, np.ndarray):
+            holes = bool(np.isnan(rows).any())
+        self.holes = bool(holes)
         self._rows: RowSource | np.ndarray = rows
         whole = rows.shape if isinstance(rows, np.ndarray) else (len(rows), *rows.schema.shape)
         if len(whole) < 2 or whole[0] < 1 or 0 in whole:
@@ -71,8 +98,9 @@ class RowBlocks:
                 where=where,
             )  # fmt: skip
         self.num_rows, self.shape, self.where = whole[0], whole[1:], where
-        self._resident: tuple[int, Block] | None = None
+        self._resident: tuple[Any, list[Block]] | None = None
         self._spread: Spread | None = None
+        self._most: int | None = None
 
     @property
     def size(self) -> int:
@@ -91,24 +119,75 @@ class RowBlocks:
             return np.asarray(self._rows[positions], np.float64)
         return np.asarray(self._rows.take(positions).x, np.float64)
 
-    def blocks(self, width: int) -> Iterator[Block]:
-        """All rows once, in order.
+    def in_order(self, model: AbstractExactModel, *, width: int = 0) -> Iterator[Block]:
+        """All rows once, in order, without the places of their holes.
 
         Arguments:
-            width: numbers that will be held for each row of a chunk.
+            model: that is applied to each row.
+            width: numbers that will be held for each row of a chunk, at least.
         """
-        chunk = min(max(1, _CHUNK_CELLS // max(width, self.size)), self.num_rows)
+        own = model.width_with_holes(self.size) if self.holes else model.width
+        yield from self._blocks(max(own, width), None)
+
+    def blocks(self, model: AbstractExactModel) -> Iterator[Block]:
+        """All rows once, for sums over them: in order where they have no holes.
+
+        Arguments:
+            model: whose sums; it tells how many numbers are held for each row of a chunk.
+        """
+        if not self.holes:
+            yield from self._blocks(model.width, None)
+        elif isinstance(self._rows, np.ndarray):
+            name = (model.width, model.width_with_holes(self.size))
+            yield from self._kept(name, lambda: self._grouped(model))
+        else:
+            most = self.most_missing
+            yield from self._blocks(model.width_with_holes(most), most)
+
+    def _blocks(self, width: int, most: int | None) -> Iterator[Block]:
+        chunk = self._chunk(width, self.num_rows)
+
+        def cut(first: int, last: int, num_chunks: int | None = None) -> Block:
+            rows = self.read(first, last)
+            return padded(rows, chunk, num_chunks=num_chunks, holes=self.holes, most=most)
+
         if isinstance(self._rows, np.ndarray):
-            # Kept on the device between passes.
-            if self._resident is None or self._resident[0] != chunk:
-                self._resident = (chunk, padded(self.read(0, self.num_rows), chunk))
-            yield self._resident[1]
+            yield from self._kept(chunk, lambda: [cut(0, self.num_rows)])
             return
         height = max(1, _BLOCK_CELLS // (chunk * self.size)) * chunk
         height = min(height, -(-self.num_rows // chunk) * chunk)
         for first in range(0, self.num_rows, height):
-            last = min(first + height, self.num_rows)
-            yield padded(self.read(first, last), chunk, num_chunks=height // chunk)
+            yield cut(first, min(first + height, self.num_rows), height // chunk)
+
+    def _kept(self, name: Any, made: Callable[[], list[Block]]) -> list[Block]:
+        """Blocks of rows in memory, kept on the device between passes."""
+        if self._resident is None or self._resident[0] != name:
+            self._resident = (name, made())
+        return self._resident[1]
+
+    def _grouped(self, model: AbstractExactModel) -> list[Block]:
+        """Rows with as many missing cells, or nearly, in one block."""
+        x, blocks = self.read(0, self.num_rows), []
+        missing = np.isnan(x).reshape(len(x), -1).sum(axis=1)
+        # Of columns that are independent given the component, all holes cost the same.
+        even = model.width_with_holes(1) == model.width_with_holes(self.size)
+        for few, most in _ranges(missing, even=even):
+            chosen = x[(missing >= few) & (missing <= most)]
+            width = model.width_with_holes(most) if most else model.width
+            chunk = self._chunk(width, len(chosen))
+            blocks.append(padded(chosen, chunk, holes=most > 0, most=most))
+        return blocks
+
+    def _chunk(self, width: int, num_rows: int) -> int:
+        return min(max(1, _CHUNK_CELLS // max(width, self.size)), num_rows)
+
+    @property
+    def most_missing(self) -> int:
+        """Missing cells of the row that has most; found in a pass."""
+        if self._most is None:
+            counts = (np.isnan(part).reshape(len(part), -1).sum(axis=1) for part in self._parts())
+            self._most = max(int(count.max()) for count in counts)
+        return self._most
 
     def spread(self) -> Spread:
         """What is known of every cell, from one pass.
@@ -120,7 +199,7 @@ class RowBlocks:
             return self._spread
         moments = ColumnMoments(self.size)
         for part in self._parts():
-            bad = ~np.isfinite(part)
+            bad = np.isinf(part) if self.holes else ~np.isfinite(part)
             if bad.any():
                 place = np.argwhere(bad)[0]
                 raise InputError(
@@ -128,15 +207,17 @@ class RowBlocks:
                     option("missing", "drop-rows"), where=self.where,
                 )  # fmt: skip
             moments.add(part)
-        if not moments.varies.any():
+        if not (moments.varies & (moments.counts > 0)).any():
             raise InputError(
                 "rows that differ", f"{self.num_rows} identical ones", "data with some variation",
                 where=self.where,
             )  # fmt: skip
-        largest = np.maximum(np.abs(moments.low), np.abs(moments.high))
+        seen = moments.counts > 0
+        largest = np.where(seen, np.maximum(np.abs(moments.low), np.abs(moments.high)), 1.0)
         rounding = (8 * np.finfo(np.float64).eps * largest) ** 2
         mean = np.where(moments.varies, moments.mean, moments.low)
         variance = np.where(moments.varies, moments.variance, 0.0)
+        variance = np.where(seen, variance, 1.0)
         few = min(self.num_rows, RESOLVED_ROWS)
         chosen = np.random.default_rng(0).choice(self.num_rows, few, replace=False)
         least = resolution(self.take(np.sort(chosen))).ravel() ** 2 / 12
@@ -150,15 +231,55 @@ class RowBlocks:
             yield self.read(first, min(first + height, self.num_rows))
 
 
-def padded(x: Float[np.ndarray, "N ..."], chunk: int, *, num_chunks: int | None = None) -> Block:
-    """Rows cut into chunks; the padding repeats the first row, with weight 0."""
+def padded(
+    x: Float[np.ndarray, "N ..."],
+    chunk: int,
+    *,
+    num_chunks: int | None = None,
+    holes: bool = False,
+    most: int | None = None,
+) -> Block:
+    """Rows cut into chunks; the padding repeats the first row, with weight 0.
+
+    Arguments:
+        x: the rows.
+        chunk: rows of each chunk.
+        num_chunks: as many as hold the rows when None.
+        holes: whether NaN is a missing cell.
+        most: of them in a row, for their places; None for none.
+    """
     count = num_chunks or -(-len(x) // chunk)
     missing = count * chunk - len(x)
     weight = np.concatenate([np.ones(len(x)), np.zeros(missing)])
     if missing:
         x = np.concatenate([x, np.broadcast_to(x[:1], (missing, *x.shape[1:]))])
-    return Block(
+    mask = ~np.isnan(x) if holes else None
+    places = None if mask is None or most is None else np.asarray(holes_of(mask, most).places)
+    x = x if mask is None else np.where(mask, x, 0.0)
+
+    def chunked(rows: np.ndarray | None) -> Any:
         # Not jnp.asarray, which compiles a program for each shape.
-        jax.device_put(x.reshape(count, chunk, *x.shape[1:])),
-        jax.device_put(weight.reshape(count, chunk)),
-    )
+        if rows is None:
+            return None
+        return jax.device_put(rows.reshape(count, chunk, *rows.shape[1:]))
+
+    return Block(*map(chunked, (x, weight, mask, places)))
+
+
+def _ranges(missing: Int[np.ndarray, " N"], *, even: bool) -> list[tuple[int, int]]:
+    """The least and most missing cells of the rows of each group.
+
+    A group costs a compiled program: it has a number of rows that is worth one, or rows with up to twice
+    as many missing cells as its least. Where all holes cost the same, `even`, there are two groups.
+    """
+    counts = np.bincount(missing).tolist()
+    ranges, few, rows = [], 0, 0
+    worth = max(_WORTH_A_PROGRAM, len(missing) // 20)
+    for most, number in enumerate(counts):
+        rows += number
+        full = rows >= worth and (few == 0 if even else 3 * (most + 1) >= 4 * few)
+        wide = rows > 0 and most >= max(_FEW, 2 * few) and not even
+        if most + 1 == len(counts) or full or wide:
+            ranges.append((few, most))
+            few, rows = most + 1, 0
+    return ranges

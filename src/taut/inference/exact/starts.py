@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from taut.core import InputError, option
 from taut.core.compiling import kept_jit
@@ -47,6 +47,8 @@ def random_start(
         chosen = np.sort(generator.choice(rows.num_rows, _SAMPLE, replace=False))
     x = rows.take(chosen)
     owner = kmeans(_points(model, x, spread), model.num_components, generator)
+    if rows.holes:
+        x = _filled_by_neighbours(x, owner, generator)
     with jax.enable_x64(True):
         return _from_owners(_at_the_mean(model, spread), x, owner, spread)
 
@@ -101,7 +103,7 @@ def _from_owners(
     spread: Spread,
 ) -> AbstractMixture:
     """The M-step under which every row belongs to its owner."""
-    (block,) = RowBlocks(x).blocks(model.width)
+    (block,) = RowBlocks(x).blocks(model)
     owners = np.pad(owner, (0, block.weight.size - len(owner)))
     statistics = _assigned(model, block, jnp.asarray(owners.reshape(block.weight.shape)))
     flat = x.reshape(len(x), -1)
@@ -134,13 +136,36 @@ def _assigned(model: AbstractMixture, block: Block, owners: Int[Array, "M C"]) -
 def _points(
     model: AbstractMixture, x: Float[np.ndarray, "N ..."], spread: Spread
 ) -> Float[np.ndarray, "N F"]:
-    """Rows as k-means measures them."""
+    """Rows as k-means measures them; NaN where a cell is missing."""
     if isinstance(model, LatentClass) and model.codes is not None:
         with jax.enable_x64(True):
-            return np.asarray(model.one_hot(jnp.asarray(x)))
+            points = np.asarray(model.one_hot(jnp.asarray(x)))
+        missing = np.isnan(x).reshape(len(x), -1)
+        return np.where(np.repeat(missing, model.log_theta.shape[2], axis=1), np.nan, points)
     varies = spread.variance.ravel() > 0
     deviations = np.sqrt(spread.variance.ravel()[varies])
     return (x.reshape(len(x), -1)[:, varies] - spread.mean.ravel()[varies]) / deviations
+
+
+def _filled_by_neighbours(
+    x: Float[np.ndarray, "N ..."], owner: Int[np.ndarray, " N"], generator: np.random.Generator
+) -> Float[np.ndarray, "N ..."]:
+    """Rows whose missing cells have a value that the same column has in a random row of the cluster.
+
+    Of the whole column where no row of the cluster has one, and noise where no row has.
+    """
+    flat = x.reshape(len(x), -1).copy()
+    for d in np.flatnonzero(np.isnan(flat).any(axis=0)):
+        column = flat[:, d].copy()
+        for k in np.unique(owner[np.isnan(column)]):
+            wanted = np.isnan(column) & (owner == k)
+            known = column[~np.isnan(column) & (owner == k)]
+            known = known if len(known) else column[~np.isnan(column)]
+            if len(known):
+                flat[wanted, d] = generator.choice(known, wanted.sum())
+    left = np.isnan(flat)
+    flat[left] = generator.standard_normal(left.sum())
+    return flat.reshape(x.shape)
 
 
 def _random_loadings(

@@ -6,6 +6,7 @@ from taut.models.exact.factor import AbstractFactorModel
 from taut.models.exact.factor_analysis import FactorAnalysis
 from taut.models.exact.gaussian_mixture import GaussianMixture
 from taut.models.exact.gaussian_statistics import GaussianStatistics
+from taut.models.exact.holes import Holes, holes_of
 from taut.models.exact.latent_class import ClassCounts, LatentClass
 from taut.models.exact.mixture import AbstractMixture
 from taut.models.exact.one_hot import OneHotCategorical
@@ -25,11 +26,13 @@ __all__ = [
     "FactorAnalysis",
     "GaussianMixture",
     "GaussianStatistics",
+    "Holes",
     "KeptRows",
     "LatentClass",
     "OneHotCategorical",
     "ProbabilisticPCA",
     "RowCovariance",
     "Scatter",
+    "holes_of",
     "varying",
 ]

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from jaxtyping import Array, Bool, Float, Int
 
 from taut.core import DENSITY, AbstractModel, Datum, Measure
+from taut.models.exact.holes import Holes
 
 __all__ = ["AbstractExactModel"]
 
@@ -48,18 +49,25 @@ class AbstractExactModel(AbstractModel):
     def width(self) -> int:
         """Numbers that the E-step holds for each row of a batch."""
 
+    def width_with_holes(self, most: int) -> int:
+        """The same for rows of which so many cells are missing."""
+        return self.width
+
     @abstractmethod
-    def expectation(self) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], Any]:
+    def expectation(self) -> Callable[..., Any]:
         """The E-step, with what it needs of the parameters worked out once.
 
         Returns:
-            a function of rows, (N, *shape), and their weights, (N,), to expected sufficient statistics
-            summed over the rows with those weights.
+            a function of rows, (N, *shape), their weights, (N,), and their `Holes` if they have any, to
+            expected sufficient statistics summed over the rows with those weights. What is missing
+            counts as the model expects it given what was observed; its value does not matter.
         """
 
-    def expected(self, x: Float[Array, "N ..."], weight: Float[Array, " N"]) -> Any:
+    def expected(
+        self, x: Float[Array, "N ..."], weight: Float[Array, " N"], holes: Holes | None = None
+    ) -> Any:
         """The E-step on one batch."""
-        return self.expectation()(x, weight)
+        return self.expectation()(x, weight, holes)
 
     def keeps(self, num_rows: int) -> bool:
         """Whether so many rows are their own statistics, being smaller than those that add up."""

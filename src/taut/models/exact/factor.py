@@ -25,12 +25,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jax.scipy.linalg import cho_solve
+from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, InputError, Terms, option
 from taut.distributions import closed_kl
 from taut.models.exact.abstract import AbstractExactModel
+from taut.models.exact.holes import Holes
 from taut.models.exact.scatter import KeptRows, RowCovariance, Scatter, leading_directions
 from taut.models.exact.varying_cells import Constants, varying, whole
 
@@ -110,25 +111,33 @@ class AbstractFactorModel(AbstractExactModel):
         assert kl is not None  # there is a rule for every pair of Gaussians
         return self._over_observed(datum, self._log_cells(datum, q.mean) - lost) - kl
 
-    def expectation(self) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], Scatter]:
-        def expected(x: Array, weight: Array) -> Scatter:
-            y = varying(x.reshape(len(x), -1), self.constants) - self.center
+    def expectation(self) -> Callable[..., Scatter]:
+        def expected(x: Array, weight: Array, holes: Holes | None = None) -> Scatter:
+            y = self._rows(x) - self.center
+            if holes is not None:
+                return self._completed(y, weight, self._rows(holes.mask))
             weighted = weight[:, None] * y
             return Scatter(jnp.sum(weight), jnp.sum(weighted, axis=0), weighted.T @ y)
 
         return expected
 
+    def width_with_holes(self, most: int) -> int:
+        size, rank = self.loadings.shape
+        return 2 * rank * (size + rank)
+
     def keeps(self, num_rows: int) -> bool:
         return num_rows < self.center.shape[0]
 
     def kept(self, x: Float[Array, "N ..."]) -> KeptRows:
-        return KeptRows(varying(x.reshape(len(x), -1), self.constants) - self.center)
+        return KeptRows(self._rows(x) - self.center)
 
     def rebased(self, statistics: Scatter | KeptRows, model: Any) -> Scatter | KeptRows:
         return statistics.moved(model.center - self.center)
 
     def log_evidence_of(self, statistics: Scatter | KeptRows) -> Float[Array, ""]:
-        """-(1/2) (n D log 2 pi + n log |C| + tr C^-1 S), S about mu."""
+        """-(1/2) (n D log 2 pi + n log |C| + tr C^-1 S), S about mu; of rows with holes as gathered."""
+        if isinstance(statistics, Scatter) and statistics.log_evidence is not None:
+            return statistics.log_evidence
         if isinstance(statistics, KeptRows):
             return jnp.sum(jax.vmap(lambda row: self._log_density(row, None))(statistics.rows))
         factor = jnp.linalg.cholesky(self.marginal_covariance)
@@ -193,6 +202,41 @@ class AbstractFactorModel(AbstractExactModel):
         log_volume = -0.5 * jnp.sum(jnp.log(noise)) - jnp.sum(jnp.log(jnp.diagonal(factor)))
         return log_volume - 0.5 * (distance + observed * _LOG_2PI)
 
+    def _completed(
+        self, y: Float[Array, "N D"], weight: Float[Array, " N"], mask: Bool[Array, "N D"]
+    ) -> Scatter:
+        """The moments of rows whose missing cells count as expected given the others.
+
+            E[x_m | x_o] - mu_m = W_m E[z | x_o],    Cov(x_m | x_o) = W_m M_o^-1 W_m^T + diag(psi_m)
+
+        Arguments:
+            y: x - mu; of any value where it is not observed.
+            weight: of the rows.
+            mask: True where a cell is observed.
+        """
+        (size, rank), noise, w = self.loadings.shape, self.noise, self.loadings
+        observed, y = mask.astype(w.dtype), jnp.where(mask, y, 0.0)
+        products = ((w / noise[:, None])[:, :, None] * w[:, None, :]).reshape(size, -1)
+        m = jnp.eye(rank) + (observed @ products).reshape(-1, rank, rank)
+        factor = jnp.linalg.cholesky(m)
+        z = cho_solve((factor, True), (y @ (w / noise[:, None]))[..., None])[..., 0]
+        fitted = z @ w.T
+        distance = jnp.sum(observed * (y - fitted) ** 2 / noise, axis=1) + jnp.sum(z**2, axis=1)
+        log_volume = -0.5 * observed @ (jnp.log(noise) + _LOG_2PI)
+        pivots = jnp.diagonal(factor, axis1=1, axis2=2)
+        log_evidence = log_volume - jnp.sum(jnp.log(pivots), axis=1) - 0.5 * distance
+        y = y + (1 - observed) * fitted
+        # L^-1 W^T of the missing cells, whose products are W_m M_o^-1 W_m^T.
+        images = solve_triangular(factor, jnp.broadcast_to(w.T, (len(y), rank, size)), lower=True)
+        images = images * ((1 - observed) * jnp.sqrt(weight)[:, None])[:, None]
+        images = images.reshape(-1, size)
+        weighted = weight[:, None] * y
+        alone = jnp.diag(weight @ (1 - observed) * noise)
+        second = weighted.T @ y + images.T @ images + alone
+        return Scatter(
+            jnp.sum(weight), jnp.sum(weighted, axis=0), second, jnp.sum(weight * log_evidence)
+        )
+
     def _log_cells(self, datum: Datum, z: Float[Array, " d"]) -> Float[Array, " D"]:
         """log p(x | z) by cell; of any value where a cell is not observed."""
         x = self._flat(datum.x)
@@ -204,6 +248,9 @@ class AbstractFactorModel(AbstractExactModel):
         """The sum over the observed cells."""
         observed = cells if datum.mask is None else jnp.where(self._flat(datum.mask), cells, 0)
         return jnp.sum(observed)
+
+    def _rows(self, x: Shaped[Array, "N ..."]) -> Shaped[Array, "N D"]:
+        return varying(x.reshape(len(x), -1), self.constants)
 
     def _flat(self, row: Shaped[Array, "..."]) -> Shaped[Array, " D"]:
         return varying(jnp.reshape(row, -1), self.constants)

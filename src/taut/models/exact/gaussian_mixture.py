@@ -22,9 +22,11 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from taut.core import Datum
 from taut.models.exact.covariances import COVARIANCES, AbstractCovariance, CovarianceFloor
-from taut.models.exact.gaussian_statistics import GaussianStatistics, per_row
+from taut.models.exact.gaussian_holes import Gaps, centred_with_holes, product_with_holes
+from taut.models.exact.gaussian_statistics import GaussianStatistics, per_row, responsibilities
+from taut.models.exact.holes import Holes
 from taut.models.exact.mixture import AbstractMixture, log_weights
-from taut.models.exact.varying_cells import Constants, varying, whole
+from taut.models.exact.varying_cells import Constants, varying, varying_places, whole
 
 __all__ = ["ROUNDING", "GaussianMixture"]
 
@@ -78,9 +80,17 @@ class GaussianMixture(AbstractMixture):
             return number * size
         return self.covariance.num_features(size) + number
 
+    def width_with_holes(self, most: int) -> int:
+        number, size = self._means.shape
+        cells = 2 * size + 3 * most**2 if self.covariance.correlated else size
+        return max(self.width, self.covariance.num_features(size) + number * cells)
+
     def log_components(self, datum: Datum) -> Float[Array, " K"]:
         if datum.mask is not None:
             x, mask = self._flat(datum.x), self._flat(datum.mask)
+            if not self.covariance.correlated:
+                variances = self.covariance.variances(self._scale, self._means)
+                return _independent_log_density(x, mask, self._means, variances)
             return _marginal_log_density(x, mask, self._means, self.covariances)
         inverse = self.covariance.inverse(self._scale)
         whitened = self.covariance.whitened(inverse, (self._flat(datum.x) - self._means)[None])[0]
@@ -94,9 +104,7 @@ class GaussianMixture(AbstractMixture):
         noise = jax.random.normal(key, self._means.shape[1:], self._means.dtype)
         return whole(z @ self._means + factor @ noise, self.constants, self.shape)
 
-    def expectation(
-        self,
-    ) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], GaussianStatistics]:
+    def expectation(self) -> Callable[..., GaussianStatistics]:
         constants, origin = self._constants() + self.log_pi, self._origin()
         coefficients = self.covariance.coefficients(self._scale, self._means - origin)
         inverse, cancels = self.covariance.inverse(self._scale), self._cancels()
@@ -104,21 +112,36 @@ class GaussianMixture(AbstractMixture):
         def product(x: Array, weight: Array) -> GaussianStatistics:
             features = self.covariance.features(self._rows(x) - origin)
             log_joint = self.covariance.kernel(coefficients, features) + constants
-            r, log_evidence = _responsibilities(log_joint, weight)
+            r, log_evidence = responsibilities(log_joint, weight)
             return GaussianStatistics(*self.covariance.moments(features, r), log_evidence)
 
         def centred(x: Array, weight: Array) -> GaussianStatistics:
             differences = self._rows(x)[:, None] - self._means
             whitened = self.covariance.whitened(inverse, differences)
             log_joint = constants - 0.5 * jnp.sum(whitened**2, axis=2)
-            r, log_evidence = _responsibilities(log_joint, weight)
+            r, log_evidence = responsibilities(log_joint, weight)
             first = jnp.einsum("nk,nkd->kd", r, differences)
             second = self.covariance.second(differences, r)
             return GaussianStatistics(jnp.sum(r, axis=0), first, second, log_evidence)
 
-        if self._wide:
-            return centred
-        return lambda x, weight: jax.lax.cond(cancels, centred, product, x, weight)
+        def by_products(x: Array, weight: Array, gaps: Gaps) -> GaussianStatistics:
+            y = jnp.where(gaps.mask, self._rows(x) - origin, 0.0)
+            centers = self._means - origin
+            step = product_with_holes(self.covariance, self._scale, centers, constants)
+            return step(y, weight, gaps)
+
+        def by_differences(x: Array, weight: Array, gaps: Gaps) -> GaussianStatistics:
+            y = jnp.where(gaps.mask[:, None], self._rows(x)[:, None] - self._means, 0.0)
+            step = centred_with_holes(self.covariance, self._scale, self._means, constants)
+            return step(y, weight, gaps)
+
+        def expected(x: Array, weight: Array, holes: Holes | None = None) -> GaussianStatistics:
+            routes, rows = (centred, product), (x, weight)
+            if holes is not None:
+                routes, rows = (by_differences, by_products), (x, weight, self._gaps(holes))
+            return routes[0](*rows) if self._wide else jax.lax.cond(cancels, *routes, *rows)
+
+        return expected
 
     def assigned(self, x: Float[Array, "N ..."], r: Float[Array, "N K"]) -> GaussianStatistics:
         features = self.covariance.features(self._rows(x) - self._origin())
@@ -182,8 +205,12 @@ class GaussianMixture(AbstractMixture):
     def _flat(self, row: Shaped[Array, "..."]) -> Shaped[Array, " D"]:
         return varying(jnp.reshape(row, -1), self.constants)
 
-    def _rows(self, x: Float[Array, "N ..."]) -> Float[Array, "N D"]:
+    def _rows(self, x: Shaped[Array, "N ..."]) -> Shaped[Array, "N D"]:
         return varying(x.reshape(len(x), -1), self.constants)
+
+    def _gaps(self, holes: Holes) -> Gaps:
+        places = varying_places(holes.places, holes.mask[0].size, self.constants)
+        return Gaps(self._rows(holes.mask), places)
 
     @property
     def _wide(self) -> bool:
@@ -219,14 +246,15 @@ class GaussianMixture(AbstractMixture):
         return ~(jnp.finfo(pi.dtype).eps * largest < ROUNDING)
 
 
-def _responsibilities(
-    log_joint: Float[Array, "N K"], weight: Float[Array, " N"]
-) -> tuple[Float[Array, "N K"], Float[Array, ""]]:
-    """Weighted responsibilities, and the weighted sum of the log-evidences."""
-    top = jnp.max(log_joint, axis=1, keepdims=True)
-    share = jnp.exp(log_joint - top)
-    total = jnp.sum(share, axis=1, keepdims=True)
-    return share * (weight[:, None] / total), weight @ (top + jnp.log(total))[:, 0]
+def _independent_log_density(
+    x: Float[Array, " D"],
+    mask: Bool[Array, " D"],
+    means: Float[Array, "K D"],
+    variances: Float[Array, "K D"],
+) -> Float[Array, " K"]:
+    """log N of the observed cells, independent given the component."""
+    squares = jnp.where(mask, x - means, 0.0) ** 2 / variances
+    return -0.5 * jnp.sum(squares + mask * (jnp.log(variances) + _LOG_2PI), axis=1)
 
 
 def _marginal_log_density(

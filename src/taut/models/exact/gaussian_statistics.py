@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ["GaussianStatistics", "per_row"]
+__all__ = ["GaussianStatistics", "per_row", "responsibilities"]
 
 
 class GaussianStatistics(NamedTuple):
@@ -35,3 +35,13 @@ def per_row(count: Float[Array, " K"], sums: Float[Array, "K ..."]) -> Float[Arr
     """Sums divided by the count of their component; 0 where it holds nothing."""
     safe = jnp.where(count > 0, count, 1.0)
     return sums / safe.reshape(-1, *[1] * (sums.ndim - 1))
+
+
+def responsibilities(
+    log_joint: Float[Array, "N K"], weight: Float[Array, " N"]
+) -> tuple[Float[Array, "N K"], Float[Array, ""]]:
+    """Weighted responsibilities, and the weighted sum of the log-evidences."""
+    top = jnp.max(log_joint, axis=1, keepdims=True)
+    share = jnp.exp(log_joint - top)
+    total = jnp.sum(share, axis=1, keepdims=True)
+    return share * (weight[:, None] / total), weight @ (top + jnp.log(total))[:, 0]

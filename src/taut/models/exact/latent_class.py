@@ -2,7 +2,7 @@
 
     p(x) = sum_k pi_k prod_d theta_kd(x_d)
 
-    theta_kd(v) = (sum_n r_nk [x_nd = v] + a) / (n_k + V_d a)
+    theta_kd(v) = (sum_n r_nk [x_nd = v] + a) / (n_kd + V_d a),    n_kd = sum_n r_nk [x_nd observed]
 
 with a pseudo-rows per value: the mode under theta_kd ~ Dirichlet(1 + a), maximum likelihood for a = 0
 (Goodman 1974; Bishop 2006, section 9.3.3). Every cell has its own V_d values, whatever numbers stand for
@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core import MASS, Datum, InputError, Measure, option
+from taut.models.exact.holes import Holes
 from taut.models.exact.mixture import AbstractMixture, log_weights
 
 __all__ = ["ClassCounts", "LatentClass"]
@@ -35,11 +36,13 @@ class ClassCounts(NamedTuple):
         total: rows per class, (K,).
         cells: rows per class, cell and value, (K, D, V).
         log_evidence: sum over rows of weight times log p(x), (); nats.
+        observed: rows per class whose cell was observed, (K, D), where some were not; else None.
     """
 
     total: Float[Array, " K"]
     cells: Float[Array, "K D V"]
     log_evidence: Float[Array, ""]
+    observed: Float[Array, "K D"] | None = None
 
 
 class LatentClass(AbstractMixture):
@@ -103,12 +106,15 @@ class LatentClass(AbstractMixture):
         drawn = jnp.take_along_axis(jnp.asarray(self.values()), places[:, None], axis=1)
         return drawn.reshape(self.shape).astype(theta.dtype)
 
-    def expectation(self) -> Callable[[Float[Array, "N ..."], Float[Array, " N"]], ClassCounts]:
-        log_pi = self.log_pi
+    def expectation(self) -> Callable[..., ClassCounts]:
+        log_pi, values = self.log_pi, self.log_theta.shape[2]
         table = jnp.maximum(self.log_theta, _LOG_ZERO).reshape(self.num_components, -1)
 
-        def expected(x: Array, weight: Array) -> ClassCounts:
+        def expected(x: Array, weight: Array, holes: Holes | None = None) -> ClassCounts:
             one_hot = self.one_hot(x)
+            missing = None if holes is None else ~holes.mask.reshape(len(x), -1)
+            if missing is not None:
+                one_hot = jnp.where(jnp.repeat(missing, values, axis=1), 0.0, one_hot)
             log_joint = one_hot @ table.T + log_pi
             log_joint = jnp.where(log_joint > 0.5 * _LOG_ZERO, log_joint, -jnp.inf)
             log_evidence = jax.nn.logsumexp(log_joint, axis=1)
@@ -116,7 +122,8 @@ class LatentClass(AbstractMixture):
             centre = jnp.where(possible, log_evidence, 0.0)[:, None]
             r = jnp.exp(log_joint - centre) * weight[:, None]
             total = jnp.sum(jnp.where(weight > 0, weight * log_evidence, 0.0))
-            return ClassCounts(*self._counts(one_hot, r), total)
+            observed = None if missing is None else r.T @ (~missing).astype(r.dtype)
+            return ClassCounts(*self._counts(one_hot, r), total, observed)
 
         return expected
 
@@ -140,7 +147,8 @@ class LatentClass(AbstractMixture):
     def maximized(self, statistics: ClassCounts, floor: Float[Array, ""]) -> "LatentClass":
         exists = self._exists()
         cells = statistics.cells + jnp.where(exists, floor, 0.0)
-        total = statistics.total[:, None] + exists.sum(axis=1) * floor
+        rows = statistics.total[:, None] if statistics.observed is None else statistics.observed
+        total = rows + exists.sum(axis=1) * floor
         # A class that holds nothing keeps what it has: any distribution is a maximiser.
         empty = total <= 0
         theta = cells / jnp.where(empty, 1.0, total)[:, :, None]

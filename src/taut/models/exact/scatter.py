@@ -21,17 +21,20 @@ class Scatter(NamedTuple):
         total: sum of the weights, ().
         first: weighted sum of x - mu, (D,).
         second: weighted sum of (x - mu)(x - mu)^T, (D, D).
+        log_evidence: weighted sum of log p(x) of the observed cells under that model, nats, where some
+            were missing and are counted as it expects them; None where the moments themselves tell.
     """
 
     total: Float[Array, ""]
     first: Float[Array, " D"]
     second: Float[Array, "D D"]
+    log_evidence: Float[Array, ""] | None = None
 
     def moved(self, shift: Float[Array, " D"]) -> "Scatter":
         """The same about a mean that lies further by `shift`."""
         cross = jnp.outer(self.first, shift)
         second = self.second - cross - cross.T + self.total * jnp.outer(shift, shift)
-        return Scatter(self.total, self.first - self.total * shift, second)
+        return self._replace(first=self.first - self.total * shift, second=second)
 
     def shift(self) -> Float[Array, " D"]:
         """The rows' mean less the point, (D,)."""

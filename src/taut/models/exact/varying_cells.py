@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Shaped
 
-__all__ = ["Constants", "varying", "whole"]
+__all__ = ["Constants", "varying", "varying_places", "whole"]
 
 Constants = tuple[tuple[int, float], ...]
 """(cell, value) of every constant cell of a flat row, by rising cell."""
@@ -18,6 +18,19 @@ Constants = tuple[tuple[int, float], ...]
 def varying(cells: Shaped[Array, "*N D"], constants: Constants) -> Shaped[Array, "*N V"]:
     """The varying cells of flat rows."""
     return cells[..., _varying(cells.shape[-1], constants)] if constants else cells
+
+
+def varying_places(places: Int[Array, "N m"], size: int, constants: Constants) -> Int[Array, "N m"]:
+    """Places among the varying cells of what are places in flat rows of D cells.
+
+    V stands for a constant cell, as for D, which is no cell.
+    """
+    if not constants:
+        return places
+    cells = _varying(size, constants)
+    numbers = np.full(size + 1, len(cells))
+    numbers[cells] = np.arange(len(cells))
+    return jnp.asarray(numbers, places.dtype)[places]
 
 
 def whole(

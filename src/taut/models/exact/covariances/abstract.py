@@ -54,6 +54,8 @@ class AbstractCovariance:
     """One kind of covariance; without state. K and D are read off `centers`."""
 
     name: ClassVar[str]
+    correlated: ClassVar[bool]
+    """Whether columns depend on one another given the component."""
 
     @abstractmethod
     def shape(self, num_components: int, size: int) -> tuple[int, ...]:
@@ -138,6 +140,10 @@ class AbstractCovariance:
         self, differences: Float[Array, "N K D"], r: Float[Array, "N K"]
     ) -> Float[Array, "..."]:
         """Second moments about the means, from the differences."""
+
+    def of_squares(self, squares: Float[Array, "K D"]) -> Float[Array, "..."]:
+        """Second moments of columns that are independent given the component, from their squares."""
+        raise NotImplementedError  # for those that are correlated
 
     @abstractmethod
     def moved(

@@ -18,6 +18,7 @@ class Diagonal(AbstractCovariance):
     """`scale` is the standard deviations, (K, D)."""
 
     name: ClassVar[str] = "diag"
+    correlated: ClassVar[bool] = False
 
     def shape(self, num_components: int, size: int) -> tuple[int, ...]:
         return (num_components, size)
@@ -85,6 +86,9 @@ class Diagonal(AbstractCovariance):
         self, differences: Float[Array, "N K D"], r: Float[Array, "N K"]
     ) -> Float[Array, "..."]:
         return jnp.einsum("nk,nkd->kd", r, differences**2)
+
+    def of_squares(self, squares: Float[Array, "K D"]) -> Float[Array, "..."]:
+        return squares
 
     def moved(
         self,

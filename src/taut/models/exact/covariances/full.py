@@ -21,6 +21,7 @@ class Full(AbstractCovariance):
     """`scale` is the Cholesky factors, (K, D, D)."""
 
     name: ClassVar[str] = "full"
+    correlated: ClassVar[bool] = True
 
     def shape(self, num_components: int, size: int) -> tuple[int, ...]:
         return (num_components, size, size)

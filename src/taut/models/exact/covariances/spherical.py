@@ -18,6 +18,7 @@ class Spherical(AbstractCovariance):
     """`scale` is the standard deviations, (K,)."""
 
     name: ClassVar[str] = "spherical"
+    correlated: ClassVar[bool] = False
 
     def shape(self, num_components: int, size: int) -> tuple[int, ...]:
         return (num_components,)
@@ -85,6 +86,9 @@ class Spherical(AbstractCovariance):
         self, differences: Float[Array, "N K D"], r: Float[Array, "N K"]
     ) -> Float[Array, "..."]:
         return jnp.einsum("nk,nkd->k", r, differences**2)
+
+    def of_squares(self, squares: Float[Array, "K D"]) -> Float[Array, "..."]:
+        return jnp.sum(squares, axis=1)
 
     def moved(
         self,

@@ -19,6 +19,7 @@ class Tied(AbstractCovariance):
     """`scale` is one Cholesky factor, (D, D)."""
 
     name: ClassVar[str] = "tied"
+    correlated: ClassVar[bool] = True
 
     def shape(self, num_components: int, size: int) -> tuple[int, ...]:
         return (size, size)

@@ -1,0 +1,75 @@
+"""Holes: the cells of a batch of rows that were not observed.
+
+With the observed cells o and the missing cells m of a row, and P the inverse of a covariance S, the
+blocks of a few missing cells tell all that those of many observed ones would:
+
+    x_m | x_o ~ N(mu_m - P_mm^-1 P_mo (x_o - mu_o), P_mm^-1)
+    log |S_oo| = log |S| + log |P_mm|
+    d_o^T S_oo^-1 d_o = d^T P d   with d_m = -P_mm^-1 P_mo d_o
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+__all__ = ["Holes", "blocks_of_missing", "holes_of", "swept"]
+
+
+class Holes(NamedTuple):
+    """Which cells are missing, of rows with at most m such cells.
+
+    Attributes:
+        mask: True where a cell is observed, (N, *shape).
+        places: numbers of the missing cells of the flat row, rising, filled up with D, (N, m).
+    """
+
+    mask: Bool[Array | np.ndarray, "N ..."]
+    places: Int[Array | np.ndarray, "N m"]
+
+
+def holes_of(mask: Bool[Array | np.ndarray, "N ..."], most: int) -> Holes:
+    """The holes of rows with at most so many; of NumPy arrays or JAX's."""
+    xp: Any = mask.__array_namespace__()
+    flat = mask.reshape(len(mask), -1)
+    first = xp.argsort(flat, axis=1, stable=True)[:, :most].astype(xp.int32)
+    missing = xp.arange(most) < xp.sum(~flat, axis=1)[:, None]
+    return Holes(mask, xp.where(missing, first, xp.int32(flat.shape[1])))
+
+
+def blocks_of_missing(
+    precision: Float[Array, "D D L"], places: Int[Array, "m N"]
+) -> Float[Array, "m m N L"]:
+    """P_mm of every row and component, with ones on the diagonal where a row has fewer than m."""
+    size = precision.shape[0]
+    bordered = jnp.pad(precision, ((0, 1), (0, 1), (0, 0)))
+    block = bordered[places[:, None], places[None, :]]
+    filled = (places == size)[:, None] & jnp.eye(len(places), dtype=bool)[..., None]
+    return jnp.where(filled[..., None], 1.0, block)
+
+
+def swept(
+    matrix: Float[Array, "m m *L"],
+) -> tuple[Float[Array, "m m *L"], Float[Array, "*L"]]:
+    """The inverses of positive definite matrices, and the logarithms of their determinants.
+
+    Each step exchanges one coordinate of y = A x for the same one of x (Gauss-Jordan), for all matrices
+    at once: few and small as they are, a library's call for each would cost more than its work.
+    """
+    size = matrix.shape[0]
+
+    def step(
+        i: Array, now: tuple[Float[Array, "m m *L"], Float[Array, "*L"]]
+    ) -> tuple[Float[Array, "m m *L"], Float[Array, "*L"]]:
+        a, log_determinant = now
+        pivot, here = a[i, i], jnp.arange(size) == i
+        here = here.reshape(-1, *[1] * (a.ndim - 2))
+        row, column = jnp.where(here, 1.0, a[i]) / pivot, jnp.where(here, 0.0, a[:, i])
+        kept = jnp.where(here[:, None] | here[None], 0.0, a)
+        # Off row i: a - column row; the column itself becomes -column / pivot, the row its share.
+        moved = kept - column[:, None] * row[None] + jnp.where(here[:, None], row[None], 0.0)
+        return moved, log_determinant + jnp.log(pivot)
+
+    return jax.lax.fori_loop(0, size, step, (matrix, jnp.zeros(matrix.shape[2:], matrix.dtype)))
