@@ -70,7 +70,8 @@ def _read_as_density(data: Data) -> Iterator[str]:
         return
     first = next(iter(data.train.parts())).x[:RESOLVED_ROWS]
     varying = set(range(schema.size)) - {cell for cell, _ in schema.constants()}
-    repeated = [i for i in sorted(varying) if 2 * len(np.unique(first[:, i])) < len(first)]
+    observed = {i: first[~np.isnan(first[:, i]), i] for i in sorted(varying)}
+    repeated = [i for i, values in observed.items() if 2 * len(np.unique(values)) < len(values)]
     if repeated:
         yield (
             "values that come up again and again are read as real numbers, with a density, in "

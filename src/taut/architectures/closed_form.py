@@ -18,6 +18,7 @@ class AbstractClosedForm(AbstractArchitecture):
         components: number of classes or factors.
     """
 
+    takes_holes: ClassVar[bool] = True
     default_floor: ClassVar[float | None] = None  # the resolution of the columns
     default_tolerance: ClassVar[float] = 1e-4
     default_restarts: ClassVar[int] = 4
