@@ -15,7 +15,9 @@ import scipy.special
 import scipy.stats
 from exact_fits import KINDS, mixture
 
+import taut
 from taut.core import Datum, InputError
+from taut.guides import ExactPair
 from taut.inference.exact import (
     Floor,
     RowBlocks,
@@ -61,10 +63,16 @@ def conditional(
     filled, spread = row.copy(), np.zeros_like(covariance)
     filled[m] = mean[m] + slopes @ (row[o] - mean[o])
     spread[np.ix_(m, m)] = covariance[np.ix_(m, m)] - slopes @ covariance[np.ix_(o, m)]
-    log_p = 0.0
+    log_p, normal = 0.0, scipy.stats.multivariate_normal
     if len(o):
-        log_p = scipy.stats.multivariate_normal.logpdf(row[o], mean[o], covariance[np.ix_(o, o)])
+        known: Any = covariance[np.ix_(o, o)]
+        log_p = normal.logpdf(row[o], mean[o], known)
     return filled, spread, float(log_p)
+
+
+def log_sum(log_joint: np.ndarray) -> np.ndarray:
+    """log p(x_n), (N,)."""
+    return np.logaddexp.reduce(log_joint, axis=1)
 
 
 @pytest.mark.parametrize("far", [False, True])
@@ -92,7 +100,7 @@ def test_expected_moments_of_a_mixture(clusters, kind, far, float64):
         "full": second, "tied": second.sum(0), "diag": np.einsum("kii->ki", second),
         "spherical": np.einsum("kii->k", second),
     }[kind]  # fmt: skip
-    evidence = scipy.special.logsumexp(log_joint, axis=1)
+    evidence = log_sum(log_joint)
     assert bool(model._cancels()) is far
     np.testing.assert_allclose(got.total, r.sum(0), rtol=1e-9)
     np.testing.assert_allclose(got.first, first, rtol=1e-9, atol=1e-9 * np.abs(first).max())
@@ -102,12 +110,14 @@ def test_expected_moments_of_a_mixture(clusters, kind, far, float64):
 
 
 @pytest.mark.parametrize("cls", [ProbabilisticPCA, FactorAnalysis])
-def test_expected_moments_of_factors(factors, cls, float64):
+def test_expected_moments_of_factors(factors, cls: Any, float64):
     x = with_holes(factors[:12])
     x[3] = np.nan
     loadings = jnp.asarray(np.random.default_rng(4).normal(size=(6, 2)))
-    noise = jnp.asarray(0.2) if cls is ProbabilisticPCA else jnp.linspace(-1.0, 1.0, 6)
-    model = cls(jnp.arange(6.0), loadings, noise)
+    noise: dict[str, Any] = {"log_variance": jnp.asarray(0.2)}
+    if cls is FactorAnalysis:
+        noise = {"log_variances": jnp.linspace(-1.0, 1.0, 6)}
+    model = cls(center=jnp.arange(6.0), loadings=loadings, **noise)
     got = expectation_step(model, RowBlocks(x, holes=True)).statistics
     mean, covariance = np.arange(6.0), np.asarray(model.marginal_covariance)
     first, second, evidence = np.zeros(6), np.zeros((6, 6)), 0.0
@@ -135,7 +145,7 @@ def test_classes_of_answers_that_are_missing(answers, float64):
     ones = r.T @ np.where(seen, x, 0.0)
     np.testing.assert_allclose(got.cells[..., 1], ones, rtol=1e-12)
     np.testing.assert_allclose(got.cells[..., 0], r.T @ seen - ones, rtol=1e-12)
-    np.testing.assert_allclose(got.log_evidence, scipy.special.logsumexp(log_joint, axis=1).sum())
+    np.testing.assert_allclose(got.log_evidence, log_sum(log_joint).sum())
     moved = model.maximized(got, jnp.asarray(1.0))
     np.testing.assert_allclose(
         np.exp(moved.log_theta[..., 1]), (ones + 1) / (r.T @ seen + 2), rtol=1e-12
@@ -156,9 +166,10 @@ def test_two_columns_of_which_one_has_holes_in_closed_form(float64):
     covariance = [[u.var(), slope * u.var()], [slope * u.var(), left + slope**2 * u.var()]]
     start = GaussianMixture(jnp.zeros(1), jnp.zeros((1, 2)), jnp.eye(2)[None], "full")
     rows = RowBlocks(x, holes=True)
-    found = run_em(start, rows, Floor(0.0).of(start, rows), tolerance=1e-15, max_iterations=2000)
-    np.testing.assert_allclose(found.model.means[0], means, rtol=1e-6)
-    np.testing.assert_allclose(found.model.covariances[0], covariance, rtol=1e-6)
+    floor = Floor(0.0).of(start, rows)
+    model: Any = run_em(start, rows, floor, tolerance=1e-15, max_iterations=2000).model
+    np.testing.assert_allclose(model.means[0], means, rtol=1e-6)
+    np.testing.assert_allclose(model.covariances[0], covariance, rtol=1e-6)
 
 
 def test_groups_of_rows_add_up_to_all_rows(clusters, monkeypatch, float64):
@@ -169,7 +180,7 @@ def test_groups_of_rows_add_up_to_all_rows(clusters, monkeypatch, float64):
     blocks = list(apart.blocks(model))
     assert len(blocks) > 2
     assert blocks[0].mask is None  # rows without a hole go the way of data without holes
-    weights = sum(float(block.weight.sum()) for block in blocks)
+    weights = sum(float(jnp.sum(block.weight)) for block in blocks)
     assert weights == len(x)
     got, wanted = (expectation_step(model, rows).statistics for rows in (apart, together))
     for one, other in zip(got, wanted, strict=True):
@@ -207,7 +218,9 @@ def test_a_column_without_a_value_changes_nothing(clusters, name, float64):
         size, rows = columns.shape[1], RowBlocks(columns, holes=True)
         model: Any = {
             "full": lambda d: mixture(np.zeros((2, d)), "full"),
-            "fa": lambda d: FactorAnalysis(jnp.zeros(d), jnp.eye(d)[:, :1], jnp.zeros(d)),
+            "fa": lambda d: FactorAnalysis(
+                center=jnp.zeros(d), loadings=jnp.eye(d)[:, :1], log_variances=jnp.zeros(d)
+            ),
             "lca": lambda d: LatentClass(jnp.zeros(2), jnp.zeros((2, d, 2)), (d,)),
         }[name](size)
         start = random_start(model, rows, rows.spread(), seed=3)
@@ -268,3 +281,28 @@ def test_spread_is_that_of_the_observed_cells(clusters):
     np.testing.assert_allclose(spread.mean[:2], np.nanmean(x[:, :2], axis=0))
     np.testing.assert_allclose(spread.variance[:2], np.nanvar(x[:, :2], axis=0))
     assert (spread.mean[2], spread.variance[2]) == (0.0, 1.0)
+
+
+def test_a_fit_to_rows_with_holes(clusters):
+    x = with_holes(clusters)
+    fit = taut.em((x, x, x), model=taut.GMM(2, covariance="tied"), restarts=1)
+    found, pair = fit.estimates["log_evidence"], fit.pair
+    assert isinstance(pair, ExactPair)
+    with jax.enable_x64(True):
+        model: Any = pair.model
+        means, covariances = np.asarray(model.means), np.asarray(model.covariances)
+        log_pi = np.asarray(model.log_pi)
+    log_p = [
+        [conditional(m, c, row)[2] for m, c in zip(means, covariances, strict=True)] for row in x
+    ]
+    wanted = log_sum(np.asarray(log_p) + log_pi)
+    assert found.side == "exact"
+    np.testing.assert_allclose(found.value, wanted.mean(), rtol=1e-10)
+    np.testing.assert_allclose(fit.history[-1]["bound"], wanted.mean(), rtol=1e-6)
+    assert found.value > fit.estimates["independent_columns"].value
+
+
+def test_a_closed_form_takes_no_holes(clusters):
+    x = with_holes(clusters)
+    with pytest.raises(InputError, match="closed_form: expected rows without missing cells"):
+        taut.em((x, x, x), model=taut.PPCA(1), closed_form=True)

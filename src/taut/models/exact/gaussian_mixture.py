@@ -136,7 +136,8 @@ class GaussianMixture(AbstractMixture):
             return step(y, weight, gaps)
 
         def expected(x: Array, weight: Array, holes: Holes | None = None) -> GaussianStatistics:
-            routes, rows = (centred, product), (x, weight)
+            routes: tuple[Callable, Callable] = (centred, product)
+            rows: tuple[Any, ...] = (x, weight)
             if holes is not None:
                 routes, rows = (by_differences, by_products), (x, weight, self._gaps(holes))
             return routes[0](*rows) if self._wide else jax.lax.cond(cancels, *routes, *rows)

@@ -26,17 +26,18 @@ class Holes(NamedTuple):
         places: numbers of the missing cells of the flat row, rising, filled up with D, (N, m).
     """
 
-    mask: Bool[Array | np.ndarray, "N ..."]
-    places: Int[Array | np.ndarray, "N m"]
+    mask: Bool[Array, "N ..."]
+    places: Int[Array, "N m"]
 
 
 def holes_of(mask: Bool[Array | np.ndarray, "N ..."], most: int) -> Holes:
     """The holes of rows with at most so many; of NumPy arrays or JAX's."""
-    xp: Any = mask.__array_namespace__()
-    flat = mask.reshape(len(mask), -1)
+    given: Any = mask
+    xp = given.__array_namespace__()
+    flat = given.reshape(len(given), -1)
     first = xp.argsort(flat, axis=1, stable=True)[:, :most].astype(xp.int32)
     missing = xp.arange(most) < xp.sum(~flat, axis=1)[:, None]
-    return Holes(mask, xp.where(missing, first, xp.int32(flat.shape[1])))
+    return Holes(given, xp.where(missing, first, xp.int32(flat.shape[1])))
 
 
 def blocks_of_missing(
