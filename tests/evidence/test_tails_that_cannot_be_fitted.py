@@ -52,3 +52,28 @@ def test_halves_differ_by_as_much_as_other_draws_would():
     assert abs(np.sqrt(np.mean(halves**2)) / expected - 1) < 5 / math.sqrt(2 * 4000)
     with pytest.raises(AssertionError):
         assert abs(np.sqrt(np.mean(halves**2)) / math.sqrt(2 / K) - 1) < 5 / math.sqrt(2 * 4000)
+
+
+def lomax(shape, size):
+    """Draws of a Pareto tail from 0, whose mean is 1 / (1 - shape)."""
+    return np.expm1(-shape * np.log(np.random.default_rng(2).uniform(size=size))) / shape
+
+
+def test_a_heavy_tail_of_weights_that_hardly_vary_does_not_matter_and_is_part_of_the_error():
+    """w = 1 + s t, t of shape 0.75: E[w] = 1 + s / 0.25. The error of draws alone is that of a variance
+    that there is not."""
+    excess, threshold = lomax(0.75, (1000, K)), khat_threshold(K)
+    heavy = summarize(np.log(excess)).khat > threshold
+    little, much = (summarize(np.log1p(s * excess)) for s in (1e-3, 1.0))
+    excused = heavy & (little.khat <= threshold)
+    assert excused.sum() > heavy.sum() / 3 > 100
+    off = np.abs(little.log_evidence - np.log1p(1e-3 / 0.25))[excused]
+    assert off.max() < 0.01
+    assert np.mean(off <= 1.96 * little.error[excused]) > 0.95
+    # Of the same shape where it matters none is excused.
+    np.testing.assert_array_equal(much.khat > threshold, heavy)
+
+
+def test_a_tail_without_a_mean_matters_however_small_it_is():
+    found = summarize(np.log1p(1e-4 * lomax(1.6, (200, K))))
+    assert np.mean(found.khat > khat_threshold(K)) > 0.95

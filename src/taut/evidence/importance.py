@@ -64,7 +64,7 @@ class Evidence:
         kl: KL(q to prior), nats per row.
         num_particles: draws per row.
         ess: effective sample size of each row, (N,).
-        khat: Pareto shape of each row, (N,); NaN where unknown, -inf where the largest weights tie.
+        khat: Pareto shape of each row, (N,); NaN where unknown, -inf where no tail matters (`weights`).
         halves: difference between the log-evidences of two halves of each row's draws, nats, (N,).
         khat_threshold: above it a row's estimate cannot be trusted.
         index: the rows' numbers in their data set, (N,).

@@ -10,6 +10,14 @@ Above min(1 - 1 / log10 K, 0.7) the estimate and its error cannot be trusted, no
 Where the largest weights are all equal they have no tail, nor where the largest one was drawn many times
 over, as latents that are discrete are: it is the last, and its share is known.
 
+k-hat has no unit: weights that hardly vary may have a heavy tail, too. A Pareto tail of shape k < 1
+holds beyond the largest of K weights, in the logarithm of their mean, at most
+
+    reach = (max w / mean w - 1) / (K (1 - k))        nats
+
+Where that is below a hundredth of a nat the tail does not matter, whatever its shape, and the reach is
+part of the error.
+
 The variance of weights lies in the few largest. A hundred draws may miss these, and then mean and error
 are small, both at once. Log-weights that are sums along a path of temperatures are nearly normal, and
 the variance of log-normal weights shows in all draws above the median:
@@ -43,6 +51,8 @@ _LEAST_FOR_KHAT = 25  # below, the largest fifth of the draws has fewer than fiv
 
 _TIMES = 20  # that a weight is drawn until its share is known to a fifth
 
+_NO_MATTER = 0.01  # nats, a tenth of the width at which a bracket is narrow enough
+
 _ROUNDING = 1e-4  # nats between float32 log-weights of 1000 nats that are equal
 
 
@@ -54,7 +64,8 @@ class RowWeights(NamedTuple):
         error: its Monte Carlo standard error by the delta method, nats, (R,); 0 where exact.
         ess: effective sample size, (R,), between 1 and K.
         khat: Pareto shape, (R,); NaN where none can be fitted, too few draws or weights that are not
-            finite, and then it counts as above every threshold; -inf where the largest weights tie.
+            finite, and then it counts as above every threshold; -inf where the largest weights tie, or
+            where what the tail holds beyond them does not matter.
         halves: difference between the log-evidences of two halves of the draws, nats, (R,); 0 where
             exact.
     """
@@ -98,6 +109,11 @@ def summarize(
     khat = np.where(np.isnan(khat) & few & (count >= _LEAST_FOR_KHAT), math.inf, khat)
     khat = np.where(_largest_tie(log_w), -math.inf, khat)
     khat = np.where(np.isfinite(log_evidence), khat, math.nan)
+    with np.errstate(divide="ignore"):
+        reach = _reach(khat, count * w.max(axis=1) / total, count)
+    matters = ~((khat > khat_threshold(count)) & (reach < _NO_MATTER))
+    error = np.where(matters, error, np.hypot(error, reach))
+    khat = np.where(matters, khat, -math.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
         first, second = (np.log(w[:, i::2].mean(axis=1)) for i in (0, 1))
         halves = np.abs(first - second)
@@ -146,6 +162,25 @@ def smoothed_weights(log_w: Float[np.ndarray, "R K"]) -> Float[np.ndarray, "R K"
 def khat_threshold(num_particles: int) -> float:
     """The k-hat above which K draws do not give a usable estimate."""
     return min(1 - 1 / math.log10(num_particles), 0.7) if num_particles > 10 else 0.0
+
+
+def _reach(
+    khat: Float[np.ndarray, " R"], largest: Float[np.ndarray, " R"], count: int
+) -> Float[np.ndarray, " R"]:
+    """What a Pareto tail of shape k holds beyond the largest of K weights, nats, (R,).
+
+    One draw in K is above that weight, by a mean excess of k / (1 - k) times its distance from where the
+    tail begins. Infinite for k of 1 or more, whose tail has no mean. k is k-hat and a standard error of
+    it, (1 + k) / sqrt(M) of a tail of M draws.
+
+    Arguments:
+        khat: (R,).
+        largest: weight over the mean of all, (R,).
+        count: K.
+    """
+    k = khat + (1 + khat) / math.sqrt(_tail_size(count))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(k < 1, (largest - 1) / (count * (1 - k)), math.inf)
 
 
 def _tail_size(num_particles: int) -> float:
