@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from taut.core import CALIBRATED, Datum, Estimate, InputError
-from taut.evidence import Escalation, Evidence, Importance, Step
+from taut.evidence import Escalation, EscalationInterrupted, Evidence, Importance, Step
 from taut.evidence.bracket import bracket_of
 from taut.evidence.importance import COLUMNS, assembled
 
@@ -161,6 +161,60 @@ def test_the_time_of_a_compiler_is_not_that_of_more_rows():
     slow = Rig(FINE, price=1.0)(rows=1, num_simulated=100, seconds=20)
     assert slow.upper is None
     assert slow.steps[0].evidence.notes == ("no upper end: no time is left for simulated rows",)
+
+
+def test_no_longer_run_of_a_method_whose_end_the_rows_withhold():
+    harder = replace(FINE, notes=("no upper end: the rows are harder",), harder=True)
+
+    def tried(first: Evidence) -> Any:
+        rig = Rig(first, evidence(-10, upper=-9.99))
+        how_far = Escalation(clock=rig.clock, precision_nats=1e-4)
+
+        def ended(method: Any) -> Evidence:
+            raise InputError("made-up ends", "rows without", "another", where="made up")
+
+        return how_far(
+            rig.methods, Datum(jnp.zeros(ROWS)), measured=rig.measured, known=ended, num_simulated=1
+        )
+
+    found = tried(harder)
+    assert found.stopped == "methods"
+    assert "harder than simulated ones" in found.steps[1].reason
+    # Of unknown errors the number may be mended; and elsewhere the end may come.
+    assert tried(replace(FLAGGED, harder=True)).steps[1].evidence is not None
+    assert tried(FINE).steps[1].evidence is not None
+
+
+def test_the_simulated_rows_are_part_of_the_price_where_only_an_end_is_wanted():
+    """A second method for 100 rows takes 10 s; both ends of 100 simulated ones 20 s."""
+    wide = evidence(-10, error=1.0)
+    options: Any = {"num_simulated": 100, "seconds": 25, "precision_nats": 1e-4}
+    assert Rig(wide, FINE)(**options).steps[1].evidence is None
+    assert Rig(FLAGGED, FINE)(**options).steps[1].evidence is not None
+    assert Rig(wide, FINE)(**(options | {"seconds": 60})).steps[1].evidence is not None
+
+
+def test_an_interrupt_keeps_what_was_done():
+    rig = Rig(FLAGGED, FINE, FINE)
+    whole = rig.measured
+
+    def interrupted(method: Any, rows: Datum) -> Evidence:
+        if method.num_particles == 12:
+            raise KeyboardInterrupt
+        return whole(method, rows)
+
+    rig.measured = interrupted
+    with pytest.raises(EscalationInterrupted) as caught:
+        rig(precision_nats=1e-4)
+    kept = caught.value.bracket
+    assert kept.stopped == "interrupted"
+    assert kept.lower.value == FINE.log_evidence.value
+    assert [s.evidence is not None for s in kept.steps] == [True, True, False]
+    assert caught.value.exit_code == 130
+    rig.measured = lambda method, rows: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt) as first:
+        rig()
+    assert not isinstance(first.value, EscalationInterrupted)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def evaluate(
     json
         Print the results as JSON on standard output.
     """
+    from taut.evidence import EscalationInterrupted
     from taut.report.words import METHODS
 
     if method is not None and (precision_nats is not None or seconds is not None):
@@ -73,7 +74,7 @@ def evaluate(
         )  # fmt: skip
     fitted = open_run(run)
     rows = rows_of(fitted, data=data, split=split)
-    waited = f"log-evidence of {len(rows)} rows"
+    waited, interrupt = f"log-evidence of {len(rows)} rows", None
     if method is None:
         with waiting(waited, quiet=json) as status:
 
@@ -81,12 +82,15 @@ def evaluate(
                 if status is not None:
                     status.update(f"{waited}: {METHODS.get(name, name)}")
 
-            bracket = fitted.bracket(
-                rows,
-                precision_nats=_PRECISION_NATS if precision_nats is None else precision_nats,
-                seconds=_SECONDS if seconds is None else seconds,
-                num_particles=num_particles, key=seed, begun=begun,
-            )  # fmt: skip
+            try:
+                bracket = fitted.bracket(
+                    rows,
+                    precision_nats=_PRECISION_NATS if precision_nats is None else precision_nats,
+                    seconds=_SECONDS if seconds is None else seconds,
+                    num_particles=num_particles, key=seed, begun=begun,
+                )  # fmt: skip
+            except EscalationInterrupted as found_until:
+                bracket, interrupt = found_until.bracket, found_until
         found = {s.method: s.evidence for s in bracket.steps if s.evidence is not None}
         shown = bracket.evidence
     else:
@@ -95,6 +99,15 @@ def evaluate(
         with waiting(f"{waited}: {METHODS.get(method, method)}", quiet=json):
             shown = fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
         found, bracket = {method: shown}, None
+    _show(run, shown, found, bracket, num_rows=len(rows), json=json)
+    if interrupt is not None:
+        raise interrupt
+
+
+def _show(
+    run: Path, shown: Any, found: dict[str, Any], bracket: Any, *, num_rows: int, json: bool
+) -> None:
+    """Draw and print what the methods found, and the bracket where there is one."""
     exact = shown.log_evidence.side == "exact"
     picture = None if exact else _khat(run, shown)
     if json:
@@ -102,7 +115,7 @@ def evaluate(
             {
                 "run": str(run),
                 "figure": picture and str(picture),
-                "rows": len(rows),
+                "rows": num_rows,
                 **({"bracket": bracket.to_dict()} if bracket is not None else {}),
                 **{m: as_json(e) for m, e in found.items()},
             }

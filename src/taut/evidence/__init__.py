@@ -7,7 +7,7 @@ from taut.evidence.bidirectional import Bidirectional, calibrated
 from taut.evidence.bracket import Bracket, Step
 from taut.evidence.bridge import Bridge
 from taut.evidence.defensive import DefensiveDraws, defensive_draws, defensive_log_prob
-from taut.evidence.escalation import Escalation
+from taut.evidence.escalation import Escalation, EscalationInterrupted
 from taut.evidence.expected_bound import expected_bound
 from taut.evidence.importance import Evidence, importance_sampling, weigh
 from taut.evidence.independent_columns import BASELINE_ROWS, independent_columns
@@ -39,6 +39,7 @@ __all__ = [
     "Claims",
     "DefensiveDraws",
     "Escalation",
+    "EscalationInterrupted",
     "Evidence",
     "EvidenceOptions",
     "Importance",

@@ -93,7 +93,8 @@ def calibrated(real: Evidence, known: Evidence) -> Evidence:
         why = f"the rows are harder than simulated ones, by {' and '.join(harder)}"
         if not harder:
             why = "the error of the lower end, or the gap of simulated rows, is not known"
-        return replace(real, upper=None, notes=(*real.notes, f"no upper end: {why}"))
+        notes = (*real.notes, f"no upper end: {why}")
+        return replace(real, upper=None, notes=notes, harder=bool(harder))
     limit = float(np.mean(gaps)) + stdtrit(len(gaps) - 1, 0.95) * float(
         np.std(gaps, ddof=1) / math.sqrt(len(gaps))
     )

@@ -30,7 +30,7 @@ from taut.evidence.importance import Evidence
 
 __all__ = ["Bracket", "Step", "Stopped", "bracket_of"]
 
-Stopped = Literal["exact", "precision", "seconds", "methods"]
+Stopped = Literal["exact", "precision", "seconds", "methods", "interrupted"]
 
 _NORMAL = 1.96
 _CHANCE = 0.05
@@ -83,7 +83,8 @@ class Bracket:
         upper_method: that gave the end above; empty without one.
         why: the number is quoted, in words.
         steps: all methods, in the order in which they were tried.
-        stopped: `exact`, the `precision` is reached, the `seconds` are spent, or no other `methods`.
+        stopped: `exact`, the `precision` is reached, the `seconds` are spent, no other `methods`, or
+            `interrupted`.
         why_stopped: the same in words.
     """
 

@@ -3,7 +3,8 @@
 Each method gives a lower end. Where its errors are known, the same method then gives both ends for
 rows that the model makes, and the gap between these an upper end for the rows at hand (`calibrated`).
 The next method begins only if the bracket (`bracket`) is still too wide. Each number is that of the
-method alone, with the same key; the clock decides only which methods are run.
+method alone, with the same key; the clock decides only which methods are run. An interrupt ends the last
+one, and what the others found is handed on with it.
 """
 
 import math
@@ -19,10 +20,25 @@ from taut.evidence.abstract import AbstractMethod
 from taut.evidence.bidirectional import calibrated
 from taut.evidence.bracket import Bracket, Step, Stopped, bracket_of
 from taut.evidence.importance import Evidence
+from taut.signals import Interrupted
 
-__all__ = ["Escalation"]
+__all__ = ["Escalation", "EscalationInterrupted"]
 
 _PILOT_ROWS = 16  # a block of most methods
+_ENDS = 2  # that a method gives of simulated rows, where it gives one of others
+
+
+class EscalationInterrupted(Interrupted):
+    """An interrupt after some methods were done.
+
+    Arguments:
+        bracket: that these give.
+        interrupt: what ended the next one.
+    """
+
+    def __init__(self, bracket: Bracket, interrupt: KeyboardInterrupt):
+        super().__init__(bracket.why_stopped, Interrupted.of(interrupt).number)
+        self.bracket = bracket
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,8 @@ class Escalation:
         precision_nats: width of the bracket of the mean at which it is narrow enough, nats per row.
         seconds: that all methods may take. One that would take longer than what is left, by the time
             that it takes for a few rows, is not begun; one that has begun is finished, and so is the
-            first.
+            first. Where a number with known errors stands, only an upper end narrows the bracket, and
+            its simulated rows are part of the price.
         clock: seconds that go by.
     """
 
@@ -72,6 +89,7 @@ class Escalation:
 
         Raises:
             InputError: no method takes the model; that of the first one.
+            EscalationInterrupted: Ctrl-C after some methods were done.
         """
         started = self.clock()
         steps: tuple[Step, ...] = ()
@@ -80,33 +98,46 @@ class Escalation:
         def left() -> float:
             return self.seconds - (self.clock() - started)
 
-        for method in methods:
-            before = self.clock()
-            if bracket is not None:
-                more = num_rows(rows) - _PILOT_ROWS
-                needed = 0.0
-                if more > _PILOT_ROWS:
-                    needed = self._needed(method, rows, more, left, measured)
-                if needed > left():
-                    why = (
-                        f"{method.label} would take about {needed:.0f} s of the {max(left(), 0):.0f} s "
-                        "that are left"
-                    )
-                    steps += (Step(method.label, reason=why),)
-                    return self._ended(bracket, steps, "seconds", why)
-            if begun is not None:
-                begun(method.label)
+        for i, method in enumerate(methods):
             try:
-                evidence = measured(method, rows)
-            except InputError as error:
-                refused = refused or error
-                steps += (Step(method.label, reason=_not_for(error)),)
-                continue
-            share = (self.clock() - before) * num_simulated / num_rows(rows)
-            in_time = share <= left()
-            if not in_time and left() > 0:  # of few rows most of the time is that of a compiler
-                in_time = self._needed(method, rows, num_simulated, left, measured) <= left()
-            evidence = _with_upper(evidence, method, known, in_time=in_time)
+                before = self.clock()
+                if bracket is not None:
+                    if why := _no_use(method, methods[:i], steps):
+                        steps += (Step(method.label, reason=why),)
+                        continue
+                    known_errors = math.isfinite(bracket.lower.mc_error)
+                    more = num_rows(rows) - _PILOT_ROWS
+                    needed = 0.0
+                    if more > _PILOT_ROWS:
+                        more += _ENDS * num_simulated if known_errors else 0
+                        needed = self._needed(method, rows, more, left, measured)
+                    if needed > left():
+                        why = (
+                            f"{method.label} would take about {needed:.0f} s of the "
+                            f"{max(left(), 0):.0f} s that are left"
+                        )
+                        steps += (Step(method.label, reason=why),)
+                        return self._ended(bracket, steps, "seconds", why)
+                if begun is not None:
+                    begun(method.label)
+                try:
+                    evidence = measured(method, rows)
+                except InputError as error:
+                    refused = refused or error
+                    steps += (Step(method.label, reason=_not_for(error)),)
+                    continue
+                more = _ENDS * num_simulated
+                in_time = (self.clock() - before) * more / num_rows(rows) <= left()
+                if not in_time and left() > 0:  # of few rows most of the time is that of a compiler
+                    in_time = self._needed(method, rows, more, left, measured) <= left()
+                evidence = _with_upper(evidence, method, known, in_time=in_time)
+            except KeyboardInterrupt as interrupt:
+                if bracket is None:
+                    raise
+                why = f"interrupted in {method.label}: what the methods before it found stands"
+                steps += (Step(method.label, reason="interrupted"),)
+                ended = self._ended(bracket, steps, "interrupted", why)
+                raise EscalationInterrupted(ended, interrupt) from None
             step = Step(method.label, evidence, self.clock() - before)
             standing, bracket = bracket, bracket_of((*steps, step))
             assert bracket is not None
@@ -150,6 +181,19 @@ class Escalation:
     @staticmethod
     def _ended(bracket: Bracket, steps: tuple[Step, ...], stopped: Stopped, why: str) -> Bracket:
         return replace(bracket, steps=steps, stopped=stopped, why_stopped=why)
+
+
+def _no_use(method: AbstractMethod, others: Sequence[AbstractMethod], steps: Sequence[Step]) -> str:
+    """Why a longer run of the method before it would narrow no bracket; empty where it may.
+
+    Rows that are harder than simulated ones stay so, and the end above them is withheld again.
+    """
+    last = steps[-1].evidence if steps else None
+    if not (last is not None and last.harder and type(method) is type(others[-1])):
+        return ""
+    if not math.isfinite(last.log_evidence.mc_error):
+        return ""
+    return f"no upper end by more of {steps[-1].method}: the rows are harder than simulated ones"
 
 
 def _with_upper(

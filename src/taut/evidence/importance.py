@@ -97,6 +97,7 @@ class Evidence:
     notes: tuple[str, ...] = ()
     converged: np.ndarray | None = None
     missed: np.ndarray | None = None
+    harder: bool = False
 
     @property
     def above_threshold(self) -> np.ndarray:

@@ -33,7 +33,14 @@ from taut.core import (
 )
 from taut.core.memory import within_memory
 from taut.data import Schema
-from taut.evidence import AbstractMethod, Bracket, Escalation, Evidence, expected_bound
+from taut.evidence import (
+    AbstractMethod,
+    Bracket,
+    Escalation,
+    EscalationInterrupted,
+    Evidence,
+    expected_bound,
+)
 from taut.evidence.bounded import bounded_or_not, unbounded_columns
 from taut.fitted import coding
 from taut.fitted.aggregated_posterior import AggregatedPosterior, aggregated_posterior
@@ -194,18 +201,24 @@ class Fit:
 
         Raises:
             InputError: a precision or a time that is not above 0.
+            EscalationInterrupted: Ctrl-C after some methods were done, whose `bracket` it holds.
         """
         how_far = Escalation(precision_nats, seconds)
         with self._precision(), within_memory(num_particles=num_particles):
             given = self._rows(rows)
             serving_key = as_key(key)
             pair, draw_key = self.serving(given, serving_key)
-            found = escalated(
-                pair, given, how_far,
-                serving=lambda others: self.serving(others, serving_key)[0],
-                num_particles=num_particles, key=draw_key, begun=begun,
-            )  # fmt: skip
             unbounded = self._without_bound or unbounded_columns(pair.bind()[0], self.schema)
+            try:
+                found = escalated(
+                    pair, given, how_far,
+                    serving=lambda others: self.serving(others, serving_key)[0],
+                    num_particles=num_particles, key=draw_key, begun=begun,
+                )  # fmt: skip
+            except EscalationInterrupted as interrupt:
+                if unbounded:
+                    interrupt.bracket = interrupt.bracket.without_bound()
+                raise
         return found.without_bound() if unbounded else found
 
     def aggregated_posterior(self, rows: Any) -> AggregatedPosterior:
