@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from taut.data import Data, Dataset, load_data
     from taut.distributions import kl
     from taut.gradients import Reparameterized
+    from taut.networks import from_torch
 
 _HOMES = {
     "api": (
@@ -58,6 +59,7 @@ _HOMES = {
     "data": ("Data", "Dataset", "load_data"),
     "distributions": ("kl",),
     "gradients": ("Reparameterized",),
+    "networks": ("from_torch",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -90,6 +92,7 @@ __all__ = [
     "compare",
     "em",
     "fit",
+    "from_torch",
     "infer",
     "kl",
     "load",

@@ -46,7 +46,7 @@ def wrap_model(
         data: rows, (N, *shape), in the units that the model takes: a NumPy or JAX array, or a `Data` or
             `Dataset` of taut. They say what a row is, and rows outside the support are refused.
         encode: JAX function of one row, to (mean, scale) of independent Gaussians, each (d,), or to a
-            NumPyro distribution.
+            NumPyro distribution. `taut.from_torch(module)` makes one of a PyTorch module.
         decode: JAX function of one z, (d,), to the outputs of `likelihood` for one row, or to a NumPyro
             distribution over one row.
         prior: NumPyro distribution p(z), or a prior of `taut.models`; N(0, I) when None.

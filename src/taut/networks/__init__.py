@@ -6,6 +6,7 @@ from taut.networks.gated_mlp import GatedMLP
 from taut.networks.mlp import MLP, Linear
 from taut.networks.registry import NETWORKS, AbstractNetwork, last_layer
 from taut.networks.residual_conv import ResidualConvDecoder, ResidualConvEncoder
+from taut.networks.torch_module import from_torch
 
 __all__ = [
     "ACTIVATIONS",
@@ -19,5 +20,6 @@ __all__ = [
     "ResidualConvDecoder",
     "ResidualConvEncoder",
     "activation",
+    "from_torch",
     "last_layer",
 ]
