@@ -77,3 +77,12 @@ def float64() -> Iterator[None]:
     """Run a test in float64 without touching the global switch."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def undrawn() -> Iterator[None]:
+    """Commands leave out their figures, the dearest part of a short run, where a test looks at none."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("draw_fit", "draw_em", "draw_posterior"):
+            patch.setattr(f"taut.report.{name}.{name}", lambda *_, **__: ())
+        yield

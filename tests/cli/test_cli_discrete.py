@@ -10,6 +10,8 @@ from taut.errors import InputError
 from taut.gradients import Concrete, Enumeration, LeaveOneOut, NetworkBaseline, ScoreFunction
 from taut.recipe import recipe_of
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 BITS = ["fit", "digits", "--binarize", "threshold", "--model", "discrete"]
 QUICK = ["--epochs", "1", "--evidence-particles", "20"]
 

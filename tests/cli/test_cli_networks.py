@@ -10,6 +10,8 @@ from taut.cli.main import main
 from taut.recipe import recipe_from, recipe_of
 from taut.runs import read_toml
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 QUICK = ["--latent-dim", "2", "--epochs", "1", "--evidence-particles", "4"]
 
 

@@ -10,6 +10,8 @@ from taut.cli.main import main
 from taut.recipe import ProgramRecipe
 from taut.runs import RunFolder, read_toml
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def _complaint(capsys, *words: str | Path) -> str:
     capsys.readouterr()

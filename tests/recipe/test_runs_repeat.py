@@ -128,6 +128,7 @@ class Killed(BaseException):
     """What no handler of a run catches."""
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("model", "inference"), [*TRIED, *REFUSED])
 def test_a_run_is_repeated_and_resumed_by_the_other_door(
     model, inference, source, tmp_path, monkeypatch

@@ -73,6 +73,7 @@ def _killed_after(lines: int, run: Path) -> None:
         assert process.wait(60) == -signal.SIGKILL, complaints.read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_kill_at_any_moment_changes_no_byte(seed, whole, tmp_path, capsys):
     run = tmp_path / "run"
@@ -81,6 +82,7 @@ def test_a_kill_at_any_moment_changes_no_byte(seed, whole, tmp_path, capsys):
     _same_result(run, whole)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_kill_before_the_first_step_leaves_a_run_to_resume(whole, tmp_path, capsys):
     run = tmp_path / "run"
     _killed_after(0, run)
@@ -103,6 +105,7 @@ def _fails_at(call: int, name: str, error: Exception, monkeypatch) -> None:
     monkeypatch.setattr(os, name, sometimes)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("call", "name"), [(4, "fsync"), (9, "replace")])
 def test_a_stop_in_the_middle_of_a_write_changes_no_byte(call, name, whole, tmp_path, monkeypatch):
     run = tmp_path / "run"
@@ -114,6 +117,7 @@ def test_a_stop_in_the_middle_of_a_write_changes_no_byte(call, name, whole, tmp_
     _same_result(run, whole)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_full_disk_leaves_the_earlier_checkpoint(whole, tmp_path, monkeypatch, capsys):
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -142,6 +146,7 @@ def stopped(tmp_path, monkeypatch) -> Path:
     return run
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(stopped, whole, capsys):
     newest = stopped / "checkpoints" / "step-000000050.safetensors"
     content = bytearray(newest.read_bytes())
@@ -157,6 +162,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(stopped, whole, capsys
     _same_result(stopped, whole)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("length", [0, 5, 3000])
 def test_so_does_one_that_was_cut_off(length, stopped, whole):
     newest = stopped / "checkpoints" / "step-000000050.safetensors"
@@ -225,6 +231,7 @@ def test_what_is_not_a_run_cannot_be_resumed(tmp_path, capsys):
         taut.fit("digits", resume=True)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_ctrl_c_saves_where_it_was(tmp_path, monkeypatch, capsys):
     """The first interrupt ends the run after its dispatch, with a checkpoint of that very step."""
     run = tmp_path / "run"
@@ -251,6 +258,7 @@ def _raises(*_: object, **__: object) -> None:
     raise Stop
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_was_stopped_while_it_was_measured(whole, tmp_path, monkeypatch, capsys):
     """Its model is there to be used; it goes on, also with other draws, without training again."""
     run = tmp_path / "run"

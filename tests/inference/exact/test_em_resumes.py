@@ -16,6 +16,8 @@ from taut.core import InputError
 from taut.runs import stages
 from taut.runs.own_files import own_files
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SAME = ("config.toml", "metrics.jsonl", "model.json", "model.safetensors", "rows.safetensors")
 
 

@@ -19,6 +19,8 @@ PROGRAM = """
 import numpyro
 from numpyro import distributions as dist
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def model(y):
     mu = numpyro.sample("mu", dist.Normal(0.0, 2.0))
