@@ -1,6 +1,7 @@
 """Registry x law: what a step of every amortized inference claims, scales, rejects and names."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -29,6 +30,17 @@ ENUMERATED = {n: i for n, i in VARIANTS.items() if i.claims.guides != "nearest-c
 RAISING = {n: i for n, i in VARIANTS.items() if i.claims.raises == "bound"}
 ONE_PASS = {n: i for n, i in VARIANTS.items() if not (isinstance(i, PerDatum) and i.row_steps > 1)}
 every_enumerated = pytest.mark.parametrize("inference", ENUMERATED.values(), ids=ENUMERATED.keys())
+
+
+ADAM, SGD = optax.adam(0.01), optax.sgd(0.1)
+
+
+@functools.cache
+def shared(
+    inference: Any, optimizer: optax.GradientTransformation, breaking: int | None = None
+) -> tuple[Algorithm, Datum]:
+    """One algorithm for all tests that plant nothing in it: its step is traced and compiled once."""
+    return algorithm_and_rows(inference, optimizer, breaking=breaking)
 
 
 # --- what is claimed of the steps ---------------------------------------------------------------
@@ -72,13 +84,13 @@ def keeps_the_claim_of_who_moves(algorithm: Algorithm, rows: Datum, *, alternate
 
 @every_variant
 def test_one_side_rests_where_that_is_claimed_and_else_both_move(inference, float64):
-    algorithm, rows = algorithm_and_rows(inference, optax.adam(0.01))
+    algorithm, rows = shared(inference, ADAM)
     keeps_the_claim_of_who_moves(algorithm, rows, alternates=inference.claims.alternates)
 
 
 def test_wrong_claims_of_who_moves_are_caught(float64):
     for inference in (Joint(), VariationalEM()):
-        algorithm, rows = algorithm_and_rows(inference, optax.adam(0.01))
+        algorithm, rows = shared(inference, ADAM)
         with pytest.raises(AssertionError):
             keeps_the_claim_of_who_moves(
                 algorithm, rows, alternates=not inference.claims.alternates
@@ -144,13 +156,13 @@ def halves(algorithm: Algorithm, rows: Datum, inference: AbstractInference) -> N
 
 @pytest.mark.parametrize("inference", ONE_PASS.values(), ids=ONE_PASS.keys())
 def test_rescaling_by_a_half_halves_the_step(inference, float64):
-    algorithm, rows = algorithm_and_rows(inference, optax.sgd(0.1))
+    algorithm, rows = shared(inference, SGD)
     halves(algorithm, rows, inference)
 
 
 @every_variant
 def test_rescaled_to_nothing_no_gradient_moves_a_bit(inference, float64):
-    algorithm, rows = algorithm_and_rows(inference, optax.sgd(0.1))
+    algorithm, rows = shared(inference, SGD)
     assert algorithm.rescale is not None
     still = algorithm.rescale(algorithm.init(), 0.0)
     after = algorithm.pair(stepped(algorithm, still, rows))
@@ -162,7 +174,7 @@ def test_rescaled_to_nothing_no_gradient_moves_a_bit(inference, float64):
 
 @pytest.mark.parametrize("rescale", [lambda s, f: s, lambda s, f: s._replace(scale=s.scale * f**2)])
 def test_a_wrong_rescaling_is_caught(rescale, float64):
-    algorithm, rows = algorithm_and_rows(Joint(), optax.sgd(0.1))
+    algorithm, rows = shared(Joint(), SGD)
     with pytest.raises(AssertionError):
         halves(algorithm._replace(rescale=rescale), rows, Joint())
 
@@ -190,14 +202,14 @@ def rejects_and_names(algorithm: Algorithm, rows: Datum) -> None:
 
 @every_enumerated
 def test_a_row_that_breaks_a_step_is_passed_over_and_named(inference, float64):
-    algorithm, rows = algorithm_and_rows(inference, optax.adam(0.01), breaking=BROKEN)
+    algorithm, rows = shared(inference, ADAM, BROKEN)
     rejects_and_names(algorithm, rows)
 
 
 def test_a_codebook_passes_over_a_row_that_breaks_a_step(float64):
     """Its bits have no infinite likelihood: the row holds what is no number."""
     inference = AMORTIZED["codebook-averages"]
-    algorithm, rows = algorithm_and_rows(inference, optax.adam(0.01))
+    algorithm, rows = shared(inference, ADAM)
     x = np.array(rows.x)
     x[2, 1] = np.nan
     bad = Datum(x, index=rows.index)
@@ -221,7 +233,7 @@ def test_a_step_that_is_not_rejected_is_caught(monkeypatch, float64):
 
 
 def test_a_wrong_name_of_the_row_or_the_term_is_caught(float64):
-    algorithm, rows = algorithm_and_rows(Joint(), optax.adam(0.01), breaking=BROKEN)
+    algorithm, rows = shared(Joint(), ADAM, BROKEN)
     inspect = algorithm.inspect
     assert inspect is not None
 
@@ -259,13 +271,13 @@ def same_however_it_is_cut(algorithm: Algorithm, rows: Datum, dispatch: Any) -> 
 
 @every_variant
 def test_steps_in_any_number_of_dispatches_are_the_same_bytes(inference, float64):
-    algorithm, rows = algorithm_and_rows(inference, optax.adam(0.01))
+    algorithm, rows = shared(inference, ADAM)
     rows = jax.tree.map(jnp.asarray, rows)
     same_however_it_is_cut(algorithm, rows, compiled_steps(algorithm))
 
 
 def test_a_dispatch_that_leaves_a_trace_is_caught(float64):
-    algorithm, rows = algorithm_and_rows(Joint(), optax.adam(0.01))
+    algorithm, rows = shared(Joint(), ADAM)
     rows, steps = jax.tree.map(jnp.asarray, rows), compiled_steps(algorithm)
 
     def slower(state: Any, *arguments: Any) -> Any:
@@ -282,8 +294,8 @@ UNSEEN = Datum(jnp.array([2, 0, 1]), index=jnp.array([90, 8, 31], jnp.int32))
 
 @every_enumerated
 def test_a_guide_serves_unseen_rows_or_is_fitted_to_them_under_the_same_model(inference, float64):
-    made, rows = problem(inference, optax.adam(0.01))
-    algorithm = inference.algorithm(made)
+    made, _ = problem(inference, ADAM)
+    algorithm, rows = shared(inference, ADAM)
     pair = algorithm.pair(stepped(algorithm, algorithm.init(), rows))
     row = jax.tree.map(lambda leaf: leaf[0], UNSEEN)
     arguments = (pair, UNSEEN, made.bound, made.gradient)
@@ -316,10 +328,9 @@ def arrays_of(pair: Any) -> list[tuple[str, tuple[int, ...], Any]]:
 @every_enumerated
 def test_the_pair_of_a_saved_run_is_known_from_shapes(inference, float64):
     """As loading needs it: nothing is computed, and every array of the fitted pair has its place."""
-    made, rows = problem(inference, optax.adam(0.01))
-    algorithm = inference.algorithm(made)
+    algorithm, rows = shared(inference, ADAM)
     fitted = algorithm.pair(stepped(algorithm, algorithm.init(), rows))
-    of_architecture = problem(Joint(), optax.adam(0.01))[0].pair
+    of_architecture = problem(Joint(), ADAM)[0].pair
     # The numbers are in the file; any as many stand for them.
     numbers = jnp.arange(6, dtype=jnp.int32)
     shapes = eqx.filter_eval_shape(inference.pair, of_architecture, numbers, jax.random.key(1))
