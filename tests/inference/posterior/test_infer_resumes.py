@@ -15,11 +15,12 @@ from taut.core import InputError, RunError
 from taut.runs import stages
 
 SAME = ("config.toml", "coordinates.csv", "draws.safetensors", "model.json", "model.safetensors")
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 PROGRAM = """
 import numpyro
 from numpyro import distributions as dist
-
-pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def model(y):
