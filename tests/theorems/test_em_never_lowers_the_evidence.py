@@ -96,6 +96,12 @@ class Hasty(AbstractExactModel):
     def posterior(self, datum):
         return self.inner.posterior(datum)
 
+    def given(self, datum):
+        return self.inner.given(datum)
+
+    def completed(self, datum, key):
+        return self.inner.completed(datum, key)
+
     def expectation(self):
         return self.inner.expectation()
 

@@ -30,6 +30,7 @@ from taut.core import (
     as_key,
     far_rows_of,
     nearest,
+    option,
 )
 from taut.core.memory import within_memory
 from taut.data import Schema
@@ -48,8 +49,10 @@ from taut.fitted.below_columns import below_columns
 from taut.fitted.escalating import escalated
 from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum, mask_of
+from taut.fitted.imputing import Imputed, impute
 from taut.fitted.methods import AUTO, measured_by, method_of
 from taut.inference import AbstractAmortized
+from taut.models import AbstractExactModel
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
 
@@ -249,6 +252,27 @@ class Fit:
             pair, *beside = self._encoding(x)
             mean = coding.reconstruct(pair, x, *beside)
         return mean[0] if single else mean
+
+    def impute(self, rows: Any, *, draws: int = 0, key: Any = 0) -> Imputed:
+        """The missing cells of rows given the observed ones: mean, mode, standard deviation and draws.
+
+        Arguments:
+            rows: see the module; many, NaN where a cell is missing.
+            draws: of all missing cells of each row together.
+            key: whole number or random key of the draws.
+
+        Raises:
+            InputError: a model whose posterior is not exact.
+        """
+        if not isinstance(self.model, AbstractExactModel):
+            raise InputError(
+                "a model with an exact posterior: gmm, lca, ppca or fa",
+                option("model", self.architecture.name), option("model", "gmm"), where="impute",
+            )  # fmt: skip
+        if draws < 0:
+            raise InputError("a number of draws of at least 0", f"{draws}", "20", where="draws")
+        with self._precision(), within_memory(draws=draws):
+            return impute(self.model, self._rows(rows), key=as_key(key), num_draws=draws)
 
     def sample(self, num_samples: int, *, key: Any = 0, mean: bool = False) -> Array:
         """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead."""

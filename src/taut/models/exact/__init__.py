@@ -6,6 +6,7 @@ from taut.models.exact.factor import AbstractFactorModel
 from taut.models.exact.factor_analysis import FactorAnalysis
 from taut.models.exact.gaussian_mixture import GaussianMixture
 from taut.models.exact.gaussian_statistics import GaussianStatistics
+from taut.models.exact.given import Given
 from taut.models.exact.holes import Holes, holes_of
 from taut.models.exact.latent_class import ClassCounts, LatentClass
 from taut.models.exact.mixture import AbstractMixture
@@ -26,6 +27,7 @@ __all__ = [
     "FactorAnalysis",
     "GaussianMixture",
     "GaussianStatistics",
+    "Given",
     "Holes",
     "KeptRows",
     "LatentClass",

@@ -13,9 +13,10 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core import DENSITY, AbstractModel, Datum, Measure
+from taut.models.exact.given import Given
 from taut.models.exact.holes import Holes
 
 __all__ = ["AbstractExactModel"]
@@ -38,6 +39,14 @@ class AbstractExactModel(AbstractModel):
     @abstractmethod
     def posterior(self, datum: Datum) -> Any:
         """p(z | x), exact: a proposal or a NumPyro distribution."""
+
+    @abstractmethod
+    def given(self, datum: Datum) -> Given:
+        """The mean, mode and standard deviation of every cell given the observed ones; exact."""
+
+    @abstractmethod
+    def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
+        """The row with its missing cells drawn together from p(x | x_o), exact."""
 
     @property
     @abstractmethod

@@ -31,6 +31,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, InputError, Terms, option
 from taut.distributions import closed_kl
 from taut.models.exact.abstract import AbstractExactModel
+from taut.models.exact.given import Given
 from taut.models.exact.holes import Holes
 from taut.models.exact.scatter import KeptRows, RowCovariance, Scatter, leading_directions
 from taut.models.exact.varying_cells import Constants, varying, whole
@@ -95,6 +96,27 @@ class AbstractFactorModel(AbstractExactModel):
     def log_evidence(self, datum: Datum) -> Float[Array, ""]:
         mask = None if datum.mask is None else self._flat(datum.mask)
         return self._log_density(self._flat(datum.x) - self.center, mask)
+
+    def given(self, datum: Datum) -> Given:
+        z = self.posterior(datum)
+        spread = self.loadings @ jnp.asarray(z.scale_tril)
+        mean, variance = (
+            self.loadings @ z.mean + self.center,
+            jnp.sum(spread**2, axis=1) + self.noise,
+        )
+        x = self._flat(datum.x)
+        mask = jnp.ones(x.shape, bool) if datum.mask is None else self._flat(datum.mask)
+        nothing = tuple((cell, 0.0) for cell, _ in self.constants)
+        mean = whole(jnp.where(mask, x, mean), self.constants, self.shape)
+        deviation = jnp.where(mask, 0.0, jnp.sqrt(variance))
+        return Given(mean, mean, whole(deviation, nothing, self.shape))
+
+    def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
+        z_key, x_key = jax.random.split(key)
+        drawn = self._flat(self.sample(self.posterior(datum).sample(z_key), x_key))
+        x = self._flat(datum.x)
+        mask = jnp.ones(x.shape, bool) if datum.mask is None else self._flat(datum.mask)
+        return whole(jnp.where(mask, x, drawn), self.constants, self.shape)
 
     def elbo(self, datum: Datum, q: dist.Distribution) -> Float[Array, ""]:
         """The ELBO under a Gaussian q in nats, exact; a lower bound of `log_evidence`.

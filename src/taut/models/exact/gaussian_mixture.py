@@ -17,13 +17,14 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
+from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from taut.core import Datum
 from taut.models.exact.covariances import COVARIANCES, AbstractCovariance, CovarianceFloor
 from taut.models.exact.gaussian_holes import Gaps, centred_with_holes, product_with_holes
 from taut.models.exact.gaussian_statistics import GaussianStatistics, per_row, responsibilities
+from taut.models.exact.given import Given, given_components
 from taut.models.exact.holes import Holes
 from taut.models.exact.mixture import AbstractMixture, log_weights
 from taut.models.exact.varying_cells import Constants, varying, varying_places, whole
@@ -103,6 +104,38 @@ class GaussianMixture(AbstractMixture):
         factor = jnp.tensordot(z, self.covariance.tril(self._scale, self._means), axes=1)
         noise = jax.random.normal(key, self._means.shape[1:], self._means.dtype)
         return whole(z @ self._means + factor @ noise, self.constants, self.shape)
+
+    def given(self, datum: Datum) -> Given:
+        covariances, means = self.covariances, self._means
+        x, nothing = self._flat(datum.x), tuple((cell, 0.0) for cell, _ in self.constants)
+        mean, deviation = x, jnp.zeros_like(x)
+        if datum.mask is not None:
+            mask = self._flat(datum.mask)
+            factor, across = _observed_part(covariances, mask)
+            whitened = solve_triangular(
+                factor, jnp.where(mask, x - means, 0.0)[..., None], lower=True
+            )
+            shares = solve_triangular(factor, jnp.swapaxes(across, 1, 2), lower=True)
+            expected = means + jnp.sum(shares * whitened, axis=1)
+            left = jnp.diagonal(covariances, axis1=1, axis2=2) - jnp.sum(shares**2, axis=1)
+            r = self.responsibilities(datum)
+            found = given_components(r, expected, jnp.maximum(left, 0.0))
+            mean = jnp.where(mask, x, found.mean)
+            deviation = jnp.where(mask, 0.0, found.deviation)
+        mean = whole(mean, self.constants, self.shape)
+        return Given(mean, mean, whole(deviation, nothing, self.shape))
+
+    def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
+        z_key, x_key = jax.random.split(key)
+        z = self.drawn_component(datum, z_key)
+        drawn = self._flat(self.sample(z, x_key))
+        mask = jnp.ones(drawn.shape, bool) if datum.mask is None else self._flat(datum.mask)
+        # A draw of the whole row, moved by what its observed cells explain of where they should be.
+        missed = jnp.where(mask, self._flat(datum.x) - drawn, 0.0)
+        factor, across = _observed_part(jnp.tensordot(z, self.covariances, axes=1)[None], mask)
+        moved = drawn + across[0] @ cho_solve((factor[0], True), missed)
+        moved = jnp.where(mask, self._flat(datum.x), moved)
+        return whole(moved, self.constants, self.shape)
 
     def expectation(self) -> Callable[..., GaussianStatistics]:
         constants, origin = self._constants() + self.log_pi, self._origin()
@@ -247,6 +280,18 @@ class GaussianMixture(AbstractMixture):
         return ~(jnp.finfo(pi.dtype).eps * largest < ROUNDING)
 
 
+def _observed_part(
+    covariances: Float[Array, "K D D"], mask: Bool[Array, " D"]
+) -> tuple[Float[Array, "K D D"], Float[Array, "K D D"]]:
+    """The factors of the covariances of the observed cells, and Sigma_k with its other columns at 0.
+
+    A cell that was not observed is independent of the rest in the factors, with variance 1.
+    """
+    observed = mask[:, None] & mask[None, :]
+    factor = jnp.linalg.cholesky(jnp.where(observed, covariances, jnp.eye(len(mask))))
+    return factor, jnp.where(mask, covariances, 0.0)
+
+
 def _independent_log_density(
     x: Float[Array, " D"],
     mask: Bool[Array, " D"],
@@ -269,8 +314,7 @@ def _marginal_log_density(
     Unobserved cells become independent of the rest, with variance 1 and no deviation: they add nothing
     to the determinant or to the distance.
     """
-    observed = mask[:, None] & mask[None, :]
-    factor = jnp.linalg.cholesky(jnp.where(observed, covariances, jnp.eye(x.shape[0])))
+    factor, _ = _observed_part(covariances, mask)
     deviation = jnp.where(mask, x - means, 0.0)
     whitened = solve_triangular(factor, deviation[..., None], lower=True)[..., 0]
     log_volume = -jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)), axis=1)

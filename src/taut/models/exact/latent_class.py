@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core import MASS, Datum, InputError, Measure, option
+from taut.models.exact.given import Given, given_components
 from taut.models.exact.holes import Holes
 from taut.models.exact.mixture import AbstractMixture, log_weights
 
@@ -105,6 +106,26 @@ class LatentClass(AbstractMixture):
         places = jax.random.categorical(key, jnp.log(theta))
         drawn = jnp.take_along_axis(jnp.asarray(self.values()), places[:, None], axis=1)
         return drawn.reshape(self.shape).astype(theta.dtype)
+
+    def given(self, datum: Datum) -> Given:
+        r, theta = self.responsibilities(datum), jnp.exp(self.log_theta)
+        values = jnp.asarray(self.values(), theta.dtype)
+        means = jnp.sum(theta * values, axis=2)
+        variances = jnp.sum(theta * (values - means[:, :, None]) ** 2, axis=2)
+        found = given_components(r, means, variances)
+        likely = jnp.argmax(jnp.tensordot(r, theta, axes=1), axis=1)[:, None]
+        mode = jnp.take_along_axis(values, likely, axis=1)[:, 0]
+        x = datum.x.reshape(-1)
+        mask = jnp.ones(x.shape, bool) if datum.mask is None else datum.mask.reshape(-1)
+        cells = (x, x, jnp.zeros_like(x)), (found.mean, mode, found.deviation)
+        return Given(
+            *(jnp.where(mask, a, b).reshape(self.shape) for a, b in zip(*cells, strict=True))
+        )
+
+    def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
+        z_key, x_key = jax.random.split(key)
+        drawn = self.sample(self.drawn_component(datum, z_key), x_key)
+        return datum.x if datum.mask is None else jnp.where(datum.mask, datum.x, drawn)
 
     def expectation(self) -> Callable[..., ClassCounts]:
         log_pi, values = self.log_pi, self.log_theta.shape[2]

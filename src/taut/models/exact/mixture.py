@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, Enumerated, Terms
 from taut.models.exact.abstract import AbstractExactModel
@@ -64,6 +64,15 @@ class AbstractMixture(AbstractExactModel):
     def posterior(self, datum: Datum) -> Any:
         log_q = jax.nn.log_softmax(self.log_pi + self.log_components(datum))
         return Enumerated(jnp.eye(self.num_components, dtype=log_q.dtype), log_q)
+
+    def responsibilities(self, datum: Datum) -> Float[Array, " K"]:
+        """p(z = e_k | x) of the observed cells, (K,)."""
+        return jax.nn.softmax(self.log_pi + self.log_components(datum))
+
+    def drawn_component(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, " K"]:
+        """One-hot z ~ p(z | x)."""
+        log_joint = self.log_pi + self.log_components(datum)
+        return jax.nn.one_hot(jax.random.categorical(key, log_joint), len(log_joint))
 
     def log_evidence_of(self, statistics: Any) -> Float[Array, ""]:
         return statistics.log_evidence
