@@ -75,3 +75,35 @@ def test_one_line_for_what_cannot_be_judged(run, capsys, options, line):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"taut: {line}")
+
+
+PROGRAM = """
+import numpyro, numpyro.distributions as dist
+
+def model(y):
+    m = numpyro.sample("m", dist.Normal(0.0, 2.0))
+    numpyro.sample("y", dist.Normal(m, 1.0).expand((3,)).to_event(1), obs=y)
+"""
+
+
+def test_a_program_is_fitted_anew_and_named_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "normal.py").write_text(PROGRAM)
+    (tmp_path / "data.json").write_text('{"y": [1.0, 2.0, 0.5]}')
+    few = ["--num-starts", "1", "--num-draws", "500"]
+    assert main(["infer", "normal.py", "--data", "data.json", "--out", "run", *few]) == 0
+    assert main(["calibrate", "run"]) == 2
+    assert "Try `taut calibrate run normal.py`, if you trust" in capsys.readouterr().err
+    assert main(["calibrate", "run", "normal.py", "--refits", "50", "--draws", "9", "--json"]) == 0
+    told = capsys.readouterr()
+    assert "50 refits take " in told.err
+    found = json.loads(told.out)
+    assert found["calibrated"] is True
+    assert set(found["quantities"]) == {"m", "log p(x given z)", "log p(x, z)"}
+    assert main(["calibrate", "run", "normal.py", "--refits", "50", "--seconds", "0.0001"]) == 2
+    assert "Try --seconds " in capsys.readouterr().err
+
+
+def test_a_fit_has_no_program(run, capsys):
+    assert main(["calibrate", str(run), "normal.py"]) == 2
+    assert "which has no program" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """`taut.fit`, `taut.em`, `taut.load` and the `Fit` they return: thin shells over the layers."""
 
 from taut.api.auditing import audit
-from taut.api.calibrating import calibrate
+from taut.api.calibrating import calibrate, calibrate_posterior
 from taut.api.em import EMProgress, em
 from taut.api.fitting import fit
 from taut.api.inferring import GUIDES, infer
@@ -13,6 +13,7 @@ from taut.inference.posterior.verdict import Verdict
 Fit.audit = audit  # pyright: ignore[reportAttributeAccessIssue]
 Fit.calibrate = calibrate  # pyright: ignore[reportAttributeAccessIssue]
 Fit.refit_prior = refit_prior  # pyright: ignore[reportAttributeAccessIssue]
+Posterior.calibrate = calibrate_posterior  # pyright: ignore[reportAttributeAccessIssue]
 
 __all__ = [
     "GUIDES",

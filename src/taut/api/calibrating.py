@@ -1,5 +1,6 @@
-"""`fit.calibrate`: the guide judged by the latents that made rows of the fitted model."""
+"""`fit.calibrate` and `posterior.calibrate`: guides judged by what made simulated data."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -8,12 +9,13 @@ import numpy as np
 from taut.core import Datum, as_key
 from taut.core.memory import within_memory
 from taut.evidence.simulated import simulated
-from taut.fitted import Fit
+from taut.fitted import Fit, Posterior
+from taut.inference.posterior import PosteriorOptions
 
 if TYPE_CHECKING:
     from taut.audit import Calibration
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "calibrate_posterior"]
 
 
 def calibrate(fit: Fit, *, rows: int = 1000, draws: int = 100, key: Any = 0) -> "Calibration":
@@ -45,6 +47,51 @@ def calibrate(fit: Fit, *, rows: int = 1000, draws: int = 100, key: Any = 0) -> 
         made = simulated(model, form, rows, key=made_key)
         serving, _ = fit.serving(made.rows, fit_key)
         return calibration(*serving.bind(), made, key=draw_key, num_draws=draws, notes=_notes(fit))
+
+
+def calibrate_posterior(
+    posterior: Posterior,
+    *,
+    refits: int = 100,
+    draws: int = 100,
+    seconds: float = 600.0,
+    key: Any = 0,
+    options: PosteriorOptions | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> "Calibration":
+    """Simulation-based calibration of the program's fits: it is fitted anew to data of its own making.
+
+    Parameters are drawn from their priors, data from these, and the program is fitted to each of the
+    data sets as `taut.infer` does; the parameters are ranked among the draws of the fit.
+
+    Arguments:
+        refits: data sets, of the shapes of the user's.
+        draws: of each fit.
+        seconds: what all fits may take; judged after the second, before the others start.
+        key: whole number or random key.
+        options: of every fit; None for the guide of this posterior and what `taut.infer` does unasked.
+        tell: gets one sentence before the third fit: what all of them take.
+
+    Returns:
+        a `Calibration`, with `passes`, `verdict` and the ranks of every quantity.
+
+    Raises:
+        InputError: a log-joint, minibatches, an improper prior, a factor or scale; fewer refits or draws
+            than ranks say something by; more of them than there are seconds for.
+        RunError: too many fits end in errors.
+    """
+    from taut.audit.refits import calibration_by_refits
+
+    precision = str(posterior.z.dtype)
+    asked = options or PosteriorOptions(
+        guide=posterior.layers or posterior.family,
+        precision=precision,  # pyright: ignore[reportArgumentType]
+    )
+    with jax.enable_x64(precision == "float64"), within_memory(draws=draws):
+        return calibration_by_refits(
+            posterior.model, posterior.datum, asked,
+            key=as_key(key), refits=refits, num_draws=draws, seconds=seconds, tell=tell,
+        )  # fmt: skip
 
 
 def _notes(fit: Fit) -> tuple[str, ...]:

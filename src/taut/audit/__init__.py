@@ -9,6 +9,7 @@ from taut.audit.gradient_moments import GradientMoments, gradient_moments
 from taut.audit.holes import Holes, holes
 from taut.audit.latents import LatentUse, latent_use
 from taut.audit.overlap import Neighbour, Overlap, overlap
+from taut.audit.refits import calibration_by_refits
 from taut.audit.surgery import Surgery, surgery
 from taut.audit.two_sample import TwoSample, two_sample
 
@@ -30,6 +31,7 @@ __all__ = [
     "audit_fit",
     "audited_evidence",
     "calibration",
+    "calibration_by_refits",
     "findings",
     "gaps",
     "gradient_bench",

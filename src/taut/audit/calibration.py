@@ -42,10 +42,18 @@ from taut.evidence.importance import proposal_of
 from taut.evidence.simulated import Simulated
 from taut.models import ChainModel
 
-__all__ = ["LEVEL", "Calibration", "Quantity", "calibration", "check_can_be_judged", "of_ranks"]
+__all__ = [
+    "FEWEST_ROWS",
+    "LEVEL",
+    "Calibration",
+    "Quantity",
+    "calibration",
+    "check_can_be_judged",
+    "of_ranks",
+]
 
 LEVEL = 0.05  # of a false alarm, over all quantities together
-_FEWEST_ROWS = 50  # of which a spread of half or twice the right one is told four times in five
+FEWEST_ROWS = 50  # of which a spread of half or twice the right one is told four times in five
 _RESOLVED = 3.0  # standard errors by which a mean or a spread is off before it is called so
 _BLOCK_ROWS = 64
 _ROUNDING = 64.0  # of the unit in the last place, within which two log-densities are one
@@ -99,12 +107,14 @@ class Calibration(NamedTuple):
         num_rows: N, rows that were simulated; of a program, data sets that it was fitted to anew.
         num_draws: L, draws of the guide for each; None where the guide enumerates.
         notes: what a reader should know.
+        judged: what was simulated.
     """
 
     quantities: tuple[Quantity, ...]
     num_rows: int
     num_draws: int | None
     notes: tuple[str, ...] = ()
+    judged: str = "rows"
 
     @property
     def passes(self) -> bool:
@@ -120,7 +130,7 @@ class Calibration(NamedTuple):
     @property
     def verdict(self) -> str:
         """One sentence."""
-        told = f"{self.num_rows} simulated rows"
+        told = f"{self.num_rows} simulated {self.judged}"
         if self.passes:
             return f"calibrated: no difference from the posterior is seen in {told}"
         kinds: dict[str, list[str]] = {}
@@ -142,9 +152,9 @@ def check_can_be_judged(
     Raises:
         InputError: a guide without draws to rank, a chain of layers, minibatches; too few rows or draws.
     """
-    if num_rows < _FEWEST_ROWS:
+    if num_rows < FEWEST_ROWS:
         raise InputError(
-            f"at least {_FEWEST_ROWS} simulated rows, as fewer show no fault", f"{num_rows}",
+            f"at least {FEWEST_ROWS} simulated rows, as fewer show no fault", f"{num_rows}",
             option("rows", 1000), where="rows",
         )  # fmt: skip
     if num_draws < 1:

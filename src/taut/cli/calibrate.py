@@ -1,7 +1,9 @@
 """`taut calibrate`."""
 
+import shlex
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -9,15 +11,22 @@ from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
+from taut.errors import InputError
+
+if TYPE_CHECKING:
+    from taut.audit import Calibration
 
 __all__ = ["calibrate"]
 
 
 def calibrate(
     run: Path,
+    program: str | None = None,
     /,
     *,
     rows: Whole = 1000,
+    refits: Whole = 100,
+    seconds: float = 600.0,
     draws: Whole = 100,
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
@@ -27,14 +36,21 @@ def calibrate(
     Latents are drawn from the prior and rows from them; each latent is ranked among the guide's draws
     for its row, as are log p(x given z) and log p(x, z). Ranks are uniform if the guide is the
     posterior; RUN/figures/calibration.png shows where they are not. This judges the guide, not the
-    model: of the rows that the run was fitted to, it says nothing.
+    model: of the rows that the run was fitted to, it says nothing. A run of `taut infer` is fitted anew
+    to data sets that its program makes; what that takes is said before.
 
     Parameters
     ----------
     run
         Run folder.
+    program
+        Of a run of `taut infer`: FILE.py or FILE.py:name. The file is executed.
     rows
         Rows to simulate.
+    refits
+        Of a run of `taut infer`: data sets to simulate and fit.
+    seconds
+        Of a run of `taut infer`: what all fits may take, or none is started after the second.
     draws
         Draws of the guide for each.
     seed
@@ -42,12 +58,22 @@ def calibrate(
     json
         Print the results as JSON on standard output.
     """
-    from taut.api.calibrating import calibrate as calibrated
     from taut.report.calibration import calibration_table, draw_calibration, plain_calibration
+    from taut.runs import RunFolder
 
-    fitted = open_run(run)
-    with waiting(f"calibration on {rows} simulated rows", quiet=json):
-        found = calibrated(fitted, rows=rows, draws=draws, key=seed)
+    if "posterior" in RunFolder.open(run).read_config():
+        found = _by_refits(run, program, refits, draws, seconds, seed, quiet=json)
+    else:
+        from taut.api.calibrating import calibrate as calibrated
+
+        if program is not None:
+            raise InputError(
+                "nothing after the folder of a fit, which has no program", repr(program),
+                shlex.join(["taut", "calibrate", str(run)]), where=str(run),
+            )  # fmt: skip
+        fitted = open_run(run)
+        with waiting(f"calibration on {rows} simulated rows", quiet=json):
+            found = calibrated(fitted, rows=rows, draws=draws, key=seed)
     picture = drawn_where_possible(
         run / "figures" / "calibration.png", lambda path: draw_calibration(found, path)
     )
@@ -64,3 +90,40 @@ def calibrate(
     calibration_table(console, found)
     if picture is not None:
         tables.facts_table(console, "figure", {"ranks of all quantities": str(picture)})
+
+
+def _by_refits(
+    run: Path,
+    source: str | None,
+    refits: int,
+    draws: int,
+    seconds: float,
+    seed: int,
+    *,
+    quiet: bool,
+) -> "Calibration":
+    """The calibration of a program, whose file is named again."""
+    from taut.api.calibrating import calibrate_posterior
+    from taut.cli.infer import program_data, with_found_data
+    from taut.fitted import Posterior, load
+    from taut.models.program import load_program, support_beside
+    from taut.recipe import ProgramRecipe
+    from taut.runs import RunFolder
+
+    content = RunFolder.open(run).read_config()
+    recipe = with_found_data(ProgramRecipe.from_dict(content, where=str(run / "config.toml")), run)
+    if source is None:
+        named = shlex.join(["taut", "calibrate", str(run), str(recipe.program or "FILE.py")])
+        raise InputError(
+            "the program on the command line, as nothing that a run folder names is executed", "none",
+            f"`{named}`, if you trust that file", where=str(run),
+        )  # fmt: skip
+    function = load_program(source)
+    data = program_data(recipe, function)
+    posterior = load(run, like=function, data=data, support=support_beside(function))
+    assert isinstance(posterior, Posterior)
+    with waiting(f"calibration by {refits} refits", quiet=quiet):
+        return calibrate_posterior(
+            posterior, refits=refits, draws=draws, seconds=seconds, key=seed, options=recipe.posterior,
+            tell=lambda price: print(f"note: {price}", file=sys.stderr),
+        )  # fmt: skip

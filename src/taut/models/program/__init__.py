@@ -9,6 +9,7 @@ from taut.models.program.load import load_program, read_data, support_beside
 from taut.models.program.log_joint import LOG_JOINT, LogJoint
 from taut.models.program.named_values import NamedValues
 from taut.models.program.numpyro_program import NumPyroProgram
+from taut.models.program.simulated_data import given_observed, made_data, with_observed
 from taut.models.program.start import check_start
 from taut.models.program.supports import SUPPORTS, Site
 
@@ -25,10 +26,13 @@ __all__ = [
     "Part",
     "Site",
     "check_start",
+    "given_observed",
     "load_program",
+    "made_data",
     "not_taken",
     "plan_edges",
     "read_data",
     "scalars",
     "support_beside",
+    "with_observed",
 ]

@@ -1,0 +1,181 @@
+"""Simulation-based calibration of a program: data are simulated from it, and it is fitted to each anew.
+
+    theta_n ~ p(theta),    x_n ~ p(x | theta_n),    theta_n1 ... theta_nL ~ the fit to x_n
+
+Ranks of theta_n among the draws are uniform if fits are posteriors (`calibration`, for the definition
+and sources). Ranked are all parameters in natural units and two quantities that look at data, log p(x
+given z) and log p(x, z). It judges fits of data that the program makes, over its whole prior; of the
+user's own data it says nothing.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from taut.audit.calibration import FEWEST_ROWS, Calibration, of_ranks
+from taut.core import LOG_LIKELIHOOD, Datum, InputError, RunError, option, total
+from taut.core.compiling import shared_jit
+from taut.inference.posterior import PosteriorOptions, fit_posterior
+from taut.inference.posterior.verdict import DOUBT
+from taut.models.program import (
+    AbstractProgram,
+    Bounded,
+    Edged,
+    NamedValues,
+    NumPyroProgram,
+    given_observed,
+    made_data,
+    with_observed,
+)
+
+__all__ = ["calibration_by_refits"]
+
+_ROUNDING = 64.0  # of the unit in the last place, within which two numbers are one
+
+
+def calibration_by_refits(
+    model: AbstractProgram,
+    datum: Datum,
+    options: PosteriorOptions,
+    *,
+    key: PRNGKeyArray,
+    refits: int,
+    num_draws: int,
+    seconds: float,
+    tell: Callable[[str], None],
+) -> Calibration:
+    """Fit a program to data sets of its own making, and rank what made them.
+
+    Arguments:
+        model: the program.
+        datum: its data, of whose shapes the simulated ones are.
+        options: of every fit.
+        key: everything random follows from it.
+        refits: N.
+        num_draws: L, posterior draws of each fit.
+        seconds: what all fits together may take, as far as the second tells.
+        tell: gets one sentence, what they will take, before the third starts.
+
+    Raises:
+        InputError: a log-joint, minibatches, an improper prior, a factor or scale; too few refits or
+            draws, or more of them than there is time for.
+    """
+    program = _checked(model, datum, options, refits, num_draws)
+    made = shared_jit(jax.vmap(lambda key: made_data(program, datum, key)))
+    latents, observed = made(jax.random.split(jax.random.fold_in(key, refits), refits))
+    given = given_observed(program, jax.tree.map(lambda leaf: leaf[0], observed))
+    densities = _densities(given)
+    names = [*NamedValues.of(program, datum).coordinates[: len(program.coordinates)]]
+    ranks, doubted, failed, began = [], 0, 0, time.perf_counter()
+    for number in range(refits):
+        one = with_observed(datum, jax.tree.map(lambda leaf, n=number: leaf[n], observed))
+        truth = {site.name: latents[site.name][number] for site in program.sites}
+        own = jax.random.fold_in(key, number)
+        try:
+            found = fit_posterior(given, one, options, key=own)
+        except (InputError, RunError):
+            failed += 1
+        else:
+            doubted += found.verdict.verdict == DOUBT
+            generator = np.random.default_rng(np.asarray(jax.random.key_data(own), np.uint32))
+            weights = found.draws.weights / found.draws.weights.sum()
+            chosen = generator.choice(len(weights), num_draws, p=weights)
+            drawn = found.values.values(found.draws.z[chosen])
+            mine, others = _quantities(densities, one, truth, drawn)
+            ranks.append(_ranks(mine, others, generator))
+        if number == 0:
+            began = time.perf_counter()  # the first compiles
+        elif number == 1:
+            _price(time.perf_counter() - began, refits, seconds, tell)
+    notes = [
+        "fits of data that the program makes are judged, over its whole prior, not the fit of yours"
+    ]
+    if doubted:
+        notes.append(f"the verdict on {doubted} of {refits} fits is not to believe them")
+    if failed:
+        notes.append(f"{failed} of {refits} fits ended in an error and have no rank")
+    if len(ranks) < FEWEST_ROWS:
+        raise RunError(
+            f"at least {FEWEST_ROWS} fits that end", f"{len(ranks)} of {refits}",
+            "priors under which the program can be fitted", where="calibrate",
+        )  # fmt: skip
+    names += ["log p(x given z)", "log p(x, z)"]
+    told = of_ranks(names, np.stack(ranks), num_draws=num_draws, notes=tuple(notes))
+    return told._replace(judged="data sets")
+
+
+def _checked(
+    model: AbstractProgram, datum: Datum, options: PosteriorOptions, refits: int, num_draws: int
+) -> NumPyroProgram:
+    while isinstance(model, (Bounded, Edged)):
+        model = model.program
+    if not isinstance(model, NumPyroProgram):
+        raise InputError(
+            "a NumPyro program, which makes data", "a log-joint, which is a density alone",
+            "a program", where="calibrate",
+        )  # fmt: skip
+    if options.subsample or model.reading.plate is not None:
+        raise InputError("fits to all rows", "minibatches", "all rows", where="calibrate")
+    if model.has_free_constant(datum):
+        raise InputError(
+            "priors that can be drawn from", "an improper one", "proper priors", where=model.name
+        )
+    if refits < FEWEST_ROWS:
+        raise InputError(
+            f"at least {FEWEST_ROWS} refits, as fewer show no fault", f"{refits}",
+            option("refits", 100), where="refits",
+        )  # fmt: skip
+    if num_draws < 1:
+        raise InputError("at least one draw a fit", f"{num_draws}", "100", where="draws")
+    return model
+
+
+def _price(each: float, refits: int, seconds: float, tell: Callable[[str], None]) -> None:
+    """Say what the fits take, and refuse what takes too long."""
+    whole = each * refits
+    if whole > seconds:
+        most = max(int(seconds / each), FEWEST_ROWS)
+        raise InputError(
+            f"refits within {seconds:g} seconds", f"{refits}, of {each:.2g} s each",
+            f"{option('seconds', math.ceil(1.2 * whole))}"
+            + (f", or {option('refits', most)}" if most * each <= seconds else ""),
+            where="calibrate",
+        )  # fmt: skip
+    more = "more where draws are moved to the posterior"
+    tell(f"{refits} refits take {whole:.2g} seconds, as the second took {each:.2g}, or {more}")
+
+
+def _densities(model: NumPyroProgram) -> Callable[[Datum, dict[str, Any]], Any]:
+    """log p(x given z) and log p(x, z) at many values of the latents, (K, 2), compiled once."""
+
+    def both(datum: Datum, values: dict[str, Array]) -> Array:
+        terms = model.terms(datum, model.unconstrain(values))
+        return jnp.stack([terms[LOG_LIKELIHOOD], total(terms)])
+
+    return shared_jit(jax.vmap(both, in_axes=(None, 0)))
+
+
+def _quantities(
+    densities: Callable, datum: Datum, truth: dict[str, Array], drawn: dict[str, np.ndarray]
+) -> tuple[Float[np.ndarray, " Q"], Float[np.ndarray, "L Q"]]:
+    """Every quantity at the truth and at the draws."""
+    both = {n: np.concatenate([np.asarray(truth[n])[None], drawn[n]]) for n in truth}
+    found = np.asarray(densities(datum, both))
+    cells = [value.reshape(len(value), -1) for value in both.values()]
+    table = np.concatenate([*cells, found], axis=1)
+    return table[0], table[1:]
+
+
+def _ranks(
+    mine: Float[np.ndarray, " Q"], others: Float[np.ndarray, "L Q"], generator: np.random.Generator
+) -> Float[np.ndarray, " Q"]:
+    near = _ROUNDING * np.finfo(float).eps * np.abs(mine)
+    ties = np.sum(np.abs(others - mine) <= near, axis=0)
+    below = np.sum(others < mine - near, axis=0)
+    return (below + generator.random(len(mine)) * (ties + 1)) / (len(others) + 1)
