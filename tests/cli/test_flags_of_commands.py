@@ -28,6 +28,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "gradients": ("RUN",),
     "audit": ("RUN",),
     "calibrate": ("RUN",),
+    "explain": ("RUN", "--classifier", "CLASSIFIER", "--target", "1"),
     "refit-prior": ("RUN",),
     "compare": ("RUN", "RUN"),
     "show": ("RUN",),
@@ -83,6 +84,15 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "rows": (("--rows", "70"), {"count": 70}),
         "seed": (("--seed", "7"), {"key": 7}),
     },
+    "explain": {
+        "confidence": (("--confidence", "0.7"), {"confidence": 0.7}),
+        "geometry": (("--geometry", "adam"), {"geometry": "adam"}),
+        "plausible": (("--plausible", "0.25"), {"quantile": 0.25, "floor": True}),
+        "rows": (("--rows", "2"), {"rows": "first two"}),
+        "split": (("--split", "train", "--rows", "99"), {"rows": "train"}),
+        "black_box": (("--black-box",), {"black_box": True}),
+        "seed": (("--seed", "7"), {"key": 7}),
+    },
     "calibrate": {
         "rows": (("--rows", "70"), {"count": 70}),
         "draws": (("--draws", "7"), {"draws": 7}),
@@ -102,6 +112,8 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "figures": {},
     "resume": {"evidence_particles": (("--evidence-particles", "17"), {"evidence_particles": 17})},
 }
+# What a command cannot do without, or only decides which files are written: tested with the files.
+OTHERWISE = {"explain": ("classifier", "target", "out", "diagnose")}
 CASES = [(command, flag) for command, flags in FLAGS.items() for flag in flags]
 ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)
 OTHER = np.random.default_rng(4).normal(size=(6, 3)).astype(np.float32)
@@ -174,6 +186,13 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found.update(rows=array(data.test if held_out is None else held_out), count=rows, key=key)
         raise Called
 
+    def search(
+        fit: Any, rows: Any, *, classifier: Any, target: Any, plausible: Any, **given: Any
+    ) -> Any:
+        found.update(given, rows=array(rows), floor=plausible is not None)
+        found["confidence"] = target.confidence
+        raise Called
+
     def calibrate(fit: Any, *, rows: int, **given: Any) -> Any:
         found.update(given, count=rows)
         raise Called
@@ -195,7 +214,11 @@ def call(run, tmp_path, monkeypatch) -> Call:
     monkeypatch.setattr("taut.api.auditing.audit", audit)
     monkeypatch.setattr("taut.api.calibrating.calibrate", calibrate)
     monkeypatch.setattr("taut.api.refitting.refit_prior", refit_prior)
+    monkeypatch.setattr("taut.counterfactuals.search", search)
+    judges = tmp_path / "judges.py"
+    judges.write_text("def model(x):\n    return x\n")
     names = {
+        "CLASSIFIER": judges,
         "RUN": run,
         "STOPPED": stopped,
         "OTHER": run.parent / "other.npy",
@@ -231,7 +254,7 @@ def test_no_command_and_no_flag_is_left_out():
     for command, flags in FLAGS.items():
         keywords = inspect.signature(_of(command)).parameters.values()
         named = {p.name for p in keywords if p.kind is p.KEYWORD_ONLY}
-        assert named == {*flags, "json"}, command
+        assert named == {*flags, *OTHERWISE.get(command, ()), "json"}, command
 
 
 def _seen(found: dict[str, Any], wanted: dict[str, Any], rows: dict[str, np.ndarray]) -> bool:

@@ -53,6 +53,10 @@ COMMANDS = {
         "Whether the guide is the posterior, on rows that the model makes.",
     ),
     "audit": ("taut.cli.audit:audit", "Where the ELBO of a run loses nats, and what to try."),
+    "explain": (
+        "taut.cli.explain:explain",
+        "What would have to change in rows for a classifier to answer otherwise.",
+    ),
     "sample": ("taut.cli.explore:sample", "Draw new rows from a fitted model."),
     "reconstruct": ("taut.cli.explore:reconstruct", "Encode rows and decode them again."),
     "encode": ("taut.cli.explore:encode", "Write the latent features of rows."),

@@ -1,6 +1,7 @@
 """What would have to change in a row for a classifier to answer otherwise, along a fitted model."""
 
 from taut.counterfactuals.classifier import BlackBox, Differentiable
+from taut.counterfactuals.diagnostics import Path, diagnose
 from taut.counterfactuals.generator import AbstractGenerator
 from taut.counterfactuals.geometry import (
     GEOMETRIES,
@@ -32,9 +33,11 @@ __all__ = [
     "Margin",
     "Momentum",
     "Normalised",
+    "Path",
     "Plain",
     "PullBack",
     "Tangent",
     "XSpace",
+    "diagnose",
     "search",
 ]

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import InputError
+from taut.core import InputError, option
 
 __all__ = ["AbstractClassifier", "BlackBox", "Differentiable", "as_classifier"]
 
@@ -186,13 +186,16 @@ def _check_traced(classifier: Differentiable, x_shape: tuple[int, ...]) -> None:
         raise InputError(
             "a classifier made of JAX operations, for a search by gradients",
             f"one that cannot be differentiated ({str(error).splitlines()[0][:80]})",
-            "a black box (`black_box=True`), whose gradients are estimated", where="classifier",
+            f"a black box ({option('black_box', True)}), whose gradients are estimated",
+            where="classifier",
         ) from None  # fmt: skip
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a user's function does of it
+        said = (str(error).splitlines() or [""])[0][:160]
         raise InputError(
-            f"a classifier of one row of shape {x_shape}", str(error).splitlines()[0][:160],
-            "reshaping the row in the classifier first", where="classifier",
-        ) from None  # fmt: skip
+            f"a classifier of one row of shape {x_shape}", f"{type(error).__name__}: {said}",
+            "reshaping the row in the classifier first, or for a function of many rows "
+            f"{option('black_box', True)}", where="classifier",
+        ) from error  # fmt: skip
     if len([n for n in found.shape if n != 1]) > 1:
         raise InputError(
             "one output for each class of one row", f"outputs of shape {found.shape}",
@@ -225,7 +228,7 @@ def _boxed(predict: Callable[[np.ndarray], np.ndarray], x_shape: tuple[int, ...]
     except Exception as error:
         raise InputError(
             f"a classifier of many rows of shape {x_shape}",
-            f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}",
+            f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}",
             "reshaping the rows in the classifier first", where="classifier",
         ) from error  # fmt: skip
     if found.shape[:1] != (2,) or found.ndim > 2 or found.dtype.kind not in "fiub":

@@ -15,6 +15,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
@@ -229,7 +230,9 @@ def as_generator(
 
 
 def _of_fit(fit: Fit, refinements: int) -> AbstractGenerator:
-    pair, model = fit.pair, fit.model
+    # What was loaded holds NumPy's arrays.
+    pair = jax.tree.map(lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, fit.pair)
+    model = pair.bind()[0]
     if isinstance(pair, ChainPair):
         first, rest = _parted(pair.chain)
         if (pair.chain if first is None else rest).bijective:

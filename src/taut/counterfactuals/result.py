@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from taut.counterfactuals.ascent import Ascent
+
 __all__ = [
     "ALREADY",
     "BUDGET",
@@ -46,6 +48,8 @@ class Counterfactuals:
         seconds: of the search, compilation included.
         geometry: name.
         notes: what a reader must know, one sentence each.
+        ascent, keys: what the search shared, and the key of each row's first answer, (N,), by which
+            `diagnose` walks the same way again.
     """
 
     x: np.ndarray
@@ -65,6 +69,8 @@ class Counterfactuals:
     drift: np.ndarray
     seconds: float
     geometry: str
+    ascent: Ascent
+    keys: Any
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

@@ -111,7 +111,7 @@ def search(
         repeated = np.repeat(x, num_answers, axis=0)
         keys = jax.random.split(random_key, len(repeated))
         ended = all_ended(ascent, repeated, starts, keys, width=_WIDTH)
-        return _result(ascent, x, z, ended, num_answers, begun)
+        return _result(ascent, x, z, ended, keys[::num_answers], begun)
 
 
 def _geometry(given: AbstractGeometry | str) -> AbstractGeometry:
@@ -239,9 +239,10 @@ def _starts(z: np.ndarray, num_answers: int, spread: float, key: Any) -> np.ndar
 
 
 def _result(
-    ascent: Ascent, x: np.ndarray, z: np.ndarray, ended: RowState, num_answers: int, begun: float
+    ascent: Ascent, x: np.ndarray, z: np.ndarray, ended: RowState, keys: Any, begun: float
 ) -> Counterfactuals:
     generator, target = ascent.generator, ascent.target
+    num_answers = len(ended.tries) // len(x)
 
     def by_row(values: Any) -> np.ndarray:
         return np.asarray(values).reshape(len(x), num_answers, *np.shape(values)[1:])
@@ -276,7 +277,7 @@ def _result(
         density_of=generator.density_of,
         queries=by_row((ended.tries + 1) * per_try), tries=by_row(ended.tries),
         drift=by_row(ended.drift), seconds=time.perf_counter() - begun,
-        geometry=ascent.geometry.name, notes=tuple(notes),
+        geometry=ascent.geometry.name, ascent=ascent, keys=keys, notes=tuple(notes),
     )  # fmt: skip
 
 

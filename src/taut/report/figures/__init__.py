@@ -1,5 +1,7 @@
 """Figures: one function, one PNG. They take arrays and return the path that they wrote."""
 
+from taut.report.figures.along_path import along_path
+from taut.report.figures.answers import answers, path_strip
 from taut.report.figures.bound_trace import bound_trace
 from taut.report.figures.calibration import calibration
 from taut.report.figures.gap_bars import gap_bars
@@ -16,6 +18,8 @@ from taut.report.figures.samples import samples
 from taut.report.figures.weight_tail import weight_tail
 
 __all__ = [
+    "along_path",
+    "answers",
     "bound_trace",
     "calibration",
     "gap_bars",
@@ -27,6 +31,7 @@ __all__ = [
     "learning_curves",
     "overlap",
     "pairs",
+    "path_strip",
     "reconstructions",
     "samples",
     "weight_tail",

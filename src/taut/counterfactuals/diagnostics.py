@@ -1,0 +1,192 @@
+"""Diagnostics of answers: what the map does where a row moved, and what the move was made of.
+
+    J = U S V^T at a row's code          singular spectrum, effective dimension (sum S^2)^2 / sum S^4
+    dx = (U_t U_t^T) dx + rest           tangent and normal part of every step and of the whole path
+    |g(z + l d) - g(z) - l J d|          the residual of a plain step d = J^T grad s, whose log-log slope
+                                         is 2 where the first-order statement holds
+    |g(e(x)) - x|                        what the encoder loses, which is no part of an answer
+
+Tangent are the directions whose singular value is at least a tenth of the largest: with as many latents
+as cells every direction has one. Beyond 256 latents the spectrum is that of the 32 largest, by subspace
+iteration with J and J^T alone.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from taut.counterfactuals.ascent import Ascent
+from taut.counterfactuals.pool import steps_of
+from taut.counterfactuals.result import Counterfactuals
+
+__all__ = ["Path", "diagnose"]
+
+_TANGENT = 0.1  # of the largest singular value
+_MOST_LATENTS, _LARGEST, _SWEEPS = 256, 32, 12
+_LENGTHS = 10.0 ** np.linspace(-1.5, -4.0, 6)  # of steps in latent space
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """One row's way to its first answer.
+
+    Attributes:
+        row: its number among the rows that were searched.
+        x: points, (T, *shape), the reconstruction first.
+        scores: of the target, (T,).
+        log_density: nats, (T,); None where it is not known.
+        quantiles: of these among reference rows, (T,); None without reference rows.
+        singular_values: of J at the row's code, largest first.
+        effective_dimension: see the module.
+        tangent, normal: lengths of both parts of every step, (T - 1,).
+        path_tangent, path_normal: of the way from first to last point, at the row's code.
+        residual_slope: of a plain step at the row's code.
+        round_trip: |g(e(x)) - x| in the scale of the search.
+    """
+
+    row: int
+    x: np.ndarray
+    scores: np.ndarray
+    log_density: np.ndarray | None
+    quantiles: np.ndarray | None
+    singular_values: np.ndarray
+    effective_dimension: float
+    tangent: np.ndarray
+    normal: np.ndarray
+    path_tangent: float
+    path_normal: float
+    residual_slope: float
+    round_trip: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers as JSON holds them, without the points."""
+        plain = {
+            name: None if value is None else np.asarray(value, np.float64).tolist()
+            for name, value in vars(self).items()
+            if name not in ("x", "row")
+        }
+        return {"row": self.row, **plain}
+
+
+def diagnose(
+    found: Counterfactuals, *, rows: int = 8, reference: np.ndarray | None = None
+) -> tuple[Path, ...]:
+    """The ways of the first rows of a search, walked again point by point.
+
+    Arguments:
+        found: what `search` returned.
+        rows: how many.
+        reference: log-densities of held-out rows, nats, (M,), among which those of a path are placed.
+    """
+    count = min(rows, len(found))
+    ascent, double = found.ascent, found.z0.dtype == np.float64
+    with jax.enable_x64(double):
+        states = list(steps_of(ascent, found.x[:count], found.z0[:count], found.keys[:count]))
+        points = [jax.tree.map(np.asarray, state.at) for state in states]
+    return tuple(_path(found, ascent, points, row, reference) for row in range(count))
+
+
+def _path(
+    found: Counterfactuals,
+    ascent: Ascent,
+    points: list[Any],
+    row: int,
+    reference: np.ndarray | None,
+) -> Path:
+    z = np.stack([point.z[row] for point in points])
+    kept = np.flatnonzero(np.append(True, (z[1:] != z[:-1]).any(axis=1)))
+    x = np.stack([points[i].x[row] for i in kept])
+    density = np.array([points[i].log_density[row] for i in kept])
+    with jax.enable_x64(True):
+        exact = jax.tree.map(
+            lambda a: jnp.asarray(a, jnp.float64) if eqx.is_inexact_array(a) else a, ascent
+        )
+        frames = [
+            _frame(exact, jnp.asarray(z[i], jnp.float64)) for i in kept[: max(len(kept) - 1, 1)]
+        ]
+        slope = _residual_slope(
+            exact, jnp.asarray(found.x[row], jnp.float64), z[0], found.keys[row]
+        )
+    moves = (x[1:] - x[:-1]).reshape(len(x) - 1, -1)
+    parts = np.array([_parts(move, *frame) for move, frame in zip(moves, frames, strict=False)])
+    parts = parts.reshape(-1, 2)
+    whole = _parts((x[-1] - x[0]).ravel(), *frames[0])
+    values = frames[0][1]
+    known = found.density_of is not None
+    placed = None
+    if known and reference is not None:
+        placed = np.searchsorted(np.sort(reference), density) / len(reference)
+    lost = (found.reconstruction[row] - found.x[row]) / np.asarray(ascent.scale)
+    return Path(
+        row=row, x=x, scores=np.array([points[i].score[row] for i in kept]),
+        log_density=density if known else None, quantiles=placed, singular_values=values,
+        effective_dimension=float(np.sum(values**2) ** 2 / np.sum(values**4)),
+        tangent=parts[:, 0], normal=parts[:, 1], path_tangent=whole[0], path_normal=whole[1],
+        residual_slope=slope, round_trip=float(np.linalg.norm(lost)),
+    )  # fmt: skip
+
+
+def _parts(move: np.ndarray, directions: np.ndarray, values: np.ndarray) -> tuple[float, float]:
+    """Lengths of the tangent and of the normal part of a move."""
+    tangent = directions[:, values >= _TANGENT * values[0]]
+    along = tangent @ (tangent.T @ move)
+    return float(np.linalg.norm(along)), float(np.linalg.norm(move - along))
+
+
+def _frame(ascent: Ascent, z: Array) -> tuple[np.ndarray, np.ndarray]:
+    """U and S of the Jacobian at z in the scale of the search, the largest first."""
+    if len(z) <= _MOST_LATENTS:
+        u, s, _ = np.linalg.svd(np.asarray(_jacobian(ascent, z)), full_matrices=False)
+        return u, s
+    u, s = _largest(
+        ascent, z, jnp.asarray(np.random.default_rng(0).normal(size=(len(z), _LARGEST)))
+    )
+    return np.asarray(u), np.asarray(s)
+
+
+@eqx.filter_jit
+def _jacobian(ascent: Ascent, z: Array) -> Array:
+    return jax.jacfwd(lambda z: ascent.generator.decode(z).ravel())(z)
+
+
+@eqx.filter_jit
+def _largest(ascent: Ascent, z: Array, start: Array) -> tuple[Array, Array]:
+    """The largest singular values and their directions in x, without J itself."""
+
+    def decode(z: Array) -> Array:
+        return ascent.generator.decode(z).ravel()
+
+    _, pull = jax.vjp(decode, z)
+    push = jax.vmap(lambda v: jax.jvp(decode, (z,), (v,))[1], 1, 1)
+
+    def sweep(_: Any, v: Array) -> Array:
+        return jnp.linalg.qr(jax.vmap(lambda u: pull(u)[0], 1, 1)(push(v)))[0]
+
+    v = jax.lax.fori_loop(0, _SWEEPS, sweep, jnp.linalg.qr(start)[0])
+    u, s, _ = jnp.linalg.svd(push(v), full_matrices=False)
+    return u, s
+
+
+def _residual_slope(ascent: Ascent, x0: Array, z: np.ndarray, key: Any) -> float:
+    residuals = np.asarray(_residuals(ascent, x0, jnp.asarray(z, jnp.float64), key))
+    if not (residuals > 1e-14).all():  # a linear map has none
+        return float("inf")
+    return float(np.polyfit(np.log(_LENGTHS), np.log(residuals), 1)[0])
+
+
+@eqx.filter_jit
+def _residuals(ascent: Ascent, x0: Array, z: Array, key: Any) -> Array:
+    slope = ascent.point(z, x0, key).slope
+    slope = slope / jnp.linalg.norm(slope)
+    x, moved = jax.jvp(ascent.generator.decode, (z,), (slope,))
+    return jnp.stack(
+        [
+            jnp.linalg.norm((ascent.generator.decode(z + size * slope) - x - size * moved).ravel())
+            for size in _LENGTHS
+        ]
+    )

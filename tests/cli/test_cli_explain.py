@@ -1,0 +1,109 @@
+"""`taut explain` as a user drives it."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+import taut
+from taut.cli.main import main
+
+JUDGES = """
+import jax.numpy as jnp
+import numpy as np
+
+def logits(x):
+    return jnp.array([0.0, 2.0]) * (x[0] - x[1])
+
+def value(x):
+    return x[0] + x[1]
+
+def black(x):
+    return np.stack([np.zeros(len(x)), 2 * (x[:, 0] - x[:, 1])], axis=1)
+
+def wide(x):
+    return x @ jnp.ones(7)
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A flow of a table with labels, and a file of classifiers."""
+    folder = tmp_path_factory.mktemp("explain")
+    x = np.random.default_rng(0).normal(size=(80, 2))
+    kind = np.where(x[:, 0] > x[:, 1], "late", "early")
+    pl.DataFrame({"width": x[:, 0], "height": 9 * x[:, 1], "kind": kind}).write_csv(
+        folder / "rows.csv"
+    )
+    (folder / "judges.py").write_text(JUDGES)
+    model = taut.Flow(layers="affine-coupling:2", hidden=(4,))
+    data = taut.load_data(str(folder / "rows.csv"), label="kind")
+    taut.fit(data, model=model, epochs=1, evidence_particles=2, out=folder / "run")
+    return folder / "run"
+
+
+def test_the_json_the_tables_and_the_figures(run, tmp_path, capsys):
+    words = ["--classifier", "logistic", "--target", "late", "--confidence", "0.8", "--rows", "3"]
+    out = tmp_path / "why"
+    assert main(["explain", str(run), *words, "--out", str(out), "--diagnose", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    kept = json.loads((out / "counterfactuals.json").read_text())
+    assert kept == {name: value for name, value in printed.items() if name != "files"}
+    assert printed["reasons"] == {"reached": 3}
+    assert printed["notes"][0].startswith("logistic was trained on ")
+    names = ["counterfactuals.json", "answers.csv", "diagnostics.json", "answers.png", "along.png"]
+    assert printed["files"] == [str(out / name) for name in names]
+    assert all((out / name).stat().st_size for name in names)
+
+    table = pl.read_csv(out / "answers.csv")
+    data = taut.load_data(str(run.parent / "rows.csv"), label="kind")
+    known = dict(zip(data.test.index.tolist(), data.test.x, strict=True))
+    for row, score in zip(table.iter_rows(named=True), printed["rows"], strict=True):
+        assert row["row"] == score["row"]
+        before = [row["width"], row["height"]]
+        np.testing.assert_allclose(before, known[row["row"]], rtol=1e-5)
+        assert before[0] <= before[1] / 9  # no row that is late already
+        assert score["scores"]["answer"][0] >= printed["level"]
+        assert row["width (answer)"] - row["height (answer)"] / 9 > before[0] - before[1] / 9
+    ways = json.loads((out / "diagnostics.json").read_text())
+    assert [way["row"] for way in ways] == [row["row"] for row in printed["rows"]]
+
+
+@pytest.mark.parametrize(
+    ("classifier", "target", "more"),
+    [
+        ("logits", "1", ()),
+        ("value", "0.5..1", ()),
+        ("value", "<-30", ()),
+        ("black", "1", ("--black-box",)),
+    ],
+)
+def test_a_classifier_of_a_file(run, capsys, classifier, target, more):
+    judge = f"{run.parent / 'judges.py'}:{classifier}"
+    words = ["--classifier", judge, "--target", target, "--rows", "2", *more]
+    assert main(["explain", str(run), *words]) == 0
+    page = capsys.readouterr().out
+    assert "coverage" in page
+    assert (run / "explain" / "answers.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("classifier", "target", "line"),
+    [
+        ("logistik", "late", "classifier: expected logistic, mlp or FILE.py:name, got 'logistik'."),
+        ("logistic", "lat", "target: expected a class that the classifier knows, early, late, got"),
+        ("logistic", "a..b", "target: expected LOW..HIGH or <NUMBER, got 'a..b'. Try 20..30."),
+        ("FILE:wide", "1", "classifier: expected a classifier of one row of shape (2,), got "),
+        ("FILE:black", "1", "classifier: expected a classifier"),
+        ("FILE:none", "1", "expected a function 'none', got "),
+        ("FILE:logits", "late ", "target: expected the number of an output of the classifier"),
+    ],
+)
+def test_one_line_for_what_cannot_be_explained(run, capsys, classifier, target, line):
+    judge = classifier.replace("FILE", str(run.parent / "judges.py"))
+    assert main(["explain", str(run), "--classifier", judge, "--target", target]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+    assert line in err
