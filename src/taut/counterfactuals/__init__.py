@@ -1,6 +1,8 @@
 """What would have to change in a row for a classifier to answer otherwise, along a fitted model."""
 
+from taut.counterfactuals.baselines import Answers, growing_spheres, nearest_unlike
 from taut.counterfactuals.classifier import BlackBox, Differentiable
+from taut.counterfactuals.constraints import Constraints
 from taut.counterfactuals.diagnostics import Path, diagnose
 from taut.counterfactuals.generator import AbstractGenerator
 from taut.counterfactuals.geometry import (
@@ -14,6 +16,7 @@ from taut.counterfactuals.geometry import (
     Tangent,
     XSpace,
 )
+from taut.counterfactuals.metrics import Mean, Metrics, metrics
 from taut.counterfactuals.result import Counterfactuals
 from taut.counterfactuals.search import search
 from taut.counterfactuals.targets import AbstractTarget, Below, Between, Class, Margin
@@ -24,13 +27,17 @@ __all__ = [
     "AbstractGeometry",
     "AbstractTarget",
     "Adam",
+    "Answers",
     "Below",
     "Between",
     "BlackBox",
     "Class",
+    "Constraints",
     "Counterfactuals",
     "Differentiable",
     "Margin",
+    "Mean",
+    "Metrics",
     "Momentum",
     "Normalised",
     "Path",
@@ -39,5 +46,8 @@ __all__ = [
     "Tangent",
     "XSpace",
     "diagnose",
+    "growing_spheres",
+    "metrics",
+    "nearest_unlike",
     "search",
 ]

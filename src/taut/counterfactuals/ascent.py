@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.counterfactuals.classifier import AbstractClassifier
+from taut.counterfactuals.constraints import Box
 from taut.counterfactuals.generator import AbstractGenerator
 from taut.counterfactuals.geometry import AbstractGeometry
 from taut.counterfactuals.targets import AbstractTarget
@@ -119,6 +120,7 @@ class Ascent(eqx.Module):
         scale: of differences of x, which broadcasts against a row.
         proximity, sparsity: weights of the penalties.
         floor: least log-density of an answer, nats; -inf for none.
+        box: constraints that every point is clipped to; None for none.
         first: length of the first step.
         most_tries: after which a row is done.
     """
@@ -131,6 +133,7 @@ class Ascent(eqx.Module):
     proximity: float = 0.0
     sparsity: float = 0.0
     floor: float = -jnp.inf
+    box: Box | None = None
     first: float = _FIRST
     most_tries: int = 500
 
@@ -164,15 +167,31 @@ class Ascent(eqx.Module):
 
     def point(self, z: Float[Array, " d"], x0: Array, key: PRNGKeyArray) -> Point:
         """Everything at one z."""
-        (x, log_density), pull = jax.vjp(self.generator.decode_with_density, z)
+        (x, log_density), pull = jax.vjp(lambda z: self._decoded(z, x0), z)
         none = jnp.zeros_like(log_density)
         score, slope = self.classifier.score_and_pull(
-            self.target.score, self.generator.decode, lambda g: pull((g, none))[0], z, x, key
+            self.target.score,
+            lambda z: self._decoded(z, x0)[0],
+            lambda g: pull((g, none))[0],
+            z,
+            x,
+            key,
         )
         lost, penalty_slope = jax.value_and_grad(self._penalty)(x, x0)
         density_slope = pull((jnp.zeros_like(x), jnp.ones_like(log_density)))[0]
         slope = slope - pull((penalty_slope, none))[0]
         return Point(z, x, score, score - lost, log_density, slope, density_slope)
+
+    def _decoded(self, z: Float[Array, " d"], x0: Array) -> tuple[Array, Float[Array, ""]]:
+        """A row and its log-density, within the box where there is one."""
+        x, log_density = self.generator.decode_with_density(z)
+        if self.box is None:
+            return x, log_density
+        x = self.box.clip(x, x0)
+        if self.generator.density_of == "row":
+            code = self.generator.encode(x)
+            log_density = self.generator.decode_with_density(code)[1]
+        return x, log_density
 
     def satisfied(self, at: Point) -> Bool[Array, ""]:
         """Whether a point has all that is asked of an answer."""

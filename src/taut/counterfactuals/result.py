@@ -10,17 +10,19 @@ from taut.counterfactuals.ascent import Ascent
 
 __all__ = [
     "ALREADY",
+    "BROKEN",
     "BUDGET",
     "LEFT",
     "NOT_FINITE",
     "PLATEAU",
     "REACHED",
+    "ROUNDED",
     "Counterfactuals",
 ]
 
 REACHED, ALREADY = "reached", "reached already"
 PLATEAU, BUDGET, LEFT = "plateau", "budget", "left the manifold"
-NOT_FINITE = "not finite"
+NOT_FINITE, BROKEN, ROUNDED = "not finite", "breaks a constraint", "lost by rounding"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,8 @@ class Counterfactuals:
         z0: codes of the rows, (N, d).
         reasons: why each search ended, (N, A): `reached`; `reached already` by the reconstruction;
             `plateau`, where no step raises the score; `budget`; `left the manifold`, where the score is
-            reached and the log-density stays below the floor; `not finite`; or a constraint.
+            reached and the log-density stays below the floor; `not finite`; `lost by rounding` to whole
+            numbers or one-hot groups; `breaks a constraint`.
         outputs: of the classifier on rows, reconstructions and answers: (N, C), (N, C), (N, A, C).
         scores: of the target on the same, (N,), (N,), (N, A).
         level: that a score is to reach.

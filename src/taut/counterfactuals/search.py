@@ -11,17 +11,21 @@ import numpy as np
 
 from taut.core import InputError, as_key, option
 from taut.counterfactuals.ascent import Ascent, RowState
-from taut.counterfactuals.classifier import AbstractClassifier, as_classifier, num_outputs
+from taut.counterfactuals.classifier import as_classifier, num_outputs
+from taut.counterfactuals.constraints import Box, Constraints
 from taut.counterfactuals.generator import AbstractGenerator, Identity, as_generator
 from taut.counterfactuals.geometry import GEOMETRIES, AbstractGeometry, XSpace
+from taut.counterfactuals.judged import outputs_of, scores_of
 from taut.counterfactuals.pool import all_ended
 from taut.counterfactuals.result import (
     ALREADY,
+    BROKEN,
     BUDGET,
     LEFT,
     NOT_FINITE,
     PLATEAU,
     REACHED,
+    ROUNDED,
     Counterfactuals,
 )
 from taut.counterfactuals.targets import AbstractTarget, Class
@@ -51,6 +55,7 @@ def search(
     sparsity: float = 0.0,
     plausible: Any = None,
     quantile: float = 0.05,
+    constraints: Constraints | None = None,
     most_tries: int = 500,
     most_unexplained: float = 0.5,
     key: Any = 0,
@@ -75,6 +80,7 @@ def search(
             standard deviations of the columns where the fit has them.
         plausible: rows that an answer is to be as probable as; None for no such floor.
         quantile: of their log-densities that is the floor.
+        constraints: of a table, which every answer satisfies or is returned as failed.
         most_tries: steps that are tried for an answer.
         most_unexplained: share of the rows' variation about the generator's centre that reconstructions
             may miss; above it answers would be about the reconstruction.
@@ -104,7 +110,7 @@ def search(
         chosen.check(int(np.prod(x.shape[1:])), z.shape[1])
         ascent = Ascent(
             moved, judged, wanted, chosen, jnp.asarray(scale, z.dtype), proximity, sparsity, floor,
-            most_tries=most_tries,
+            box=_box(generator, constraints, x), most_tries=most_tries,
         )  # fmt: skip
         random_key = as_key(key)
         starts = _starts(z, num_answers, spread, random_key)
@@ -211,16 +217,6 @@ def _densities(generator: AbstractGenerator, x: Any) -> Any:
     return jax.vmap(lambda x: generator.decode_with_density(generator.encode(x))[1])(x)
 
 
-@eqx.filter_jit
-def _outputs(classifier: AbstractClassifier, x: Any) -> Any:
-    return jax.vmap(classifier.outputs)(x).reshape(len(x), -1)
-
-
-@eqx.filter_jit
-def _scores(target: AbstractTarget, outputs: Any) -> Any:
-    return jax.vmap(target.score)(outputs)
-
-
 def _encoded(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
     return np.asarray(_encode(generator, jnp.asarray(x)))
 
@@ -247,13 +243,16 @@ def _result(
     def by_row(values: Any) -> np.ndarray:
         return np.asarray(values).reshape(len(x), num_answers, *np.shape(values)[1:])
 
+    ended, broken = _repaired(ascent, x, ended)
     answers = by_row(ended.at.x)
     back = _decoded(generator, z)
     outputs = [
-        np.asarray(_outputs(ascent.classifier, jnp.asarray(v))) for v in (x, back, ended.at.x)
+        np.asarray(outputs_of(ascent.classifier, jnp.asarray(v))) for v in (x, back, ended.at.x)
     ]
-    scores = [np.asarray(_scores(target, jnp.asarray(o))) for o in outputs]
-    reasons = by_row(_reasons(ascent, ended, scores[2]))
+    scores = [np.asarray(scores_of(target, jnp.asarray(o))) for o in outputs]
+    reasons = _reasons(ascent, ended, scores[2])
+    lost = (ended.at.score >= target.level) & (scores[2] < target.level)
+    reasons = by_row(np.select([broken, lost], [BROKEN, ROUNDED], reasons))
     if (reasons == ALREADY).all():
         raise InputError(
             "a target that some row has not reached", "rows that all have",
@@ -279,6 +278,33 @@ def _result(
         drift=by_row(ended.drift), seconds=time.perf_counter() - begun,
         geometry=ascent.geometry.name, ascent=ascent, keys=keys, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _box(given: Any, constraints: Constraints | None, x: np.ndarray) -> Box | None:
+    if constraints is None:
+        return None
+    if x.ndim != 2:
+        raise InputError(
+            "constraints on the columns of a table", f"rows of shape {x.shape[1:]}",
+            "leaving them out", where="constraints",
+        )  # fmt: skip
+    columns = given.schema.columns if isinstance(given, Fit) else None
+    return constraints.box(x.shape[1], columns, x)
+
+
+def _repaired(ascent: Ascent, x: np.ndarray, ended: RowState) -> tuple[RowState, np.ndarray]:
+    """Answers with whole numbers and one-hot groups, and which of them break a constraint."""
+    box, answers = ascent.box, np.asarray(ended.at.x)
+    if box is None:
+        return ended, np.zeros(len(answers), bool)
+    own = np.repeat(x, len(answers) // len(x), axis=0)
+    if not box.rounds:
+        return ended, box.violated(answers, own)
+    answers, density = box.repaired(answers, own), ended.at.log_density
+    if ascent.generator.density_of == "row":
+        density = np.asarray(_densities(ascent.generator, jnp.asarray(answers)))
+    at = ended.at._replace(x=answers, log_density=density)
+    return ended._replace(at=at), box.violated(answers, own)
 
 
 def _reasons(ascent: Ascent, ended: RowState, scores: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Real
@@ -32,7 +33,7 @@ def along_path(
     """
     figure = new_figure(6.4 if density_of else 3.6, 2.8)
     headline(figure, "Score and log-density on the ways from rows to answers")
-    panels = [("score of the target", scores)]
+    panels: list[tuple[str, list[Any]]] = [("score of the target", list(scores))]
     if density_of is not None:
         panels.append((f"log-density of the {density_of}, nats", list(log_density)))
     for place, (title, lines) in enumerate(panels):
