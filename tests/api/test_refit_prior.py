@@ -33,8 +33,9 @@ def fitted() -> taut.Fit:
 
 def test_a_refitted_prior_gains_on_held_out_rows_and_moves_nothing_else(fitted, tmp_path):
     found = taut.refit_prior(
-        fitted, rows(), prior="mixture:5", steps=400, num_particles=50, out=tmp_path / "run"
-    )
+        fitted, rows(), prior="mixture:5", steps=400, num_particles=50, out=tmp_path / "run",
+        origin="runs/first",
+    )  # fmt: skip
     gain = found.gains["elbo"]
     assert gain.value > 5 * np.hypot(gain.mc_error, gain.data_error)
     assert gain.count == fitted.facts.rows.test
@@ -51,6 +52,7 @@ def test_a_refitted_prior_gains_on_held_out_rows_and_moves_nothing_else(fitted, 
     assert loaded.architecture.to_dict()["prior"] == "mixture:5"
     assert "only the prior mixture:5 was fitted" in loaded.facts.notes[0]
     assert "came with standard-normal" in loaded.facts.notes[0]
+    assert (fitted.facts.refitted_from, loaded.facts.refitted_from) == ("", "runs/first")
     np.testing.assert_array_equal(loaded.sample(5, key=1), found.fit.sample(5, key=1))
     # A folder that was read can be refitted, with a prior that shares the encoder.
     method: Any = loaded

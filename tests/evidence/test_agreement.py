@@ -132,3 +132,15 @@ def test_rows_that_are_each_within_their_errors_tell_together(gain, rows, share)
     told = missed(np.zeros(rows), np.full(rows, 0.01), other, np.full(rows, 0.13))
     assert told.mean() >= share
     assert told.any() == bool(share)
+
+
+@pytest.mark.parametrize("share", [1e-5, 1e-4, 1e-3])
+def test_a_lucky_hit_of_the_prior_is_no_missed_part(share):
+    """One value of a discrete latent explains the row; the prior draws it with this probability. Its
+    estimate has the error 1 where it hit once, though it is then 1 / (1000 share) times too large."""
+    hits = np.random.default_rng(3).binomial(1000, share, size=40_000)
+    with np.errstate(divide="ignore"):
+        other, error = np.log(hits / (1000 * share)), np.minimum(1 / np.sqrt(hits), 1.0)
+    zeros = np.zeros(len(hits))
+    assert hits.any()
+    assert missed(zeros, zeros, other, error).mean() < 1 / 200

@@ -95,7 +95,7 @@ def refit_prior(
         key: whole number or random key.
         out: run folder to write; None writes nothing.
         force: replace a run that is there.
-        origin: name of the run that is refitted, for the notes.
+        origin: name of the run that is refitted, for its facts and notes.
         progress: called about twice a second.
 
     Raises:
@@ -156,6 +156,7 @@ def refit_prior(
         training_seconds=trained - started, evaluation_seconds=time.perf_counter() - trained,
         device=device(), versions=versions(), particles=particles, evidence_method=method,
         ended="", notes=(note, *below_columns_note(estimates, architecture, ended="")),
+        refitted_from=origin,
     )  # fmt: skip
     result = replace(
         fitted, pair=pair, architecture=architecture, facts=facts, history=(), estimates=estimates,

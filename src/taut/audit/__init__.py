@@ -2,6 +2,7 @@
 
 from taut.audit.audit import Audit, audit_fit
 from taut.audit.calibration import Calibration, Quantity, calibration
+from taut.audit.constants import density_excess
 from taut.audit.findings import Finding, findings
 from taut.audit.gaps import Gaps, audited_evidence, gaps
 from taut.audit.gradient_bench import GradientBench, GradientMeasure, gradient_bench
@@ -32,6 +33,7 @@ __all__ = [
     "audited_evidence",
     "calibration",
     "calibration_by_refits",
+    "density_excess",
     "findings",
     "gaps",
     "gradient_bench",

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from taut.audit.constants import density_excess
 from taut.audit.drawn_latents import check_has_density
 from taut.audit.findings import Finding, findings
 from taut.audit.gaps import Gaps, audited_evidence, gaps
@@ -96,6 +97,8 @@ class Audit:
             "latents": {
                 "dimensions": len(use.moved),
                 "active": use.num_active,
+                "active_by": "more than 1 % of the dimension's variance is that of its mean over rows",
+                "with_kl": use.num_with_kl,
                 "moved": use.moved.tolist(),
                 "kl": use.kl.to_dict(),
                 "kls": [k.to_dict() for k in use.kls],
@@ -150,6 +153,7 @@ def audit_fit(
     """
     _check(fit, train, held_out, num_rows_each)
     keys = jax.random.split(key, 9)
+    constant_key = jax.random.fold_in(key, 9)
     looked = {
         "train": _some(train, num_rows_each, keys[0]),
         "held_out": _some(held_out, num_rows_each, keys[1]),
@@ -183,11 +187,14 @@ def audit_fit(
         evidences[part] = evidence, method
         found[part] = gaps(pairs[part], rows, evidence, key=gap_key)
     prior, why = _holes(fit, train, looked["held_out"], components, keys[7:], serves=serves)
+    excess = density_excess(fit.model, looked["train"], key=constant_key)
     beta = float(getattr(fit.recipe.bound, "beta", 1.0))
     return Audit(
         **found, evidence=evidences["held_out"][0], method=evidences["held_out"][1],
         surgery=split, use=use, overlap=overlap(split), holes=prior, without_holes=why,
-        findings=findings(found["train"], found["held_out"], split, use, prior, beta=beta),
+        findings=findings(
+            found["train"], found["held_out"], split, use, prior, beta=beta, excess=excess
+        ),
         notes=tuple(_notes(split, evidences["held_out"][0], found, num_rows(train))),
     )  # fmt: skip
 

@@ -27,8 +27,8 @@ class Finding:
     """One thing that an audit found.
 
     Attributes:
-        name: `densities`, `objective`, `collapse`, `amortization`, `approximation`, `generalization`,
-            `prior`, `undivided` or `idle latents`.
+        name: `constants`, `densities`, `objective`, `collapse`, `amortization`, `approximation`,
+            `generalization`, `prior`, `undivided` or `idle latents`.
         says: what, in words.
         remedy: what to try; options in it are data, see `taut.errors.worded`.
         loss: the number behind it, nats per row; None where it is no loss in nats.
@@ -48,6 +48,7 @@ def findings(
     prior: Holes | None,
     *,
     beta: float,
+    excess: Estimate | None = None,
 ) -> tuple[Finding, ...]:
     """Everything worth telling, the most important first.
 
@@ -58,10 +59,23 @@ def findings(
         use: of the latents by training rows.
         prior: how it differs from the posteriors of held-out rows; None where it was not looked at.
         beta: factor of the KL that the model was trained with.
+        excess: of the density over that which rows are drawn from (`constants`); None where unknown.
     """
     losses = [f for f in _losses(train, held_out, prior) if _counts(f.loss)]
     losses.sort(key=lambda f: -f.loss.value if f.loss else 0.0)
-    return (*_wrong(held_out, parts, use, beta), *losses, *_idle(use))
+    return (*_unsound(excess), *_wrong(held_out, parts, use, beta), *losses, *_idle(use))
+
+
+def _unsound(excess: Estimate | None) -> Iterator[Finding]:
+    if excess is not None and not abs(excess.value) <= _IMPOSSIBLE * excess.mc_error + _LEAST:
+        yield Finding(
+            "constants",
+            "log p(x | z) of rows that the model draws is, on average, not the negative entropy of what "
+            f"they are drawn from but {excess.value:+.3g} nats from it: a constant of the density is "
+            "missing, or it is another one, and log-evidence and ELBO are as far off",
+            "the log-density of the distribution that rows are drawn from, every constant kept",
+            excess,
+        )
 
 
 def _wrong(held_out: Gaps, parts: Surgery, use: LatentUse, beta: float) -> Iterator[Finding]:

@@ -4,7 +4,8 @@
 
 A dimension is active where rows move its mean: where the first part is more than a hundredth of the
 whole. The threshold is that of Burda, Grosse and Salakhutdinov (2016) for latents of unit variance, here
-free of the units of z.
+free of the units of z. Beside their number stands that of dimensions whose KL is a tenth of a nat or
+more: a mean that rows move a little, under a wide posterior, is active and tells next to nothing.
 """
 
 from typing import Any, NamedTuple
@@ -57,6 +58,13 @@ class LatentUse(NamedTuple):
     def num_active(self) -> int:
         """How many."""
         return int(self.active.sum())
+
+    @property
+    def num_with_kl(self) -> int | None:
+        """How many have a KL of a tenth of a nat or more; None where it is not known for each."""
+        if len(self.kls) != len(self.moved):
+            return None
+        return sum(kl.value >= _NOTHING for kl in self.kls)
 
     @property
     def collapsed(self) -> bool:

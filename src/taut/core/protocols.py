@@ -89,6 +89,10 @@ class AbstractModel(eqx.Module):
         """One draw x ~ p(x | z) in the data's shape and units."""
         raise self._no_decoder("sample")
 
+    def entropy(self, z: Any) -> Float[Array, ""] | None:
+        """H[p(x | z)] in nats, in closed form, of what `sample` draws; None where it is not known."""
+        return None
+
     def _no_decoder(self, where: str) -> InputError:
         return InputError(
             "a model that makes rows from latents",

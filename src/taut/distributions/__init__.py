@@ -3,6 +3,7 @@
 from taut.distributions.accurate import accurate
 from taut.distributions.continuous_bernoulli import ContinuousBernoulli
 from taut.distributions.discretized_logistic import DiscretizedLogistic, grid
+from taut.distributions.entropy import entropy_of
 from taut.distributions.inverse_cdf import InverseCDF
 from taut.distributions.kl import closed_kl, kl, kl_per_dimension
 from taut.distributions.proposal_kl import proposal_kl
@@ -13,6 +14,7 @@ __all__ = [
     "InverseCDF",
     "accurate",
     "closed_kl",
+    "entropy_of",
     "grid",
     "kl",
     "kl_per_dimension",

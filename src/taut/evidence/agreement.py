@@ -3,7 +3,10 @@
     missed    log p2(x) - log p1(x) > 4 sqrt(error1^2 + error2^2)
 
 of a row, which chance makes of one in a few hundred, whatever the tails of the weights; and of all rows
-together where their mean difference is above 5 of its errors.
+together where their mean difference is above 5 of its errors. Where hardly any draw carries the other
+estimate, as of discrete latents that the prior seldom hits, its error says nothing: an estimate that is
+unbiased for p(x) is e^6 = 400 times too large once in 400 rows at most, by Markov's inequality, and the
+difference must be above 6 nats.
 
 Draws that never visit a part of the posterior have no large weights that would tell: k-hat and error are
 those of the part that they see. Draws from elsewhere do tell, by finding more. Only the lower of the two
@@ -31,6 +34,8 @@ __all__ = ["beside_the_prior", "doubted", "missed"]
 
 _ERRORS = 4.0
 _ERRORS_TOGETHER = 5.0
+_FEW = 0.5  # nats: an error above it is that of an estimate which fewer than four draws carry
+_MARKOV = 6.0  # nats
 _DRAWS = 1000  # of the prior: a fifth of the guide's usual number, and of tempered chains far less
 _STREAM = 2**32 - 2  # a number that no row has
 
@@ -52,7 +57,8 @@ def missed(
     with np.errstate(invalid="ignore"):  # rows without a finite number are doubted by k-hat
         gain, both = other - log_evidence, np.hypot(error, other_error)
         together = gain.sum() > _ERRORS_TOGETHER * math.sqrt(np.sum(both**2))
-        return gain > (0.0 if together else _ERRORS) * both
+        chance = np.where(other_error > _FEW, np.maximum(_ERRORS * both, _MARKOV), _ERRORS * both)
+        return gain > (0.0 if together else chance)
 
 
 def doubted(found: Evidence, other: Evidence, *, where: str) -> Evidence:

@@ -153,6 +153,8 @@ class FitFacts:
             `taut.training.ending` has them; empty of EM and of older runs.
         measure: of the model's log-probabilities; None where it is not known.
         notes: what a reader should know.
+        refitted_from: the run whose model got another prior; empty of a model that was fitted as a
+            whole, or whose run has no name.
     """
 
     kind: ClassVar[str] = "fit"
@@ -176,6 +178,7 @@ class FitFacts:
     measure: Measure | None = None
     ended: str = ""
     notes: tuple[str, ...] = ()
+    refitted_from: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds of them."""

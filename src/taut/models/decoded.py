@@ -26,7 +26,7 @@ from taut.core import (
     as_proposal,
     total,
 )
-from taut.distributions import accurate, proposal_kl
+from taut.distributions import accurate, entropy_of, proposal_kl
 from taut.models.priors import AbstractPrior
 
 __all__ = ["DecodedModel"]
@@ -74,3 +74,6 @@ class DecodedModel(AbstractModel):
     def sample(self, z: Any, key: Any) -> Array:
         """One x ~ p(x | z), of the data's shape."""
         return jnp.asarray(self.decode(z).sample(key))
+
+    def entropy(self, z: Any) -> Float[Array, ""] | None:
+        return entropy_of(self.decode(z))

@@ -26,7 +26,7 @@ from taut.core import (
     as_proposal,
     total,
 )
-from taut.distributions import proposal_kl
+from taut.distributions import entropy_of, proposal_kl
 from taut.models.latent_decoder import LatentDecoder
 from taut.models.likelihoods import AbstractLikelihood
 from taut.models.priors import AbstractPrior
@@ -96,6 +96,12 @@ class LatentVariableModel(AbstractModel):
         """One x ~ p(x | z), of the data's shape and in its units."""
         x = jnp.asarray(self.likelihood(self.outputs(z)).sample(key))
         return x if self.units is None else self.units.restore(x)
+
+    def entropy(self, z: Any) -> Float[Array, ""] | None:
+        within = entropy_of(self.likelihood(self.outputs(z)))
+        if within is None or self.units is None:
+            return within
+        return within - self.units.log_volume()
 
 
 def _only(terms: Terms) -> Float[Array, "..."]:

@@ -37,7 +37,7 @@ from taut.core import (
     as_proposal,
     equal_mass,
 )
-from taut.distributions import accurate, proposal_kl
+from taut.distributions import accurate, entropy_of, proposal_kl
 
 __all__ = ["RowProgram", "RowSites", "of_row", "row_sites", "run_at"]
 
@@ -122,6 +122,9 @@ class RowProgram(AbstractModel):
     def sample(self, z: Any, key: Any) -> Array:
         """One x ~ p(x | z), of the data's shape."""
         return jnp.asarray(self._row(z).sample(key)).reshape(self.data_shape)
+
+    def entropy(self, z: Any) -> Float[Array, ""] | None:
+        return entropy_of(self._row(z)) if self.sites.observed else None
 
     def _row(self, z: Any) -> Any:
         if not self.sites.observed:

@@ -67,7 +67,9 @@ def _latents(audit: Audit) -> dict[str, str]:
     rows = round(math.exp(ceiling))
     near = ", ".join(f"{n.row} to {n.other}" for n in shared.nearest(_ROWS_SHOWN))
     facts = {
-        "active dimensions": f"{use.num_active} of {len(use.moved)}; {_largest(use.kls)}",
+        "active dimensions": f"{use.num_active} of {len(use.moved)}: over 1 % of the variance is "
+        "between rows",
+        "KL by dimension": _informative(use.num_with_kl) + _largest(use.kls),
         "most information": f"log N = {ceiling:.2f} nats, if z names which of {rows} rows",
         "rows alike to z": f"{shared.effective_rows.value:.3g} of {rows}",
         "nearest rows": near,
@@ -83,6 +85,10 @@ def _latents(audit: Audit) -> dict[str, str]:
         )
         facts["q_agg as the prior"] = f"{found.gain.value:+.3g} nats on held-out rows"
     return facts
+
+
+def _informative(count: int | None) -> str:
+    return "" if count is None else f"{count} with 0.1 nats or more; "
 
 
 def _largest(kls: tuple[Estimate, ...]) -> str:

@@ -1,0 +1,56 @@
+"""Whether log p(x | z) is the density that the model draws rows from, its constants kept.
+
+    E log p(x | z) + H[p(x | z)] = 0,        z ~ p(z),  x ~ p(x | z)
+
+The entropy is that of the distribution which draws x, in closed form; the density is what the bounds are
+made of. A constant that one of them lacks is seen here alone: it moves ELBO and log-evidence alike.
+"""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from taut.core import LOG_LIKELIHOOD, AbstractModel, Datum, Estimate, InputError
+from taut.core.compiling import kept_jit
+from taut.evidence.simulated import Simulated, simulated
+
+__all__ = ["density_excess"]
+
+_ROWS = 256
+
+
+def density_excess(model: AbstractModel, like: Datum, *, key: PRNGKeyArray) -> Estimate | None:
+    """E log p(x | z) + H[p(x | z)] of rows that the model draws, nats per row; 0 of a sound model.
+
+    Arguments:
+        model: p(x, z).
+        like: rows whose form the drawn ones have, batched.
+        key: random key.
+
+    Returns:
+        None where the model draws no rows, or its entropy has no closed form.
+    """
+    try:
+        made = simulated(model, Datum(like.x), _ROWS, key=key)
+    except (InputError, NotImplementedError):
+        return None
+    first = jax.tree.map(lambda leaf: leaf[0], made.z)
+    if eqx.filter_eval_shape(lambda m, z: m.entropy(z), model, first) is None:
+        return None
+    excess = np.asarray(_excess(model, made), np.float64)
+    error = float(excess.std(ddof=1)) / math.sqrt(len(excess))
+    return Estimate(float(excess.mean()), "unbiased", mc_error=error, count=len(excess))
+
+
+@kept_jit
+def _excess(model: AbstractModel, made: Simulated) -> Float[Array, " N"]:
+    def one(datum: Datum, z: Any) -> Any:
+        entropy: Any = model.entropy(z)
+        return jnp.sum(model.terms(datum, z)[LOG_LIKELIHOOD]) + entropy
+
+    return jax.vmap(one)(made.rows, made.z)
