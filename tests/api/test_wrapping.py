@@ -106,6 +106,7 @@ def test_a_saved_one_is_loaded_with_its_functions(tmp_path):
         ({"prior": dist.Normal(0, 1).expand([3]).to_event(1)}, r"\(2,\).*\(3,\)"),
         ({"precision": "float16"}, "float32 or float64"),
         ({"data": TRAIN.tolist()}, "an array"),
+        ({"data": np.zeros((0, 1, 2, 3))}, "at least one row"),
         ({"data": np.where(TRAIN > 1, np.nan, TRAIN)}, "NaN or infinity in row"),
         ({"decode": lambda z: dist.LogNormal(LOADINGS @ z, 1)}, "support of the LogNormal"),
         (

@@ -150,7 +150,7 @@ def _rows(data: Any, precision: str) -> tuple[np.ndarray, Schema]:
             "np.asarray(data)", where="data",
         )  # fmt: skip
     x = np.asarray(data)
-    if x.ndim != 4:  # images of any order of their axes are the functions' own
+    if x.ndim != 4 or not x.size:  # images of any order of their axes are the functions' own
         x = numeric_rows(data, "data")
     if not np.isfinite(x).all():
         row = int(np.argmin(np.isfinite(x).reshape(len(x), -1).all(axis=1)))
