@@ -1,7 +1,8 @@
 """What goes on where a guide does not suffice: tempered SMC from around the guide to the posterior.
 
 A first round of runs is as cheap as it can be. Where its draws do not suffice, the next has four times
-the chains and twice the transitions, and the last sixteen times the chains. What a start does not reach,
+the chains and twice the transitions, and the last sixteen times the chains; so it has where the k-hat of
+squares, of an sd, is within its error of a half. What a start does not reach,
 no chain finds: a mode far from every optimum that starts ended in, and narrow, may still be missed by
 all runs alike.
 """
@@ -30,7 +31,7 @@ from taut.inference.posterior.tempered_draws import (
     find_plan,
     tempered_draws,
 )
-from taut.inference.posterior.tempered_verdict import judge_tempered
+from taut.inference.posterior.tempered_verdict import SQUARES, judge_tempered
 from taut.inference.posterior.verdict import DOUBT, SEPARATE, Verdict
 from taut.inference.posterior.weighted_draws import WeightedDraws
 from taut.models.program import NamedValues
@@ -148,13 +149,16 @@ def refine(
         )  # fmt: skip
         if not np.isfinite(drawn.log_evidence).any():
             return None
-        found = _judged(drawn, values, more * count, remedy)
-        if found.verdict.verdict != DOUBT:
+        found, khat = _judged(drawn, values, more * count, remedy)
+        if found.verdict.verdict != DOUBT and khat + _khat_error(khat, more * count) <= SQUARES:
             break
     return found
 
 
-def _judged(drawn: TemperedDraws, values: NamedValues, chains: int, remedy: str) -> Refinement:
+def _judged(
+    drawn: TemperedDraws, values: NamedValues, chains: int, remedy: str
+) -> tuple[Refinement, float]:
+    """What draws say, and the k-hat of the squares."""
     table = values.table(drawn.z)
     moments = weighted_moments(table, drawn.weights, runs=RUNS)
     first = moments.first(values.num_latents)
@@ -164,9 +168,10 @@ def _judged(drawn: TemperedDraws, values: NamedValues, chains: int, remedy: str)
     threshold = khat_threshold(RUNS * chains)
     shares = drawn.weights.reshape(RUNS, -1).sum(axis=1)  # Z of each run, of their sum
     known = float(shares.std(ddof=1) * math.sqrt(RUNS))
+    khat = _square_khat(np.asarray(table)[:, : values.num_latents], drawn.weights)
     verdict = judge_tempered(
         drawn, moments=first, ess=ess, evidence_error=known, threshold=threshold, remedy=remedy,
-        square_khat=_square_khat(np.asarray(table)[:, : values.num_latents], drawn.weights),
+        square_khat=khat,
     )  # fmt: skip
     top = drawn.log_evidence.max()
     value = float(top + np.log(np.mean(np.exp(drawn.log_evidence - top))))
@@ -174,7 +179,7 @@ def _judged(drawn: TemperedDraws, values: NamedValues, chains: int, remedy: str)
     estimate = Estimate(
         value, "lower", known, unit="nats", flags=flags, values=np.array([value])
     )  # fmt: skip
-    return Refinement(drawn, estimate, moments, ess, threshold, verdict, chains)
+    return Refinement(drawn, estimate, moments, ess, threshold, verdict, chains), khat
 
 
 def _square_khat(table: np.ndarray, weights: np.ndarray) -> float:
@@ -183,6 +188,11 @@ def _square_khat(table: np.ndarray, weights: np.ndarray) -> float:
     with np.errstate(divide="ignore"):
         log_squares = np.log(weights) + 2 * np.log(np.abs(away.T))
     return float(np.max(summarize(log_squares).khat, initial=-math.inf))
+
+
+def _khat_error(khat: float, chains: int) -> float:
+    """What a k-hat may be too small by, one time in twenty, of 3 sqrt(chains) in its tail."""
+    return 1.64 * (1 + khat) / math.sqrt(3 * math.sqrt(RUNS * chains)) if khat > 0 else 0.0
 
 
 def _others(candidate: Candidate) -> tuple:
