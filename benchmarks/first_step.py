@@ -32,11 +32,11 @@ class Done(BaseException):
 def main() -> None:
     command = sys.argv[2]
     from taut.cli import main as cli
+    from taut.program_cache import compilation_cache
 
-    # What the command line sets before JAX is imported.
-    cli._use_compilation_cache()
     module, name = STEPS[command]
-    loaded = importlib.import_module(module)
+    with compilation_cache():  # before JAX is imported, as the command line has it
+        loaded = importlib.import_module(module)
     original = getattr(loaded, name)
 
     def stopping(function: Callable[..., Any]) -> Callable[..., Any]:

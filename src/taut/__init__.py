@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from taut.distributions import kl
     from taut.gradients import Reparameterized
     from taut.networks import from_torch
+    from taut.program_cache import cache
 
 _HOMES = {
     "api": (
@@ -60,6 +61,7 @@ _HOMES = {
     "distributions": ("kl",),
     "gradients": ("Reparameterized",),
     "networks": ("from_torch",),
+    "program_cache": ("cache",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -89,6 +91,7 @@ __all__ = [
     "RunError",
     "TautError",
     "audit_model",
+    "cache",
     "compare",
     "em",
     "fit",

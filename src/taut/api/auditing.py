@@ -8,6 +8,7 @@ from taut.core import Datum, InputError, as_key
 from taut.data import Data, Dataset, RowSource
 from taut.fitted import Fit
 from taut.fitted.given_rows import as_datum
+from taut.program_cache import compilation_cache
 
 if TYPE_CHECKING:
     from taut.audit import Audit
@@ -17,6 +18,7 @@ __all__ = ["audit"]
 _MOST_READ = 20000  # rows of those that stay on disk
 
 
+@compilation_cache()
 def audit(
     fit: Fit, data: Any = None, *, held_out: Any = None, rows: int = 500, key: Any = 0
 ) -> "Audit":

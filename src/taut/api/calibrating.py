@@ -11,6 +11,7 @@ from taut.core.memory import within_memory
 from taut.evidence.simulated import simulated
 from taut.fitted import Fit, Posterior
 from taut.inference.posterior import PosteriorOptions
+from taut.program_cache import compilation_cache
 
 if TYPE_CHECKING:
     from taut.audit import Calibration
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["calibrate", "calibrate_posterior"]
 
 
+@compilation_cache()
 def calibrate(fit: Fit, *, rows: int = 1000, draws: int = 100, key: Any = 0) -> "Calibration":
     """Simulation-based calibration of the guide: whether its draws are those of the posterior.
 
@@ -49,6 +51,7 @@ def calibrate(fit: Fit, *, rows: int = 1000, draws: int = 100, key: Any = 0) -> 
         return calibration(*serving.bind(), made, key=draw_key, num_draws=draws, notes=_notes(fit))
 
 
+@compilation_cache()
 def calibrate_posterior(
     posterior: Posterior,
     *,

@@ -17,12 +17,14 @@ from taut.fitted import Fit
 from taut.inference import EM, OnlineEM
 from taut.inference.exact.selection import Select, component_numbers
 from taut.models import AbstractExactModel
+from taut.program_cache import compilation_cache
 from taut.recipe import Recipe
 from taut.runs import RunFolder
 
 __all__ = ["EMProgress", "em"]
 
 
+@compilation_cache()
 def em(
     data: Any,
     *,

@@ -19,6 +19,7 @@ from taut.data import Data, DataOptions, load_data
 from taut.fitted import Fit
 from taut.gradients import AbstractEstimator
 from taut.inference import AbstractExact, AbstractInference
+from taut.program_cache import compilation_cache
 from taut.recipe import Recipe, recipe_of
 from taut.runs import RunFolder
 
@@ -28,6 +29,7 @@ __all__ = ["fit"]
 _RENAMED = {"num_particles": "evidence_particles", "warmup_steps": "learning_rate_warmup"}
 
 
+@compilation_cache()
 def fit(
     data: Any,
     *,

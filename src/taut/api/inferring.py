@@ -26,6 +26,7 @@ from taut.inference.posterior.refinement import Refinement
 from taut.inference.posterior.targets import program_of
 from taut.inference.stages import UNKEPT
 from taut.models.program import AbstractProgram, NamedValues
+from taut.program_cache import compilation_cache
 from taut.recipe import ProgramRecipe
 from taut.runs import KeptStages, RunFolder
 from taut.training.resuming import RESUMED, begun_run, discarded
@@ -33,6 +34,7 @@ from taut.training.resuming import RESUMED, begun_run, discarded
 __all__ = ["GUIDES", "infer", "infer_recipe"]
 
 
+@compilation_cache()
 def infer(
     target: Callable | AbstractProgram,
     *,

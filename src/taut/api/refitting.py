@@ -41,6 +41,7 @@ from taut.inference.amortized.prior_ascent import (
     prior_gain,
     started_prior,
 )
+from taut.program_cache import compilation_cache
 from taut.runs import RunFolder
 from taut.training import Loop, Recorder, train
 
@@ -66,6 +67,7 @@ class Refitted(NamedTuple):
     gains: dict[str, Estimate]
 
 
+@compilation_cache()
 def refit_prior(
     fitted: Fit,
     data: Any,

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from taut import __version__
-from taut.cli.compilation_cache import compilation_cache
 from taut.errors import InputError, RunError, TautError, option
+from taut.program_cache import compilation_cache
 from taut.signals import Interrupted, ending_signals
 
 __all__ = ["COMMANDS", "app_for", "main"]

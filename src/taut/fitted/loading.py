@@ -12,6 +12,7 @@ from taut.fitted.posterior import Posterior
 from taut.fitted.posterior_files import POSTERIOR
 from taut.fitted.posterior_loading import load_posterior
 from taut.models.program import AbstractProgram
+from taut.program_cache import compilation_cache
 from taut.recipe import recipe_from
 from taut.runs import RunFolder, load_pair, read_structure, reading
 
@@ -32,6 +33,7 @@ def load(
 ) -> Posterior: ...
 
 
+@compilation_cache()
 def load(
     path: Path | str,
     *,
