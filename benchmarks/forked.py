@@ -174,8 +174,8 @@ def warm() -> None:
     """Import what commands need; nothing that starts a thread or opens a device."""
     import importlib
 
-    from taut.cli.compilation_cache import compilation_cache
     from taut.cli.main import COMMANDS
+    from taut.program_cache import compilation_cache
 
     with compilation_cache():  # JAX reads where it is when it is imported
         for place, _ in COMMANDS.values():
