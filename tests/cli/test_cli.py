@@ -364,7 +364,7 @@ def test_a_diverging_run_fails_with_its_step(tmp_path, capsys):
     [
         ("words.csv", "a,b\n1,x\n2,y\n", "columns of numbers"),
         ("cell.csv", "a,b\n1,2\n2,y\n", "expected a number, got 'y'"),
-        ("gap.csv", "a,b\n1,2\n2,\n", "a finite number in every cell"),
+        ("inf.csv", "a,b\n1,2\n2,inf\n", "a finite number or nothing in every cell"),
     ],
 )
 def test_other_rows_for_a_run_are_offered_no_option_that_its_commands_lack(

@@ -112,8 +112,8 @@ def test_infinite_cells_and_rows_without_a_label_are_still_refused(refusal):
     x[7, 0] = np.inf
     assert refusal(load_data, x) == (
         "array: expected a finite number or nothing in every cell, and a label for every row, got 1 "
-        "infinite cell or empty label in 1 row, first row 7, column 0. Try missing_codes=inf, which "
-        'reads it as missing, or missing="drop-rows".'
+        'infinite cell or empty label in 1 row, first row 7, column 0. Try missing_codes="inf", '
+        'which reads it as missing, or missing="drop-rows".'
     )
     assert _all(load_data(x, missing_codes=np.inf))[1].sum() == (
         ~np.isnan(HOLES)

@@ -151,10 +151,10 @@ def test_columns_of_a_schema_by_position_without_a_header(read):
             'Try mending the cell, or drop=("b",).',
         ),
         (
-            "a,b,c c\n1,u,v\n3,w,z\n",
+            "a,b,c c\n1,u,v\n3,w,z\n3,4,z\n",
             {},
-            "t.csv: expected columns of numbers (tables of mixed kinds are not supported), "
-            "got none in 'b', 'c c'. Try drop=(\"b\", \"c c\").",
+            "t.csv, line 2, column 'b': expected a number, got 'u'. "
+            'Try mending the cell, or drop=("b",).',
         ),
         (
             "a;b\n1,5;2\n3;4.5\n",

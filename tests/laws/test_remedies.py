@@ -40,14 +40,12 @@ def _em(source: str, **options: Any) -> Situation:
 
 
 SITUATIONS = [
-    _fit("mixed.csv"),
     _em("mixed.csv"),
-    _fit("mixed.csv", label="species"),
-    _fit("mixed.csv", drop="species"),
     _fit("mixed.csv", drop="speces"),
-    _fit("holes.csv"),
-    _fit("nan.npy"),
-    _em("nan.npy"),
+    _fit("holes.csv", missing="refuse"),
+    _fit("nan.npy", missing="refuse"),
+    _fit("nan.npy", model="flow"),
+    _em("nan.npy", missing="refuse"),
     _fit("inf.npy"),
     _fit("odd.csv"),
     _fit("reals.npy", split=(0.5, 0.3, 0.3)),

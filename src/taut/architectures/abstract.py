@@ -29,6 +29,7 @@ class AbstractArchitecture(Choice):
 
     name: ClassVar[str]
     takes_holes: ClassVar[bool] = False  # rows with missing cells, which its density leaves out
+    takes_kinds: ClassVar[bool] = False  # tables whose columns differ in kind
     default_draws: ClassVar[int] = 1  # of the ELBO, a row and step
     default_inference: ClassVar[str] = (
         "joint"  # name of the one that fits it unless another is asked for

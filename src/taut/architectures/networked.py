@@ -18,7 +18,14 @@ from taut.architectures.starting import start_of, started_counts, started_decode
 from taut.core import AbstractPair, Datum, InputError, Pair
 from taut.data import Schema
 from taut.guides import VampPair, marked_shape
-from taut.models import AbstractLikelihood, choose_likelihood, make_likelihood
+from taut.models import (
+    AbstractLikelihood,
+    ColumnReader,
+    choose_likelihood,
+    column_forms,
+    make_likelihood,
+)
+from taut.models.likelihoods import Mixed
 from taut.networks import ACTIVATIONS, NETWORKS
 
 __all__ = ["AbstractAutoencoder", "AbstractNetworked"]
@@ -63,6 +70,8 @@ class AbstractNetworked(AbstractArchitecture):
         chosen = self.with_widths(schema)
         if self.likelihood is not None:
             return chosen, {}
+        if schema.kinds is not None:
+            return chosen, {"likelihood": "columns differ in kind: each has a family of its own"}
         name, reason = choose_likelihood(
             kind=schema.kind, support=schema.support, levels=schema.levels
         )
@@ -94,6 +103,14 @@ class AbstractNetworked(AbstractArchitecture):
 
     def make_likelihood(self, schema: Schema) -> AbstractLikelihood:
         """The likelihood of resolved choices."""
+        forms = column_forms(schema)
+        if forms is not None and self.likelihood is None:
+            return Mixed(forms=forms, **self.likelihood_options)
+        if forms is not None and isinstance(self.likelihood, str):
+            raise InputError(
+                "no likelihood by name, where columns differ in kind", f"'{self.likelihood}'",
+                "leaving it out", where="likelihood",
+            )  # fmt: skip
         if isinstance(self.likelihood, AbstractLikelihood):
             return self.likelihood
         return make_likelihood(
@@ -138,12 +155,11 @@ class AbstractAutoencoder(AbstractNetworked):
 
     def make_encoder(self, schema: Schema, out_size: int, key: PRNGKeyArray) -> Any:
         """The encoder of resolved choices, from x, and the marks of its holes, to (out_size,)."""
+        shape, forms = marked_shape(schema.shape, marked=schema.holes), column_forms(schema)
+        if forms is not None:
+            shape = (ColumnReader(forms).size(marked=schema.holes),)
         return NETWORKS[self.network].encoder(
-            marked_shape(schema.shape, marked=schema.holes),
-            tuple(self.hidden or ()),
-            out_size,
-            self.activation,
-            key=key,
+            shape, tuple(self.hidden or ()), out_size, self.activation, key=key
         )
 
     def make_decoder(

@@ -37,10 +37,12 @@ from taut.guides import (
 )
 from taut.models import (
     AbstractPrior,
+    ColumnReader,
     FixedPrior,
     LatentVariableModel,
     VampPrior,
     check_prior,
+    column_forms,
     make_prior,
 )
 from taut.networks import last_layer
@@ -68,6 +70,7 @@ class VAE(AbstractAutoencoder):
     """
 
     name: ClassVar[str] = "vae"
+    takes_kinds: ClassVar[bool] = True
 
     latent_dim: int = 16
     prior: Any = "standard-normal"
@@ -136,7 +139,11 @@ class VAE(AbstractAutoencoder):
             _check_encoder(encoder, family, schema)
         _check_fit(model, family, schema)
         marked = schema.holes and self.encoder is None
-        guide = AmortizedGuide(encoder, family, units, counts_of(schema), marked=marked)
+        forms = column_forms(schema) if self.encoder is None else None
+        guide = AmortizedGuide(
+            encoder, family, units, counts_of(schema), marked=marked,
+            columns=None if forms is None else ColumnReader(forms),
+        )  # fmt: skip
         return _paired(model, guide)
 
     def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
@@ -149,6 +156,11 @@ class VAE(AbstractAutoencoder):
 
     def _prior(self, schema: Schema, key: PRNGKeyArray) -> AbstractPrior:
         if isinstance(self.prior, str):
+            if schema.kinds is not None and self.prior.startswith("vamp"):
+                raise InputError(
+                    "another prior, where columns differ in kind", f"'{self.prior}'",
+                    option("prior", "mixture:10"), where="prior",
+                )  # fmt: skip
             return make_prior(self.prior, self.latent_dim, key=key, schema=schema)
         if isinstance(self.prior, dist.Distribution):
             return FixedPrior(self.prior)

@@ -1,7 +1,7 @@
 """`taut sample`, `taut reconstruct`, `taut encode` and `taut interpolate`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -57,7 +57,7 @@ def sample(
     if out.suffix == ".png":
         save_figure("samples", out, x, data=None, of=fitted)
     else:
-        save_table(out, x.reshape(num_samples, -1), _columns(fitted), array=x)
+        save_table(out, _table(fitted, x), _columns(fitted), array=x)
     _done(json, "samples", num_samples, out)
 
 
@@ -99,7 +99,7 @@ def reconstruct(
     if out.suffix == ".png":
         save_figure("reconstructions", out, x, mean, of=fitted)
     else:
-        save_table(out, mean.reshape(len(mean), -1), _columns(fitted), array=mean)
+        save_table(out, _table(fitted, mean), _columns(fitted), array=mean)
     _done(json, "reconstructions", len(mean), out)
 
 
@@ -179,13 +179,21 @@ def interpolate(
     if out.suffix == ".png":
         save_figure("interpolation", out, path[None], ends=np.stack(ends)[None], of=fitted)
     else:
-        save_table(out, path.reshape(num_steps, -1), _columns(fitted), array=path)
+        save_table(out, _table(fitted, path), _columns(fitted), array=path)
     _done(json, "steps", num_steps, out)
 
 
 def _columns(fitted: "Fit") -> list[str]:
     schema = fitted.schema
     return list(schema.columns or (f"x{i}" for i in range(schema.size)))
+
+
+def _table(fitted: "Fit", x: Any) -> Any:
+    """Rows as a table, with names in place of codes where columns have some."""
+    from taut.data import as_written
+
+    flat = x.reshape(len(x), -1)
+    return flat if fitted.schema.kinds is None else as_written(flat, fitted.schema.kinds)
 
 
 def _done(json: bool, what: str, count: int, out: Path) -> None:

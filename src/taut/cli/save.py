@@ -62,7 +62,7 @@ def save_table(
 
     Arguments:
         path: the ending decides.
-        table: (N, D).
+        table: (N, D), or D columns.
         columns: D names.
         array: what .npy holds; `table` when None.
         index: rows' numbers in their data set, a first column `row` of the table.
@@ -81,7 +81,7 @@ def save_table(
     else:
         extra = {"row": index, "label": label}
         frame = pl.DataFrame({name: v for name, v in extra.items() if v is not None} | dict(
-            zip(columns, np.asarray(table).T, strict=True)
+            zip(columns, table if isinstance(table, tuple) else np.asarray(table).T, strict=True)
         ))  # fmt: skip
         frame.write_csv(buffer) if path.suffix == ".csv" else frame.write_parquet(buffer)
     write_atomically(path, lambda file: file.write(buffer.getvalue()))

@@ -53,6 +53,10 @@ def show(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False)
         notes=facts.notes,
     )
     tables.facts_table(console, "fitted with", {k: str(v) for k, v in _by_name(config).items()})
+    schema = structure["schema"]
+    if schema.get("kinds"):
+        told = zip(schema["columns"], schema["kinds"], strict=True)
+        tables.facts_table(console, "columns", {n: f"{c['kind']}: {c['reason']}" for n, c in told})
     tables.facts_table(console, "files", {"in " + str(run): ", ".join(files)})
 
 

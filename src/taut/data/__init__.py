@@ -4,6 +4,7 @@ from taut.data.batches import batch_indices, epoch_order, steps_per_epoch
 from taut.data.checksum import checksum_of
 from taut.data.dataset import Data, Dataset
 from taut.data.dependent import dependent_columns
+from taut.data.kinds import Column, as_written
 from taut.data.load import load_data, load_rows
 from taut.data.load_streamed import can_stream
 from taut.data.missing import observed
@@ -21,6 +22,7 @@ __all__ = [
     "RESOLVED_ROWS",
     "SOURCES",
     "Binarize",
+    "Column",
     "ColumnMoments",
     "Data",
     "DataOptions",
@@ -32,6 +34,7 @@ __all__ = [
     "Source",
     "StreamedRows",
     "Support",
+    "as_written",
     "batch_indices",
     "can_stream",
     "checksum_of",

@@ -19,6 +19,14 @@ from taut.data.binarize import binarized
 from taut.data.conform import as_images, as_schema, refuse_unlike
 from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of, identifier_note
+from taut.data.kinds import (
+    Column,
+    asked_kinds,
+    column_values,
+    columns_of,
+    kinds_note,
+    standardised,
+)
 from taut.data.labels import class_names, label_values
 from taut.data.load_streamed import load_streamed, refuse_too_large, stays_on_disk
 from taut.data.missing import Missing, check_missing, empty_note, observed, without_missing
@@ -27,6 +35,7 @@ from taut.data.options import DataOptions
 from taut.data.schema import Kind, Schema
 from taut.data.slabs import slabs
 from taut.data.sources import RawRows, Request, read_source, source_name
+from taut.data.sources.frame import refuse_text
 from taut.data.split import DEFAULT_SPLIT, split_rows
 from taut.data.standardize import (
     constant_columns,
@@ -37,6 +46,7 @@ from taut.data.standardize import (
 )
 from taut.data.streams import check_seed
 from taut.data.support import (
+    Inferred,
     check_values,
     converted,
     has_holes,
@@ -45,7 +55,7 @@ from taut.data.support import (
     model_values,
     refuse_unbinarizable,
 )
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["load_data", "load_rows", "loaded"]
 
@@ -66,6 +76,8 @@ def load_data(
     binarize: str = "none",
     standardize: bool = True,
     support: str | None = None,
+    columns: str = "alike",
+    kind: Sequence[str] = (),
     image_shape: Sequence[int] | None = None,
     name: str | None = None,
     dtype: Any = np.float32,
@@ -92,6 +104,9 @@ def load_data(
         standardize: learn shift and scale of real values on the training rows.
         support: read the values as `binary`, `grey`, `unit`, `count` or `real` instead of what they
             look like.
+        columns: `alike`, or `auto` for columns that each have a kind of their own; see
+            `taut.data.kinds`.
+        kind: kinds of columns, such as `["age=count"]`.
         image_shape: (H, W) or (H, W, C) of images that the source holds as flat rows.
         name: name of the data set; from the source by default.
         dtype: float32 or float64, of `x`.
@@ -114,6 +129,8 @@ def load_data(
         "binarize": binarize,
         "standardize": standardize,
         "support": support,
+        "columns": columns,
+        "kind": (kind,) if isinstance(kind, str) else tuple(kind),
         "image_shape": None if image_shape is None else tuple(int(n) for n in image_shape),
         "name": name,
         "dtype": _dtype(dtype),
@@ -144,7 +161,14 @@ def loaded(source: Any, options: DataOptions) -> Data:
     plan = _plan([len(part) for part in parts], options.split, seed, parts[0].where)
 
     kind = _kind(parts[0])
-    inferred = infer_support(parts, kind, wish=options.support, intensities=how != "none")
+    columns = _columns(parts, options)
+    if columns:
+        parts = [_coded(part, columns, options.dtype) for part in parts]
+    inferred = (
+        Inferred("mixed", None)
+        if columns
+        else infer_support(parts, kind, wish=options.support, intensities=how != "none")
+    )
     refuse_unbinarizable(inferred, how, parts[0].where)
     notes += inferred.notes
     schema = Schema(
@@ -158,6 +182,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
         classes=class_names(parts),
         binarize=how,
         dtype=options.dtype,
+        kinds=columns,
     )
     labels, indices, greys, drawn = [], [], [], []
     for i, part in enumerate(parts):
@@ -184,7 +209,10 @@ def loaded(source: Any, options: DataOptions) -> Data:
     if options.standardize and schema.support == "real":
         shift, scale = shift_and_scale(moments_of(train.x, schema))
         schema = replace(schema, shift=shift, scale=scale)
-    if kind == "table":
+    if columns:
+        schema = replace(schema, kinds=standardised(train.x, columns))
+        notes.append(kinds_note(schema.kinds or ()))
+    if kind == "table" and not columns:
         values = [part.values for part in parts]
         whole = np.concatenate(values) if len(values) > 1 else values[0]
         schema = replace(schema, **grids_of(whole, schema))
@@ -243,7 +271,7 @@ def load_rows(
         rows, _ = without_missing(
             as_schema(part, schema), cast(Missing, missing), np.atleast_1d(missing_codes).tolist()
         )
-        x = model_values(rows, schema)
+        x = model_values(_of_numbers(rows, schema), schema)
         sets.append(
             Dataset(
                 x=binarized(x, schema.binarize, seed=seed, part=i),
@@ -296,6 +324,48 @@ def _converted(
     for slab in slabs(x.shape):
         x[slab] = converted(values[rows[slab]], schema, high=high)
     return x
+
+
+def _columns(parts: Sequence[RawRows], options: DataOptions) -> tuple[Column, ...] | None:
+    """What each column is, where they are read one by one.
+
+    Raises:
+        InputError: columns that have no names, or a wish for all of them beside kinds of their own.
+    """
+    first = parts[0]
+    if not options.kind and options.columns == "alike" and all(p.names is None for p in parts):
+        return None
+    for name, value in {"support": options.support, "binarize": options.binarize}.items():
+        if value not in (None, "none"):
+            raise InputError(
+                f"no {name}, where columns have kinds of their own", f"'{value}'",
+                f"leaving out {option(name)}", where=first.where,
+            )  # fmt: skip
+    if first.columns is None:
+        raise InputError(
+            "a table with named columns", "one without", "a data frame, or a CSV file with a header",
+            where=f"{first.where}, columns",
+        )  # fmt: skip
+    return columns_of(parts, asked_kinds(options.kind, first.columns, first.where))
+
+
+def _coded(rows: RawRows, columns: Sequence[Column], dtype: str) -> RawRows:
+    """The rows with codes for the names of categories."""
+    return replace(rows, values=column_values(rows, columns, dtype), names=None)
+
+
+def _of_numbers(rows: RawRows, schema: Schema) -> RawRows:
+    """Rows for a schema, whose columns of text it knows the names of.
+
+    Raises:
+        InputError: text where the schema has numbers.
+    """
+    if schema.kinds is not None:
+        return _coded(rows, schema.kinds, schema.dtype)
+    names = rows.columns or tuple(f"column_{i + 1}" for i in range(schema.size))
+    text = [name for name, own in zip(names, rows.names or (), strict=False) if own]
+    refuse_text(text, rows.where, "as those that the model was fitted to")
+    return rows
 
 
 def _kind(rows: RawRows) -> Kind:

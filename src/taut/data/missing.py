@@ -140,7 +140,7 @@ class Tally:
 
     def _modelled(self, bad: int) -> tuple[str, ...]:
         if bad:
-            code = option("missing_codes", self._infinite) if self._infinite else None
+            code = option("missing_codes", f"{self._infinite:g}") if self._infinite else None
             raise InputError(
                 "a finite number or nothing in every cell, and a label for every row",
                 f"{_many(self.num_cells, 'infinite cell or empty label')} in {_many(bad, 'row')}, "

@@ -18,11 +18,12 @@ from taut.errors import InputError, nearest, option
 if TYPE_CHECKING:
     from taut.data.dataset import Data
 
-__all__ = ["DataOptions", "Decimal", "Precise", "Streaming", "SupportWish"]
+__all__ = ["ColumnReading", "DataOptions", "Decimal", "Precise", "Streaming", "SupportWish"]
 
 Precise = Literal["float32", "float64"]
 Streaming = Literal["auto", "yes", "no"]
 Decimal = Literal["auto", ".", ","]
+ColumnReading = Literal["alike", "auto"]
 SupportWish = Literal["binary", "grey", "unit", "count", "real"]
 
 
@@ -51,6 +52,10 @@ class DataOptions:
             training rows; results are in the data's own units.
         support: what the values are: binary, grey, unit (between 0 and 1), count or real; None for
             what they look like.
+        columns: `alike` reads all columns of numbers as of one kind, `auto` each by its own values; a
+            table with columns of text is read by the column anyway.
+        kind: kinds of columns that their values do not show, such as age=count with commas between
+            them: real, positive, count, binary or categorical. Columns are then read one by one.
         image_shape: height and width, and channels if there are any, of images that the file holds
             as flat rows, such as 28,28.
         name: name of the data set; from the source by default.
@@ -74,6 +79,8 @@ class DataOptions:
     binarize: Binarize = "none"
     standardize: bool = True
     support: SupportWish | None = None
+    columns: ColumnReading = "alike"
+    kind: tuple[str, ...] = ()
     image_shape: tuple[int, ...] | None = None
     name: str | None = None
     dtype: Precise = "float32"
@@ -150,6 +157,7 @@ def _check(values: Mapping[str, Any]) -> None:
     check_fractions(values["split"], parts=3)
     if values["support"] is not None:
         _one_of(values["support"], get_args(SupportWish), "support", "a support among")
+    _one_of(values["columns"], get_args(ColumnReading), "columns")
     _one_of(values["stream"], get_args(Streaming), "stream")
 
 

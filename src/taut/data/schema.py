@@ -18,12 +18,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
+from taut.data.kinds import Column
 from taut.errors import InputError, nearest, option
 
 __all__ = ["Binarize", "Kind", "Schema", "Support"]
 
 Kind = Literal["image", "table"]
-Support = Literal["binary", "grey", "unit", "count", "real", "categorical"]
+Support = Literal["binary", "grey", "unit", "count", "real", "categorical", "mixed"]
 Binarize = Literal["none", "static", "dynamic", "threshold"]
 
 
@@ -36,7 +37,8 @@ class Schema:
         kind: `image` or `table`.
         shape: shape of one row: (H, W) or (H, W, C) of an image, (D,) of a table.
         support: where cells live: `binary` {0, 1}; `grey` {k / (levels - 1)}; `unit` [0, 1];
-            `count` {0, 1, 2, ...}; `real`; `categorical` codes 0, 1, ..., levels - 1.
+            `count` {0, 1, 2, ...}; `real`; `categorical` codes 0, 1, ..., levels - 1; `mixed`, each
+            column where its own kind has it.
         levels: number of values on the source's grid; None off a grid. Binarized data keep the
             levels of the grey values that they were made from.
         columns: names of a table's columns, (D,); None where the source names none.
@@ -58,6 +60,7 @@ class Schema:
         binarize: how grey values became binary: `static` and `threshold` once, on loading;
             `dynamic` leaves the training rows grey, to be drawn anew for each batch.
         dtype: `float32` or `float64`.
+        kinds: of a table whose columns differ in kind, what each of them is, (D,); else None.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Schema:
     origins: tuple[float, ...] | None = field(default=None, compare=False)
     spikes: tuple[int, ...] | None = field(default=None, compare=False)
     holes: bool = field(default=False, compare=False)
+    kinds: tuple[Column, ...] | None = None
 
     def __post_init__(self):
         _one_of(self.dtype, ("float32", "float64"), "dtype")
@@ -97,6 +101,7 @@ class Schema:
             )
         _length(self.columns, self.size, "columns")
         _length(self.constant, self.size, "constant")
+        _length(self.kinds, self.size, "kinds")
         standardised = self.size if self.kind == "table" else 1
         _length(self.steps, self.size, "steps")
         _length(self.origins, self.size, "origins")
@@ -149,7 +154,8 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds of it: lists for tuples."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        found = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return found | {"kinds": self.kinds and [column.to_dict() for column in self.kinds]}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Schema":
@@ -175,6 +181,8 @@ class Schema:
         restored: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in content.items()
         }
+        if restored.get("kinds") is not None:
+            restored["kinds"] = tuple(map(Column.from_dict, restored["kinds"]))
         return cls(**restored)
 
 

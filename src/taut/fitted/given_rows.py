@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 
 from taut.core import Datum, InputError
-from taut.data import Dataset, Schema
+from taut.data import Dataset, Schema, load_rows
 from taut.data.sources.frame import with_text_names
 
 __all__ = ["as_array", "as_datum", "mask_of"]
@@ -68,6 +68,8 @@ def as_array(rows: Any, schema: Schema, precision: str) -> tuple[Any, bool]:
 def _frame_to_array(rows: Any, schema: Schema) -> np.ndarray:
     import narwhals as nw
 
+    if schema.kinds is not None:
+        return load_rows(rows, schema).x
     try:
         frame = with_text_names(nw.from_native(rows, eager_only=True))
     except TypeError:

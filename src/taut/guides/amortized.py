@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from taut.core import Datum
 from taut.guides.abstract import AbstractFamily
 from taut.guides.marking import filled
-from taut.models import LogCounts, Units
+from taut.models import ColumnReader, LogCounts, Units
 
 __all__ = ["AmortizedGuide"]
 
@@ -30,6 +30,7 @@ class AmortizedGuide(eqx.Module):
         counts: how the encoder reads counts; None where x are no counts.
         center: subtracted from what the encoder reads, of the data's shape; a constant of the data,
             never trained. None for 0.
+        columns: how the encoder reads a row whose columns differ in kind; None for other rows.
         marked: the encoder reads which cells are observed, too.
     """
 
@@ -39,6 +40,7 @@ class AmortizedGuide(eqx.Module):
     counts: LogCounts | None = None
     center: Float[Array, "..."] | None = None
     marked: bool = eqx.field(static=True, default=False)
+    columns: ColumnReader | None = None
 
     def __call__(self, datum: Datum) -> Any:
         """q(z | x), a distribution or a proposal."""
@@ -46,6 +48,8 @@ class AmortizedGuide(eqx.Module):
 
     def features(self, datum: Datum) -> Float[Array, " F"]:
         """The family's features at a datum, (num_features,)."""
+        if self.columns is not None:
+            return self.encoder(self.columns(datum.x, datum.mask, marked=self.marked))
         x = self.read(datum)
         if self.center is not None:
             x = x - jax.lax.stop_gradient(self.center)

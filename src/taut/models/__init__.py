@@ -1,6 +1,7 @@
 """Models p(x, z): priors, likelihoods, and what joins them."""
 
 from taut.models.chain_model import ChainModel
+from taut.models.column_forms import ColumnForm, ColumnReader, column_forms
 from taut.models.decoded import DecodedModel
 from taut.models.exact import (
     AbstractExactModel,
@@ -46,6 +47,8 @@ __all__ = [
     "AbstractPrior",
     "ChainModel",
     "CodebookPrior",
+    "ColumnForm",
+    "ColumnReader",
     "ConditionalLayer",
     "DecodedModel",
     "ExponentialNormal",
@@ -68,6 +71,7 @@ __all__ = [
     "VampPrior",
     "check_prior",
     "choose_likelihood",
+    "column_forms",
     "joint_optimum",
     "make_likelihood",
     "make_prior",

@@ -14,10 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from taut.core import (
-    DENSITY,
     LOG_LIKELIHOOD,
     LOG_PRIOR,
-    MASS,
     AbstractModel,
     AbstractProposal,
     Datum,
@@ -63,7 +61,7 @@ class LatentVariableModel(AbstractModel):
 
     @property
     def measure(self) -> Measure:
-        return Measure((MASS if self.likelihood.discrete else DENSITY,))
+        return Measure(self.likelihood.measures)
 
     def kl(self, datum: Datum, q: AbstractProposal, z: Any) -> Float[Array, " G"] | None:
         own = self.prior_family.kl(q, z)

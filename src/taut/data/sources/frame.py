@@ -8,7 +8,19 @@ import numpy as np
 from taut.data.sources.raw_rows import RawRows, Request, take_label
 from taut.errors import InputError, nearest, option
 
-__all__ = ["choose_columns", "frame_rows", "label_of", "read_frame", "with_text_names"]
+__all__ = [
+    "MISSING_WORDS",
+    "choose_columns",
+    "frame_rows",
+    "label_of",
+    "read_frame",
+    "refuse_text",
+    "text_codes",
+    "with_text_names",
+]
+
+# What common tools write for a missing cell, in lower case.
+MISSING_WORDS = ("", "?", "-", "na", "n/a", "nan", "null", "none", ".")
 
 
 def read_frame(frame: Any, request: Request, where: str) -> RawRows:
@@ -89,10 +101,10 @@ def choose_columns(
 def frame_rows(
     frame: Any, data: Sequence[str], label: str | None, where: str, lines: np.ndarray | None = None
 ) -> RawRows:
-    """The chosen columns of an eager frame as rows; NaN for nulls.
+    """The chosen columns of an eager frame as rows; NaN for nulls, codes for text.
 
     Raises:
-        InputError: no rows; columns that hold no numbers, by name.
+        InputError: no rows; columns that hold neither numbers nor text, by name.
     """
     import narwhals as nw
 
@@ -101,13 +113,23 @@ def frame_rows(
     if not len(table):
         raise InputError("at least one row", "none", "another table", where=where)
     dtypes = {name: columns[name].dtype for name in data}
-    refuse_text([n for n, t in dtypes.items() if not (t.is_numeric() or t == nw.Boolean)], where)
+    text = (nw.String, nw.Categorical, nw.Enum)
+    wordy = [n for n, t in dtypes.items() if t in text]
+    refuse_others(
+        [n for n, t in dtypes.items() if not (t.is_numeric() or t == nw.Boolean or t in text)],
+        where,
+    )
     narrow = (nw.Boolean, nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32)
     counted = all(t in narrow for t in dtypes.values())
     whole = counted and not any(columns[n].is_null().any() for n in dtypes)
     values = np.empty((len(table), len(data)), dtype=np.int64 if whole else np.float64)
+    names: list[tuple[str, ...] | None] = [None] * len(data)
     for i, name in enumerate(data):
-        values[:, i] = _numbers(columns[name], whole)
+        if name in wordy:
+            place = f"{where}, column '{name}'"
+            values[:, i], names[i] = _of_texts(columns[name].cast(nw.String).to_list(), place)
+        else:
+            values[:, i] = _numbers(columns[name], whole)
     labels = None if label is None else label_of(columns[label], f"{where}, label '{label}'")
     return RawRows(
         values=values,
@@ -117,6 +139,7 @@ def frame_rows(
         label_name=label,
         lines=lines,
         whole=counted,
+        names=tuple(names) if any(names) else None,
     )
 
 
@@ -130,11 +153,61 @@ def _refuse_twice(names: Sequence[str], where: str) -> None:
         seen.add(name)
 
 
-def refuse_text(names: Sequence[str], where: str) -> None:
-    """Refuse columns that hold no numbers."""
+def _of_texts(texts: Sequence[Any], place: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Codes and their texts, or the numbers that a column of text spells.
+
+    Raises:
+        InputError: numbers and other text in one column.
+    """
+    codes, names = text_codes(texts)
+    spelled = [_number(name) for name in names]
+    known = [number for number in spelled if number is not None]
+    if not known:
+        return codes, names
+    if len(known) < len(names):
+        other = next(name for name, number in zip(names, spelled, strict=True) if number is None)
+        raise InputError(
+            "numbers alone, or names alone", f"'{other}' among numbers",
+            "mending the cells, or names such as 'no 1' for codes", where=place,
+        )  # fmt: skip
+    numbers = np.array([*known, np.nan])
+    return numbers[np.nan_to_num(codes, nan=len(known)).astype(int)], None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def text_codes(texts: Sequence[Any]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Each text as its place among all in alphabetical order, NaN for a missing one, and these texts."""
+    cells = [
+        t.strip() if isinstance(t, str) and t.strip().lower() not in MISSING_WORDS else None
+        for t in texts
+    ]
+    names = tuple(sorted({cell for cell in cells if cell is not None}))
+    place: dict[str | None, float] = {name: float(code) for code, name in enumerate(names)}
+    return np.array([place.get(cell, np.nan) for cell in cells]), names
+
+
+def refuse_others(names: Sequence[str], where: str) -> None:
+    """Refuse columns that hold neither numbers nor text."""
     if names:
         raise InputError(
-            "columns of numbers (tables of mixed kinds are not supported)",
+            "columns of numbers or text",
+            f"neither in {_listed(names)}",
+            option("drop", names),
+            where=where,
+        )
+
+
+def refuse_text(names: Sequence[str], where: str, why: str) -> None:
+    """Refuse columns that hold no numbers, where nothing else will do."""
+    if names:
+        raise InputError(
+            f"columns of numbers, {why}",
             f"none in {_listed(names)}",
             option("drop", names),
             where=where,

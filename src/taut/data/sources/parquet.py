@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from taut.errors import InputError
 
 __all__ = ["decode_parquet", "parquet_form", "read_parquet"]
 
+_ON_DISK = "where rows stay on disk"
 _MAGIC = b"PAR1"
 _SLICE_BYTES = 2**27  # decoded at a time; a row group is decoded anew for each slice of it
 
@@ -61,11 +63,9 @@ def parquet_form(source: str, request: Request) -> tuple[int, list[str], np.dtyp
         data, _ = choose_columns(list(schema), request, source)
         lazy = pl.scan_parquet(file, glob=False, hive_partitioning=False)
         count = int(lazy.select(pl.len()).collect().item())
-    numeric = [n for n in data if schema[n].is_numeric() or schema[n] == pl.Boolean]
-    refuse_text([n for n in data if n not in numeric], source)
     if not count:
         raise InputError("at least one row", "none", "another table", where=source)
-    return count, data, _common_type([schema[n] for n in data])
+    return count, data, _common_type([schema[n] for n in data if _holds_numbers(schema[n])])
 
 
 def decode_parquet(source: str, request: Request) -> tuple[RowFile, tuple[str, ...]]:
@@ -74,7 +74,11 @@ def decode_parquet(source: str, request: Request) -> tuple[RowFile, tuple[str, .
     Raises:
         InputError: as `read_parquet`; too little room for the temporary file.
     """
+    import polars as pl
+
     count, data, dtype = parquet_form(source, request)
+    schema = pl.read_parquet_schema(existing_file(source))
+    refuse_text([n for n in data if not _holds_numbers(schema[n])], source, _ON_DISK)
     rows = _decoded(source, data, count, dtype)
     if rows is None:  # nulls among whole numbers
         rows = _decoded(source, data, count, np.dtype(np.float64))
@@ -111,6 +115,12 @@ def _decoded(source: str, data: list[str], count: int, dtype: np.dtype) -> RowFi
             target.write(rows.data)
         target.flush()
         return RowFile.of(os.dup(target.fileno()), source, (count, len(data)), dtype)
+
+
+def _holds_numbers(kind: Any) -> bool:
+    import polars as pl
+
+    return kind.is_numeric() or kind == pl.Boolean
 
 
 def _common_type(types: list) -> np.dtype:

@@ -56,6 +56,8 @@ class RawRows:
         lines: line of each row in its text file, (N,), counted from 1; None elsewhere.
         index: number of each row in its source, (N,), counted from 0; None for 0..N - 1.
         notes: what a reader should know of how the rows were read.
+        names: of each column, the texts that its values count through, in alphabetical order; None for a
+            column of numbers, and where all are.
         whole: the source's cells are whole numbers, though `values` are real to hold NaN among them.
     """
 
@@ -68,6 +70,7 @@ class RawRows:
     index: Shaped[np.ndarray, " N"] | None = None
     notes: tuple[str, ...] = ()
     whole: bool = False
+    names: tuple[tuple[str, ...] | None, ...] | None = None
 
     def __len__(self) -> int:
         return self.values.shape[0]

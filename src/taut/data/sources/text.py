@@ -17,15 +17,13 @@ import numpy as np
 
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.files import file_bytes
-from taut.data.sources.frame import choose_columns, label_of, refuse_text
+from taut.data.sources.frame import MISSING_WORDS, choose_columns, label_of, text_codes
 from taut.data.sources.raw_rows import RawRows, Request
 from taut.errors import InputError, option
 
-__all__ = ["EXTENSIONS", "MISSING_WORDS", "read_text"]
+__all__ = ["EXTENSIONS", "read_text"]
 
 EXTENSIONS = (".csv", ".tsv", ".txt", ".data", ".amat")
-# What common tools write for a missing cell, in lower case.
-MISSING_WORDS = ("", "?", "na", "n/a", "nan", "null", "none", ".")
 _BLANKS = " "
 
 
@@ -100,10 +98,11 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     if label is not None:
         labels = _label(table.column(len(data)), f"{source}, label '{label}'")
         table = table.columns(range(len(data)))
-    values, whole = _values(table, data, source)
+    values, whole, texts = _values(table, data, source)
     rows = RawRows(
         values=values, where=source, columns=tuple(data), labels=labels,
         label_name=label, lines=table.lines, notes=notes + told, whole=whole,
+        names=texts,
     )  # fmt: skip
     return (rows,)
 
@@ -301,11 +300,14 @@ def _label(column: Any, where: str) -> np.ndarray:
     return label_of(nw.from_native(words if text else numbers, series_only=True), where)
 
 
-def _values(table: _Table, names: Sequence[str], source: str) -> tuple[np.ndarray, bool]:
-    """The numbers of a table, (N, D), NaN for missing ones, and whether all of them are whole.
+def _values(
+    table: _Table, names: Sequence[str], source: str
+) -> tuple[np.ndarray, bool, tuple[tuple[str, ...] | None, ...] | None]:
+    """The numbers of a table, (N, D), NaN for missing ones, whether all of them are whole, and the texts
+    of columns without a number, whose numbers are codes.
 
     Raises:
-        InputError: columns of text, by name; then the first cell of text in a column of numbers.
+        InputError: the first cell of text in a column of numbers.
     """
     import polars as pl
 
@@ -319,7 +321,7 @@ def _values(table: _Table, names: Sequence[str], source: str) -> tuple[np.ndarra
     whole, real = (words.cast(kind, strict=False) for kind in (pl.Int64, pl.Float64))
     text = given & grid(real.is_null()) & ~logical
     wordy = np.flatnonzero(text.any(axis=0) & ~(given & ~text).any(axis=0))
-    refuse_text([names[i] for i in wordy.tolist()], source)
+    text[:, wordy] = False
     if text.any():
         row, column = divmod(int(text.argmax()), table.width)
         raise InputError(
@@ -334,4 +336,9 @@ def _values(table: _Table, names: Sequence[str], source: str) -> tuple[np.ndarra
     values = grid(kept.fill_null(empty)).copy()
     yes = grid((truths == "true").fill_null(value=False))[:, logical]
     values[:, logical] = np.where(given[:, logical], yes, empty)
-    return values, counted
+    if not len(wordy):
+        return values, counted, None
+    texts: list[tuple[str, ...] | None] = [None] * table.width
+    for i in wordy.tolist():
+        values[:, i], texts[i] = text_codes(table.column(i).to_list())
+    return values, counted, tuple(texts)

@@ -6,6 +6,7 @@ from taut.models.likelihoods.categorical import Categorical
 from taut.models.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from taut.models.likelihoods.discretized_logistic import DiscretizedLogistic
 from taut.models.likelihoods.gaussian import Gaussian
+from taut.models.likelihoods.mixed import Mixed
 from taut.models.likelihoods.negative_binomial import NegativeBinomial
 from taut.models.likelihoods.poisson import Poisson
 from taut.models.likelihoods.registry import LIKELIHOODS, choose_likelihood, make_likelihood
@@ -20,6 +21,7 @@ __all__ = [
     "ContinuousBernoulli",
     "DiscretizedLogistic",
     "Gaussian",
+    "Mixed",
     "NegativeBinomial",
     "Poisson",
     "Start",

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import Distribution
 
-from taut.core import InputError
+from taut.core import DENSITY, MASS, InputError
 from taut.distributions import accurate
 
 __all__ = ["AbstractLikelihood", "Start", "refuse_first", "refuse_infinite"]
@@ -52,6 +52,11 @@ class AbstractLikelihood(eqx.Module):
     name: ClassVar[str]
     discrete: ClassVar[bool]
     num_outputs: eqx.AbstractVar[int]
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What the log-probability is with respect to: one `CellKind` for all cells, or one for each."""
+        return (MASS if self.discrete else DENSITY,)
 
     @abstractmethod
     def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:

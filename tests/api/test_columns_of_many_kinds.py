@@ -1,0 +1,66 @@
+"""A table with text, counts, numbers and holes is fitted as it stands."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import taut
+from taut.cli.main import main
+from taut.core import InputError
+
+RNG = np.random.default_rng(0)
+N = 240
+Z = RNG.normal(size=N)
+TABLE = pl.DataFrame({
+    "age": RNG.poisson(np.exp(3 + 0.3 * Z)),
+    "sex": np.where(RNG.random(N) < 1 / (1 + np.exp(-2 * Z)), "F", "M"),
+    "height": 1.7 + 0.1 * Z + 0.05 * RNG.normal(size=N),
+    "income": np.exp(10 + Z + 0.3 * RNG.normal(size=N)),
+})  # fmt: skip
+HOLES = TABLE.with_columns(
+    pl.when(pl.Series(RNG.random(N) > 0.1)).then(pl.col(name)).alias(name) for name in TABLE.columns
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kinds")
+    HOLES.write_csv(folder / "t.csv")
+    taut.fit(
+        str(folder / "t.csv"), hidden=[8], latent_dim=2, epochs=4, evidence_particles=20,
+        out=folder / "run",
+    )  # fmt: skip
+    return folder / "run"
+
+
+def test_numbers_are_finite_and_of_columns_measures(run):
+    fitted = taut.load(run)
+    assert all(np.isfinite(e.value) for e in fitted.estimates.values())
+    assert fitted.facts.measure.kinds == ("mass", "mass", "density", "density")
+    again = fitted.encode(HOLES[:5])
+    assert np.isfinite(again).all()
+    assert again.shape == (5, 2)
+    full = fitted.evaluate(TABLE[:20], num_particles=20).log_evidence
+    assert np.isfinite(full.value)
+
+
+def test_rows_come_back_as_a_table_has_them(run, tmp_path, capsys):
+    assert main(["sample", str(run), "-n", "9", "--out", str(tmp_path / "x.csv")]) == 0
+    drawn = pl.read_csv(tmp_path / "x.csv")
+    assert drawn.columns == TABLE.columns
+    assert set(drawn["sex"]) <= {"F", "M"}
+    assert drawn["age"].dtype.is_integer()
+    assert drawn["income"].min() > 0
+    assert main(["show", str(run)]) == 0
+    assert "text with 2 different values" in capsys.readouterr().out
+
+
+def test_a_model_of_columns_of_one_kind_says_which_takes_more():
+    with pytest.raises(InputError, match=r"columns of one kind for the model gmm, got cat.*VAE"):
+        taut.em(TABLE, components=1)
+    with pytest.raises(InputError, match=r"no likelihood by name, where columns differ in kind"):
+        taut.fit(TABLE, likelihood="gaussian", epochs=1)
+    with pytest.raises(
+        InputError, match=r"another prior, where columns differ in kind, got 'vamp:5'"
+    ):
+        taut.fit(TABLE, prior="vamp:5", epochs=1)

@@ -1,0 +1,166 @@
+"""Tables whose columns differ in kind: what each column is read as, and what is refused by its name."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from taut.data import Column, Data, Schema, as_written, load_data, load_rows
+
+RNG = np.random.default_rng(0)
+N = 60
+TABLE = pl.DataFrame({
+    "height": RNG.normal(1.7, 0.1, N),
+    "income": np.exp(RNG.normal(10, 1.5, N)),
+    "visits": RNG.poisson(3, N),
+    "owner": np.arange(N) % 2,
+    "city": np.array(["Bonn", "Ulm", "Aalen"])[np.arange(N) % 3],
+    "planet": ["Earth"] * N,
+    "empty": pl.Series([None] * N, dtype=pl.Float64),
+})  # fmt: skip
+KINDS = ["real", "positive", "count", "binary", "categorical", "constant", "constant"]
+
+
+def _kinds(data: Data) -> list[str]:
+    return [column.kind for column in data.schema.kinds or ()]
+
+
+def _written(folder, frame, name="t.csv"):
+    frame.write_csv(folder / name)
+    return folder / name
+
+
+@pytest.mark.parametrize("how", ["polars", "pandas", "csv", "parquet"])
+def test_kinds_follow_from_the_values(tmp_path, how):
+    TABLE.write_parquet(tmp_path / "t.parquet")
+    source = {
+        "polars": lambda: TABLE,
+        "pandas": lambda: pd.DataFrame(TABLE.to_dict(as_series=False)),
+        "csv": lambda: _written(tmp_path, TABLE),
+        "parquet": lambda: tmp_path / "t.parquet",
+    }[how]()
+    data = load_data(source)
+    assert data.schema.support == "mixed"
+    assert _kinds(data) == KINDS
+    assert (data.schema.kinds or ())[4].names == ("Aalen", "Bonn", "Ulm")
+    note = "1 real, 1 positive, 1 count, 1 binary, 1 categorical, 2 constant"
+    assert any(note in said for said in data.notes)
+    city = as_written(data.test.x, data.schema.kinds or ())[4]
+    assert city == TABLE["city"][data.test.index.tolist()].to_list()
+
+
+def test_numbers_are_standardised_by_the_training_rows():
+    data = load_data(TABLE, dtype="float64")
+    found, train = data.schema.kinds or (), data.train[:].x
+    for i, t in ((0, train[:, 0]), (1, np.log(train[:, 1])), (2, np.log1p(train[:, 2]))):
+        np.testing.assert_allclose(
+            (found[i].shift, found[i].scale), (t.mean(), t.std()), rtol=1e-12
+        )
+
+
+def test_numbers_alone_are_read_by_the_column_on_request():
+    numbers = TABLE.select("height", "visits")
+    assert load_data(numbers).schema.kinds is None
+    assert _kinds(load_data(numbers, columns="auto")) == ["real", "count"]
+    data = load_data(numbers, kind=["visits=categorical"])
+    assert _kinds(data) == ["real", "categorical"]
+    values = as_written(data.test.x, data.schema.kinds or ())[1]
+    assert values == [str(v) for v in numbers["visits"][data.test.index.tolist()]]
+
+
+def test_words_for_a_missing_cell_are_holes_in_columns_of_text(tmp_path):
+    words = ["", "NA", "n/a", "?", "-", "null", "NaN", "None"]
+    cities = [words[i % 8] if i % 4 == 0 else city for i, city in enumerate(TABLE["city"])]
+    data = load_data(_written(tmp_path, TABLE.with_columns(city=pl.Series(cities))))
+    assert (data.schema.kinds or ())[4].names == ("Aalen", "Bonn", "Ulm")
+    assert np.isnan(data.train[:].x[:, 4]).mean() == pytest.approx(0.25, abs=0.1)
+    assert data.schema.holes
+
+
+def test_numbers_spelled_as_text_stay_numbers(refusal):
+    spelled = TABLE.select(
+        "city", pl.col("visits").cast(pl.String), pl.col("height").cast(pl.String)
+    )
+    data = load_data(spelled)
+    assert _kinds(data) == ["categorical", "count", "real"]
+    x = data.test.x[:, 1]
+    np.testing.assert_array_equal(x, TABLE["visits"].to_numpy()[data.test.index])
+    broken = spelled.with_columns(visits=pl.Series(["3"] * (N - 1) + ["few"]))
+    assert refusal(load_data, broken) == (
+        "data frame, column 'visits': expected numbers alone, or names alone, got 'few' among numbers. "
+        "Try mending the cells, or names such as 'no 1' for codes."
+    )
+
+
+def test_parts_share_their_categories(tmp_path):
+    parts = (TABLE.filter(pl.col("city") != c) for c in ("Ulm", "Bonn", "Aalen"))
+    data = load_data(tuple(parts))
+    assert (data.schema.kinds or ())[4].names == ("Aalen", "Bonn", "Ulm")
+    assert set(as_written(data.test.x, data.schema.kinds or ())[4]) == {"Bonn", "Ulm"}
+
+
+def test_a_schema_is_read_again():
+    schema = load_data(TABLE).schema
+    assert Schema.from_dict(schema.to_dict()) == schema
+    old = {k: v for k, v in load_data(TABLE[:, :1]).schema.to_dict().items() if k != "kinds"}
+    assert Schema.from_dict(old).kinds is None
+    assert Column.from_dict({"kind": "real"}) == Column("real")
+
+
+def test_other_rows_are_coded_by_the_names_of_the_fit(refusal):
+    schema = load_data(TABLE).schema
+    rows = load_rows(TABLE.filter(pl.col("city") == "Ulm").select(*reversed(TABLE.columns)), schema)
+    assert (rows.x[:, 4] == 2).all()
+    strange = TABLE.with_columns(city=pl.Series(["Ulm"] * (N - 1) + ["Ulms"]))
+    assert refusal(load_rows, strange, schema) == (
+        "data frame, row 59, column 'city': expected one of the 3 values that the fit has seen, got "
+        "'Ulms'. Try 'Ulm'."
+    )
+    changed = TABLE.with_columns(visits=TABLE["city"], city=TABLE["visits"])
+    assert "row 0, column 'visits': expected a number, got 'Aalen'" in refusal(
+        load_rows, changed, schema
+    )
+    broken = TABLE.with_columns(visits=TABLE["visits"] + 0.5)
+    assert "expected a value of kind count, got 1.5" in refusal(load_rows, broken, schema).replace(
+        f"{TABLE['visits'][0] + 0.5:g}", "1.5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([f"word {i}" for i in range(N)], "60 different texts in 60 rows, such as 'word 0'"),
+        (["45%", "7%"] * (N // 2), "expected plain numbers, or names of categories, got '45%'"),
+        (["$1,200", "$3"] * (N // 2), "got '$1,200'"),
+        (["3.50 €", "4 €"] * (N // 2), "got '3.50 €'"),
+    ],
+)
+def test_text_that_names_no_categories_is_refused_by_its_column(refusal, cells, said):
+    message = refusal(load_data, TABLE.with_columns(note=pl.Series(cells)))
+    assert "column 'note'" in message
+    assert said in message
+
+
+def test_what_cannot_be_asked(refusal):
+    assert refusal(load_data, TABLE, kind=["visits"]) == (
+        "data frame, kind: expected column=kind, got 'visits'. Try age=count."
+    )
+    assert "a column of the data, got 'visit'. Try 'visits'" in refusal(
+        load_data, TABLE, kind=["visit=count"]
+    )
+    assert "for the column 'visits', got 'counts'. Try 'count'" in refusal(
+        load_data, TABLE, kind=["visits=counts"]
+    )
+    assert "column 'height': expected values of kind count, got" in refusal(
+        load_data, TABLE, kind=["height=count"]
+    )
+    assert "column 'city': expected numbers in a column of kind real, got text" in refusal(
+        load_data, TABLE, kind=["city=real"]
+    )
+    assert "no support, where columns have kinds of their own, got 'real'" in refusal(
+        load_data, TABLE, support="real"
+    )
+    dates = TABLE.with_columns(born=pl.Series([date(2000, 1, 1)] * N))
+    assert "expected columns of numbers or text, got neither in 'born'" in refusal(load_data, dates)
