@@ -114,7 +114,7 @@ def columns_of(parts: Sequence[RawRows], asked: Mapping[str, ColumnKind]) -> tup
     found = []
     for i, name in enumerate(names):
         place = f"{parts[0].where}, column '{name}'"
-        text = [part.names[i] for part in parts if part.names is not None and part.names[i]]
+        text = [own for part in parts if part.names is not None and (own := part.names[i])]
         if text:
             found.append(_of_text(parts, i, sorted({n for own in text for n in own}), place))
             if asked.get(name, "categorical") != "categorical":

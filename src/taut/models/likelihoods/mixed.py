@@ -24,10 +24,10 @@ from numpyro.distributions import Distribution, constraints
 from taut.core import DENSITY, MASS, NOTHING
 from taut.models.column_forms import ColumnForm
 from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_first
-from taut.models.likelihoods.bernoulli import Bernoulli
 from taut.models.likelihoods.categorical import Categorical
 from taut.models.likelihoods.gaussian import Gaussian
 from taut.models.likelihoods.negative_binomial import NegativeBinomial
+from taut.models.likelihoods.registry import make_likelihood
 
 __all__ = ["Mixed"]
 
@@ -67,7 +67,7 @@ class Mixed(AbstractLikelihood):
         families = {
             _DENSE: lambda n: Gaussian(shape=(n,), scale="dimension", floor=floor),
             ("count",): lambda n: NegativeBinomial(shape=(n,)),
-            ("binary",): lambda _: Bernoulli(),
+            ("binary",): lambda n: make_likelihood("bernoulli", shape=(n,)),
             ("categorical",): lambda _: Categorical(levels=most),
         }
         found = [
@@ -127,16 +127,18 @@ class Mixed(AbstractLikelihood):
 class _Columns(Distribution):
     """Independent columns, (D,), of which each is in one of the parts."""
 
-    support = constraints.real
-
     def __init__(
         self,
-        parts: list[Distribution],
+        parts: list[Any],
         places: Sequence[tuple[int, ...]],
         forms: Sequence[ColumnForm],
     ):
         self.parts, self.places, self.forms = parts, tuple(places), tuple(forms)
         super().__init__(batch_shape=(len(forms),), validate_args=False)
+
+    @property
+    def support(self) -> Any:
+        return constraints.real
 
     def log_prob(self, value: Any, intermediates: Any = None) -> Array:
         u = _standardised(value, self.forms)
