@@ -55,6 +55,30 @@ def test_rows_come_back_as_a_table_has_them(run, tmp_path, capsys):
     assert "text with 2 different values" in capsys.readouterr().out
 
 
+def test_holes_are_filled_in_by_the_command(run, tmp_path, capsys):
+    source, out = run.parent / "t.csv", tmp_path / "full.csv"
+    few = ["--num-particles", "50", "--draws", "2", "--out", str(out)]
+    assert main(["impute", str(run), str(source), *few]) == 0
+    given, full = pl.read_csv(source), pl.read_csv(out)
+    missing = sum(given.null_count().row(0))
+    assert f"{missing:,} missing cells of {N:,} rows filled in" in capsys.readouterr().out
+    assert full.columns == TABLE.columns
+    assert sum(full.null_count().row(0)) == 0
+    sd = pl.read_csv(tmp_path / "full-sd.csv")
+    for name in TABLE.columns:
+        known = given[name].is_not_null()
+        if given[name].dtype.is_numeric():
+            wanted, found = given[name].drop_nulls(), full[name].filter(known)
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
+        else:
+            assert full[name].filter(known).to_list() == given[name].drop_nulls().to_list()
+        assert (sd[name].filter(known) == 0).all()
+        assert (sd[name].filter(~known) > 0).all()
+    draws = pl.read_csv(tmp_path / "full-draws.csv")
+    assert draws["draw"].to_list() == [1] * N + [2] * N
+    assert set(draws["sex"]) == {"F", "M"}
+
+
 def test_a_model_of_columns_of_one_kind_says_which_takes_more():
     with pytest.raises(InputError, match=r"columns of one kind for the model gmm, got cat.*VAE"):
         taut.em(TABLE, components=1)

@@ -17,12 +17,14 @@ import pytest
 import taut
 from taut.cli.main import COMMANDS, main
 from taut.fitted import Fit
+from taut.fitted.imputing import Imputed
 
 # Commands that a recipe's options do not reach, with what they need.
 BASES: dict[str, tuple[str, ...]] = {
     "evaluate": ("RUN",),
     "sample": ("RUN",),
     "reconstruct": ("RUN",),
+    "impute": ("RUN",),
     "encode": ("RUN",),
     "interpolate": ("RUN", "1", "3"),
     "gradients": ("RUN",),
@@ -61,6 +63,13 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "data": _DATA,
         "split": (("--split", "train", "-n", "99"), {"rows": "train"}),
         "out": _OUT,
+    },
+    "impute": {
+        "draws": (("--draws", "3"), {"draws": 3}),
+        "num_particles": (("--num-particles", "17"), {"num_particles": 17}),
+        "split": _SPLIT,
+        "out": _OUT,
+        "seed": (("--seed", "7"), {"key": 7}),
     },
     "encode": {"split": _SPLIT, "out": _OUT},
     "interpolate": {
@@ -160,6 +169,11 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found["rows"] = array(rows)
         return np.zeros_like(found["rows"])
 
+    def impute(self: Any, rows: Any, *, draws: int, **given: Any) -> Imputed:
+        found.update(given, draws=draws, rows=array(rows))
+        x = np.zeros_like(found["rows"])
+        return Imputed(x, x, x, np.zeros((draws, *x.shape)))
+
     def encode(self: Any, rows: Any) -> np.ndarray:
         found["rows"] = array(rows)
         return np.zeros((len(found["rows"]), 2))
@@ -208,7 +222,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
     shutil.copytree(run, stopped)
     (stopped / "summary.json").unlink()
     monkeypatch.setattr("taut.cli.fit.run_fit", run_fit)
-    for function in (evaluate, bracket, sample, reconstruct, encode, interpolate):
+    for function in (evaluate, bracket, sample, reconstruct, impute, encode, interpolate):
         monkeypatch.setattr(Fit, function.__name__, function)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
     monkeypatch.setattr("taut.api.auditing.audit", audit)

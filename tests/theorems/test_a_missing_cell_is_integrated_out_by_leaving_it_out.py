@@ -20,11 +20,23 @@ import pytest
 from jax.scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from taut.core import Datum, particles
+from taut.core import Datum, Pair, particles
+from taut.data import Schema
+from taut.fitted.resampling import resampled
 from taut.models import LatentVariableModel, StandardNormal
 from taut.models.likelihoods import Bernoulli, Gaussian
 from taut.models.units import Units
 from taut.networks import Linear
+
+
+class PriorLike(eqx.Module):
+    """A guide that looks at nothing."""
+
+    q: dist.Distribution
+
+    def __call__(self, datum):
+        return self.q
+
 
 RNG = np.random.default_rng(0)
 WEIGHT, MEAN = RNG.normal(size=(4, 2)), RNG.normal(size=4)
@@ -73,3 +85,31 @@ def test_bits_sum_to_what_is_left():
         agree = (bits[:, o] == x[o]).all(axis=1)
         left = Bernoulli().log_prob(jnp.where(o, x, jnp.nan), outputs, jnp.asarray(o))
         np.testing.assert_allclose(left, logsumexp(whole[agree]), atol=1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+def test_what_is_filled_in_has_the_conditional_mean_and_deviation():
+    """With a guide that is wider than the posterior, so that the weights count."""
+    model, o = _linear(), np.array([True, False, True, False])
+    noise = float(model.likelihood.scale(jnp.zeros((0, 4))))
+    weight, mean = SCALE[:, None] * WEIGHT, SHIFT + SCALE * MEAN
+    covariance = weight @ weight.T + np.diag((noise * SCALE) ** 2)
+    x = RNG.normal(size=4)
+    gain = covariance[np.ix_(~o, o)] @ np.linalg.inv(covariance[np.ix_(o, o)])
+    wanted = mean[~o] + gain @ (x - mean)[o]
+    left = covariance[np.ix_(~o, ~o)] - gain @ covariance[np.ix_(o, ~o)]
+    schema = Schema(name="rows", kind="table", shape=(4,), support="real")
+    wide = dist.Normal(jnp.zeros(2), 2.0).to_event(1)
+    pair = Pair(model, PriorLike(wide))
+    rows = Datum(jnp.where(o, x, jnp.nan)[None], jnp.asarray(o)[None])
+    found = resampled(
+        pair, rows, schema, num_draws=10_000, num_particles=20_000, key=jax.random.key(2)
+    )
+    draws = found.draws[:, 0][:, ~o]
+    # The weights are of an even density 2 wide: a tenth of the particles counts at least.
+    error = np.sqrt(np.diag(left) / 2_000)
+    assert (np.abs(found.mean[0, ~o] - wanted) < 5 * error).all()
+    np.testing.assert_array_equal(found.mean[0, o], x[o])
+    assert not found.deviation[0, o].any()
+    np.testing.assert_allclose(found.deviation[0, ~o], np.sqrt(np.diag(left)), rtol=0.06)
+    np.testing.assert_allclose(np.cov(draws.T), left, atol=0.06 * np.diag(left).max())

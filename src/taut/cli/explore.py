@@ -15,7 +15,7 @@ from taut.errors import InputError
 if TYPE_CHECKING:
     from taut.api import Fit
 
-__all__ = ["encode", "interpolate", "reconstruct", "sample"]
+__all__ = ["column_names", "encode", "interpolate", "reconstruct", "sample", "table_of"]
 
 _Json = Annotated[bool, Parameter(negative=())]
 _Split = Literal["train", "validation", "test"]
@@ -57,7 +57,7 @@ def sample(
     if out.suffix == ".png":
         save_figure("samples", out, x, data=None, of=fitted)
     else:
-        save_table(out, _table(fitted, x), _columns(fitted), array=x)
+        save_table(out, table_of(fitted, x), column_names(fitted), array=x)
     _done(json, "samples", num_samples, out)
 
 
@@ -99,7 +99,7 @@ def reconstruct(
     if out.suffix == ".png":
         save_figure("reconstructions", out, x, mean, of=fitted)
     else:
-        save_table(out, _table(fitted, mean), _columns(fitted), array=mean)
+        save_table(out, table_of(fitted, mean), column_names(fitted), array=mean)
     _done(json, "reconstructions", len(mean), out)
 
 
@@ -179,16 +179,17 @@ def interpolate(
     if out.suffix == ".png":
         save_figure("interpolation", out, path[None], ends=np.stack(ends)[None], of=fitted)
     else:
-        save_table(out, _table(fitted, path), _columns(fitted), array=path)
+        save_table(out, table_of(fitted, path), column_names(fitted), array=path)
     _done(json, "steps", num_steps, out)
 
 
-def _columns(fitted: "Fit") -> list[str]:
+def column_names(fitted: "Fit") -> list[str]:
+    """Of the columns of a fit's rows, counted where they have none."""
     schema = fitted.schema
     return list(schema.columns or (f"x{i}" for i in range(schema.size)))
 
 
-def _table(fitted: "Fit", x: Any) -> Any:
+def table_of(fitted: "Fit", x: Any) -> Any:
     """Rows as a table, with names in place of codes where columns have some."""
     from taut.data import as_written
 

@@ -59,6 +59,7 @@ COMMANDS = {
     ),
     "sample": ("taut.cli.explore:sample", "Draw new rows from a fitted model."),
     "reconstruct": ("taut.cli.explore:reconstruct", "Encode rows and decode them again."),
+    "impute": ("taut.cli.impute:impute", "Fill in the missing cells of rows."),
     "encode": ("taut.cli.explore:encode", "Write the latent features of rows."),
     "interpolate": ("taut.cli.explore:interpolate", "Decode the line between two encoded rows."),
     "figures": ("taut.cli.figures:figures", "Draw the figures of a run again."),

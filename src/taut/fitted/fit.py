@@ -30,7 +30,6 @@ from taut.core import (
     as_key,
     far_rows_of,
     nearest,
-    option,
 )
 from taut.core.memory import within_memory
 from taut.data import Schema
@@ -51,6 +50,7 @@ from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum, mask_of
 from taut.fitted.imputing import Imputed, impute
 from taut.fitted.methods import AUTO, measured_by, method_of
+from taut.fitted.resampling import resampled
 from taut.inference import AbstractAmortized
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe, completed
@@ -253,26 +253,33 @@ class Fit:
             mean = coding.reconstruct(pair, x, *beside)
         return mean[0] if single else mean
 
-    def impute(self, rows: Any, *, draws: int = 0, key: Any = 0) -> Imputed:
+    def impute(
+        self, rows: Any, *, draws: int = 0, num_particles: int = 1000, key: Any = 0
+    ) -> Imputed:
         """The missing cells of rows given the observed ones: mean, mode, standard deviation and draws.
+
+        Exact of a model with an exact posterior; by importance resampling from the guide (see
+        `taut.fitted.resampling`) of one with a decoder.
 
         Arguments:
             rows: see the module; many, NaN where a cell is missing.
             draws: of all missing cells of each row together.
+            num_particles: draws of the latents of a row that is resampled.
             key: whole number or random key of the draws.
 
         Raises:
-            InputError: a model whose posterior is not exact.
+            InputError: a model that has neither.
         """
-        if not isinstance(self.model, AbstractExactModel):
-            raise InputError(
-                "a model with an exact posterior: gmm, lca, ppca or fa",
-                option("model", self.architecture.name), option("model", "gmm"), where="impute",
-            )  # fmt: skip
         if draws < 0:
             raise InputError("a number of draws of at least 0", f"{draws}", "20", where="draws")
-        with self._precision(), within_memory(draws=draws):
-            return impute(self.model, self._rows(rows), key=as_key(key), num_draws=draws)
+        with self._precision(), within_memory(draws=draws, num_particles=num_particles):
+            given = self._rows(rows)
+            if isinstance(self.model, AbstractExactModel):
+                return impute(self.model, given, key=as_key(key), num_draws=draws)
+            pair, draw_key = self.serving(given, as_key(key))
+            return resampled(
+                pair, given, self.schema, num_draws=draws, num_particles=num_particles, key=draw_key
+            )
 
     def sample(self, num_samples: int, *, key: Any = 0, mean: bool = False) -> Array:
         """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead."""

@@ -1,0 +1,97 @@
+"""`taut impute`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from taut.cli.explore import column_names, table_of
+from taut.cli.output import print_json
+from taut.cli.rows import open_run, rows_of
+from taut.cli.save import check_suffix, save_table
+from taut.cli.whole import Whole
+from taut.errors import InputError
+
+if TYPE_CHECKING:
+    from taut.data import Dataset
+    from taut.fitted import Fit
+
+__all__ = ["impute"]
+
+
+def impute(
+    run: Path,
+    data: str | None = None,
+    /,
+    *,
+    draws: Whole = 0,
+    num_particles: Whole = 1000,
+    split: Literal["train", "validation", "test"] | None = None,
+    out: Path | None = None,
+    seed: Whole = 0,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Fill in the missing cells of rows: the mean of a number, the most probable category.
+
+    Beside the table FILE goes FILE-sd with the standard deviation of each filled cell, or the
+    probability that its category is another one, and 0 where a cell was observed.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    data
+        Rows with holes, of the run's columns, all of which are filled in, whether the run was fitted to
+        them or not. [default: the run's own test rows]
+    draws
+        Also write so many joint draws of the missing cells, to FILE-draws with a column `draw`.
+    num_particles
+        Draws of the latents of each row, by whose weights all numbers are made.
+    split
+        Part of the run's own data. [default: test]
+    out
+        .csv, .parquet or .npy. [default: RUN/imputed.csv]
+    seed
+        Random seed of the draws.
+    json
+        Print where the tables are as JSON.
+    """
+    import numpy as np
+
+    if data is not None and split is not None:
+        raise InputError(
+            "--split with the run's own data", f"'{data}'", "leaving out --split", where="split"
+        )
+    fitted = open_run(run)
+    out = check_suffix(out or run / "imputed.csv", (".csv", ".parquet", ".npy"))
+    rows = rows_of(fitted, data=None, split=split) if data is None else _all_rows(fitted, data)
+    found = fitted.impute(rows, draws=draws, num_particles=num_particles, key=seed)
+    names, beside = column_names(fitted), {"sd": out.with_stem(f"{out.stem}-sd")}
+    save_table(out, table_of(fitted, found.mode), names, array=found.mode)
+    flat = found.deviation.reshape(len(rows), -1)
+    save_table(beside["sd"], flat, names, array=found.deviation)
+    if draws:
+        beside["draws"] = out.with_stem(f"{out.stem}-draws")
+        every = found.draws.reshape(draws * len(rows), *found.mode.shape[1:])
+        turn = np.repeat(np.arange(1, draws + 1), len(rows))
+        table = tuple(table_of(fitted, every)) if fitted.schema.kinds else tuple(
+            every.reshape(len(every), -1).T
+        )  # fmt: skip
+        save_table(beside["draws"], (turn, *table), ["draw", *names], array=found.draws)
+    if json:
+        print_json({"rows": len(rows), "out": str(out), **{n: str(p) for n, p in beside.items()}})
+        return
+    missing = 0 if rows.mask is None else int((~rows.mask).sum())
+    print(f"{missing:,} missing cells of {len(rows):,} rows filled in: {out}")
+    for name, path in beside.items():
+        print(f"{name}: {path}")
+
+
+def _all_rows(fitted: "Fit", data: str) -> "Dataset":
+    """Every row of a file, also of the one that the run was fitted to."""
+    from taut.data import load_rows
+
+    options = fitted.recipe.data
+    return load_rows(
+        data, fitted.schema, missing_codes=options.missing_codes, decimal=options.decimal
+    )
