@@ -14,6 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 def logits(x):
+    return jnp.array([0.0, 2.0]) * (x[0] - x[1] / 9)
+
+def standardised(x):
     return jnp.array([0.0, 2.0]) * (x[0] - x[1])
 
 def value(x):
@@ -96,6 +99,7 @@ def test_a_classifier_of_a_file(run, capsys, classifier, target, more):
         ("logistic", "a..b", "target: expected LOW..HIGH or <NUMBER, got 'a..b'. Try 20..30."),
         ("FILE:wide", "1", "classifier: expected a classifier of one row of shape (2,), got "),
         ("FILE:black", "1", "classifier: expected a classifier"),
+        ("FILE:standardised", "1", "and on 100% standardised. Try standardising in the classifier"),
         ("FILE:none", "1", "expected a function 'none', got "),
         ("FILE:logits", "late ", "target: expected the number of an output of the classifier"),
     ],

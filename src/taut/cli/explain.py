@@ -83,6 +83,8 @@ def explain(
     given = rows_of(fitted, data=data, split=split)
     judged, classes, notes = _classifier(fitted, classifier, seed)
     wanted = _target(target, confidence, classes, fitted)
+    if not classes and not black_box:
+        _check_units(fitted, judged, given)
     chosen, kept = _unlike(given, target, classes, fitted, rows)
     floor_rows = None if plausible is None else _held_out(fitted, given)
     with waiting(f"answers to {len(kept)} rows", quiet=json):
@@ -132,6 +134,18 @@ def _classifier(fitted: "Fit", wish: str, seed: int) -> tuple[Any, tuple[Any, ..
             where=option("classifier"),
         )  # fmt: skip
     return load_program(wish), (), []
+
+
+def _check_units(fitted: "Fit", judged: Any, given: "Dataset") -> None:
+    """Refuse a user's classifier that labels show to be one of rows in other units."""
+    from taut.counterfactuals.classifier import as_classifier, num_outputs
+    from taut.counterfactuals.units import check_units
+
+    label, made = given.label, as_classifier(judged, fitted.schema.shape)
+    if label is None or label.dtype.kind not in "iu":
+        return
+    if num_outputs(made, fitted.schema.shape) > 1:
+        check_units(made, given.x, label, fitted.schema)
 
 
 def _target(
