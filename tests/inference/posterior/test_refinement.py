@@ -211,7 +211,11 @@ def drawn(**parts):
         ({}, {"evidence_error": math.nan}, "leave an error of nan nats"),
         ({}, {"ess": 899.0}, "899 effective draws, fewer than 900"),
         ({}, {"sd_error": 0.051}, "an sd is known to 5 %"),
-        ({}, {"square_khat": 0.51}, "k-hat of the squares 0.51, above 0.5"),
+        (
+            {},
+            {"square_khat": 0.51},
+            "the sd of tau hangs on its largest draws: k-hat of the squares 0.51",
+        ),
         ({"drift": np.array([0.0, -4.0])}, {}, "a mean by 4.0 standard errors"),
         ({"drift": np.array([0.0, -2.0])}, {}, "16 runs of tempered SMC agree"),
         ({"stuck": 0.011}, {}, "1.1 % of the chains hardly move"),
@@ -222,6 +226,7 @@ def drawn(**parts):
 )
 def test_each_measure_of_the_runs_can_doubt_them(parts, measured, word):
     usual = {"evidence_error": 0.05, "ess": 5000.0, "sd_error": 0.02, "square_khat": 0.3} | measured
+    usual["heaviest"] = "tau"
     one, sd_error = np.ones(1), np.array([usual.pop("sd_error")])
     nothing = np.zeros((1, 3))
     moments = weighted_moments(np.zeros((2, 1)))._replace(
@@ -264,4 +269,4 @@ def test_an_sd_of_heavy_tails_hangs_on_its_largest_draws():
 
     found = taut.infer(heavy, data={}, key=0)
     assert found.verdict.verdict == DOUBT
-    assert "an sd hangs on its largest draws" in str(found.verdict)
+    assert "the sd of t hangs on its largest draws" in str(found.verdict)

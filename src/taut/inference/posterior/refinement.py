@@ -168,10 +168,11 @@ def _judged(
     threshold = khat_threshold(RUNS * chains)
     shares = drawn.weights.reshape(RUNS, -1).sum(axis=1)  # Z of each run, of their sum
     known = float(shares.std(ddof=1) * math.sqrt(RUNS))
-    khat = _square_khat(np.asarray(table)[:, : values.num_latents], drawn.weights)
+    khats = _square_khats(np.asarray(table)[:, : values.num_latents], drawn.weights)
+    khat, heaviest = float(khats.max()), values.coordinates[int(khats.argmax())]
     verdict = judge_tempered(
         drawn, moments=first, ess=ess, evidence_error=known, threshold=threshold, remedy=remedy,
-        square_khat=khat,
+        square_khat=khat, heaviest=heaviest,
     )  # fmt: skip
     top = drawn.log_evidence.max()
     value = float(top + np.log(np.mean(np.exp(drawn.log_evidence - top))))
@@ -182,12 +183,12 @@ def _judged(
     return Refinement(drawn, estimate, moments, ess, threshold, verdict, chains), khat
 
 
-def _square_khat(table: np.ndarray, weights: np.ndarray) -> float:
-    """The largest k-hat of what a variance is the mean of, over the columns."""
+def _square_khats(table: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The k-hat of what a variance is the mean of, of each column; -inf where it is not known."""
     away = table - weights @ table / weights.sum()
     with np.errstate(divide="ignore"):
         log_squares = np.log(weights) + 2 * np.log(np.abs(away.T))
-    return float(np.max(summarize(log_squares).khat, initial=-math.inf))
+    return np.nan_to_num(summarize(log_squares).khat, nan=-math.inf, neginf=-math.inf)
 
 
 def _khat_error(khat: float, chains: int) -> float:

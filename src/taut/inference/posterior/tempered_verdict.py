@@ -48,6 +48,7 @@ def judge_tempered(
     ess: float,
     evidence_error: float,
     square_khat: float,
+    heaviest: str,
     threshold: float,
     remedy: str,
 ) -> Verdict:
@@ -59,6 +60,7 @@ def judge_tempered(
         ess: effective draws.
         evidence_error: standard error of the log-evidence between runs, nats.
         square_khat: largest k-hat of the squares about the latents' means.
+        heaviest: the latent whose it is.
         threshold: of k-hat.
         remedy: what to try where they are not to be believed.
     """
@@ -76,9 +78,8 @@ def judge_tempered(
         f"an sd is known to {100 * sd_error:.0f} %, its standard error": (
             not sd_error <= sd_error_allowed(count)
         ),
-        f"an sd hangs on its largest draws: k-hat of the squares {square_khat:.2f}, above {SQUARES}": (
-            square_khat > SQUARES
-        ),
+        f"the sd of {heaviest} hangs on its largest draws: k-hat of the squares {square_khat:.2f}, "
+        f"above {SQUARES}": square_khat > SQUARES,
         f"the chains still move: a mean by {drift:.1f} standard errors": not drift <= most,
         f"{100 * draws.stuck:.1f} % of the chains hardly move": draws.stuck > _STUCK,
         f"a step of temperature with k-hat {draws.khat:.2f}, above {threshold:.2f}": (
