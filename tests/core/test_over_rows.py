@@ -11,7 +11,7 @@ import pytest
 from known_models import ConjugateGaussian
 
 from taut.bounds import IWAE
-from taut.core import Datum, InputError, Pair, over_rows
+from taut.core import Datum, InputError, Pair, over_rows, padded_size
 from taut.evidence import expected_bound, importance_sampling
 
 # The last row, which fills up the last block, is unlike all others: a mean that counts it twice is seen.
@@ -94,6 +94,27 @@ def test_results_are_those_of_the_rows_in_order_and_of_one_shape():
 def test_fewer_rows_than_a_block_are_one_block_of_their_own():
     (found,) = over_rows(lambda block, *_: jnp.asarray(block.x), Datum(X[:3]), width=100)
     np.testing.assert_array_equal(found, X[:3].astype(np.float32))
+
+
+@pytest.mark.parametrize("most", [7, 8, 64, 640])
+def test_sizes_of_one_doubling_have_few_shapes(most):
+    sizes = range(most // 2 + 1, most + 1)
+    padded = [padded_size(n) for n in sizes]
+    assert len(set(padded)) <= 4
+    assert all(
+        n <= p <= max(1.25 * n, n) and padded_size(p) == p
+        for n, p in zip(sizes, padded, strict=True)
+    )
+    shapes = set()
+
+    def program(block, *_):
+        shapes.add(block.x.shape)
+        return jnp.asarray(block.x)
+
+    for n in sizes[::5]:
+        (found,) = over_rows(program, Datum(np.arange(n, dtype=np.float32)), width=1000)
+        np.testing.assert_array_equal(found, np.arange(n))
+    assert shapes <= {(p,) for p in padded}
 
 
 def test_a_block_is_under_way_while_the_last_is_read():

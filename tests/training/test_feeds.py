@@ -19,7 +19,7 @@ from taut.inference.amortized import joint
 from taut.inference.compiled_steps import compiled_steps
 from taut.training import Loop, train
 from taut.training import feeds as feeds_module
-from taut.training.feeds import StreamedFeed
+from taut.training.feeds import ResidentFeed, StreamedFeed
 
 ROWS = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
 STEPS = 50  # over two epochs of 160 rows
@@ -112,3 +112,14 @@ def test_a_file_that_shrinks_stops_the_run(on_disk, tmp_path):
     loop = Loop(num_steps=5, batch_size=16, seed=5, validate_every=5)
     with pytest.raises(InputError, match="200 rows, as when the file was opened"):
         train(_algorithm(on_disk.schema), on_disk, loop)
+
+
+def test_rows_of_nearby_numbers_reach_the_device_in_one_shape_and_no_step_sees_the_filling():
+    shapes = set()
+    for count in (57, 60, 64):
+        feed = ResidentFeed(Datum(ROWS[:count]), batch_size=8, seed=0)
+        rows, order, _ = feed.supply(0, 20)
+        assert order.max() < feed.num_rows == count
+        np.testing.assert_array_equal(rows.x[:count], ROWS[:count])
+        shapes.add(rows.x.shape)
+    assert len(shapes) == 1

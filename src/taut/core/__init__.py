@@ -25,7 +25,7 @@ from taut.core.layered_proposal import LayeredProposal
 from taut.core.measure import DENSITY, MASS, NOTHING, Measure
 from taut.core.mint import over_draws, particles, particles_at
 from taut.core.mixture import MixtureProposal
-from taut.core.over_rows import over_rows, padded_block
+from taut.core.over_rows import over_rows, padded_block, padded_size
 from taut.core.owners import Owner, this_process
 from taut.core.particles import (
     LOG_LIKELIHOOD,
@@ -116,6 +116,7 @@ __all__ = [
     "over_draws",
     "over_rows",
     "padded_block",
+    "padded_size",
     "paired_difference",
     "particles",
     "particles_at",

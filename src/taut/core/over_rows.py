@@ -3,8 +3,9 @@
     rows 0 .. N-1  ->  blocks of B rows, the last one filled up with row N-1  ->  results of the N rows
 
 A program is compiled once for a shape, so the last block is padded and what comes out for its padding is
-cut off here: nobody else sees it, and no mean can count it. The device holds two blocks at a time,
-however many rows there are.
+cut off here: nobody else sees it, and no mean can count it. Few rows, too, are filled up, to one of four
+sizes for each doubling, so that a process which is given data of ever another size compiles no program
+for each. The device holds two blocks at a time, however many rows there are.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from jaxtyping import Int32
 from taut.core.datum import Datum, num_rows
 from taut.errors import InputError
 
-__all__ = ["over_rows", "padded_block"]
+__all__ = ["over_rows", "padded_block", "padded_size"]
 
 
 def over_rows(
@@ -34,7 +35,7 @@ def over_rows(
             the block's leading axis. Random draws are keyed by the row's number, so that they do not
             depend on the blocks. It is called before its last results are read.
         rows: a batched datum of N rows, at least one.
-        width: B, rows in a block; N where there are fewer.
+        width: B, rows in a block; `padded_size` of N where that is less.
         parts: how often each block is given to the program before the next one, as parts 0, 1, ...
 
     Yields:
@@ -44,7 +45,7 @@ def over_rows(
         InputError: a result without an entry for every row of the block.
     """
     num = num_rows(rows)
-    width = min(width, num)
+    width = min(width, padded_size(num))
 
     def dispatched() -> Iterator[tuple[int, Any]]:
         for first in range(0, num, width):
@@ -61,6 +62,12 @@ def over_rows(
         yield read(*ready)
         ready = following
     yield read(*ready)
+
+
+def padded_size(count: int) -> int:
+    """The least of 1, 2, ..., 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, ... that is not below a number."""
+    step = 1 << max((count - 1).bit_length() - 3, 0)
+    return -(-count // step) * step
 
 
 def padded_block(rows: Datum, first: int, *, width: int) -> tuple[Datum, Int32[np.ndarray, " B"]]:

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from taut.core import Datum, Estimate
+from taut.core import Datum, Estimate, over_rows, padded_block, padded_size
 from taut.core.compiling import shared_jit
 from taut.models import LatentVariableModel
 
@@ -87,8 +87,11 @@ def _same_family(
 ) -> Float[np.ndarray, " N"]:
     likelihood, units = model.likelihood, model.units
     rows = rows if seen is None else np.where(seen, rows, 0)
-    x, mask = jax.device_put((rows, seen))
-    weight = None if mask is None else mask.astype(x.dtype)
+    width = padded_size(len(rows))
+    block, _ = padded_block(Datum(rows, seen), 0, width=width)
+    x, mask, counted = jax.device_put((block.x, block.mask, np.arange(width) < len(rows)))
+    cells = counted.reshape(-1, *[1] * (x.ndim - 1))
+    weight = jnp.broadcast_to(cells if mask is None else cells & mask, x.shape).astype(x.dtype)
     start = likelihood.started_at(x if units is None else units.standardize(x), weight)
     outputs = jnp.zeros((likelihood.num_outputs, *model.data_shape))
     if start is not None:
@@ -102,11 +105,18 @@ def _same_family(
         return value if units is None else value + units.log_volume(mask)
 
     def nll(parameters: Any) -> Any:
-        return -jnp.mean(jax.vmap(lambda x, mask: log_prob(parameters, x, mask))(x, mask))
+        values = jax.vmap(lambda x, mask: log_prob(parameters, x, mask))(x, mask)
+        return -jnp.mean(values, where=counted)
 
     parameters = _minimize(nll, (arrays, outputs))
     values = shared_jit(jax.vmap(log_prob, in_axes=(None, 0, 0)))
-    return np.asarray(values(parameters, held_out.x, held_out.mask), np.float64)
+
+    def of_block(block: Datum, *_: Any) -> Any:
+        return values(parameters, block.x, block.mask)
+
+    asked = Datum(held_out.x, held_out.mask)
+    found = over_rows(of_block, asked, width=padded_size(len(asked.x)))
+    return np.concatenate([*found]).astype(np.float64)
 
 
 def _minimize(function: Any, start: Any) -> Any:

@@ -16,12 +16,13 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from taut.core import Datum, num_rows
+from taut.core import Datum, num_rows, padded_block, padded_size
 from taut.data import Gatherer, StreamedRows, batch_indices, observed
 
 __all__ = ["MOST_STEPS", "AbstractFeed", "ResidentFeed", "StreamedFeed", "Supply", "feed_of"]
 
 MOST_STEPS = 512  # per dispatch: the size of the compiled row-number buffer
+_SMALL_BYTES = 2**24  # rows that are copied before they are sent
 _CHUNK_BYTES = 2**25  # of streamed rows; two chunks are on the device at a time
 
 
@@ -60,6 +61,9 @@ class ResidentFeed(AbstractFeed):
 
     def __init__(self, rows: Datum, *, batch_size: int, seed: int):
         self.num_rows = num_rows(rows)
+        if sum(leaf.nbytes for leaf in jax.tree.leaves(rows)) <= _SMALL_BYTES:
+            # As over_rows does: the program is compiled for the number of rows, and no step picks these.
+            rows, _ = padded_block(rows, 0, width=padded_size(self.num_rows))
         self._rows = jax.device_put(rows)
         self._batch_size, self._seed = batch_size, seed
 
