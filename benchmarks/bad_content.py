@@ -81,6 +81,8 @@ def tried(words: list[str]) -> dict:
         except BaseException:
             wrong.append(traceback.format_exc()[-1500:])
     wrong += [f"printed by native code: {printed[:5]}"] * bool(printed)
+    if code > 128:
+        raise KeyboardInterrupt  # a signal that was meant for all trials
     if _ACCEPTED in err.getvalue():
         code = 0
     lines = [
