@@ -81,7 +81,7 @@ def test_encode_and_decode_are_differentiable(fitted):
             for i in range(2)
         ]
     np.testing.assert_allclose(gradient, differences, rtol=1e-6)
-    jacobian = jax.jacobian(fitted.encode)(x)
+    jacobian = jax.jit(jax.jacobian(fitted.encode))(x)
     assert jacobian.shape == (2, 8, 8)
     assert float(jnp.abs(jacobian).max()) > 0
 

@@ -140,7 +140,9 @@ def test_kl_is_closed_and_by_unit(choice, schema, perturbed):
     units = int(choice.split(":")[1].split("x")[0])
     assert kl.shape == (units,)
     every = q.enumerated()
-    log_p = -jax.vmap(lambda z: as_proposal(model.prior()).terms(z)[NEG_LOG_Q])(every.support)
+    log_p = -jax.jit(jax.vmap(lambda z: as_proposal(model.prior()).terms(z)[NEG_LOG_Q]))(
+        every.support
+    )
     wanted = float(np.sum(np.exp(every.log_q) * (every.log_q - log_p)))
     assert_allclose(kl.sum(), wanted, rtol=1e3 * EPS)
 
@@ -159,7 +161,7 @@ def test_draws_of_the_layered_prior_have_its_probabilities(choice, schema, pertu
         z = row[:split].reshape(shapes[0]), row[split:].reshape(shapes[1])
         return -jnp.sum(prior.terms(z)[NEG_LOG_Q])
 
-    p = np.exp(np.asarray(jax.vmap(log_prob)(jnp.asarray(values))))
+    p = np.exp(np.asarray(jax.jit(jax.vmap(log_prob))(jnp.asarray(values))))
     errors = np.sqrt(p * (1 - p) / count)
     assert np.all(np.abs(counts / count - p) < 5 * errors)
     # All mass is found: outcomes that never came up are rare ones.

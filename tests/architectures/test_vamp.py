@@ -96,24 +96,28 @@ def test_the_bound_moves_the_encoder_through_the_prior_too(guide: str):
     arrays, rest = eqx.partition(pair, eqx.is_inexact_array)
     direction = jax.tree.map(lambda a: jnp.cos(jnp.arange(a.size)).reshape(a.shape), arrays)
     only = jax.tree.map(jnp.zeros_like, arrays)
+
+    @jax.jit
+    def moved(step: Any, along: Any) -> Any:
+        return log_prior(eqx.combine(jax.tree.map(lambda a, d: a + step * d, arrays, along), rest))
+
+    slope_of = jax.jit(jax.grad(moved))
     for name, place in (
         ("encoder", lambda p: p.guide.encoder),
         ("inputs", lambda p: p.model.prior_family),
     ):
         along = eqx.tree_at(place, only, place(direction))
-
-        def moved(step: Any, along: Any = along) -> Any:
-            return log_prior(
-                eqx.combine(jax.tree.map(lambda a, d: a + step * d, arrays, along), rest)
-            )
-
-        slope = jax.jit(jax.grad(moved))(0.0)
-        ahead, behind = (jax.jit(moved)(s * 1e-5) for s in (1, -1))
+        slope = slope_of(0.0, along)
+        ahead, behind = (moved(s * 1e-5, along) for s in (1, -1))
         assert abs(slope) > 1e-6, name
         np.testing.assert_allclose(slope, (ahead - behind) / 2e-5, rtol=1e-6, atol=1e-8)
-    model, bound_guide = pair.bind()
-    minted = particles(model, bound_guide, bound_guide, datum, jax.random.key(1), 3)
-    assert np.isfinite(ELBO()(minted))
+
+    @jax.jit
+    def elbo(arrays: Any) -> Any:
+        model, bound_guide = eqx.combine(arrays, rest).bind()
+        return ELBO()(particles(model, bound_guide, bound_guide, datum, jax.random.key(1), 3))
+
+    assert np.isfinite(elbo(arrays))
 
 
 @pytest.mark.usefixtures("float64")

@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +41,7 @@ def row(skeleton, i=0):
     return jax.tree.map(lambda leaf: leaf[i], skeleton.data)
 
 
+@eqx.filter_jit
 def minted(pair, datum, key, num_particles=NUM_PARTICLES) -> Particles:
     model, guide = pair.bind()
     return particles(model, guide, guide, datum, key, num_particles)
@@ -82,7 +84,7 @@ def test_the_log_weight_is_log_joint_minus_log_q(skeleton):
     log_q = by_hand(skeleton.log_q, skeleton.pair, datum, made.z)
     np.testing.assert_allclose(made.log_w, log_p - log_q, **ROUNDING)
     model, _ = skeleton.pair.bind()
-    log_joint = jax.vmap(lambda z: model.log_joint(datum, z))(made.z)
+    log_joint = jax.jit(jax.vmap(lambda z: model.log_joint(datum, z)))(made.z)
     np.testing.assert_allclose(log_joint, log_p, **ROUNDING)
     if not made.dirac:
         np.testing.assert_allclose(made.log_q, log_q, **ROUNDING)
@@ -124,7 +126,8 @@ def test_jit_vmap_and_grad_agree_with_one_row_at_a_time(name, float64):
     keys = jax.random.split(jax.random.key(4), 3)
 
     def value(pair, datum, key):
-        return readout(minted(pair, datum, key))
+        model, guide = pair.bind()
+        return readout(particles(model, guide, guide, datum, key, NUM_PARTICLES))
 
     gradient = jax.value_and_grad(value)
     values, gradients = jax.jit(jax.vmap(gradient, in_axes=(None, 0, 0)))(

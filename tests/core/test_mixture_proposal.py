@@ -42,7 +42,7 @@ def test_the_density_is_that_of_the_sum_in_one_block_and_in_several(num: int):
 
 def test_gradients_of_several_blocks_are_differences_of_the_sum():
     q, z = mixture(_BLOCK + 5), jnp.asarray([0.3, -1.0])
-    gradient = jax.grad(lambda at: -q.terms(at)[NEG_LOG_Q])(z)
+    gradient = jax.jit(jax.grad(lambda at: -q.terms(at)[NEG_LOG_Q]))(z)
     step = 1e-5
     for d in range(2):
         ahead, behind = (by_scipy(q, np.asarray(z + s * step * jnp.eye(2)[d])) for s in (1, -1))

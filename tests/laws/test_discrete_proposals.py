@@ -98,7 +98,7 @@ def test_every_outcome_comes_once_with_its_probability(name, float64):
     assert len(got) == len(expected)
     for z, mass in expected:
         np.testing.assert_allclose(np.exp(got[tuple(z)]), mass, rtol=1e-13)
-    np.testing.assert_allclose(jax.vmap(q.log_prob)(made.support), made.log_q, rtol=1e-13)
+    np.testing.assert_allclose(jax.jit(jax.vmap(q.log_prob))(made.support), made.log_q, rtol=1e-13)
 
 
 @every_proposal
@@ -131,7 +131,7 @@ def test_draws_come_as_often_as_the_probabilities_say(name):
 def test_terms_of_the_mint_are_the_log_probability_by_layer(name, float64):
     q = PROPOSALS[name]()
     z = q.draw(jax.random.key(0), 4).z
-    terms = jax.vmap(q.terms)(z)[NEG_LOG_Q]
+    terms = jax.jit(jax.vmap(q.terms))(z)[NEG_LOG_Q]
     assert terms.shape == ((4, 2) if name == "layered" else (4,))
     masses = {tuple(row): mass for row, mass in outcomes_by_hand(name)}
     by_hand = [-np.log(masses[tuple(row)]) for row in flat(z)]
@@ -212,8 +212,10 @@ def test_conditional_noise_gives_the_outcome_back(name):
 def test_relaxed_draws_tend_to_hard_ones_and_stay_in_the_hull(name, float64):
     q = PROPOSALS[name]()
     noise = q.noise(jax.random.key(2), 50)
-    hard = flat(jax.vmap(q.hard)(noise))
-    near, soft = (flat(jax.vmap(lambda n, t=t: q.relaxed(n, t))(noise)) for t in (1e-6, 1.0))
+    hard = flat(jax.jit(jax.vmap(q.hard))(noise))
+    near, soft = (
+        flat(jax.jit(jax.vmap(lambda n, t=t: q.relaxed(n, t)))(noise)) for t in (1e-6, 1.0)
+    )
     np.testing.assert_allclose(near, hard, atol=1e-12)
     assert ((soft > 0) & (soft < 1)).all()
     if name == "categorical":

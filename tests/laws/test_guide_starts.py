@@ -30,6 +30,7 @@ def pair(guide: str, network: str = "mlp"):
     return architecture.init(SCHEMA, jax.random.key(2))
 
 
+@eqx.filter_jit
 def log_q(guide, z):
     return -jax.vmap(lambda at: jnp.sum(as_proposal(guide(ROW)).terms(at)[NEG_LOG_Q]))(z)
 

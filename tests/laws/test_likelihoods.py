@@ -198,7 +198,7 @@ def test_bernoulli_of_any_number_of_cells_agrees_with_scipy(size: int):
     logits = np.float32(rng.choice([0.0, 1.0, 30.0, 90.0], size) * rng.choice([-1.0, 1.0], size))
     x = (rng.random(size) < 0.5).astype(np.float32)
     log_prob_at = functools.partial(Bernoulli().log_prob, jnp.asarray(x))
-    value, gradient = jax.value_and_grad(log_prob_at)(jnp.asarray(logits[None]))
+    value, gradient = jax.jit(jax.value_and_grad(log_prob_at))(jnp.asarray(logits[None]))
     cells = log_expit(np.where(x == 1, 1, -1) * logits.astype(np.float64))
     # A rounding for each addition, of numbers no larger than the sum of the absolute logits.
     eps = np.finfo(np.float32).eps

@@ -16,7 +16,7 @@ import numpyro.distributions as dist
 from known_models import log_sum, trapezoid
 from scipy.stats import norm
 
-from taut.core import LOG_PRIOR, LOG_VOLUME, Datum, particles
+from taut.core import LOG_PRIOR, LOG_VOLUME, Datum, Particles, particles
 from taut.guides import AmortizedGuide, ChainPair, MeanFieldGaussian
 from taut.models import AbstractPrior, LatentVariableModel, StandardNormal
 from taut.models.likelihoods import Gaussian
@@ -82,17 +82,22 @@ def as_chain() -> ChainPair:
     return ChainPair(Chain([vae, *flow]), StandardNormal(1))
 
 
+@eqx.filter_jit
+def minted(model: Any, guide: Any, datum: Datum, key: Any, num_particles: int) -> Particles:
+    return particles(model, guide, guide, datum, key, num_particles)
+
+
 def test_log_weights_agree_draw_by_draw(float64):
     x = jnp.array([0.4, -0.9])
     chain_model, chain_guide = as_chain().bind()
-    made = particles(chain_model, chain_guide, chain_guide, Datum(x=x), jax.random.key(2), 6)
+    made = minted(chain_model, chain_guide, Datum(x=x), jax.random.key(2), 6)
     model, guide = as_vae()
     z = made.z[0]
     log_q = guide(Datum(x=x)).log_prob(z)
-    log_w = jax.vmap(lambda z: model.log_joint(Datum(x=x), z))(z) - log_q
+    log_w = jax.jit(jax.vmap(lambda z: model.log_joint(Datum(x=x), z)))(z) - log_q
     np.testing.assert_allclose(made.log_w, log_w, rtol=1e-12)
     # The same nats, owned by different sides.
-    prior = jax.vmap(lambda z: model.terms(Datum(x=x), z)[LOG_PRIOR])(z)
+    prior = jax.jit(jax.vmap(lambda z: model.terms(Datum(x=x), z)[LOG_PRIOR]))(z)
     volume = made.terms[LOG_VOLUME].sum(axis=1)
     np.testing.assert_allclose(prior, made.terms[LOG_PRIOR] + volume, rtol=1e-12)
     # The volume of the other direction would be seen.
@@ -107,16 +112,17 @@ def test_evidence_of_both_is_the_integral_over_z(float64):
     nodes, weights = trapezoid(-2.5, 2.5, 0.005)  # e runs beyond 400 either way
     e = np.sinh(np.sinh(nodes) * np.exp(0.3) - 0.5) * np.exp(-0.8) + 0.4
     slope = np.cosh(np.sinh(nodes) * np.exp(0.3) - 0.5) * np.cosh(nodes) * np.exp(0.3 - 0.8)
-    outputs = np.asarray(jax.vmap(decoder)(jnp.asarray(nodes)[:, None])).reshape(-1, 2, 2)
-    given = np.asarray(jax.vmap(lambda o: GAUSSIAN(o).log_prob(jnp.asarray(x)))(outputs)).sum(1)
+    outputs = np.asarray(jax.jit(jax.vmap(decoder))(jnp.asarray(nodes)[:, None])).reshape(-1, 2, 2)
+    given = np.asarray(
+        jax.jit(jax.vmap(lambda o: GAUSSIAN(o).log_prob(jnp.asarray(x))))(outputs)
+    ).sum(1)
     by_hand = log_sum(norm.logpdf(e) + given, weights=weights * slope)
-    log_joint = jax.vmap(lambda z: model.log_joint(Datum(x=jnp.asarray(x)), z[None]))(nodes)
+    row = Datum(x=jnp.asarray(x))
+    log_joint = jax.jit(jax.vmap(lambda z: model.log_joint(row, z[None])))(nodes)
     assert abs(log_sum(log_joint, weights=weights) - by_hand) < 1e-10
 
     chain_model, chain_guide = as_chain().bind()
-    draws = particles(
-        chain_model, chain_guide, chain_guide, Datum(x=jnp.asarray(x)), jax.random.key(3), 20_000
-    )
+    draws = minted(chain_model, chain_guide, row, jax.random.key(3), 20_000)
     w = np.exp(np.asarray(draws.log_w) - by_hand)
     assert abs(w.mean() - 1) < 5 * w.std() / np.sqrt(w.size)
     assert w.std() / np.sqrt(w.size) < 0.05

@@ -43,7 +43,7 @@ def test_the_value_beside_a_gradient_is_the_value_alone(masked: bool):
     def of(x: jax.Array, logits: jax.Array) -> jax.Array:
         return Bernoulli().log_prob(x, logits, mask)
 
-    value, (by_x, by_logits) = jax.value_and_grad(of, argnums=(0, 1))(x, logits)
+    value, (by_x, by_logits) = jax.jit(jax.value_and_grad(of, argnums=(0, 1)))(x, logits)
     np.testing.assert_allclose(value, of(x, logits), rtol=1e-13)
     slope = jnp.where(observed, jnp.nan_to_num(x) - jax.nn.sigmoid(logits), 0.0)
     np.testing.assert_allclose(by_logits, slope, atol=1e-14)

@@ -61,7 +61,7 @@ def test_recovers_the_entropy(name):
     count = 1800
     z_key, x_key = jax.random.split(jax.random.key(11))
     z = jax.random.normal(z_key, (count,))
-    x = np.asarray(jax.vmap(draw)(z, jax.random.split(x_key, count)), np.float32)
+    x = np.asarray(jax.jit(jax.vmap(draw))(z, jax.random.split(x_key, count)), np.float32)
 
     grid = np.linspace(-6, 6, 201)
     log_prior = -(grid**2) / 2 - 0.5 * math.log(2 * math.pi) + math.log(grid[1] - grid[0])

@@ -62,6 +62,7 @@ class Fixed(AbstractPrior):
         return self.distribution
 
 
+@eqx.filter_jit
 def minted(pair: ChainPair, x: Any, key: Any, num: int) -> Any:
     model, guide = pair.bind()
     return particles(model, guide, guide, Datum(x=x), key, num)
@@ -204,7 +205,7 @@ def every_parameter_has_a_gradient(record: Record) -> float:
     pair = record.pair()
     arrays, rest = eqx.partition(pair, eqx.is_inexact_array)
     rows, key = jnp.asarray(record.rows), jax.random.key(9)
-    paths = jax.vmap(lambda x: pair.chain.encode(x, key)[0])(rows)
+    paths = jax.jit(jax.vmap(lambda x: pair.chain.encode(x, key)[0]))(rows)
 
     def weights(arrays: Any, rows: Any, paths: Any) -> Any:
         whole = eqx.combine(arrays, rest)

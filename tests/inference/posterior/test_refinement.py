@@ -169,7 +169,7 @@ def test_the_start_is_a_density_and_its_draws_have_it():
     )
     grid = np.linspace(-4000, 4000, 400_001)
     with jax.enable_x64(True):
-        density = np.exp(np.asarray(jax.vmap(start.log_prob)(grid[:, None])))
+        density = np.exp(np.asarray(jax.jit(jax.vmap(start.log_prob))(grid[:, None])))
     width = grid[1] - grid[0]
     assert density.sum() * width == pytest.approx(1, abs=1e-5)
     draws = start.sample(np.random.default_rng(0), 20_000)[:, 0]

@@ -191,8 +191,8 @@ def test_copies_of_a_latent_are_latents(program, float64):
     assert model.sites[1].shape == ((6,) if program is not copies_of_data else (3, 2))
     log_joint = jax.jit(lambda z: model.log_joint(datum, z))
     z = jnp.zeros(7)
-    precision = -jax.hessian(log_joint)(z)
-    at = jnp.linalg.solve(precision, jax.grad(log_joint)(z))
+    precision = -jax.jit(jax.hessian(log_joint))(z)
+    at = jnp.linalg.solve(precision, jax.jit(jax.grad(log_joint))(z))
     evidence = log_joint(at) + 3.5 * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(precision)[1]
     covariance = 25.0 * np.ones((6, 6)) + 1.25 * np.eye(6)
     expected = multivariate_normal.logpdf(y, cov=covariance)
