@@ -1,4 +1,4 @@
-# `make demo` and `make test` need Python 3.11 to 3.13 with venv, and nothing else. With PYTHON=python3.13
+# `make demo`, `make test` and `make docs` need Python 3.11 to 3.13 with venv, and nothing else. With PYTHON=python3.13
 # they take that one, in a folder of its own; TESTS= are further arguments of pytest.
 PYTHON ?= python3
 VERSION := $(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])")
@@ -9,13 +9,18 @@ CONSTRAINTS := $(if $(filter 3.11 3.12,$(VERSION)),constraints.txt,constraints-p
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 TESTS ?=
 
-.PHONY: test demo lint clean
+.PHONY: test demo lint docs clean
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
 demo: $(VENV)/.installed
 	$(BIN)/taut fit digits
+
+# Any warning, and any block on a page that raises, ends the build.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build --fail-on-warning --quiet docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 lint: $(VENV)/.linters
 	$(BIN)/ruff check .
@@ -32,5 +37,9 @@ $(VENV)/.linters: $(VENV)/.installed
 	$(INSTALL) --editable ".[dev]"
 	touch $@
 
+$(VENV)/.docs: $(VENV)/.installed
+	$(INSTALL) --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf .venv .venv-*
+	rm -rf .venv .venv-* docs/_build

@@ -113,7 +113,10 @@ _PACKAGES = frozenset(
         "bounds",
         "counterfactuals",
         "distributions",
+        "evidence",
         "gradients",
+        "guides",
+        "inference",
         "models",
         "networks",
     }

@@ -1,0 +1,53 @@
+"""The site: `make docs` builds it into `docs/_build/html`, running every block of code on its pages.
+
+A warning, a block that raises, a link to nowhere or a public name without a docstring ends the build.
+"""
+
+import os
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+sys.path[:0] = [str(DOCS), str(DOCS.parent / "benchmarks")]
+
+import docstrings  # noqa: E402
+import made_pages  # noqa: E402
+
+# Commands on the pages run beside this Python, print tables of one width, and draw no progress bar.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ |= {"COLUMNS": "100", "TERM": "dumb", "PYTHONSTARTUP": str(DOCS / "kernel.py")}
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # of tqdm, in a kernel without widgets
+
+project = "taut"
+author = "The taut authors"
+project_copyright = author
+version = release = version_of("taut")
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+default_role = "code"
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", ".*")]  # types of other libraries
+suppress_warnings = ["config.cache"]
+
+myst_enable_extensions = ["dollarmath", "deflist"]
+myst_heading_anchors = 3
+nb_execution_mode = "force"
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True
+nb_merge_streams = True
+
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_title = "taut"
+
+
+def setup(app) -> None:
+    app.connect("builder-inited", lambda app: made_pages.write(DOCS))
+    app.connect("autodoc-process-docstring", docstrings.as_rst, priority=400)  # before napoleon
