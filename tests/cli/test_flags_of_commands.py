@@ -122,7 +122,11 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "resume": {"evidence_particles": (("--evidence-particles", "17"), {"evidence_particles": 17})},
 }
 # What a command cannot do without, or only decides which files are written: tested with the files.
-OTHERWISE = {"explain": ("classifier", "target", "out", "diagnose")}
+# Seen to arrive in the tests of the command itself.
+OTHERWISE = {
+    "calibrate": ("refits", "seconds"),
+    "explain": ("classifier", "target", "out", "diagnose"),
+}
 CASES = [(command, flag) for command, flags in FLAGS.items() for flag in flags]
 ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)
 OTHER = np.random.default_rng(4).normal(size=(6, 3)).astype(np.float32)
