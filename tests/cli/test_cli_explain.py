@@ -111,3 +111,10 @@ def test_one_line_for_what_cannot_be_explained(run, capsys, classifier, target, 
     assert out == ""
     assert len(err.strip().splitlines()) == 1
     assert line in err
+
+
+def test_a_quantile_beyond_one_is_named(run, capsys):
+    words = ["--classifier", "logistic", "--target", "late", "--plausible", "1.5"]
+    assert main(["explain", str(run), *words]) == 2
+    said = "plausible: expected a quantile from 0 to below 1, got 1.5. Try --plausible 0.05."
+    assert said in capsys.readouterr().err

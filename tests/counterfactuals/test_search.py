@@ -5,6 +5,7 @@ import importlib
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from unchecked import types_unchecked
 
@@ -17,6 +18,7 @@ from taut.counterfactuals import (
     Margin,
     search,
 )
+from taut.counterfactuals.classifier import as_classifier
 
 MATRIX = np.array([[1.0, 0.3], [0.0, 0.5], [0.2, 0.1]], np.float32)
 BACK = np.linalg.pinv(MATRIX).astype(np.float32)
@@ -142,6 +144,22 @@ def test_an_estimator_of_scikit_learn_is_one():
     found = search(PLANE, ROWS, classifier=estimator, target=1, confidence=0.8)
     assert found.reached.all()
     assert (estimator.predict_proba(found.answers[:, 0])[:, 1] >= 0.8 - 1e-5).all()
+
+
+def test_a_forest_is_asked_about_a_place_wide_enough_to_see_its_steps():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2)).astype(np.float32) @ MATRIX.T
+    forest = RandomForestClassifier(20, random_state=0).fit(x, (x[:, 0] > 0).astype(int))
+    assert as_classifier(forest, (3,)).smoothing > as_classifier(linear_model(x), (3,)).smoothing
+    below = x[x[:, 0] < -0.3][:8]
+    found = search(PLANE, below, classifier=forest, target=1, confidence=0.8)
+    assert found.reached.mean() > 0.8  # far from a step nothing is seen, and the reason says so
+    said = forest.predict_proba(found.answers[:, 0])[:, 1]
+    assert (said[found.reached[:, 0]] >= 0.8 - 1e-5).all()
+
+
+def linear_model(x):
+    return LogisticRegression().fit(x, (x @ WEIGHTS > 0).astype(int))
 
 
 def test_no_result_depends_on_the_blocks(monkeypatch):

@@ -79,6 +79,11 @@ def explain(
 
     if rows < 1:
         raise InputError("at least one row", f"{rows}", "16", where="rows")
+    if plausible is not None and not 0 <= plausible < 1:
+        raise InputError(
+            "a quantile from 0 to below 1", f"{plausible}", option("plausible", 0.05),
+            where=option("plausible"),
+        )  # fmt: skip
     fitted = open_run(run)
     given = rows_of(fitted, data=data, split=split)
     judged, classes, notes = _classifier(fitted, classifier, seed)

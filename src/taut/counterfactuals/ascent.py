@@ -54,7 +54,7 @@ class Point(NamedTuple):
     Attributes:
         z, x: latent, and row in the data's units.
         score: s.
-        value: s less penalties.
+        value: s, or its mean about z for a black box, less penalties.
         log_density: as the generator gives it, nats.
         slope: of `value` by z.
         density_slope: of `log_density` by z.
@@ -169,7 +169,7 @@ class Ascent(eqx.Module):
         """Everything at one z."""
         (x, log_density), pull = jax.vjp(lambda z: self._decoded(z, x0), z)
         none = jnp.zeros_like(log_density)
-        score, slope = self.classifier.score_and_pull(
+        score, raised, slope = self.classifier.score_and_pull(
             self.target.score,
             lambda z: self._decoded(z, x0)[0],
             lambda g: pull((g, none))[0],
@@ -180,7 +180,7 @@ class Ascent(eqx.Module):
         lost, penalty_slope = jax.value_and_grad(self._penalty)(x, x0)
         density_slope = pull((jnp.zeros_like(x), jnp.ones_like(log_density)))[0]
         slope = slope - pull((penalty_slope, none))[0]
-        return Point(z, x, score, score - lost, log_density, slope, density_slope)
+        return Point(z, x, score, raised - lost, log_density, slope, density_slope)
 
     def _decoded(self, z: Float[Array, " d"], x0: Array) -> tuple[Array, Float[Array, ""]]:
         """A row and its log-density, within the box where there is one."""

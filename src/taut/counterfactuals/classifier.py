@@ -3,9 +3,10 @@
     differentiable    d s / d z = J^T d s / d x                                          one query
     black box         d s / d z ~ (1/K) sum_k d (s(z + h u_k) - s(z - h u_k)) / 2h u_k   2 K queries
 
-with u_1, ..., u_K orthonormal at random among d latent dimensions: unbiased for smooth s up to terms of
-order h^2, and with K = d exact for quadratic ones. A classifier that is constant piece by piece, such
-as a forest, needs an h that is wide enough to see its steps.
+with u_1, ..., u_K orthonormal at random among d latent dimensions, the axes where K = d: unbiased for
+smooth s up to terms of order h^2, and with K = d exact for quadratic ones. What is raised is the mean
+of s over these points. A classifier that is constant piece by piece, such as a forest, is known by that:
+it is asked along several frames, with h, 2 h and 4 h, to see its steps from afar.
 
 Source: Choromanski, Rowland, Sindhwani, Turner and Weller, Structured evolution with compact
 architectures for scalable policy optimization (ICML 2018), section 3.
@@ -24,8 +25,10 @@ from taut.core import InputError, option
 
 __all__ = ["AbstractClassifier", "BlackBox", "Differentiable", "as_classifier"]
 
-_SMALLEST = 1e-12  # probability that a logarithm is taken of
+_SMALLEST = 1e-6  # probability that a logarithm is taken of: forests have zeros
 _DIRECTIONS = 64  # most of them by default
+_NARROW, _WIDE = 0.05, 0.5  # h where outputs vary everywhere, and where they are constant in pieces
+_PROBES, _ALONG, _WIDTHS = 8, 24, 3
 
 
 class AbstractClassifier(eqx.Module):
@@ -47,8 +50,8 @@ class AbstractClassifier(eqx.Module):
         z: Array,
         x: Array,
         key: PRNGKeyArray,
-    ) -> tuple[Float[Array, ""], Float[Array, " d"]]:
-        """score(outputs(x)) at x = decode(z), and its gradient by z.
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, " d"]]:
+        """score(outputs(x)) at x = decode(z), what is raised for it, and the gradient of that by z.
 
         Arguments:
             score: of the outputs.
@@ -79,9 +82,9 @@ class Differentiable(AbstractClassifier):
         z: Array,
         x: Array,
         key: PRNGKeyArray,
-    ) -> tuple[Float[Array, ""], Float[Array, " d"]]:
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, " d"]]:
         value, slope = jax.value_and_grad(lambda x: score(self.outputs(x)))(x)
-        return value, pull(slope)
+        return value, value, pull(slope)
 
 
 class BlackBox(AbstractClassifier):
@@ -93,13 +96,15 @@ class BlackBox(AbstractClassifier):
         num_outputs: C; 0 for (N,).
         smoothing: h, in units of z.
         directions: K; None for all dimensions of z, at most 64.
+        flat: whether it is constant piece by piece.
     """
 
     predict: Callable[[np.ndarray], np.ndarray] = eqx.field(static=True)
     x_shape: tuple[int, ...] = eqx.field(static=True)
     num_outputs: int = eqx.field(static=True)
-    smoothing: float = 0.05
+    smoothing: float = _NARROW
     directions: int | None = eqx.field(static=True, default=None)
+    flat: bool = eqx.field(static=True, default=False)
 
     def outputs(self, x: Array) -> Array:
         shape = (self.num_outputs,) if self.num_outputs else ()
@@ -114,7 +119,8 @@ class BlackBox(AbstractClassifier):
         return jax.pure_callback(asked, result, x, vmap_method="expand_dims")
 
     def queries(self, latent_dim: int) -> int:
-        return 1 + 2 * self._used(latent_dim)
+        used = self._used(latent_dim)
+        return 1 + 2 * used * self._frames(used, latent_dim)
 
     def score_and_pull(
         self,
@@ -124,15 +130,28 @@ class BlackBox(AbstractClassifier):
         z: Array,
         x: Array,
         key: PRNGKeyArray,
-    ) -> tuple[Float[Array, ""], Float[Array, " d"]]:
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, " d"]]:
         used = self._used(len(z))
-        frame = jnp.linalg.qr(jax.random.normal(key, (len(z), used), z.dtype))[0].T
-        steps = self.smoothing * frame
+        frame = self._frame(used, len(z), key, z.dtype)
+        widths = self.smoothing * 2.0 ** (jnp.arange(len(frame)) // len(z) % _WIDTHS)[:, None]
+        steps = widths.astype(z.dtype) * frame
         around = jax.vmap(decode)(jnp.concatenate([z + steps, z - steps]))
         values = jax.vmap(score)(jax.vmap(self.outputs)(jnp.concatenate([x[None], around])))
         ahead, behind = jnp.split(values[1:], 2)
-        slopes = (ahead - behind) / (2 * self.smoothing)
-        return values[0], len(z) / used * slopes @ frame
+        slopes = (ahead - behind) / (2 * widths[:, 0])
+        return values[0], jnp.mean(values), len(z) / len(frame) * slopes @ frame
+
+    def _frame(self, used: int, latent_dim: int, key: PRNGKeyArray, dtype: Any) -> Array:
+        """Unit directions, (K, d); the same for all points where they are whole frames."""
+        if used < latent_dim:
+            return jnp.linalg.qr(jax.random.normal(key, (latent_dim, used), dtype))[0].T
+        shape = (self._frames(used, latent_dim) - 1, latent_dim, latent_dim)
+        turned = jnp.linalg.qr(jax.random.normal(jax.random.key(0), shape, dtype))[0]
+        return jnp.concatenate([jnp.eye(latent_dim, dtype=dtype), turned.reshape(-1, latent_dim)])
+
+    def _frames(self, used: int, latent_dim: int) -> int:
+        """How many frames a piecewise constant classifier is asked along."""
+        return -(-_ALONG // latent_dim) if self.flat and used == latent_dim else 1
 
     def _used(self, latent_dim: int) -> int:
         return min(latent_dim, _DIRECTIONS if self.directions is None else self.directions)
@@ -236,4 +255,7 @@ def _boxed(predict: Callable[[np.ndarray], np.ndarray], x_shape: tuple[int, ...]
             "numbers (N,) or (N, C) for N rows", f"{found.dtype} of shape {found.shape} for two rows",
             "log-probabilities, or one score a row", where="classifier",
         )  # fmt: skip
-    return BlackBox(predict, x_shape, found.shape[1] if found.ndim == 2 else 0)
+    x = np.random.default_rng(0).normal(size=(_PROBES, *x_shape)).astype(np.float32)
+    flat = np.array_equal(predict(x), predict(x + np.float32(1e-4)))
+    outputs = found.shape[1] if found.ndim == 2 else 0
+    return BlackBox(predict, x_shape, outputs, smoothing=_WIDE if flat else _NARROW, flat=flat)
