@@ -172,6 +172,7 @@ OF_FIT_FACTS: dict[str, Callable[[TrainingState, taut.Fit], Any]] = {
     "checksum": lambda state, fit: taut.load_data(PARTS).checksum,
     "measure": lambda state, fit: Measure(("density",)),
     "ended": lambda state, fit: "level",
+    "refitted_from": lambda state, fit: "",
     "notes": lambda state, fit: (),
 }
 

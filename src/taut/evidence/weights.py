@@ -109,7 +109,7 @@ def summarize(
     khat = np.where(np.isnan(khat) & few & (count >= _LEAST_FOR_KHAT), math.inf, khat)
     khat = np.where(_largest_tie(log_w), -math.inf, khat)
     khat = np.where(np.isfinite(log_evidence), khat, math.nan)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # nor a largest one of its mean
         reach = _reach(khat, count * w.max(axis=1) / total, count)
     matters = ~((khat > khat_threshold(count)) & (reach < _NO_MATTER))
     error = np.where(matters, error, np.hypot(error, reach))
