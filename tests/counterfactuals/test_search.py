@@ -87,6 +87,9 @@ def test_reasons_name_what_was_in_the_way():
     found = search(PLANE, ROWS[:3] - 9 * MATRIX[:, 0], classifier=linear, target=1, most_tries=3)
     assert set(found.reasons.ravel()) == {"budget"}
     far = search(DENSE, ROWS, classifier=lambda x: linear(x) / 20, target=1, plausible=ROWS)
+    free = search(DENSE, ROWS, classifier=lambda x: linear(x) / 20, target=1)
+    assert "less probable than each of the rows" in free.notes[0]
+    assert not any("less probable" in note for note in far.notes)
     assert set(far.reasons.ravel()) == {"left the manifold"}
     assert not far.answered.any()
     broken = search(PLANE, ROWS, classifier=lambda x: linear(x) + jnp.log(x[:1] - 99), target=1)

@@ -266,6 +266,13 @@ def _result(
         notes.append(
             "the classifier says what is wanted of the rows, and not of their reconstructions"
         )
+    if density is not None and np.isneginf(ascent.floor):
+        unlikely = int(np.sum((reasons == REACHED) & (density[1] < density[0].min())))
+        if unlikely:
+            notes.append(
+                f"of the answers {unlikely} are less probable than each of the rows that were asked "
+                "about: a floor, `plausible`, rules such answers out"
+            )
     per_try = ascent.classifier.queries(z.shape[1])
     return Counterfactuals(
         x=x, reconstruction=back, answers=answers, z=by_row(ended.at.z), z0=z, reasons=reasons,
