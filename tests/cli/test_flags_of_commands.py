@@ -97,6 +97,8 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "confidence": (("--confidence", "0.7"), {"confidence": 0.7}),
         "geometry": (("--geometry", "adam"), {"geometry": "adam"}),
         "plausible": (("--plausible", "0.25"), {"quantile": 0.25, "floor": True}),
+        "refinements": (("--refinements", "7"), {"refinements": 7}),
+        "most_unexplained": (("--most-unexplained", "0.25"), {"most_unexplained": 0.25}),
         "rows": (("--rows", "2"), {"rows": "first two"}),
         "split": (("--split", "train", "--rows", "99"), {"rows": "train"}),
         "black_box": (("--black-box",), {"black_box": True}),

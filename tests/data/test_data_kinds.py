@@ -164,3 +164,8 @@ def test_what_cannot_be_asked(refusal):
     )
     dates = TABLE.with_columns(born=pl.Series([date(2000, 1, 1)] * N))
     assert "expected columns of numbers or text, got neither in 'born'" in refusal(load_data, dates)
+
+
+def test_numbers_are_written_with_the_digits_that_their_type_has():
+    cells = np.array([[0.1], [6052.47], [np.nan], [7.0]], np.float32)
+    assert as_written(cells, (Column("real"),)) == ([0.1, 6052.47, None, 7.0],)

@@ -31,6 +31,8 @@ def explain(
     confidence: float = 0.9,
     geometry: str = "plain",
     plausible: float | None = None,
+    refinements: Whole = 0,
+    most_unexplained: float = 0.5,
     rows: Whole = 16,
     split: Literal["train", "validation", "test"] | None = None,
     black_box: _Flag = False,
@@ -62,6 +64,11 @@ def explain(
         plain, normalised, tangent, pull-back, momentum, adam or x-space.
     plausible
         Quantile of the log-densities of held-out rows that an answer must reach. [default: none]
+    refinements
+        Steps that refine a row's code from the encoder's mean.
+    most_unexplained
+        Share of the rows' variation that reconstructions may miss; above it, answers would be about
+        the reconstruction.
     rows
         How many rows, from the first.
     split
@@ -96,7 +103,8 @@ def explain(
         found = search(
             fitted, chosen, classifier=judged, target=wanted, geometry=geometry,
             black_box=black_box, plausible=floor_rows,
-            quantile=0.05 if plausible is None else plausible, key=seed,
+            quantile=0.05 if plausible is None else plausible, refinements=refinements,
+            most_unexplained=most_unexplained, key=seed,
         )  # fmt: skip
     folder = out or run / "explain"
     content = {

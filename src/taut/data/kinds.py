@@ -270,8 +270,14 @@ def _written(values: Float[np.ndarray, " N"], column: Column) -> list[Any]:
     if column.names:
         texts = column.names
         return [texts[int(v)] if k else None for v, k in zip(values, known, strict=True)]
-    number = int if column.kind in ("count", "binary") and (values[known] % 1 == 0).all() else float
+    whole = column.kind in ("count", "binary") and (values[known] % 1 == 0).all()
+    number = int if whole else _shortest
     return [number(v) if k else None for v, k in zip(values, known, strict=True)]
+
+
+def _shortest(value: np.floating) -> float:
+    """The number of fewest digits that its type tells from all others: 0.1 and not 0.10000000149."""
+    return float(str(value))
 
 
 def kinds_note(columns: Sequence[Column]) -> str:
