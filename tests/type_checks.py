@@ -18,7 +18,14 @@ from typing import Any
 import beartype
 from jaxtyping import config, jaxtyped
 
-__all__ = ["checked"]
+__all__ = ["WrongType", "checked"]
+
+
+class WrongType(TypeError):
+    """A value of another type than was promised; readers of files take a TypeError for damage."""
+
+
+_CHECK = beartype.beartype(conf=beartype.BeartypeConf(violation_type=WrongType))
 
 
 def checked(thing: Any = None, *, typechecker: Any = None) -> Any:
@@ -40,7 +47,7 @@ def _checked_function(function: Callable) -> Callable:
     if hasattr(function, "_checked") or getattr(function, "__no_type_check__", False):
         return function
     hints = _hints(function)
-    inner = beartype.beartype(_annotated(function, hints))
+    inner = _CHECK(_annotated(function, hints))
     if inner.__code__ is function.__code__:
         return function  # nothing to check
     scope = any("jaxtyping" in repr(hint) for hint in hints.values())

@@ -1,7 +1,7 @@
 """Figures: one function, one PNG. They take arrays and return the path that they wrote."""
 
 from taut.report.figures.along_path import along_path
-from taut.report.figures.answers import answers, path_strip
+from taut.report.figures.answers import answers
 from taut.report.figures.bound_trace import bound_trace
 from taut.report.figures.calibration import calibration
 from taut.report.figures.gap_bars import gap_bars
@@ -13,6 +13,7 @@ from taut.report.figures.latent_scatter import latent_scatter
 from taut.report.figures.learning_curves import learning_curves
 from taut.report.figures.overlap import overlap
 from taut.report.figures.pairs import pairs
+from taut.report.figures.path_strip import path_strip
 from taut.report.figures.reconstructions import reconstructions
 from taut.report.figures.samples import samples
 from taut.report.figures.weight_tail import weight_tail
