@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.special
 from exact_fits import KINDS
-from test_holes import conditional, generic_mixture, with_holes
+from test_missing_cells import conditional, generic_mixture, with_holes
 
 import taut
 from taut.core import Datum, InputError
