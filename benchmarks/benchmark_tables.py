@@ -87,15 +87,35 @@ def of_streaming(found: dict[str, Any]) -> Rows:
 
 
 def of_em(found: dict[str, Any]) -> Rows:
-    exact, online = found["exact"], found["online"]
+    exact, online, holes = found["exact"], found["online"], found["holes"]
     size = f"{exact['rows']:,} x {exact['columns']}, {exact['components']} full components"
     return [
         (f"EM, {size}, against scikit-learn", f"{exact['speedup']:.1f} times as fast"),
+        (
+            f"the same with {holes['missing']:.0%} of the cells missing, an iteration",
+            f"{holes['times_the_time_without_holes']:.1f} times the time without",
+        ),
         (
             f"online EM, {online['rows']:,} x {online['columns']} from disk",
             f"{online['seconds']:.0f} s, {online['peak_gib']:.2f} GiB",
         ),
     ]
+
+
+def of_whole_command(found: dict[str, Any]) -> Rows:
+    """Processor seconds, from the first keystroke to the last number."""
+    em = [
+        (
+            f"`taut em` on {size}, whole command, over scikit-learn's single start; over equal restarts",
+            f"{of['over one start']:.2f}; {of['over equal']:.2f}",
+        )
+        for size, of in found["em"].items()
+    ]
+    what = (
+        "`taut.infer` of eight schools in a script, processor seconds over imports, first and later"
+    )
+    infer = found["infer"]
+    return [*em, (what, f"{infer['first']:.1f} s, {infer['median']:.1f} s")]
 
 
 def of_vi_speed(found: dict[str, Any]) -> Rows:
@@ -286,6 +306,7 @@ SPEED: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "streaming": of_streaming,
     "start": of_start,
     "em": of_em,
+    "whole_command": of_whole_command,
     "vi_speed": of_vi_speed,
     "plate": of_plate,
     "flows": of_flow_steps,
