@@ -74,6 +74,9 @@ def alternated(name: str, keys: int) -> dict[str, Any]:
     import jax
     import jax.numpy as jnp
 
+    import taut
+
+    taut.cache(False)  # a cold call compiles, of either side
     jax.config.update("jax_enable_x64", True)
     target = reference_posteriors.read(name)
     jax.jit(lambda x: x + 1)(jnp.zeros(3)).block_until_ready()  # the client starts before the clock
