@@ -43,6 +43,9 @@ def main() -> None:
     parser.add_argument("--task", help="in this process, to standard output")
     options = parser.parse_args()
     if options.task:
+        import taut
+
+        taut.cache(False)
         print(json.dumps(soak(TASKS[options.task](), options.calls)))
         return
     chosen = options.only.split(",")

@@ -68,6 +68,7 @@ def numbers(evidence: Evidence) -> dict[str, Any]:
 
 def measured(name: str) -> dict[str, Any]:
     """All of one set."""
+    taut.cache(False)  # first calls compile
     data = taut.load_data(source(name))
     fit, seconds = timed(lambda: taut.fit(data, key=0))
     rows = data.test[:ROWS]
