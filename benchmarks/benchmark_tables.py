@@ -216,6 +216,18 @@ def of_posteriors(found: dict[str, Any]) -> Rows:
     ]
 
 
+def of_nuts(found: dict[str, Any]) -> Rows:
+    summary = found["summary"]
+    doubted, beyond = summary["not believed"], summary["beyond 0.1 sd or 10 %"]
+    return [
+        (
+            f"posteriordb, `taut.infer` as it comes, {summary['fits']} fits: not believed; beyond 0.1 "
+            "sd or 10 %; its seconds over those of NUTS, medians, cold and warm",
+            f"{len(doubted)}; {len(beyond)}; {summary['median cold']:.2f}, {summary['median warm']:.2f}",
+        )
+    ]
+
+
 def of_verdicts(found: dict[str, Any]) -> Rows:
     summary = found["summary"]
     return [
@@ -320,6 +332,7 @@ QUALITY: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "binary_tables": of_tables,
     "refined": of_refined,
     "posteriordb": of_posteriors,
+    "nuts": of_nuts,
     "verdicts": of_verdicts,
     "flow_posteriors": of_flow_posteriors,
     "toy_densities": of_densities,
