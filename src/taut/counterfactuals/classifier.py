@@ -12,6 +12,7 @@ Source: Choromanski, Rowland, Sindhwani, Turner and Weller, Structured evolution
 architectures for scalable policy optimization (ICML 2018), section 3.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -34,14 +35,15 @@ _PROBES, _ALONG, _WIDTHS = 8, 24, 3
 class AbstractClassifier(eqx.Module):
     """Outputs of one row: logits, a value or an anomaly score."""
 
+    @abstractmethod
     def outputs(self, x: Array) -> Array:
         """Of one row in the data's units."""
-        raise NotImplementedError
 
+    @abstractmethod
     def queries(self, latent_dim: int) -> int:
         """How often it is asked for a score and its gradient."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score_and_pull(
         self,
         score: Callable[[Array], Array],
@@ -60,7 +62,6 @@ class AbstractClassifier(eqx.Module):
             z, x: where.
             key: of directions, where some are drawn.
         """
-        raise NotImplementedError
 
 
 class Differentiable(AbstractClassifier):

@@ -16,6 +16,7 @@ Source: Dombrowski, Gerken, Müller and Kessel, Diffeomorphic counterfactuals wi
 (2022), section 4.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -43,7 +44,7 @@ _OUTSIDE = "the first-order statement does not hold of its steps, whose drift is
 
 
 @dataclass(frozen=True)
-class AbstractGeometry(Choice):
+class AbstractGeometry(Choice, ABC):
     """A direction of ascent by z.
 
     Attributes:
@@ -58,6 +59,7 @@ class AbstractGeometry(Choice):
         """What is kept between steps, at the start."""
         return ()
 
+    @abstractmethod
     def direction(
         self, decode: Decode, z: Float[Array, " d"], gradient: Float[Array, " d"], memory: Any
     ) -> tuple[Float[Array, " d"], Any]:
@@ -69,7 +71,6 @@ class AbstractGeometry(Choice):
             gradient: J^T grad s.
             memory: as the last step left it.
         """
-        raise NotImplementedError
 
     def check(self, x_size: int, z_size: int) -> None:
         """Refuse a generator between these sizes.

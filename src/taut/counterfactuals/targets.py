@@ -9,6 +9,7 @@ A score goes on rising where the confidence is nearly 1, so that its gradient do
 """
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 import equinox as eqx
@@ -24,14 +25,14 @@ __all__ = ["AbstractTarget", "Below", "Between", "Class", "Margin"]
 class AbstractTarget(eqx.Module):
     """A score of the classifier's outputs, and the level that it is to reach."""
 
+    @abstractmethod
     def score(self, outputs: Array) -> Float[Array, ""]:
         """s of the outputs for one row."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def level(self) -> float:
         """Reached where s is at least this."""
-        raise NotImplementedError
 
     @property
     def tolerance(self) -> float:
