@@ -22,6 +22,7 @@ from taut.fitted.imputing import Imputed
 # Commands that a recipe's options do not reach, with what they need.
 BASES: dict[str, tuple[str, ...]] = {
     "evaluate": ("RUN",),
+    "score": ("RUN",),
     "sample": ("RUN",),
     "reconstruct": ("RUN",),
     "impute": ("RUN",),
@@ -71,6 +72,7 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "out": _OUT,
         "seed": (("--seed", "7"), {"key": 7}),
     },
+    "score": {"split": _SPLIT, "seed": (("--seed", "7"), {"key": 7})},
     "encode": {"split": _SPLIT, "out": _OUT},
     "interpolate": {
         "num_steps": (("--num-steps", "4"), {"num_steps": 4}),
@@ -128,6 +130,7 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
 OTHERWISE = {
     "calibrate": ("refits", "seconds"),
     "explain": ("classifier", "target", "out", "diagnose"),
+    "score": ("out",),
 }
 CASES = [(command, flag) for command, flags in FLAGS.items() for flag in flags]
 ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)
@@ -179,6 +182,10 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found.update(given, draws=draws, rows=array(rows))
         x = np.zeros_like(found["rows"])
         return Imputed(x, x, x, np.zeros((draws, *x.shape)))
+
+    def score(fit: Any, rows: Any, *, held_out: Any, **given: Any) -> Any:
+        found.update(given, rows=array(rows))
+        raise Called
 
     def encode(self: Any, rows: Any) -> np.ndarray:
         found["rows"] = array(rows)
@@ -232,6 +239,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
         monkeypatch.setattr(Fit, function.__name__, function)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
     monkeypatch.setattr("taut.api.auditing.audit", audit)
+    monkeypatch.setattr("taut.fitted.scoring.score", score)
     monkeypatch.setattr("taut.api.calibrating.calibrate", calibrate)
     monkeypatch.setattr("taut.api.refitting.refit_prior", refit_prior)
     monkeypatch.setattr("taut.counterfactuals.search", search)

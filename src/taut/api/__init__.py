@@ -8,11 +8,13 @@ from taut.api.inferring import GUIDES, infer
 from taut.api.refitting import Refitted, refit_prior
 from taut.api.wrapping import audit_model, wrap_model
 from taut.fitted import Fit, Posterior, compare, load
+from taut.fitted.scoring import score
 from taut.inference.posterior.verdict import Verdict
 
 Fit.audit = audit  # pyright: ignore[reportAttributeAccessIssue]
 Fit.calibrate = calibrate  # pyright: ignore[reportAttributeAccessIssue]
 Fit.refit_prior = refit_prior  # pyright: ignore[reportAttributeAccessIssue]
+Fit.score = score  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.calibrate = calibrate_posterior  # pyright: ignore[reportAttributeAccessIssue]
 
 __all__ = [

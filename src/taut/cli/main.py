@@ -57,6 +57,7 @@ COMMANDS = {
         "taut.cli.explain:explain",
         "What would have to change in rows for a classifier to answer otherwise.",
     ),
+    "score": ("taut.cli.score:score", "How odd rows are, among held-out ones, and by which cell."),
     "sample": ("taut.cli.explore:sample", "Draw new rows from a fitted model."),
     "reconstruct": ("taut.cli.explore:reconstruct", "Encode rows and decode them again."),
     "impute": ("taut.cli.impute:impute", "Fill in the missing cells of rows."),

@@ -37,12 +37,17 @@ def load_source(source: str, recipe: "Recipe") -> "Data":
     return replace(recipe.data, source=source, dtype=dtype).load()
 
 
-def open_run(path: Path) -> "Fit":
-    """A run whose model is there, measured or not; it knows its data where both were moved together."""
+def open_run(path: Path, *, whole: bool = False) -> "Fit":
+    """A run whose model is there, measured or not; it knows its data where both were moved together.
+
+    Arguments:
+        path: run folder.
+        whole: with the history and the per-row values.
+    """
     from taut.fitted.loading import load_fit
     from taut.runs import RunFolder
 
-    return with_its_data(load_fit(RunFolder.open(path), whole=False), path)
+    return with_its_data(load_fit(RunFolder.open(path), whole=whole), path)
 
 
 def with_its_data(fitted: "Fit", run: Path) -> "Fit":

@@ -1,0 +1,122 @@
+"""`taut score`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from taut.cli.explore import column_names
+from taut.cli.output import print_json, waiting
+from taut.cli.rows import open_run, rows_of
+from taut.cli.save import check_suffix, save_table
+from taut.cli.whole import Whole
+
+if TYPE_CHECKING:
+    from taut.data import Dataset
+    from taut.fitted import Fit
+    from taut.fitted.scoring import Scores
+
+__all__ = ["score"]
+
+_SHOWN = 5  # rows
+
+
+def score(
+    run: Path,
+    data: str | None = None,
+    /,
+    *,
+    split: Literal["train", "validation", "test"] | None = None,
+    out: Path | None = None,
+    seed: Whole = 0,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Score rows by how odd they are: -log p(x) in nats, and where that is among held-out rows.
+
+    A quantile of 0.99 says that 99 of 100 held-out rows are more probable. Of mixtures and factor models
+    FILE-columns tells by how many nats each cell is less probable, given the rest of its row, than the
+    model expects of its column.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    data
+        Rows to score; they must fit the run's columns. [default: the run's own test rows]
+    split
+        Part of the run's own data. [default: test]
+    out
+        .csv or .parquet. [default: RUN/scores.csv]
+    seed
+        Random seed of the draws, where log p(x) is estimated.
+    json
+        Print the oddest rows, and where the tables are, as JSON.
+    """
+    from taut.fitted.scoring import score as scored
+
+    fitted = open_run(run, whole=True)
+    out = check_suffix(out or run / "scores.csv", (".csv", ".parquet"))
+    rows = rows_of(fitted, data=data, split=split)
+    with waiting(f"scores of {len(rows)} rows", quiet=json):
+        # A run that was stopped before it was measured has no scores of its test rows.
+        test = None if fitted.estimates else rows_of(fitted, data=None, split="test")
+        found = scored(fitted, rows, held_out=test, key=seed)
+    oddest = _oddest(fitted, rows, found)
+    columns = {"score": found.score.values, "quantile": found.quantile}
+    more = {"error": found.errors, "khat": found.khat}
+    columns |= {name: values for name, values in more.items() if values is not None}
+    save_table(out, tuple(columns.values()), [*columns], index=rows.index, label=rows.label)
+    beside = None
+    if found.excess is not None:
+        beside = out.with_stem(f"{out.stem}-columns")
+        save_table(beside, found.excess, column_names(fitted), index=rows.index)
+    if json:
+        print_json(
+            {
+                "rows": len(rows), "side": found.score.side, "held_out": found.held_out,
+                "resolution": found.resolution, "out": str(out),
+                "oddest": [_finite(row) for row in oddest],
+                **({} if beside is None else {"columns": str(beside)}),
+            }
+        )  # fmt: skip
+        return
+    print(f"{len(rows):,} rows scored, {found.score.side_name}: {out}")
+    if beside is not None:
+        print(f"by column: {beside}")
+    print(
+        f"the oddest, with their quantiles among {found.held_out:,} held-out rows "
+        f"(in steps of {found.resolution:.2g}):"
+    )
+    for row in oddest:
+        cell = f", {row['column']} {row['excess']:+.1f} nats" if "column" in row else ""
+        print(f"  row {row['row']}: {row['score']:.2f} nats, {row['quantile']:.4f}{cell}")
+
+
+def _oddest(fitted: "Fit", rows: "Dataset", found: "Scores") -> list[dict[str, Any]]:
+    """The rows with the highest scores, each with the cell that is most to blame where that is known."""
+    import numpy as np
+
+    values = np.asarray(found.score.values)
+    shown = []
+    for i in np.argsort(-values, kind="stable")[:_SHOWN]:
+        row: dict[str, Any] = {
+            "row": int(rows.index[i]), "score": float(values[i]),
+            "quantile": float(found.quantile[i]),
+        }  # fmt: skip
+        if found.excess is not None:
+            worst = int(np.argmax(found.excess[i]))
+            row |= {
+                "column": column_names(fitted)[worst], "excess": float(found.excess[i, worst])
+            }  # fmt: skip
+        shown.append(row)
+    return shown
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinities: they are written as words."""
+    import math
+
+    return {
+        name: str(v) if isinstance(v, float) and not math.isfinite(v) else v
+        for name, v in row.items()
+    }

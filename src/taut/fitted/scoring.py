@@ -1,0 +1,119 @@
+"""Anomaly scores: how improbable rows are under a fit, and among rows that it was not fitted to.
+
+    score       -log p(x) of the observed cells                                     nats
+    quantile    #{held-out scores below the row's} / (n + 1),   n held-out rows
+
+A row from where the held-out rows came from has a quantile of 1 - a or more with probability a at most,
+whatever the model, for a among the multiples of 1 / (n + 1) (conformal p-values: Bates, Candes, Lei,
+Romano and Sesia 2023, section 2). That is as fine as n rows can tell. Missing cells count for nothing: a
+row with few cells has a low score, and is comparable with rows that lack as many.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from taut.core import NO_BOUND, Datum, Estimate, InputError, as_key, option
+from taut.evidence.closed_form import closed_form
+from taut.evidence.surprise import excess_surprise
+from taut.fitted.fit import Fit
+from taut.fitted.given_rows import as_datum
+from taut.models import AbstractExactModel
+from taut.program_cache import compilation_cache
+
+__all__ = ["Scores", "score"]
+
+_WIDEST = 128  # columns: each asks for the evidence of every row without it
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Anomaly scores of N rows.
+
+    Attributes:
+        score: -log p(x) of each row in `values`, nats; exact, or an upper bound in expectation where
+            log p(x) has a lower one.
+        quantile: among the held-out rows, (N,), from 0 to n / (n + 1).
+        held_out: n, how many there are.
+        khat: of the draws behind each score, (N,); None where it is exact.
+        errors: standard error of each score over other draws, nats, (N,); None where it is exact.
+        excess: (N, D), by how many nats each cell is less probable given the rest of its row than the
+            model expects of its column; None of models without exact conditionals.
+    """
+
+    score: Estimate
+    quantile: Float[np.ndarray, " N"]
+    held_out: int
+    khat: Float[np.ndarray, " N"] | None = None
+    errors: Float[np.ndarray, " N"] | None = None
+    excess: Float[np.ndarray, "N D"] | None = None
+
+    @property
+    def resolution(self) -> float:
+        """1 / (n + 1), the least difference between two quantiles."""
+        return 1 / (self.held_out + 1)
+
+
+@compilation_cache()
+def score(fit: Fit, rows: Any, *, held_out: Any = None, key: Any = 0) -> Scores:
+    """How odd each row is: -log p(x), its quantile among held-out rows, and the cells that make it odd.
+
+    Arguments:
+        rows: a `Dataset`, an array or a data frame, in the data's own units.
+        held_out: rows that the fit was not fitted to; None for the scores of its test rows, as they were
+            at the end of the fit. All are estimated by the method that measured the fit.
+        key: whole number or random key of what is drawn.
+
+    Raises:
+        InputError: rows that do not fit the schema; a fit that holds no scores of test rows.
+    """
+    given = as_datum(rows, fit.schema, fit.precision)
+    own, beside = _estimated(fit, given, key)
+    if held_out is None:
+        reference = _of_test_rows(fit)
+    else:
+        others = as_datum(held_out, fit.schema, fit.precision)
+        reference = _by_row(_estimated(fit, others, key)[0])
+    below = np.searchsorted(np.sort(reference), _by_row(own), side="left")
+    wide = fit.schema.kind != "table" or fit.schema.size > _WIDEST
+    if not wide and isinstance(fit.model, AbstractExactModel):
+        with jax.enable_x64(fit.precision == "float64"):
+            beside["excess"] = excess_surprise(fit.model, given, key=as_key(key))
+    return Scores(own, below / (len(reference) + 1), len(reference), **beside)
+
+
+def _estimated(fit: Fit, rows: Datum, key: Any) -> tuple[Estimate, dict[str, np.ndarray]]:
+    """-log p(x), and of what was drawn k-hats and errors."""
+    if isinstance(fit.model, AbstractExactModel):
+        with jax.enable_x64(fit.precision == "float64"):
+            exact = closed_form(fit.model, rows)
+        known = fit.estimates.get("log_evidence", exact)
+        return _negated(exact.without_bound() if NO_BOUND in known.flags else exact), {}
+    method = fit.facts.evidence_method or "importance"
+    found = fit.evaluate(rows, method=method, num_particles=fit.facts.particles, key=key)
+    estimate = _negated(found.log_evidence)
+    if estimate.side == "exact" or found.errors is None:
+        return estimate, {}
+    return estimate, {"khat": found.khat, "errors": found.errors}
+
+
+def _of_test_rows(fit: Fit) -> np.ndarray:
+    known = fit.estimates.get("log_evidence")
+    if known is None or known.values is None:
+        raise InputError(
+            "a fit that holds the log-evidence of its test rows", "none",
+            f"{option('held_out')} with rows that it was not fitted to", where="score",
+        )  # fmt: skip
+    return -known.values
+
+
+def _by_row(estimate: Estimate) -> np.ndarray:
+    assert estimate.values is not None  # one that was made of rows just now
+    return estimate.values
+
+
+def _negated(log_evidence: Estimate) -> Estimate:
+    return log_evidence.scaled(-1.0, unit="nats per row")

@@ -1,0 +1,108 @@
+"""Scores of rows: the log-density by another route, ranks among held-out rows, and the cell to blame."""
+
+import json
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.stats
+
+import taut
+from taut.cli.main import main
+from taut.core import InputError
+
+RNG = np.random.default_rng(3)
+COVARIANCE = np.array([[1.0, 0.8, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 4.0]])
+TABLE = pl.DataFrame(
+    RNG.multivariate_normal([0.0, 5.0, -3.0], COVARIANCE, size=300), schema=["a", "b", "c"]
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scores")
+    TABLE.write_csv(folder / "t.csv")
+    taut.em(str(folder / "t.csv"), model="gmm", components=1, out=folder / "run")
+    return folder / "run"
+
+
+def moments(fitted):
+    return np.asarray(fitted.model.means)[0], np.asarray(fitted.model.covariances)[0]
+
+
+def test_a_score_is_a_log_density_and_its_rank_among_held_out_rows(run, float64):
+    fitted = taut.load(run)
+    mean, covariance = moments(fitted)
+    test = taut.load_data(str(run.parent / "t.csv"), dtype=np.float64).test.x
+    normal = scipy.stats.multivariate_normal(mean, covariance)
+    odd = mean + np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [50.0, 0.0, 0.0]])
+    found = fitted.score(odd)
+    assert found.score.side == "exact"
+    np.testing.assert_allclose(found.score.values, -normal.logpdf(odd), rtol=1e-9)
+    below = [np.sum(-normal.logpdf(test) < -normal.logpdf(row)) for row in odd]
+    np.testing.assert_allclose(found.quantile, np.array(below) / (len(test) + 1))
+    assert found.quantile[0] == 0
+    assert found.quantile[2] == 1 - found.resolution
+    others = fitted.score(odd, held_out=test[:9])
+    assert others.held_out == 9
+    np.testing.assert_allclose(others.quantile[[0, 2]], [0.0, 0.9])
+
+
+def test_a_cell_is_as_odd_as_its_conditional_density_says(run, float64):
+    fitted = taut.load(run)
+    mean, covariance = moments(fitted)
+    rows = mean + np.array([[0.5, -0.5, 0.0], [0.0, 0.0, 9.0]])
+    rows[1, 0] = np.nan
+    found = fitted.score(rows).excess
+
+    def conditional(row: np.ndarray, cell: Any) -> float:
+        rest = [i for i in range(3) if i != cell and np.isfinite(row[i])]
+        shares = np.linalg.solve(covariance[np.ix_(rest, rest)], covariance[rest, cell])
+        center = mean[cell] + shares @ (row[rest] - mean[rest])
+        variance = covariance[cell, cell] - shares @ covariance[rest, cell]
+        return -scipy.stats.norm.logpdf(row[cell], center, np.sqrt(variance))
+
+    precision = np.diag(np.linalg.inv(covariance))
+    entropy = 0.5 * np.log(2 * np.pi * np.e / precision)
+    for row, values in zip(rows, found, strict=True):
+        for cell in np.flatnonzero(np.isfinite(row)):
+            # The entropy is a mean over 1,000 rows of a variable with variance 1/2.
+            wanted = conditional(row, cell) - entropy[cell]
+            assert abs(values[cell] - wanted) < 5 * np.sqrt(0.5 / 1000)
+    assert found[1, 0] == 0
+    assert np.argmax(found[1]) == 2
+
+
+def test_the_command_writes_scores_and_names_the_cell(run, tmp_path, capsys):
+    mean, _ = moments(taut.load(run))
+    odd = mean + np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 40.0]])
+    odd = pl.DataFrame(odd, schema=["a", "b", "c"], orient="row")
+    odd.write_csv(tmp_path / "odd.csv")
+    words = ["score", str(run), str(tmp_path / "odd.csv"), "--out", str(tmp_path / "s.csv")]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "2 rows scored, exact" in said
+    assert "row 1: " in said
+    assert "c +" in said.splitlines()[-2]
+    table = pl.read_csv(tmp_path / "s.csv")
+    assert table.columns == ["row", "score", "quantile"]
+    assert pl.read_csv(tmp_path / "s-columns.csv").columns == ["row", "a", "b", "c"]
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["oddest"][0]["column"] == "c"
+    assert found["oddest"][0]["score"] == pytest.approx(table["score"][1])
+
+
+def test_an_estimated_score_is_an_upper_bound_with_its_error():
+    fitted = taut.fit(TABLE, hidden=[8], latent_dim=1, epochs=2, evidence_particles=50)
+    found = fitted.score(TABLE[:4])
+    assert found.score.side == "upper"
+    assert found.excess is None
+    assert found.errors.shape == found.khat.shape == found.quantile.shape == (4,)
+    assert found.held_out == fitted.facts.rows.test
+    forgotten = taut.Fit(
+        fitted.pair, fitted.architecture, fitted.schema, fitted.facts, fitted.recipe
+    )
+    with pytest.raises(InputError, match=r"log-evidence of its test rows, got none.*held_out"):
+        forgotten.score(TABLE[:4])
