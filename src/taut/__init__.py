@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from taut.architectures import FA, GMM, LCA, PPCA, VAE, VQ, Discrete, Flow, Ladder, MixtureVAE
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
+    from taut.core.devices import over_devices
     from taut.data import Data, Dataset, load_data
     from taut.distributions import kl
     from taut.gradients import Reparameterized
@@ -57,6 +58,7 @@ _HOMES = {
     ),
     "bounds": ("ELBO", "IWAE", "Renyi"),
     "core": ("Datum", "Estimate", "InputError", "Particles", "RunError", "TautError", "particles"),
+    "core.devices": ("over_devices",),
     "data": ("Data", "Dataset", "load_data"),
     "distributions": ("kl",),
     "gradients": ("Reparameterized",),
@@ -100,6 +102,7 @@ __all__ = [
     "kl",
     "load",
     "load_data",
+    "over_devices",
     "particles",
     "refit_prior",
     "wrap_model",

@@ -131,6 +131,7 @@ OTHERWISE = {
     "calibrate": ("refits", "seconds"),
     "explain": ("classifier", "target", "out", "diagnose"),
     "score": ("out",),
+    **dict.fromkeys(("evaluate", "audit", "resume"), ("devices",)),
 }
 CASES = [(command, flag) for command, flags in FLAGS.items() for flag in flags]
 ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)

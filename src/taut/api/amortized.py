@@ -41,12 +41,16 @@ from taut.training import (
     train,
 )
 from taut.training.ending import ending, judges
+from taut.training.paying import filled_up, paying
 from taut.training.resuming import begin, fingerprint
 
 __all__ = ["fit_amortized"]
 
 _DEFAULT_STEPS = 6000  # enough for the bundled data to stop by itself
 _DEFAULT_BATCH = 128
+_WORTH_KNOWING = (
+    5.0  # seconds of training, above which devices are compared: that compiles once more
+)
 _VALIDATION_STEPS = 50  # at least, between two validations
 
 
@@ -142,6 +146,9 @@ def fit_amortized(
                 validate=validate, recorder=Recorder(record, progress, keep), state=state,
             )  # fmt: skip
         trained = time.perf_counter()
+        pays = filled_up(loop.batch_size)
+        if trained - started > _WORTH_KNOWING:
+            pays += paying(algorithm, train_rows, loop, state.inference)
         _, static = eqx.partition(pair, eqx.is_array)
         pair = eqx.combine(state.best, static)
 
@@ -173,6 +180,7 @@ def fit_amortized(
             *resumed,
             *jury.notes,
             *ended.notes,
+            *pays,
         ),
     )
     result = Fit(

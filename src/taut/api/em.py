@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray
 from taut.api.exact import EMProgress, fit_exact
 from taut.architectures import FA, GMM, LCA, PPCA
 from taut.core import InputError, nearest, option
+from taut.core.devices import Devices, over_devices
 from taut.core.memory import within_memory
 from taut.data import Data, can_stream, load_data
 from taut.fitted import Fit
@@ -46,6 +47,7 @@ def em(
     force: bool = False,
     resume: bool = False,
     progress: Callable[[EMProgress], None] | None = None,
+    devices: Devices = None,
 ) -> Fit:
     """Fit a model with exact posterior by EM and measure it on the test rows, in float64.
 
@@ -77,6 +79,8 @@ def em(
         force: replace a run that is there.
         resume: go on with the run in `out` where it was stopped, with the same data and options.
         progress: called after every iteration.
+        devices: how many share the rows of a pass, or "all"; None for one, or those of an enclosing
+            `taut.over_devices`.
 
     Returns:
         a `Fit`, whose `estimates` hold the log-evidence of the test rows and of independent columns,
@@ -113,7 +117,11 @@ def em(
         inference=inference,
         seed=int(key) if isinstance(key, int | np.integer) else None,
     )
-    with within_memory(), RunFolder.for_writing(out, force=force, resume=resume):
+    with (
+        over_devices(devices),
+        within_memory(),
+        RunFolder.for_writing(out, force=force, resume=resume),
+    ):
         return fit_exact(
             recipe, data, key=key, out=out, force=force, resume=resume, progress=progress,
             start=start,

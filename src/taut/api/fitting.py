@@ -14,6 +14,7 @@ from taut.api.exact import fit_exact
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
 from taut.core import InputError
+from taut.core.devices import Devices, over_devices
 from taut.core.memory import within_memory
 from taut.data import Data, DataOptions, load_data
 from taut.fitted import Fit
@@ -43,6 +44,7 @@ def fit(
     force: bool = False,
     resume: bool = False,
     progress: Callable[[Any], None] | None = None,
+    devices: Devices = None,
     **options: Any,
 ) -> Fit:
     """Fit a model to the training rows and measure it on the test rows.
@@ -60,6 +62,8 @@ def fit(
         force: replace a run that is there.
         resume: go on with the run in `out` from its last checkpoint, with the same data and options.
         progress: called about twice a second; after every iteration of EM.
+        devices: how many share the rows of a batch, or "all"; None for one, or those of an enclosing
+            `taut.over_devices`.
         options: by the names that the command line has, with underscores: fields of `TrainingOptions`
             (`epochs`, `batch_size`, `learning_rate`, `precision`, ...), `evidence_particles`, options of
             choices that are given by name (`model="vq", code_dim=8`), and of `load_data` where the data
@@ -91,7 +95,11 @@ def fit(
     fit_one = fit_exact if isinstance(recipe.inference, AbstractExact) else fit_amortized
     draws = getattr(recipe.bound, "num_particles", getattr(recipe.bound, "num_draws", None))
     asked = {"num_particles": draws, "batch_size": recipe.training.batch_size}
-    with within_memory(**asked), RunFolder.for_writing(out, force=force, resume=resume):
+    with (
+        over_devices(devices),
+        within_memory(**asked),
+        RunFolder.for_writing(out, force=force, resume=resume),
+    ):
         return fit_one(
             recipe, loaded, key=key, out=out, force=force, resume=resume, progress=progress
         )

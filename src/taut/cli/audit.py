@@ -20,6 +20,7 @@ def audit(
     rows: Whole = 500,
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
+    devices: str | None = None,
 ) -> None:
     """Where the ELBO of a run loses nats: encoder, family of the guide, or prior; and what to try.
 
@@ -39,13 +40,17 @@ def audit(
         Random seed of rows and draws.
     json
         Print the results as JSON on standard output.
+    devices
+        How many devices share the rows, or `all`. [default: 1]
     """
     from taut.api.auditing import audit as audited
+    from taut.core.devices import over_devices
 
     fitted = open_run(run)
     own = own_data(fitted)
     held_out = None if data is None else rows_of(fitted, data=data, split=None)
-    with waiting(f"audit of {rows} training and as many held-out rows", quiet=json):
+    told = f"audit of {rows} training and as many held-out rows"
+    with over_devices(devices), waiting(told, quiet=json):
         found = audited(fitted, own, held_out=held_out, rows=rows, key=seed)
     content = {"run": str(run), **found.to_dict(door="command line")}
     files = _kept(run, found, content)

@@ -40,6 +40,7 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
         config: Path | None = None,
         force: Annotated[bool, Parameter(negative=())] = False,
         json: Annotated[bool, Parameter(negative=())] = False,
+        devices: str | None = None,
         options: Annotated[flags | None, Parameter(name="*")] = None,  # pyright: ignore[reportInvalidTypeForm]
     ) -> None:
         """Fit a model with exact evidence by EM, measure it on held-out rows, and write a run folder.
@@ -61,6 +62,8 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
             Replace the run that is in --out.
         json
             Print the results as JSON on standard output.
+        devices
+            How many devices share the rows of a pass, or `all`. [default: 1]
         """
         from_file = read_config(config) if config else {}
         asked = {**from_file, **given(options)}
@@ -77,6 +80,8 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
             asked |= {"components": numbers[0], "candidates": numbers if len(numbers) > 1 else None}
         if asked.get("inference") == "online-em" and can_stream(data or asked.get("data")):
             asked.setdefault("stream", "yes")
-        run_asked(data, {"model": "gmm", **asked}, out, of="em", force=force, json=json)
+        run_asked(
+            data, {"model": "gmm", **asked}, out, of="em", force=force, json=json, devices=devices
+        )
 
     return em

@@ -30,6 +30,7 @@ def evaluate(
     num_particles: Whole | None = None,
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
+    devices: str | None = None,
 ) -> None:
     """Log-evidence of held-out rows: one number to quote, and how far above it the truth may lie.
 
@@ -62,7 +63,10 @@ def evaluate(
         Random seed of the draws.
     json
         Print the results as JSON on standard output.
+    devices
+        How many devices share the rows, or `all`. [default: 1]
     """
+    from taut.core.devices import over_devices
     from taut.evidence import EscalationInterrupted
     from taut.report.words import METHODS
 
@@ -76,7 +80,7 @@ def evaluate(
     rows = rows_of(fitted, data=data, split=split)
     waited, interrupt = f"log-evidence of {len(rows)} rows", None
     if method is None:
-        with waiting(waited, quiet=json) as status:
+        with over_devices(devices), waiting(waited, quiet=json) as status:
 
             def begun(name: str) -> None:
                 if status is not None:
@@ -96,7 +100,8 @@ def evaluate(
     else:
         if num_particles is None and method in _DRAWN:
             num_particles = _NUM_PARTICLES
-        with waiting(f"{waited}: {METHODS.get(method, method)}", quiet=json):
+        told = f"{waited}: {METHODS.get(method, method)}"
+        with over_devices(devices), waiting(told, quiet=json):
             shown = fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
         found, bracket = {method: shown}, None
     _show(run, shown, found, bracket, num_rows=len(rows), json=json)

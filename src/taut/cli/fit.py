@@ -36,6 +36,7 @@ def fit_command(arguments: Sequence[str]) -> Callable[..., None]:
         config: Path | None = None,
         force: Annotated[bool, Parameter(negative=())] = False,
         json: Annotated[bool, Parameter(negative=())] = False,
+        devices: str | None = None,
         options: Annotated[flags | None, Parameter(name="*")] = None,  # pyright: ignore[reportInvalidTypeForm]
     ) -> None:
         """Fit a model to data, measure it on held-out rows, and write a run folder.
@@ -55,16 +56,25 @@ def fit_command(arguments: Sequence[str]) -> Callable[..., None]:
             Replace the run that is in --out.
         json
             Print the results as JSON on standard output.
+        devices
+            How many devices share the rows of a batch, or `all`. [default: 1]
         """
         from_file = read_config(config) if config else {}
         asked = {**from_file, **given(options)}
-        run_asked(data, asked, out, of="fit", force=force, json=json)
+        run_asked(data, asked, out, of="fit", force=force, json=json, devices=devices)
 
     return fit
 
 
 def run_asked(
-    data: str | None, asked: dict[str, Any], out: Path | None, *, of: str, force: bool, json: bool
+    data: str | None,
+    asked: dict[str, Any],
+    out: Path | None,
+    *,
+    of: str,
+    force: bool,
+    json: bool,
+    devices: str | None,
 ) -> None:
     """What a command does once its options are read.
 
@@ -75,6 +85,7 @@ def run_asked(
         of: the command.
         force: replace a run that is there.
         json: print JSON.
+        devices: see `taut.over_devices`.
     """
     from taut.recipe import recipe_of
 
@@ -82,7 +93,7 @@ def run_asked(
     source = data or named
     if source is None:
         raise InputError("DATA", "none", f"`taut {of} digits`", where=of)
-    run_fit(source, recipe_of(asked), out, force=force, json=json)
+    run_fit(source, recipe_of(asked), out, force=force, json=json, devices=devices)
 
 
 def run_fit(
@@ -93,6 +104,7 @@ def run_fit(
     force: bool = False,
     resume: bool = False,
     json: bool = False,
+    devices: str | None = None,
 ) -> None:
     """Fit or go on fitting, draw the figures, print the results.
 
@@ -103,6 +115,7 @@ def run_fit(
         force: replace a run that is there.
         resume: go on with it.
         json: print JSON.
+        devices: see `taut.over_devices`.
     """
     import taut
     from taut.cli.output import em_display, finish_em, finish_fit, training_display
@@ -113,6 +126,7 @@ def run_fit(
 
     exact = isinstance(recipe.inference, AbstractExact)
     with ExitStack() as held:
+        held.enter_context(taut.over_devices(devices))
         held.enter_context(RunFolder.for_writing(out, force=force, resume=resume))
         loaded = load_source(source, recipe)
         recipe = replace(recipe, data=loaded.options)

@@ -32,6 +32,7 @@ import equinox as eqx
 import jax
 from jax.core import Tracer
 
+from taut.core.devices import current_mesh
 from taut.core.memory import check_program
 from taut.core.traced import Traced
 
@@ -202,7 +203,7 @@ def _kept_for_static(function: Callable, static: int, options: Options, most: in
 
 def _context() -> tuple[Any, ...]:
     """What a trace depends on beside its arguments."""
-    return tuple(getattr(jax.config, name) for name in _CONTEXT)
+    return (current_mesh(), *(getattr(jax.config, name) for name in _CONTEXT))
 
 
 def _exactly(static: Any) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from taut.core.datum import Datum, num_rows
+from taut.core.devices import num_devices, share
 from taut.errors import InputError
 
 __all__ = ["over_rows", "padded_block", "padded_size"]
@@ -35,7 +36,8 @@ def over_rows(
             the block's leading axis. Random draws are keyed by the row's number, so that they do not
             depend on the blocks. It is called before its last results are read.
         rows: a batched datum of N rows, at least one.
-        width: B, rows in a block; `padded_size` of N where that is less.
+        width: B, rows in a block; `padded_size` of N where that is less. More, where several devices
+            share them, to the next number that these divide.
         parts: how often each block is given to the program before the next one, as parts 0, 1, ...
 
     Yields:
@@ -45,11 +47,11 @@ def over_rows(
         InputError: a result without an entry for every row of the block.
     """
     num = num_rows(rows)
-    width = min(width, padded_size(num))
+    width = -(-min(width, padded_size(num)) // num_devices()) * num_devices()
 
     def dispatched() -> Iterator[tuple[int, Any]]:
         for first in range(0, num, width):
-            block, numbers = padded_block(rows, first, width=width)
+            block, numbers = share(padded_block(rows, first, width=width))
             for part in range(parts):
                 yield min(width, num - first), program(block, numbers, np.int32(part))
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import jax
 
+from taut.core.devices import num_devices
+
 __all__ = ["conditions", "device", "versions"]
 
 # Instructions that decide how sums are cut and products are rounded.
@@ -14,11 +16,11 @@ _INSTRUCTIONS = ("avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "as
 
 
 def device() -> str:
-    """The default device in words."""
-    first = jax.devices()[0]
+    """The devices that rows are shared out over, or the default one, in words."""
+    first, count = jax.devices()[0], num_devices()
     if first.platform == "cpu":
-        return f"CPU, {len(jax.devices())} device of {platform.machine()}"
-    return f"{first.device_kind} ({first.platform})"
+        return f"CPU, {count} device{'s' * (count > 1)} of {platform.machine()}"
+    return f"{f'{count} of ' * (count > 1)}{first.device_kind} ({first.platform})"
 
 
 def versions() -> str:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from taut.core import Datum
 from taut.core.compiling import steady_jit
+from taut.core.devices import on_all, share
 from taut.inference.algorithm import Algorithm
 
 __all__ = ["compiled_steps", "steps"]
@@ -33,14 +34,14 @@ def steps(algorithm: Algorithm) -> Callable[..., Any]:
 
     def run(state: Any, rows: Datum, order: Any, count: Any) -> tuple[Any, dict[str, Any]]:
         def batch(i: Any) -> Datum:
-            return _rows(rows, order[i])
+            return share(_rows(rows, order[i]))
 
         _, metrics = jax.eval_shape(step, state, batch(0))
         log = jax.tree.map(lambda m: jnp.zeros((order.shape[0], *m.shape), m.dtype), metrics)
 
         def body(i: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             state, log = carry
-            state, metrics = step(state, batch(i))
+            state, metrics = on_all(step(state, batch(i)))
             return state, jax.tree.map(lambda buffer, m: buffer.at[i].set(m), log, metrics)
 
         return jax.lax.fori_loop(0, count, body, (state, log))

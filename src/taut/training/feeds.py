@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from taut.core import Datum, num_rows, padded_block, padded_size
+from taut.core.devices import current_mesh, on_all
 from taut.data import Gatherer, StreamedRows, batch_indices, observed
 
 __all__ = ["MOST_STEPS", "AbstractFeed", "ResidentFeed", "StreamedFeed", "Supply", "feed_of"]
@@ -64,7 +65,7 @@ class ResidentFeed(AbstractFeed):
         if sum(leaf.nbytes for leaf in jax.tree.leaves(rows)) <= _SMALL_BYTES:
             # As over_rows does: the program is compiled for the number of rows, and no step picks these.
             rows, _ = padded_block(rows, 0, width=padded_size(self.num_rows))
-        self._rows = jax.device_put(rows)
+        self._rows = on_all(rows) if current_mesh() else jax.device_put(rows)
         self._batch_size, self._seed = batch_size, seed
 
     def supply(self, first_step: int, most: int) -> Supply:

@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 
 from taut.core import Datum, InputError, RunError, num_rows, option
 from taut.core.compiling import kept_jit
+from taut.core.devices import num_devices, on_one, per_share, sum_of_shares, whole
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.held import Held, held_components, owned
@@ -239,7 +240,7 @@ def expectation_step(model: AbstractExactModel, rows: RowBlocks) -> EMState:
     """One pass over all rows: the model with their statistics."""
     state = EMState(model, _no_statistics(model, _row_like(rows)))
     for block in rows.blocks(model):
-        state = _pass(state, block)
+        state = on_one(_pass(state, block))
     return state
 
 
@@ -256,8 +257,7 @@ def log_evidences(model: AbstractExactModel, rows: RowBlocks) -> Float[np.ndarra
     with jax.enable_x64(True):
         model = _in_float64(model)
         for block in rows.in_order(model, width=16 * rows.size):
-            values = np.asarray(_evidences(model, block.x, block.mask))
-            weight = np.asarray(block.weight)
+            values, weight = whole((_evidences(model, block.x, block.mask), block.weight))
             parts.append(values[weight > 0])
     return np.concatenate(parts)
 
@@ -294,7 +294,14 @@ def _pass(state: EMState, block: Block) -> EMState:
     def step(statistics: Any, chunk: Block) -> tuple[Any, None]:
         return _added(statistics, expectation(chunk.x, chunk.weight, chunk.holes)), None
 
-    return EMState(state.model, jax.lax.scan(step, state.statistics, block)[0])
+    def of_rows(before: Any, block: Block) -> Any:
+        return jax.lax.scan(step, before, block)[0]
+
+    if num_devices() == 1:
+        return EMState(state.model, of_rows(state.statistics, block))
+    none = jax.tree.map(jnp.zeros_like, state.statistics)
+    found = sum_of_shares(lambda own: of_rows(none, own), block)
+    return EMState(state.model, _added(state.statistics, found))
 
 
 @kept_jit
@@ -318,7 +325,7 @@ def _log_objective(state: EMState, floor: Any) -> tuple[Array, Array]:
 @kept_jit
 def _evidences(model: AbstractExactModel, x: Array, mask: Array | None) -> Array:
     # Chunk by chunk: all rows at once would hold (rows, K, D) differences.
-    return jax.lax.map(jax.vmap(model.log_evidence), Datum(x, mask))
+    return per_share(lambda own: jax.lax.map(jax.vmap(model.log_evidence), own), Datum(x, mask))
 
 
 def _collapse(

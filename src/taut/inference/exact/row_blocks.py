@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from taut.core import InputError, option
+from taut.core.devices import num_devices, share
 from taut.data import RESOLVED_ROWS, ColumnMoments, Dataset, RowSource, resolution
 from taut.models import AbstractExactModel
 from taut.models.exact import Holes, holes_of
@@ -179,7 +180,8 @@ class RowBlocks:
         return blocks
 
     def _chunk(self, width: int, num_rows: int) -> int:
-        return min(max(1, _CHUNK_CELLS // max(width, self.size)), num_rows)
+        own = -(-num_rows // num_devices())
+        return min(max(1, _CHUNK_CELLS // max(width, self.size)), own)
 
     @property
     def most_missing(self) -> int:
@@ -244,11 +246,13 @@ def padded(
     Arguments:
         x: the rows.
         chunk: rows of each chunk.
-        num_chunks: as many as hold the rows when None.
+        num_chunks: as many as hold the rows when None; more where several devices share them, to the
+            next number that these divide.
         holes: whether NaN is a missing cell.
         most: of them in a row, for their places; None for none.
     """
-    count = num_chunks or -(-len(x) // chunk)
+    chunks = num_chunks or -(-len(x) // chunk)
+    count = -(-chunks // num_devices()) * num_devices()
     missing = count * chunk - len(x)
     weight = np.concatenate([np.ones(len(x)), np.zeros(missing)])
     if missing:
@@ -258,10 +262,11 @@ def padded(
     x = x if mask is None else np.where(mask, x, 0.0)
 
     def chunked(rows: np.ndarray | None) -> Any:
-        # Not jnp.asarray, which compiles a program for each shape.
         if rows is None:
             return None
-        return jax.device_put(rows.reshape(count, chunk, *rows.shape[1:]))
+        chunks = rows.reshape(count, chunk, *rows.shape[1:])
+        # Not jnp.asarray, which compiles a program for each shape.
+        return jax.device_put(chunks) if num_devices() == 1 else share(chunks)
 
     return Block(*map(chunked, (x, weight, mask, places)))
 

@@ -1,0 +1,160 @@
+"""Rows in shares over several devices; all else is whole on each.
+
+    mean_i f(x_i), i < B    =    (1 / B) sum over devices d of  sum over d's share of  f(x_i)
+
+A program is written for all rows, and XLA makes of it one for the share of a device: where rows are
+added up, it adds the sums of the devices. Draws are keyed by row, so that what one step adds up differs
+between numbers of devices by no more than the rounding of a sum. Rows that the devices do not divide are
+filled up, and what fills them has no weight.
+
+    with over_devices("all"):        which `over_rows`, the training step and the E-step ask for
+        ...
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from taut.errors import InputError, option
+
+__all__ = [
+    "Devices",
+    "current_mesh",
+    "num_devices",
+    "on_all",
+    "on_one",
+    "over_devices",
+    "per_share",
+    "share",
+    "sum_of_shares",
+    "whole",
+]
+
+_ROWS = "rows"  # the one axis of the mesh
+Devices = int | Literal["all"] | str | None  # text is a number, as it is typed
+
+_MESH: ContextVar[Mesh | None] = ContextVar("taut_devices", default=None)
+
+
+@contextlib.contextmanager
+def over_devices(devices: Devices) -> Iterator[None]:
+    """Share rows out over devices while the block runs.
+
+    Arguments:
+        devices: how many, or "all"; None for what an outer block has, else one.
+
+    Raises:
+        InputError: no number of devices, or more than there are.
+    """
+    if devices is None:
+        yield
+        return
+    found = jax.devices()
+    count = _number(devices, found)
+    mesh = Mesh(np.array(found[:count]), (_ROWS,), axis_types=(AxisType.Auto,))
+    token = _MESH.set(mesh if count > 1 else None)
+    try:
+        yield
+    finally:
+        _MESH.reset(token)
+
+
+def current_mesh() -> Mesh | None:
+    """The devices that rows are shared out over; None for one device, which JAX chooses."""
+    return _MESH.get()
+
+
+def num_devices() -> int:
+    """How many they are."""
+    mesh = current_mesh()
+    return 1 if mesh is None else mesh.size
+
+
+def share(rows: Any) -> Any:
+    """Rows on the first axis of each array, each device's own; within a program or outside of one."""
+    return _placed(rows, PartitionSpec(_ROWS))
+
+
+def on_all(tree: Any) -> Any:
+    """Arrays that are whole on every device; within a program or outside of one."""
+    return _placed(tree, PartitionSpec())
+
+
+def per_share(function: Callable[[Any], Any], rows: Any) -> Any:
+    """A function of rows, on each device of its own; within a program.
+
+    Arguments:
+        function: of rows to a result for each of them.
+        rows: arrays whose first axis the devices divide.
+    """
+    return _mapped(function, rows, PartitionSpec(_ROWS))
+
+
+def sum_of_shares(function: Callable[[Any], Any], rows: Any) -> Any:
+    """The sum over devices of a function of their own rows; arguments as of `per_share`."""
+
+    def summed(own: Any) -> Any:
+        return jax.lax.psum(function(own), _ROWS)
+
+    return _mapped(summed, rows, PartitionSpec())
+
+
+def whole(tree: Any) -> Any:
+    """Arrays on the host, of which devices held shares or all."""
+    return jax.tree.map(np.asarray, tree)
+
+
+def on_one(tree: Any) -> Any:
+    """Arrays that are whole on every device, on the one that JAX chooses."""
+    return tree if current_mesh() is None else jax.tree.map(jnp.asarray, whole(tree))
+
+
+def _mapped(function: Callable[[Any], Any], rows: Any, results: PartitionSpec) -> Any:
+    mesh = current_mesh()
+    if mesh is None:
+        return function(rows)
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=PartitionSpec(_ROWS), out_specs=results, check_vma=False
+    )(rows)
+
+
+def _placed(tree: Any, spec: PartitionSpec) -> Any:
+    mesh = current_mesh()
+    if mesh is None:
+        return tree
+    sharding = NamedSharding(mesh, spec)
+
+    def put(leaf: Any) -> Any:
+        if isinstance(leaf, Tracer):
+            return jax.lax.with_sharding_constraint(leaf, sharding)
+        return jax.device_put(leaf, sharding)
+
+    return jax.tree.map(put, tree)
+
+
+def _number(devices: Any, found: list[Any]) -> int:
+    if devices == "all":
+        return len(found)
+    try:
+        count = int(devices) if isinstance(devices, int | str) else 0
+    except ValueError:
+        count = 0
+    if isinstance(devices, bool) or count < 1:
+        raise InputError(
+            "a number of devices, or all", repr(devices), option("devices", "all"),
+            where=option("devices"),
+        )  # fmt: skip
+    if count > len(found):
+        cores = ", which works on all its cores" if found[0].platform == "cpu" else ""
+        raise InputError(
+            f"as many devices as there are or fewer, {len(found)} ({found[0].device_kind}{cores})",
+            f"{count}", option("devices", "all"), where=option("devices"),
+        )  # fmt: skip
+    return count

@@ -1,0 +1,81 @@
+"""Fits on 1 and on 4 devices, which a CPU is cut into: started by `test_devices`, prints JSON."""
+
+import json
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import taut
+from taut.api import amortized
+from taut.bounds import ELBO
+from taut.core import Datum
+from taut.fitted import Fit
+from taut.gradients import Reparameterized
+from taut.inference import compiled_steps
+from taut.inference.amortized.joint import joint
+
+# 4 devices do not divide a batch of 30 rows, nor 280 rows a block of 64.
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(280, 6)) @ GENERATOR.normal(size=(6, 6))
+COUNTS = (1, 4)
+NETWORK = {"latent_dim": 2, "hidden": (8,), "evidence_particles": 20, "precision": "float64"}
+
+
+def network(devices: int, **options: Any) -> Fit:
+    given: dict[str, Any] = {"batch_size": 30, "patience": 0, **NETWORK, **options}
+    return taut.fit(X, key=1, devices=devices, **given)
+
+
+def parameters(fit: Fit) -> np.ndarray:
+    leaves = [leaf for leaf in jax.tree.leaves(fit.pair) if isinstance(leaf, jax.Array)]
+    return np.concatenate([np.asarray(leaf, float).ravel() for leaf in leaves])
+
+
+def apart(fits: list[Fit]) -> float:
+    """The largest difference of parameters, in their largest."""
+    found = [parameters(fit) for fit in fits]
+    return max(float(np.abs(f - found[0]).max() / np.abs(found[0]).max()) for f in found)
+
+
+def sums(fit: Fit) -> list[float]:
+    """The mean bound that one step adds up over its batch, by number of devices."""
+    rows = Datum(X.astype(np.float32), index=np.arange(len(X), dtype=np.int32))
+    algorithm = joint(
+        jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), fit.pair), ELBO(),
+        Reparameterized(), optax.sgd(0.1), example=Datum(rows.x[0]), key=jax.random.key(0),
+    )  # fmt: skip
+    order = np.arange(30, dtype=np.int32)[None]
+    found = []
+    for count in (1, 2, 4):
+        with taut.over_devices(count):
+            _, log = compiled_steps(algorithm)(algorithm.init(), rows, order, 1)
+            found.append(float(log["bound"][0]))
+    return found
+
+
+def main() -> None:
+    amortized._WORTH_KNOWING = 0.0  # seconds: devices are compared at the end of every training
+    networks = [network(n, epochs=29) for n in COUNTS]
+    mixtures = [taut.em(X, components=2, restarts=1, max_iterations=9, devices=n) for n in COUNTS]
+    evaluated = []
+    for n in COUNTS:
+        with taut.over_devices(n):
+            evaluated.append(networks[0].evaluate(X[:30], num_particles=50, key=3).log_evidence)
+    found = {
+        "steps": networks[0].facts.steps,
+        "devices": [fit.facts.device for fit in networks],
+        "notes": [list(fit.facts.notes) for fit in networks],
+        "networks apart": apart(networks),
+        "mixtures apart": apart(mixtures),
+        "mixtures": [m.estimates["log_evidence"].value for m in mixtures],
+        "evaluated": [e.values.tolist() for e in evaluated],
+        "sums": sums(networks[0]),
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
