@@ -1,5 +1,7 @@
 """A table with text, counts, numbers and holes is fitted as it stands."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import taut
 from taut.cli.main import main
 from taut.core import InputError
+from taut.data.one_row import named_values
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -88,3 +91,55 @@ def test_a_model_of_columns_of_one_kind_says_which_takes_more():
         InputError, match=r"another prior, where columns differ in kind, got 'vamp:5'"
     ):
         taut.fit(TABLE, prior="vamp:5", epochs=1)
+
+
+def test_draws_given_a_column_are_those_of_the_rows_that_have_it(run):
+    fitted = taut.load(run)
+    every = np.asarray(fitted.sample(10_000, key=1))
+    some = every[every[:, 1] == 1]
+    drawn = np.asarray(fitted.sample(2_000, key=2, given={"sex": "M"}))
+    assert (drawn[:, 1] == 1).all()
+    for column in (0, 2, 3):
+        a, b = (np.log1p(np.maximum(rows[:, column], 0)) for rows in (some, drawn))
+        # The draws share 10,000 latents, half of them of the prior.
+        error = np.sqrt(a.var() / len(a) + b.var() * (1 / len(b) + 1 / 5_000))
+        assert abs(a.mean() - b.mean()) < 5 * error
+
+
+def test_columns_are_given_to_the_command_in_their_own_words(run, tmp_path, capsys):
+    out = tmp_path / "x.csv"
+    words = ["sample", str(run), "-n", "7", "--given", "age=30,sex=F", "--out", str(out)]
+    assert main(words) == 0
+    assert "effective draws" in capsys.readouterr().out
+    drawn = pl.read_csv(out)
+    assert drawn["age"].to_list() == [30] * 7
+    assert set(drawn["sex"]) == {"F"}
+    assert drawn["height"].n_unique() == 7
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"aeg": 30}, "a column of the data, got 'aeg'. Try 'age'"),
+        ({"sex": "f"}, "column 'sex': expected one of the 2 values"),
+        ({"sex": "?"}, "column 'sex': expected a value, got '?', a missing one"),
+        ({"age": 30.5}, "column 'age': expected a value of kind count, got 30.5"),
+        ({"age": "old"}, "column 'age': expected a number, got 'old'"),
+        ({"income": float("inf")}, "column 'income': expected a finite number"),
+        ({"age": 1, "sex": "F", "height": 1.0, "income": 2.0}, "expected a column that is left"),
+        ({"height": 1e4}, "at least 10 effective draws of the latents, given these cells, got "),
+    ],
+)
+def test_what_a_row_cannot_have_is_refused(run, given, line):
+    with pytest.raises(InputError, match=re.escape(line)):
+        taut.load(run).sample(7, given=given)
+
+
+def test_a_comma_may_be_a_part_of_a_value():
+    found = named_values(["a=1,5,b = x, y,a b=c=d"], ["a", "b", "a b"], where="given")
+    assert found == {"a": "1,5,b = x, y", "a b": "c=d"}
+    assert named_values(["a=1, b=2", "c=3"], ["a", "b"], where="given") == {
+        "a": "1",
+        "b": "2",
+        "c": "3",
+    }

@@ -132,6 +132,7 @@ OTHERWISE = {
     "explain": ("classifier", "target", "out", "diagnose"),
     "score": ("out",),
     **dict.fromkeys(("evaluate", "audit", "resume"), ("devices",)),
+    "sample": ("given", "num_particles"),
 }
 CASES = [(command, flag) for command, flags in FLAGS.items() for flag in flags]
 ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)

@@ -26,12 +26,14 @@ def sample(
     /,
     *,
     num_samples: Annotated[Whole, Parameter(alias="-n")] = 64,
+    given: list[str] | None = None,
+    num_particles: Whole = 10_000,
     out: Path | None = None,
     mean: Annotated[bool, Parameter(negative=())] = False,
     seed: Whole = 0,
     json: _Json = False,
 ) -> None:
-    """Draw new rows x ~ p(x) from a fitted model.
+    """Draw new rows x ~ p(x) from a fitted model, or rows of which some columns are given.
 
     Parameters
     ----------
@@ -39,6 +41,10 @@ def sample(
         Run folder.
     num_samples
         Number of rows to draw.
+    given
+        Columns with their values, such as age=40,sex=F: the others are drawn given these.
+    num_particles
+        Draws of the latents that are weighted by what is given, of a model without exact conditionals.
     out
         .png for a picture, .npy, .csv or .parquet for the numbers. [default: RUN/samples.png]
     mean
@@ -53,12 +59,22 @@ def sample(
     fitted = open_run(run)
     announce_sampling(fitted.pair)
     out = check_suffix(out or run / "samples.png", (".png", ".npy", ".csv", ".parquet"))
-    x = np.asarray(fitted.sample(num_samples, key=seed, mean=mean))
+    if given:
+        from taut.data.one_row import named_values
+        from taut.fitted.conditioning import sample_given
+
+        found = sample_given(
+            fitted, named_values(given, column_names(fitted), where="given"),
+            num_samples=num_samples, num_particles=num_particles, key=seed, mean=mean,
+        )  # fmt: skip
+        x, effective = np.asarray(found.x), found.effective
+    else:
+        x, effective = np.asarray(fitted.sample(num_samples, key=seed, mean=mean)), None
     if out.suffix == ".png":
         save_figure("samples", out, x, data=None, of=fitted)
     else:
         save_table(out, table_of(fitted, x), column_names(fitted), array=x)
-    _done(json, "samples", num_samples, out)
+    _done(json, "samples", num_samples, out, effective=effective)
 
 
 def reconstruct(
@@ -197,8 +213,11 @@ def table_of(fitted: "Fit", x: Any) -> Any:
     return flat if fitted.schema.kinds is None else as_written(flat, fitted.schema.kinds)
 
 
-def _done(json: bool, what: str, count: int, out: Path) -> None:
+def _done(json: bool, what: str, count: int, out: Path, *, effective: float | None = None) -> None:
     if json:
-        print_json({"what": what, "count": count, "out": str(out)})
-    else:
-        print(f"{count} {what}: {out}")
+        more = {} if effective is None else {"effective_draws": effective}
+        print_json({"what": what, "count": count, "out": str(out), **more})
+        return
+    print(f"{count} {what}: {out}")
+    if effective is not None:
+        print(f"effective draws of the latents, given these columns: {effective:,.0f}")

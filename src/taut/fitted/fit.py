@@ -45,6 +45,7 @@ from taut.evidence.bounded import bounded_or_not, unbounded_columns
 from taut.fitted import coding
 from taut.fitted.aggregated_posterior import AggregatedPosterior, aggregated_posterior
 from taut.fitted.below_columns import below_columns
+from taut.fitted.conditioning import sample_given
 from taut.fitted.escalating import escalated
 from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum, mask_of
@@ -281,8 +282,24 @@ class Fit:
                 pair, given, self.schema, num_draws=draws, num_particles=num_particles, key=draw_key
             )
 
-    def sample(self, num_samples: int, *, key: Any = 0, mean: bool = False) -> Array:
-        """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead."""
+    def sample(
+        self,
+        num_samples: int,
+        *,
+        key: Any = 0,
+        mean: bool = False,
+        given: Mapping[str, Any] | None = None,
+        num_particles: int = 10_000,
+    ) -> Array:
+        """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead.
+
+        With `given`, such as `{"age": 40, "sex": "F"}`, the other cells are drawn given these; of a
+        model without exact conditionals from `num_particles` weighted draws of z, as
+        `taut.fitted.conditioning` has it.
+        """
+        if given:
+            sizes = {"num_samples": num_samples, "num_particles": num_particles}
+            return jnp.asarray(sample_given(self, given, **sizes, key=key, mean=mean).x)
         with self._precision(), within_memory(num_samples=num_samples):
             return coding.sample(self.pair, as_key(key), num_samples, mean=mean)
 

@@ -109,3 +109,20 @@ def test_a_fit_imputes_rows(clusters):
     assert (found.deviation[missing] > 0).all()
     with pytest.raises(InputError, match="draws: expected a number of draws of at least 0"):
         fit.impute(x, draws=-1)
+
+
+def test_rows_given_a_cell_have_its_conditional(clusters, float64):
+    fitted = taut.em(clusters, model="gmm", components=2)
+    drawn = np.asarray(fitted.sample(DRAWS, given={"x1": 1.0}))
+    row = np.array([np.nan, 1.0, np.nan])
+    parts = [
+        conditional(np.asarray(m), np.asarray(c), row)
+        for m, c in zip(fitted.model.means, fitted.model.covariances, strict=True)
+    ]
+    filled, _, log_p = (np.asarray(part) for part in zip(*parts, strict=True))
+    mean = scipy.special.softmax(log_p + np.asarray(fitted.model.log_pi)) @ filled
+    assert (drawn[:, 1] == 1.0).all()
+    assert (
+        np.abs(drawn.mean(axis=0) - mean) <= 5 * drawn.std(axis=0) / np.sqrt(DRAWS) + 1e-12
+    ).all()
+    np.testing.assert_array_equal(drawn[:3], fitted.sample(3, given={"x1": 1.0}))
