@@ -91,6 +91,15 @@ BOUNDED: dict[str, Density] = {
         )
         for name, f in LINE.items()
     },
+    # The bounds lie where people's data are and the centre far from them, where both terms are huge.
+    **{
+        f"TruncatedDistribution(Normal) about {loc}": _truncated(
+            LINE["Normal"]._replace(parameters=[(loc, 1.0)]),
+            [(2.125, 2.0, 3.0), (-1.75, -2.0, -1.5)],
+            dist.TruncatedDistribution,
+        )
+        for loc in (-1e5, 1e3)
+    },
     "TruncatedGamma": _truncated(
         TAILS["Gamma"],
         _POSITIVE_BOUNDS,

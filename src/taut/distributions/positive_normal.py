@@ -29,7 +29,13 @@ from numpyro.distributions.util import promote_shapes
 
 from taut.distributions.inverse_cdf import open_uniform
 
-__all__ = ["PositiveNormal", "log_mills", "mills_excess"]
+__all__ = [
+    "PositiveNormal",
+    "log_density_above",
+    "log_mills",
+    "log_survival_above",
+    "mills_excess",
+]
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 # From here on the continued fraction is used: cut at 32, its error is below 1e-15 of its value.
@@ -70,7 +76,7 @@ class PositiveNormal(Distribution):
     def log_survival(self, value: Any) -> Array:
         """log of the probability beyond `value`, element by element; nats, 0 below the support."""
         y = jnp.maximum(jnp.asarray(value) / self.scale, 0.0)
-        return _log_survival(y, self._below)
+        return log_survival_above(y, self._below)
 
     def cdf(self, value: Any) -> Array:
         """Distribution function, element by element."""
@@ -79,11 +85,8 @@ class PositiveNormal(Distribution):
     def log_prob(self, value: Any, intermediates: Any = None) -> Array:
         """Log-density in nats; -inf below zero."""
         inside = jnp.asarray(value) >= 0.0
-        t, y = self._below, jnp.where(inside, value, 0.0) / self.scale
-        # Either form loses digits where the other is used: a far t against a far y.
-        above = -0.5 * (y + t) ** 2 - _HALF_LOG_2PI - log_ndtr(-jnp.minimum(t, 0.0))
-        below = -y * (0.5 * y + t) - log_mills(jnp.maximum(t, 0.0))
-        return jnp.where(inside, jnp.where(t > 0, below, above) - jnp.log(self.scale), -jnp.inf)
+        y = jnp.where(inside, value, 0.0) / self.scale
+        return jnp.where(inside, log_density_above(y, self._below) - jnp.log(self.scale), -jnp.inf)
 
     @property
     def mean(self) -> Array:
@@ -102,7 +105,7 @@ class PositiveNormal(Distribution):
     def entropy(self) -> Array:
         """H[q] in nats, exact."""
         t = self._below
-        near, far = jnp.minimum(t, 0.0), jnp.maximum(t, 0.0)
+        near, far = _parted(t)
         above = _HALF_LOG_2PI + log_ndtr(-near) + 0.5 * near * jnp.exp(-log_mills(near))
         below = log_mills(far) + 0.5 * far * mills_excess(far)
         return 0.5 + jnp.where(t > 0, below, above) + jnp.log(self.scale)
@@ -133,7 +136,7 @@ def _log_mills_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]
 
 def mills_excess(t: Float[Array, "..."]) -> Float[Array, "..."]:
     """c(t) = 1 / R(t) - t, positive and falling, element by element."""
-    near = jnp.minimum(t, _TAIL)
+    near = jnp.where(t > _TAIL, _TAIL, t)  # `minimum` would halve the slope where they are equal
     by_ratio = jnp.exp(-log_mills(near)) - near
     return jnp.where(t > _TAIL, _continued_fraction(jnp.maximum(t, _TAIL), 1), by_ratio)
 
@@ -146,12 +149,25 @@ def _continued_fraction(t: Float[Array, "..."], first: int) -> Float[Array, "...
     return value
 
 
-def _log_survival(y: Any, t: Any) -> Any:
-    """log of the probability beyond y >= 0 in standard units."""
-    below = log_mills(jnp.maximum(t, 0.0) + y) - log_mills(jnp.maximum(t, 0.0))
-    below = below - y * (0.5 * y + t)
-    near = jnp.minimum(t, 0.0)
+def log_density_above(y: Any, t: Any) -> Any:
+    """log of phi(t + y) / (1 - Phi(t)): a standard normal known to lie above t, at t + y; nats."""
+    # Either form loses digits where the other is used: a far t against a far y.
+    near, far = _parted(t)
+    above = -0.5 * (y + near) ** 2 - _HALF_LOG_2PI - log_ndtr(-near)
+    below = -y * (0.5 * y + far) - log_mills(far)
+    return jnp.where(t > 0, below, above)
+
+
+def log_survival_above(y: Any, t: Any) -> Any:
+    """log of the probability that a standard normal known to lie above t is above t + y; nats."""
+    near, far = _parted(t)
+    below = log_mills(far + y) - log_mills(far) - y * (0.5 * y + far)
     return jnp.where(t > 0, below, log_ndtr(-near - y) - log_ndtr(-near))
+
+
+def _parted(t: Any) -> tuple[Any, Any]:
+    """t where it is not positive, and where it is; 0 elsewhere. `minimum` would halve the slope at 0."""
+    return jnp.where(t > 0, 0.0, t), jnp.where(t > 0, t, 0.0)
 
 
 @jax.custom_jvp
@@ -163,7 +179,7 @@ def _inverse_survival(log_survival: Any, t: Any) -> Any:
     # The log-survival is concave and falls with slope -1/R at zero: the tangent's root lies beyond
     # the true one, from where Newton's steps come back monotonically.
     def newton(_: Any, y: Any) -> Any:
-        excess = _log_survival(y, far) - log_survival
+        excess = log_survival_above(y, far) - log_survival
         return jnp.maximum(y + excess * jnp.exp(log_mills(far + y)), 0.0)
 
     start = -log_survival * jnp.exp(log_mills(far))

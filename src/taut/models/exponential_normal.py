@@ -125,8 +125,8 @@ class ExponentialNormal(AbstractModel):
     def log_evidence(self, datum: Datum) -> Float[Array, ""]:
         """log p(x) in nats, exact."""
         t = self.theta - datum.x
-        above = self.theta * (0.5 * self.theta - datum.x) + log_ndtr(-jnp.minimum(t, 0.0))
-        below = -0.5 * datum.x**2 - _HALF_LOG_2PI + log_mills(jnp.maximum(t, 0.0))
+        above = self.theta * (0.5 * self.theta - datum.x) + log_ndtr(-jnp.where(t > 0, 0.0, t))
+        below = -0.5 * datum.x**2 - _HALF_LOG_2PI + log_mills(jnp.where(t > 0, t, 0.0))
         return self.log_theta + jnp.where(t > 0, below, above)
 
     def elbo(self, datum: Datum, phi: Float[Array, ""] | float) -> Float[Array, ""]:

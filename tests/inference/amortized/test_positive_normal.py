@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy.integrate import quad
 from scipy.stats import kstest, truncnorm
 
@@ -146,3 +147,13 @@ def test_gradients_stay_finite_outside_the_support(float64):
         -2.0
     )
     assert np.isfinite(slope)
+
+
+@pytest.mark.parametrize("t", [0.0, 5.0])
+def test_slopes_where_two_forms_meet_are_those_beside(float64, t: float):
+    def found(t):
+        q = PositiveNormal(-t, 1.0)
+        return jnp.stack([q.log_prob(0.7), q.entropy(), q.log_survival(0.7), q.mean])
+
+    slope = jax.jit(jax.jacfwd(found))
+    np.testing.assert_allclose(slope(t), 0.5 * (slope(t - 1e-5) + slope(t + 1e-5)), atol=1e-9)

@@ -2,15 +2,22 @@
 
 censored     log F(x), log(1 - F(x)), log(F(b) - F(a)) where a value is not seen, else log f(x)
 truncated    log f(x) - log(F(high) - F(low))
+
+Of a normal whose centre lies beyond its bounds both terms of the second are squares of that distance, so
+it is written from the bound at that side, in u = |x - bound| / s and t = |bound - loc| / s:
+
+    log f(x) - log(1 - F(bound)) = -u (u / 2 + t) - log R(t) - log s,        R the Mills ratio
 """
 
 from typing import Any
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
+from jax.nn import log1mexp
 from jaxtyping import Array
 
 from taut.distributions.accurate.tails import has_tails, log_mass, tails
+from taut.distributions.positive_normal import log_density_above, log_survival_above
 from taut.errors import InputError
 
 __all__ = ["BOUNDED"]
@@ -47,15 +54,34 @@ def _interval_censored(d: dist.IntervalCensoredDistribution, x: Any) -> Array:
 
 
 def _left_truncated(d: Any, x: Any) -> Array:
+    if type(d.base_dist) is dist.Normal:
+        return _beyond(d.base_dist, x - d.low, d.low - d.base_dist.loc)
     return d.base_dist.log_prob(x) - tails(_known(d), d.low)[1]
 
 
 def _right_truncated(d: Any, x: Any) -> Array:
+    if type(d.base_dist) is dist.Normal:
+        return _beyond(d.base_dist, d.high - x, d.base_dist.loc - d.high)
     return d.base_dist.log_prob(x) - tails(_known(d), d.high)[0]
 
 
 def _two_sided_truncated(d: Any, x: Any) -> Array:
-    return d.base_dist.log_prob(x) - log_mass(_known(d), d.low, d.high)
+    base = _known(d)
+    if type(base) is not dist.Normal:
+        return base.log_prob(x) - log_mass(base, d.low, d.high)
+    outside = (base.loc < d.low) | (base.loc > d.high)
+    near = dist.Normal(jnp.where(outside, d.low, base.loc), base.scale)
+    between = near.log_prob(x) - log_mass(near, d.low, d.high)
+    under = base.loc < d.low
+    inside = jnp.where(under, x - d.low, d.high - x)
+    distance = jnp.where(outside, jnp.where(under, d.low - base.loc, base.loc - d.high), 0.0)
+    over = log_survival_above((d.high - d.low) / base.scale, distance / base.scale)
+    return jnp.where(outside, _beyond(base, inside, distance) - log1mexp(-over), between)
+
+
+def _beyond(base: dist.Normal, inside: Any, distance: Any) -> Array:
+    """log-density at `inside` from a bound which lies `distance` from the centre, away from it."""
+    return log_density_above(inside / base.scale, distance / base.scale) - jnp.log(base.scale)
 
 
 def _known(d: Any) -> Any:
