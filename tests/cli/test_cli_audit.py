@@ -1,5 +1,6 @@
 """`taut audit` as a user drives it, and `fit.audit` beside it."""
 
+import html
 import io
 import json
 
@@ -11,6 +12,8 @@ import taut
 from taut.cli.main import main
 from taut.core import InputError
 from taut.report.audit import audit_page
+from taut.report.html.report import report_text
+from taut.report.html.reported import reported
 from taut.runs.own_files import own_files
 
 QUICK = ["--hidden", "16", "--latent-dim", "3", "--epochs", "2", "--evidence-particles", "30"]
@@ -41,6 +44,9 @@ def test_the_page_the_json_and_the_figures(run, capsys):
     assert {run / name for name in names} <= set(own_files(run))  # another run does not keep them
     kept = json.loads((run / "audit.json").read_text())
     assert kept == {name: value for name, value in found.items() if name != "files"}
+    report = html.unescape(report_text([reported(run)]))
+    assert all(finding["says"] in report for finding in found["findings"])
+    assert "held-out: encoder (amortization)" in report
 
 
 def test_the_page_ends_in_a_verdict_in_the_words_of_its_door(run, capsys):

@@ -7,6 +7,8 @@ import pytest
 
 import taut
 from taut.cli.main import main
+from taut.report.html.report import report_text
+from taut.report.html.reported import reported
 from taut.runs.own_files import own_files
 
 
@@ -33,7 +35,10 @@ def test_an_exact_posterior_passes(run, capsys):
     assert found["calibrated"] is True
     assert set(found["quantities"]) == {"z[0]", "z[1]", "log p(x given z)", "log p(x, z)"}
     assert all(q["words"] == "calibrated" for q in found["quantities"].values())
-    assert run / "figures" / "calibration.png" in own_files(run)
+    assert {run / "figures" / "calibration.png", run / "calibration.json"} <= set(own_files(run))
+    shown = report_text([reported(run)])
+    assert "On 100 simulated rows" in shown
+    assert all(name in shown for name in found["quantities"])
     assert main(["calibrate", str(run), "--rows", "100", "--draws", "20"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "Verdict: calibrated" in out

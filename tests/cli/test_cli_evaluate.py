@@ -11,6 +11,9 @@ import taut
 from taut.cli.evaluate import as_json
 from taut.cli.main import main
 from taut.core import CALIBRATED
+from taut.report.html.report import report_text
+from taut.report.html.reported import reported
+from taut.runs.own_files import own_files
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,10 @@ def test_a_method_that_is_named_runs_alone(run, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["quasi-monte-carlo"]["num_particles"] == 64
     assert "importance" not in found
+    assert run / "evaluation.json" in own_files(run)  # another run does not keep it
+    shown = report_text([reported(run)])
+    assert "Evaluation of 6 rows, test" in shown
+    assert str(found["quasi-monte-carlo"]["num_particles"]) in shown
     assert main(asked) == 0
     printed = capsys.readouterr().out
     assert "quasi-monte-carlo: randomised quasi-Monte Carlo through the guide, -" in printed

@@ -6,6 +6,7 @@ from taut.api.em import EMProgress, em
 from taut.api.fitting import fit
 from taut.api.inferring import GUIDES, infer
 from taut.api.refitting import Refitted, refit_prior
+from taut.api.reporting import report, report_posterior
 from taut.api.wrapping import audit_model, wrap_model
 from taut.fitted import Fit, Posterior, compare, load
 from taut.fitted.scoring import score
@@ -15,6 +16,8 @@ Fit.audit = audit  # pyright: ignore[reportAttributeAccessIssue]
 Fit.calibrate = calibrate  # pyright: ignore[reportAttributeAccessIssue]
 Fit.refit_prior = refit_prior  # pyright: ignore[reportAttributeAccessIssue]
 Fit.score = score  # pyright: ignore[reportAttributeAccessIssue]
+Fit.report = report  # pyright: ignore[reportAttributeAccessIssue]
+Posterior.report = report_posterior  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.calibrate = calibrate_posterior  # pyright: ignore[reportAttributeAccessIssue]
 
 __all__ = [

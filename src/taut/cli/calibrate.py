@@ -58,6 +58,7 @@ def calibrate(
     json
         Print the results as JSON on standard output.
     """
+    from taut.core import write_json
     from taut.report.calibration import calibration_table, draw_calibration, plain_calibration
     from taut.runs import RunFolder
 
@@ -77,10 +78,10 @@ def calibrate(
     picture = drawn_where_possible(
         run / "figures" / "calibration.png", lambda path: draw_calibration(found, path)
     )
+    content = plain_calibration(found)
+    drawn_where_possible(run / "calibration.json", lambda path: write_json(path, content))
     if json:
-        print_json(
-            {"run": str(run), "figure": picture and str(picture), **plain_calibration(found)}
-        )
+        print_json({"run": str(run), "figure": picture and str(picture), **content})
         return
     from rich.console import Console
 

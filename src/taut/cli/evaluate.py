@@ -104,27 +104,31 @@ def evaluate(
         with over_devices(devices), waiting(told, quiet=json):
             shown = fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
         found, bracket = {method: shown}, None
-    _show(run, shown, found, bracket, num_rows=len(rows), json=json)
+    content = {
+        "rows": len(rows),
+        **({"bracket": bracket.to_dict()} if bracket is not None else {}),
+        **{name: as_json(evidence) for name, evidence in found.items()},
+    }
+    _kept(run, content, list(found), of=data or split or "test")
+    _show(run, shown, found, bracket, content, json=json)
     if interrupt is not None:
         raise interrupt
 
 
 def _show(
-    run: Path, shown: Any, found: dict[str, Any], bracket: Any, *, num_rows: int, json: bool
+    run: Path,
+    shown: Any,
+    found: dict[str, Any],
+    bracket: Any,
+    content: dict[str, Any],
+    *,
+    json: bool,
 ) -> None:
     """Draw and print what the methods found, and the bracket where there is one."""
     exact = shown.log_evidence.side == "exact"
     picture = None if exact else _khat(run, shown)
     if json:
-        print_json(
-            {
-                "run": str(run),
-                "figure": picture and str(picture),
-                "rows": num_rows,
-                **({"bracket": bracket.to_dict()} if bracket is not None else {}),
-                **{m: as_json(e) for m, e in found.items()},
-            }
-        )
+        print_json({"run": str(run), "figure": picture and str(picture), **content})
         return
     from rich.console import Console
 
@@ -140,6 +144,16 @@ def _show(
         tables.evidence_table(console, found)
         if facts:
             tables.facts_table(console, "figure", facts)
+
+
+def _kept(run: Path, content: dict[str, Any], methods: list[str], *, of: str) -> None:
+    """Write evaluation.json into the run folder, where it can be written."""
+    from taut.core import write_json
+
+    kept = {"of": of, "rows": content["rows"], "methods": {name: content[name] for name in methods}}
+    if "bracket" in content:
+        kept["bracket"] = content["bracket"]
+    drawn_where_possible(run / "evaluation.json", lambda path: write_json(path, kept))
 
 
 def _khat(run: Path, shown: Any) -> Path | None:

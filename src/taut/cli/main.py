@@ -65,6 +65,10 @@ COMMANDS = {
     "interpolate": ("taut.cli.explore:interpolate", "Decode the line between two encoded rows."),
     "figures": ("taut.cli.figures:figures", "Draw the figures of a run again."),
     "show": ("taut.cli.show:show", "Print a run's results and how it was made."),
+    "report": (
+        "taut.cli.report:report",
+        "Write what is known of runs as one HTML file.",
+    ),
     "compare": (
         "taut.cli.evaluate:compare",
         "Paired differences between two runs on the same rows.",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from taut.report.style import DPI, FONT, GREY, INK, SMALL, TITLE, legible, new_figure
 
-__all__ = ["Mosaic", "as_rgb", "assemble", "grey_range", "mosaic_figure"]
+__all__ = ["Mosaic", "as_rgb", "assemble", "averaged", "grey_range", "mosaic_figure"]
 
 _MISSING = (0.75, 0.86, 0.95)  # no grey, so that it cannot be taken for a value
 _WIDTH = 1280  # pixels that a full row of images may take
@@ -140,7 +140,7 @@ def _starts(count: int, size: int, gaps: Sequence[int] | None) -> list[int]:
 def _resized(tiles: Float[np.ndarray, "R C H W 3"], side: int) -> np.ndarray:
     longest = max(tiles.shape[2:4])
     if longest > 1.5 * side:
-        tiles = _averaged(tiles, -(-longest // side))
+        tiles = averaged(tiles, -(-longest // side))
         longest = max(tiles.shape[2:4])
     factor = max(side // longest, 1)
     for axis in (2, 3):
@@ -150,7 +150,7 @@ def _resized(tiles: Float[np.ndarray, "R C H W 3"], side: int) -> np.ndarray:
     return tiles
 
 
-def _averaged(tiles: np.ndarray, block: int) -> np.ndarray:
+def averaged(tiles: np.ndarray, block: int) -> np.ndarray:
     """Means over block x block cells, the last block filled up with the last cell."""
     for axis in (2, 3):
         short = -tiles.shape[axis] % block

@@ -9,7 +9,7 @@ from taut.core import Estimate
 from taut.report.numbers import cells
 from taut.report.tables import _pm, _print_facts, _print_line, _print_notes, _print_table
 
-__all__ = ["coordinate_table", "posterior_table"]
+__all__ = ["coordinate_table", "digits_of", "number", "posterior_table"]
 
 _MOST = 40  # lines of a table in a terminal
 
@@ -49,17 +49,17 @@ def coordinate_table(console: Console, columns: Mapping[str, Sequence]) -> None:
     quantiles = [n for n in columns if n.startswith("resampled_q") and not n.endswith("_error")]
     rows = []
     for i, name in enumerate(columns["coordinate"][:_MOST]):
-        digits = _digits(columns["resampled_mean_error"][i], columns["resampled_sd"][i])
-        spread = _digits(columns["resampled_sd_error"][i], columns["resampled_sd"][i])
+        digits = digits_of(columns["resampled_mean_error"][i], columns["resampled_sd"][i])
+        spread = digits_of(columns["resampled_sd_error"][i], columns["resampled_sd"][i])
         rows.append((
             str(name),
-            _number(columns["guide_mean"][i], digits),
-            _number(columns["guide_sd"][i], spread),
-            _number(columns["resampled_mean"][i], digits),
-            _number(columns["resampled_mean_error"][i], digits),
-            _number(columns["resampled_sd"][i], spread),
-            _number(columns["resampled_sd_error"][i], spread),
-            *(_number(columns[q][i], digits) for q in quantiles),
+            number(columns["guide_mean"][i], digits),
+            number(columns["guide_sd"][i], spread),
+            number(columns["resampled_mean"][i], digits),
+            number(columns["resampled_mean_error"][i], digits),
+            number(columns["resampled_sd"][i], spread),
+            number(columns["resampled_sd_error"][i], spread),
+            *(number(columns[q][i], digits) for q in quantiles),
         ))  # fmt: skip
     pm = _pm(console)
     headings = ["", "guide mean", "guide sd", "mean", pm, "sd", pm]
@@ -73,7 +73,7 @@ def coordinate_table(console: Console, columns: Mapping[str, Sequence]) -> None:
     )
 
 
-def _digits(error: float, scale: float) -> int:
+def digits_of(error: float, scale: float) -> int:
     """Digits after the point: one of the error, or three of the scale where there is none."""
     size = error if math.isfinite(error) and error > 0 else scale / 100
     if not (math.isfinite(size) and size > 0):
@@ -81,5 +81,5 @@ def _digits(error: float, scale: float) -> int:
     return min(max(-math.floor(math.log10(size)), 0), 12)
 
 
-def _number(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else str(value)

@@ -14,9 +14,10 @@ __all__ = ["own_files", "what_is_there"]
 
 # In the order in which they are removed: what is left is a run that is not finished, at every moment.
 _RESULTS = (
-    "audit.json", "summary.json", "rows.safetensors", "draws.safetensors", "coordinates.csv",
-    "components.csv", "responsibilities.csv", "loadings.csv", "selection.csv", "samples.png",
-    "reconstructions.png", "interpolation.png", "latents.csv", "model.json", "model.safetensors",
+    "report.html", "evaluation.json", "calibration.json", "audit.json", "summary.json",
+    "rows.safetensors", "draws.safetensors", "coordinates.csv", "components.csv",
+    "responsibilities.csv", "loadings.csv", "selection.csv", "samples.png", "reconstructions.png",
+    "interpolation.png", "latents.csv", "model.json", "model.safetensors",
 )  # fmt: skip
 _FIGURES = (
     "learning-curves", "samples", "reconstructions", "interpolation", "latents", "evidence",

@@ -36,7 +36,7 @@ from taut.report.style import (
     save,
 )
 
-__all__ = ["latent_scatter"]
+__all__ = ["directions", "latent_scatter"]
 
 _MOST_ELLIPSES = 300
 _BINS = 40
@@ -73,9 +73,9 @@ def latent_scatter(
         _histogram(axes, z[:, 0], classes, None if spread is None else spread[:, 0])
         add_legend(figure, loc="outside right center")
         return save(figure, path)
-    directions, names = _directions(z)
-    _posteriors(axes, z, spread, directions)
-    _points(axes, z @ directions, classes)
+    axes_of_z, names = directions(z)
+    _posteriors(axes, z, spread, axes_of_z)
+    _points(axes, z @ axes_of_z, classes)
     dashes = {"linewidth": 0.9, "linestyle": (0, (4, 3))}
     for radius in (1, 2):
         axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=INK, zorder=3, **dashes))
@@ -90,7 +90,7 @@ def latent_scatter(
     return save(figure, path)
 
 
-def _directions(z: Float[np.ndarray, "N d"]) -> tuple[Float[np.ndarray, "d 2"], list[str]]:
+def directions(z: Float[np.ndarray, "N d"]) -> tuple[Float[np.ndarray, "d 2"], list[str]]:
     """Orthonormal directions to project on, and what their axes are called."""
     if z.shape[1] == 2:
         return np.eye(2), ["z₁", "z₂"]

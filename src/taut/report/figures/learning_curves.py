@@ -6,7 +6,7 @@ steps.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Real
@@ -14,22 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from taut.core import InputError
+from taut.report.curves import Curve, reduced, shown_limits
 from taut.report.style import BLUE, GREY, VERMILION, add_legend, dress, legible, new_figure, save
 
 __all__ = ["learning_curves"]
 
-_POINTS = 1000  # more than that many steps are drawn as ranges
-_SMOOTHED = 50  # running means over one in so many points
-_EARLY = 0.1  # of the steps, which do not decide the limits
 _NAMES = {"elbo": "ELBO", "iwae": "IWAE bound", "renyi": "Rényi bound"}
-
-
-class _Curve(NamedTuple):
-    steps: Float[np.ndarray, " P"]
-    mean: Float[np.ndarray, " P"]
-    low: Float[np.ndarray, " P"]
-    high: Float[np.ndarray, " P"]
-    smooth: Float[np.ndarray, " P"]
 
 
 def learning_curves(
@@ -68,7 +58,7 @@ def learning_curves(
         _check_lengths(validation, validation_error, "validation", "validation_error")
     if len(steps) == 0:
         raise InputError("at least one step", "none", "a longer run", where="learning curves")
-    train = _reduced(np.asarray(steps, np.float64), np.asarray(train_bound, np.float64))
+    train = reduced(np.asarray(steps, np.float64), np.asarray(train_bound, np.float64))
     looked = np.asarray(validation_steps, np.float64)
     values = np.asarray(validation, np.float64)
     name = _NAMES.get(bound_name, bound_name)
@@ -99,7 +89,7 @@ def learning_curves(
             best_step, color=GREY, linewidth=1.0, linestyle=(0, (4, 3)), zorder=2,
             label=f"kept: step {best_step}{suffix}",
         )  # fmt: skip
-    limits = _limits(train, looked, values, kept)
+    limits = shown_limits(train, looked, values, kept)
     if limits is not None:
         axes.set_ylim(*limits)
     first, last = train.steps[0], max([train.steps[-1], *looked, best_step or 0])
@@ -110,7 +100,7 @@ def learning_curves(
     return save(figure, path)
 
 
-def _draw_train(axes: Axes, train: _Curve) -> None:
+def _draw_train(axes: Axes, train: Curve) -> None:
     faint = {"color": BLUE, "alpha": 0.3, "label": "training batch"}
     if np.array_equal(train.low, train.high, equal_nan=True):
         axes.plot(train.steps, train.mean, linewidth=0.6, **faint)
@@ -120,55 +110,6 @@ def _draw_train(axes: Axes, train: _Curve) -> None:
         train.steps, train.smooth, color=BLUE, linewidth=1.6, label="training, running mean",
         marker="o" if len(train.steps) == 1 else None, markersize=4,
     )  # fmt: skip
-
-
-def _reduced(steps: Float[np.ndarray, " T"], values: Float[np.ndarray, " T"]) -> _Curve:
-    """Means and ranges over blocks of neighbouring steps, at most `_POINTS` of them."""
-    starts = np.arange(0, len(steps), -(-len(steps) // _POINTS))
-    known = np.isfinite(values)
-    count = np.add.reduceat(known.astype(float), starts)
-    some = count > 0
-    total = np.add.reduceat(np.where(known, values, 0.0), starts)
-    low = np.minimum.reduceat(np.where(known, values, np.inf), starts)
-    high = np.maximum.reduceat(np.where(known, values, -np.inf), starts)
-    mean = np.where(some, total / np.maximum(count, 1), np.nan)
-    window = np.ones(2 * (len(starts) // (2 * _SMOOTHED)) + 1)
-    weight = np.convolve(some.astype(float), window, "same")
-    smooth = np.convolve(np.where(some, mean, 0.0), window, "same") / np.maximum(weight, 1)
-    return _Curve(
-        steps=steps[starts],
-        mean=mean,
-        low=np.where(some, low, np.nan),
-        high=np.where(some, high, np.nan),
-        smooth=np.where(some, smooth, np.nan),
-    )
-
-
-def _limits(
-    train: _Curve,
-    looked: Float[np.ndarray, " V"],
-    values: Float[np.ndarray, " V"],
-    kept: float | None,
-) -> tuple[float, float] | None:
-    """Limits that show what comes after the first steps, which may be thousands of nats away."""
-    start = train.steps[0] + _EARLY * (train.steps[-1] - train.steps[0])
-    late = train.steps >= start
-    noise = np.concatenate([train.low[late], train.high[late]])
-    noise = noise[np.isfinite(noise)]
-    shown = np.concatenate(
-        [
-            train.smooth[late],
-            np.quantile(noise, [0.02, 0.98]) if noise.size else [],
-            values[looked >= start],
-            [] if kept is None else [kept],
-        ]
-    )
-    shown = shown[np.isfinite(shown)]
-    if shown.size == 0:
-        return None
-    low, high = float(shown.min()), float(shown.max())
-    room = 0.06 * (high - low) or max(0.01 * abs(high), 1.0)
-    return low - room, high + room
 
 
 def _value_at(

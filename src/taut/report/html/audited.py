@@ -1,0 +1,153 @@
+"""What commands on a run have found: its audit, its evaluation, its calibration, its counterfactuals.
+
+Each takes what the command keeps as JSON.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from taut.core import Estimate
+from taut.report.html.markup import Markup, element, joined
+from taut.report.html.meanings import term
+from taut.report.html.numbers import estimates, facts, table
+from taut.report.html.svg import Band, Line, plot
+from taut.report.numbers import percent
+from taut.report.words import METHODS
+
+__all__ = ["audit", "calibration", "counterfactuals", "evaluation"]
+
+_CURVES, _QUANTITIES = 12, 20
+
+
+def audit(content: Mapping[str, Any]) -> Markup:
+    """Findings, gaps and the parts of the ELBO; `content` as of `Audit.to_dict`."""
+    found = [
+        element("li", element("strong", f["name"]), ": ", f"{f['loss']['value']:.3g} nats: " if f["loss"]
+                else "", f"{f['says']}. Try {f['try']}.")
+        for f in content["findings"]
+    ]  # fmt: skip
+    verdict = element("ol", found) if found else element(
+        "p", "No loss above a tenth of a nat and its errors."
+    )  # fmt: skip
+    gaps = {
+        f"{part}: {name}": Estimate.from_dict(content["gaps"][place][key])
+        for part, place in (("held-out", "held_out"), ("training", "training"))
+        for name, key in (
+            ("evidence - ELBO", "total"), ("encoder (amortization)", "amortization"),
+            ("family (approximation)", "approximation"),
+        )
+        if content["gaps"][place][key]
+    }  # fmt: skip
+    parts = {
+        "ELBO": "elbo", "reconstruction": "reconstruction",
+        "- mutual information": "mutual_information", "- marginal KL": "marginal_kl",
+        "  of it total correlation": "total_correlation",
+    }  # fmt: skip
+    surgery = {
+        name: Estimate.from_dict(content["surgery"][key])
+        for name, key in parts.items()
+        if content["surgery"][key]
+    }
+    meanings = {name: name.partition(": ")[2] for name in gaps}
+    meanings |= {name: name.removeprefix("- ") for name in surgery}
+    use, trust = content["latents"], content["reliability"]
+    about = {
+        "active dimensions": f"{use['active']} of {use['dimensions']}",
+        "k-hat": f"{percent(trust['share_above'])} of held-out rows above "
+        f"{trust['khat_threshold']:.2f}, by {METHODS.get(trust['method'], trust['method'])}",
+        **({} if content["holes"] is None else {"holes of the prior": _holes(content["holes"])}),
+    }
+    return joined(
+        verdict,
+        estimates(gaps, caption="Gap between log-evidence and ELBO", meanings=meanings),
+        estimates(surgery, caption="ELBO of the training rows", meanings=meanings),
+        facts(about),
+        [element("p", f"{note}.", class_="note") for note in content["notes"]],
+    )
+
+
+def evaluation(content: Mapping[str, Any]) -> Markup:
+    """Log-evidence by method, and how far each can be trusted; as `taut evaluate` keeps it."""
+    methods = content["methods"]
+    numbers = {
+        f"log-evidence, {name}": Estimate.from_dict(found["log_evidence"])
+        for name, found in methods.items()
+    }
+    rows = []
+    for name, found in methods.items():
+        khat, ess = found["khat"], found["ess"]
+        rows.append((
+            name, f"{found['num_particles']}", percent(khat["share_above"]),
+            f"{khat['threshold']:.2f}", "-" if khat["median"] is None else f"{khat['median']:.2f}",
+            "-" if ess is None else f"{ess['median']:.1f}",
+        ))  # fmt: skip
+    heads = ("", "draws per row", joined("rows above in ", term("k-hat")), "threshold",
+             "median k-hat", joined("median ", term("ESS")))  # fmt: skip
+    notes = [
+        f"{name}: {note}" for name, found in methods.items() for note in found.get("notes", ())
+    ]
+    return joined(
+        estimates(
+            numbers, caption=f"Evaluation of {content['rows']} rows, {content['of']}",
+            meanings=dict.fromkeys(numbers, "log-evidence"),
+        ),
+        table(heads, rows, caption="How far each number can be trusted"),
+        [element("p", f"{note}.", class_="note") for note in notes],
+    )  # fmt: skip
+
+
+def calibration(content: Mapping[str, Any]) -> Markup:
+    """Coverage and ranks; `content` as of `plain_calibration`."""
+    quantities = content["quantities"]
+    worst = sorted(quantities, key=lambda name: quantities[name]["p_value"])
+    rows = [
+        (name, *(
+            f"{100 * inside['value']:.1f} ± {100 * inside['error']:.1f} %"
+            for inside in quantities[name]["coverage"].values()
+        ), f"{quantities[name]['p_value']:.2g}", quantities[name]["words"])
+        for name in worst[:_QUANTITIES]
+    ]  # fmt: skip
+    probabilities = list(quantities[worst[0]]["coverage"]) if worst else []
+    heads = (
+        "", *(joined(term("coverage"), f" of {100 * float(p):g} %") for p in probabilities),
+        term("p-value"), "the guide's draws",
+    )  # fmt: skip
+    band = content["band"]
+    at, low, high = (np.asarray(band[name], np.float64) for name in ("at", "low", "high"))
+    marks: list[Any] = [
+        Band(at, low - at, high - at, "data", "where 95 % of calibrated guides stay")
+    ]
+    for place, name in enumerate(worst[:_CURVES]):
+        curve = np.asarray(quantities[name]["distribution"], np.float64)
+        marks.append(Line(at, curve - at, f"c{place % 5}", name if place < 5 else ""))
+    return joined(
+        element("p", f"{content['verdict'][:1].upper()}{content['verdict'][1:]}."),
+        table(heads, rows, caption=f"On {content['rows']} simulated rows",
+              words=(0, len(heads) - 1)),
+        plot(marks, title="Distribution of ranks, less that of uniform ones", x="rank u",
+             y="F(u) - u"),
+        [element("p", f"{note}.", class_="note") for note in content["notes"]],
+    )  # fmt: skip
+
+
+def counterfactuals(content: Mapping[str, Any]) -> Markup:
+    """How many answers there are and what they are like; as `taut explain` keeps them."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in content["reasons"].items())
+    return joined(
+        facts({
+            "classifier": content["classifier"], "target": content["target"], "answers": reasons,
+            "rows with an answer": f"{percent(content['coverage'])} of {len(content['rows'])}",
+            "geometry": content["geometry"],
+        }),
+        [element("p", f"{note}.", class_="note") for note in content["notes"]],
+    )  # fmt: skip
+
+
+def _holes(found: Mapping[str, Any]) -> str:
+    share = Estimate.from_dict(found["share"])
+    return (
+        f"{percent(share.value)} ± {100 * share.mc_error:.1f} of its draws lie where no posterior is; "
+        "1 % if it fits"
+    )
