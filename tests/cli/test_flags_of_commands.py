@@ -33,6 +33,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "calibrate": ("RUN",),
     "explain": ("RUN", "--classifier", "CLASSIFIER", "--target", "1"),
     "refit-prior": ("RUN",),
+    "report": ("RUN",),
     "compare": ("RUN", "RUN"),
     "show": ("RUN",),
     "figures": ("RUN",),
@@ -120,6 +121,7 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "seed": (("--seed", "7"), {"key": 7}),
         "force": (("--force",), {"force": True}),
     },
+    "report": {},
     "compare": {},
     "show": {},
     "figures": {},
@@ -133,6 +135,7 @@ OTHERWISE = {
     "score": ("out",),
     **dict.fromkeys(("evaluate", "audit", "resume"), ("devices",)),
     "sample": ("given", "num_particles"),
+    "report": ("out",),
 }
 CASES = [(command, flag) for command, flags in FLAGS.items() for flag in flags]
 ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)
