@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from taut.api import (
+        Data,
+        Dataset,
         Fit,
         Posterior,
         audit_model,
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
         fit,
         infer,
         load,
+        load_data,
         refit_prior,
         wrap_model,
     )
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
     from taut.core.devices import over_devices
-    from taut.data import Data, Dataset, load_data
     from taut.distributions import kl
     from taut.gradients import Reparameterized
     from taut.networks import from_torch
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api": (
+        "Data",
+        "Dataset",
         "Fit",
         "Posterior",
         "audit_model",
@@ -41,6 +45,7 @@ _HOMES = {
         "fit",
         "infer",
         "load",
+        "load_data",
         "refit_prior",
         "wrap_model",
     ),
@@ -59,7 +64,6 @@ _HOMES = {
     "bounds": ("ELBO", "IWAE", "Renyi"),
     "core": ("Datum", "Estimate", "InputError", "Particles", "RunError", "TautError", "particles"),
     "core.devices": ("over_devices",),
-    "data": ("Data", "Dataset", "load_data"),
     "distributions": ("kl",),
     "gradients": ("Reparameterized",),
     "networks": ("from_torch",),

@@ -58,9 +58,12 @@ def test_the_page_ends_in_a_verdict_in_the_words_of_its_door(run, capsys):
     assert "Try `" not in page
 
 
-def test_the_page_is_one_screen_wide(run):
+def test_the_page_is_one_screen_wide_and_a_notebook_shows_the_same(run):
     fit = taut.load(run)
     found = fit.audit(rows=20)
+    shown = html.unescape(found._repr_html_())
+    assert len(shown) < 12_000
+    assert all(finding.says in shown for finding in found.findings)
     console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
     audit_page(console, found)
     lines = console.file.getvalue().splitlines()

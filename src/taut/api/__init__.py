@@ -5,9 +5,11 @@ from taut.api.calibrating import calibrate, calibrate_posterior
 from taut.api.em import EMProgress, em
 from taut.api.fitting import fit
 from taut.api.inferring import GUIDES, infer
+from taut.api.notebooks import shown_in_notebooks
 from taut.api.refitting import Refitted, refit_prior
 from taut.api.reporting import report, report_posterior
 from taut.api.wrapping import audit_model, wrap_model
+from taut.data import Data, Dataset, load_data
 from taut.fitted import Fit, Posterior, compare, load
 from taut.fitted.scoring import score
 from taut.inference.posterior.verdict import Verdict
@@ -19,9 +21,12 @@ Fit.score = score  # pyright: ignore[reportAttributeAccessIssue]
 Fit.report = report  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.report = report_posterior  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.calibrate = calibrate_posterior  # pyright: ignore[reportAttributeAccessIssue]
+shown_in_notebooks()
 
 __all__ = [
     "GUIDES",
+    "Data",
+    "Dataset",
     "EMProgress",
     "Fit",
     "Posterior",
@@ -33,6 +38,7 @@ __all__ = [
     "fit",
     "infer",
     "load",
+    "load_data",
     "refit_prior",
     "wrap_model",
 ]

@@ -3,7 +3,7 @@
 Each takes what the command keeps as JSON.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,13 @@ __all__ = ["audit", "calibration", "counterfactuals", "evaluation"]
 _CURVES, _QUANTITIES = 12, 20
 
 
-def audit(content: Mapping[str, Any]) -> Markup:
-    """Findings, gaps and the parts of the ELBO; `content` as of `Audit.to_dict`."""
+def audit(content: Mapping[str, Any], *, word: Callable[..., Markup] = term) -> Markup:
+    """Findings, gaps and the parts of the ELBO.
+
+    Arguments:
+        content: as of `Audit.to_dict`.
+        word: as of `estimates`.
+    """
     found = [
         element("li", element("strong", f["name"]), ": ", f"{f['loss']['value']:.3g} nats: " if f["loss"]
                 else "", f"{f['says']}. Try {f['try']}.")
@@ -61,9 +66,9 @@ def audit(content: Mapping[str, Any]) -> Markup:
     }
     return joined(
         verdict,
-        estimates(gaps, caption="Gap between log-evidence and ELBO", meanings=meanings),
-        estimates(surgery, caption="ELBO of the training rows", meanings=meanings),
-        facts(about),
+        estimates(gaps, caption="Gap between log-evidence and ELBO", meanings=meanings, word=word),
+        estimates(surgery, caption="ELBO of the training rows", meanings=meanings, word=word),
+        facts(about, word=word),
         [element("p", f"{note}.", class_="note") for note in content["notes"]],
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from taut.report.html.markup import Markup, element
 
-__all__ = ["MEANINGS", "glossary", "term"]
+__all__ = ["MEANINGS", "glossary", "hint", "term"]
 
 MEANINGS = {
     "held-out ELBO": "Evidence lower bound, averaged over rows that were not fitted to: reconstruction "
@@ -65,6 +65,12 @@ def term(word: str, *, meaning: str | None = None) -> Markup:
     return element(
         "a", word, tip, href=f"#{_place(key)}", aria_describedby=_place(key), class_="term"
     )
+
+
+def hint(word: str, *, meaning: str | None = None) -> Markup:
+    """A word with its meaning where there is no glossary; arguments as of `term`."""
+    said = MEANINGS.get(meaning or word.strip())
+    return element("abbr", word, title=said) if said else element("span", word)
 
 
 def glossary(page: str) -> Markup:

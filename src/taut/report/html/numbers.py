@@ -1,6 +1,6 @@
 """Estimates as tables of HTML: value, both errors, unit, side and flags."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from taut.core import Estimate, far_rows_of
@@ -16,7 +16,11 @@ _WARNS = frozenset({"moved by few rows", "no bound", "not finite", "subsampled",
 
 
 def estimates(
-    found: Mapping[str, Estimate], *, caption: str, meanings: Mapping[str, str] | None = None
+    found: Mapping[str, Estimate],
+    *,
+    caption: str,
+    meanings: Mapping[str, str] | None = None,
+    word: Callable[..., Markup] = term,
 ) -> Markup:
     """A table of numbers, each with its errors and side.
 
@@ -24,13 +28,14 @@ def estimates(
         found: by the words that name them.
         caption: of the table.
         meanings: keys of `MEANINGS` for names that are not among them.
+        word: how a word shows its meaning: `term` on a page, `hint` elsewhere.
     """
     rows = []
     for name, estimate in found.items():
         shown = cells(estimate)
-        named = term(name, meaning=(meanings or {}).get(name.strip()))
+        named = word(name, meaning=(meanings or {}).get(name.strip()))
         rows.append((named, shown.value, shown.draws, shown.rows, shown.unit, _side(estimate)))
-    heads = ("", term("value"), term("± draws"), term("± rows"), "unit", term("side"))
+    heads = ("", word("value"), word("± draws"), word("± rows"), "unit", word("side"))
     lines = [
         element("li", f"{name}: without row{'s' * (len(far.rows) > 1)} ",
                 ", ".join(map(str, far.rows[:5])), ", ..." if len(far.rows) > 5 else "", ": ",
@@ -56,11 +61,11 @@ def differences(found: Mapping[str, Estimate], *, caption: str) -> Markup:
     return table(heads, rows, caption=caption, words=(0, 5, 6))
 
 
-def facts(found: Mapping[str, Any]) -> Markup:
-    """Facts by name."""
+def facts(found: Mapping[str, Any], *, word: Callable[..., Markup] = term) -> Markup:
+    """Facts by name; `word` as of `estimates`."""
     rows = [
         element(
-            "div", element("dt", term(name) if name in MEANINGS else name), element("dd", value)
+            "div", element("dt", word(name) if name in MEANINGS else name), element("dd", value)
         )
         for name, value in found.items()
     ]

@@ -32,7 +32,9 @@ MOST_POINTS = 1500
 _WIDTH, _HEIGHT = 420.0, 270.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 10.0, 10.0, 42.0
 _TICKS = 5
-_LARGEST = 1e300  # of a value: float64 holds what is twice as far apart
+_DIGITS = 1e-4  # of an axis' values, at least from end to end
+# Of a value, and of a distance: float64 holds what is twice as far apart, and a fifth of the other.
+_LARGEST, _SMALLEST = 1e300, 1e-300
 _REACH = 1e5  # in widths of the plot: farther off, renderers lose digits
 
 
@@ -114,6 +116,7 @@ def plot(
     says: str = "",
     limits: tuple[float, float] | None = None,
     equal: bool = False,
+    whole: bool = False,
 ) -> Markup:
     """A figure with a caption, a plot and its key.
 
@@ -124,9 +127,10 @@ def plot(
         says: what it shows, for who does not see it; the caption when empty.
         limits: of y; all that is drawn when None.
         equal: the same scale on both axes, which are square.
+        whole: x is counted: no ticks between whole numbers.
     """
     height = _WIDTH if equal else _HEIGHT
-    across, up = _reach(marks, 0), limits or _reach(marks, 1)
+    across, up = _reach(marks, 0), _apart(*(limits or _reach(marks, 1)))
     if any(isinstance(mark, Steps) for mark in marks):
         up = (min(up[0], 0.0), up[1])
     if equal:
@@ -140,7 +144,7 @@ def plot(
     drawn = element(
         "svg",
         element("title", says or title),
-        _axes(across, up, to_x, to_y, height, x, y),
+        _axes((across, up), (to_x, to_y), height, (x, y), whole=whole),
         # A nested svg cuts off what lies beyond, without names that two plots of a page would share.
         element(
             "svg", *(_drawn(mark, to_x, to_y, height) for mark in marks), **area,
@@ -151,9 +155,9 @@ def plot(
     return element("figure", element("figcaption", title), drawn, _key(marks))
 
 
-def ticks(low: float, high: float, most: int = _TICKS) -> list[float]:
-    """Round numbers between two ends, at most so many and one."""
-    rough = (high - low) / most
+def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
+    """Round numbers between two ends, at most six, or one where no whole number is between them."""
+    rough = max((high - low) / _TICKS, 1.0 if whole else 0.0)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
@@ -178,8 +182,15 @@ def _reach(marks: Sequence[Mark], axis: int) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = float(max(values.min(), -_LARGEST)), float(min(values.max(), _LARGEST))
     room = 0.04 * (high - low)
-    room = room if room > 1e-9 * max(abs(low), abs(high)) else max(0.5, 1e-3 * abs(high))
-    return low - room, high + room
+    if low == high:
+        room = max(0.5, 1e-3 * abs(high))
+    return _apart(low - room, high + room)
+
+
+def _apart(low: float, high: float) -> tuple[float, float]:
+    """Ends whose difference a few digits of them show."""
+    short = max(_DIGITS * max(abs(low), abs(high)), _SMALLEST) - (high - low)
+    return (low - short / 2, high + short / 2) if short > 0 else (low, high)
 
 
 def _scale(ends: tuple[float, float], first: float, last: float) -> Callable[[Any], Any]:
@@ -195,17 +206,18 @@ def _scale(ends: tuple[float, float], first: float, last: float) -> Callable[[An
 
 
 def _axes(
-    across: tuple[float, float],
-    up: tuple[float, float],
-    to_x: Any,
-    to_y: Any,
+    ends: tuple[tuple[float, float], tuple[float, float]],
+    places: tuple[Callable[[Any], Any], Callable[[Any], Any]],
     height: float,
-    x: str,
-    y: str,
+    names: tuple[str, str],
+    *,
+    whole: bool,
 ) -> Markup:
+    """Grid, numbers and names of both axes."""
+    (across, up), (to_x, to_y), (x, y) = ends, places, names
     right, bottom = _WIDTH - _RIGHT, height - _BOTTOM
     parts = []
-    for value, name in _named(ticks(*across)):
+    for value, name in _named(ticks(*across, whole=whole)):
         at = _n(to_x(value))
         parts.append(element("line", x1=at, x2=at, y1=_n(_TOP), y2=_n(bottom), class_="grid"))
         parts.append(element("text", name, x=at, y=_n(bottom + 14), text_anchor="middle"))

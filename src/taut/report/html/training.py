@@ -13,6 +13,8 @@ from taut.report.html.svg import Band, Line, Points, Rule, plot
 
 __all__ = ["chosen_components", "course", "rounds"]
 
+_FEW = 20  # steps, which are all shown
+
 
 def course(history: Sequence[Mapping[str, Any]], facts: FitFacts | None) -> Markup | None:
     """The bound of each step, and of the validation rows; None without steps.
@@ -51,7 +53,7 @@ def course(history: Sequence[Mapping[str, Any]], facts: FitFacts | None) -> Mark
         marks, title="Nats per row after each step",
         x="iteration" if em else "step", y="nats per row",
         says=f"{len(history)} steps, from {train.mean[0]:.2f} to {train.mean[-1]:.2f}{last}",
-        limits=shown_limits(train, at, values, kept),
+        limits=None if len(history) < _FEW else shown_limits(train, at, values, kept), whole=True,
     )  # fmt: skip
 
 
@@ -72,6 +74,7 @@ def chosen_components(em: EMFacts) -> Markup | None:
             Rule(x=float(em.components), label=f"chosen by {em.chosen_by}: {em.components}"),
         ],
         title="Log-evidence by the number of components", x="components", y="nats per row",
+        whole=True,
     )  # fmt: skip
 
 
@@ -88,6 +91,7 @@ def rounds(history: Sequence[Mapping[str, Any]]) -> Markup | None:
             Points(at, bound, "c0", radius=3),
         ],
         title="The bound after each round of the ascent", x="steps", y="nats",
+        whole=True,
     )  # fmt: skip
 
 
