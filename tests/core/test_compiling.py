@@ -27,6 +27,18 @@ def test_a_value_that_xla_does_not_know_is_left_out(monkeypatch):
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="options of a CPU")
+def test_an_option_that_xla_flags_names_is_as_it_says_there(monkeypatch):
+    option = "xla_backend_optimization_level"
+    monkeypatch.setenv("XLA_FLAGS", "")
+    usual = compiling._on_cpu(compiling._EVEN)
+    monkeypatch.setenv("XLA_FLAGS", f"--{option}=0 --xla_cpu_enable_fast_math=false")
+    assert compiling._on_cpu(compiling._EVEN) == {
+        name: value for name, value in (usual or {}).items() if name != option
+    }
+    assert option in (usual or {})
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="options of a CPU")
 def test_no_library_that_convolves_on_one_core_is_left_in_a_steady_program():
     steady = jax.jit(convolved, compiler_options=steady_options()).lower(X, WEIGHT).compile()
     assert "convolution" in steady.as_text()

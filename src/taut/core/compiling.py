@@ -14,13 +14,14 @@
                       do the same operations on the same shapes (`Traced`) share one program
 
 These are options of XLA's debugging, so each is asked for only where the installed XLA knows it, and
-none where the device is not a CPU.
+none where the device is not a CPU. One that XLA_FLAGS names is as it says there.
 
 A program is kept until as many others as a table holds were asked for since; JAX alone would keep
 every one for as long as the process lives.
 """
 
 import numbers
+import os
 import threading
 import weakref
 from collections import OrderedDict
@@ -228,7 +229,12 @@ _RUNS = {
 def _on_cpu(options: dict[str, Any]) -> dict[str, Any] | None:
     if jax.default_backend() != "cpu":
         return None
-    return {name: value for name, value in options.items() if _is_known(name, value)}
+    named = os.environ.get("XLA_FLAGS", "")
+    return {
+        name: value
+        for name, value in options.items()
+        if f"--{name}=" not in named and _is_known(name, value)
+    }
 
 
 @cache
