@@ -24,6 +24,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "evaluate": ("RUN",),
     "score": ("RUN",),
     "sample": ("RUN",),
+    "fidelity": ("RUN",),
     "reconstruct": ("RUN",),
     "impute": ("RUN",),
     "encode": ("RUN",),
@@ -74,6 +75,11 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "seed": (("--seed", "7"), {"key": 7}),
     },
     "score": {"split": _SPLIT, "seed": (("--seed", "7"), {"key": 7})},
+    "fidelity": {
+        "data": (("--data", "OTHER"), {"rows": "other"}),
+        "num_samples": (("--num-samples", "17"), {"num_samples": 17}),
+        "seed": (("--seed", "7"), {"key": 7}),
+    },
     "encode": {"split": _SPLIT, "out": _OUT},
     "interpolate": {
         "num_steps": (("--num-steps", "4"), {"num_steps": 4}),
@@ -133,6 +139,7 @@ OTHERWISE = {
     "calibrate": ("refits", "seconds"),
     "explain": ("classifier", "target", "out", "diagnose"),
     "score": ("out",),
+    "fidelity": ("synthetic",),
     **dict.fromkeys(("evaluate", "audit", "resume"), ("devices",)),
     "sample": ("given", "num_particles"),
     "report": ("out",),
@@ -192,6 +199,10 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found.update(given, rows=array(rows))
         raise Called
 
+    def fidelity(fit: Any, data: Any, *, held_out: Any, **given: Any) -> Any:
+        found.update(given, rows=array(data.test if held_out is None else held_out))
+        raise Called
+
     def encode(self: Any, rows: Any) -> np.ndarray:
         found["rows"] = array(rows)
         return np.zeros((len(found["rows"]), 2))
@@ -245,6 +256,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
     monkeypatch.setattr("taut.api.auditing.audit", audit)
     monkeypatch.setattr("taut.fitted.scoring.score", score)
+    monkeypatch.setattr("taut.api.likening.fidelity", fidelity)
     monkeypatch.setattr("taut.api.calibrating.calibrate", calibrate)
     monkeypatch.setattr("taut.api.refitting.refit_prior", refit_prior)
     monkeypatch.setattr("taut.counterfactuals.search", search)

@@ -5,6 +5,7 @@ from taut.api.calibrating import calibrate, calibrate_posterior
 from taut.api.em import EMProgress, em
 from taut.api.fitting import fit
 from taut.api.inferring import GUIDES, infer
+from taut.api.likening import fidelity
 from taut.api.notebooks import shown_in_notebooks
 from taut.api.refitting import Refitted, refit_prior
 from taut.api.reporting import report, report_posterior
@@ -17,6 +18,7 @@ from taut.inference.posterior.verdict import Verdict
 Fit.audit = audit  # pyright: ignore[reportAttributeAccessIssue]
 Fit.calibrate = calibrate  # pyright: ignore[reportAttributeAccessIssue]
 Fit.refit_prior = refit_prior  # pyright: ignore[reportAttributeAccessIssue]
+Fit.fidelity = fidelity  # pyright: ignore[reportAttributeAccessIssue]
 Fit.score = score  # pyright: ignore[reportAttributeAccessIssue]
 Fit.report = report  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.report = report_posterior  # pyright: ignore[reportAttributeAccessIssue]

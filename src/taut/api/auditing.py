@@ -13,7 +13,7 @@ from taut.program_cache import compilation_cache
 if TYPE_CHECKING:
     from taut.audit import Audit
 
-__all__ = ["audit"]
+__all__ = ["audit", "rows_of_fit"]
 
 _MOST_READ = 20000  # rows of those that stay on disk
 
@@ -41,16 +41,24 @@ def audit(
     from taut.audit import audit_fit
 
     with jax.enable_x64(fit.precision == "float64"):
-        train, test = _rows(fit, data, held_out)
+        train, test = rows_of_fit(fit, data, held_out, where="audit")
         return audit_fit(fit, train, test, key=as_key(key), num_rows_each=rows)
 
 
-def _rows(fit: Fit, data: Any, held_out: Any) -> tuple[Datum, Datum]:
-    """Training and held-out rows."""
+def rows_of_fit(fit: Fit, data: Any, held_out: Any, *, where: str) -> tuple[Datum, Datum]:
+    """Training and held-out rows.
+
+    Arguments:
+        data, held_out: as of `audit`.
+        where: the method of the fit that is asked, for the message.
+    """
     if data is None:
         if fit.recipe.data.source is None:
             raise InputError(
-                "the data, which this fit has no name for", "none", "fit.audit(data)", where="audit"
+                "the data, which this fit has no name for",
+                "none",
+                f"fit.{where}(data)",
+                where=where,
             )
         data = fit.recipe.data.load()
     if isinstance(data, Data):
@@ -59,7 +67,7 @@ def _rows(fit: Fit, data: Any, held_out: Any) -> tuple[Datum, Datum]:
     if held_out is None:
         raise InputError(
             "held-out rows beside the training rows", "training rows alone",
-            "fit.audit(rows, held_out=...), or a Data that has both", where="held_out",
+            f"fit.{where}(rows, held_out=...), or a Data that has both", where="held_out",
         )  # fmt: skip
     both = (as_datum(rows, fit.schema, fit.precision) for rows in (data, held_out))
     return next(both), next(both)

@@ -59,6 +59,10 @@ COMMANDS = {
     ),
     "score": ("taut.cli.score:score", "How odd rows are, among held-out ones, and by which cell."),
     "sample": ("taut.cli.explore:sample", "Draw new rows from a fitted model."),
+    "fidelity": (
+        "taut.cli.fidelity:fidelity",
+        "How like real rows the rows are that a model makes.",
+    ),
     "reconstruct": ("taut.cli.explore:reconstruct", "Encode rows and decode them again."),
     "impute": ("taut.cli.impute:impute", "Fill in the missing cells of rows."),
     "encode": ("taut.cli.explore:encode", "Write the latent features of rows."),

@@ -1,0 +1,87 @@
+"""`taut fidelity`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from taut.cli.output import print_json, waiting
+from taut.cli.rows import open_run, own_data, rows_of
+from taut.cli.save import drawn_where_possible
+from taut.cli.whole import Whole
+
+if TYPE_CHECKING:
+    from taut.audit.fidelity import Fidelity
+
+__all__ = ["fidelity"]
+
+
+def fidelity(
+    run: Path,
+    /,
+    *,
+    data: str | None = None,
+    synthetic: str | None = None,
+    num_samples: Annotated[Whole | None, Parameter(alias="-n")] = None,
+    seed: Whole = 0,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """How like real rows the rows are that a model makes, and whether it remembers training rows.
+
+    Synthetic rows are compared with held-out ones, column by column, pair by pair and by a classifier;
+    so are training rows, whose scores are the most that so many rows reach. Then the nearest real row of
+    each synthetic one tells whether training rows show in them.
+
+    Parameters
+    ----------
+    run
+        Run folder of a table.
+    data
+        Other held-out rows; they must fit the run's columns. [default: the run's test rows]
+    synthetic
+        Rows to compare in place of the model's own, of the same columns: those of another program, say.
+    num_samples
+        Rows to draw. [default: as many as there are held-out rows, between 1,000 and 10,000]
+    seed
+        Random seed of the draws.
+    json
+        Print the results as JSON on standard output.
+    """
+    from taut.api.likening import fidelity as compared
+    from taut.data import load_rows
+
+    fitted = open_run(run)
+    own = own_data(fitted)
+    held_out = None if data is None else rows_of(fitted, data=data, split=None)
+    others = None if synthetic is None else load_rows(synthetic, fitted.schema)
+    with waiting("fidelity of synthetic rows", quiet=json):
+        found = compared(
+            fitted, own, held_out=held_out, synthetic=others, num_samples=num_samples, key=seed
+        )
+    files = _kept(run, found)
+    if json:
+        print_json({"run": str(run), **found.to_dict(), "files": files})
+        return
+    from rich.console import Console
+
+    from taut.report.fidelity import fidelity_page
+
+    fidelity_page(Console(), found)
+    for file in files:
+        print(file)
+
+
+def _kept(run: Path, found: "Fidelity") -> list[str]:
+    """Write fidelity.json into the run folder, where that is possible; what was written."""
+    import json as json_format
+
+    from taut.core import write_atomically
+
+    text = json_format.dumps(found.to_dict(), indent=2, allow_nan=False).encode()
+
+    def write(path: Path) -> Path:
+        write_atomically(path, lambda file: file.write(text))
+        return path
+
+    written = drawn_where_possible(run / "fidelity.json", write)
+    return [] if written is None else [str(written)]
