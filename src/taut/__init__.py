@@ -24,7 +24,19 @@ if TYPE_CHECKING:
         refit_prior,
         wrap_model,
     )
-    from taut.architectures import FA, GMM, LCA, PPCA, VAE, VQ, Discrete, Flow, Ladder, MixtureVAE
+    from taut.architectures import (
+        FA,
+        GMM,
+        LCA,
+        PPCA,
+        VAE,
+        VQ,
+        Discrete,
+        Flow,
+        Ladder,
+        Mixed,
+        MixtureVAE,
+    )
     from taut.bounds import ELBO, IWAE, Renyi
     from taut.core import Datum, Estimate, InputError, Particles, RunError, TautError, particles
     from taut.core.devices import over_devices
@@ -59,6 +71,7 @@ _HOMES = {
         "Discrete",
         "Flow",
         "Ladder",
+        "Mixed",
         "MixtureVAE",
     ),
     "bounds": ("ELBO", "IWAE", "Renyi"),
@@ -89,6 +102,7 @@ __all__ = [
     "Flow",
     "InputError",
     "Ladder",
+    "Mixed",
     "MixtureVAE",
     "Particles",
     "Posterior",

@@ -46,7 +46,7 @@ EXACT = _exact_names()
 
 
 def test_the_exact_architectures_are_found():
-    assert {"ppca", "fa", "gmm", "lca"} <= set(EXACT)
+    assert {"ppca", "fa", "gmm", "lca", "mixed"} <= set(EXACT)
 
 
 @pytest.fixture(params=EXACT)
@@ -94,7 +94,8 @@ def test_the_baseline_is_one_component_with_independent_columns(name):
     """By EM itself, which has its maximum after one M-step."""
     table = _table(name)
     table[:, 2] = table[0, 2]  # a constant column
-    one = taut.LCA(1) if name == "lca" else taut.GMM(1, "diag")
+    alone = {"lca": taut.LCA(1), "mixed": taut.Mixed(1)}
+    one = alone.get(name, taut.GMM(1, "diag"))
     fitted = taut.em(taut.load_data(table, dtype=np.float64), model=one, max_iterations=3)
     ours, em = fitted.estimates["independent_columns"], fitted.estimates["log_evidence"]
     # Variances of a millionth of the data's amplify rounding by its square root.

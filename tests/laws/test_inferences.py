@@ -152,7 +152,7 @@ def test_every_architecture_names_an_inference_that_serves_it():
 @every_inference
 def test_every_inference_serves_an_architecture_or_says_in_one_line_why_not(cls):
     others = set(ARCHITECTURES) - {"vq"}
-    exact = {"gmm", "lca", "ppca", "fa"}
+    exact = {"gmm", "lca", "mixed", "ppca", "fa"}
     kinds = {"nearest-codes": {"vq"}, "exact": exact, "any": others, "encoder": others}
     for name, architecture in architectures().items():
         if name in kinds[cls.claims.guides]:

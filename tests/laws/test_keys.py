@@ -65,6 +65,7 @@ ARCHITECTURE_CASES = [
     (VQ(latents="2x3", code_dim=2, hidden=(3,)), BITS),
     (architectures.GMM(components=2), REALS),
     (architectures.LCA(components=2), BITS),
+    (architectures.Mixed(components=2), REALS),
     (architectures.PPCA(components=2), REALS),
     (architectures.FA(components=2), REALS),
 ]

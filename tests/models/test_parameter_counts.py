@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from taut.architectures import ARCHITECTURES, FA, GMM, LCA, PPCA
+from taut.architectures import ARCHITECTURES, FA, GMM, LCA, PPCA, Mixed
 from taut.core import Datum
-from taut.data import Schema
+from taut.data import Column, Schema
 from taut.inference import INFERENCES, AbstractExact
-from taut.models.exact import COVARIANCES, LatentClass
+from taut.models.exact import COVARIANCES, ColumnMixture, LatentClass
+from taut.models.exact.columns import Counts, Numbers, Tables
 
 REAL = {
     n: Schema(name="t", kind="table", shape=(n,), support="real", dtype="float64") for n in (3, 5)
@@ -26,6 +27,13 @@ BINARY = {
     n: Schema(name="b", kind="table", shape=(n,), support="binary", levels=2, dtype="float64")
     for n in (2, 5)
 }
+KINDS = Schema(
+    name="k", kind="table", shape=(5,), support="mixed", dtype="float64",
+    kinds=(
+        Column("real"), Column("count", shift=1.0), Column("positive"),
+        Column("categorical", names=("a", "b", "c")), Column("constant", shift=2.0),
+    ),
+)  # fmt: skip
 # (architecture, schema, identifiable)
 CASES: dict[str, tuple[Any, Schema, bool]] = {
     **{
@@ -41,6 +49,8 @@ CASES: dict[str, tuple[Any, Schema, bool]] = {
         LCA(components=2, levels=3),
         Schema(name="c", kind="table", shape=(5,), support="count", dtype="float64"), True,
     ),
+    **{f"mixed {k}": (Mixed(components=k), KINDS, True) for k in (1, 2)},
+    "mixed, poisson": (Mixed(components=2, counts="poisson"), KINDS, True),
     "lca, more classes than two columns tell": (LCA(components=2, levels=2), BINARY[2], False),
 }  # fmt: skip
 
@@ -53,7 +63,14 @@ def _jacobian(architecture: Any, schema: Schema) -> tuple[Any, np.ndarray]:
     generator = np.random.default_rng(1)
     flat = flat + 0.5 * generator.normal(size=flat.shape)
     number = 4 * len(flat) + 40
-    if schema.support == "real":
+    if schema.kinds is not None:
+        columns = [
+            generator.normal(size=number), generator.poisson(3.0, number),
+            np.exp(generator.normal(size=number)), generator.integers(0, 3, number),
+            np.full(number, 2.0),
+        ]  # fmt: skip
+        x = np.stack(columns, axis=1).astype(float)
+    elif schema.support == "real":
         x = 2.0 * generator.normal(size=(number, *schema.shape))
     else:
         levels = architecture.levels
@@ -67,9 +84,23 @@ def _jacobian(architecture: Any, schema: Schema) -> tuple[Any, np.ndarray]:
         if isinstance(built, LatentClass):  # whose tables of probabilities add up to one
             tables = jax.nn.log_softmax(built.log_theta, axis=-1)
             built = eqx.tree_at(lambda m: m.log_theta, built, tables)
+        if isinstance(built, ColumnMixture):
+            built = eqx.tree_at(lambda m: m.parts, built, tuple(map(_within, built.parts)))
         return jax.vmap(lambda row: built.log_evidence(Datum(row)))(jnp.asarray(x))
 
     return eqx.combine(unravel(flat), static), np.asarray(jax.jit(jax.jacfwd(log_p))(flat))
+
+
+def _within(part: Any) -> Any:
+    """A family of columns whose numbers may be any as one within its bounds, by as many of them."""
+    if isinstance(part, Tables):
+        cells = jnp.split(part.log_theta, np.cumsum(part.levels[:-1]), axis=1)
+        tables = jnp.concatenate([jax.nn.log_softmax(c, axis=1) for c in cells], axis=1)
+        return eqx.tree_at(lambda t: t.log_theta, part, tables)
+    if isinstance(part, Numbers):
+        return eqx.tree_at(lambda n: n.deviations, part, jnp.exp(part.deviations))
+    assert isinstance(part, Counts)
+    return jax.tree.map(jnp.exp, part)
 
 
 def _rank(jacobian: np.ndarray) -> int:

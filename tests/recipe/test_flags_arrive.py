@@ -30,7 +30,7 @@ OF_EM = [
     if option.table in ("model", "inference", "data")
     and option.field not in ("components", "candidates")
     for owner in (option.owners or (None,))
-    if owner is None or owner in ("gmm", "lca", "ppca", "fa", *EXACT)
+    if owner is None or owner in ("gmm", "lca", "mixed", "ppca", "fa", *EXACT)
 ]
 # Choices that differ in an option's default may differ in how it is read.
 OF_FIT = [

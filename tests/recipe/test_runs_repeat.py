@@ -32,6 +32,7 @@ SMALL = {
     "vq": {"latents": "2x3", "code_dim": 2, "hidden": (3,)},
     "gmm": {"components": 2},
     "lca": {"components": 2},
+    "mixed": {"components": 2},
     "ppca": {"components": 1},
     "fa": {"components": 1},
 }
@@ -77,7 +78,7 @@ def _pair(model: Any, schema: Schema, inference: Any) -> Any:
 
 
 def _support(model: str) -> Any:
-    return "real" if model in ("gmm", "ppca", "fa") else "binary"
+    return "real" if model in ("gmm", "mixed", "ppca", "fa") else "binary"
 
 
 SERVED = _served()

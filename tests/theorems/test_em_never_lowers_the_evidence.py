@@ -15,7 +15,14 @@ import scipy.stats
 
 from taut.core import RunError
 from taut.inference.exact import Floor, RowBlocks, random_start, run_em
-from taut.models import FactorAnalysis, GaussianMixture, LatentClass, ProbabilisticPCA
+from taut.models import (
+    ColumnForm,
+    ColumnMixture,
+    FactorAnalysis,
+    GaussianMixture,
+    LatentClass,
+    ProbabilisticPCA,
+)
 from taut.models.exact import COVARIANCES, AbstractExactModel
 
 # A sum of log-densities in float64, twice: see `taut.models.exact.gaussian_mixture.ROUNDING`.
@@ -26,6 +33,11 @@ def rows_for(name: str) -> np.ndarray:
     generator = np.random.default_rng(11)
     x = generator.normal(size=(90, 3)) @ generator.normal(size=(3, 3))
     x = x + generator.integers(0, 2, (90, 1)) * np.array([2.0, -1.0, 0.0])
+    if name == "mixed":
+        counts = generator.negative_binomial(1.5, 1 / (1 + np.exp(x[:, :1])))
+        return np.concatenate(
+            [x, np.exp(x[:, :1]), counts, x[:, 1:2] > 0, np.rint(abs(x[:, 2:]))], 1
+        )
     return (x > 0).astype(float) if name == "lca" else x
 
 
@@ -33,6 +45,9 @@ def model_for(name: str) -> AbstractExactModel:
     ones, loadings = jnp.ones(3), jnp.eye(3)[:, :1]
     if name == "lca":
         return LatentClass(jnp.zeros(2), jnp.log(jnp.full((2, 3, 2), 0.5)), (3,))
+    if name == "mixed":
+        kinds = [*["real"] * 3, "positive", "count", "binary", "count"]
+        return ColumnMixture.uniform([ColumnForm(kind) for kind in kinds], 2)
     if name == "ppca":
         return ProbabilisticPCA(ones, loadings, jnp.zeros(()))
     if name == "fa":
@@ -42,7 +57,7 @@ def model_for(name: str) -> AbstractExactModel:
 
 
 @pytest.mark.parametrize("holes", [False, True])
-@pytest.mark.parametrize("name", [*COVARIANCES, "lca", "ppca", "fa"])
+@pytest.mark.parametrize("name", [*COVARIANCES, "lca", "mixed", "ppca", "fa"])
 def test_in_any_of_forty_iterations(name, holes, float64):
     x, model = rows_for(name), model_for(name)
     if holes:
@@ -111,8 +126,8 @@ class Hasty(AbstractExactModel):
     def log_evidence_of(self, statistics):
         return self.inner.log_evidence_of(statistics)
 
-    def floor(self, strength: float, *, added: float, least: Any):
-        return self.inner.floor(strength, added=added, least=least)
+    def floor(self, strength: float, *, added: float, least: Any, sample: Any):
+        return self.inner.floor(strength, added=added, least=least, sample=sample)
 
     def held_by_floor(self, floor):
         return self.inner.held_by_floor(floor)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.api.exact import EMProgress, fit_exact
-from taut.architectures import FA, GMM, LCA, PPCA
+from taut.architectures import ARCHITECTURES, AbstractClosedForm
 from taut.core import InputError, nearest, option
 from taut.core.devices import Devices, over_devices
 from taut.core.memory import within_memory
@@ -29,7 +29,7 @@ __all__ = ["EMProgress", "em"]
 def em(
     data: Any,
     *,
-    model: GMM | LCA | PPCA | FA | type | str | None = None,
+    model: AbstractClosedForm | type | str | None = None,
     components: int | Sequence[int] | None = None,
     select: Select = "evidence",
     restarts: int | None = None,
@@ -63,8 +63,9 @@ def em(
             information criterion on the training rows, -2 log p(x) + parameters log N.
         restarts: random starts for each number of components.
         floor: the least variance of a component in each column, as a share of the column's own; of
-            latent classes, pseudo-rows of every value. 0 for maximum likelihood; None for the variance
-            that the resolution of the column's values leaves unknown, and 1 with latent classes.
+            latent classes, pseudo-rows of every value; of mixed columns, pseudo-rows that every
+            component sees, spread as the columns are. 0 for maximum likelihood; None for the variance
+            that the resolution of the column's values leaves unknown, and 1 with the last two.
         reg_covar: added to the diagonals of a Gaussian mixture's covariances instead, in data units
             squared, as scikit-learn does; the evidence may then fall now and then.
         tolerance: EM stops when fewer nats per row remain to be gained.
@@ -130,7 +131,7 @@ def em(
 
 def _architecture(model: Any) -> Any:
     """The model itself, or the one of that name."""
-    exact = {cls.name: cls for cls in (GMM, LCA, PPCA, FA)}
+    exact = {n: cls for n, cls in ARCHITECTURES.items() if issubclass(cls, AbstractClosedForm)}
     if isinstance(model, type) and model in exact.values():
         return model()
     if model is None or isinstance(model, str):

@@ -47,11 +47,14 @@ def _left_out(data: Data) -> Iterator[str]:
         return
     yield "what is constant over the training rows is left out of the density, and adds 0 nats"
     for cell, value in constants:
+        names = data.schema.kinds[cell].names if data.schema.kinds else ()
+        shown = f"'{names[int(value)]}'" if names else f"{value:g}"
         for name, part in (("validation", data.validation), ("test", data.test)):
-            other = int(np.sum(part.x[:, cell] != value))
+            values = part.x[:, cell]
+            other = int(np.sum((values != value) & ~np.isnan(values)))
             if other:
                 yield (
-                    f"{_columns(data.schema, [cell])} is {value:g} in all training rows but not in "
+                    f"{_columns(data.schema, [cell])} is {shown} in all training rows but not in "
                     f"{other} of the {len(part)} {name} rows, whose other value counts for nothing"
                 )
 
@@ -70,6 +73,7 @@ def _read_as_density(data: Data) -> Iterator[str]:
         return
     first = next(iter(data.train.parts())).x[:RESOLVED_ROWS]
     varying = set(range(schema.size)) - {cell for cell, _ in schema.constants()}
+    varying -= {i for i, c in enumerate(schema.kinds or ()) if c.kind not in ("real", "positive")}
     observed = {i: first[~np.isnan(first[:, i]), i] for i in sorted(varying)}
     repeated = [i for i, values in observed.items() if 2 * len(np.unique(values)) < len(values)]
     if repeated:

@@ -20,8 +20,10 @@ class AbstractClosedForm(AbstractArchitecture):
 
     takes_holes: ClassVar[bool] = True
     default_floor: ClassVar[float | None] = None  # the resolution of the columns
+    floor_is_rows: ClassVar[bool] = False  # pseudo-rows, and no share of a variance
     default_tolerance: ClassVar[float] = 1e-4
     default_restarts: ClassVar[int] = 4
+    default_iterations: ClassVar[int] = 1000
 
     components: int = 4
 

@@ -28,6 +28,7 @@ class AbstractFactors(AbstractClosedForm):
 
     default_tolerance: ClassVar[float] = 1e-6  # iterations cost no pass over the data
     default_restarts: ClassVar[int] = 1  # every local maximum is global (Tipping and Bishop 1999)
+    default_iterations: ClassVar[int] = 20_000
 
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
         refuse_discrete(schema, where)

@@ -10,7 +10,7 @@ from taut.data.load_streamed import can_stream
 from taut.data.missing import observed
 from taut.data.moments import ColumnMoments
 from taut.data.options import DataOptions
-from taut.data.resolution import RESOLVED_ROWS, resolution
+from taut.data.resolution import RESOLVED_ROWS, resolution, resolved_rows
 from taut.data.row_source import RowSource
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources import SOURCES, Source, same_source
@@ -44,6 +44,7 @@ __all__ = [
     "load_rows",
     "observed",
     "resolution",
+    "resolved_rows",
     "same_source",
     "split_rows",
     "steps_per_epoch",

@@ -12,9 +12,9 @@ The pixels of an image share their unit, and so their resolution.
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-__all__ = ["RESOLVED_ROWS", "resolution"]
+__all__ = ["RESOLVED_ROWS", "resolution", "resolved_rows"]
 
 RESOLVED_ROWS = 2_000  # of the training rows: enough to meet a step, and for six digits of a spread
 _SHARE = 0.1  # of the rows: that many may be finer than the rest, or mistyped
@@ -33,6 +33,12 @@ def resolution(x: Float[np.ndarray, "N ..."]) -> Float[np.ndarray, "..."]:
     columns = x.reshape(len(x), -1).T if x.ndim == 2 else x.reshape(1, -1)
     steps = np.asarray([_step(column) for column in columns])
     return np.broadcast_to(steps.reshape(x.shape[1:] if x.ndim == 2 else 1), x.shape[1:])
+
+
+def resolved_rows(num_rows: int) -> Int[np.ndarray, " n"]:
+    """Positions of the rows that tell of each column: all of them, or 2,000 at random; rising."""
+    few = min(num_rows, RESOLVED_ROWS)
+    return np.sort(np.random.default_rng(0).choice(num_rows, few, replace=False))
 
 
 def _step(values: Float[np.ndarray, " N"]) -> float:

@@ -17,7 +17,8 @@ from jaxtyping import Float
 from taut.architectures import LCA
 from taut.core import Datum, Estimate, InputError
 from taut.data import RESOLVED_ROWS, ColumnMoments, resolution
-from taut.models import AbstractExactModel, LatentClass
+from taut.evidence.mixed_columns import mixed_columns
+from taut.models import AbstractExactModel, ColumnMixture, LatentClass
 
 __all__ = ["exact_columns"]
 
@@ -38,6 +39,11 @@ def exact_columns(model: AbstractExactModel, train: Any, held_out: Datum) -> Est
     """
     rows, test = (np.asarray(x, np.float64) for x in (train, held_out.x))
     unbounded = False
+    if isinstance(model, ColumnMixture):
+        rows = rows.reshape(len(rows), -1)
+        values, unbounded = mixed_columns(model, rows, _flat(held_out))
+        found = Estimate.from_rows(values, side="exact", index=held_out.index)
+        return found.without_bound() if unbounded else found
     if isinstance(model, LatentClass):
         cells = _tables(model, rows.reshape(len(rows), -1), test.reshape(len(test), -1))
     else:
@@ -47,6 +53,11 @@ def exact_columns(model: AbstractExactModel, train: Any, held_out: Datum) -> Est
     cells = np.where(np.isnan(test).reshape(cells.shape), 0.0, cells)
     found = Estimate.from_rows(cells.sum(axis=1), side="exact", index=held_out.index)
     return found.without_bound() if unbounded else found
+
+
+def _flat(rows: Datum) -> Datum:
+    parts = (None if a is None else np.asarray(a).reshape(len(a), -1) for a in (rows.x, rows.mask))
+    return Datum(*parts)
 
 
 def _tables(

@@ -7,7 +7,7 @@ together, or pays for it more than it gains.
 import math
 from collections.abc import Mapping
 
-from taut.architectures import FA, GMM, LCA, PPCA, AbstractArchitecture
+from taut.architectures import GMM, PPCA, AbstractArchitecture, AbstractClosedForm
 from taut.core import Estimate, far_rows, paired_difference
 
 __all__ = ["below_columns", "below_columns_note"]
@@ -66,7 +66,7 @@ def _to_try(architecture: AbstractArchitecture, ended: str) -> str:
         return "its one noise variance does not suit columns that differ: try the model fa"
     if isinstance(architecture, GMM) and architecture.covariance != "diag":
         return "try the covariance diag, which one component makes independent columns"
-    if isinstance(architecture, FA | GMM | LCA):
+    if isinstance(architecture, AbstractClosedForm):
         return "try fewer components" if architecture.components > 1 else "do not use it"
     if ended == "rising":
         return "it was still rising: try more epochs"

@@ -6,6 +6,7 @@ from taut.models.decoded import DecodedModel
 from taut.models.exact import (
     AbstractExactModel,
     AbstractFactorModel,
+    ColumnMixture,
     FactorAnalysis,
     GaussianMixture,
     LatentClass,
@@ -48,6 +49,7 @@ __all__ = [
     "ChainModel",
     "CodebookPrior",
     "ColumnForm",
+    "ColumnMixture",
     "ColumnReader",
     "ConditionalLayer",
     "DecodedModel",

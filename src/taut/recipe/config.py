@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from taut.architectures import RENAMED, AbstractArchitecture
+from taut.architectures import ARCHITECTURES, AbstractArchitecture, AbstractClosedForm, name_today
 from taut.core import InputError, is_users, nearest, option
 from taut.inference import AbstractExact
 from taut.recipe.build import component_range, flat, recipe_of
@@ -22,7 +22,8 @@ __all__ = ["check_format", "flat_names", "read_config", "recipe_from"]
 
 # Options of taut 0.1 that are called otherwise.
 _RENAMED = {"warmup_steps": "learning_rate_warmup", "floor": "likelihood_floor"}
-_OF_EM = ("gmm", "lca", "ppca", "fa")  # in whose files the floor is EM's
+# In whose files the floor is EM's.
+_OF_EM = [n for n, cls in ARCHITECTURES.items() if issubclass(cls, AbstractClosedForm)]
 _EPOCHS = "kl-warmup"  # of taut 0.1, in epochs, whose steps depend on the data
 
 
@@ -153,8 +154,8 @@ def _without_users(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _since_renamed(found: dict[str, Any]) -> dict[str, Any]:
     """Options of a flat file under the names that they have."""
-    if found.get("model") in RENAMED:
-        found["model"] = RENAMED[found["model"]]
+    if "model" in found:
+        found["model"] = name_today(found["model"], found)
     for old, new in _RENAMED.items():
         if old in found and not (old == "floor" and found.get("model") in _OF_EM):
             found[new] = found.pop(old)

@@ -16,6 +16,7 @@ from taut.fitted import Fit
 from taut.models.exact import (
     AbstractFactorModel,
     AbstractMixture,
+    ColumnMixture,
     GaussianMixture,
     LatentClass,
 )
@@ -47,7 +48,9 @@ def write_tables(fitted: Fit, source: Data | str, folder: Path) -> list[Path]:
     model = fitted.model
     schema = fitted.schema
     columns = list(schema.columns or (f"x{i}" for i in range(schema.size)))
-    if not isinstance(model, LatentClass):  # which has no columns that are left out
+    if not isinstance(
+        model, LatentClass | ColumnMixture
+    ):  # which know themselves what they leave out
         constant = {cell for cell, _ in schema.constants()}
         columns = [column for i, column in enumerate(columns) if i not in constant]
     tables: dict[str, Mapping[str, Any]] = {}
@@ -85,6 +88,8 @@ def _components(model: Any, columns: list[str]) -> dict[str, Any]:
     with jax.enable_x64(True):
         pi = np.exp(np.asarray(model.log_pi))
         table: dict[str, Any] = {"component": np.arange(len(pi)), "weight": pi}
+        if isinstance(model, ColumnMixture):
+            return table | model.described(columns)
         if isinstance(model, GaussianMixture):
             scale, centers = jnp.asarray(model.scale), jnp.asarray(model.means)  # loaded: NumPy's
             variances = model.covariance.variances(scale, centers)

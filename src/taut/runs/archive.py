@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from taut.architectures import ARCHITECTURES, RENAMED, AbstractArchitecture
+from taut.architectures import ARCHITECTURES, AbstractArchitecture, name_today
 from taut.architectures.choices import refuse_users_parts
 from taut.core import (
     AbstractPair,
@@ -210,7 +210,7 @@ def _made(
 
 def _architecture(content: dict[str, Any], folder: Path) -> AbstractArchitecture:
     name = content.get("name", "")
-    name = RENAMED.get(name, str(name))
+    name = name_today(str(name), content)
     if name == "posterior":
         raise InputError(
             "a model of rows", "the posterior of a program",

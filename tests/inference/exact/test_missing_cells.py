@@ -258,7 +258,7 @@ def test_online_em_of_a_batch_is_the_expected_statistics(clusters, float64):
     start = generic_mixture("full")
     state = expectation_step(start, RowBlocks(x, holes=True))
     algorithm = online_em(
-        state, start.floor(0.0, added=0.0, least=jnp.zeros(3)), num_rows_in_all=90
+        state, start.floor(0.0, added=0.0, least=jnp.zeros(3), sample=x), num_rows_in_all=90
     )
     mask = ~np.isnan(x)
     batch = Datum(jnp.asarray(np.where(mask, x, 0.0)), jnp.asarray(mask))

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-from taut.architectures import FA, GMM, LCA, PPCA, AbstractArchitecture
+from taut.architectures import ARCHITECTURES, AbstractArchitecture, AbstractClosedForm
 from taut.bounds import AbstractBound
 from taut.core import InputError, option
 from taut.data import Data
@@ -16,8 +16,6 @@ from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models import AbstractExactModel
 
 __all__ = ["AbstractExact", "Select"]
-
-_MOST_ITERATIONS = {"gmm": 1000, "lca": 1000, "ppca": 20_000, "fa": 20_000}
 
 Select = Literal["evidence", "bic"]
 
@@ -33,8 +31,10 @@ class AbstractExact(AbstractInference):
         max_iterations: largest number of iterations of each start; None for 1000, or 20000 with ppca
             and fa.
         floor: keeps densities and probabilities off the boundary: the least variance in each column
-            as a share of the column's own, or with lca pseudo-rows of every value; 0 for maximum
-            likelihood; None for the variance that the column's rounding leaves unknown, or 1 with lca.
+            as a share of the column's own, with lca pseudo-rows of every value, or with mixed
+            pseudo-rows that every component sees, spread as the columns are; 0 for maximum
+            likelihood; None for the variance that the column's rounding leaves unknown, or 1 with
+            lca and mixed.
         reg_covar: added to the variances of a Gaussian mixture instead of `floor`, in squared units
             of the data; the evidence may then fall now and then.
         candidates: numbers of components to choose from, such as 2,4,8; None for the number of the
@@ -94,9 +94,10 @@ class AbstractExact(AbstractInference):
         Raises:
             InputError: names what would do.
         """
-        if not isinstance(architecture, GMM | LCA | PPCA | FA):
+        if not isinstance(architecture, AbstractClosedForm):
+            exact = [n for n, cls in ARCHITECTURES.items() if issubclass(cls, AbstractClosedForm)]
             raise InputError(
-                "a model whose posterior is exact: gmm, lca, ppca or fa",
+                f"a model whose posterior is exact: {', '.join(exact[:-1])} or {exact[-1]}",
                 option("model", architecture.name),
                 option("inference", architecture.default_inference), where=self.name,
             )  # fmt: skip
@@ -107,24 +108,25 @@ class AbstractExact(AbstractInference):
             )  # fmt: skip
         self._refuse_gradient(gradient, "no gradient, for EM takes none")
 
-    def floor_of(self, architecture: GMM | LCA | PPCA | FA) -> Floor:
+    def floor_of(self, architecture: AbstractClosedForm) -> Floor:
         """The floor that was chosen, or the architecture's own."""
         default = architecture.default_floor if self.reg_covar == 0 else 0.0
-        return Floor(default if self.floor is None else self.floor, self.reg_covar)
+        strength = default if self.floor is None else self.floor
+        return Floor(strength, self.reg_covar, pseudo_rows=architecture.floor_is_rows)
 
-    def options(self, architecture: GMM | LCA | PPCA | FA) -> dict[str, Any]:
+    def options(self, architecture: AbstractClosedForm) -> dict[str, Any]:
         """Restarts, tolerance and iterations that were chosen, or the architecture's own."""
         restarts = architecture.default_restarts if self.restarts is None else self.restarts
         tolerance = architecture.default_tolerance if self.tolerance is None else self.tolerance
         return {
             "restarts": restarts,
             "tolerance": tolerance,
-            "max_iterations": self.max_iterations or _MOST_ITERATIONS[architecture.name],
+            "max_iterations": self.max_iterations or architecture.default_iterations,
         }
 
     def fit(
         self,
-        architecture: GMM | LCA | PPCA | FA,
+        architecture: AbstractClosedForm,
         given: Data,
         *,
         seed: int,

@@ -27,10 +27,13 @@ class Floor(NamedTuple):
             column as a share of the column's own, and None for that of the column's resolution; 0 for
             none.
         added: added to the diagonal of covariances after the M-step, data units squared.
+        pseudo_rows: whether strength is pseudo-rows for densities too, beside the variance of the
+            column's resolution.
     """
 
     strength: float | None
     added: float = 0.0
+    pseudo_rows: bool = False
 
     def of(self, model: AbstractExactModel, rows: RowBlocks) -> Any:
         """The arrays that the model's M-step takes.
@@ -44,13 +47,16 @@ class Floor(NamedTuple):
         spread = rows.spread()
         least = self.least(spread)
         with jax.enable_x64(True):
-            floor = model.floor(self.strength or 0.0, added=self.added, least=jnp.asarray(least))
+            floor = model.floor(
+                self.strength or 0.0, added=self.added, least=jnp.asarray(least),
+                sample=rows.sample(),
+            )  # fmt: skip
         self._refuse_constant(model, spread)
         return floor
 
     def least(self, spread: Spread) -> Float[np.ndarray, "..."]:
         """The least variance of every cell."""
-        if self.strength is None:
+        if self.strength is None or (self.pseudo_rows and self.strength > 0):
             return spread.least
         # A cell that is constant has its resolution alone.
         share = self.strength * spread.variance

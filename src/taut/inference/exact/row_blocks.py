@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from taut.core import InputError, option
 from taut.core.devices import num_devices, share
-from taut.data import RESOLVED_ROWS, ColumnMoments, Dataset, RowSource, resolution
+from taut.data import ColumnMoments, Dataset, RowSource, resolution, resolved_rows
 from taut.models import AbstractExactModel
 from taut.models.exact import Holes, holes_of
 
@@ -101,6 +101,7 @@ class RowBlocks:
         self.num_rows, self.shape, self.where = whole[0], whole[1:], where
         self._resident: tuple[Any, list[Block]] | None = None
         self._spread: Spread | None = None
+        self._sample: np.ndarray | None = None
         self._most: int | None = None
 
     @property
@@ -119,6 +120,12 @@ class RowBlocks:
         if isinstance(self._rows, np.ndarray):
             return np.asarray(self._rows[positions], np.float64)
         return np.asarray(self._rows.take(positions).x, np.float64)
+
+    def sample(self) -> Float[np.ndarray, "n ..."]:
+        """Random rows, by position, that tell what each column is like on its own."""
+        if self._sample is None:
+            self._sample = self.take(resolved_rows(self.num_rows))
+        return self._sample
 
     def in_order(self, model: AbstractExactModel, *, width: int = 0) -> Iterator[Block]:
         """All rows once, in order, without the places of their holes.
@@ -220,9 +227,7 @@ class RowBlocks:
         mean = np.where(moments.varies, moments.mean, moments.low)
         variance = np.where(moments.varies, moments.variance, 0.0)
         variance = np.where(seen, variance, 1.0)
-        few = min(self.num_rows, RESOLVED_ROWS)
-        chosen = np.random.default_rng(0).choice(self.num_rows, few, replace=False)
-        least = resolution(self.take(np.sort(chosen))).ravel() ** 2 / 12
+        least = resolution(self.sample()).ravel() ** 2 / 12
         found = (mean, variance, rounding, np.maximum(least, rounding))
         self._spread = Spread(*(a.reshape(self.shape) for a in found))
         return self._spread

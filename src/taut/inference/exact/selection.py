@@ -13,14 +13,15 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 
-from taut.architectures import FA, GMM, LCA, PPCA
+from taut.architectures import FA, GMM, PPCA, AbstractClosedForm
 from taut.core import InputError, option
 from taut.data import Data
 from taut.inference.exact.abstract import AbstractExact, Select
 from taut.inference.exact.candidate import Candidate
 from taut.inference.exact.starts import check_components
 from taut.inference.stages import UNKEPT, AbstractStages
-from taut.models import AbstractExactModel, GaussianMixture
+from taut.models import AbstractExactModel
+from taut.models.exact import AbstractMixture
 
 __all__ = [
     "Select",
@@ -79,7 +80,7 @@ def check_selection(
             "one number of components with a start", f"{len(numbers)} of them", "one of them",
             where="start",
         )  # fmt: skip
-    if isinstance(start, GaussianMixture) and start.num_components != numbers[0]:
+    if isinstance(start, AbstractMixture) and start.num_components != numbers[0]:
         raise InputError(
             f"a start with {numbers[0]} components", f"{start.num_components}",
             option("components", start.num_components), where="start",
@@ -88,7 +89,7 @@ def check_selection(
 
 def check_numbers(
     numbers: Sequence[int],
-    architecture: GMM | LCA | PPCA | FA,
+    architecture: AbstractClosedForm,
     given: Data,
     *,
     regularized: bool = False,
@@ -123,7 +124,7 @@ def check_numbers(
 
 def select_components(
     inference: AbstractExact,
-    architecture: GMM | LCA | PPCA | FA,
+    architecture: AbstractClosedForm,
     numbers: Sequence[int],
     given: Data,
     *,

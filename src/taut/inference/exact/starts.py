@@ -16,7 +16,7 @@ from taut.core.compiling import kept_jit
 from taut.inference.exact.kmeans import kmeans
 from taut.inference.exact.row_blocks import Block, RowBlocks, Spread
 from taut.models import AbstractExactModel, FactorAnalysis, GaussianMixture, ProbabilisticPCA
-from taut.models.exact import AbstractMixture, LatentClass, varying
+from taut.models.exact import AbstractMixture, ColumnMixture, LatentClass, varying
 
 __all__ = ["check_components", "random_start"]
 
@@ -111,14 +111,14 @@ def _from_owners(
     for k in np.unique(owner):
         within += (owner == k).sum() * flat[owner == k].var(axis=0)
     least = np.maximum(_FLOOR * within / len(x), spread.least.ravel())
-    return _maximized(model, statistics, jnp.asarray(least).reshape(spread.least.shape))
+    least = jnp.asarray(least).reshape(spread.least.shape)
+    floor = model.floor(_FLOOR, added=0.0, least=least, sample=x)
+    return _maximized(model, statistics, floor)
 
 
 @kept_jit
-def _maximized(
-    model: AbstractMixture, statistics: Any, least: Float[Array, "..."]
-) -> AbstractMixture:
-    return model.maximized(statistics, model.floor(_FLOOR, added=0.0, least=least))
+def _maximized(model: AbstractMixture, statistics: Any, floor: Any) -> AbstractMixture:
+    return model.maximized(statistics, floor)
 
 
 @kept_jit
@@ -142,6 +142,8 @@ def _points(
             points = np.asarray(model.one_hot(jnp.asarray(x)))
         missing = np.isnan(x).reshape(len(x), -1)
         return np.where(np.repeat(missing, model.log_theta.shape[2], axis=1), np.nan, points)
+    if isinstance(model, ColumnMixture):
+        return model.points(x)
     varies = spread.variance.ravel() > 0
     deviations = np.sqrt(spread.variance.ravel()[varies])
     return (x.reshape(len(x), -1)[:, varies] - spread.mean.ravel()[varies]) / deviations

@@ -1,6 +1,7 @@
 """Models whose evidence and posterior are in closed form."""
 
 from taut.models.exact.abstract import AbstractExactModel
+from taut.models.exact.column_mixture import ColumnMixture
 from taut.models.exact.covariances import COVARIANCES, AbstractCovariance, CovarianceFloor
 from taut.models.exact.factor import AbstractFactorModel
 from taut.models.exact.factor_analysis import FactorAnalysis
@@ -22,6 +23,7 @@ __all__ = [
     "AbstractFactorModel",
     "AbstractMixture",
     "ClassCounts",
+    "ColumnMixture",
     "Constants",
     "CovarianceFloor",
     "FactorAnalysis",

@@ -13,6 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core import DENSITY, AbstractModel, Datum, Measure
@@ -95,13 +96,21 @@ class AbstractExactModel(AbstractModel):
         """sum_n w_n log p(x_n) of the rows behind statistics that this model gathered; nats."""
 
     @abstractmethod
-    def floor(self, strength: float, *, added: float, least: Float[Array, "..."]) -> Any:
+    def floor(
+        self,
+        strength: float,
+        *,
+        added: float,
+        least: Float[Array, "..."],
+        sample: Float[np.ndarray, "n ..."],
+    ) -> Any:
         """What keeps the parameters off the boundary, as arrays for `maximized`.
 
         Arguments:
             strength: pseudo-rows, for tables of probabilities; 0 for none.
             added: what is added to the diagonal of covariances after the M-step, 0 for nothing.
             least: variance that a density may not fall below, of the data's shape; 0 for none.
+            sample: training rows, NaN where a cell was not observed.
 
         Raises:
             InputError: the model does not serve `added`.

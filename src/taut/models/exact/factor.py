@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
@@ -169,7 +170,12 @@ class AbstractFactorModel(AbstractExactModel):
         return statistics.total * per_row - 0.5 * trace
 
     def floor(
-        self, strength: float, *, added: float, least: Float[Array, "..."]
+        self,
+        strength: float,
+        *,
+        added: float,
+        least: Float[Array, "..."],
+        sample: Float[np.ndarray, "n ..."],
     ) -> Float[Array, " D"]:
         """The least noise variance of each column: a constraint."""
         if added > 0:

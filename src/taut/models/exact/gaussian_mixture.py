@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
@@ -192,7 +193,12 @@ class GaussianMixture(AbstractMixture):
         return GaussianStatistics(count, first - count[:, None] * shift, second, log_evidence)
 
     def floor(
-        self, strength: float, *, added: float, least: Float[Array, "..."]
+        self,
+        strength: float,
+        *,
+        added: float,
+        least: Float[Array, "..."],
+        sample: Float[np.ndarray, "n ..."],
     ) -> CovarianceFloor:
         """The least covariance of every component, diag(least), and what is added to diagonals."""
         least = self._flat(least)

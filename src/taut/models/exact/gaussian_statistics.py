@@ -40,8 +40,13 @@ def per_row(count: Float[Array, " K"], sums: Float[Array, "K ..."]) -> Float[Arr
 def responsibilities(
     log_joint: Float[Array, "N K"], weight: Float[Array, " N"]
 ) -> tuple[Float[Array, "N K"], Float[Array, ""]]:
-    """Weighted responsibilities, and the weighted sum of the log-evidences."""
+    """Weighted responsibilities, and the weighted sum of the log-evidences.
+
+    A row that no component can have belongs to none, and has a log-evidence of -inf.
+    """
     top = jnp.max(log_joint, axis=1, keepdims=True)
-    share = jnp.exp(log_joint - top)
-    total = jnp.sum(share, axis=1, keepdims=True)
-    return share * (weight[:, None] / total), weight @ (top + jnp.log(total))[:, 0]
+    possible = top > -jnp.inf
+    share = jnp.exp(log_joint - jnp.where(possible, top, 0.0))
+    total = jnp.where(possible, jnp.sum(share, axis=1, keepdims=True), 1.0)
+    log_evidence = jnp.where(weight > 0, (top + jnp.log(total))[:, 0], 0.0)
+    return share * (weight[:, None] / total), weight @ log_evidence

@@ -155,7 +155,12 @@ class LatentClass(AbstractMixture):
         return statistics
 
     def floor(
-        self, strength: float, *, added: float, least: Float[Array, "..."]
+        self,
+        strength: float,
+        *,
+        added: float,
+        least: Float[Array, "..."],
+        sample: Float[np.ndarray, "n ..."],
     ) -> Float[Array, ""]:
         """a = strength pseudo-rows per class, cell and value."""
         if added > 0:

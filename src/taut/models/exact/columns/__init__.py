@@ -1,0 +1,8 @@
+"""Families of columns that are independent given the component."""
+
+from taut.models.exact.columns.abstract import AbstractColumns
+from taut.models.exact.columns.counts import Counts
+from taut.models.exact.columns.numbers import Numbers
+from taut.models.exact.columns.tables import Tables
+
+__all__ = ["AbstractColumns", "Counts", "Numbers", "Tables"]
