@@ -27,6 +27,7 @@ _MODULES = {
     "taut.models": "p(x, z): priors, likelihoods, exact models.",
     "taut.counterfactuals": "What would have to change in a row for a classifier to say what is wanted.",
     "taut.networks": "Encoders and decoders.",
+    "taut.sklearn": "Estimators of scikit-learn.",
     "taut.distributions": "Leaf distributions that NumPyro lacks, and divergences.",
 }
 

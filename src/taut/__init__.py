@@ -140,6 +140,7 @@ _PACKAGES = frozenset(
         "inference",
         "models",
         "networks",
+        "sklearn",
     }
 )
 

@@ -9,7 +9,7 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 __all__ = ["Door", "InputError", "RunError", "TautError", "nearest", "option", "worded"]
@@ -76,6 +76,17 @@ class TautError(Exception):
     def trying(self, remedy: str) -> "TautError":
         """The same failure with another remedy."""
         return type(self)(*self._parts[:2], remedy, where=self._where)
+
+    def calling(self, names: Mapping[str, str]) -> "TautError":
+        """The same failure with options under the names that another caller has for them."""
+
+        def renamed(text: str) -> str:
+            return _OPTION.sub(
+                lambda found: found[0].replace(found[1], names.get(found[1], found[1]), 1), text
+            )
+
+        where = self._where and renamed(names.get(self._where, self._where))
+        return type(self)(*map(renamed, self._parts), where=where)
 
     @property
     def offers(self) -> frozenset[str]:

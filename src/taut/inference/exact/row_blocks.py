@@ -2,7 +2,8 @@
 
 A block is (chunks, rows of a chunk, *shape), padded with rows of weight 0, in float64; a compiled scan
 over its chunks is what a pass over the data consists of. The number of rows of a chunk follows from how
-many numbers the model holds for each.
+many numbers the model holds for each; rows that are fewer make one chunk, filled up to a power of two,
+so that folds and samples of other sizes share the program.
 
 NaN is a cell that was not observed, in rows that may have such. In a pass for sums, rows are put
 together by the number of their missing cells, since a model's work grows with the most of a block.
@@ -24,6 +25,7 @@ from taut.models.exact import Holes, holes_of
 __all__ = ["Block", "RowBlocks", "Spread"]
 
 _CHUNK_CELLS = 2**18  # 2 MiB: what a core keeps near
+_FEWEST = 2**8  # rows that take no time worth a program of their own
 _WORTH_A_PROGRAM = 4_000  # rows with holes: fewer are worked on with those that have more
 _FEW = 8  # missing cells that cost about the same
 _BLOCK_CELLS = 2**23  # 64 MiB of rows read from disk at a time
@@ -188,7 +190,8 @@ class RowBlocks:
 
     def _chunk(self, width: int, num_rows: int) -> int:
         own = -(-num_rows // num_devices())
-        return min(max(1, _CHUNK_CELLS // max(width, self.size)), own)
+        most = max(1, _CHUNK_CELLS // max(width, self.size))
+        return min(most, max(_FEWEST, 1 << (own - 1).bit_length()))
 
     @property
     def most_missing(self) -> int:

@@ -1,0 +1,179 @@
+"""EM on all rows that an estimator is given, and what the fitted model says of rows; in float64.
+
+An estimator trains on every row: who holds rows out is a splitter of scikit-learn. The facts of the
+`Fit` count no rows as held out, and it reports no estimates.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from taut.architectures import LCA
+from taut.core import AbstractPair, Datum, as_key, as_proposal, host_seed
+from taut.core.compiling import kept_jit
+from taut.core.provenance import device, versions
+from taut.data import Data, DataOptions, load_data
+from taut.fitted import Fit
+from taut.fitted.facts import EMFacts, FitFacts, HeldApart, RowCounts
+from taut.guides import ExactPair
+from taut.inference import EM
+from taut.inference.amortized.check import check_rows
+from taut.inference.exact.candidate import skeleton_of
+from taut.inference.exact.em import check_start
+from taut.inference.exact.restarts import best_of_restarts
+from taut.inference.exact.row_blocks import RowBlocks
+from taut.inference.exact.selection import check_numbers
+from taut.models import AbstractExactModel
+from taut.recipe import Recipe
+
+__all__ = ["described", "drawn", "fitted_to_all", "with_cells"]
+
+
+def fitted_to_all(
+    x: Float[np.ndarray, "N D"],
+    architecture: Any,
+    inference: EM,
+    *,
+    columns: tuple[str, ...] | None,
+    support: str,
+    seed: int,
+    start: AbstractExactModel | None = None,
+) -> Fit:
+    """A `Fit` of all rows.
+
+    Arguments:
+        x: rows, NaN where a cell is missing.
+        architecture: a model whose posterior is exact.
+        inference: how EM runs.
+        columns: names of the columns, where they have some.
+        support: what their values are, `real` or `count`.
+        seed: of everything random.
+        start: model to start from instead of random ones.
+
+    Raises:
+        InputError: the rows, an option, or both together cannot be used.
+        RunError: a covariance became singular.
+    """
+    began = time.perf_counter()
+    data = _data(x, columns, support)
+    if isinstance(architecture, LCA):
+        architecture = architecture.with_codes(data.schema, [x]).resolved(data.schema)[0]
+    inference.check(architecture, None, None)
+    check_rows(architecture, data.train, where="X")
+    regularized = bool(inference.floor or inference.reg_covar)
+    check_numbers([architecture.components], architecture, data, regularized=regularized)
+    skeleton, rows = skeleton_of(architecture, data), RowBlocks(data.train, "X")
+    if start is not None:
+        check_start(start, skeleton)
+    result, ends = best_of_restarts(
+        skeleton, rows, inference.floor_of(architecture), **inference.options(architecture),
+        seed=host_seed(as_key(seed)), start=start,
+    )  # fmt: skip
+    model, steps = result.model, len(result.log_evidence) - 1
+    bic = -2 * len(x) * result.log_evidence[-1] + model.num_parameters * np.log(len(x))
+    facts = FitFacts(
+        rows=RowCounts(len(x), 0, 0),
+        steps=steps,
+        best_step=steps,
+        training_seconds=time.perf_counter() - began,
+        evaluation_seconds=0.0,
+        device=device(),
+        versions=versions(),
+        em=EMFacts(
+            components=architecture.components,
+            free_parameters=model.num_parameters,
+            bic=float(bic),
+            converged=bool(result.converged),
+            starts=tuple(map(float, ends)) if len(ends) > 1 else (),
+            held_apart=tuple(
+                HeldApart(one.component, one.row, one.rows, one.directions) for one in result.held
+            ),
+        ),
+        measure=model.measure,
+        notes=data.notes,
+    )
+    history = (
+        {"step": step, "bound": float(value), "objective": float(objective)}
+        for step, (value, objective) in enumerate(
+            zip(result.log_evidence, result.objective, strict=True)
+        )
+    )
+    recipe = Recipe(data=DataOptions(), model=architecture, inference=inference, seed=seed)
+    return Fit(
+        ExactPair(model), architecture, data.schema, facts, recipe, tuple(history),
+        precision="float64",
+    )  # fmt: skip
+
+
+def described(
+    fit: Fit, x: Float[np.ndarray, "N D"]
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "N d"]]:
+    """log p(x) of every row, exact, nats, and the mean of p(z | x).
+
+    Raises:
+        InputError: values that the model has no probability for.
+    """
+    fit.architecture.check(fit.schema, x, where="X")
+    values, means = [], []
+    with jax.enable_x64(True):
+        pair: Any = jax.tree.map(jnp.asarray, fit.pair)
+        rows, model = RowBlocks(x, "X", holes=True), pair.bind()[0]
+        for block in rows.in_order(model, width=16 * rows.size):
+            counted = np.asarray(block.weight).ravel() > 0
+            value, mean = map(np.asarray, _of_rows(pair, block.x, block.mask))
+            values.append(value.ravel()[counted])
+            means.append(mean.reshape(-1, mean.shape[-1])[counted])
+    return np.concatenate(values), np.concatenate(means)
+
+
+def drawn(
+    fit: Fit, num_samples: int, *, seed: int
+) -> tuple[Float[np.ndarray, "N D"], Float[np.ndarray, "N d"]]:
+    """x and z of draws from p(x, z)."""
+    with jax.enable_x64(True):
+        pair = jax.tree.map(jnp.asarray, fit.pair)
+        x, z = _draws(pair, as_key(seed), num_samples)
+    return np.asarray(x), np.asarray(z)
+
+
+def with_cells(
+    array: Float[np.ndarray, "*N V"], cells: Sequence[tuple[int, float]]
+) -> Float[np.ndarray, "*N D"]:
+    """An array of the varying cells with the others, (cell, value) by rising cell, in their places."""
+    for cell, value in cells:
+        array = np.insert(array, cell, value, axis=-1)
+    return array
+
+
+def _data(
+    x: Float[np.ndarray, "N D"], columns: tuple[str, ...] | None, support: str | None
+) -> Data:
+    """The rows as training rows; what has to stand in the other parts is never looked at."""
+    parts = (x, x[:1], x[:1])
+    data: Any = load_data(parts, dtype=np.float64, support=support, name="X", stream="no")
+    schema = replace(data.schema, columns=columns)
+    return replace(data, schema=schema, train=replace(data.train, schema=schema))
+
+
+@kept_jit
+def _of_rows(pair: Any, x: Array, mask: Array | None) -> tuple[Array, Array]:
+    model, guide = pair.bind()
+
+    def one(row: Datum) -> tuple[Array, Array]:
+        return model.log_evidence(row), model.code(as_proposal(guide(row)).center())
+
+    return jax.lax.map(jax.vmap(one), Datum(x, mask))
+
+
+@kept_jit
+def _draws(pair: AbstractPair, key: Array, num_samples: int) -> tuple[Array, Array]:
+    model, _ = pair.bind()
+    z_key, x_key = jax.random.split(key)
+    z = as_proposal(model.prior()).draw(z_key, num_samples).z
+    return jax.vmap(model.sample)(z, jax.random.split(x_key, num_samples)), z

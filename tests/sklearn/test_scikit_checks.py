@@ -1,0 +1,19 @@
+"""scikit-learn's own checks of an estimator, all of them, none expected to fail."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from taut.sklearn import FactorModel, Mixture
+
+# The checks fit noise, on which EM goes on for long.
+ESTIMATORS = [
+    Mixture(2, n_init=1, max_iter=5),
+    FactorModel(max_iter=5),
+]
+
+
+# Classes that take arrays of any library are told by an environment variable; these take NumPy's.
+@pytest.mark.filterwarnings("ignore:Skipping check check_array_api_input")
+@parametrize_with_checks(ESTIMATORS)
+def test_check_of_scikit_learn_holds(estimator, check):
+    check(estimator)
