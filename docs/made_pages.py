@@ -25,6 +25,7 @@ _MODULES = {
     "taut.evidence": "Estimates of log p(x).",
     "taut.inference": "How parameters are found: choices with claims.",
     "taut.models": "p(x, z): priors, likelihoods, exact models.",
+    "taut.callbacks": "What is told of a fit while it runs, and loggers.",
     "taut.counterfactuals": "What would have to change in a row for a classifier to say what is wanted.",
     "taut.networks": "Encoders and decoders.",
     "taut.sklearn": "Estimators of scikit-learn.",

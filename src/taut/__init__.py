@@ -132,6 +132,7 @@ _PACKAGES = frozenset(
     {
         "architectures",
         "bounds",
+        "callbacks",
         "counterfactuals",
         "distributions",
         "evidence",

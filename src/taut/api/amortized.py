@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.audit.code_use import code_use
+from taut.callbacks import tell
 from taut.core import Datum, Estimate, as_key, host_seed
 from taut.core.provenance import device, versions
 from taut.data import Data, RowSource, StreamedRows, steps_per_epoch
@@ -63,6 +64,7 @@ def fit_amortized(
     force: bool,
     resume: bool,
     progress: Callable[[Any], None] | None,
+    callbacks: Sequence[Any] = (),
 ) -> Fit:
     """Run a recipe whose inference goes over batches; arguments and errors as of `taut.fit`."""
     inference, bound, gradient, why = completed(recipe)
@@ -143,7 +145,8 @@ def fit_amortized(
         with _products(training.precision):
             state = train(
                 algorithm, train_rows, loop,
-                validate=validate, recorder=Recorder(record, progress, keep), state=state,
+                validate=validate, state=state,
+                recorder=Recorder(record, progress, keep, partial(tell, callbacks)),
             )  # fmt: skip
         trained = time.perf_counter()
         pays = filled_up(loop.batch_size)

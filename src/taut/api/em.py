@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.api.exact import EMProgress, fit_exact
 from taut.architectures import ARCHITECTURES, AbstractClosedForm
+from taut.callbacks import checked, ended
 from taut.core import InputError, nearest, option
 from taut.core.devices import Devices, over_devices
 from taut.core.memory import within_memory
@@ -47,6 +48,7 @@ def em(
     force: bool = False,
     resume: bool = False,
     progress: Callable[[EMProgress], None] | None = None,
+    callbacks: Sequence[Any] | None = None,
     devices: Devices = None,
 ) -> Fit:
     """Fit a model with exact posterior by EM and measure it on the test rows, in float64.
@@ -80,6 +82,7 @@ def em(
         force: replace a run that is there.
         resume: go on with the run in `out` where it was stopped, with the same data and options.
         progress: called after every iteration.
+        callbacks: as of `taut.fit`.
         devices: how many share the rows of a pass, or "all"; None for one, or those of an enclosing
             `taut.over_devices`.
 
@@ -118,15 +121,18 @@ def em(
         inference=inference,
         seed=int(key) if isinstance(key, int | np.integer) else None,
     )
+    listening = checked(callbacks)
     with (
         over_devices(devices),
         within_memory(),
         RunFolder.for_writing(out, force=force, resume=resume),
     ):
-        return fit_exact(
+        fitted = fit_exact(
             recipe, data, key=key, out=out, force=force, resume=resume, progress=progress,
-            start=start,
+            start=start, callbacks=listening,
         )  # fmt: skip
+    ended(listening, fitted)
+    return fitted
 
 
 def _architecture(model: Any) -> Any:

@@ -6,7 +6,7 @@ floor decides the density, which without it would have no bound, the number is s
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.api.exact_notes import exact_notes
 from taut.architectures import LCA
+from taut.callbacks import tell
 from taut.core import NOTHING, InputError, Measure, as_key, host_seed, option
 from taut.core.provenance import device, versions
 from taut.data import Data
@@ -70,6 +71,7 @@ def fit_exact(
     force: bool,
     resume: bool,
     progress: Callable[[EMProgress], None] | None,
+    callbacks: Sequence[Any] = (),
     start: AbstractExactModel | None = None,
 ) -> Fit:
     """Run a recipe whose inference is EM, in float64; arguments and errors as of `taut.fit`.
@@ -96,6 +98,8 @@ def fit_exact(
     def report(number: int, restart: int, iteration: int, value: float) -> None:
         if progress:
             progress(EMProgress(number, restart, iteration, value))
+        told = {"bound": value, "components": number, "start": restart}
+        tell(callbacks, iteration, {name: np.asarray([v]) for name, v in told.items()}, None)
 
     regularized = bool(inference.floor or inference.reg_covar)
     check_numbers(wanted, model, data, regularized=regularized)

@@ -1,7 +1,7 @@
 """`taut.fit`: data in, fitted model and its honest numbers out."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from taut.api.amortized import fit_amortized
 from taut.api.exact import fit_exact
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
+from taut.callbacks import checked, ended
 from taut.core import InputError
 from taut.core.devices import Devices, over_devices
 from taut.core.memory import within_memory
@@ -44,6 +45,7 @@ def fit(
     force: bool = False,
     resume: bool = False,
     progress: Callable[[Any], None] | None = None,
+    callbacks: Sequence[Any] | None = None,
     devices: Devices = None,
     **options: Any,
 ) -> Fit:
@@ -62,6 +64,8 @@ def fit(
         force: replace a run that is there.
         resume: go on with the run in `out` from its last checkpoint, with the same data and options.
         progress: called about twice a second; after every iteration of EM.
+        callbacks: told of every step, every validation and the end, such as a
+            `taut.callbacks.TensorBoard`; what they raise stops the fit, whose folder can be resumed.
         devices: how many share the rows of a batch, or "all"; None for one, or those of an enclosing
             `taut.over_devices`.
         options: by the names that the command line has, with underscores: fields of `TrainingOptions`
@@ -91,6 +95,7 @@ def fit(
                 "dataclasses.replace(recipe, ...)", where="recipe",
             )  # fmt: skip
         key = key if recipe.seed is None else recipe.seed
+    listening = checked(callbacks)
     recipe, loaded = _with_data(recipe, data)
     fit_one = fit_exact if isinstance(recipe.inference, AbstractExact) else fit_amortized
     draws = getattr(recipe.bound, "num_particles", getattr(recipe.bound, "num_draws", None))
@@ -100,9 +105,12 @@ def fit(
         within_memory(**asked),
         RunFolder.for_writing(out, force=force, resume=resume),
     ):
-        return fit_one(
-            recipe, loaded, key=key, out=out, force=force, resume=resume, progress=progress
-        )
+        fitted = fit_one(
+            recipe, loaded, key=key, out=out, force=force, resume=resume, progress=progress,
+            callbacks=listening,
+        )  # fmt: skip
+    ended(listening, fitted)
+    return fitted
 
 
 def _with_data(recipe: Recipe, data: Any) -> tuple[Recipe, Data]:

@@ -9,8 +9,9 @@ An algorithm that rejects steps which are not finite reports them as a bound of 
 the run, with the row and the term that the first of them broke on.
 """
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -85,11 +86,14 @@ class Recorder(NamedTuple):
             and the validation estimate made after the last of them, if one was.
         progress: called about twice a second.
         checkpoint: called with a state to keep, after `steps` was told of all steps before it.
+        told: called as `steps`, after a due checkpoint: what it or `progress` raises stops the loop
+            once the state is kept.
     """
 
     steps: Callable[[int, dict[str, np.ndarray], Estimate | None], None] | None = None
     progress: Callable[[Progress], None] | None = None
     checkpoint: Callable[[TrainingState], object] | None = None
+    told: Callable[[int, dict[str, np.ndarray], Estimate | None], None] | None = None
 
 
 class Loop(NamedTuple):
@@ -183,26 +187,28 @@ def train(
             last = step == loop.num_steps or _stopped(state, loop)
             if last and not np.isfinite(state.best_value):  # the last parameters, never the first
                 state = state._replace(best=_arrays(algorithm, state), best_step=state.step)
-            if recorder.checkpoint and (
-                last or interrupt.made or _due(step, loop.checkpoint_every, loop)
-            ):
+            kept = last or interrupt.made or _due(step, loop.checkpoint_every, loop)
+            if recorder.checkpoint and kept:
                 recorder.checkpoint(state)
-            if interrupt.made:
-                raise KeyboardInterrupt(f"interrupted after {step} steps")
-            now = time.perf_counter()
-            if recorder.progress and (now - shown > _SECONDS or step == loop.num_steps):
-                shown = now
-                recorder.progress(
-                    Progress(
-                        step=step,
-                        num_steps=loop.num_steps,
-                        epoch=step * loop.batch_size / feed.num_rows,
-                        bound=float(metrics["bound"].mean()),
-                        validation=validation,
-                        steps_per_second=count / seconds,
-                        seconds=now - started,
+            with _kept(state, recorder if not kept else Recorder()):
+                if recorder.told:
+                    recorder.told(step - count, metrics, estimate)
+                if interrupt.made:
+                    raise KeyboardInterrupt(f"interrupted after {step} steps")
+                now = time.perf_counter()
+                if recorder.progress and (now - shown > _SECONDS or step == loop.num_steps):
+                    shown = now
+                    recorder.progress(
+                        Progress(
+                            step=step,
+                            num_steps=loop.num_steps,
+                            epoch=step * loop.batch_size / feed.num_rows,
+                            bound=float(metrics["bound"].mean()),
+                            validation=validation,
+                            steps_per_second=count / seconds,
+                            seconds=now - started,
+                        )
                     )
-                )
             # The first dispatch compiles; later ones last about as long as one report.
             size = max(1, int(count * _SECONDS / seconds)) if warm else 16
             warm = True
@@ -222,6 +228,17 @@ def start(algorithm: Algorithm) -> TrainingState:
         rejected=np.zeros((), np.int32),
         step=np.zeros((), np.int32),
     )
+
+
+@contextlib.contextmanager
+def _kept(state: TrainingState, recorder: Recorder) -> Iterator[None]:
+    """Where the block raises, the state is kept first."""
+    try:
+        yield
+    except BaseException:
+        if recorder.checkpoint:
+            recorder.checkpoint(state)
+        raise
 
 
 def _rows(rows: Datum, numbers: Any) -> Datum:

@@ -1,0 +1,98 @@
+"""The protocol of callbacks: what is told of each step, of each validation, and of the end.
+
+Steps are computed many at a time and told one by one afterwards, in order, numbered from 0 as in
+metrics.jsonl. A run that goes on is told the steps after its last checkpoint. What a callback raises
+stops the fit once the state is kept: a run folder can be resumed.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from taut.core import Estimate, InputError
+
+if TYPE_CHECKING:
+    from taut.fitted import Fit
+
+__all__ = ["Callback", "checked", "ended", "tell"]
+
+_METHODS = ("on_step", "on_validation", "on_end")
+
+
+class Callback:
+    """Is told of a fit; a method that is not overridden does nothing.
+
+    Any object that has some of the methods serves.
+    """
+
+    def on_step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """After a step.
+
+        Arguments:
+            step: its number, from 0; of EM that of the iteration, which begins anew with each start.
+            metrics: `bound`, nats per row, and whatever else metrics.jsonl has; NaN for a step that was
+                rejected. Of EM also `components` and `start`.
+        """
+
+    def on_validation(self, step: int, estimate: Estimate) -> None:
+        """After the validation rows were looked at.
+
+        Arguments:
+            step: number of the step before.
+            estimate: the bound on these rows.
+        """
+
+    def on_end(self, fit: "Fit") -> None:
+        """After the model was measured, with what `taut.fit` returns; the run folder is finished."""
+
+
+def checked(callbacks: Iterable[Any] | None) -> tuple[Any, ...]:
+    """Callbacks as a tuple.
+
+    Raises:
+        InputError: something that has none of the methods.
+    """
+    if callbacks is None:
+        return ()
+    given = tuple(callbacks) if isinstance(callbacks, Iterable) else (callbacks,)
+    for one in given:
+        if isinstance(one, type) or not any(callable(getattr(one, m, None)) for m in _METHODS):
+            got = f"the class {one.__name__}" if isinstance(one, type) else f"{one!r}"
+            raise InputError(
+                f"objects with {', '.join(_METHODS[:-1])} or {_METHODS[-1]}", got,
+                f"{one.__name__}()" if isinstance(one, type) else "a taut.callbacks.Callback",
+                where="callbacks",
+            )  # fmt: skip
+    return given
+
+
+def tell(
+    callbacks: Iterable[Any],
+    first: int,
+    metrics: Mapping[str, np.ndarray],
+    validation: Estimate | None,
+) -> None:
+    """Tell of consecutive steps.
+
+    Arguments:
+        callbacks: whom.
+        first: number of the first step.
+        metrics: by name, each (n,).
+        validation: made after the last of them; None where there was none.
+    """
+    count = len(metrics["bound"])
+    for one in callbacks:
+        if (on_step := getattr(one, "on_step", None)) is not None:
+            for i in range(count):
+                on_step(first + i, {name: float(values[i]) for name, values in metrics.items()})
+        on_validation = getattr(one, "on_validation", None)
+        if validation is not None and on_validation is not None:
+            on_validation(first + count - 1, validation)
+
+
+def ended(callbacks: Iterable[Any], fit: "Fit") -> None:
+    """Tell of the end."""
+    for one in callbacks:
+        if (on_end := getattr(one, "on_end", None)) is not None:
+            on_end(fit)
