@@ -16,6 +16,7 @@ from taut.counterfactuals import (
     Below,
     Between,
     Margin,
+    diagnose,
     search,
 )
 from taut.counterfactuals.classifier import as_classifier
@@ -108,6 +109,40 @@ def test_answers_are_as_probable_as_they_must_be():
     assert found.floor == pytest.approx(-0.72, abs=1e-4)
     assert (found.log_density[1] >= found.floor).all()
     assert (found.log_density[0] < found.floor).all()
+
+
+def along_first(x):
+    """Log-odds of class 1 that rise with the first latent."""
+    return jnp.array([0.0, 2.0]) * (jnp.asarray(BACK)[0] @ x)
+
+
+def test_the_way_keeps_to_the_floor_where_it_can():
+    """Straight ahead lies outside of a circle, along which the answer is reached too."""
+    start = np.array([[0.0, 1.1]], np.float32) @ MATRIX.T
+    rim = np.array([[1.2, 0.0], [0.0, 1.2]], np.float32) @ MATRIX.T
+    given = {"classifier": along_first, "target": 1, "confidence": 0.9}
+    found = search(DENSE, start, plausible=rim, **given)
+    free = search(DENSE, start, **given)
+    assert found.reached.all()
+    assert not found.notes
+    (way,), (straight,) = diagnose(found), diagnose(free)
+    assert way.log_density.min() >= found.floor
+    assert straight.log_density[-1] < found.floor
+
+
+def test_the_way_leads_over_rows_below_the_floor_where_there_is_no_other():
+    def two_hills(z):
+        return jnp.logaddexp(-2 * jnp.sum((z - 2) ** 2), -2 * jnp.sum((z + 2) ** 2))
+
+    hills = np.array([[2.0, 2.0], [-2.0, -2.0]], np.float32)
+    near = hills + np.float32(0.3)
+    found = search(
+        (encode, decode, two_hills), hills[1:] @ MATRIX.T, classifier=along_first, target=1,
+        plausible=near @ MATRIX.T, quantile=0.0,
+    )  # fmt: skip
+    assert found.reached.all()
+    assert found.log_density[1].min() >= found.floor
+    assert "to 1 of the answers the way leads over rows" in found.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
-"""The ascent of one row, as (begin, advance): every advance tries one step.
+"""The ascent of one row, as (place, advance): every advance tries one step.
 
     z' = z + lambda d,      d the direction that the geometry makes of J^T grad(s - penalties)
 
+placed      at the row's code, where nothing is known yet
 rising      taken where s - penalties is above a mean of what it was at the last points by a share of
             what the gradient promises (Zhang and Hager 2004), and the next lambda is |dz|^2 / |dz . dd|
             of the step (Barzilai and Borwein 1988); else lambda is halved. Where three halvings do not
             help, as on the ridges of networks with kinks, a step of a set length is taken
-            nevertheless, each of these shorter than the one before
+            nevertheless, each of these shorter than the one before. Where log p would fall below the
+            floor, shorter steps are tried, and then the part of d against its gradient is left out;
+            where nothing is left to gain within the floor, the way leads on without it
 climbing    once s has reached its level and log p is below the floor: the same with log p in place of
-            s. Where s would fall below its level, the part of d against its gradient is left out;
+            s. Where s would fall below its level, so is the part of d against its gradient left out;
             where nothing is left to gain, s is asked for a nat more, and rises again
 returning   between the last point and the first that satisfies both: bisection back to the level
 done        at an answer, where no step helps, or where the tries are spent
@@ -32,7 +35,7 @@ from taut.counterfactuals.targets import AbstractTarget
 
 __all__ = ["DONE", "Ascent", "Point", "RowState", "is_done"]
 
-RISING, CLIMBING, RETURNING, DONE = range(4)
+PLACED, RISING, CLIMBING, RETURNING, DONE = range(5)
 _ARMIJO = 1e-4
 _FADING = 0.85  # of earlier points in the mean that a step is compared with
 _TINY = 1e-30
@@ -46,6 +49,7 @@ _FIRST, _LONGEST, _SHORTEST = (
 _BISECTIONS = 12
 _ABOVE = 1e-4  # the level, as rounding may take off an answer when it is judged again
 _FURTHER = 1.0  # nats that s is raised by where log p cannot be
+_INWARD = 0.1  # of a step along the floor, which bends away
 
 
 class Point(NamedTuple):
@@ -57,7 +61,7 @@ class Point(NamedTuple):
         value: s, or its mean about z for a black box, less penalties.
         log_density: as the generator gives it, nats.
         slope: of `value` by z.
-        density_slope: of `log_density` by z.
+        density_slope: of `log_density` by z; 0 where there is no floor.
     """
 
     z: Float[Array, " d"]
@@ -80,8 +84,11 @@ class RowState(NamedTuple):
         step: lambda.
         reference, mass: mean of what is raised over the last points, and its weight.
         wanted: what s must reach, at least the target's level.
-        phase: rising, climbing, returning or done.
-        blocked: whether the last step failed because s would have fallen below `wanted`.
+        bound: least log-density of a point on the way, nats: the floor, or the row's own below it;
+            -inf without a floor, and where there is no way within it.
+        phase: placed, rising, climbing, returning or done.
+        blocked: whether the way leads along an edge, beyond which s would fall below `wanted`, or log p
+            below `bound`.
         misses: tries since a step was taken.
         forced: steps of a set length that were taken.
         best, idle: the highest s - penalties so far, and tries since it last rose by what counts.
@@ -100,6 +107,7 @@ class RowState(NamedTuple):
     reference: Float[Array, ""]
     mass: Float[Array, ""]
     wanted: Float[Array, ""]
+    bound: Float[Array, ""]
     phase: Int[Array, ""]
     blocked: Bool[Array, ""]
     misses: Int[Array, ""]
@@ -119,7 +127,7 @@ class Ascent(eqx.Module):
         generator, classifier, target, geometry: see their modules.
         scale: of differences of x, which broadcasts against a row.
         proximity, sparsity: weights of the penalties.
-        floor: least log-density of an answer, nats; -inf for none.
+        floor: least log-density of an answer, nats; None for none.
         box: constraints that every point is clipped to; None for none.
         first: length of the first step.
         most_tries: after which a row is done.
@@ -132,55 +140,58 @@ class Ascent(eqx.Module):
     scale: Any = 1.0
     proximity: float = 0.0
     sparsity: float = 0.0
-    floor: float = -jnp.inf
+    floor: Any = None
     box: Box | None = None
     first: float = _FIRST
     most_tries: int = 500
 
-    def begin(self, x0: Array, z: Float[Array, " d"], key: PRNGKeyArray) -> RowState:
+    def place(self, x0: Array, z: Float[Array, " d"], key: PRNGKeyArray) -> RowState:
         """A row at its code."""
-        at = self.point(z, x0, jax.random.fold_in(key, 0))
+        known = jax.eval_shape(self.point, z, x0, key)
+        at = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), known)._replace(z=z)
         zero, count = jnp.zeros((), z.dtype), jnp.zeros((), jnp.int32)
-        level, here = self._level(z.dtype), self.satisfied(at)
-        bad = ~jnp.isfinite(at.value) | ~jnp.all(jnp.isfinite(at.slope))
-        phase = jnp.where(here | bad, DONE, jnp.where(at.score >= level, CLIMBING, RISING))
-        state = RowState(
-            x0, at, z, at.slope, self.geometry.memory(z), zero, zero, zero, level,
-            phase.astype(jnp.int32), jnp.zeros((), bool), count, count, at.value, count, count, count,
-            zero, key,
+        return RowState(
+            x0, at, z, jnp.zeros_like(z), self.geometry.memory(z), zero, zero, zero,
+            self._level(z.dtype), zero, count + PLACED, jnp.zeros((), bool), count, count, zero, count,
+            count, count, zero, key,
         )  # fmt: skip
-        return self._directed(state, state, afresh=True)
+
+    def begin(self, x0: Array, z: Float[Array, " d"], key: PRNGKeyArray) -> RowState:
+        """A row at its code, and the direction of its first step."""
+        return self.advance(self.place(x0, z, key))
 
     def advance(self, state: RowState) -> RowState:
         """The same after one try."""
-        returning = state.phase == RETURNING
+        placed, returning = state.phase == PLACED, state.phase == RETURNING
         ahead = state.at.z + state.step * state.direction
         z = jnp.where(returning, 0.5 * (state.low + state.at.z), ahead)
-        tries = state.tries + 1
+        tries = jnp.where(placed, 0, state.tries + 1)
         found = self.point(z, state.x0, jax.random.fold_in(state.key, tries))
-        returned, moved = self._return(state, found), self._move(state, found)
-        new = jax.tree.map(lambda a, b: jnp.where(returning, a, b), returned, moved)
-        new = new._replace(tries=tries)
+        moved, turns, afresh = self._move(state, found)
+        new = _where(placed, self._start(state, found), moved)
+        directed = self._directed(new, state, afresh=afresh | placed)
+        new = _where(placed | turns, directed, new)
+        new = _where(returning, self._return(state, found), new)._replace(tries=tries)
         spent = (tries >= self.most_tries) & (new.phase != DONE)
         new = new._replace(phase=jnp.where(spent, DONE, new.phase))
-        return jax.tree.map(lambda a, b: jnp.where(state.phase == DONE, a, b), state, new)
+        return _where(state.phase == DONE, state, new)
 
     def point(self, z: Float[Array, " d"], x0: Array, key: PRNGKeyArray) -> Point:
         """Everything at one z."""
         (x, log_density), pull = jax.vjp(lambda z: self._decoded(z, x0), z)
-        none = jnp.zeros_like(log_density)
-        score, raised, slope = self.classifier.score_and_pull(
-            self.target.score,
-            lambda z: self._decoded(z, x0)[0],
-            lambda g: pull((g, none))[0],
-            z,
-            x,
-            key,
+        score, raised, by_x, by_z = self.classifier.score_and_slopes(
+            self.target.score, lambda z: self._decoded(z, x0)[0], z, x, key
         )
-        lost, penalty_slope = jax.value_and_grad(self._penalty)(x, x0)
-        density_slope = pull((jnp.zeros_like(x), jnp.ones_like(log_density)))[0]
-        slope = slope - pull((penalty_slope, none))[0]
-        return Point(z, x, score, raised - lost, log_density, slope, density_slope)
+        if self.proximity or self.sparsity:
+            lost, lost_by_x = jax.value_and_grad(self._penalty)(x, x0)
+            raised, by_x = raised - lost, by_x - lost_by_x
+        if self.floor is None:
+            slope, density_slope = pull((by_x, jnp.zeros_like(log_density)))[0], jnp.zeros_like(z)
+        else:
+            of_x = jnp.stack([by_x, jnp.zeros_like(by_x)])
+            of_density = jnp.array([0, 1], log_density.dtype)
+            slope, density_slope = jax.vmap(lambda *g: pull(g)[0])(of_x, of_density)
+        return Point(z, x, score, raised, log_density, slope + by_z, density_slope)
 
     def _decoded(self, z: Float[Array, " d"], x0: Array) -> tuple[Array, Float[Array, ""]]:
         """A row and its log-density, within the box where there is one."""
@@ -195,7 +206,8 @@ class Ascent(eqx.Module):
 
     def satisfied(self, at: Point) -> Bool[Array, ""]:
         """Whether a point has all that is asked of an answer."""
-        return (at.score >= self._level(at.z.dtype)) & (at.log_density >= self.floor)
+        reached = at.score >= self._level(at.z.dtype)
+        return reached if self.floor is None else reached & (at.log_density >= self.floor)
 
     def _level(self, dtype: Any) -> Float[Array, ""]:
         return jnp.asarray(self.target.level + _ABOVE * self.target.tolerance, dtype)
@@ -204,15 +216,31 @@ class Ascent(eqx.Module):
         u = (x - x0) / self.scale
         return self.proximity * jnp.sum(u**2) + self.sparsity * jnp.sum(jnp.sqrt(u**2 + 1e-8))
 
-    def _move(self, state: RowState, found: Point) -> RowState:
-        """A step taken or not, where the row is rising or climbing."""
+    def _start(self, state: RowState, at: Point) -> RowState:
+        """At the row's code, with what is known of it."""
+        bad = ~jnp.isfinite(at.value) | ~jnp.all(jnp.isfinite(at.slope))
+        phase = jnp.where(at.score >= state.wanted, CLIMBING, RISING)
+        phase = jnp.where(self.satisfied(at) | bad, DONE, phase).astype(jnp.int32)
+        bound = jnp.full_like(state.bound, -jnp.inf)
+        if self.floor is not None:
+            bound = jnp.minimum(self.floor, at.log_density).astype(bound.dtype)
+        return state._replace(at=at, best=at.value, phase=phase, bound=bound)
+
+    def _move(
+        self, state: RowState, found: Point
+    ) -> tuple[RowState, Bool[Array, ""], Bool[Array, ""]]:
+        """A step taken or not, where the row is rising or climbing; and the direction's fate.
+
+        Returns:
+            the row; whether it needs another direction; whether that is of another kind.
+        """
         climbing = state.phase == CLIMBING
         at = state.at
         slope = jnp.where(climbing, at.density_slope, at.slope)
         promised = _ARMIJO * state.step * jnp.dot(slope, state.direction)
         finite = jnp.isfinite(found.value) & jnp.isfinite(found.log_density)
         finite = finite & jnp.all(jnp.isfinite(found.slope))
-        keeps = ~climbing | (found.score >= state.wanted)
+        keeps = jnp.where(climbing, found.score >= state.wanted, found.log_density >= state.bound)
         searched = self.geometry.line_search | climbing
         raised = jnp.where(climbing, found.log_density, found.value)
         rises = (raised >= state.reference + promised) | ~searched
@@ -229,13 +257,18 @@ class Ascent(eqx.Module):
         mass = jnp.where(forced, 1.0, _FADING * state.mass + 1)
         reference = jnp.where(forced, raised, ((mass - 1) * state.reference + raised) / mass)
         held = wasted & finite & ~keeps
+        slides = held & ~state.blocked
+        slides = slides & ((misses >= _MISSES) | self._tight(state, state.direction))
         counts = at.value > state.best + _COUNTS * self.target.tolerance
         idle = jnp.where(counts | climbing, 0, state.idle + 1)
         stuck = wasted & (step * length < _SHORTEST) | ~climbing & (idle >= _PATIENCE)
+        stuck = stuck | wasted & state.blocked & (promised <= 0)
         # Where log p cannot rise without a loss of s, s goes first.
         further = stuck & climbing & (state.blocked | ~held)
         phase = jnp.where(taken & (at.score >= state.wanted), CLIMBING, state.phase)
-        phase = jnp.where(further, RISING, jnp.where(stuck & (phase == RISING), DONE, phase))
+        ends = stuck & (phase == RISING)
+        freed = ends & (state.bound > -jnp.inf) & ~further
+        phase = jnp.where(further, RISING, jnp.where(ends & ~freed, DONE, phase))
         # The first answer is bisected back towards where it came from.
         phase = jnp.where(satisfied, RETURNING, phase)
         new = state._replace(
@@ -244,16 +277,17 @@ class Ascent(eqx.Module):
             step=step,
             reference=jnp.where(taken, reference, state.reference),
             mass=jnp.where(taken, mass, state.mass),
-            misses=misses,
-            forced=state.forced + forced,
+            misses=jnp.where(freed | slides, 0, misses),
+            forced=jnp.where(freed, 0, state.forced + forced),
             best=jnp.where(counts, at.value, state.best),
-            idle=idle,
+            idle=jnp.where(freed, 0, idle),
             phase=phase,
+            bound=jnp.where(freed, -jnp.inf, state.bound),
             wanted=jnp.where(further, at.score + _FURTHER, state.wanted),
-            blocked=(held | state.blocked) & wasted & ~further,
+            blocked=(slides | state.blocked) & ~further & ~freed & (phase == state.phase),
         )
-        afresh = (phase != state.phase) | (held & ~state.blocked)
-        return _where(taken | afresh, self._directed(new, state, afresh=afresh), new)
+        afresh = (phase != state.phase) | slides | freed
+        return new, taken | afresh, afresh
 
     def _return(self, state: RowState, found: Point) -> RowState:
         """One bisection."""
@@ -270,30 +304,51 @@ class Ascent(eqx.Module):
         at, climbing = state.at, state.phase == CLIMBING
         own, memory = self.geometry.direction(self.generator.decode, at.z, at.slope, state.memory)
         h, g = at.density_slope, at.slope
-        against = jnp.minimum(jnp.dot(h, g), 0.0) / jnp.maximum(jnp.dot(g, g), _TINY)
-        slid = jnp.where(state.blocked, h - against * g, h)
-        direction = jnp.where(climbing, slid, own)
+        free = jnp.where(climbing, h, own)
+        blocked = state.blocked & (afresh | self._tight(state, free))
+        direction = jnp.where(climbing, _without(h, g), _within(own, h))
+        direction = jnp.where(blocked, direction, free)
         length = jnp.maximum(jnp.linalg.norm(direction), _TINY)
         step = state.step
         if self.geometry.line_search:
             moved, turned = at.z - before.at.z, direction - before.direction
             spectral = jnp.dot(moved, moved) / jnp.maximum(jnp.abs(jnp.dot(moved, turned)), _TINY)
             step = jnp.clip(spectral, 0.1 * step, _LONGEST / length)
-        step = jnp.where(afresh, self.first / length, step)
+        step = jnp.where(afresh | (state.blocked & ~blocked), self.first / length, step)
         raised = jnp.where(climbing, at.log_density, at.value)
         lengths = jnp.linalg.norm(own) * jnp.linalg.norm(g)
         drift = 1 - jnp.dot(own, g) / jnp.maximum(lengths, _TINY)
         return state._replace(
-            direction=direction, memory=memory, step=step,
+            direction=direction, memory=memory, step=step, blocked=blocked,
             reference=jnp.where(afresh, raised, state.reference),
             mass=jnp.where(afresh, 1.0, state.mass),
             drift=jnp.where(climbing, state.drift, jnp.maximum(state.drift, drift)),
         )  # fmt: skip
 
+    def _tight(self, state: RowState, direction: Float[Array, " d"]) -> Bool[Array, ""]:
+        """Whether a short step that way leads over the edge, to first order."""
+        at, climbing = state.at, state.phase == CLIMBING
+        room = jnp.where(climbing, at.score - state.wanted, at.log_density - state.bound)
+        slope = jnp.where(climbing, at.slope, at.density_slope)
+        length = jnp.maximum(jnp.linalg.norm(direction), _TINY)
+        return room + self.first * jnp.dot(slope, direction) / length < 0
+
 
 def is_done(states: RowState) -> Bool[Array, " B"]:
     """Which rows of a batch have ended."""
     return states.phase == DONE
+
+
+def _without(d: Float[Array, " d"], g: Float[Array, " d"]) -> Float[Array, " d"]:
+    """d without its part against g."""
+    return d - jnp.minimum(jnp.dot(d, g), 0.0) / jnp.maximum(jnp.dot(g, g), _TINY) * g
+
+
+def _within(d: Float[Array, " d"], h: Float[Array, " d"]) -> Float[Array, " d"]:
+    """d without its part against h, and a little along h."""
+    along = _without(d, h)
+    size = jnp.maximum(jnp.linalg.norm(h), _TINY)
+    return along + _INWARD * jnp.linalg.norm(along) / size * h
 
 
 def _where(condition: Bool[Array, ""], a: Any, b: Any) -> Any:

@@ -44,21 +44,20 @@ class AbstractClassifier(eqx.Module):
         """How often it is asked for a score and its gradient."""
 
     @abstractmethod
-    def score_and_pull(
+    def score_and_slopes(
         self,
         score: Callable[[Array], Array],
         decode: Callable[[Array], Array],
-        pull: Callable[[Array], Array],
         z: Array,
         x: Array,
         key: PRNGKeyArray,
-    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, " d"]]:
-        """score(outputs(x)) at x = decode(z), what is raised for it, and the gradient of that by z.
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Array, Float[Array, " d"]]:
+        """score(outputs(x)) at x = decode(z), what is raised for it, and the two parts of its gradient:
+        the one by x, which is still to be multiplied with J^T, and the one that is by z already.
 
         Arguments:
             score: of the outputs.
             decode: g.
-            pull: J^T, from a gradient by x to one by z.
             z, x: where.
             key: of directions, where some are drawn.
         """
@@ -75,17 +74,16 @@ class Differentiable(AbstractClassifier):
     def queries(self, latent_dim: int) -> int:
         return 1
 
-    def score_and_pull(
+    def score_and_slopes(
         self,
         score: Callable[[Array], Array],
         decode: Callable[[Array], Array],
-        pull: Callable[[Array], Array],
         z: Array,
         x: Array,
         key: PRNGKeyArray,
-    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, " d"]]:
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Array, Float[Array, " d"]]:
         value, slope = jax.value_and_grad(lambda x: score(self.outputs(x)))(x)
-        return value, value, pull(slope)
+        return value, value, slope, jnp.zeros_like(z)
 
 
 class BlackBox(AbstractClassifier):
@@ -123,15 +121,14 @@ class BlackBox(AbstractClassifier):
         used = self._used(latent_dim)
         return 1 + 2 * used * self._frames(used, latent_dim)
 
-    def score_and_pull(
+    def score_and_slopes(
         self,
         score: Callable[[Array], Array],
         decode: Callable[[Array], Array],
-        pull: Callable[[Array], Array],
         z: Array,
         x: Array,
         key: PRNGKeyArray,
-    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, " d"]]:
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Array, Float[Array, " d"]]:
         used = self._used(len(z))
         frame = self._frame(used, len(z), key, z.dtype)
         widths = self.smoothing * 2.0 ** (jnp.arange(len(frame)) // len(z) % _WIDTHS)[:, None]
@@ -140,7 +137,8 @@ class BlackBox(AbstractClassifier):
         values = jax.vmap(score)(jax.vmap(self.outputs)(jnp.concatenate([x[None], around])))
         ahead, behind = jnp.split(values[1:], 2)
         slopes = (ahead - behind) / (2 * widths[:, 0])
-        return values[0], jnp.mean(values), len(z) / len(frame) * slopes @ frame
+        slope = len(z) / len(frame) * slopes @ frame
+        return values[0], jnp.mean(values), jnp.zeros_like(x), slope
 
     def _frame(self, used: int, latent_dim: int, key: PRNGKeyArray, dtype: Any) -> Array:
         """Unit directions, (K, d); the same for all points where they are whole frames."""

@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from taut.core import padded_size
 from taut.counterfactuals.ascent import Ascent, RowState, is_done
 
 __all__ = ["all_ended", "steps_of"]
 
 _TRIES = 8  # before the host looks which rows are done
-_NARROWER = 8
+_NARROWER, _NARROWEST = 8, 8  # each width is a program of its own, which takes seconds to compile
 
 
 def all_ended(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any, *, width: int) -> RowState:
@@ -31,10 +32,11 @@ def all_ended(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any, *, width:
         width: B, places at once.
     """
     num = len(x)
-    width = min(width, num)
+    width = min(width, padded_size(num))
     ended: list[Any] = [None] * num
-    inside, waiting = np.arange(width), width
-    states = _begun(ascent, x[:width], z[:width], keys[:width])
+    places, waiting = np.arange(width), min(width, num)
+    inside, rows = np.where(places < num, places, -1), np.minimum(places, num - 1)
+    states = _placed(ascent, x[rows], z[rows], keys[rows])
     while True:
         states = _advanced(ascent, states, _TRIES)
         done = np.asarray(is_done(states)) & (inside >= 0)
@@ -49,13 +51,13 @@ def all_ended(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any, *, width:
             inside[fresh] = np.arange(waiting, waiting + len(fresh))
             waiting += len(fresh)
             rows = np.where(inside >= 0, inside, 0)
-            new = _begun(ascent, x[rows], z[rows], keys[rows])
+            new = _placed(ascent, x[rows], z[rows], keys[rows])
             states = _merged(np.isin(np.arange(len(inside)), fresh), new, states)
         left = np.flatnonzero(inside >= 0)
         if not len(left):
             return jax.tree.map(lambda *leaves: np.stack(leaves), *ended)
         narrow = len(inside) // _NARROWER
-        if waiting == num and narrow and len(left) <= narrow:
+        if waiting == num and narrow >= _NARROWEST and len(left) <= narrow:
             places = np.resize(left, narrow)
             states = jax.tree.map(lambda leaf, p=places: leaf[p], states)
             inside = np.where(np.arange(narrow) < len(left), inside[places], -1)
@@ -63,7 +65,7 @@ def all_ended(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any, *, width:
 
 def steps_of(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any) -> Iterator[RowState]:
     """The states of some rows, at the start and after each try, until all of them are done."""
-    states = _begun(ascent, x, z, keys)
+    states = _advanced(ascent, _placed(ascent, x, z, keys), 1)
     yield states
     while not np.asarray(is_done(states)).all():
         states = _advanced(ascent, states, 1)
@@ -71,8 +73,8 @@ def steps_of(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any) -> Iterato
 
 
 @eqx.filter_jit
-def _begun(ascent: Ascent, x: Any, z: Any, keys: Any) -> RowState:
-    return jax.vmap(ascent.begin)(jnp.asarray(x), jnp.asarray(z), keys)
+def _placed(ascent: Ascent, x: Any, z: Any, keys: Any) -> RowState:
+    return jax.vmap(ascent.place)(jnp.asarray(x), jnp.asarray(z), keys)
 
 
 @eqx.filter_jit

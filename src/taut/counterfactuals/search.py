@@ -15,7 +15,7 @@ from taut.counterfactuals.classifier import as_classifier, num_outputs
 from taut.counterfactuals.constraints import Box, Constraints
 from taut.counterfactuals.generator import AbstractGenerator, Identity, as_generator
 from taut.counterfactuals.geometry import GEOMETRIES, AbstractGeometry, XSpace
-from taut.counterfactuals.judged import outputs_of, scores_of
+from taut.counterfactuals.judged import mapped, outputs_of, scores_of
 from taut.counterfactuals.pool import all_ended
 from taut.counterfactuals.result import (
     ALREADY,
@@ -173,17 +173,16 @@ def _scale(fit: Fit) -> Any:
     return scale if fit.schema.kind == "table" else float(scale[0])
 
 
-def _floor(made: AbstractGenerator, given: Any, plausible: Any, quantile: float) -> float:
+def _floor(made: AbstractGenerator, given: Any, plausible: Any, quantile: float) -> Any:
     if plausible is None:
-        return -np.inf
+        return None
     if made.density_of is None:
         raise InputError(
             "a generator with a log-density, for a floor", "functions (encode, decode) alone",
             "(encode, decode, log_density)", where="plausible",
         )  # fmt: skip
     x, _ = _rows(given, plausible)
-    density = np.asarray(_densities(made, jnp.asarray(x)))
-    return float(np.quantile(density, quantile))
+    return jnp.asarray(np.quantile(_densities(made, x), quantile), x.dtype)
 
 
 def _check_reconstructions(
@@ -213,16 +212,20 @@ def _decode(generator: AbstractGenerator, z: Any) -> Any:
 
 
 @eqx.filter_jit
-def _densities(generator: AbstractGenerator, x: Any) -> Any:
+def _density(generator: AbstractGenerator, x: Any) -> Any:
     return jax.vmap(lambda x: generator.decode_with_density(generator.encode(x))[1])(x)
 
 
 def _encoded(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
-    return np.asarray(_encode(generator, jnp.asarray(x)))
+    return mapped(lambda x: _encode(generator, x), x)
 
 
 def _decoded(generator: AbstractGenerator, z: np.ndarray) -> np.ndarray:
-    return np.asarray(_decode(generator, jnp.asarray(z)))
+    return mapped(lambda z: _decode(generator, z), z)
+
+
+def _densities(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
+    return mapped(lambda x: _density(generator, x), x)
 
 
 def _starts(z: np.ndarray, num_answers: int, spread: float, key: Any) -> np.ndarray:
@@ -246,9 +249,7 @@ def _result(
     ended, broken = _repaired(ascent, x, ended)
     answers = by_row(ended.at.x)
     back = _decoded(generator, z)
-    outputs = [
-        np.asarray(outputs_of(ascent.classifier, jnp.asarray(v))) for v in (x, back, ended.at.x)
-    ]
+    outputs = [mapped(lambda v: outputs_of(ascent.classifier, v), v) for v in (x, back, ended.at.x)]
     scores = [np.asarray(scores_of(target, jnp.asarray(o))) for o in outputs]
     reasons = _reasons(ascent, ended, scores[2])
     lost = (ended.at.score >= target.level) & (scores[2] < target.level)
@@ -260,18 +261,24 @@ def _result(
         )  # fmt: skip
     density = None
     if generator.density_of is not None:
-        density = np.asarray(_densities(generator, jnp.asarray(x))), by_row(ended.at.log_density)
+        density = _densities(generator, x), by_row(ended.at.log_density)
     notes = [ascent.geometry.note] if ascent.geometry.note else []
     if target.level <= scores[0].min() and not (scores[1] >= target.level).all():
         notes.append(
             "the classifier says what is wanted of the rows, and not of their reconstructions"
         )
-    if density is not None and np.isneginf(ascent.floor):
+    if density is not None and ascent.floor is None:
         unlikely = int(np.sum((reasons == REACHED) & (density[1] < density[0].min())))
         if unlikely:
             notes.append(
                 f"of the answers {unlikely} are less probable than each of the rows that were asked "
                 "about: a floor, `plausible`, rules such answers out"
+            )
+    if ascent.floor is not None:
+        left = int(np.sum((reasons == REACHED) & np.isneginf(by_row(ended.bound))))
+        if left:
+            notes.append(
+                f"to {left} of the answers the way leads over rows that are less probable than the floor"
             )
     per_try = ascent.classifier.queries(z.shape[1])
     return Counterfactuals(
@@ -279,7 +286,7 @@ def _result(
         outputs=(outputs[0], outputs[1], by_row(outputs[2])),
         scores=(scores[0], scores[1], by_row(scores[2])),
         level=target.level, log_density=density,
-        floor=None if np.isneginf(ascent.floor) else float(ascent.floor),
+        floor=None if ascent.floor is None else float(ascent.floor),
         density_of=generator.density_of,
         queries=by_row((ended.tries + 1) * per_try), tries=by_row(ended.tries),
         drift=by_row(ended.drift), seconds=time.perf_counter() - begun,
@@ -309,7 +316,7 @@ def _repaired(ascent: Ascent, x: np.ndarray, ended: RowState) -> tuple[RowState,
         return ended, box.violated(answers, own)
     answers, density = box.repaired(answers, own), ended.at.log_density
     if ascent.generator.density_of == "row":
-        density = np.asarray(_densities(ascent.generator, jnp.asarray(answers)))
+        density = _densities(ascent.generator, answers)
     at = ended.at._replace(x=answers, log_density=density)
     return ended._replace(at=at), box.violated(answers, own)
 
@@ -317,7 +324,8 @@ def _repaired(ascent: Ascent, x: np.ndarray, ended: RowState) -> tuple[RowState,
 def _reasons(ascent: Ascent, ended: RowState, scores: np.ndarray) -> np.ndarray:
     """Why each search ended, judged by the classifier's outputs on what is returned."""
     at = ended.at
-    scored, dense = scores >= ascent.target.level, at.log_density >= ascent.floor
+    scored = scores >= ascent.target.level
+    dense = True if ascent.floor is None else at.log_density >= ascent.floor
     return np.select(
         [
             ~np.isfinite(at.value), scored & dense & (ended.tries == 0), scored & dense, scored,
