@@ -10,7 +10,7 @@ With t = -m / s and the Mills ratio R(t) = (1 - Phi(t)) / phi(t), for y = z / s,
     H[q]     = 1/2 + log R(t) + t c(t) / 2 + log s
 
 These hold to full precision however far m lies below zero, where the normal's own tail underflows:
-R is a scaled complementary error function, and c is Laplace's continued fraction
+R is a scaled complementary error function, from t = 5 on 1 / (t + c), and c is Laplace's continued fraction
 
     c(t) = 1 / (t + 2 / (t + 3 / (t + ...)))        (Abramowitz and Stegun 1964, 26.2.14)
 
@@ -122,9 +122,13 @@ class PositiveNormal(Distribution):
 @jax.custom_jvp
 def log_mills(t: Float[Array, "..."]) -> Float[Array, "..."]:
     """log R(t) = log((1 - Phi(t)) / phi(t)), element by element; its derivative is -c(t)."""
-    near, far = jnp.minimum(t, 0.0), jnp.maximum(t, 0.0)
+    near, far = _parted(t)
     above = log_ndtr(-near) + 0.5 * near**2 + _HALF_LOG_2PI
-    below = jnp.log(erfcx(far / math.sqrt(2.0))) + 0.5 * math.log(math.pi / 2.0)
+    # JAX's erfcx is 0 where exp(x^2) is still a number and erfc(x) is not: about 9.3 in float32.
+    ratio = erfcx(jnp.minimum(far, _TAIL) / math.sqrt(2.0))
+    below = jnp.log(ratio) + 0.5 * math.log(math.pi / 2.0)
+    beyond = jnp.maximum(far, _TAIL)
+    below = jnp.where(far > _TAIL, -jnp.log(beyond + _continued_fraction(beyond, 1)), below)
     return jnp.where(t > 0, below, above)
 
 
