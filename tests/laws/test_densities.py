@@ -4,8 +4,9 @@
     |d_i log p - exact|  <= C eps (1 / |a_i| + |d_i log p| + sum_j |a_j d_i d_j log p|)
 
 over the arguments a_i that are real numbers: what rounding each of them by C eps would do at most. No
-tolerance is chosen beside C, and float32 and float64 obey the same law. Between the points at which exact
-values are known, hundreds of x, the two agree within the same rounding: forms meet at different x in them.
+tolerance is chosen beside C, and float32 and float64 obey the same law. At hundreds of x between the
+points at which exact values are known the two agree within the same rounding: where their forms meet, or
+fail, differs between them.
 """
 
 from typing import Any

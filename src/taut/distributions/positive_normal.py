@@ -10,7 +10,8 @@ With t = -m / s and the Mills ratio R(t) = (1 - Phi(t)) / phi(t), for y = z / s,
     H[q]     = 1/2 + log R(t) + t c(t) / 2 + log s
 
 These hold to full precision however far m lies below zero, where the normal's own tail underflows:
-R is a scaled complementary error function, from t = 5 on 1 / (t + c), and c is Laplace's continued fraction
+R is a scaled complementary error function, from t = 5 on 1 / (t + c), and c is Laplace's continued
+fraction
 
     c(t) = 1 / (t + 2 / (t + 3 / (t + ...)))        (Abramowitz and Stegun 1964, 26.2.14)
 
