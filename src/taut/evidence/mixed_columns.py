@@ -24,7 +24,8 @@ from taut.data import ColumnMoments, resolution, resolved_rows
 from taut.models import ColumnMixture
 from taut.models.exact import Holes
 from taut.models.exact.columns import Counts
-from taut.models.exact.columns.counts import LARGEST_R, LEAST_R, CountFloor
+from taut.models.exact.columns.counts import CountFloor
+from taut.models.exact.columns.dispersion import LARGEST_R, LEAST_R
 
 __all__ = ["mixed_columns"]
 

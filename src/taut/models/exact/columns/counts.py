@@ -2,15 +2,10 @@
 
     x | k ~ NB(m_k, r_k):  E[x] = m_k,  Var[x] = m_k + m_k^2 / r_k;     r_k to infinity is the Poisson
 
-The negative binomial is a Poisson with rate lambda ~ Gamma(r, r / m). EM with the rates as missing data
-and with a free factor from rates to means, which moves nothing but the speed (parameter-expanded EM,
-Liu, Rubin and Wu 1998), has the M-step
-
     m_k = sum_n r_nk x_n / n_k
-    r_k solves  log r - digamma(r) = log(r' + m_k) - sum_n r_nk digamma(r' + x_n) / n_k,    r' the old
 
-so that the evidence never falls. The left side falls from infinity to 0: one root, by Newton's method
-from a start of three digits. Statistics are as small as the parameters, whatever the counts.
+and r_k is raised by `taut.models.exact.columns.dispersion`, so that the evidence never falls. Statistics
+are as small as the parameters, whatever the counts.
 """
 
 from collections.abc import Callable
@@ -20,19 +15,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import digamma, polygamma
+from jax.scipy.special import digamma
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.distributions.count_densities import log_negative_binomial, log_poisson
-from taut.distributions.stirling import digamma_excess
 from taut.models.exact.columns.abstract import AbstractColumns, gathered_cells, summed_cells
+from taut.models.exact.columns.dispersion import inverse_dispersions, squares_below
 from taut.models.exact.given import Given, given_components
 
-__all__ = ["LARGEST_R", "LEAST_R", "Counts"]
+__all__ = ["CountFloor", "Counts"]
 
-LEAST_R, LARGEST_R = 1e-3, 1e6
-"""Bounds of the inverse dispersion; at the upper one the variance is the Poisson's to m / 1e6."""
-_NEWTON = 6  # steps, each of which doubles the digits
 _SPREAD = 64  # values that stand for a column on its own
 
 
@@ -43,11 +35,13 @@ class CountMoments(NamedTuple):
         rows: of 1 over observed cells.
         first: of x.
         logs: of digamma(r' + x), r' that of the component that gathered them; None of a Poisson.
+        squares: of j^2 over 0 <= j < x; None of a Poisson.
     """
 
     rows: Float[Array, "K D"]
     first: Float[Array, "K D"]
-    logs: Float[Array, "K D"] | None
+    logs: Float[Array, "K D"] | None = None
+    squares: Float[Array, "K D"] | None = None
 
 
 class CountFloor(NamedTuple):
@@ -97,10 +91,10 @@ class Counts(AbstractColumns):
     ) -> CountMoments:
         if self.inverse_dispersion is None:
             rows, first = gathered_cells(lambda x, _: (x,), x, seen, r, (self.means,))
-            return CountMoments(rows, first, None)
+            return CountMoments(rows, first)
 
-        def of_cell(x: Array, inverse: Array) -> tuple[Array, Array]:
-            return x, digamma(x + inverse)
+        def of_cell(x: Array, inverse: Array) -> tuple[Array, Array, Array]:
+            return x, digamma(x + inverse), squares_below(x)
 
         return CountMoments(*gathered_cells(of_cell, x, seen, r, (self.inverse_dispersion,)))
 
@@ -124,12 +118,14 @@ class Counts(AbstractColumns):
         first = first + floor.rows * jnp.mean(floor.values, axis=0)
         safe = jnp.where(rows > 0, rows, 1.0)
         means = jnp.where(rows > 0, first / safe, self.means)
-        inverse, logs = self.inverse_dispersion, statistics.logs
-        if inverse is not None and logs is not None:
+        inverse = self.inverse_dispersion
+        if inverse is not None and statistics.logs is not None and statistics.squares is not None:
             own = jnp.mean(digamma(floor.values[:, None] + inverse), axis=0)
-            logs = (logs + floor.rows * own) / safe
-            gap = jnp.log(inverse + means) - logs
-            inverse = jnp.where(rows > 0, jnp.clip(_shape(gap), LEAST_R, LARGEST_R), inverse)
+            logs = (statistics.logs + floor.rows * own) / safe
+            below = jnp.mean(squares_below(floor.values), axis=0)
+            squares = (statistics.squares + floor.rows * below) / safe
+            raised = inverse_dispersions(inverse, means, logs, squares)
+            inverse = jnp.where(rows > 0, raised, inverse)
         return Counts(means, inverse, self.shift, self.scale)
 
     def log_penalty(self, floor: CountFloor) -> Float[Array, ""]:
@@ -180,18 +176,3 @@ class Counts(AbstractColumns):
     @property
     def _log_p(self) -> Any:
         return log_poisson if self.inverse_dispersion is None else log_negative_binomial
-
-
-def _shape(gap: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The r > 0 at which log r - digamma(r) = gap; the bound where the gap is none."""
-    tiny = 0.5 / (4 * LARGEST_R)  # r beyond the upper bound
-    gap = jnp.maximum(gap, tiny)
-    # Minka, Estimating a Gamma distribution (2002), equation 10: right to 1.5 %.
-    start = (3 - gap + jnp.sqrt((gap - 3) ** 2 + 24 * gap)) / (12 * gap)
-
-    def step(_: Any, r: Array) -> Array:
-        # In 1 / r the function is nearly straight at both ends.
-        off = -digamma_excess(r) - gap
-        return 1 / (1 / r + off / (r**2 * (1 / r - polygamma(1, r))))
-
-    return jax.lax.fori_loop(0, _NEWTON, step, start)
