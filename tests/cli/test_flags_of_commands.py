@@ -27,6 +27,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "fidelity": ("RUN",),
     "reconstruct": ("RUN",),
     "impute": ("RUN",),
+    "predict": ("RUN",),
     "encode": ("RUN",),
     "interpolate": ("RUN", "1", "3"),
     "gradients": ("RUN",),
@@ -78,6 +79,12 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "fidelity": {
         "data": (("--data", "OTHER"), {"rows": "other"}),
         "num_samples": (("--num-samples", "17"), {"num_samples": 17}),
+        "seed": (("--seed", "7"), {"key": 7}),
+    },
+    "predict": {
+        "num_particles": (("--num-particles", "17"), {"num_particles": 17}),
+        "split": _SPLIT,
+        "unseen": (("OTHER", "--unseen", "missing"), {"unseen": "missing"}),
         "seed": (("--seed", "7"), {"key": 7}),
     },
     "encode": {"split": _SPLIT, "out": _OUT},
@@ -143,6 +150,7 @@ OTHERWISE = {
     **dict.fromkeys(("evaluate", "audit", "resume"), ("devices",)),
     "sample": ("given", "num_particles"),
     "report": ("out",),
+    "predict": ("out",),
 }
 CASES = [(command, flag) for command, flags in FLAGS.items() for flag in flags]
 ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)
@@ -203,6 +211,14 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found.update(given, rows=array(data.test if held_out is None else held_out))
         raise Called
 
+    def predict(fit: Any, rows: Any, **given: Any) -> Any:
+        found.update(given, rows=array(rows), unseen="refuse")
+        raise Called
+
+    def more_rows(fit: Any, data: str, *, unseen: str) -> Any:
+        found.update(unseen=unseen)
+        raise Called
+
     def encode(self: Any, rows: Any) -> np.ndarray:
         found["rows"] = array(rows)
         return np.zeros((len(found["rows"]), 2))
@@ -254,6 +270,8 @@ def call(run, tmp_path, monkeypatch) -> Call:
     for function in (evaluate, bracket, sample, reconstruct, impute, encode, interpolate):
         monkeypatch.setattr(Fit, function.__name__, function)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
+    monkeypatch.setattr("taut.fitted.predicting.predict", predict)
+    monkeypatch.setattr("taut.cli.predict.all_rows", more_rows)
     monkeypatch.setattr("taut.api.auditing.audit", audit)
     monkeypatch.setattr("taut.fitted.scoring.score", score)
     monkeypatch.setattr("taut.api.likening.fidelity", fidelity)

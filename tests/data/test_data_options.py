@@ -58,6 +58,8 @@ SEEN: dict[str, tuple[Callable[[Path], str], dict[str, Any], Any, Callable[[Data
     "split": (_array(REAL), {}, (0.5, 0.2, 0.3), lambda d: (len(d.train), len(d.validation))),
     "split_seed": (_array(REAL), {}, 3, lambda d: frozenset(_numbers(d))),
     "label": (_table, {"drop": ("b",)}, "kind", lambda d: d.train[:].label is not None),
+    "target": (_table, {"drop": ("b",)}, "kind", lambda d: d.train[:].label is not None),
+    "target_as": (_table, {"target": "kind"}, "column", lambda d: d.schema.place_of_target),
     "drop": (_table, {"label": "kind"}, ("b",), lambda d: d.schema.columns),
     "missing": (_unfinished, {}, "drop-rows", lambda d: any("dropped 1" in n for n in d.notes)),
     "missing_codes": (
@@ -81,6 +83,8 @@ EXPECTED = {
     "source": ("digits", "digits"),
     "split": (30, 12),
     "label": True,
+    "target": True,
+    "target_as": 3,
     "drop": ("a", "c"),
     "missing": True,
     "binarize": 2,

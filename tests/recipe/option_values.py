@@ -21,6 +21,7 @@ _VALUES: dict[str, Any] = {
     "prior": "mixture:3",
     "rest": "score-function",
     "scale": "dimension",
+    "target": "kind",
     "temperature": 0.7,
     "validation_particles": 7,
     "enumerate": "layer:1",

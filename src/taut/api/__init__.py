@@ -12,6 +12,7 @@ from taut.api.reporting import report, report_posterior
 from taut.api.wrapping import audit_model, wrap_model
 from taut.data import Data, Dataset, load_data
 from taut.fitted import Fit, Posterior, compare, load
+from taut.fitted.predicting import predict
 from taut.fitted.scoring import score
 from taut.inference.posterior.verdict import Verdict
 
@@ -22,6 +23,7 @@ Fit.fidelity = fidelity  # pyright: ignore[reportAttributeAccessIssue]
 Fit.score = score  # pyright: ignore[reportAttributeAccessIssue]
 Fit.report = report  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.report = report_posterior  # pyright: ignore[reportAttributeAccessIssue]
+Fit.predict = predict  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.calibrate = calibrate_posterior  # pyright: ignore[reportAttributeAccessIssue]
 shown_in_notebooks()
 

@@ -26,6 +26,7 @@ from taut.evidence.measuring import measure
 from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
 from taut.fitted.facts import ChosenGradient, FitFacts, RowCounts
+from taut.fitted.predicting import refuse_target, save_predictor, with_predictor
 from taut.guides import QuantizedPair
 from taut.inference import Problem, Refined, departures
 from taut.inference.amortized import averaged
@@ -93,6 +94,7 @@ def fit_amortized(
             num_steps=loop.num_steps,
             warmup_steps=training.learning_rate_warmup,
         )
+        refuse_target(architecture, data)
         pair = architecture.init(data.schema, init_key)
         pair = architecture.start(
             pair,
@@ -217,9 +219,12 @@ def fit_amortized(
         particles=None if estimates["log_evidence"].side == "exact" else particles,
         notes=(*facts.notes, *below_columns_note(estimates, architecture, ended=ended.how)),
     )
+    result = with_predictor(replace(result, estimates=estimates, facts=facts), data)
     if run is not None:
-        run.write_summary(estimates, facts.to_dict())
-    return replace(result, estimates=estimates, facts=facts)
+        if result.predictor is not None:
+            save_predictor(run.path, result.predictor)
+        run.write_summary(result.estimates, result.facts.to_dict())
+    return result
 
 
 def _loop(training: TrainingOptions, num_rows: int, seed: int) -> Loop:

@@ -25,6 +25,7 @@ from taut.data.checksum import checksum_of_arrays
 from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
 from taut.fitted.facts import EMFacts, FitFacts, HeldApart, RowCounts, SelectionPoint
+from taut.fitted.predicting import refuse_target, with_predictor
 from taut.guides import ExactPair
 from taut.inference import AbstractExact
 from taut.inference.amortized.check import check_rows
@@ -94,6 +95,7 @@ def fit_exact(
     model = _with_codes(model, data)
     for part, rows in data.parts().items():
         check_rows(model, rows, where=f"{data.schema.name}, {part} rows")
+    refuse_target(model, data)
 
     def report(number: int, restart: int, iteration: int, value: float) -> None:
         if progress:
@@ -112,7 +114,7 @@ def fit_exact(
                 seed=seed, select=inference.select, start=start, report=report, stages=stages,
             )  # fmt: skip
         notes = (*stages.notes, RESUMED) if resume else ()
-        result = _result(recipe, data, selected, began, notes)
+        result = with_predictor(_result(recipe, data, selected, began, notes), data)
         if run is not None:
             result.save_results(run)
             run.drop_checkpoints()

@@ -1,20 +1,16 @@
 """`taut impute`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from taut.cli.explore import column_names, table_of
 from taut.cli.output import print_json
-from taut.cli.rows import open_run, rows_of
+from taut.cli.rows import all_rows, open_run, rows_of
 from taut.cli.save import check_suffix, save_table
 from taut.cli.whole import Whole
 from taut.errors import InputError
-
-if TYPE_CHECKING:
-    from taut.data import Dataset
-    from taut.fitted import Fit
 
 __all__ = ["impute"]
 
@@ -64,7 +60,7 @@ def impute(
         )
     fitted = open_run(run)
     out = check_suffix(out or run / "imputed.csv", (".csv", ".parquet", ".npy"))
-    rows = rows_of(fitted, data=None, split=split) if data is None else _all_rows(fitted, data)
+    rows = rows_of(fitted, data=None, split=split) if data is None else all_rows(fitted, data)
     found = fitted.impute(rows, draws=draws, num_particles=num_particles, key=seed)
     names, beside = column_names(fitted), {"sd": out.with_stem(f"{out.stem}-sd")}
     save_table(out, table_of(fitted, found.mode), names, array=found.mode)
@@ -85,13 +81,3 @@ def impute(
     print(f"{missing:,} missing cells of {len(rows):,} rows filled in: {out}")
     for name, path in beside.items():
         print(f"{name}: {path}")
-
-
-def _all_rows(fitted: "Fit", data: str) -> "Dataset":
-    """Every row of a file, also of the one that the run was fitted to."""
-    from taut.data import load_rows
-
-    options = fitted.recipe.data
-    return load_rows(
-        data, fitted.schema, missing_codes=options.missing_codes, decimal=options.decimal
-    )

@@ -65,6 +65,7 @@ COMMANDS = {
     ),
     "reconstruct": ("taut.cli.explore:reconstruct", "Encode rows and decode them again."),
     "impute": ("taut.cli.impute:impute", "Fill in the missing cells of rows."),
+    "predict": ("taut.cli.predict:predict", "Predict the target of rows, with probabilities."),
     "encode": ("taut.cli.explore:encode", "Write the latent features of rows."),
     "interpolate": ("taut.cli.explore:interpolate", "Decode the line between two encoded rows."),
     "figures": ("taut.cli.figures:figures", "Draw the figures of a run again."),

@@ -110,9 +110,9 @@ def finish_em(fitted: "Fit", source: Any, folder: Path, *, json: bool) -> None:
     from rich.console import Console
 
     from taut.report import tables as terminal
-    from taut.report.words import fact_words
+    from taut.report.words import ESTIMATES, fact_words
 
-    names = {
+    names = ESTIMATES | {
         "log_evidence": "held-out log-evidence",
         "independent_columns": "log-evidence, independent columns",
     }

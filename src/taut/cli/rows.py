@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taut.recipe import Recipe
 
 __all__ = [
+    "all_rows",
     "found_again",
     "load_source",
     "open_run",
@@ -114,6 +115,23 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
         )
         return replace(_part(replace(options, source=data).load(), "test"), schema=fitted.schema)
     return _part(own_data(fitted), split or "test")
+
+
+def all_rows(fitted: "Fit", data: str, *, unseen: str = "refuse") -> "Dataset":
+    """Every row of a file, also of the one that the run was fitted to.
+
+    Arguments:
+        fitted: the run.
+        data: where the rows are.
+        unseen: as of `taut.data.load_rows`.
+    """
+    from taut.data import load_rows
+
+    options = fitted.recipe.data
+    return load_rows(
+        data, fitted.schema, missing_codes=options.missing_codes, decimal=options.decimal,
+        unseen=unseen,
+    )  # fmt: skip
 
 
 def own_data(fitted: "Fit") -> "Data":

@@ -5,10 +5,11 @@ from taut.data.checksum import checksum_of
 from taut.data.dataset import Data, Dataset
 from taut.data.dependent import dependent_columns
 from taut.data.kinds import Column, as_written
-from taut.data.load import load_data, load_rows
+from taut.data.load import load_data
 from taut.data.load_streamed import can_stream
 from taut.data.missing import observed
 from taut.data.moments import ColumnMoments
+from taut.data.more_rows import load_rows
 from taut.data.options import DataOptions
 from taut.data.resolution import RESOLVED_ROWS, resolution, resolved_rows
 from taut.data.row_source import RowSource
@@ -16,6 +17,7 @@ from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources import SOURCES, Source, same_source
 from taut.data.split import DEFAULT_SPLIT, split_rows
 from taut.data.streamed import Gatherer, StreamedRows
+from taut.data.targets import has_label, target_of
 
 __all__ = [
     "DEFAULT_SPLIT",
@@ -40,6 +42,7 @@ __all__ = [
     "checksum_of",
     "dependent_columns",
     "epoch_order",
+    "has_label",
     "load_data",
     "load_rows",
     "observed",
@@ -48,4 +51,5 @@ __all__ = [
     "same_source",
     "split_rows",
     "steps_per_epoch",
+    "target_of",
 ]

@@ -27,9 +27,11 @@ class Dataset(RowSource):
     Attributes:
         x: the rows, (N, *shape), float32 or float64, in the schema's units.
         mask: True where a cell is observed, of the shape of `x`; None when all are.
-        label: (N,), int32 for classes and whole numbers, else of the dtype of `x`; None without.
+        label: (N,), int32 for classes and whole numbers, else of the dtype of `x`; None without. Of a
+            target -1, or NaN, in rows that have none.
         index: the rows' numbers in their source, (N,), counted from 0.
         schema: the form of one row.
+        unseen: cells whose category the schema does not have, read as missing on loading.
 
     Raises:
         InputError: an array whose shape does not fit the schema.
@@ -40,6 +42,7 @@ class Dataset(RowSource):
     label: Shaped[np.ndarray, "..."] | None
     index: Int32[np.ndarray, "..."]
     schema: Schema
+    unseen: int = 0
 
     def __post_init__(self):
         num_rows = self.x.shape[0] if self.x.ndim else 0

@@ -34,6 +34,7 @@ __all__ = [
     "ColumnKind",
     "as_written",
     "asked_kinds",
+    "check_unseen",
     "column_values",
     "columns_of",
     "kinds_note",
@@ -194,8 +195,25 @@ def _skewness(values: Float[np.ndarray, " N"]) -> float:
     return float((away**3).mean() / ((away**2).mean() ** 1.5 + np.finfo(float).tiny))
 
 
-def column_values(rows: RawRows, columns: Sequence[Column], dtype: str) -> Float[np.ndarray, "N D"]:
+def check_unseen(unseen: str) -> None:
+    """Refuse a word that names no treatment of categories that no column has."""
+    if unseen not in ("refuse", "missing"):
+        raise InputError(
+            "one of refuse, missing", f"'{unseen}'", nearest(unseen, ("refuse", "missing")),
+            where="unseen",
+        )  # fmt: skip
+
+
+def column_values(
+    rows: RawRows, columns: Sequence[Column], dtype: str, *, unseen: str = "refuse"
+) -> Float[np.ndarray, "N D"]:
     """The rows as a data set holds them: numbers as they are, codes for categories, NaN for holes.
+
+    Arguments:
+        rows: of a source.
+        columns: what the columns are.
+        dtype: of the result.
+        unseen: what to do about categories that a column does not have: `refuse`, or `missing`.
 
     Raises:
         InputError: a value that its column's kind does not have, with its place.
@@ -204,7 +222,7 @@ def column_values(rows: RawRows, columns: Sequence[Column], dtype: str) -> Float
     for i, column in enumerate(columns):
         values, own = rows.values[:, i], None if rows.names is None else rows.names[i]
         if column.names:
-            values = _coded(rows, i, values, own, column)
+            values = _coded(rows, i, values, own, column, unseen)
         elif own:
             _refuse(rows, i, ~np.isnan(values), "a number", f"'{own[0]}'")
         known = ~np.isnan(values)
@@ -228,7 +246,12 @@ def column_values(rows: RawRows, columns: Sequence[Column], dtype: str) -> Float
 
 
 def _coded(
-    rows: RawRows, i: int, values: np.ndarray, own: tuple[str, ...] | None, column: Column
+    rows: RawRows,
+    i: int,
+    values: np.ndarray,
+    own: tuple[str, ...] | None,
+    column: Column,
+    unseen: str,
 ) -> Float[np.ndarray, " N"]:
     """Codes among the column's names, from codes among a part's own or from numbers."""
     known = ~np.isnan(values.astype(np.float64))
@@ -238,11 +261,11 @@ def _coded(
         texts = [f"{v:.17g}" if k else "" for v, k in zip(values, known, strict=True)]
     place = {name: code for code, name in enumerate(column.names)}
     codes = np.array([place.get(text, -1) for text in texts], np.float64)
-    codes[~known] = np.nan
-    if (unseen := known & (codes < 0)).any():
-        text = texts[int(np.flatnonzero(unseen)[0])]
+    codes[~known | ((codes < 0) & (unseen == "missing"))] = np.nan
+    if (new := codes < 0).any():
+        text = texts[int(np.flatnonzero(new)[0])]
         _refuse(
-            rows, i, unseen, f"one of the {len(column.names)} values that the fit has seen", f"'{text}'",
+            rows, i, new, f"one of the {len(column.names)} values that the fit has seen", f"'{text}'",
             nearest(text, column.names),
         )  # fmt: skip
     return codes

@@ -1,4 +1,4 @@
-"""From a source to data: `load_data` for the three parts of a data set, `load_rows` for more rows.
+"""From a source to the three parts of a data set.
 
     read -> mark, drop or refuse missing cells -> infer the support -> scale onto it -> binarize -> split
          -> learn shift and scale on the training rows
@@ -10,13 +10,13 @@ its own: another split leaves the binarization of a row as it was.
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from taut.data.binarize import binarized
-from taut.data.conform import as_images, as_schema, refuse_unlike
+from taut.data.conform import as_images, refuse_unlike
 from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of, identifier_note
 from taut.data.kinds import (
@@ -28,14 +28,13 @@ from taut.data.kinds import (
     standardised,
 )
 from taut.data.labels import class_names, label_values
-from taut.data.load_streamed import load_streamed, refuse_too_large, stays_on_disk
-from taut.data.missing import Missing, check_missing, empty_note, observed, without_missing
+from taut.data.load_streamed import load_streamed, stays_on_disk
+from taut.data.missing import empty_note, observed, without_missing
 from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions
 from taut.data.schema import Kind, Schema
 from taut.data.slabs import slabs
 from taut.data.sources import RawRows, Request, read_source, source_name
-from taut.data.sources.frame import refuse_text
 from taut.data.split import DEFAULT_SPLIT, split_rows
 from taut.data.standardize import (
     constant_columns,
@@ -44,7 +43,6 @@ from taut.data.standardize import (
     refuse_rounding,
     shift_and_scale,
 )
-from taut.data.streams import check_seed
 from taut.data.support import (
     Inferred,
     check_values,
@@ -55,9 +53,15 @@ from taut.data.support import (
     model_values,
     refuse_unbinarizable,
 )
+from taut.data.targets import (
+    asked_of_columns,
+    check_target,
+    classes_of_column,
+    targets,
+)
 from taut.errors import InputError, option
 
-__all__ = ["load_data", "load_rows", "loaded"]
+__all__ = ["load_data", "loaded"]
 
 # The part of MNIST's training rows that the field validates on: 10000 of 60000.
 _VALIDATION_OF_TRAIN = 1 / 6
@@ -69,6 +73,8 @@ def load_data(
     split: Sequence[float] = DEFAULT_SPLIT,
     seed: int = 0,
     label: str | None = None,
+    target: str | None = None,
+    target_as: str = "label",
     drop: Sequence[str] = (),
     missing: str = "model",
     missing_codes: Sequence[float | int] | float | int = (),
@@ -94,6 +100,8 @@ def load_data(
             test rows of its own divides the rest in the ratio of the first two.
         seed: of the split and of a static binarization.
         label: the column that is the label, or the other array of a `.npz` or `.mat` file.
+        target: the column that is to be predicted, or the other array; rows without a value of it stay.
+        target_as: `label`, beside the columns, or `column`, one of them.
         drop: columns that are not data.
         missing: `model` the cells that are there alone, which is exact where a cell's value does not
             decide whether it is missing; `refuse` NaN and empty cells; or `drop-rows` that have some.
@@ -122,6 +130,8 @@ def load_data(
         "split": tuple(split),
         "split_seed": int(seed) if isinstance(seed, np.integer) else seed,
         "label": label,
+        "target": target,
+        "target_as": target_as,
         "drop": (drop,) if isinstance(drop, str) else tuple(drop),
         "missing": missing,
         "missing_codes": tuple(float(code) for code in np.atleast_1d(missing_codes)),
@@ -145,8 +155,12 @@ def loaded(source: Any, options: DataOptions) -> Data:
     Raises:
         InputError: as `load_data`.
     """
-    request = Request(label=options.label, drop=options.drop, decimal=options.decimal)
+    beside = options.target if options.target_as == "label" else None
+    request = Request(
+        label=options.label or beside, drop=options.drop, decimal=options.decimal
+    )  # fmt: skip
     on_disk = stays_on_disk(source, request, options.stream, options.dtype)
+    check_target(options, on_disk=on_disk)
     options = replace(options, stream="yes" if on_disk else "no")
     if on_disk:
         return load_streamed(str(source), request, options)
@@ -156,14 +170,24 @@ def loaded(source: Any, options: DataOptions) -> Data:
     offsets = np.cumsum([0, *(len(part) for part in parts)])
     notes = [note for part in parts for note in part.notes]
     for i, part in enumerate(parts):
-        parts[i], dropped = without_missing(part, options.missing, options.missing_codes)
+        parts[i], dropped = without_missing(
+            part, options.missing, options.missing_codes, labelled=beside is None
+        )
         notes += dropped
+    classes = class_names(parts)
+    if beside is not None:
+        parts, classes = targets(parts, options)
     plan = _plan([len(part) for part in parts], options.split, seed, parts[0].where)
 
     kind = _kind(parts[0])
     columns = _columns(parts, options)
+    if options.target is not None and beside is None:
+        classes = classes_of_column(parts, columns, options)
     if columns:
-        parts = [_coded(part, columns, options.dtype) for part in parts]
+        parts = [
+            replace(part, values=column_values(part, columns, options.dtype), names=None)
+            for part in parts
+        ]
     inferred = (
         Inferred("mixed", None)
         if columns
@@ -179,18 +203,21 @@ def loaded(source: Any, options: DataOptions) -> Data:
         levels=inferred.levels,
         columns=parts[0].columns,
         label_name=parts[0].label_name,
-        classes=class_names(parts),
+        classes=classes,
         binarize=how,
         dtype=options.dtype,
         kinds=columns,
+        target=options.target,
     )
     labels, indices, greys, drawn = [], [], [], []
     for i, part in enumerate(parts):
         check_values(part, schema)
         if schema.support == "real" and part.values.dtype != schema.dtype:
             refuse_rounding(moments_of(part.values, schema), part.where, schema)
-        labels.append(label_values(part, schema.classes, schema.dtype))
-        indices.append((_index(part) + offsets[i]).astype(np.int32))
+        labels.append(
+            part.labels if beside else label_values(part, schema.classes, schema.dtype)
+        )  # fmt: skip
+        indices.append((part.numbers + offsets[i]).astype(np.int32))
         if how != "none":
             greys.append(model_values(part, schema))
             drawn.append(binarized(greys[i], how, seed=seed, part=i))
@@ -236,64 +263,6 @@ def loaded(source: Any, options: DataOptions) -> Data:
     )
 
 
-def load_rows(
-    source: Any,
-    schema: Schema,
-    *,
-    missing: str = "model",
-    missing_codes: Sequence[float | int] | float | int = (),
-    decimal: str = "auto",
-    seed: int = 0,
-) -> Dataset:
-    """All rows of a source, in the form of an existing schema.
-
-    Columns are found by name, in any order; others are left out, and a label is taken where it is
-    there. Images may be flat rows. Values are in the units of the source that the schema was made
-    from, or of `Dataset.x`. Grey rows for a binarized schema are binarized likewise, once.
-
-    Arguments:
-        source: as in `load_data`; all parts of a source that is split already.
-        schema: the form of the rows.
-        missing, missing_codes, decimal: as in `load_data`.
-        seed: of the draws of a binarization.
-
-    Raises:
-        InputError: rows that do not have the schema's columns, shape, grid or support; more of them
-            than are kept in memory.
-    """
-    check_missing(missing)
-    check_seed(seed)
-    request = Request(label=schema.label_name, keep=schema.columns, rows_only=True, decimal=decimal)
-    refuse_too_large(source, request, schema.dtype)
-    sets: list[Dataset] = []
-    offset = 0
-    for i, part in enumerate(read_source(source, request)):
-        rows, _ = without_missing(
-            as_schema(part, schema), cast(Missing, missing), np.atleast_1d(missing_codes).tolist()
-        )
-        x = model_values(_of_numbers(rows, schema), schema)
-        sets.append(
-            Dataset(
-                x=binarized(x, schema.binarize, seed=seed, part=i),
-                mask=None,
-                label=label_values(rows, schema.classes, schema.dtype),
-                index=(_index(rows) + offset).astype(np.int32),
-                schema=schema,
-            )
-        )
-        offset += len(part)
-    labels = [s.label for s in sets if s.label is not None]
-    x = np.concatenate([s.x for s in sets]) if len(sets) > 1 else sets[0].x
-    holes = bool(np.isnan(x).any())
-    return Dataset(
-        x=x,
-        mask=observed(x, replace(schema, holes=holes)),
-        label=np.concatenate(labels) if len(labels) == len(sets) else None,
-        index=np.concatenate([s.index for s in sets]),
-        schema=schema,
-    )
-
-
 def _plan(
     sizes: Sequence[int], split: Sequence[float], seed: int, where: str
 ) -> list[tuple[int, np.ndarray]]:
@@ -333,7 +302,8 @@ def _columns(parts: Sequence[RawRows], options: DataOptions) -> tuple[Column, ..
         InputError: columns that have no names, or a wish for all of them beside kinds of their own.
     """
     first = parts[0]
-    if not options.kind and options.columns == "alike" and all(p.names is None for p in parts):
+    asked = asked_of_columns(parts, options)
+    if not asked and options.columns == "alike" and all(p.names is None for p in parts):
         return None
     for name, value in {"support": options.support, "binarize": options.binarize}.items():
         if value not in (None, "none"):
@@ -346,34 +316,11 @@ def _columns(parts: Sequence[RawRows], options: DataOptions) -> tuple[Column, ..
             "a table with named columns", "one without", "a data frame, or a CSV file with a header",
             where=f"{first.where}, columns",
         )  # fmt: skip
-    return columns_of(parts, asked_kinds(options.kind, first.columns, first.where))
-
-
-def _coded(rows: RawRows, columns: Sequence[Column], dtype: str) -> RawRows:
-    """The rows with codes for the names of categories."""
-    return replace(rows, values=column_values(rows, columns, dtype), names=None)
-
-
-def _of_numbers(rows: RawRows, schema: Schema) -> RawRows:
-    """Rows for a schema, whose columns of text it knows the names of.
-
-    Raises:
-        InputError: text where the schema has numbers.
-    """
-    if schema.kinds is not None:
-        return _coded(rows, schema.kinds, schema.dtype)
-    names = rows.columns or tuple(f"column_{i + 1}" for i in range(schema.size))
-    text = [name for name, own in zip(names, rows.names or (), strict=False) if own]
-    refuse_text(text, rows.where, "as those that the model was fitted to")
-    return rows
+    return columns_of(parts, asked_kinds(asked, first.columns, first.where))
 
 
 def _kind(rows: RawRows) -> Kind:
     return "table" if rows.values.ndim == 2 else "image"
-
-
-def _index(rows: RawRows) -> np.ndarray:
-    return np.arange(len(rows)) if rows.index is None else rows.index
 
 
 def _dtype(dtype: Any) -> str:

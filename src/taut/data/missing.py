@@ -164,7 +164,7 @@ class Tally:
 
 
 def without_missing(
-    rows: RawRows, missing: Missing, codes: Sequence[float] = ()
+    rows: RawRows, missing: Missing, codes: Sequence[float] = (), *, labelled: bool = True
 ) -> tuple[RawRows, tuple[str, ...]]:
     """Rows whose cells are all present, or NaN where `model` leaves them out, and a note of how many.
 
@@ -172,6 +172,7 @@ def without_missing(
         rows: as their source holds them.
         missing: what is done about missing cells.
         codes: numbers that stand for one.
+        labelled: every row needs a label, which may be missing of a target.
 
     Raises:
         InputError: cells that are to be refused, with their number and first places; no row left, or
@@ -180,7 +181,7 @@ def without_missing(
     if missing == "model":
         rows, codes = marked(rows, codes), ()
     tally = Tally(rows.where, missing, codes)
-    bad_rows = tally.add(rows)
+    bad_rows = tally.add(rows if labelled else replace(rows, labels=None))
     note = tally.settle()
     return (rows.select(np.flatnonzero(~bad_rows)) if bad_rows.any() else rows), note
 

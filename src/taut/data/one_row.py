@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from taut.data.load import load_rows
+from taut.data.more_rows import load_rows
 from taut.data.schema import Schema
 from taut.data.sources.frame import MISSING_WORDS
 from taut.errors import InputError, nearest

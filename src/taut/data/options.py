@@ -18,12 +18,21 @@ from taut.errors import InputError, nearest, option
 if TYPE_CHECKING:
     from taut.data.dataset import Data
 
-__all__ = ["ColumnReading", "DataOptions", "Decimal", "Precise", "Streaming", "SupportWish"]
+__all__ = [
+    "ColumnReading",
+    "DataOptions",
+    "Decimal",
+    "Precise",
+    "Streaming",
+    "SupportWish",
+    "TargetRole",
+]
 
 Precise = Literal["float32", "float64"]
 Streaming = Literal["auto", "yes", "no"]
 Decimal = Literal["auto", ".", ","]
 ColumnReading = Literal["alike", "auto"]
+TargetRole = Literal["label", "column"]
 SupportWish = Literal["binary", "grey", "unit", "count", "real"]
 
 
@@ -40,6 +49,11 @@ class DataOptions:
         split_seed: random seed of the split and of a static binarization.
         label: name of the column that holds labels, or of the array of a .npz or .mat file; labels
             are never trained on.
+        target: name of the column that is to be predicted, or of an array as with `label`. Rows
+            without a value of it are learned from, too.
+        target_as: what the target is to the model: a `label` beside the columns, which is predicted
+            from the latent features, or one `column` of them, which is predicted by what the model
+            says of it given the others.
         drop: names of columns to leave out, with commas between them.
         missing: what to do about NaN and empty cells: `model` the observed ones alone, which is exact
             where what is missing does not depend on its value; `refuse` the data; or `drop-rows` that
@@ -72,6 +86,8 @@ class DataOptions:
     split: tuple[float, float, float] = DEFAULT_SPLIT
     split_seed: int = 0
     label: str | None = None
+    target: str | None = None
+    target_as: TargetRole = "label"
     drop: tuple[str, ...] = ()
     missing: Missing = "model"
     missing_codes: tuple[float, ...] = ()
@@ -158,6 +174,12 @@ def _check(values: Mapping[str, Any]) -> None:
     if values["support"] is not None:
         _one_of(values["support"], get_args(SupportWish), "support", "a support among")
     _one_of(values["columns"], get_args(ColumnReading), "columns")
+    _one_of(values["target_as"], get_args(TargetRole), "target_as")
+    if values["label"] is not None and values["target"] is not None:
+        raise InputError(
+            f"one of {option('label')} and {option('target')}", "both",
+            f"leaving out {option('label')}", where=option("label"),
+        )  # fmt: skip
     _one_of(values["stream"], get_args(Streaming), "stream")
 
 

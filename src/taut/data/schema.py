@@ -49,7 +49,9 @@ class Schema:
             None for one that varies, length D; None where all vary. It says nothing of what rows may
             be: schemas that differ in it alone are equal.
         label_name: what the labels are; None without labels.
-        classes: names that integer labels stand for, where the source spelled them out.
+        classes: names that integer labels stand for, where the source spelled them out; of a target
+            that is one of the columns, those of its values.
+        target: what is to be predicted: `label_name`, or one of the columns; None for nothing.
         steps: of a real table, the step of the grid that each column's values lie on where they come up
             again and again; 0 for the other columns; None where no column repeats values. Like the next
             two it says nothing of what rows may be: schemas that differ in it alone are equal.
@@ -81,6 +83,7 @@ class Schema:
     spikes: tuple[int, ...] | None = field(default=None, compare=False)
     holes: bool = field(default=False, compare=False)
     kinds: tuple[Column, ...] | None = None
+    target: str | None = None
 
     def __post_init__(self):
         _one_of(self.dtype, ("float32", "float64"), "dtype")
@@ -124,6 +127,13 @@ class Schema:
     def size(self) -> int:
         """Number of cells in a row."""
         return math.prod(self.shape)
+
+    @property
+    def place_of_target(self) -> int | None:
+        """Which column the target is; None where it is none of them."""
+        if self.columns is None or self.target not in self.columns:
+            return None
+        return self.columns.index(self.target)
 
     def named(self, columns: Sequence[int], most: int = 5) -> str:
         """Some columns of a table in words: by name, counted from 0 where they have none."""

@@ -51,6 +51,10 @@ from taut.fitted.facts import FitFacts
 from taut.fitted.given_rows import as_array, as_datum, mask_of
 from taut.fitted.imputing import Imputed, impute
 from taut.fitted.methods import AUTO, measured_by, method_of
+from taut.fitted.predicting import (
+    Predictor,
+    save_predictor,
+)
 from taut.fitted.resampling import resampled
 from taut.inference import AbstractAmortized
 from taut.models import AbstractExactModel
@@ -73,6 +77,7 @@ class Fit:
         history: one record a step, as in metrics.jsonl.
         estimates: every number reported at the end, by name.
         precision: `float32` or `float64`.
+        predictor: what predicts the target; None without one.
     """
 
     pair: AbstractPair
@@ -83,6 +88,7 @@ class Fit:
     history: tuple[Mapping[str, Any], ...] = ()
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     precision: str = "float32"
+    predictor: Predictor | None = None
 
     def __repr__(self) -> str:
         facts, evidence = self.facts, self.estimates.get("log_evidence")
@@ -344,6 +350,8 @@ class Fit:
             run.path, self.pair, self.architecture, self.schema,
             inference=self.recipe.inference, num_rows=self.facts.rows.train,
         )  # fmt: skip
+        if self.predictor is not None:
+            save_predictor(run.path, self.predictor)
 
     def serving(self, rows: Datum, key: PRNGKeyArray) -> tuple[AbstractPair, PRNGKeyArray]:
         """The pair whose guide serves the rows, and the key for what is drawn by it."""

@@ -18,6 +18,11 @@ ESTIMATES = {
     "log_evidence": "log-evidence",
     "independent_columns": "columns alone",
     "bits_per_dimension": "bits/dimension",
+    "accuracy": "accuracy of the target",
+    "target_nll": "NLL of the target",
+    "ece": "calibration error",
+    "rmse": "RMSE of the target",
+    "coverage": "90 % intervals cover",
 }
 
 METHODS = {

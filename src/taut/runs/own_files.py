@@ -18,7 +18,8 @@ _RESULTS = (
     "scores.csv", "scores-columns.csv", "imputed.csv", "imputed-sd.csv", "imputed-draws.csv",
     "summary.json", "rows.safetensors", "draws.safetensors", "coordinates.csv", "components.csv",
     "responsibilities.csv", "loadings.csv", "selection.csv", "samples.png", "reconstructions.png",
-    "interpolation.png", "latents.csv", "model.json", "model.safetensors",
+    "interpolation.png", "latents.csv", "predictions.csv",
+    "predictor.safetensors", "model.json", "model.safetensors",
 )  # fmt: skip
 _FIGURES = (
     "learning-curves", "samples", "reconstructions", "interpolation", "latents", "evidence",

@@ -8,6 +8,7 @@ model.safetensors    arrays, and
 model.json           structure
 summary.json         every Estimate with its side and errors
 rows.safetensors     their per-row values, for paired differences
+predictor.safetensors  what predicts a target
 draws.safetensors    weighted draws of a posterior, and
 coordinates.csv      their moments
 figures/

@@ -115,10 +115,9 @@ def frame_rows(
     dtypes = {name: columns[name].dtype for name in data}
     text = (nw.String, nw.Categorical, nw.Enum)
     wordy = [n for n, t in dtypes.items() if t in text]
-    refuse_others(
-        [n for n, t in dtypes.items() if not (t.is_numeric() or t == nw.Boolean or t in text)],
-        where,
-    )
+    others = [n for n, t in dtypes.items() if not (t.is_numeric() or t == nw.Boolean or t in text)]
+    empty = [n for n in others if columns[n].is_null().all()]
+    refuse_others([n for n in others if n not in empty], where)
     narrow = (nw.Boolean, nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32)
     counted = all(t in narrow for t in dtypes.values())
     whole = counted and not any(columns[n].is_null().any() for n in dtypes)
@@ -129,7 +128,7 @@ def frame_rows(
             place = f"{where}, column '{name}'"
             values[:, i], names[i] = _of_texts(columns[name].cast(nw.String).to_list(), place)
         else:
-            values[:, i] = _numbers(columns[name], whole)
+            values[:, i] = np.nan if name in empty else _numbers(columns[name], whole)
     labels = None if label is None else label_of(columns[label], f"{where}, label '{label}'")
     return RawRows(
         values=values,

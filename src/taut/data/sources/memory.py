@@ -12,6 +12,8 @@ from taut.errors import InputError
 
 __all__ = ["read_memory"]
 
+_NAME = "y"  # of labels that are no column
+
 
 def read_memory(source: Any, request: Request) -> tuple[RawRows, ...]:
     """One part for an array, a data frame or nested lists of numbers, three for three of them.
@@ -43,10 +45,15 @@ def _is_table(source: Any) -> bool:
 
 def _labelled(rows: Any, labels: Any, request: Request) -> RawRows:
     """Rows with a label each; labels that are no column of their own are left out."""
+    if labels is not None and request.label is not None:
+        own = [str(name) for name in getattr(rows, "columns", ())]
+        if request.label not in own and not request.rows_only:
+            refuse_columns(request._replace(drop=()), "(rows, labels)", [*own, _NAME])
+            request = request._replace(label=None)
     found = _one(rows, request, "")
     if labels is None or found.labels is not None:
         return found
-    labels = np.asarray(labels)
+    labels = _of_objects(np.asarray(labels))
     if labels.shape != (len(found),):
         raise InputError(
             "rows and a label for each of them",
@@ -54,7 +61,18 @@ def _labelled(rows: Any, labels: Any, request: Request) -> RawRows:
             "the rows alone, or three parts: training, validation and test rows",
             where="source",
         )
-    return replace(found, labels=labels, label_name="y")
+    return replace(found, labels=labels, label_name=_NAME)
+
+
+def _of_objects(labels: np.ndarray) -> np.ndarray:
+    """Labels that are Python objects as text, or as numbers where all are; empty, or NaN, for none."""
+    if labels.dtype.kind != "O":
+        return labels
+    missing = [v is None or v != v for v in labels.ravel()]
+    pairs = list(zip(labels.ravel(), missing, strict=True))
+    if any(isinstance(v, str) for v in labels.ravel()):
+        return np.array(["" if none else str(v) for v, none in pairs])
+    return np.array([np.nan if none else float(v) for v, none in pairs])
 
 
 def _one(source: Any, request: Request, where: str) -> RawRows:

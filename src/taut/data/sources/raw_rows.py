@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Int, Shaped
 
 from taut.errors import InputError, nearest
 
@@ -75,6 +75,11 @@ class RawRows:
     def __len__(self) -> int:
         return self.values.shape[0]
 
+    @property
+    def numbers(self) -> Int[np.ndarray, " N"]:
+        """Number of each row in its source."""
+        return np.arange(len(self)) if self.index is None else self.index
+
     def place(self, row: int, cell: Sequence[int] = ()) -> str:
         """A row, or a cell of it, in words."""
         if self.lines is not None:
@@ -91,13 +96,12 @@ class RawRows:
 
     def select(self, rows: Shaped[np.ndarray, " M"]) -> "RawRows":
         """Some of the rows, which keep their numbers."""
-        index = np.arange(len(self)) if self.index is None else self.index
         return replace(
             self,
             values=self.values[rows],
             labels=None if self.labels is None else self.labels[rows],
             lines=None if self.lines is None else self.lines[rows],
-            index=index[rows],
+            index=self.numbers[rows],
         )
 
 

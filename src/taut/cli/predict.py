@@ -1,0 +1,97 @@
+"""`taut predict`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from taut.cli.output import print_json
+from taut.cli.rows import all_rows, open_run, rows_of
+from taut.cli.save import check_suffix, save_table
+from taut.cli.whole import Whole
+from taut.errors import InputError
+
+__all__ = ["predict"]
+
+
+def predict(
+    run: Path,
+    data: str | None = None,
+    /,
+    *,
+    num_particles: Whole = 200,
+    split: Literal["train", "validation", "test"] | None = None,
+    unseen: Literal["refuse", "missing"] = "refuse",
+    out: Path | None = None,
+    seed: Whole = 0,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Predict the target of rows: its classes with their probabilities, or numbers with intervals.
+
+    The run is one of `taut fit DATA --target NAME`. Where rows have a value of the target, it is
+    compared with what is predict.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    data
+        Rows with the run's columns, all of which are predict; they need no column of the target.
+        [default: the run's own test rows]
+    num_particles
+        Draws of the latents for each row and class, where the target is a column of the model.
+    split
+        Part of the run's own data. [default: test]
+    unseen
+        What to do about a category that the fit has not seen: refuse it, or read it as missing.
+    out
+        .csv or .parquet. [default: RUN/predictions.csv]
+    seed
+        Random seed of the draws.
+    json
+        Print the scores, and where the table is, as JSON.
+    """
+    from taut.fitted.predicting import predict as predict_rows
+    from taut.fitted.predicting import prediction_scores
+
+    if data is not None and split is not None:
+        raise InputError(
+            "--split with the run's own data", f"'{data}'", "leaving out --split", where="split"
+        )
+    fitted = open_run(run)
+    out = check_suffix(out or run / "predictions.csv", (".csv", ".parquet"))
+    rows = (
+        rows_of(fitted, data=None, split=split)
+        if data is None
+        else all_rows(fitted, data, unseen=unseen)
+    )
+    found = predict_rows(fitted, rows, num_particles=num_particles, key=seed)
+    table, columns = _table(found)
+    save_table(out, table, columns, index=rows.index)
+    scores = prediction_scores(fitted, rows, num_particles=num_particles, key=seed)
+    if json:
+        told = {name: estimate.to_dict() for name, estimate in scores.items()}
+        content = {"rows": len(rows), "unseen": rows.unseen, "out": str(out), "scores": told}
+        print_json(content)
+        return
+    if scores:
+        from rich.console import Console
+
+        from taut.report import tables
+        from taut.report.words import ESTIMATES
+
+        tables.summary_table(Console(), {ESTIMATES[n]: e for n, e in scores.items()}, facts={})
+    if rows.unseen:
+        print(f"{rows.unseen:,} cells of categories that the fit has not seen, read as missing")
+    print(f"{found.target} of {len(rows):,} rows predict: {out}")
+
+
+def _table(found: Any) -> tuple[tuple[Any, ...], list[str]]:
+    """The columns of a prediction and their names."""
+    from taut.fitted.prediction import ClassPrediction
+
+    if isinstance(found, ClassPrediction):
+        names = [f"p({found.target}={name})" for name in found.classes]
+        return (found.labels, *found.probabilities.T), [found.target, *names]
+    table = (found.mean, found.deviation, found.low, found.high)
+    return table, [found.target, "deviation", "low", "high"]

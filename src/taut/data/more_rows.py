@@ -1,0 +1,104 @@
+"""More rows, in the form of a schema that other rows have decided."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from taut.data.binarize import binarized
+from taut.data.conform import as_schema
+from taut.data.dataset import Dataset
+from taut.data.kinds import check_unseen, column_values
+from taut.data.load_streamed import refuse_too_large
+from taut.data.missing import Missing, check_missing, observed, without_missing
+from taut.data.schema import Schema
+from taut.data.sources import RawRows, Request, read_source
+from taut.data.sources.frame import refuse_text
+from taut.data.streams import check_seed
+from taut.data.support import model_values
+from taut.data.targets import labels_like, with_target_column
+
+__all__ = ["load_rows"]
+
+
+def load_rows(
+    source: Any,
+    schema: Schema,
+    *,
+    missing: str = "model",
+    missing_codes: Sequence[float | int] | float | int = (),
+    decimal: str = "auto",
+    unseen: str = "refuse",
+    seed: int = 0,
+) -> Dataset:
+    """All rows of a source, in the form of an existing schema.
+
+    Columns are found by name, in any order; others are left out, and a label or a target is taken where
+    it is there. Images may be flat rows. Values are in the units of the source that the schema was made
+    from, or of `Dataset.x`. Grey rows for a binarized schema are binarized likewise, once.
+
+    Arguments:
+        source: as in `load_data`; all parts of a source that is split already.
+        schema: the form of the rows.
+        missing, missing_codes, decimal: as in `load_data`.
+        unseen: what to do about categories that the schema does not have: `refuse` them, or read them
+            as `missing`.
+        seed: of the draws of a binarization.
+
+    Raises:
+        InputError: rows that do not have the schema's columns, shape, grid or support; more of them
+            than are kept in memory.
+    """
+    check_missing(missing)
+    check_unseen(unseen)
+    check_seed(seed)
+    codes = np.atleast_1d(missing_codes).tolist()
+    keep, own = schema.columns, schema.target
+    if keep is not None:
+        keep = tuple(name for name in keep if name != own)
+    request = Request(label=schema.label_name or own, keep=keep, rows_only=True, decimal=decimal)
+    refuse_too_large(source, request, schema.dtype)
+    sets: list[Dataset] = []
+    offset, new = 0, 0
+    for i, part in enumerate(read_source(source, request)):
+        part = as_schema(with_target_column(part, schema), schema)
+        rows, _ = without_missing(part, cast(Missing, missing), codes, labelled=own is None)
+        x = model_values(_of_numbers(rows, schema, unseen), schema)
+        new += int(np.isnan(x).sum()) - int(np.isnan(rows.values.astype(np.float64)).sum())
+        sets.append(
+            Dataset(
+                x=binarized(x, schema.binarize, seed=seed, part=i),
+                mask=None,
+                label=labels_like(rows, schema, codes),
+                index=(rows.numbers + offset).astype(np.int32),
+                schema=schema,
+            )
+        )
+        offset += len(part)
+    labels = [s.label for s in sets if s.label is not None]
+    x = np.concatenate([s.x for s in sets]) if len(sets) > 1 else sets[0].x
+    holes = bool(np.isnan(x).any())
+    return Dataset(
+        x=x,
+        mask=observed(x, replace(schema, holes=holes)),
+        label=np.concatenate(labels) if len(labels) == len(sets) else None,
+        index=np.concatenate([s.index for s in sets]),
+        schema=schema,
+        unseen=new,
+    )
+
+
+def _of_numbers(rows: RawRows, schema: Schema, unseen: str) -> RawRows:
+    """Rows for a schema, whose columns of text it knows the names of.
+
+    Raises:
+        InputError: text where the schema has numbers.
+    """
+    if schema.kinds is not None:
+        values = column_values(rows, schema.kinds, schema.dtype, unseen=unseen)
+        return replace(rows, values=values, names=None)
+    names = rows.columns or tuple(f"column_{i + 1}" for i in range(schema.size))
+    text = [name for name, own in zip(names, rows.names or (), strict=False) if own]
+    refuse_text(text, rows.where, "as those that the model was fitted to")
+    return rows

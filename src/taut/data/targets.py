@@ -1,0 +1,291 @@
+"""A target: the column that is to be predicted, of which some rows have no value.
+
+    text, or at most 20 different whole numbers      classes: codes 0, 1, ..., C - 1, and -1 without one
+    other numbers                                    numbers, and NaN without one
+
+A kind that was asked for decides otherwise: `categorical` and `binary` are classes, others numbers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Shaped
+
+from taut.data.dataset import Dataset
+from taut.data.kinds import Column
+from taut.data.labels import label_values
+from taut.data.options import DataOptions
+from taut.data.schema import Schema
+from taut.data.sources.frame import MISSING_WORDS, text_codes
+from taut.data.sources.raw_rows import RawRows
+from taut.errors import InputError, nearest, option
+
+__all__ = [
+    "UNLABELLED",
+    "asked_of_columns",
+    "check_target",
+    "classes_of_column",
+    "has_label",
+    "labels_like",
+    "target_classes",
+    "target_of",
+    "target_values",
+    "targets",
+    "with_target_column",
+]
+
+UNLABELLED = -1
+"""The code of a row without a class."""
+
+_MOST_CLASSES = 20  # whole numbers of more different values count or measure something
+_CLASSES = ("categorical", "binary")
+
+
+def _number_name(value: float) -> str:
+    """The name of a class that is a number."""
+    return f"{value:.17g}"
+
+
+def target_classes(
+    labels: Sequence[Shaped[np.ndarray, " N"]], *, kind: str | None, where: str
+) -> tuple[str, ...] | None:
+    """The classes that a target's values stand for, in order; None where they are numbers.
+
+    Arguments:
+        labels: the values in each part of a source: text, or numbers with NaN for none.
+        kind: that was asked for; None for what the values look like.
+        where: the source and its target, for messages.
+
+    Raises:
+        InputError: no value at all, one value alone, or an infinite one.
+    """
+    text = any(part.dtype.kind == "U" for part in labels)
+    if text:
+        names = {str(v).strip() for part in labels for v in part}
+        found = sorted(name for name in names if name.lower() not in MISSING_WORDS)
+        classes = True
+    else:
+        values = np.unique(np.concatenate([np.asarray(part, np.float64) for part in labels]))
+        if np.isinf(values).any():
+            raise InputError(
+                "finite numbers", "an infinite one", "leaving its cell empty", where=where
+            )
+        values = values[~np.isnan(values)]
+        whole = bool((values == np.rint(values)).all())
+        classes = kind in _CLASSES if kind else whole and len(values) <= _MOST_CLASSES
+        found = [_number_name(float(v)) for v in values]
+    if len(found) < 2:
+        got = f"'{found[0]}' in every row that has one" if found else "no row that has one"
+        raise InputError(
+            "a target of at least two different values", got, "another target, or more rows", where=where
+        )  # fmt: skip
+    return tuple(found) if classes else None
+
+
+def target_values(
+    labels: Shaped[np.ndarray, " N"], classes: Sequence[str] | None, dtype: str, *, where: str
+) -> Shaped[np.ndarray, " N"]:
+    """The codes of a target's classes, int32, or its numbers.
+
+    Arguments:
+        labels: text, or numbers with NaN for none.
+        classes: as of `target_classes`.
+        dtype: of numbers.
+        where: the source and its target, for messages.
+
+    Raises:
+        InputError: text where values were numbers; a class that is none.
+    """
+    if classes is None:
+        if labels.dtype.kind == "U":
+            other = next((t for t in labels if t.strip().lower() not in MISSING_WORDS), None)
+            if other is not None:
+                raise InputError("a number", f"'{other}'", "numbers, as at the fit", where=where)
+            return np.full(len(labels), np.nan, dtype)
+        return labels.astype(dtype)
+    place = {name: code for code, name in enumerate(classes)}
+    codes = np.full(len(labels), UNLABELLED, np.int32)
+    for row, value in enumerate(labels):
+        name = value.strip() if labels.dtype.kind == "U" else _number_name(float(value))
+        if name in place:
+            codes[row] = place[name]
+        elif name.lower() not in MISSING_WORDS:
+            raise InputError("a known class", f"'{name}'", nearest(name, classes), where=where)
+    return codes
+
+
+def has_label(label: Shaped[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
+    """Which rows have a target."""
+    return label != UNLABELLED if label.dtype.kind == "i" else ~np.isnan(label)
+
+
+def target_of(rows: Dataset) -> Shaped[np.ndarray, " N"] | None:
+    """The target's classes or numbers in rows, -1 or NaN where they have none; None without labels."""
+    schema, place = rows.schema, rows.schema.place_of_target
+    if place is None:
+        return rows.label
+    values = rows.x[:, place]
+    if schema.classes is None:
+        return values.astype(np.float64)
+    if schema.kinds is not None and schema.kinds[place].names:
+        return np.where(np.isnan(values), UNLABELLED, np.nan_to_num(values)).astype(np.int32)
+    return target_values(values.astype(np.float64), schema.classes, "float64", where=schema.name)
+
+
+def targets(
+    parts: Sequence[RawRows], options: DataOptions
+) -> tuple[list[RawRows], tuple[str, ...] | None]:
+    """Rows whose labels are a target, as codes of classes or numbers, and the classes.
+
+    Raises:
+        InputError: a source without labels; as of `target_classes`.
+    """
+    first = parts[0]
+    if first.labels is None:
+        raise InputError(
+            "a source with labels, or named columns, for a target", "none",
+            f"leaving out {option('target')}", where=first.where,
+        )  # fmt: skip
+    where = f"{first.where}, target '{first.label_name}'"
+    found = [_without_codes(part.labels, options.missing_codes) for part in parts]
+    classes = target_classes(found, kind=_asked_kind(options), where=where)
+    coded = [target_values(labels, classes, options.dtype, where=where) for labels in found]
+    return [
+        replace(part, labels=labels) for part, labels in zip(parts, coded, strict=True)
+    ], classes
+
+
+def check_target(options: DataOptions, *, on_disk: bool) -> None:
+    """Refuse rows on disk, whose labels are left out, and a role without a target."""
+    if options.target is None and options.target_as != "label":
+        raise InputError(
+            f"{option('target')} with {option('target_as')}", "none",
+            f"the name of a column as {option('target')}", where=option("target_as"),
+        )  # fmt: skip
+    if options.target is not None and on_disk:
+        raise InputError(
+            "rows in memory, where there is a target", "rows that stay on disk",
+            option("stream", "no"), where=option("target"),
+        )  # fmt: skip
+
+
+def asked_of_columns(parts: Sequence[RawRows], options: DataOptions) -> tuple[str, ...]:
+    """`column=kind` that decides how columns are read: also for a target of classes among numbers.
+
+    Raises:
+        InputError: a target that is no column.
+    """
+    if options.target is None:
+        return options.kind
+    if options.target_as == "label":
+        own = _asked(options)
+        return tuple(text for text in options.kind if text != own)
+    if _asked(options) is not None or options.support is not None:
+        return options.kind
+    place = _column_of(parts, options.target)
+    others = [np.delete(part.values, place, axis=1) for part in parts]
+    counted = all(((o == np.rint(o)) | np.isnan(o)).all() for o in others)
+    text = any(part.names is not None for part in parts)
+    classes = None if counted and not text else _classes_of(parts, options)
+    if (
+        classes is None
+        or set(classes) == {"0", "1"}
+        or any(p.names and p.names[place] for p in parts)
+    ):
+        return options.kind
+    return (*options.kind, f"{options.target}=categorical")
+
+
+def classes_of_column(
+    parts: Sequence[RawRows], columns: Sequence[Column] | None, options: DataOptions
+) -> tuple[str, ...] | None:
+    """The classes of a target that is one of the columns; None where it is a number.
+
+    Raises:
+        InputError: a target that is no column, or has one value.
+    """
+    classes = _classes_of(parts, options)
+    if columns is None:
+        return classes
+    own = columns[_column_of(parts, options.target)]
+    return own.names or (("0", "1") if own.kind == "binary" else None)
+
+
+def labels_like(
+    rows: RawRows, schema: Schema, codes: Sequence[float]
+) -> Shaped[np.ndarray, " N"] | None:
+    """The labels of more rows for a schema, which may be missing where they are its target.
+
+    Raises:
+        InputError: as of `label_values`, or of `target_values`.
+    """
+    if rows.labels is None or schema.target is None:
+        return label_values(rows, schema.classes, schema.dtype)
+    where = f"{rows.where}, target '{schema.target}'"
+    labels = _without_codes(rows.labels, codes)
+    return target_values(labels, schema.classes, schema.dtype, where=where)
+
+
+def with_target_column(rows: RawRows, schema: Schema) -> RawRows:
+    """Rows that were read with the target as their label, with its column again: empty without one."""
+    place, names = schema.place_of_target, None
+    if place is None or rows.columns is None:
+        return rows
+    values = np.full(len(rows), np.nan) if rows.labels is None else rows.labels
+    if values.dtype.kind == "U":
+        values, names = text_codes(values.tolist())
+    own = list(rows.names or (None,) * len(rows.columns))
+    own.insert(place, names)
+    return replace(
+        rows,
+        values=np.insert(rows.values.astype(np.float64), place, values, axis=1),
+        columns=schema.columns,
+        names=tuple(own) if any(own) else None,
+        labels=None,
+        label_name=None,
+    )
+
+
+def _classes_of(parts: Sequence[RawRows], options: DataOptions) -> tuple[str, ...] | None:
+    place = _column_of(parts, options.target)
+    found = []
+    for part in parts:
+        values, names = part.values[:, place], part.names and part.names[place]
+        known = ~np.isnan(np.asarray(values, np.float64))
+        texts = names and [names[int(v)] if k else "" for v, k in zip(values, known, strict=True)]
+        found.append(np.array(texts, dtype=str) if texts else values)
+    where = f"{parts[0].where}, target '{options.target}'"
+    return target_classes(found, kind=_asked_kind(options), where=where)
+
+
+def _column_of(parts: Sequence[RawRows], target: str | None) -> int:
+    columns, where = parts[0].columns, parts[0].where
+    if columns is None:
+        raise InputError(
+            "a table with named columns, of which the target is one", "one without",
+            f"a data frame, a CSV file with a header, or {option('target_as', 'label')}", where=where,
+        )  # fmt: skip
+    if target not in columns:
+        raise InputError(
+            "a target among the columns", f"'{target}'", nearest(str(target), columns), where=where
+        )
+    return columns.index(target)
+
+
+def _asked(options: DataOptions) -> str | None:
+    """`target=kind` among the kinds that were asked for."""
+    own = [text for text in options.kind if text.rpartition("=")[0] == options.target]
+    return own[-1] if own else None
+
+
+def _asked_kind(options: DataOptions) -> str | None:
+    asked = _asked(options)
+    return asked and asked.rpartition("=")[2]
+
+
+def _without_codes(labels: Shaped[np.ndarray, " N"] | None, codes: Sequence[float]) -> np.ndarray:
+    assert labels is not None  # parts have labels alike
+    if labels.dtype.kind == "U" or not len(codes):
+        return labels
+    return np.where(np.isin(labels, codes), np.nan, labels.astype(np.float64))

@@ -1,0 +1,276 @@
+"""Prediction of a fit's target: what learns from the labelled rows, and what predicts other rows.
+
+    training rows      parameters of a head on the latent features, where the target is a label
+    validation rows    its penalty and its temperature; where the target is a column the latter alone
+    test rows          accuracy, NLL and ECE; of numbers RMSE, NLL and coverage
+
+each of them those with a target alone; the model has seen all training rows.
+"""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from taut.architectures import AbstractArchitecture
+from taut.core import Estimate, InputError, as_key, option, write_atomically
+from taut.data import Data, Dataset, has_label, load_rows, target_of
+from taut.fitted.conditional import Conditional, hidden, joint_evidences
+from taut.fitted.given_rows import as_array, mask_of
+from taut.fitted.heads import (
+    LogisticHead,
+    RidgeHead,
+    best_temperature,
+    log_softmax,
+    logistic_head,
+    ridge_head,
+)
+from taut.fitted.prediction import (
+    INTERVAL,
+    ClassPrediction,
+    NumberPrediction,
+    class_scores,
+    number_scores,
+)
+from taut.models import AbstractExactModel
+from taut.runs import reading
+from taut.runs.packed import packed
+from taut.runs.reading import read_arrays
+
+if TYPE_CHECKING:
+    from taut.fitted.fit import Fit
+
+__all__ = [
+    "NUM_PARTICLES",
+    "Predictor",
+    "load_predictor",
+    "predict",
+    "prediction_scores",
+    "refuse_target",
+    "save_predictor",
+    "with_predictor",
+]
+
+NUM_PARTICLES = 200
+"""Draws of the latents for each row and class."""
+
+Predictor = LogisticHead | RidgeHead | Conditional
+_PREDICTORS: dict[Any, Any] = {
+    frozenset(kind._fields): kind for kind in (LogisticHead, RidgeHead, Conditional)
+}
+_DRAWS = 400  # that the ends of an interval are quantiles of
+_FILE = "predictor.safetensors"
+
+
+def refuse_target(model: AbstractArchitecture, data: Data) -> None:
+    """Refuse data whose target nothing can be learned of, before anything is fitted.
+
+    Raises:
+        InputError: fewer than two different values among the training rows; a target that is a column
+            of a model that takes no missing cells.
+    """
+    name = data.schema.target
+    if name is None:
+        return
+    where = f"{data.schema.name}, target '{name}'"
+    train, label = _labelled(data.train)
+    number = len(np.unique(label)) if len(train) else 0
+    if number < 2:
+        raise InputError(
+            "two or more different values among the training rows with a target",
+            f"{number} in {len(train)} rows of {len(data.train)}",
+            "more labels, or another split of the rows", where=where,
+        )  # fmt: skip
+    if data.schema.place_of_target is not None and not model.takes_holes:
+        raise InputError(
+            f"a model that takes missing cells with {option('target_as', 'column')}",
+            option("model", model.name), option("target_as", "label"), where=where,
+        )  # fmt: skip
+
+
+def with_predictor(fit: "Fit", data: Data) -> "Fit":
+    """The fit with what predicts its target, and how good that is on test rows; as it is without one.
+
+    Arguments:
+        fit: of data that `refuse_target` has not refused.
+        data: what it was fitted to.
+    """
+    name = fit.schema.target
+    if name is None:
+        return fit
+    (train, label), (held, held_label) = _labelled(data.train), _labelled(data.validation)
+    fit = replace(fit, predictor=_learned(fit, train, label, held, held_label))
+    scores = prediction_scores(fit, data.test)
+    tested = next(iter(scores.values())).count if scores else 0
+    counts = f"{len(train)} train, {len(held)} validation, {tested} test"
+    notes = [f"rows with a value of the target '{name}': {counts}"]
+    absent = [c for code, c in enumerate(fit.schema.classes or ()) if code not in label]
+    if absent:
+        shown = ", ".join(f"'{c}'" for c in absent[:5])
+        notes.append(f"no labelled training row is {shown}: nothing is known of the class")
+    if not len(held):
+        notes.append("no validation row has a target: probabilities are not calibrated")
+    facts = replace(fit.facts, notes=(*fit.facts.notes, *notes))
+    return replace(fit, facts=facts, estimates={**fit.estimates, **scores})
+
+
+def predict(
+    fit: "Fit",
+    rows: Any,
+    *,
+    num_particles: int = NUM_PARTICLES,
+    key: Any = 0,
+    unseen: str = "refuse",
+) -> ClassPrediction | NumberPrediction:
+    """The target of rows, from their latent features or given their other columns.
+
+    Arguments:
+        fit: one with a target.
+        rows: as `Fit` takes them; what they have in the column of the target is not looked at.
+        num_particles: draws of the latents for each row and class, where the target is a column.
+        key: whole number or random key of these draws.
+        unseen: what to do about categories in a data frame that the fit has not seen: `refuse` them, or
+            read them as `missing`.
+
+    Raises:
+        InputError: a fit without a target; rows of another form.
+    """
+    target, predictor = fit.schema.target, fit.predictor
+    if target is None or predictor is None:
+        raise InputError(
+            "a fit with a target", "one without",
+            f"fitting again with {option('target')}, the column to predict", where="predict",
+        )  # fmt: skip
+    if num_particles < 1:
+        raise InputError(
+            "at least one particle", f"{num_particles}", option("num_particles", NUM_PARTICLES),
+            where=option("num_particles"),
+        )  # fmt: skip
+    rows = _given(fit, rows, unseen)
+    if isinstance(predictor, RidgeHead):
+        mean = predictor.means(_features(fit, rows))
+        deviation = np.full(len(mean), float(predictor.deviation))
+        half = NormalDist().inv_cdf((1 + INTERVAL) / 2) * deviation
+        return NumberPrediction(target, mean, deviation, mean - half, mean + half, rows.unseen)
+    if fit.schema.classes is not None:
+        logits = _logits(fit, predictor, rows, num_particles, as_key(key))
+        found = np.exp(log_softmax(logits / predictor.temperature))
+        return ClassPrediction(target, fit.schema.classes, found, rows.unseen)
+    place, low = fit.schema.place_of_target or 0, (1 - INTERVAL) / 2
+    without, count = hidden(rows.datum(), place), max(num_particles, _DRAWS)
+    filled = fit.impute(without, draws=_DRAWS, num_particles=count, key=key)
+    ends = np.quantile(filled.draws[..., place], (low, 1 - low), axis=0)
+    parts = (filled.mean[:, place], filled.deviation[:, place], ends[0], ends[1])
+    mean, deviation, least, most = (np.asarray(part, np.float64) for part in parts)
+    return NumberPrediction(target, mean, deviation, least, most, rows.unseen)
+
+
+def prediction_scores(
+    fit: "Fit", rows: Dataset, *, num_particles: int = NUM_PARTICLES, key: Any = 0
+) -> dict[str, Estimate]:
+    """How good predictions are on the rows that have a target, by name; of none where none has."""
+    known, label = _labelled(rows)
+    if not len(known):
+        return {}
+    found = predict(fit, known, num_particles=num_particles, key=key)
+    exact = isinstance(fit.model, AbstractExactModel)
+    drawn = isinstance(fit.predictor, Conditional) and not exact
+    if isinstance(found, ClassPrediction):
+        return class_scores(found.probabilities, label, index=known.index, drawn=drawn)
+    if isinstance(fit.predictor, Conditional):
+        values = np.stack([label, np.full(len(label), np.nan)], axis=1)
+        both, alone = _joint(fit, known, values, num_particles, as_key(key)).T
+        nll = alone - both
+    else:
+        u = (label - found.mean) / found.deviation
+        nll = 0.5 * (u**2 + math.log(2 * math.pi)) + np.log(found.deviation)
+    return number_scores(found, label, nll, index=known.index, drawn=drawn)
+
+
+def save_predictor(folder: Path, predictor: Predictor) -> None:
+    """Write `predictor.safetensors` into an existing folder, in one step."""
+    arrays = {name: np.asarray(array) for name, array in predictor._asdict().items()}
+    write_atomically(folder / _FILE, lambda file: file.write(packed(arrays)))
+
+
+def load_predictor(folder: Path) -> Predictor | None:
+    """What `save_predictor` wrote; None where there is none.
+
+    Raises:
+        InputError: a damaged file.
+    """
+    if not (folder / _FILE).exists():
+        return None
+    arrays = read_arrays(folder / _FILE, sealed=True)
+    with reading(folder / _FILE):
+        return _PREDICTORS[frozenset(arrays)](**arrays)
+
+
+def _learned(fit: "Fit", train: Dataset, label: Any, held: Dataset, held_label: Any) -> Predictor:
+    """What predicts the target, learned from rows that have one."""
+    classes, one = fit.schema.classes, np.asarray(1.0)
+    if fit.schema.place_of_target is not None:
+        if classes is None or not len(held):
+            return Conditional(one)
+        logits = _logits(fit, Conditional(one), held, NUM_PARTICLES, as_key(0))
+        return Conditional(best_temperature(logits, held_label))
+    z, judged = _features(fit, train), (_features(fit, held), held_label)
+    if classes is None:
+        return ridge_head(z, label.astype(np.float64), judged)
+    return logistic_head(z, label, judged, len(classes))
+
+
+def _logits(
+    fit: "Fit", predictor: Any, rows: Dataset, num_particles: int, key: PRNGKeyArray
+) -> np.ndarray:
+    """Log-probabilities of the classes but for a constant, (N, C)."""
+    if not isinstance(predictor, Conditional):
+        return predictor.logits(_features(fit, rows))
+    schema, place = fit.schema, fit.schema.place_of_target
+    coded = schema.kinds is not None and place is not None and schema.kinds[place].names
+    values = range(len(schema.classes or ())) if coded else map(float, schema.classes or ())
+    return _joint(fit, rows, np.asarray(list(values), np.float64), num_particles, key)
+
+
+def _joint(
+    fit: "Fit", rows: Dataset, values: np.ndarray, num_particles: int, key: PRNGKeyArray
+) -> np.ndarray:
+    """log p(x_o, y = v), (N, V), in float64."""
+    place = fit.schema.place_of_target
+    assert place is not None  # the target is a column
+    known = hidden(rows.datum(), place)
+    with jax.enable_x64(fit.precision == "float64"):
+        pair, draw_key = fit.serving(known, key)
+        found = joint_evidences(
+            pair, known, values, place, num_particles=num_particles, key=draw_key
+        )  # fmt: skip
+    return np.asarray(found, np.float64)
+
+
+def _given(fit: "Fit", rows: Any, unseen: str) -> Dataset:
+    """Rows of any form as a data set."""
+    if isinstance(rows, Dataset):
+        return rows
+    if hasattr(rows, "columns"):
+        return load_rows(rows, fit.schema, unseen=unseen)
+    x, _ = as_array(rows, fit.schema, fit.precision)
+    x = np.asarray(x)
+    return Dataset(x, mask_of(x), None, np.arange(len(x), dtype=np.int32), fit.schema)
+
+
+def _labelled(rows: Any) -> tuple[Dataset, Any]:
+    """The rows that have a target, and its values."""
+    label = target_of(rows)
+    known = np.zeros(len(rows), bool) if label is None else has_label(label)
+    at = np.flatnonzero(known)
+    return rows[at], None if label is None else label[at]
+
+
+def _features(fit: "Fit", rows: Dataset) -> np.ndarray:
+    """z(x), (N, d), in float64."""
+    return np.asarray(fit.encode(rows), np.float64) if len(rows) else np.zeros((0, 1))

@@ -1,0 +1,154 @@
+"""A fit with a target predicts it: by Python and by the command line, saved, resumed, and refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import norm
+
+import taut
+from taut.cli.main import main
+from taut.core import InputError
+from taut.data import load_data, load_rows
+from taut.fitted.predicting import prediction_scores
+
+RNG = np.random.default_rng(0)
+N = 240
+A, B = RNG.normal(size=(2, N))
+HIGH = A + RNG.normal(size=N) / 2 > 0
+FRAME = pl.DataFrame(
+    {
+        "a": A,
+        "b": B,
+        "sex": RNG.choice(["m", "f"], N),
+        "income": ["" if i % 3 == 0 else "high" if high else "low" for i, high in enumerate(HIGH)],
+    }
+)
+TINY: dict[str, Any] = {"latent_dim": 2, "hidden": (8,), "epochs": 2, "evidence_particles": 2}
+
+
+@pytest.fixture(scope="module", params=["label", "column"])
+def run(request, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("target")
+    FRAME.write_csv(folder / "t.csv")
+    source, out = str(folder / "t.csv"), folder / "run"
+    taut.fit(source, target="income", target_as=request.param, **TINY, out=out)
+    return out
+
+
+def test_a_run_predicts_as_its_fit_did_in_python_and_on_the_command_line(run, capsys):
+    fitted: Any = taut.load(run)
+    frame = FRAME.drop("income")
+    found = fitted.predict(frame)
+    assert found.classes == ("high", "low")
+    assert set(found.labels) <= {"high", "low"}
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-9)
+    frame.write_csv(run.parent / "more.csv")
+    assert main(["predict", str(run), str(run.parent / "more.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["scores"] == {}
+    table = pl.read_csv(run / "predictions.csv")
+    assert table["income"].to_list() == found.labels.tolist()
+    np.testing.assert_allclose(table["p(income=low)"], found.probabilities[:, 1], rtol=1e-5)
+
+
+def test_the_test_rows_are_scored_again_to_the_same_numbers(run, capsys):
+    fitted: Any = taut.load(run)
+    assert main(["predict", str(run), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    for name in ("accuracy", "target_nll", "ece"):
+        assert scores[name]["value"] == pytest.approx(fitted.estimates[name].value, rel=1e-6)
+    assert main(["predict", str(run)]) == 0
+    assert "calibration error" in capsys.readouterr().out
+    assert any("rows with a value of the target 'income'" in note for note in fitted.facts.notes)
+
+
+def test_the_target_of_the_rows_themselves_is_not_looked_at(run):
+    fitted: Any = taut.load(run)
+    turned = FRAME.with_columns(income=pl.Series(["low"] * N))
+    np.testing.assert_array_equal(
+        fitted.predict(turned).probabilities, fitted.predict(FRAME).probabilities
+    )
+
+
+def test_an_empty_column_is_normal_and_a_missing_one_is_named(run, capsys):
+    fitted: Any = taut.load(run)
+    empty = fitted.predict(FRAME.with_columns(b=None))
+    assert np.isfinite(empty.probabilities).all()
+    with pytest.raises(InputError, match="no column 'b'"):
+        fitted.predict(FRAME.drop("b"))
+    extra = fitted.predict(FRAME.with_columns(more=pl.lit(1)))
+    np.testing.assert_array_equal(extra.probabilities, fitted.predict(FRAME).probabilities)
+    odd = run.parent / "odd.csv"
+    FRAME.with_columns(sex=pl.Series(["x", *FRAME["sex"][1:]])).write_csv(odd)
+    assert main(["predict", str(run), str(odd)]) == 2
+    assert "one of the 2 values that the fit has seen, got 'x'" in capsys.readouterr().err
+    assert main(["predict", str(run), str(odd), "--unseen", "missing"]) == 0
+    assert "1 cells of categories that the fit has not seen" in capsys.readouterr().out
+
+
+def test_a_resumed_run_has_the_same_predictor(run, tmp_path):
+    import shutil
+
+    stopped = tmp_path / "run"
+    shutil.copytree(run, stopped)
+    for name in ("summary.json", "predictor.safetensors"):
+        (stopped / name).unlink()
+    assert main(["resume", str(stopped), "--json"]) == 0
+    before, after = (p / "predictor.safetensors" for p in (run, stopped))
+    assert before.read_bytes() == after.read_bytes()
+
+
+def test_a_gaussian_predicts_by_its_regression(float64):
+    """Of one Gaussian: E[y | x] = m_y + S_yx S_xx^-1 (x - m_x), with the deviation that remains."""
+    x = RNG.multivariate_normal([1, 2, 3], [[1, 0.5, 0.6], [0.5, 2, 0.1], [0.6, 0.1, 1]], size=300)
+    frame = pl.DataFrame(x, schema=["a", "y", "b"])
+    data = load_data(frame, target="y", target_as="column", dtype=np.float64)
+    fitted: Any = taut.em(data, model="gmm", components=1)
+    found = fitted.predict(data.test)
+    mean, cov = np.asarray(fitted.model.means)[0], np.asarray(fitted.model.covariances)[0]
+    slope = np.linalg.solve(cov[np.ix_([0, 2], [0, 2])], cov[[0, 2], 1])
+    wanted = mean[1] + (data.test.x[:, [0, 2]] - mean[[0, 2]]) @ slope
+    left = np.sqrt(cov[1, 1] - cov[1, [0, 2]] @ slope)
+    np.testing.assert_allclose(found.mean, wanted, rtol=1e-9)
+    np.testing.assert_allclose(found.deviation, left, rtol=1e-9)
+    nll = -norm.logpdf(data.test.x[:, 1], wanted, left).mean()
+    assert fitted.estimates["target_nll"].value == pytest.approx(nll, rel=1e-9)
+    assert fitted.estimates["target_nll"].side == "exact"
+
+
+def test_numbers_beside_the_columns_are_regressed_on_the_latent_features(float64):
+    x = RNG.normal(size=(400, 2))
+    y = 5 + 2 * x[:, 0] + 0.1 * RNG.normal(size=400)
+    y[::4] = np.nan
+    data = load_data((x, y), target="y", dtype=np.float64)
+    fitted: Any = taut.em(data, model="fa", components=1)
+    scores = prediction_scores(fitted, data.test)
+    assert scores["rmse"].unit == "y"
+    assert 0 <= scores["coverage"].value <= 1
+    found: Any = fitted.predict(x[:3])
+    np.testing.assert_allclose(found.high - found.mean, found.deviation * norm.ppf(0.95))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"target": "income", "model": "flow", "target_as": "column"}, 'got model="flow"'),
+        ({"target": "rare"}, "two or more different values among the training rows"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused_before_anything_is_fitted(options, words):
+    train = load_data(FRAME.drop("income", "sex")).train[:].index
+    rare = pl.Series([1 if i in train else 2 for i in range(N)])
+    frame = FRAME.drop("sex").with_columns(rare=rare, income=pl.Series([1.5, 2.5, 3.5] * 80))
+    with pytest.raises(InputError, match=words):
+        taut.fit(frame, epochs=1, **options)
+
+
+def test_a_fit_without_a_target_predicts_nothing():
+    fitted: Any = taut.em(FRAME.select("a", "b"), model="gmm", components=1)
+    with pytest.raises(InputError, match="a fit with a target, got one without"):
+        fitted.predict(FRAME)
+    assert load_rows(FRAME, fitted.schema).label is None
