@@ -3,12 +3,14 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from taut.sklearn import FactorModel, Mixture
+from taut.sklearn import AnomalyDetector, FactorModel, Imputer, Mixture
 
 # The checks fit noise, on which EM goes on for long.
 ESTIMATORS = [
     Mixture(2, n_init=1, max_iter=5),
     FactorModel(max_iter=5),
+    Imputer(Mixture(n_init=1, max_iter=5)),
+    AnomalyDetector(Mixture(n_init=1, max_iter=5)),
 ]
 
 

@@ -1,10 +1,12 @@
 """Estimators of scikit-learn that fit taut's models: they pass its own checks without an exception.
 
-Each takes arrays and data frames, goes into pipelines and searches, and holds the `Fit` behind it in
-`fit_`, which audits, imputes, compares and saves it.
+Each takes arrays and data frames and goes into pipelines and searches. One that fits a model holds the
+`Fit` behind it in `fit_`, which audits, imputes, compares and saves it.
 """
 
+from taut.sklearn.anomaly_detector import AnomalyDetector
 from taut.sklearn.factor_model import FactorModel
+from taut.sklearn.imputer import Imputer
 from taut.sklearn.mixture import Mixture
 
-__all__ = ["FactorModel", "Mixture"]
+__all__ = ["AnomalyDetector", "FactorModel", "Imputer", "Mixture"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from taut.core import InputError, nearest
 
-__all__ = ["Parameter", "check_parameters", "choice", "flag", "number", "whole"]
+__all__ = ["Parameter", "check_parameters", "choice", "flag", "number", "share", "whole"]
 
 
 class Parameter(NamedTuple):
@@ -71,6 +71,19 @@ def number(least: float | int, example: float | int, *, optional: bool = False) 
                 and math.isfinite(value)
                 and value >= least
             )
+        ),
+        lambda _: f"{example:g}",
+    )
+
+
+def share(most: float, example: float) -> Parameter:
+    """A number above 0 and at most `most`."""
+    return Parameter(
+        f"a number above 0 and at most {most:g}",
+        lambda value: (
+            isinstance(value, int | float | np.number)
+            and not isinstance(value, bool)
+            and 0 < value <= most
         ),
         lambda _: f"{example:g}",
     )

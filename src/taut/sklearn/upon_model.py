@@ -1,0 +1,61 @@
+"""`AbstractUponModel`: estimators that put another one, which fits a model, to work."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from taut.core import InputError
+from taut.sklearn.abstract import AbstractEstimator
+from taut.sklearn.mixture import Mixture
+
+__all__ = ["AbstractUponModel"]
+
+
+class AbstractUponModel(BaseEstimator):
+    """An estimator upon a fitted model.
+
+    Attributes:
+        estimator_: the estimator that was fitted.
+        n_features_in_: columns of the rows that were fitted.
+        feature_names_in_: their names, where the rows had names.
+    """
+
+    estimator: Any
+    random_state: Any
+    estimator_: AbstractEstimator
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = getattr(self.estimator, "holes", True)
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "estimator_")
+
+    def _fit_estimator(self, X: Any) -> Float[np.ndarray, "N D"]:
+        """Fit a copy of the estimator, by default a Gaussian; returns the rows as an array."""
+        x = self._checked(X, reset=True, ensure_min_samples=2)
+        wanted = Mixture() if self.estimator is None else self.estimator
+        if not isinstance(wanted, AbstractEstimator):
+            raise InputError(
+                "an estimator of taut.sklearn that fits a model, or None", f"{wanted!r}",
+                "Mixture(3)", where=f"{type(self).__name__}, estimator",
+            )  # fmt: skip
+        estimator: Any = clone(wanted)
+        if self.random_state is not None:
+            estimator.set_params(random_state=self.random_state)
+        self.estimator_ = estimator.fit(x)
+        return x
+
+    def _rows(self, X: Any) -> Float[np.ndarray, "N D"]:
+        """Rows of the columns that were fitted."""
+        check_is_fitted(self)
+        return self._checked(X, reset=False)
+
+    def _checked(self, X: Any, **checks: Any) -> Float[np.ndarray, "N D"]:
+        finite = "allow-nan" if getattr(self.estimator, "holes", True) else True
+        x: Any = validate_data(self, X, dtype=np.float64, ensure_all_finite=finite, **checks)
+        return x

@@ -1,0 +1,67 @@
+"""Imputation and anomaly detection by a fitted model, against closed forms of a Gaussian."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+
+from taut.sklearn import AnomalyDetector, Imputer, Mixture
+
+GENERATOR = np.random.default_rng(0)
+COVARIANCE = np.array([[1.0, 0.8], [0.8, 1.0]])
+ROWS = GENERATOR.multivariate_normal([1.0, -1.0], COVARIANCE, 200)
+HOLED = np.where(np.arange(400).reshape(200, 2) % 9 == 1, np.nan, ROWS)
+
+
+@pytest.fixture(scope="module")
+def imputer() -> Imputer:
+    return Imputer(random_state=0).fit(HOLED)
+
+
+def test_a_missing_cell_is_the_regression_on_the_others(imputer):
+    model = imputer.estimator_
+    (mean,), (cov,) = model.means_, model.covariances_
+    filled, missing = imputer.transform(HOLED), np.isnan(HOLED[:, 1])
+    expected = mean[1] + cov[1, 0] / cov[0, 0] * (HOLED[missing, 0] - mean[0])
+    np.testing.assert_allclose(filled[missing, 1], expected, rtol=1e-9)
+    seen = ~np.isnan(HOLED)
+    np.testing.assert_array_equal(filled[seen], HOLED[seen])
+    assert imputer.get_feature_names_out().tolist() == ["x0", "x1"]
+
+
+def test_draws_spread_about_the_regression_as_the_model_has_it(imputer):
+    (cov,) = imputer.estimator_.covariances_
+    drawn = Imputer(sample_posterior=True, random_state=0).fit(HOLED)
+    missing = np.isnan(HOLED[:, 1])
+    apart = (drawn.transform(HOLED) - imputer.transform(HOLED))[missing, 1]
+    left = cov[1, 1] - cov[1, 0] ** 2 / cov[0, 0]
+    assert np.mean(apart**2) == pytest.approx(left, abs=5 * left * np.sqrt(2 / missing.sum()))
+
+
+def test_rows_that_are_far_from_the_others_are_outliers():
+    rows = np.concatenate([ROWS, [[9.0, 9.0], [-9.0, 9.0]]])
+    detector = AnomalyDetector(contamination=0.01).fit(rows)
+    found = detector.predict(rows)
+    assert found.tolist()[-2:] == [-1, -1]
+    assert np.mean(found == -1) <= 0.02
+    centred = ROWS - detector.estimator_.means_[0]
+    precision = np.linalg.inv(detector.estimator_.covariances_[0])
+    distance = np.einsum("ni,ij,nj->n", centred, precision, centred)
+    found = detector.score_samples(ROWS)
+    np.testing.assert_allclose(found - found[0], -0.5 * (distance - distance[0]), atol=1e-9)
+
+
+def test_estimators_upon_models_go_into_pipelines_and_pickles(imputer):
+    steps = make_pipeline(Imputer(Mixture(n_init=1, max_iter=3)), PCA(1)).fit(HOLED)
+    assert np.isfinite(steps.transform(HOLED)).all()
+    again = pickle.loads(pickle.dumps(imputer))
+    np.testing.assert_array_equal(again.transform(HOLED), imputer.transform(HOLED))
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ValueError, match="Imputer, estimator: expected an estimator of"):
+        Imputer(PCA()).fit(ROWS)
+    with pytest.raises(ValueError, match="contamination: expected a number above 0 and"):
+        AnomalyDetector(contamination=0.7).fit(ROWS)
