@@ -61,7 +61,7 @@ def test_no_command_executes_what_a_folder_names(command, finished, trap, tmp_pa
     if finished:
         RunFolder(run).write_summary({}, {"kind": "posterior"})
     more = [str(run) if word == "RUN" else word for word in _MORE.get(command, ())]
-    if command == "report" and not finished:  # which tells how far it is
+    if command == "list" or (command == "report" and not finished):  # which tell how far it is
         assert main([command, str(run)]) == 0
     else:
         _complaint(capsys, command, str(run), *more)

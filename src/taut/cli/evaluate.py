@@ -167,11 +167,16 @@ def _khat(run: Path, shown: Any) -> Path | None:
 
 
 def compare(
-    first: Path, second: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False
+    first: Path,
+    second: Path,
+    /,
+    *more: Path,
+    json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Differences between two runs on the same held-out rows, FIRST minus SECOND, paired by row.
 
-    Of two programs on the same data: the difference of their log-evidences is a log Bayes factor.
+    Of two programs on the same data: the difference of their log-evidences is a log Bayes factor. Of
+    more runs, one table of log-evidences, the highest first, each with its difference to FIRST.
 
     Parameters
     ----------
@@ -179,11 +184,16 @@ def compare(
         Run folder.
     second
         Run folder, fitted to the same data with the same split.
+    more
+        More such run folders.
     json
         Print the results as JSON on standard output.
     """
     from taut.fitted import compare as compared
 
+    if more:
+        _compare_all([first, second, *more], json=json)
+        return
     differences = compared(first, second)
     if json:
         content = {name: e.to_dict() for name, e in differences.items()}
@@ -199,6 +209,33 @@ def compare(
         (str(first), str(second)),
         {ESTIMATES.get(name, name): e for name, e in differences.items()},
     )
+
+
+def _compare_all(runs: list[Path], *, json: bool) -> None:
+    """One table of the log-evidences of some runs, each less that of the first."""
+    from taut.fitted import compare as compared
+    from taut.runs import RunFolder
+
+    name, first = "log_evidence", runs[0]
+    numbers, _ = RunFolder.open(first).read_summary()
+    found: dict[str, Any] = {str(first): (numbers[name], None)}
+    for run in runs[1:]:
+        if str(run) in found:
+            continue
+        differences = compared(run, first)
+        found[str(run)] = (RunFolder.open(run).read_summary()[0][name], differences[name])
+    if json:
+        rows = {
+            run: {name: number.to_dict(), "difference": less and less.to_dict()}
+            for run, (number, less) in found.items()
+        }
+        print_json({"first": str(first), "runs": rows})
+        return
+    from rich.console import Console
+
+    from taut.report.runs import ranking_table
+
+    ranking_table(Console(), found)
 
 
 def as_json(evidence: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from taut.errors import InputError, RunError, TautError, option
 from taut.program_cache import compilation_cache
 from taut.signals import Interrupted, ending_signals
 
-__all__ = ["COMMANDS", "app_for", "main"]
+__all__ = ["COMMANDS", "app_for", "main", "whole_app"]
 
 _HELP = """Fit latent-variable models by maximising the evidence lower bound, and say in nats, with
 standard errors, how tight it is.
@@ -70,31 +70,29 @@ COMMANDS = {
     "interpolate": ("taut.cli.explore:interpolate", "Decode the line between two encoded rows."),
     "figures": ("taut.cli.figures:figures", "Draw the figures of a run again."),
     "show": ("taut.cli.show:show", "Print a run's results and how it was made."),
+    "list": ("taut.cli.list:list_runs", "List the runs in a folder, with their log-evidence."),
     "report": (
         "taut.cli.report:report",
         "Write what is known of runs as one HTML file.",
     ),
     "compare": (
         "taut.cli.evaluate:compare",
-        "Paired differences between two runs on the same rows.",
+        "Paired differences between runs on the same rows.",
     ),
     "gradients": (
         "taut.cli.gradients:gradients",
         "Bias, variance and cost of gradient estimators.",
+    ),
+    "completion": (
+        "taut.cli.completion:completion",
+        "Print a script that completes commands and options in a shell.",
     ),
 }
 
 
 def app_for(arguments: Sequence[str]) -> App:
     """The application; a command whose options follow from its choices is made for these arguments."""
-    app = App(
-        name="taut",
-        help=_HELP,
-        version=__version__,
-        help_format="markdown",
-        suppress_keyboard_interrupt=False,
-        default_parameter=Parameter(show_default=_shown),
-    )
+    app = _bare_app()
     for name, (place, summary) in COMMANDS.items():
         if place.endswith("_command") and name in arguments[:1]:
             app.command(_made(place, arguments), name=name)
@@ -103,6 +101,26 @@ def app_for(arguments: Sequence[str]) -> App:
         else:
             app.command(place, name=name, help=summary)
     return app
+
+
+def whole_app() -> App:
+    """The application with all commands made, whatever they import."""
+    app = _bare_app()
+    for name, (place, summary) in COMMANDS.items():
+        made = _made(place, [name]) if place.endswith("_command") else place
+        app.command(made, name=name, help=summary)
+    return app
+
+
+def _bare_app() -> App:
+    return App(
+        name="taut",
+        help=_HELP,
+        version=__version__,
+        help_format="markdown",
+        suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(show_default=_shown),
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,7 +20,13 @@ from taut.report.numbers import cells, in_errors, percent
 from taut.report.rows import counted_rows
 from taut.report.words import METHODS
 
-__all__ = ["bracket_table", "comparison_table", "evidence_table", "facts_table", "summary_table"]
+__all__ = [
+    "bracket_table",
+    "comparison_table",
+    "evidence_table",
+    "facts_table",
+    "summary_table",
+]
 
 _FLAGS = (
     "moved by few rows",
