@@ -24,6 +24,7 @@ def bash(line: str, cell: str) -> None:
     done.check_returncode()
 
 
+os.environ["TAUT_PROGRESS"] = "0"  # nobody looks on
 shell = get_ipython()
 assert shell is not None
 shell.register_magic_function(bash, "cell")

@@ -1,6 +1,6 @@
 """`taut.em`: exact EM on data, with the number of components chosen where a range is given."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.api.exact import EMProgress, fit_exact
+from taut.api.showing import Shown, shown
 from taut.architectures import ARCHITECTURES, AbstractClosedForm
 from taut.callbacks import checked, ended
 from taut.core import InputError, nearest, option
@@ -47,7 +48,7 @@ def em(
     out: Path | str | None = None,
     force: bool = False,
     resume: bool = False,
-    progress: Callable[[EMProgress], None] | None = None,
+    progress: Shown = None,
     callbacks: Sequence[Any] | None = None,
     devices: Devices = None,
 ) -> Fit:
@@ -81,7 +82,7 @@ def em(
         out: run folder to write while fitting; None writes nothing.
         force: replace a run that is there.
         resume: go on with the run in `out` where it was stopped, with the same data and options.
-        progress: called after every iteration.
+        progress: called after every iteration; else as of `taut.fit`.
         callbacks: as of `taut.fit`.
         devices: how many share the rows of a pass, or "all"; None for one, or those of an enclosing
             `taut.over_devices`.
@@ -123,12 +124,13 @@ def em(
     )
     listening = checked(callbacks)
     with (
+        shown(progress) as reported,
         over_devices(devices),
         within_memory(),
         RunFolder.for_writing(out, force=force, resume=resume),
     ):
         fitted = fit_exact(
-            recipe, data, key=key, out=out, force=force, resume=resume, progress=progress,
+            recipe, data, key=key, out=out, force=force, resume=resume, progress=reported,
             start=start, callbacks=listening,
         )  # fmt: skip
     ended(listening, fitted)

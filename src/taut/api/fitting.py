@@ -1,7 +1,7 @@
 """`taut.fit`: data in, fitted model and its honest numbers out."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.api.amortized import fit_amortized
 from taut.api.exact import fit_exact
+from taut.api.showing import Shown, shown
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
 from taut.callbacks import checked, ended
@@ -44,7 +45,7 @@ def fit(
     out: Path | str | None = None,
     force: bool = False,
     resume: bool = False,
-    progress: Callable[[Any], None] | None = None,
+    progress: Shown = None,
     callbacks: Sequence[Any] | None = None,
     devices: Devices = None,
     **options: Any,
@@ -63,7 +64,8 @@ def fit(
         out: run folder to write while fitting; None writes nothing.
         force: replace a run that is there.
         resume: go on with the run in `out` from its last checkpoint, with the same data and options.
-        progress: called about twice a second; after every iteration of EM.
+        progress: called about twice a second, after every iteration of EM; True for a line on standard
+            error, which is the default where someone types, in a prompt or a notebook.
         callbacks: told of every step, every validation and the end, such as a
             `taut.callbacks.TensorBoard`; what they raise stops the fit, whose folder can be resumed.
         devices: how many share the rows of a batch, or "all"; None for one, or those of an enclosing
@@ -101,12 +103,13 @@ def fit(
     draws = getattr(recipe.bound, "num_particles", getattr(recipe.bound, "num_draws", None))
     asked = {"num_particles": draws, "batch_size": recipe.training.batch_size}
     with (
+        shown(progress) as reported,
         over_devices(devices),
         within_memory(**asked),
         RunFolder.for_writing(out, force=force, resume=resume),
     ):
         fitted = fit_one(
-            recipe, loaded, key=key, out=out, force=force, resume=resume, progress=progress,
+            recipe, loaded, key=key, out=out, force=force, resume=resume, progress=reported,
             callbacks=listening,
         )  # fmt: skip
     ended(listening, fitted)
