@@ -18,6 +18,8 @@ from jaxtyping import PRNGKeyArray
 from taut.audit.code_use import code_use
 from taut.callbacks import tell
 from taut.core import Datum, Estimate, as_key, host_seed
+from taut.core.devices import on_one
+from taut.core.hosts import from_first, num_hosts, told_by_all
 from taut.core.provenance import device, versions
 from taut.data import Data, RowSource, StreamedRows, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound
@@ -40,6 +42,7 @@ from taut.training import (
     TrainingOptions,
     TrainingState,
     schedule,
+    start,
     train,
 )
 from taut.training.ending import ending, judges
@@ -115,6 +118,8 @@ def fit_amortized(
         run, history, state, resumed = begin(
             out, recipe.to_dict(), algorithm, data, force=force, resume=resume
         )
+        if num_hosts() > 1:  # the same on all of them, whatever their processors round
+            state = from_first(start(algorithm) if state is None else state)
 
         mark = "" if run is None else fingerprint(data, recipe.to_dict())
 
@@ -129,7 +134,7 @@ def fit_amortized(
         def keep(state: TrainingState) -> None:
             if run is not None:
                 run.flush_steps()
-                save_checkpoint(run.checkpoints, state, fingerprint=mark)
+                save_checkpoint(run.checkpoints, on_one(state), fingerprint=mark)
 
         def judged(moved: Any, rows: Datum) -> Estimate:
             seen = inference.fitted_to(moved, rows, bound, gradient, unseen_key)
@@ -152,10 +157,10 @@ def fit_amortized(
             )  # fmt: skip
         trained = time.perf_counter()
         pays = filled_up(loop.batch_size)
-        if trained - started > _WORTH_KNOWING:
+        if told_by_all(trained - started)[0, 0] > _WORTH_KNOWING:
             pays += paying(algorithm, train_rows, loop, state.inference)
         _, static = eqx.partition(pair, eqx.is_array)
-        pair = eqx.combine(state.best, static)
+        pair = eqx.combine(on_one(state.best), static)
 
     steps = int(state.step)
     ended = ending(

@@ -15,8 +15,9 @@ from taut.api.showing import Shown, shown
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
 from taut.callbacks import checked, ended
-from taut.core import InputError
+from taut.core import InputError, as_key, host_seed, option
 from taut.core.devices import Devices, over_devices
+from taut.core.hosts import agree_on, num_hosts, over_hosts, writes
 from taut.core.memory import within_memory
 from taut.data import Data, DataOptions, load_data
 from taut.fitted import Fit
@@ -25,6 +26,7 @@ from taut.inference import AbstractExact, AbstractInference
 from taut.program_cache import compilation_cache
 from taut.recipe import Recipe, recipe_of
 from taut.runs import RunFolder
+from taut.training.resuming import asked_options
 
 __all__ = ["fit"]
 
@@ -48,6 +50,9 @@ def fit(
     progress: Shown = None,
     callbacks: Sequence[Any] | None = None,
     devices: Devices = None,
+    hosts: str | None = None,
+    host_index: int | None = None,
+    host_count: int | None = None,
     **options: Any,
 ) -> Fit:
     """Fit a model to the training rows and measure it on the test rows.
@@ -70,6 +75,10 @@ def fit(
             `taut.callbacks.TensorBoard`; what they raise stops the fit, whose folder can be resumed.
         devices: how many share the rows of a batch, or "all"; None for one, or those of an enclosing
             `taut.over_devices`.
+        hosts: HOST:PORT of host 0 where several hosts share the rows, each of which calls this with the
+            same arguments; `auto` under SLURM, Kubernetes or MPI. Host 0 alone writes `out`.
+        host_index: the number of this host, from 0.
+        host_count: of all hosts.
         options: by the names that the command line has, with underscores: fields of `TrainingOptions`
             (`epochs`, `batch_size`, `learning_rate`, `precision`, ...), `evidence_particles`, options of
             choices that are given by name (`model="vq", code_dim=8`), and of `load_data` where the data
@@ -98,22 +107,43 @@ def fit(
             )  # fmt: skip
         key = key if recipe.seed is None else recipe.seed
     listening = checked(callbacks)
-    recipe, loaded = _with_data(recipe, data)
-    fit_one = fit_exact if isinstance(recipe.inference, AbstractExact) else fit_amortized
-    draws = getattr(recipe.bound, "num_particles", getattr(recipe.bound, "num_draws", None))
-    asked = {"num_particles": draws, "batch_size": recipe.training.batch_size}
     with (
-        shown(progress) as reported,
+        over_hosts(hosts, host_index=host_index, host_count=host_count),
+        shown(progress if writes() or callable(progress) else False) as reported,
         over_devices(devices),
-        within_memory(**asked),
-        RunFolder.for_writing(out, force=force, resume=resume),
     ):
-        fitted = fit_one(
-            recipe, loaded, key=key, out=out, force=force, resume=resume, progress=reported,
-            callbacks=listening,
+        recipe, loaded = _with_data(recipe, data)
+        fit_one = fit_exact if isinstance(recipe.inference, AbstractExact) else fit_amortized
+        draws = getattr(recipe.bound, "num_particles", getattr(recipe.bound, "num_draws", None))
+        asked = {"num_particles": draws, "batch_size": recipe.training.batch_size}
+        if num_hosts() > 1:
+            _agree(recipe, loaded, key, resume=resume)
+        if not writes():
+            out, resume, listening = None, False, ()
+        with within_memory(**asked), RunFolder.for_writing(out, force=force, resume=resume):
+            fitted = fit_one(
+                recipe, loaded, key=key, out=out, force=force, resume=resume, progress=reported,
+                callbacks=listening,
+            )  # fmt: skip
+        ended(listening, fitted)
+        return fitted
+
+
+def _agree(recipe: Recipe, data: Data, key: int | PRNGKeyArray, *, resume: bool) -> None:
+    """Refuse hosts with other data, options or keys than host 0, and what they cannot do together.
+
+    Raises:
+        InputError: see above; it names host and value.
+    """
+    told = {
+        name.replace("_", " "): value for name, value in asked_options(recipe.to_dict()).items()
+    }
+    agree_on({"data (checksum)": data.checksum, "random key": f"{host_seed(as_key(key))}", **told})
+    if resume and isinstance(recipe.inference, AbstractExact):
+        raise InputError(
+            "a fit by steps, to go on with on several hosts", "one by EM", "one host",
+            where=option("hosts"),
         )  # fmt: skip
-    ended(listening, fitted)
-    return fitted
 
 
 def _with_data(recipe: Recipe, data: Any) -> tuple[Recipe, Data]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from taut.cli.placement import Placement
 from taut.errors import InputError, option
 
 __all__ = ["em_command"]
@@ -40,7 +41,7 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
         config: Path | None = None,
         force: Annotated[bool, Parameter(negative=())] = False,
         json: Annotated[bool, Parameter(negative=())] = False,
-        devices: str | None = None,
+        place: Annotated[Placement | None, Parameter(name="*")] = None,
         options: Annotated[flags | None, Parameter(name="*")] = None,  # pyright: ignore[reportInvalidTypeForm]
     ) -> None:
         """Fit a model with exact evidence by EM, measure it on held-out rows, and write a run folder.
@@ -62,8 +63,6 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
             Replace the run that is in --out.
         json
             Print the results as JSON on standard output.
-        devices
-            How many devices share the rows of a pass, or `all`. [default: 1]
         """
         from_file = read_config(config) if config else {}
         asked = {**from_file, **given(options)}
@@ -81,7 +80,7 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
         if asked.get("inference") == "online-em" and can_stream(data or asked.get("data")):
             asked.setdefault("stream", "yes")
         run_asked(
-            data, {"model": "gmm", **asked}, out, of="em", force=force, json=json, devices=devices
+            data, {"model": "gmm", **asked}, out, of="em", force=force, json=json, place=place
         )
 
     return em

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from taut.cli.placement import Placement
 from taut.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def fit_command(arguments: Sequence[str]) -> Callable[..., None]:
         config: Path | None = None,
         force: Annotated[bool, Parameter(negative=())] = False,
         json: Annotated[bool, Parameter(negative=())] = False,
-        devices: str | None = None,
+        place: Annotated[Placement | None, Parameter(name="*")] = None,
         options: Annotated[flags | None, Parameter(name="*")] = None,  # pyright: ignore[reportInvalidTypeForm]
     ) -> None:
         """Fit a model to data, measure it on held-out rows, and write a run folder.
@@ -56,12 +57,10 @@ def fit_command(arguments: Sequence[str]) -> Callable[..., None]:
             Replace the run that is in --out.
         json
             Print the results as JSON on standard output.
-        devices
-            How many devices share the rows of a batch, or `all`. [default: 1]
         """
         from_file = read_config(config) if config else {}
         asked = {**from_file, **given(options)}
-        run_asked(data, asked, out, of="fit", force=force, json=json, devices=devices)
+        run_asked(data, asked, out, of="fit", force=force, json=json, place=place)
 
     return fit
 
@@ -74,7 +73,7 @@ def run_asked(
     of: str,
     force: bool,
     json: bool,
-    devices: str | None,
+    place: Placement | None,
 ) -> None:
     """What a command does once its options are read.
 
@@ -85,7 +84,7 @@ def run_asked(
         of: the command.
         force: replace a run that is there.
         json: print JSON.
-        devices: see `taut.over_devices`.
+        place: where to compute; None for one device of this host.
     """
     from taut.recipe import recipe_of
 
@@ -93,7 +92,7 @@ def run_asked(
     source = data or named
     if source is None:
         raise InputError("DATA", "none", f"`taut {of} digits`", where=of)
-    run_fit(source, recipe_of(asked), out, force=force, json=json, devices=devices)
+    run_fit(source, recipe_of(asked), out, force=force, json=json, place=place)
 
 
 def run_fit(
@@ -104,7 +103,7 @@ def run_fit(
     force: bool = False,
     resume: bool = False,
     json: bool = False,
-    devices: str | None = None,
+    place: Placement | None = None,
 ) -> None:
     """Fit or go on fitting, draw the figures, print the results.
 
@@ -115,27 +114,31 @@ def run_fit(
         force: replace a run that is there.
         resume: go on with it.
         json: print JSON.
-        devices: see `taut.over_devices`.
+        place: where to compute; None for one device of this host.
     """
     import taut
     from taut.cli.output import em_display, finish_em, finish_fit, training_display
     from taut.cli.passes import announce
     from taut.cli.rows import load_source
+    from taut.core.hosts import writes
     from taut.inference import AbstractExact
     from taut.runs import RunFolder, claimed_next
 
     exact = isinstance(recipe.inference, AbstractExact)
     with ExitStack() as held:
-        held.enter_context(taut.over_devices(devices))
-        held.enter_context(RunFolder.for_writing(out, force=force, resume=resume))
+        held.enter_context((place or Placement()).entered())
+        first = writes()
+        if first:
+            held.enter_context(RunFolder.for_writing(out, force=force, resume=resume))
         loaded = load_source(source, recipe)
         recipe = replace(recipe, data=loaded.options)
-        if not exact:
+        if first and not exact:
             announce(recipe.model, loaded.schema, recipe.gradient)
         name = f"{loaded.schema.name}-{recipe.model.name}"
-        folder = out or held.enter_context(claimed_next("runs", name))
-        with (em_display if exact else training_display)(quiet=json) as progress:
+        folder = None if not first else out or held.enter_context(claimed_next("runs", name))
+        with (em_display if exact else training_display)(quiet=json or not first) as progress:
             fitted = taut.fit(
                 loaded, recipe=recipe, out=folder, force=force, resume=resume, progress=progress
             )
-        (finish_em if exact else finish_fit)(fitted, loaded, folder, json=json)
+        if folder is not None:
+            (finish_em if exact else finish_fit)(fitted, loaded, folder, json=json)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from taut.cli.placement import Placement
 from taut.errors import InputError
 
 __all__ = ["resume"]
@@ -19,7 +20,7 @@ def resume(
     *,
     evidence_particles: int | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
-    devices: str | None = None,
+    place: Annotated[Placement | None, Parameter(name="*")] = None,
 ) -> None:
     """Go on with a run that was stopped, from its last checkpoint, to the same result.
 
@@ -36,8 +37,6 @@ def resume(
         others than in its config.toml.
     json
         Print the results as JSON on standard output.
-    devices
-        How many devices share the rows of a fit, or `all`; as many as before, or others. [default: 1]
     """
     from taut.runs import RunFolder
 
@@ -97,4 +96,4 @@ def resume(
     if evidence_particles is not None:
         evidence = replace(recipe.evidence, evidence_particles=evidence_particles)
         recipe = replace(recipe, evidence=evidence)
-    run_fit(found_again(source, run), recipe, run, resume=True, json=json, devices=devices)
+    run_fit(found_again(source, run), recipe, run, resume=True, json=json, place=place)

@@ -26,6 +26,7 @@ from taut.errors import InputError, option
 
 __all__ = [
     "Devices",
+    "alone",
     "current_mesh",
     "num_devices",
     "on_all",
@@ -60,6 +61,16 @@ def over_devices(devices: Devices) -> Iterator[None]:
     count = _number(devices, found)
     mesh = Mesh(np.array(found[:count]), (_ROWS,), axis_types=(AxisType.Auto,))
     token = _MESH.set(mesh if count > 1 else None)
+    try:
+        yield
+    finally:
+        _MESH.reset(token)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One device of this host, whatever an outer block has, while the block runs."""
+    token = _MESH.set(None)
     try:
         yield
     finally:
@@ -107,13 +118,33 @@ def sum_of_shares(function: Callable[[Any], Any], rows: Any) -> Any:
 
 
 def whole(tree: Any) -> Any:
-    """Arrays on the host, of which devices held shares or all."""
-    return jax.tree.map(np.asarray, tree)
+    """Arrays on every host, of which devices held shares or all."""
+    return jax.tree.map(np.asarray, jax.tree.map(_gathered, tree))
 
 
 def on_one(tree: Any) -> Any:
-    """Arrays that are whole on every device, on the one that JAX chooses."""
-    return tree if current_mesh() is None else jax.tree.map(jnp.asarray, whole(tree))
+    """Arrays and random keys that are whole on every device, on the one that JAX chooses."""
+    return tree if current_mesh() is None else jax.tree.map(_on_one, tree)
+
+
+def _gathered(leaf: Any) -> Any:
+    """An array whose shares may lie on other hosts, as one that does not."""
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+        return leaf
+    return _identity(leaf)
+
+
+def _identity(leaf: jax.Array) -> jax.Array:
+    mesh = current_mesh()
+    assert mesh is not None  # or all of it were here
+    return jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))(leaf)
+
+
+def _on_one(leaf: Any) -> Any:
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        bits = jax.random.key_data(leaf.addressable_data(0))
+        return jax.random.wrap_key_data(_on_one(bits), impl=jax.random.key_impl(leaf))
+    return jnp.asarray(np.asarray(leaf)) if isinstance(leaf, jax.Array) else leaf
 
 
 def _mapped(function: Callable[[Any], Any], rows: Any, results: PartitionSpec) -> Any:
@@ -134,7 +165,10 @@ def _placed(tree: Any, spec: PartitionSpec) -> Any:
     def put(leaf: Any) -> Any:
         if isinstance(leaf, Tracer):
             return jax.lax.with_sharding_constraint(leaf, sharding)
-        return jax.device_put(leaf, sharding)
+        if sharding.is_fully_addressable:
+            return jax.device_put(leaf, sharding)
+        host = np.asarray(leaf)
+        return jax.make_array_from_callback(host.shape, sharding, lambda part: host[part])
 
     return jax.tree.map(put, tree)
 
@@ -156,5 +190,10 @@ def _number(devices: Any, found: list[Any]) -> int:
         raise InputError(
             f"as many devices as there are or fewer, {len(found)} ({found[0].device_kind}{cores})",
             f"{count}", option("devices", "all"), where=option("devices"),
+        )  # fmt: skip
+    if count < len(found) and jax.process_count() > 1:
+        raise InputError(
+            "the devices of all hosts", f"{count} of them", option("devices", "all"),
+            where=option("devices"),
         )  # fmt: skip
     return count

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from taut.core.datum import Datum, num_rows
-from taut.core.devices import num_devices, share
+from taut.core.devices import num_devices, share, whole
 from taut.errors import InputError
 
 __all__ = ["over_rows", "padded_block", "padded_size"]
@@ -56,7 +56,7 @@ def over_rows(
                 yield min(width, num - first), program(block, numbers, np.int32(part))
 
     def read(kept: int, result: Any) -> Any:
-        return jax.tree.map(lambda leaf: _of_rows(leaf, width)[:kept], result)
+        return jax.tree.map(lambda leaf: _of_rows(leaf, width)[:kept], whole(result))
 
     under_way = dispatched()
     ready = next(under_way)
@@ -78,10 +78,10 @@ def padded_block(rows: Datum, first: int, *, width: int) -> tuple[Datum, Int32[n
     return jax.tree.map(lambda leaf: leaf[numbers], rows), numbers
 
 
-def _of_rows(leaf: Any, width: int) -> np.ndarray:
+def _of_rows(leaf: np.ndarray, width: int) -> np.ndarray:
     if leaf.shape[:1] != (width,):
         raise InputError(
             f"an entry for each of the {width} rows of a block, for those that fill it up are dropped",
             f"shape {leaf.shape}", "averaging over rows after all blocks", where="over_rows",
         )  # fmt: skip
-    return np.asarray(leaf)
+    return leaf

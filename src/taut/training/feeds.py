@@ -10,6 +10,7 @@ holding those of steps c K, ..., c K + K - 1, so that how the loop cuts its disp
 """
 
 import abc
+import contextvars
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -116,9 +117,11 @@ class StreamedFeed(AbstractFeed):
             x, index = self._gatherer.gather(chunk * self._steps, self._steps)
             mask = observed(x, self._schema)
             with jax.enable_x64(precise):
-                return jax.device_put(Datum(x, mask, index=index))
+                rows = Datum(x, mask, index=index)
+                return on_all(rows) if current_mesh() else jax.device_put(rows)
 
-        return self._worker.submit(prepare)
+        # Of this thread: over which devices the rows are shared out.
+        return self._worker.submit(contextvars.copy_context().run, prepare)
 
 
 def feed_of(

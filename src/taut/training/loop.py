@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 from taut.core import Datum, Estimate, InputError, RunError, option
+from taut.core.hosts import told_by_all
 from taut.data import StreamedRows
 from taut.inference import Algorithm, compiled_steps
 from taut.training.blame import blame
@@ -171,6 +172,9 @@ def train(
                 before, _ = run(state.inference, supplied, order, first)
                 raise _failure(algorithm, before, _rows(supplied, order[first]), step + began)
             seconds = time.perf_counter() - tick
+            # The first dispatch compiles; later ones last about as long as one report.
+            size = max(1, int(count * _SECONDS / seconds)) if warm else 16
+            warm = True
 
             state = state._replace(
                 inference=inference,
@@ -187,13 +191,15 @@ def train(
             last = step == loop.num_steps or _stopped(state, loop)
             if last and not np.isfinite(state.best_value):  # the last parameters, never the first
                 state = state._replace(best=_arrays(algorithm, state), best_step=state.step)
-            kept = last or interrupt.made or _due(step, loop.checkpoint_every, loop)
+            sizes, interrupts = told_by_all(size, interrupt.made).T
+            size, interrupted = int(sizes[0]), bool(interrupts.any())
+            kept = last or interrupted or _due(step, loop.checkpoint_every, loop)
             if recorder.checkpoint and kept:
                 recorder.checkpoint(state)
             with _kept(state, recorder if not kept else Recorder()):
                 if recorder.told:
                     recorder.told(step - count, metrics, estimate)
-                if interrupt.made:
+                if interrupted:
                     raise KeyboardInterrupt(f"interrupted after {step} steps")
                 now = time.perf_counter()
                 if recorder.progress and (now - shown > _SECONDS or step == loop.num_steps):
@@ -209,9 +215,6 @@ def train(
                             seconds=now - started,
                         )
                     )
-            # The first dispatch compiles; later ones last about as long as one report.
-            size = max(1, int(count * _SECONDS / seconds)) if warm else 16
-            warm = True
     return state
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from taut.core import Datum
-from taut.core.devices import num_devices, over_devices
+from taut.core.devices import alone, num_devices, on_one
 from taut.data import StreamedRows
 from taut.inference import Algorithm, compiled_steps
 from taut.training.feeds import feed_of
@@ -49,14 +49,15 @@ def paying(
     if devices == 1:
         return ()
     together = _seconds_a_step(algorithm, rows, loop, state)
-    with over_devices(1):
-        alone = _seconds_a_step(algorithm, rows, loop, jax.device_get(state))
-    times = alone / together
+    state = on_one(state)
+    with alone():
+        single = _seconds_a_step(algorithm, rows, loop, state)
+    times = single / together
     verdict = (
         f"{times:.2g} times its speed" if times >= _PAYS else "more than one does not pay here"
     )
     return (
-        f"{devices} devices take {1e3 * together:.3g} ms a step, one takes {1e3 * alone:.3g} ms: "
+        f"{devices} devices take {1e3 * together:.3g} ms a step, one takes {1e3 * single:.3g} ms: "
         f"{verdict}",
     )
 

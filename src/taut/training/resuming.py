@@ -15,7 +15,7 @@ from taut.inference import Algorithm
 from taut.runs import RunFolder, restore_checkpoint, to_toml
 from taut.training import TrainingState, start
 
-__all__ = ["RESUMED", "begin", "begun_run", "discarded", "fingerprint"]
+__all__ = ["RESUMED", "asked_options", "begin", "begun_run", "discarded", "fingerprint"]
 
 RESUMED = "resumed; the seconds are those since then"
 
@@ -136,6 +136,12 @@ def _entries(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{name}"] = value
     return found
+
+
+def asked_options(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The options of a recipe by dotted names, in words, without the place of the data."""
+    found = _entries(tomllib.loads(to_toml(settings)))
+    return {_in_words(n): f"{value}" for n, value in found.items() if n not in _SOURCES}
 
 
 def _in_words(name: str) -> str:

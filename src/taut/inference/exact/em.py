@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 from taut.core import Datum, InputError, RunError, num_rows, option
 from taut.core.compiling import kept_jit
 from taut.core.devices import num_devices, on_one, per_share, sum_of_shares, whole
+from taut.core.hosts import told_by_all
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.held import Held, held_components, owned
@@ -313,8 +314,8 @@ def _maximization(state: EMState, floor: Any, rounding: Array) -> tuple[Any, Any
 
 def _objective(state: EMState, floor: Any) -> tuple[float, float]:
     """Log-evidence of all rows and log-penalty, nats."""
-    log_evidence, penalty = _log_objective(state, floor)
-    return float(log_evidence), float(penalty)
+    log_evidence, penalty = told_by_all(*map(float, _log_objective(state, floor)))[0].tolist()
+    return log_evidence, penalty
 
 
 @kept_jit
