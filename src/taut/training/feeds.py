@@ -12,6 +12,7 @@ holding those of steps c K, ..., c K + K - 1, so that how the loop cuts its disp
 import abc
 import contextvars
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -121,7 +122,7 @@ class StreamedFeed(AbstractFeed):
                 return on_all(rows) if current_mesh() else jax.device_put(rows)
 
         # Of this thread: over which devices the rows are shared out.
-        return self._worker.submit(contextvars.copy_context().run, prepare)
+        return self._worker.submit(partial(contextvars.copy_context().run, prepare))
 
 
 def feed_of(
