@@ -144,8 +144,8 @@ def stopped(
 
 def _next(name: str, here: Path) -> list[str]:
     if name in AFTERWARDS:
-        again = here / "refitted" / "config.toml"
-        return [*AFTERWARDS[name], *["--force"] * (name == "refit-prior" and again.exists())]
+        there = any((here / "refitted").glob("**/config.toml"))
+        return [*AFTERWARDS[name], *["--force"] * (name == "refit-prior" and there)]
     if not (here / "run" / "config.toml").exists():
         return first(name)
     return ["resume", "run", *(["normal.py"] if name == "posterior" else [])]

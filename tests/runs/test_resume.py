@@ -295,6 +295,9 @@ def test_a_run_that_was_stopped_while_it_was_drawn(whole, tmp_path, monkeypatch,
     assert main(["resume", str(run), "--json"]) == 0
     drawn = {path.name: path.read_bytes() for path in (run / "figures").iterdir()}
     assert drawn == {path.name: path.read_bytes() for path in (whole / "figures").iterdir()}
+    (run / ".taut.lock").write_text("{}")  # of a process that was killed before its very end
+    assert main(["resume", str(run)]) == 0
+    assert not (run / ".taut.lock").exists()
     (run / "figures" / "samples.png").unlink()
     capsys.readouterr()
     assert main(["figures", str(run), "--json"]) == 0

@@ -1,5 +1,6 @@
 """`taut figures`."""
 
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -42,8 +43,16 @@ def figures(
 
 
 def draw_missing(run: Path, program: str | None = None) -> None:
-    """Draw what a run was stopped before; where it cannot be drawn, say so on standard error."""
+    """Draw what a run was stopped before; where it cannot be drawn, say so on standard error.
+
+    Of one that was killed when all was drawn, what it held the folder by goes.
+    """
+    from taut.runs import LOCK, claimed
+
     if (run / "figures" / _LAST[_kind(run)]).is_file():
+        if (run / LOCK).exists():
+            with contextlib.suppress(InputError), claimed(run):
+                pass
         return
     try:
         _drawn(run, program)
