@@ -42,6 +42,7 @@ def handed(monkeypatch) -> Callable[..., dict[str, Any]]:
 
     def of_problem(self: Joint, problem: Any) -> Any:
         found["optimizer"] = problem.optimizer
+        found["hidden"] = problem.prepare is not None
         return algorithm(self, problem)
 
     def averaged(inner: Any, decay: float) -> Any:
@@ -110,6 +111,7 @@ SEEN: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any], Any]] = {
                          IWAE(num_particles=6).to_dict()),
     "precision": ({"precision": "float64"}, lambda f: f["stored"], "float64"),
     "checkpoint_every": ({"checkpoint_every": 77}, lambda f: f["checkpoint_every"], 77),
+    "hide": ({"hide": 1.0}, lambda f: f["hidden"], True),
 }  # fmt: skip
 
 

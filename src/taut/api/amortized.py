@@ -15,13 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from taut.architectures import AbstractArchitecture
 from taut.audit.code_use import code_use
 from taut.callbacks import tell
-from taut.core import Datum, Estimate, as_key, host_seed
+from taut.core import Datum, Estimate, InputError, as_key, host_seed, option
 from taut.core.devices import on_one
 from taut.core.hosts import from_first, num_hosts, told_by_all
 from taut.core.provenance import device, versions
-from taut.data import Data, RowSource, StreamedRows, steps_per_epoch
+from taut.data import Data, RowSource, Schema, StreamedRows, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound
 from taut.evidence.bounded import measure_notes
 from taut.evidence.measuring import measure
@@ -46,6 +47,7 @@ from taut.training import (
     train,
 )
 from taut.training.ending import ending, judges
+from taut.training.hiding import hidden_at_random
 from taut.training.paying import filled_up, paying
 from taut.training.resuming import begin, fingerprint
 
@@ -56,6 +58,7 @@ _DEFAULT_BATCH = 128
 _WORTH_KNOWING = (
     5.0  # seconds of training, above which devices are compared: that compiles once more
 )
+_HIDE = 0.5  # share of rows of which cells are hidden where a target is a column
 _VALIDATION_STEPS = 50  # at least, between two validations
 
 
@@ -98,7 +101,9 @@ def fit_amortized(
             warmup_steps=training.learning_rate_warmup,
         )
         refuse_target(architecture, data)
-        pair = architecture.init(data.schema, init_key)
+        hide = _hide(training.hide, architecture, data.schema)
+        schema = replace(data.schema, holes=data.schema.holes or hide > 0)
+        pair = architecture.init(schema, init_key)
         pair = architecture.start(
             pair,
             _some(train_rows, storage) if isinstance(train_rows, StreamedRows) else train_rows,
@@ -110,7 +115,7 @@ def fit_amortized(
         algorithm = inference.algorithm(
             Problem(
                 architecture, pair, bound, gradient, training.transformation(rate), example,
-                train_key, _redrawn if redraw else None,
+                train_key, _prepare(redraw=redraw, hide=hide),
                 lambda number: _datum(data.train[:number].datum(), storage),
             )
         )  # fmt: skip
@@ -178,7 +183,9 @@ def fit_amortized(
         versions=versions(),
         reasons=reasons,
         gradient=None if gradient is None or why is None else ChosenGradient(gradient.name, why),
-        objective_departure=differs.get("objective differs from the bound", ""),
+        objective_departure="; ".join(
+            filter(None, (differs.get("objective differs from the bound"), _hidden_words(hide)))
+        ),
         gradient_departure=differs.get("gradient differs from the bound's", ""),
         code_use=code_use(pair, test_rows).facts if isinstance(pair, QuantizedPair) else None,
         checksum=data.checksum,
@@ -196,7 +203,7 @@ def fit_amortized(
     result = Fit(
         pair=pair,
         architecture=architecture,
-        schema=data.schema,
+        schema=schema,
         recipe=recipe,
         history=tuple(history),
         facts=facts,
@@ -278,6 +285,37 @@ def _products(precision: str) -> contextlib.AbstractContextManager[Any]:
     if precision == "bfloat16":
         return jax.default_matmul_precision("bfloat16")
     return contextlib.nullcontext()
+
+
+def _hide(asked: float | None, model: AbstractArchitecture, schema: Schema) -> float:
+    """The share of rows of which cells are hidden.
+
+    Raises:
+        InputError: a wish that the model does not serve.
+    """
+    if asked and not model.takes_holes:
+        raise InputError(
+            f"a model that takes missing cells with {option('hide')}", option("model", model.name),
+            f"leaving out {option('hide')}", where=option("hide"),
+        )  # fmt: skip
+    return (_HIDE if schema.place_of_target is not None else 0.0) if asked is None else asked
+
+
+def _hidden_words(hide: float) -> str:
+    return f"random cells of {hide:.0%} of the rows are hidden in training" if hide else ""
+
+
+def _prepare(*, redraw: bool, hide: float) -> Callable[[Datum, PRNGKeyArray], Datum] | None:
+    """From a stored row to what the model sees of it this time; None for the row itself."""
+    if not hide:
+        return _redrawn if redraw else None
+
+    def seen(datum: Datum, key: PRNGKeyArray) -> Datum:
+        draw_key, hide_key = jax.random.split(key)
+        row = _redrawn(datum, draw_key) if redraw else datum
+        return hidden_at_random(row, hide_key, share=hide)
+
+    return seen
 
 
 def _redrawn(datum: Datum, key: PRNGKeyArray) -> Datum:

@@ -53,6 +53,9 @@ class TrainingOptions:
         precision: `float32` or `float64` for all arithmetic; `bfloat16` for the matrix products of
             the networks alone, with float32 for the rest and for the numbers at the end.
         checkpoint_every: steps between checkpoints in the run folder.
+        hide: share of the rows of a batch of which cells are hidden, so that an encoder comes to know
+            any pattern of missing ones; None for one half where a target is one of the columns, and for
+            none elsewhere.
     """
 
     readers: ClassVar[Mapping[str, Any]] = {"validation_bound": _bound_of}
@@ -72,6 +75,7 @@ class TrainingOptions:
     )
     precision: Precision = "float32"
     checkpoint_every: int = 1000
+    hide: float | None = None
 
     def __post_init__(self):
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
@@ -84,6 +88,8 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 _refuse("a whole number of at least 1", value, "100", name)
+        if self.hide is not None and not 0 <= self.hide <= 1:
+            _refuse("a share between 0 and 1", self.hide, "0.5", "hide")
         if self.patience < 0:
             _refuse(
                 "a whole number of at least 0", self.patience, "0 to never stop early", "patience"

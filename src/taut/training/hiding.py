@@ -1,0 +1,28 @@
+"""Hiding cells at random: rows as a batch sees them, so that model and guide know every pattern.
+
+    with probability h    a share s ~ Uniform(0, 1) of a row's cells is hidden, each with probability s
+    else                  the row is seen as it is
+
+What is hidden counts as missing: it leaves the bound, which stays a lower bound on the log-density of
+what is seen, and nothing is filled in. The objective is then a mean over patterns of such bounds, of
+which that of whole rows is one. With a label y among the cells a step sees p(x, y), p(x), p(y, part of
+x), ... Source: Ma, Tschiatschek, Palla, Hernandez-Lobato, Nowozin and Zhang, EDDI: efficient dynamic
+discovery of high-value information with partial VAE (2019).
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from taut.core import Datum
+
+__all__ = ["hidden_at_random"]
+
+
+def hidden_at_random(datum: Datum, key: PRNGKeyArray, *, share: float) -> Datum:
+    """One row with some of its observed cells hidden; h is `share`."""
+    row_key, share_key, cell_key = jax.random.split(key, 3)
+    most = jnp.where(jax.random.bernoulli(row_key, share), jax.random.uniform(share_key), 0.0)
+    kept = jax.random.uniform(cell_key, jnp.shape(datum.x)) >= most
+    seen = kept if datum.mask is None else kept & datum.mask
+    return Datum(datum.x, seen, datum.label, datum.index, datum.weight)

@@ -1,0 +1,65 @@
+"""Cells hidden at random: how many, of which rows, and what a fit makes of them."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+
+import taut
+from taut.core import Datum, InputError
+from taut.training.hiding import hidden_at_random
+
+ROWS = np.arange(4.0)
+
+
+def _masks(share: float, mask: Any = None, count: int = 20_000) -> np.ndarray:
+    keys = jax.random.split(jax.random.key(0), count)
+    return np.asarray(
+        jax.vmap(lambda key: hidden_at_random(Datum(ROWS, mask), key, share=share).mask)(keys)
+    )  # fmt: skip
+
+
+def test_half_the_cells_of_a_share_of_the_rows_are_hidden():
+    """Of whole rows there are 1 - h, and of the others E[(1 - s)^4] = 1/5."""
+    seen = _masks(0.5)
+    whole, error = seen.all(axis=1).mean(), 0.5 / np.sqrt(len(seen))
+    assert whole == pytest.approx(0.5 + 0.5 / 5, abs=5 * error)
+    assert seen.mean() == pytest.approx(0.75, abs=5 * error)
+
+
+def test_every_pattern_comes_up_and_none_where_nothing_is_hidden():
+    assert len(np.unique(_masks(1.0), axis=0)) == 16
+    assert _masks(0.0).all()
+
+
+def test_what_is_missing_stays_missing():
+    mask = np.array([True, False, True, True])
+    seen = _masks(1.0, mask, 500)
+    assert not seen[:, 1].any()
+    assert seen[:, 0].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"hide": 1.5}, "a share between 0 and 1, got 1.5"),
+        ({"hide": 0.5, "model": "flow"}, 'takes missing cells with `hide`, got model="flow"'),
+    ],
+)
+def test_what_cannot_be_hidden_is_refused(options, words):
+    with pytest.raises(InputError, match=words):
+        taut.fit(np.random.default_rng(0).normal(size=(40, 2)), epochs=1, **options)
+
+
+def test_a_target_among_the_columns_is_hidden_by_default():
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"a": rng.normal(size=80), "y": ["p", "q"] * 40})
+    options: dict[str, Any] = {
+        "latent_dim": 1, "hidden": (4,), "epochs": 1, "evidence_particles": 2,
+        "target": "y", "target_as": "column",
+    }  # fmt: skip
+    fitted = taut.fit(frame, **options)
+    assert fitted.schema.holes
+    assert "50% of the rows" in fitted.facts.objective_departure
