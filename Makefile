@@ -9,7 +9,7 @@ CONSTRAINTS := $(if $(filter 3.11 3.12,$(VERSION)),constraints.txt,constraints-p
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 TESTS ?=
 
-.PHONY: test demo lint docs clean
+.PHONY: test demo lint docs report-test clean
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
@@ -21,6 +21,11 @@ demo: $(VENV)/.installed
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build --fail-on-warning --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+# The report in a browser: needs Chromium, and npm for axe-core, which judges accessibility.
+CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
+report-test: $(VENV)/.browser
+	TAUT_CHROMIUM=$(CHROMIUM) TAUT_AXE=$(VENV)/axe/package/axe.min.js $(BIN)/python -m pytest browser
 
 lint: $(VENV)/.linters
 	$(BIN)/ruff check .
@@ -39,6 +44,12 @@ $(VENV)/.linters: $(VENV)/.installed
 
 $(VENV)/.docs: $(VENV)/.installed
 	$(INSTALL) --editable ".[docs]"
+	touch $@
+
+$(VENV)/.browser: $(VENV)/.installed
+	$(INSTALL) "playwright>=1.50"
+	mkdir -p $(VENV)/axe
+	cd $(VENV)/axe && npm pack --silent axe-core@4 && tar xf axe-core-4.*.tgz package/axe.min.js
 	touch $@
 
 clean:

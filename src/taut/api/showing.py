@@ -18,7 +18,7 @@ _VARIABLE = "TAUT_PROGRESS"  # 0 turns the default off
 
 
 @contextlib.contextmanager
-def shown(progress: Any) -> Iterator[Callable[[Any], None] | None]:
+def shown(progress: Any) -> Iterator[Any]:
     """What a fit calls while it runs.
 
     Arguments:
