@@ -118,3 +118,39 @@ def test_a_quantile_beyond_one_is_named(run, capsys):
     assert main(["explain", str(run), *words]) == 2
     said = "plausible: expected a quantile from 0 to below 1, got 1.5. Try --plausible 0.05."
     assert said in capsys.readouterr().err
+
+
+def test_columns_that_stay_or_keep_to_a_range(run, tmp_path, capsys):
+    words = ["--classifier", "logistic", "--target", "late", "--rows", "3", "--out", str(tmp_path)]
+    kept = ["--immutable", "height", "--range", "width=:5", "--answers", "2"]
+    assert main(["explain", str(run), *words, *kept]) == 0
+    assert "coverage" in capsys.readouterr().out
+    table = pl.read_csv(tmp_path / "answers.csv")
+    assert table.columns == [
+        "row", "width", "width (answer 1)", "width (answer 2)", "height", "height (answer 1)",
+        "height (answer 2)",
+    ]  # fmt: skip
+    for answer in ("answer 1", "answer 2"):
+        np.testing.assert_allclose(table[f"height ({answer})"], table["height"], rtol=1e-5)
+        assert table[f"width ({answer})"].max() <= 5
+    assert (table["width (answer 1)"] != table["width (answer 2)"]).any()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["--immutable", "hight"],
+            "immutable: expected a column of the run, got 'hight'. Try 'height'.",
+        ),
+        (["--range", "width"], "range: expected COLUMN=LOW:HIGH, got 'width'. Try width=0:1."),
+        (["--range", "width=5:1"], "expected a range whose lower end is below its upper end"),
+        (["--immutable", "width", "--decrease-only", "width"], "expected one way for each column"),
+        (["--answers", "0"], "num-answers: expected at least 1, got 0"),
+    ],
+)
+def test_one_line_for_constraints_that_cannot_be(run, capsys, words, line):
+    assert main(["explain", str(run), "--classifier", "logistic", "--target", "late", *words]) == 2
+    err = capsys.readouterr().err
+    assert len(err.strip().splitlines()) == 1
+    assert line in err

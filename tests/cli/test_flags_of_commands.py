@@ -116,6 +116,7 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "plausible": (("--plausible", "0.25"), {"quantile": 0.25, "floor": True}),
         "refinements": (("--refinements", "7"), {"refinements": 7}),
         "most_unexplained": (("--most-unexplained", "0.25"), {"most_unexplained": 0.25}),
+        "num_answers": (("--answers", "3"), {"num_answers": 3}),
         "rows": (("--rows", "2"), {"rows": "first two"}),
         "split": (("--split", "train", "--rows", "99"), {"rows": "train"}),
         "black_box": (("--black-box",), {"black_box": True}),
@@ -146,7 +147,16 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
 # Seen to arrive in the tests of the command itself.
 OTHERWISE = {
     "calibrate": ("refits", "seconds"),
-    "explain": ("classifier", "target", "out", "diagnose"),
+    "explain": (
+        "classifier",
+        "target",
+        "out",
+        "diagnose",
+        "immutable",
+        "increase_only",
+        "decrease_only",
+        "ranges",
+    ),
     "score": ("out",),
     "fidelity": ("synthetic",),
     **dict.fromkeys(("evaluate", "audit"), ("devices",)),

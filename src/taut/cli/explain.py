@@ -33,6 +33,11 @@ def explain(
     plausible: float | None = None,
     refinements: Whole = 0,
     most_unexplained: float = 0.5,
+    num_answers: Annotated[Whole, Parameter(alias="--answers")] = 1,
+    immutable: list[str] | None = None,
+    increase_only: list[str] | None = None,
+    decrease_only: list[str] | None = None,
+    ranges: Annotated[list[str] | None, Parameter(name="--range")] = None,
     rows: Whole = 16,
     split: Literal["train", "validation", "test"] | None = None,
     black_box: _Flag = False,
@@ -69,6 +74,17 @@ def explain(
     most_unexplained
         Share of the rows' variation that reconstructions may miss; above it, answers would be about
         the reconstruction.
+    num_answers
+        How many answers to each row, each from a start of its own.
+    immutable
+        Column that stays as it is; several with commas between them.
+    increase_only
+        Column that never becomes less.
+    decrease_only
+        Column that never becomes more.
+    ranges
+        COLUMN=LOW:HIGH, least and largest value of a column in answers. Columns of whole numbers stay
+        whole.
     rows
         How many rows, from the first.
     split
@@ -82,6 +98,7 @@ def explain(
     json
         Print the results as JSON.
     """
+    from taut.cli.constraints import asked_constraints
     from taut.counterfactuals import search
 
     if rows < 1:
@@ -93,6 +110,10 @@ def explain(
         )  # fmt: skip
     fitted = open_run(run)
     given = rows_of(fitted, data=data, split=split)
+    constraints = asked_constraints(
+        fitted.schema, immutable=immutable or (), increase_only=increase_only or (),
+        decrease_only=decrease_only or (), ranges=ranges or (),
+    )  # fmt: skip
     judged, classes, notes = _classifier(fitted, classifier, seed)
     wanted = _target(target, confidence, classes, fitted)
     if not classes and not black_box:
@@ -104,7 +125,8 @@ def explain(
             fitted, chosen, classifier=judged, target=wanted, geometry=geometry,
             black_box=black_box, plausible=floor_rows,
             quantile=0.05 if plausible is None else plausible, refinements=refinements,
-            most_unexplained=most_unexplained, key=seed,
+            most_unexplained=most_unexplained, num_answers=num_answers, constraints=constraints,
+            key=seed,
         )  # fmt: skip
     folder = out or run / "explain"
     content = {
@@ -250,13 +272,14 @@ def _written(
     folder.mkdir(parents=True, exist_ok=True)
     schema = fitted.schema
     names = list(schema.columns or (f"x{i}" for i in range(schema.size)))
-    first = found.answers[:, 0].reshape(len(found), -1)
-    before = found.x.reshape(len(found), -1)
-    both = np.stack([before, first], axis=2).reshape(len(found), -1)
-    titles = [title for name in names for title in (name, f"{name} (answer)")]
+    num_answers = found.answers.shape[1]
+    said = ["answer"] if num_answers == 1 else [f"answer {i + 1}" for i in range(num_answers)]
+    rows = np.concatenate([found.x[:, None], found.answers], axis=1)
+    cells = rows.reshape(*rows.shape[:2], -1).swapaxes(1, 2).reshape(len(found), -1)
+    titles = [title for name in names for title in (name, *(f"{name} ({word})" for word in said))]
     paths = diagnosed(found)
     written = [dumped(folder / "counterfactuals.json", content)]
-    save_table(folder / "answers.csv", both, titles, index=numbers)
+    save_table(folder / "answers.csv", cells, titles, index=numbers)
     written.append(folder / "answers.csv")
     if diagnose:
         ways = [{**path.to_dict(), "row": int(numbers[path.row])} for path in paths]

@@ -28,7 +28,7 @@ def scores_of(target: AbstractTarget, outputs: Any) -> Any:
     return jax.vmap(target.score)(outputs)
 
 
-def mapped(program: Callable[[Any], Any], rows: np.ndarray) -> np.ndarray:
+def mapped(program: Callable[[Any], Any], rows: Any) -> np.ndarray:
     """What a program of a block of rows returns for all of them, on the host."""
     blocks = over_rows(lambda block, *_: program(block.x), Datum(rows), width=_WIDTH)
     return np.concatenate(list(blocks))
