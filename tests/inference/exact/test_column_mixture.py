@@ -12,9 +12,11 @@ import scipy.special
 import scipy.stats
 
 from taut.core import Datum, InputError
+from taut.distributions.count_densities import log_negative_binomial
 from taut.fitted.imputing import impute
 from taut.inference.exact import Floor, RowBlocks, expectation_step, log_evidences, run_em
 from taut.models import ColumnForm, ColumnMixture, GaussianMixture, LatentClass
+from taut.models.exact.columns.negative_binomial import digammas, log_masses
 
 KINDS = ("count", "real", "categorical", "constant", "positive", "binary")
 FORMS = tuple(
@@ -79,6 +81,22 @@ def test_the_density_is_scipys_cell_by_cell(counts, float64):
     found = expectation_step(model, blocks).statistics
     np.testing.assert_allclose(found.log_evidence, wanted.sum(), rtol=1e-12)
     np.testing.assert_allclose(found.total, scipy.special.softmax(log_joint, axis=1).sum(axis=0))
+
+
+@pytest.mark.parametrize("r", [1e-3, 0.3, 20.0, 1e3, 1e6])
+def test_masses_of_counts_in_few_operations(r, float64):
+    """As accurate as what they are made of, and the digamma functions beside them."""
+    means, inverse = jnp.asarray([1e-4, 0.5, 30.0, 2e3]), jnp.full(4, r)
+    x = np.array([0.0, 1.0, 2.0, 7.0, 40.0, 1e3, 3e5])[:, None]
+    counts = jnp.asarray(x)
+    found, wanted = log_masses(counts, means, inverse), log_negative_binomial(x, means, inverse)
+    rounding = 8 * np.finfo(float).eps * (10 + x * np.log(x + 2) + x * np.abs(np.log(means)))
+    assert (np.abs(found - wanted) <= rounding).all()
+    np.testing.assert_allclose(
+        digammas(counts, inverse), scipy.special.digamma(x + np.full(4, r)), rtol=1e-13
+    )
+    nothing = log_masses(counts, jnp.zeros(1), inverse[:1])[:, 0]
+    np.testing.assert_array_equal(nothing, [0.0, *[-np.inf] * 6])
 
 
 def test_values_that_no_column_has_are_impossible(float64):

@@ -129,22 +129,20 @@ def summed_cells(
 
 
 def gathered_cells(
-    of_cell: Callable[..., tuple[Float[Array, "N #K"], ...]],
+    of_cell: Callable[..., Float[Array, "N K"]],
     x: Float[Array, "N D"],
     seen: Bool[Array, "N D"] | None,
     r: Float[Array, "N K"],
     parameters: tuple[Float[Array, "K D"], ...],
-) -> tuple[Float[Array, "K D"], ...]:
-    """sum_n r_nk [x_nd observed], then sum_n r_nk of_cell(x_nd, theta_kd) over observed cells."""
+) -> Float[Array, "K D"]:
+    """sum_n r_nk of_cell(x_nd, theta_kd) over observed cells, column by column."""
 
-    def step(_: None, column: Any) -> tuple[None, tuple[Array, ...]]:
+    def step(_: None, column: Any) -> tuple[None, Array]:
         cells, known, theta = column
         own = r if known is None else jnp.where(known[:, None], r, 0.0)
-        sums = (jnp.sum(own * t, axis=0) for t in of_cell(cells[:, None], *theta))
-        return None, (jnp.sum(own, axis=0), *sums)
+        return None, jnp.sum(own * of_cell(cells[:, None], *theta), axis=0)
 
-    sums = jax.lax.scan(step, None, _by_column(x, seen, parameters))[1]
-    return tuple(s.T for s in sums)
+    return jax.lax.scan(step, None, _by_column(x, seen, parameters))[1].T
 
 
 def _by_column(x: Array, seen: Array | None, parameters: tuple[Array, ...]) -> Any:

@@ -9,18 +9,19 @@ are as small as the parameters, whatever the counts.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import digamma
+from jax.scipy.special import digamma, gammaln
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.distributions.count_densities import log_negative_binomial, log_poisson
 from taut.models.exact.columns.abstract import AbstractColumns, gathered_cells, summed_cells
 from taut.models.exact.columns.dispersion import inverse_dispersions, squares_below
+from taut.models.exact.columns.negative_binomial import digammas, log_masses
 from taut.models.exact.given import Given, given_components
 
 __all__ = ["CountFloor", "Counts"]
@@ -79,24 +80,25 @@ class Counts(AbstractColumns):
         return self.means.shape[1]
 
     def log_cells(self, x: Float[Array, " D"]) -> Float[Array, "K D"]:
-        return self._log_p(x[None], *self._parameters)
+        log_p = log_poisson if self.inverse_dispersion is None else log_negative_binomial
+        return log_p(x, *self._parameters)
 
     def kernel(
         self,
     ) -> Callable[[Float[Array, "N D"], Bool[Array, "N D"] | None], Float[Array, "N K"]]:
-        return lambda x, seen: summed_cells(self._log_p, x, seen, self._parameters)
+        log_p = _log_poisson if self.inverse_dispersion is None else log_masses
+        return lambda x, seen: summed_cells(log_p, x, seen, self._parameters)
 
     def moments(
         self, x: Float[Array, "N D"], seen: Bool[Array, "N D"] | None, r: Float[Array, "N K"]
     ) -> CountMoments:
+        known = jnp.ones_like(x) if seen is None else seen.astype(x.dtype)
+        cells = jnp.concatenate([known, x * known, squares_below(x) * known], axis=1)
+        rows, first, squares = jnp.split(r.T @ cells, 3, axis=1)
         if self.inverse_dispersion is None:
-            rows, first = gathered_cells(lambda x, _: (x,), x, seen, r, (self.means,))
             return CountMoments(rows, first)
-
-        def of_cell(x: Array, inverse: Array) -> tuple[Array, Array, Array]:
-            return x, digamma(x + inverse), squares_below(x)
-
-        return CountMoments(*gathered_cells(of_cell, x, seen, r, (self.inverse_dispersion,)))
+        logs = gathered_cells(digammas, x, seen, r, (self.inverse_dispersion,))
+        return CountMoments(rows, first, logs, squares)
 
     def rebased(self, statistics: CountMoments, columns: "Counts") -> CountMoments:
         return statistics
@@ -129,8 +131,8 @@ class Counts(AbstractColumns):
         return Counts(means, inverse, self.shift, self.scale)
 
     def log_penalty(self, floor: CountFloor) -> Float[Array, ""]:
-        log_p = jnp.mean(self._log_p(floor.values[:, None], *self._parameters), axis=0)
-        return jnp.where(floor.rows > 0, floor.rows * jnp.sum(log_p), 0.0)
+        log_p = jnp.sum(self.kernel()(floor.values, None)) / len(floor.values)
+        return jnp.where(floor.rows > 0, floor.rows * log_p, 0.0)
 
     def held(self, floor: CountFloor) -> Int[Array, " K"]:
         return jnp.zeros(len(self.means), int)  # masses have a bound of their own
@@ -173,6 +175,7 @@ class Counts(AbstractColumns):
             return (jnp.asarray(self.means),)
         return jnp.asarray(self.means), jnp.asarray(self.inverse_dispersion)
 
-    @property
-    def _log_p(self) -> Any:
-        return log_poisson if self.inverse_dispersion is None else log_negative_binomial
+
+def _log_poisson(x: Float[Array, "N 1"], mean: Float[Array, " K"]) -> Float[Array, "N K"]:
+    by_mean = jnp.where(x > 0, x * jnp.log(mean), 0.0)
+    return by_mean - mean - gammaln(x + 1)

@@ -99,12 +99,14 @@ class Numbers(AbstractColumns):
     def moments(
         self, x: Float[Array, "N D"], seen: Bool[Array, "N D"] | None, r: Float[Array, "N K"]
     ) -> NumberMoments:
-        def of_cell(t: Array, mean: Array) -> tuple[Array, Array]:
-            away = t - mean
-            return away, away**2
-
         t, _ = self._transformed(x, seen)
-        return NumberMoments(*gathered_cells(of_cell, t, seen, r, (self.means,)))
+        known = jnp.ones_like(t) if seen is None else seen.astype(t.dtype)
+        # The mean keeps its digits at a distance of the column's own spread.
+        shift = jnp.asarray(self.shift, t.dtype)
+        sums = r.T @ jnp.concatenate([known, (t - shift) * known], axis=1)
+        rows, first = jnp.split(sums, 2, axis=1)
+        second = gathered_cells(lambda t, mean: (t - mean) ** 2, t, seen, r, (self.means,))
+        return NumberMoments(rows, first - rows * (self.means - shift), second)
 
     def rebased(self, statistics: NumberMoments, columns: "Numbers") -> NumberMoments:
         rows, first, second = statistics
