@@ -27,6 +27,7 @@ __all__ = ["Clusters", "kmeans", "kmeans_plus_plus", "lloyd"]
 _SEEDINGS = 4
 _RACED = 8  # iterations, after which the seedings are ranked
 _LLOYD = 100  # iterations of the one that goes on, which seldom needs a third of them
+_MANY = 100  # clusters: from here on seedings are alike, and one is enough, with few iterations
 
 
 class Clusters(NamedTuple):
@@ -57,6 +58,9 @@ def kmeans(
         x = np.where(missing, known, x)
     # On products as small as these, the threads of a BLAS cost more than they share.
     with threadpool_limits(1, "blas"):
+        if num_clusters >= _MANY:
+            seeds = kmeans_plus_plus(x, num_clusters, generator, trials=1)
+            return lloyd(x, x[seeds], missing, most=_RACED).owner
         raced = (
             lloyd(x, x[kmeans_plus_plus(x, num_clusters, generator)], missing, most=_RACED)
             for _ in range(_SEEDINGS)
@@ -91,14 +95,24 @@ def lloyd(
 
 
 def kmeans_plus_plus(
-    x: Float[np.ndarray, "N D"], num_seeds: int, generator: np.random.Generator
+    x: Float[np.ndarray, "N D"],
+    num_seeds: int,
+    generator: np.random.Generator,
+    *,
+    trials: int | None = None,
 ) -> Int[np.ndarray, " K"]:
     """Row numbers of K seeds, all different in value.
+
+    Arguments:
+        x: rows.
+        num_seeds: K.
+        generator: of the draws.
+        trials: draws of each seed, of which the best is kept; 2 + log K when None.
 
     Raises:
         InputError: fewer than K distinct rows.
     """
-    trials = 2 + int(math.log(num_seeds))
+    trials = 2 + int(math.log(num_seeds)) if trials is None else trials
     seeds = [int(generator.integers(len(x)))]
     distance = _squared_distances(x, x[seeds])[0]
     while len(seeds) < num_seeds:
