@@ -6,7 +6,7 @@ S(w) = log Gamma(w) - (w - 1/2) log w + w - log(2 pi) / 2,
     log Gamma(z) = log Gamma(w) - log(z (z + 1) ... (z + 7))
     digamma(z) = digamma(w) - sum_i 1 / (z + i)
 
-    log NB(x; m, r) = z log(w / (r + m)) + 7.5 log w - log(z ... (z + 7)) + S(w) - (x + 8)
+    log NB(x; m, r) = z log(w / (r + m)) - log(z ... (z + 7) / w^7.5) + S(w) - (x + 8)
                       + log r - s(r) + x log m - log x! + log(2 pi) / 2
 
 with s of `taut.distributions.stirling`: what is large in r is left out of all terms, and rounding is
@@ -45,8 +45,9 @@ def log_masses(
     inverse = 1 / w
     factors = _pairs(z)
     product = factors[0] * factors[1] * (factors[2] * factors[3])
-    log_w = jnp.log(w)
-    cross = z * (log_w - jnp.log(r + mean)) + 7.5 * log_w - jnp.log(product)
+    power = (w * w) * (w * w) * (w * w) * w * jnp.sqrt(w)
+    # A ratio near 1 has a logarithm without rounding that z would multiply.
+    cross = z * jnp.log(w / (r + mean)) - jnp.log(product / power)
     cross = cross + inverse * _horner(_STIRLING, inverse**2)
     by_mean = jnp.where(positive, x * jnp.log(jnp.where(mean > 0, mean, 1.0)), 0.0)
     by_component = jnp.log(r) - log_factorial_excess(r) + 0.5 * math.log(2 * math.pi)
