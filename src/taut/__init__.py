@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         infer,
         load,
         load_data,
+        pool,
         refit_prior,
         wrap_model,
     )
@@ -57,6 +58,7 @@ _HOMES = {
         "fit",
         "infer",
         "load",
+        "pool",
         "load_data",
         "refit_prior",
         "wrap_model",
@@ -122,6 +124,7 @@ __all__ = [
     "load_data",
     "over_devices",
     "particles",
+    "pool",
     "refit_prior",
     "wrap_model",
 ]

@@ -12,6 +12,7 @@ from taut.api.reporting import report, report_posterior
 from taut.api.wrapping import audit_model, wrap_model
 from taut.data import Data, Dataset, load_data
 from taut.fitted import Fit, Posterior, compare, load
+from taut.fitted.pooling import pool
 from taut.fitted.predicting import predict
 from taut.fitted.scoring import score
 from taut.inference.posterior.verdict import Verdict
@@ -43,6 +44,7 @@ __all__ = [
     "infer",
     "load",
     "load_data",
+    "pool",
     "refit_prior",
     "wrap_model",
 ]

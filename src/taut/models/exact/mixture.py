@@ -8,6 +8,7 @@ Evidence and posterior are sums over K terms, hence exact.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -15,11 +16,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, Enumerated, Terms
+from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, Enumerated, InputError, Terms
 from taut.models.exact.abstract import AbstractExactModel
 from taut.models.exact.one_hot import OneHotCategorical, one_hot_log_prob
 
-__all__ = ["AbstractMixture", "log_weights"]
+__all__ = ["AbstractMixture", "log_weights", "pooled_mixture"]
 
 
 class AbstractMixture(AbstractExactModel):
@@ -81,3 +82,26 @@ class AbstractMixture(AbstractExactModel):
 def log_weights(count: Float[Array, " K"]) -> Float[Array, " K"]:
     """The M-step of the weights: log(n_k / sum n); -inf for a component that holds nothing."""
     return jnp.log(count) - jnp.log(jnp.sum(count))
+
+
+def pooled_mixture(models: Sequence[AbstractMixture]) -> AbstractMixture:
+    """(1/M) sum_m p_m(x): the components of M mixtures of one form, each with 1/M of its weight.
+
+    Raises:
+        InputError: mixtures of different forms, or with a parameter that all components share.
+    """
+    forms = {jax.tree.structure(model) for model in models}
+    apart = all(
+        leaf.ndim and leaf.shape[0] == model.num_components
+        for model in models
+        for leaf in jax.tree.leaves(model)
+    )
+    if len(forms) > 1 or not apart or getattr(models[0], "kind", "") == "tied":
+        raise InputError(
+            "mixtures of one form, whose components have parameters of their own",
+            "one covariance for all" if len(forms) == 1 else "others",
+            "fits that differ in key and number of components alone", where="pool",
+        )  # fmt: skip
+    logits = jnp.concatenate([model.log_pi for model in models]) - jnp.log(float(len(models)))
+    together = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *models)
+    return eqx.tree_at(lambda model: model.logits, together, logits)

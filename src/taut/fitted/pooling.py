@@ -1,0 +1,81 @@
+"""`taut.pool`: fitted mixtures as one, whose density is the mean of theirs.
+
+    p(x) = (1/M) sum_m p_m(x)
+
+A mixture of mixtures is a mixture: evidence, conditionals and draws stay exact. EM ends in another
+maximum from each start; where rows are few, the mean predicts new rows and missing cells better than the
+best of them, and is less sure of itself (Ormoneit and Tresp 1998, section III).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.special import logsumexp
+
+from taut.core import NO_BOUND, Estimate, InputError
+from taut.fitted.fit import Fit
+from taut.guides import ExactPair
+from taut.models.exact import AbstractMixture
+from taut.models.exact.mixture import pooled_mixture
+
+__all__ = ["pool"]
+
+
+def pool(fits: Sequence[Fit]) -> Fit:
+    """One fit of several mixtures, each with an equal share.
+
+    Arguments:
+        fits: of one model to the same data with the same split, by `taut.em` from other keys, say, or
+            with other numbers of components.
+
+    Returns:
+        a `Fit` whose held-out log-evidence is that of the mean density, exact.
+
+    Raises:
+        InputError: no fit; other models than mixtures, or ones of different forms; other data.
+    """
+    fits = list(fits)
+    if not fits or not all(isinstance(fit.model, AbstractMixture) for fit in fits):
+        got = "none" if not fits else ", ".join(sorted({fit.architecture.name for fit in fits}))
+        raise InputError(
+            "one or more fits of mixtures, such as gmm",
+            got,
+            "taut.em with several keys",
+            where="pool",
+        )
+    first = fits[0]
+    known = [fit.estimates.get("log_evidence") for fit in fits]
+    values = [one.values for one in known if one is not None and one.values is not None]
+    rows = {
+        (fit.facts.checksum, *np.asarray(one.index).tolist())
+        for fit, one in zip(fits, known, strict=True)
+        if one is not None
+    }
+    if len(values) < len(fits) or len(rows) > 1 or any(f.schema != first.schema for f in fits):
+        raise InputError(
+            "fits to the same rows, measured on the same test rows", "others",
+            "one Data for all of them", where="pool",
+        )  # fmt: skip
+    with jax.enable_x64(True):
+        models: list[Any] = [fit.model for fit in fits]
+        model = pooled_mixture(models)
+    architecture: Any = first.architecture
+    architecture = replace(architecture, components=model.num_components)
+    mean = np.asarray(logsumexp(np.stack(values), axis=0)) - math.log(len(fits))
+    evidence = Estimate.from_rows(mean, side="exact", index=known[0] and known[0].index)
+    if any(one is not None and NO_BOUND in one.flags for one in known):
+        evidence = evidence.without_bound()
+    facts = replace(
+        first.facts, em=None,
+        training_seconds=sum(fit.facts.training_seconds for fit in fits),
+        notes=(*first.facts.notes, f"the mean of the densities of {len(fits)} fits"),
+    )  # fmt: skip
+    return replace(
+        first, pair=ExactPair(model), architecture=architecture, facts=facts, history=(),
+        recipe=replace(first.recipe, model=architecture),
+        estimates={**first.estimates, "log_evidence": evidence},
+    )  # fmt: skip

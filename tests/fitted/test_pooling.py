@@ -1,0 +1,57 @@
+"""A pool of mixtures has the mean of their densities, and is a fit like any other."""
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.special
+
+import taut
+from taut.core import InputError
+
+GENERATOR = np.random.default_rng(8)
+ROWS = np.concatenate([GENERATOR.normal(m, 1.0, size=(60, 2)) for m in (0.0, 6.0, 12.0)])
+DATA = taut.load_data(ROWS, dtype=np.float64)
+
+
+@pytest.fixture(scope="module")
+def fits():
+    return [taut.em(DATA, components=k, restarts=1, key=k) for k in (2, 3)]
+
+
+def test_the_density_is_the_mean_of_the_densities(fits, tmp_path):
+    pooled = taut.pool(fits)
+    own = np.stack([fit.evidence(ROWS).values for fit in fits])
+    wanted = scipy.special.logsumexp(own, axis=0) - np.log(2)
+    np.testing.assert_allclose(pooled.evidence(ROWS).values, wanted, rtol=1e-10)
+    test = pooled.estimates["log_evidence"]
+    np.testing.assert_allclose(test.values, wanted[test.index], rtol=1e-10)
+    assert pooled.architecture.components == 5
+    holes = np.array([[0.5, np.nan]])
+    parts = [fit.impute(holes).mean[0, 1] for fit in fits]
+    assert min(parts) <= pooled.impute(holes).mean[0, 1] <= max(parts)
+    again = taut.load(pooled.save(tmp_path / "run"))
+    np.testing.assert_allclose(again.evidence(ROWS).values, wanted, rtol=1e-10)
+
+
+def test_tables_of_kinds_are_pooled():
+    frame = pl.DataFrame({"a": ROWS[:, 0], "b": np.where(ROWS[:, 1] > 4, "high", "low")})
+    fits = [taut.em(frame, model="mixed", components=2, restarts=1, key=k) for k in range(2)]
+    own = np.stack([fit.evidence(frame).values for fit in fits])
+    wanted = scipy.special.logsumexp(own, axis=0) - np.log(2)
+    np.testing.assert_allclose(taut.pool(fits).evidence(frame).values, wanted, rtol=1e-10)
+
+
+def test_what_cannot_be_pooled_is_refused(fits):
+    others = taut.em(ROWS[:90], components=2, restarts=1)
+    tied = taut.em(DATA, model=taut.GMM(covariance="tied"), components=2, restarts=1)
+    ppca = taut.em(DATA, model="ppca", components=1)
+    refused = {
+        "got none": [],
+        "fits to the same rows": [fits[0], others],
+        "one covariance for all": [tied, tied],
+        "mixtures of one form": [fits[0], tied],
+        "got ppca": [ppca],
+    }
+    for line, some in refused.items():
+        with pytest.raises(InputError, match=line):
+            taut.pool(some)
