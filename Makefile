@@ -9,13 +9,20 @@ CONSTRAINTS := $(if $(filter 3.11 3.12,$(VERSION)),constraints.txt,constraints-p
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 TESTS ?=
 
-.PHONY: test demo lint docs report-test clean
+.PHONY: test demo demo-hosts lint docs report-test clean
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
 demo: $(VENV)/.installed
 	$(BIN)/taut fit digits
+
+# One model fitted by two processes, as two machines would; PORT= is where they meet.
+PORT ?= 6000
+TOGETHER = $(BIN)/taut fit digits --hosts 127.0.0.1:$(PORT) --host-count 2
+
+demo-hosts: $(VENV)/.installed
+	@$(TOGETHER) --host-index 1 & $(TOGETHER) --host-index 0; status=$$?; wait; exit $$status
 
 # Any warning, and any block on a page that raises, ends the build.
 docs: $(VENV)/.docs

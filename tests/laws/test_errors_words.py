@@ -13,6 +13,7 @@ import pytest
 import taut
 from taut.cli.flags import given
 from taut.cli.main import COMMANDS, app_for, main
+from taut.cli.placement import Placement
 from taut.errors import InputError, option
 from taut.inference.posterior import PosteriorOptions
 from taut.recipe import CHOICES, options
@@ -58,7 +59,8 @@ def named_in(source):
 
 def typed_on_the_command_line():
     """Everything that some command takes, with underscores."""
-    names = {*CHOICES, *options(), *(f.name for f in fields(PosteriorOptions))}
+    names = {*CHOICES, *options()}
+    names |= {f.name for kind in (PosteriorOptions, Placement) for f in fields(kind)}
     for command in COMMANDS:
         function = app_for([command])[command].default_command
         names |= set(inspect.signature(function).parameters)

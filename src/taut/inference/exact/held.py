@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from taut.core import Datum
 from taut.core.compiling import kept_jit
+from taut.core.devices import per_share, whole
 from taut.inference.exact.row_blocks import RowBlocks
 from taut.models import AbstractExactModel
 from taut.models.exact import AbstractMixture
@@ -53,8 +54,8 @@ def owned(
     number = model.num_components
     held, best, place, first = np.zeros(number), np.full(number, -np.inf), np.zeros(number, int), 0
     for block in rows.in_order(model):
-        log_r = np.asarray(_log_responsibilities(model, block.x, block.mask)).reshape(-1, number)
-        log_r = log_r[np.asarray(block.weight).ravel() > 0]
+        log_r, weight = whole((_log_responsibilities(model, block.x, block.mask), block.weight))
+        log_r = log_r.reshape(-1, number)[weight.ravel() > 0]
         held += np.exp(log_r).sum(axis=0)
         at = np.argmax(log_r, axis=0)
         top = log_r[at, np.arange(number)]
@@ -73,4 +74,4 @@ def _log_responsibilities(model: AbstractMixture, x: Array, mask: Array | None) 
     def one(row: Datum) -> Array:
         return jax.nn.log_softmax(model.log_pi + model.log_components(row))
 
-    return jax.lax.map(jax.vmap(one), Datum(x, mask))
+    return per_share(lambda own: jax.lax.map(jax.vmap(one), own), Datum(x, mask))

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from taut.core import InputError, option
 from taut.core.compiling import kept_jit
+from taut.core.devices import alone
 from taut.inference.exact.kmeans import kmeans
 from taut.inference.exact.row_blocks import Block, RowBlocks, Spread
 from taut.models import AbstractExactModel, FactorAnalysis, GaussianMixture, ProbabilisticPCA
@@ -96,6 +97,7 @@ def _at_the_mean(model: AbstractMixture, spread: Spread) -> AbstractMixture:
     )
 
 
+@alone()  # of rows that every host has
 def _from_owners(
     model: AbstractMixture,
     x: Float[np.ndarray, "N ..."],
