@@ -184,7 +184,7 @@ def frontier_density(b, a):
 def test_an_edge_that_moves_with_another_latent_is_followed(target, data, density, box):
     posterior = taut.infer(target, data=data, num_starts=2)
     axes = [np.linspace(*ends, 3001) for ends in box]
-    first, second = np.meshgrid(*axes, indexing="ij")
+    first, second = np.meshgrid(*axes, indexing="ij", sparse=True)
     mass = density(first, second)
     cell = np.prod([axis[1] - axis[0] for axis in axes])
     means = np.array([(one * mass).sum() / mass.sum() for one in (first, second)])
