@@ -196,7 +196,7 @@ def _resampled(
         )  # far from what it was fitted to
         log_w = jnp.where(by_prior > -jnp.inf, -jnp.logaddexp(-by_guide, -by_prior), -jnp.inf)
     weight = jax.nn.softmax(log_w)
-    chosen = jax.random.categorical(choice_key, log_w, shape=(num_samples,))
+    chosen = jax.random.choice(choice_key, len(weight), (num_samples,), p=weight)
     z = jax.tree.map(lambda leaf: leaf[chosen], z)
     x = jax.vmap(model.sample)(z, jax.random.split(x_key, num_samples))
     effective = jnp.where(jnp.any(log_w > -jnp.inf), 1 / jnp.sum(weight**2), 0.0)

@@ -126,7 +126,8 @@ def _filled(
         votes = jnp.stack([jnp.tensordot(weight, x == code, axes=1) for code in range(levels)])
         mode = jnp.where(named, jnp.argmax(votes, axis=0), mode)
         deviation = jnp.where(named, 1 - jnp.max(votes, axis=0), deviation)
-    draws = x[jax.random.categorical(choice_key, log_w, shape=(sizes[0],))]
+    # Along the sums of the weights; a Gumbel variate for each draw and particle would take S K of them.
+    draws = x[jax.random.choice(choice_key, len(weight), (sizes[0],), p=weight)]
     seen = jnp.ones(mean.shape, bool) if datum.mask is None else datum.mask
     known = jnp.where(seen, datum.x, 0)
     mean, mode, draws = (jnp.where(seen, known, part) for part in (mean, mode, draws))
