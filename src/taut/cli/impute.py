@@ -63,7 +63,7 @@ def impute(
     rows = rows_of(fitted, data=None, split=split) if data is None else all_rows(fitted, data)
     found = fitted.impute(rows, draws=draws, num_particles=num_particles, key=seed)
     names, beside = column_names(fitted), {"sd": out.with_stem(f"{out.stem}-sd")}
-    save_table(out, table_of(fitted, found.mode), names, array=found.mode)
+    save_table(out, table_of(fitted, found.mode), names, array=found.mode, as_came=True)
     flat = found.deviation.reshape(len(rows), -1)
     save_table(beside["sd"], flat, names, array=found.deviation)
     if draws:
@@ -73,7 +73,9 @@ def impute(
         table = tuple(table_of(fitted, every)) if fitted.schema.kinds else tuple(
             every.reshape(len(every), -1).T
         )  # fmt: skip
-        save_table(beside["draws"], (turn, *table), ["draw", *names], array=found.draws)
+        save_table(
+            beside["draws"], (turn, *table), ["draw", *names], array=found.draws, as_came=True
+        )
     if json:
         print_json({"rows": len(rows), "out": str(out), **{n: str(p) for n, p in beside.items()}})
         return

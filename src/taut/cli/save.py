@@ -57,6 +57,7 @@ def save_table(
     array: Any = None,
     index: Any = None,
     label: Any = None,
+    as_came: bool = False,
 ) -> None:
     """Write rows as .csv or .parquet with named columns, or as .npy in their own shape.
 
@@ -67,6 +68,7 @@ def save_table(
         array: what .npy holds; `table` when None.
         index: rows' numbers in their data set, a first column `row` of the table.
         label: their labels, a second column.
+        as_came: write 70 in .csv for a whole number among real ones, as tables of such have it.
     """
     import io
 
@@ -83,5 +85,10 @@ def save_table(
         frame = pl.DataFrame({name: v for name, v in extra.items() if v is not None} | dict(
             zip(columns, table if isinstance(table, tuple) else np.asarray(table).T, strict=True)
         ))  # fmt: skip
+        if as_came and path.suffix == ".csv":
+            number = pl.col(pl.Float32, pl.Float64)
+            whole = number.cast(pl.Int64, strict=False)
+            text = pl.when(whole == number).then(whole.cast(pl.String))
+            frame = frame.with_columns(text.otherwise(number.cast(pl.String)))
         frame.write_csv(buffer) if path.suffix == ".csv" else frame.write_parquet(buffer)
     write_atomically(path, lambda file: file.write(buffer.getvalue()))

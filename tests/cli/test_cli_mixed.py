@@ -1,0 +1,79 @@
+"""`taut em --model mixed` and the commands on its runs: text, counts, numbers and holes."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import taut
+from taut.cli.main import main
+
+RNG = np.random.default_rng(0)
+N = 160
+Z = RNG.normal(size=N)
+TABLE = pl.DataFrame({
+    "age": RNG.poisson(np.exp(3 + 0.3 * Z)),
+    "sex": np.where(RNG.random(N) < 1 / (1 + np.exp(-2 * Z)), "F", "M"),
+    "change": np.rint(20 * Z).astype(int),
+    "income": np.exp(10 + Z + 0.3 * RNG.normal(size=N)),
+    "empty": [None] * N,
+}).with_columns(pl.col("empty").cast(pl.Float64))  # fmt: skip
+HOLES = TABLE.with_columns(
+    pl.when(pl.Series(RNG.random(N) > 0.1)).then(pl.col(name)).alias(name) for name in TABLE.columns
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mixed")
+    HOLES.write_csv(folder / "t.csv")
+    few = [
+        "--kind",
+        "income=positive",
+        "--restarts",
+        "1",
+        "--max-iterations",
+        "5",
+        "--out",
+        str(folder / "run"),
+    ]
+    assert main(["em", str(folder / "t.csv"), "--model", "mixed", "--components", "2", *few]) == 0
+    return folder / "run"
+
+
+def test_a_run_is_read_back(run, capsys):
+    fitted = taut.load(run)
+    assert fitted.facts.measure.kinds == ("mass", "mass", "density", "density", "nothing")
+    again = fitted.evaluate(HOLES).log_evidence
+    assert again.side == "exact"
+    assert np.isfinite(again.values).all()
+    assert fitted.encode(HOLES).shape == (N, 2)
+    components = pl.read_csv(run / "components.csv")
+    assert {"mean_age", "mean_change", "mean_log_income", "p(sex=1)"} <= set(components.columns)
+    assert main(["show", str(run)]) == 0
+    assert "text with 2 different values" in capsys.readouterr().out
+
+
+def test_holes_are_filled_in_as_the_table_has_them(run, tmp_path):
+    out = tmp_path / "full.csv"
+    source = run.parent / "t.csv"
+    assert main(["impute", str(run), str(source), "--draws", "2", "--out", str(out)]) == 0
+    given, full = pl.read_csv(source), pl.read_csv(out)
+    draws = pl.read_csv(tmp_path / "full-draws.csv")
+    for table in (full, draws):
+        assert table["age"].dtype.is_integer()
+        assert set(table["sex"]) == {"F", "M"}
+        assert table["income"].min() > 0
+    lines = [line.split(",") for line in out.read_text().splitlines()[1:]]
+    came = [line.split(",") for line in source.read_text().splitlines()[1:]]
+    for found, wanted in zip(lines, came, strict=True):
+        for i in (0, 1, 2):
+            assert found[i] == wanted[i] or not wanted[i]
+    assert given["change"].null_count() > 0
+
+
+def test_rows_are_drawn_as_the_table_has_them(run, tmp_path):
+    assert main(["sample", str(run), "-n", "9", "--out", str(tmp_path / "x.csv")]) == 0
+    drawn = pl.read_csv(tmp_path / "x.csv")
+    assert drawn.columns == TABLE.columns
+    assert set(drawn["sex"]) <= {"F", "M"}
+    assert drawn["age"].dtype.is_integer()
