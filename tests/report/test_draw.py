@@ -22,6 +22,7 @@ from taut.report.draw_bench import draw_bench
 from taut.report.draw_em import draw_em
 from taut.report.draw_fit import draw_fit
 from taut.report.draw_posterior import draw_posterior
+from taut.report.latents import has_normal_prior
 from taut.training import TrainingOptions
 
 MODULES = [f"taut.report.figures.{name}" for name in (*figures.__all__, "em")]
@@ -103,11 +104,27 @@ def test_a_fit_is_drawn_on_its_own_test_rows(digits, drawn, asked, tmp_path):
         np.testing.assert_array_equal(lines[i], fit.interpolate(first, second))
 
 
+@pytest.mark.parametrize(
+    ("architecture", "normal"),
+    [
+        (taut.VAE(latent_dim=2, hidden=(4,)), True), (taut.Flow(layers="dequantize,logit,affine-coupling:1"), True),
+        (taut.VAE(latent_dim=2, hidden=(4,), prior="mixture:3"), False),
+        (taut.Discrete(hidden=(4,)), False), (taut.VQ(hidden=(4,)), False),
+    ],
+)  # fmt: skip
+def test_the_circles_of_the_prior_are_those_of_a_standard_normal(digits, architecture, normal):
+    _, data = digits
+    model, _ = architecture.resolved(data.schema)
+    fit = _fit(model, data.schema)
+    assert has_normal_prior(fit.model) == normal
+
+
 def test_latents_lie_with_their_own_labels(digits, drawn, asked, tmp_path):
     fit, data = digits
     draw_fit(fit, data, tmp_path)
     (z,), labels = asked["latent_scatter"]
     np.testing.assert_array_equal(z, fit.encode(data.test))
+    assert labels["normal_prior"]
     np.testing.assert_array_equal(labels["label"], data.test.label)
 
 

@@ -213,6 +213,14 @@ def test_circles_of_the_prior_have_radius_one_and_two(drawn: list[Figure]):
     assert all(p.get_center() == (0, 0) for p in axes.patches)
 
 
+@pytest.mark.parametrize("dimensions", [1, 2, 5])
+def test_a_prior_that_is_no_standard_normal_is_not_drawn(drawn: list[Figure], dimensions):
+    figures.latent_scatter(Path("unused.png"), LATENTS[:, :dimensions], normal_prior=False)
+    axes = drawn[0].axes[0]
+    assert not [patch for patch in axes.patches if hasattr(patch, "get_radius")]
+    assert not [line for line in axes.lines if "prior" in str(line.get_label())]
+
+
 def test_aggregated_posterior_and_bars_are_densities(drawn: list[Figure]):
     USUAL["latents, 1"](Path("unused.png"))
     axes = drawn[0].axes[0]

@@ -11,6 +11,7 @@ from taut.data import Data
 from taut.fitted import Fit
 from taut.recipe import completed
 from taut.report import figures
+from taut.report.latents import has_normal_prior
 
 __all__ = ["draw_fit", "row_form"]
 
@@ -54,7 +55,11 @@ def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
         ends = np.stack([np.stack(pair) for pair in pairs])
         drawn.append(figures.interpolation(folder / "interpolation.png", paths, ends=ends, **form))
     z = np.asarray(fit.encode(test))
-    drawn.append(figures.latent_scatter(folder / "latents.png", z, label=test.label))
+    drawn.append(
+        figures.latent_scatter(
+            folder / "latents.png", z, label=test.label, normal_prior=has_normal_prior(fit.model)
+        )
+    )
     return tuple(drawn)
 
 

@@ -1,4 +1,4 @@
-"""The latent space: where the guide puts rows, against the standard normal prior.
+"""The latent space: where the guide puts rows, against the prior where that is a standard normal.
 
 Two dimensions are drawn as they are. More are projected onto the two directions of largest variance
 through the origin,
@@ -48,6 +48,7 @@ def latent_scatter(
     *,
     label: Any = None,
     scale: Real[np.ndarray, "..."] | None = None,
+    normal_prior: bool = True,
 ) -> Path:
     """Draw latents.
 
@@ -57,6 +58,7 @@ def latent_scatter(
         label: one for each row, (N,): up to twelve distinct ones are classes with a legend, more
             numbers a colour scale; None for one colour.
         scale: standard deviations of q(z | x), (N, d), drawn as ellipses of one of them.
+        normal_prior: p(z) is N(0, I), and is drawn.
 
     Raises:
         InputError: no finite row, or arrays of different lengths.
@@ -70,22 +72,25 @@ def latent_scatter(
     figure = new_figure(5.0 if classes is None else 5.6, 4.9 if z.shape[1] > 1 else 3.6)
     axes = figure.add_subplot()
     if z.shape[1] == 1:
-        _histogram(axes, z[:, 0], classes, None if spread is None else spread[:, 0])
+        spread = None if spread is None else spread[:, 0]
+        _histogram(axes, z[:, 0], classes, spread, normal_prior=normal_prior)
         add_legend(figure, loc="outside right center")
         return save(figure, path)
     axes_of_z, names = directions(z)
     _posteriors(axes, z, spread, axes_of_z)
     _points(axes, z @ axes_of_z, classes)
     dashes = {"linewidth": 0.9, "linestyle": (0, (4, 3))}
-    for radius in (1, 2):
-        axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=INK, zorder=3, **dashes))
-    axes.plot([], [], color=INK, label="prior, 1 and 2 standard deviations", **dashes)
+    if normal_prior:
+        for radius in (1, 2):
+            axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=INK, zorder=3, **dashes))
+        axes.plot([], [], color=INK, label="prior, 1 and 2 standard deviations", **dashes)
     title = f"Encodings of {counted_rows(len(z))} in {z.shape[1]} dimensions"
     dress(axes, title=title, x=names[0], y=names[1])
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_box_aspect(1.0)
     axes.autoscale_view()
-    add_legend(figure, loc="outside lower center", ncols=2)
+    if axes.get_legend_handles_labels()[0]:
+        add_legend(figure, loc="outside lower center", ncols=2)
     _key(figure, classes)
     return save(figure, path)
 
@@ -187,6 +192,8 @@ def _histogram(
     z: Float[np.ndarray, " N"],
     classes: Classes | None,
     scale: Float[np.ndarray, " N"] | None,
+    *,
+    normal_prior: bool,
 ) -> None:
     low, high = min(z.min(), -3.0), max(z.max(), 3.0)
     edges = np.linspace(low, high, _BINS + 1)
@@ -205,7 +212,9 @@ def _histogram(
         for centre, deviation in zip(z, np.maximum(scale, width / 10), strict=True):
             aggregated += _normal((grid - centre) / deviation) / deviation
         axes.plot(grid, aggregated / len(z), color=VERMILION, linewidth=1.2, label="aggregated q")
-    axes.plot(grid, _normal(grid), color=INK, linewidth=0.9, linestyle=(0, (4, 3)), label="prior")
+    if normal_prior:
+        dashes = (0, (4, 3))
+        axes.plot(grid, _normal(grid), color=INK, linewidth=0.9, linestyle=dashes, label="prior")
     dress(axes, title=f"Encodings of {counted_rows(len(z))}", x="z", y="density")
     axes.set_ylim(bottom=0)
 

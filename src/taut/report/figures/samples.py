@@ -62,7 +62,9 @@ def _grid(path: Path | str, x: Float[np.ndarray, "N ..."], shape: tuple[int, ...
     title = "Samples of the model"
     if len(shown) < len(x):
         title = f"Samples of the model, the first {len(shown)} of {len(x)}"
-    note = "" if ends == (0.0, 1.0) else f"black is {ends[0]:.3g}, white is {ends[1]:.3g}"
+    note = "draws of x; reconstructions show means"
+    if ends != (0.0, 1.0):
+        note += f"; black is {ends[0]:.3g}, white is {ends[1]:.3g}"
     return save(mosaic_figure(mosaic, title=title, note=note), path)
 
 

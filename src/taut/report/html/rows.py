@@ -16,12 +16,12 @@ from PIL import Image
 from taut.data import Data, Dataset, Schema
 from taut.fitted import Fit
 from taut.models import AbstractExactModel
-from taut.models.priors import StandardNormal
 from taut.report.classes import as_classes
 from taut.report.columns import most_informative, shared_edges
 from taut.report.figures.latent_scatter import directions
 from taut.report.html.markup import Markup, element, joined
 from taut.report.html.svg import Line, Points, Steps, plot, side_by_side
+from taut.report.latents import has_normal_prior
 from taut.report.mosaic import as_rgb, averaged, grey_range
 from taut.report.rows import checked_columns, counted_rows
 
@@ -38,7 +38,7 @@ def samples(fit: Fit, data: Data, *, pixels: int = PIXELS) -> Markup:
     """Rows that the model makes: a mosaic of images, or the marginals of a table beside the data's."""
     if fit.schema.kind == "image":
         drawn = np.asarray(fit.sample(_IMAGES), np.float64)
-        return _mosaic([drawn], fit.schema, pixels, "Samples of the model")
+        return _mosaic([drawn], fit.schema, pixels, "Samples of the model (draws of x, not means)")
     drawn = np.asarray(fit.sample(_DRAWS), np.float64)
     rows = np.asarray(data.train[:_DRAWS].x, np.float64)
     return _columns(
@@ -58,7 +58,7 @@ def reconstructions(fit: Fit, test: Dataset, *, pixels: int = PIXELS) -> Markup 
     x = np.asarray(test.x[:number], np.float64)
     mean = np.asarray(fit.reconstruct(test.x[:number]), np.float64)
     if fit.schema.kind == "image":
-        title = "Held-out rows, each above its reconstruction"
+        title = "Held-out rows, each above its reconstruction (a mean)"
         return _mosaic([x, mean], fit.schema, pixels, title)
     return _columns(
         fit.schema, x, lambda column: _pairs(x[:, column], mean[:, column]),
@@ -83,7 +83,7 @@ def latents(fit: Fit, test: Dataset) -> Markup | None:
         axes, names = directions(z)
         u = z @ axes
     marks: list[Any] = _clouds(u, label, fit.schema)
-    if z.shape[1] > 1 and isinstance(getattr(fit.model, "prior_family", None), StandardNormal):
+    if z.shape[1] > 1 and has_normal_prior(fit.model):
         turn = np.linspace(0, 2 * np.pi, 90)
         for radius in (1, 2):
             said = "prior, 1 and 2 standard deviations" if radius == 1 else ""
