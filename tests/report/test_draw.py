@@ -107,7 +107,8 @@ def test_a_fit_is_drawn_on_its_own_test_rows(digits, drawn, asked, tmp_path):
 @pytest.mark.parametrize(
     ("architecture", "normal"),
     [
-        (taut.VAE(latent_dim=2, hidden=(4,)), True), (taut.Flow(layers="dequantize,logit,affine-coupling:1"), True),
+        (taut.VAE(latent_dim=2, hidden=(4,)), True),
+        (taut.Flow(layers="dequantize,logit,affine-coupling:1"), True),
         (taut.VAE(latent_dim=2, hidden=(4,), prior="mixture:3"), False),
         (taut.Discrete(hidden=(4,)), False), (taut.VQ(hidden=(4,)), False),
     ],
