@@ -85,7 +85,7 @@ def run(tmp_path_factory) -> Path:
     return folder / "run"
 
 
-@pytest.mark.parametrize("command", ["fit", "em", "evaluate", "audit", "resume"])
+@pytest.mark.parametrize("command", ["fit", "em", "evaluate", "audit", "resume", "infer"])
 def test_more_devices_than_there_are_is_one_line_on_the_command_line(
     command, capsys, run, tmp_path
 ):

@@ -15,6 +15,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from jaxtyping import PRNGKeyArray
 
 from taut.core import FREE_CONSTANT, Datum, Estimate, as_key, host_seed
+from taut.core.devices import Devices, over_devices
 from taut.core.memory import within_memory
 from taut.data.checksum import checksum_of_arrays
 from taut.fitted.facts import Refined
@@ -52,6 +53,7 @@ def infer(
     out: Path | str | None = None,
     force: bool = False,
     resume: bool = False,
+    devices: Devices = None,
 ) -> Posterior:
     """Fit q(z) to p(z | x) by maximising the ELBO, weigh its draws, go on by tempered SMC where they do
     not suffice, and say whether to believe what was found.
@@ -83,6 +85,8 @@ def infer(
         force: replace a run that is there.
         resume: go on with the run in `out` where it was stopped, with the same program, data and
             options.
+        devices: how many share the rows of a minibatch (`subsample`), or "all"; None for one, or those
+            of an enclosing `taut.over_devices`.
 
     Returns:
         a `Posterior`.
@@ -97,10 +101,11 @@ def infer(
         guide, precision_nats, num_starts, init, num_draws, refine, subsample, precision
     )
     seed = int(key) if isinstance(key, int | np.integer) else None
-    return infer_recipe(
-        target, ProgramRecipe(posterior=options, seed=seed),
-        data=data, support=support, key=key, out=out, force=force, resume=resume,
-    )  # fmt: skip
+    with over_devices(devices):
+        return infer_recipe(
+            target, ProgramRecipe(posterior=options, seed=seed),
+            data=data, support=support, key=key, out=out, force=force, resume=resume,
+        )  # fmt: skip
 
 
 def infer_recipe(

@@ -36,6 +36,7 @@ def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
         config: Path | None = None,
         force: Annotated[bool, Parameter(negative=())] = False,
         json: Annotated[bool, Parameter(negative=())] = False,
+        devices: str | None = None,
         options: Annotated[flags | None, Parameter(name="*")] = None,  # pyright: ignore[reportInvalidTypeForm]
     ) -> None:
         """Fit a guide to the posterior of a program, and say whether to believe it.
@@ -56,6 +57,8 @@ def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
             Replace the run that is in --out.
         json
             Print the results as JSON on standard output.
+        devices
+            How many devices share the rows of a minibatch (--subsample), or `all`. [default: 1]
         """
         asked = given(options)
         if "subsample" in asked:
@@ -72,7 +75,7 @@ def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
         recipe = ProgramRecipe(
             program, str(data) if data else before.data, PosteriorOptions.from_dict(posterior), seed
         )
-        run_infer(recipe, out, force=force, json=json)
+        run_infer(recipe, out, force=force, json=json, devices=devices)
 
     return infer
 
@@ -84,10 +87,12 @@ def run_infer(
     force: bool = False,
     resume: bool = False,
     json: bool = False,
+    devices: str | None = None,
 ) -> None:
     """Fit or go on fitting, draw the figures, print the results; arguments as of `infer`."""
     from taut.api.inferring import infer_recipe
     from taut.cli.output import waiting
+    from taut.core.devices import over_devices
     from taut.models.program import load_program, support_beside
     from taut.report.draw_posterior import draw_posterior
     from taut.runs import RunFolder, claimed_next
@@ -96,6 +101,7 @@ def run_infer(
     assert program is not None  # the command's argument
     stem = Path(program.rpartition(":")[0] or program).stem
     with ExitStack() as held:
+        held.enter_context(over_devices(devices))
         held.enter_context(RunFolder.for_writing(out, force=force, resume=resume))
         function = load_program(program)
         data = program_data(recipe, function)

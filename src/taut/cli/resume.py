@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from taut.cli.placement import Placement
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["resume"]
 
@@ -60,6 +60,11 @@ def resume(
     if "posterior" in content:
         from taut.cli.infer import run_infer, with_found_data
 
+        if place is not None and place.hosts is not None:
+            raise InputError(
+                "a fit, for several hosts", "a posterior", f"leaving out {option('hosts')}",
+                where=str(run),
+            )  # fmt: skip
         recipe = ProgramRecipe.from_dict(content, where=str(folder.path / "config.toml"))
         if program is None and recipe.program is None:
             raise InputError(
@@ -74,7 +79,7 @@ def resume(
                 "none", f"`{named}`, if you trust that file", where=str(run),
             )  # fmt: skip
         recipe = with_found_data(replace(recipe, program=program), run)
-        run_infer(recipe, run, resume=True, json=json)
+        run_infer(recipe, run, resume=True, json=json, devices=place and place.devices)
         return
     if program is not None:
         raise InputError(
