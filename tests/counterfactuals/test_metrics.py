@@ -63,6 +63,24 @@ def test_shares_by_other_judges():
     assert str(found["agreement"]) == "0.5 ± 0"
 
 
+def test_autoencoders_of_classes_tell_whose_an_answer_is():
+    """Projections onto lines: what is off a line is known, and so is its share."""
+    moved = answers([[2.0, 0.0], [1.5, 0.5], [3.0, 0.0]])  # (1, 0), (1, 1), (1, 1)
+    rebuilt = {
+        1: lambda x: x * np.float32([1.0, 0.5]), 0: lambda x: x * np.float32([0.0, 1.0]),
+        2: lambda x: x * np.float32([0.5, 1.0]), None: lambda x: x,
+    }  # fmt: skip
+    found = metrics(
+        {"moved": moved, "stays": answers(0 * X)}, X, autoencoders=rebuilt,
+        origin=np.array([0, 0, 2]), **GIVEN,
+    )  # fmt: skip
+    np.testing.assert_allclose(found.values["moved"]["im1"], [0, 0.25, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(found.values["moved"]["im2"], [0, 0.125, 0.125], rtol=1e-6)
+    further = found.difference("l1", "moved", "stays")
+    assert further.value == pytest.approx((2 + 2 + 3) / 3)
+    assert further.error == pytest.approx(np.std([2, 2, 3], ddof=1) / np.sqrt(3))
+
+
 def test_the_nearest_unlike_neighbour_is_found_by_brute_force():
     found = nearest_unlike(
         X, TRAIN, classifier=CLASSIFIER, target=TARGET, scale=np.array([1.0, 3.0])

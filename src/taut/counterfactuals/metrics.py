@@ -8,12 +8,19 @@
     l0 to linf       distance from the row in units of `scale`
     outlier factor   local, of an answer among training rows of the target class; about 1
                      inside of them
+    im1              |a - r_t(a)|^2 / |a - r_o(a)|^2, of an answer a; below 1 where the autoencoder of
+                     the target class, r_t, knows it better than that of the row's own class, r_o
+    im2              |r_t(a) - r(a)|^2 / |a|_1, with r the autoencoder of all classes
     violations       share of answers that break a constraint
     diversity        mean distance between the answers to a row, where it has several
     queries          of the classifier for an answer
 
 All but coverage are means over the rows that every method answered: a method that answers easy rows
-alone is not compared on them with one that answers all.
+alone is not compared on them with one that answers all. Two methods are compared by the mean of their
+differences row by row.
+
+Source of im1 and im2: Van Looveren and Klaise, Interpretable counterfactual explanations guided by
+prototypes (2021), section 4.1.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +39,9 @@ from taut.counterfactuals.targets import AbstractTarget, Class, Margin
 __all__ = ["Mean", "Metrics", "metrics"]
 
 _CHANGED = 1e-6  # of a cell's scale, above which it counts as changed
+_TINY = 1e-12
+
+Rebuilds = Callable[[np.ndarray], np.ndarray]
 
 
 class Mean(NamedTuple):
@@ -61,11 +71,18 @@ class Metrics:
         of: by method, then by metric.
         rows: how many rows there are.
         compared: on how many of them, which all methods answered, the methods are compared.
+        values: of each method, each metric on each of these rows.
     """
 
     of: Mapping[str, Mapping[str, Mean]]
     rows: int
     compared: int
+    values: Mapping[str, Mapping[str, np.ndarray]]
+
+    def difference(self, metric: str, first: str, second: str) -> Mean:
+        """The mean over rows of what the first method has more of a metric than the second."""
+        pair = [np.asarray(self.values[name][metric], np.float64) for name in (first, second)]
+        return Mean.over(pair[0] - pair[1])
 
     def __repr__(self) -> str:
         return f"Metrics({', '.join(self.of)} on {self.compared} of {self.rows} rows)"
@@ -81,6 +98,8 @@ def metrics(
     of_target: np.ndarray,
     others: Sequence[AbstractClassifier] = (),
     log_density: Callable[[np.ndarray], np.ndarray] | None = None,
+    autoencoders: Mapping[int | None, Rebuilds] | None = None,
+    origin: np.ndarray | None = None,
     box: Box | None = None,
     scale: float | np.ndarray = 1.0,
     neighbours: int = 5,
@@ -95,6 +114,9 @@ def metrics(
         of_target: which of them are of the target class, (M,).
         others: classifiers that were trained on their own.
         log_density: of rows, by a model that no method has used; None leaves plausibility out.
+        autoencoders: what rebuilds rows, by the class of its training rows, such as `Fit.reconstruct`;
+            under None that of all classes. None leaves im1 and im2 out, which need a class as target.
+        origin: class of each row, (N,), for im1.
         box: constraints; None leaves violations out.
         scale: of cells.
         neighbours: k.
@@ -118,7 +140,7 @@ def metrics(
     outlier = LocalOutlierFactor(n_neighbors=neighbours, novelty=True).fit(flat[of_target])
     median = None if log_density is None else np.median(log_density(train))
     least = 0.0 if isinstance(target, Class | Margin) else target.level
-    measured = {}
+    measured, by_row = {}, {}
     for name, found in methods.items():
         kept = {"coverage": Mean.over(answered[name])}
         measured[name] = kept
@@ -140,12 +162,15 @@ def metrics(
             rows["agreement"] = np.mean(votes, axis=0)
         if log_density is not None:
             rows["plausibility"] = log_density(answer) > median
+        if autoencoders is not None and origin is not None and isinstance(target, Class | Margin):
+            rows |= _known_by(answer, origin[common], autoencoders, target.index)
         if box is not None:
             rows["violations"] = box.violated(answer, x[common])
         if isinstance(found, Counterfactuals) and found.answers.shape[1] > 1:
             rows["diversity"] = _diversity((found.answers / scale)[common])
+        by_row[name] = rows
         kept.update({metric: Mean.over(values) for metric, values in rows.items()})
-    return Metrics(measured, len(x), int(common.sum()))
+    return Metrics(measured, len(x), int(common.sum()), by_row)
 
 
 def _answered(found: Counterfactuals | Answers) -> np.ndarray:
@@ -158,6 +183,29 @@ def _first(found: Counterfactuals | Answers) -> np.ndarray:
 
 def _queries(found: Counterfactuals | Answers) -> np.ndarray:
     return found.queries[:, 0] if isinstance(found, Counterfactuals) else found.queries
+
+
+def _known_by(
+    answer: np.ndarray,
+    origin: np.ndarray,
+    autoencoders: Mapping[int | None, Rebuilds],
+    target: int,
+) -> dict[str, np.ndarray]:
+    """im1 and im2 of each answer."""
+
+    def squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return ((a - b).reshape(len(a), -1) ** 2).sum(axis=1)
+
+    known = autoencoders[target](answer)
+    lost = np.empty(len(answer))
+    for label in np.unique(origin):
+        own = origin == label
+        lost[own] = squares(answer[own], autoencoders[int(label)](answer[own]))
+    size = np.abs(answer).reshape(len(answer), -1).sum(axis=1)
+    return {
+        "im1": squares(answer, known) / (lost + _TINY),
+        "im2": squares(known, autoencoders[None](answer)) / (size + _TINY),
+    }
 
 
 def _diversity(answers: np.ndarray) -> np.ndarray:
