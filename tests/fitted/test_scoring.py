@@ -94,6 +94,18 @@ def test_the_command_writes_scores_and_names_the_cell(run, tmp_path, capsys):
     assert found["oddest"][0]["score"] == pytest.approx(table["score"][1])
 
 
+def test_every_row_of_the_run_s_own_file_is_scored_and_says_its_part(run, tmp_path, capsys):
+    out = tmp_path / "s.csv"
+    assert main(["score", str(run), str(run.parent / "t.csv"), "--out", str(out)]) == 0
+    assert "240 of them are training rows" in capsys.readouterr().out
+    table = pl.read_csv(out)
+    assert table["row"].to_list() == list(range(300))
+    test = taut.load_data(str(run.parent / "t.csv")).test.index
+    assert set(table.filter(pl.col("part") == "test")["row"]) == set(test.tolist())
+    assert main(["score", str(run), "--out", str(out)]) == 0
+    assert pl.read_csv(out)["row"].to_list() == test.tolist()
+
+
 def test_an_estimated_score_is_an_upper_bound_with_its_error():
     fitted = taut.fit(TABLE, hidden=[8], latent_dim=1, epochs=2, evidence_particles=50)
     found = fitted.score(TABLE[:4])

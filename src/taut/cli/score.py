@@ -7,9 +7,10 @@ from cyclopts import Parameter
 
 from taut.cli.explore import column_names
 from taut.cli.output import print_json, waiting
-from taut.cli.rows import open_run, rows_of
+from taut.cli.rows import all_rows, open_run, own_data, rows_of
 from taut.cli.save import check_suffix, save_table
 from taut.cli.whole import Whole
+from taut.errors import InputError
 
 if TYPE_CHECKING:
     from taut.data import Dataset
@@ -42,7 +43,8 @@ def score(
     run
         Run folder.
     data
-        Rows to score; they must fit the run's columns. [default: the run's own test rows]
+        Rows to score, all of them; they must fit the run's columns. Of the file that the run was fitted
+        to, a column says to which part of the split each row belongs. [default: the run's test rows]
     split
         Part of the run's own data. [default: test]
     out
@@ -56,7 +58,12 @@ def score(
 
     fitted = open_run(run, whole=True)
     out = check_suffix(out or run / "scores.csv", (".csv", ".parquet"))
-    rows = rows_of(fitted, data=data, split=split)
+    if data is not None and split is not None:
+        raise InputError(
+            "--split with the run's own data", f"'{data}'", "leaving out --split", where="split"
+        )
+    rows = rows_of(fitted, data=None, split=split) if data is None else all_rows(fitted, data)
+    part = None if data is None else _parts(fitted, data, rows)
     with waiting(f"scores of {len(rows)} rows", quiet=json):
         # A run that was stopped before it was measured has no scores of its test rows.
         test = None if fitted.estimates else rows_of(fitted, data=None, split="test")
@@ -65,6 +72,7 @@ def score(
     columns = {"score": found.score.values, "quantile": found.quantile}
     more = {"error": found.errors, "khat": found.khat}
     columns |= {name: values for name, values in more.items() if values is not None}
+    columns |= {} if part is None else {"part": part}
     save_table(out, tuple(columns.values()), [*columns], index=rows.index, label=rows.label)
     beside = None
     if found.excess is not None:
@@ -75,12 +83,18 @@ def score(
             {
                 "rows": len(rows), "side": found.score.side, "held_out": found.held_out,
                 "resolution": found.resolution, "out": str(out),
+                **({} if part is None else {"training_rows": part.count("train")}),
                 "oddest": [_finite(row) for row in oddest],
                 **({} if beside is None else {"columns": str(beside)}),
             }
         )  # fmt: skip
         return
     print(f"{len(rows):,} rows scored, {found.score.side_name}: {out}")
+    if part is not None:
+        print(
+            f"{part.count('train'):,} of them are training rows, whose quantiles are lower than those "
+            "of new ones"
+        )
     if beside is not None:
         print(f"by column: {beside}")
     print(
@@ -90,6 +104,19 @@ def score(
     for row in oddest:
         cell = f", {row['column']} {row['excess']:+.1f} nats" if "column" in row else ""
         print(f"  row {row['row']}: {row['score']:.2f} nats, {row['quantile']:.4f}{cell}")
+
+
+def _parts(fitted: "Fit", data: str, rows: "Dataset") -> list[str] | None:
+    """To which part of the run's own data each row belongs; None for rows of other data."""
+    from taut.data import checksum_of, same_source
+
+    source, known = fitted.recipe.data.source, fitted.facts.checksum
+    if not (source and same_source(data, source)) and (not known or checksum_of([rows]) != known):
+        return None
+    own = own_data(fitted)
+    named = {int(i): "test" for i in own.test.index}
+    named |= {int(i): "validation" for i in own.validation.index}
+    return [named.get(int(i), "train") for i in rows.index]
 
 
 def _oddest(fitted: "Fit", rows: "Dataset", found: "Scores") -> list[dict[str, Any]]:
