@@ -9,7 +9,7 @@ CONSTRAINTS := $(if $(filter 3.11 3.12,$(VERSION)),constraints.txt,constraints-p
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 TESTS ?=
 
-.PHONY: test demo demo-hosts lint docs report-test clean
+.PHONY: test demo demo-hosts lint docs report-test sklearn-matrix clean
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
@@ -33,6 +33,14 @@ docs: $(VENV)/.docs
 CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
 report-test: $(VENV)/.browser
 	TAUT_CHROMIUM=$(CHROMIUM) TAUT_AXE=$(VENV)/axe/package/axe.min.js $(BIN)/python -m pytest browser
+
+# Every check of scikit-learn on every estimator, on each version in a folder before the installed one.
+sklearn-matrix: $(VENV)/.installed
+	for version in 1.6.1 1.8.0 1.9.0; do \
+	  $(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/sklearn-$$version \
+	    scikit-learn==$$version && \
+	  PYTHONPATH=$(VENV)/sklearn-$$version $(BIN)/python benchmarks/scikit_checks.py || exit 1; \
+	done
 
 lint: $(VENV)/.linters
 	$(BIN)/ruff check .

@@ -1,4 +1,8 @@
-"""scikit-learn's own checks of an estimator, all of them, none expected to fail."""
+"""scikit-learn's own checks of an estimator, all of them, none expected to fail.
+
+Those of estimators that train networks compile a program for each of a dozen shapes:
+`benchmarks/scikit_checks.py` runs them, and `make sklearn-matrix` on several versions.
+"""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks

@@ -72,8 +72,13 @@ def fit_amortized(
     resume: bool,
     progress: Callable[[Any], None] | None,
     callbacks: Sequence[Any] = (),
+    measured: bool = True,
 ) -> Fit:
-    """Run a recipe whose inference goes over batches; arguments and errors as of `taut.fit`."""
+    """Run a recipe whose inference goes over batches; arguments and errors as of `taut.fit`.
+
+    Arguments:
+        measured: whether the test rows are looked at; without that the fit has no estimates.
+    """
     inference, bound, gradient, why = completed(recipe)
     training, storage = recipe.training, recipe.training.storage
     with jax.enable_x64(storage == "float64"):
@@ -166,6 +171,7 @@ def fit_amortized(
             pays += paying(algorithm, train_rows, loop, state.inference)
         _, static = eqx.partition(pair, eqx.is_array)
         pair = eqx.combine(on_one(state.best), static)
+        about_measure = measure_notes(pair.bind()[0], data.schema)
 
     steps = int(state.step)
     ended = ending(
@@ -193,7 +199,7 @@ def fit_amortized(
         ended=ended.how,
         notes=(
             *data.notes,
-            *measure_notes(pair.bind()[0], data.schema),
+            *about_measure,
             *resumed,
             *jury.notes,
             *ended.notes,
@@ -212,17 +218,19 @@ def fit_amortized(
     if run is not None:  # measuring takes long, and may be stopped
         result.save_model(run)
         run.write_summary({}, facts.to_dict())
+    if not measured:
+        return result
     particles = recipe.evidence.evidence_particles
     with jax.enable_x64(storage == "float64"):
         if isinstance(train_rows, StreamedRows):
             train_rows = _some(train_rows, storage)
-        measured = inference.fitted_to(pair, test_rows, bound, gradient, unseen_key)
+        seen = inference.fitted_to(pair, test_rows, bound, gradient, unseen_key)
         refined = Refined(particles)
         climbed = steps * loop.batch_size * bound.minted
-        affordable = refined.within(measured, test_rows, gradients=climbed)
+        affordable = refined.within(seen, test_rows, gradients=climbed)
         estimates, method = measure(
-            measured, data, train_rows, test_rows, test_key, particles,
-            refined=partial(refined, measured, key=keys[7]) if affordable else None,
+            seen, data, train_rows, test_rows, test_key, particles,
+            refined=partial(refined, seen, key=keys[7]) if affordable else None,
         )  # fmt: skip
     facts = replace(
         facts,

@@ -62,7 +62,7 @@ _CONTEXT = (
 _TRACES = 8  # of one function
 _KEPT = 16  # programs of one function: a fit to a program takes up to 7 MB and 60 maps of memory
 _KEPT_LARGE = 6  # programs of all training and evidence: a network's take up to 30 MB
-_KEPT_SMALL = 64  # programs of all functions that are made anew and compile soon
+_KEPT_SMALL = 64  # programs that compile soon, of functions made anew and of exact models
 
 
 def quick_jit(function: Callable, *, static: int = 0) -> Any:
@@ -222,7 +222,7 @@ _RUNS = {
     quick_options: _kept_for_static(_results, 1, quick_options, _KEPT_SMALL),
     _even_options: _kept_for_static(_results, 1, _even_options, _KEPT_LARGE),
     steady_options: _kept_for_static(_results, 1, steady_options, _KEPT_LARGE),
-    _usual_options: _kept_for_static(_results, 1, _usual_options, _KEPT),
+    _usual_options: _kept_for_static(_results, 1, _usual_options, _KEPT_SMALL),
 }
 
 

@@ -6,7 +6,9 @@ Each takes arrays and data frames and goes into pipelines and searches. One that
 
 from taut.sklearn.anomaly_detector import AnomalyDetector
 from taut.sklearn.factor_model import FactorModel
+from taut.sklearn.flow import Flow
 from taut.sklearn.imputer import Imputer
 from taut.sklearn.mixture import Mixture
+from taut.sklearn.vae import VAE
 
-__all__ = ["AnomalyDetector", "FactorModel", "Imputer", "Mixture"]
+__all__ = ["VAE", "AnomalyDetector", "FactorModel", "Flow", "Imputer", "Mixture"]

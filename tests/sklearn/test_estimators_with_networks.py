@@ -1,0 +1,69 @@
+"""A VAE and a flow as estimators: what they give is what the fit behind them says."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from taut.sklearn import VAE, Flow
+
+GENERATOR = np.random.default_rng(0)
+# Numbers with one decimal, so that the fit looks at what rounding leaves of a bound.
+REAL_ROWS = GENERATOR.normal(size=(80, 2)) * [1.0, 0.5] + [2.0, 0.0]
+ROWS = np.round(REAL_ROWS, 1)
+
+
+@pytest.fixture(scope="module")
+def vae() -> VAE:
+    return VAE(1, hidden=(4,), max_epochs=20, precision="float64", random_state=0).fit(ROWS)
+
+
+@pytest.fixture(scope="module")
+def flow() -> Flow:
+    estimator = Flow("affine-coupling:2", hidden=(8,), max_epochs=20, random_state=0)
+    return estimator.fit(REAL_ROWS)
+
+
+def test_latents_and_rows_are_those_of_the_fit(vae):
+    latents = vae.transform(ROWS)
+    np.testing.assert_allclose(latents, vae.fit_.encode(ROWS), rtol=1e-9)
+    np.testing.assert_allclose(vae.inverse_transform(latents), vae.fit_.decode(latents), rtol=1e-9)
+    assert vae.get_feature_names_out().tolist() == ["vae0"]
+
+
+def test_scores_are_estimates_of_the_evidence_and_belong_to_the_row(vae):
+    exact = vae.fit_.evidence(ROWS, num_particles=5000)
+    found = vae.score_samples(ROWS)
+    assert np.mean(found) == pytest.approx(exact.value, abs=0.05)
+    np.testing.assert_allclose(vae.score_samples(ROWS[7:8]), found[7:8], rtol=1e-9)
+
+
+def test_a_flow_is_a_density(flow):
+    side = np.linspace(-6, 6, 121)
+    grid = np.stack(np.meshgrid(side + 2, side), axis=-1).reshape(-1, 2)
+    assert np.exp(flow.score_samples(grid)).sum() * 0.1**2 == pytest.approx(1, abs=5e-3)
+    back = flow.inverse_transform(flow.transform(REAL_ROWS))
+    np.testing.assert_allclose(back, REAL_ROWS, atol=1e-4)
+
+
+def test_networks_are_kept_in_pickles(vae):
+    again = pickle.loads(pickle.dumps(vae))
+    np.testing.assert_array_equal(again.transform(ROWS), vae.transform(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (VAE(0), "VAE, n_components: expected a whole number of at least 1"),
+        (
+            VAE(validation_fraction=0.9),
+            "validation_fraction: expected a number above 0 and at most",
+        ),
+        (VAE(likelihood="gausian"), "likelihood: expected the name of a likelihood"),
+        (Flow("coupling"), "layers: expected"),
+        (VAE(hidden=(0,)), "hidden: expected"),
+    ],
+)
+def test_messages_of_networks_name_the_parameter(estimator, message):
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(ROWS)
