@@ -91,7 +91,7 @@ def test_a_wrapped_model_of_images_is_reported_with_its_images(tmp_path):
     found = Page(fit.report(tmp_path / "images.html", data=data).read_text())
     assert len(found.sources) == 2  # samples and reconstructions
     assert all(source.startswith("data:image/png;base64,") for source in found.sources)
-    assert "The model was trained elsewhere." in found.text
+    assert "the model was trained elsewhere." in found.text
     assert "Codes of 6 rows in 2 dimensions" in found.text
 
 

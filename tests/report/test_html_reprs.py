@@ -51,6 +51,16 @@ def test_a_fit_shows_every_number(fit):
     assert f"{fit.facts.rows.train} rows trained on" in found.text
 
 
+def test_a_summary_is_what_the_command_line_prints(fit):
+    said = fit.summary()
+    assert repr(said) == str(said)
+    number = cells(fit.estimates["log_evidence"])
+    line = next(line for line in said.splitlines() if line.startswith("log-evidence"))
+    assert line.split()[1:4] == [number.value, number.draws, number.rows]
+    assert "model" in said
+    assert "ppca" in said
+
+
 def test_an_evidence_shows_its_numbers(fit, data):
     found = shown(fit.evaluate(data.test))
     assert found.row("log-evidence")[-1] == "exact"
@@ -78,3 +88,6 @@ def test_a_posterior_shows_its_verdict_and_first_coordinates():
     mean, error = map(float, found.row("a0")[1].split(" ± "))
     assert abs(mean - fitted.resampled.mean[0]) <= error
     assert "2 more coordinates." in found.text
+    said = fitted.summary()
+    assert str(fitted.verdict) in said
+    assert all(name in said for name in fitted.coordinates)

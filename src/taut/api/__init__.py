@@ -9,6 +9,7 @@ from taut.api.likening import fidelity
 from taut.api.notebooks import shown_in_notebooks
 from taut.api.refitting import Refitted, refit_prior
 from taut.api.reporting import report, report_posterior
+from taut.api.summarizing import summary, summary_of_posterior
 from taut.api.wrapping import audit_model, wrap_model
 from taut.data import Data, Dataset, load_data
 from taut.fitted import Fit, Posterior, compare, load
@@ -23,6 +24,8 @@ Fit.refit_prior = refit_prior  # pyright: ignore[reportAttributeAccessIssue]
 Fit.fidelity = fidelity  # pyright: ignore[reportAttributeAccessIssue]
 Fit.score = score  # pyright: ignore[reportAttributeAccessIssue]
 Fit.report = report  # pyright: ignore[reportAttributeAccessIssue]
+Fit.summary = summary  # pyright: ignore[reportAttributeAccessIssue]
+Posterior.summary = summary_of_posterior  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.report = report_posterior  # pyright: ignore[reportAttributeAccessIssue]
 Fit.predict = predict  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.calibrate = calibrate_posterior  # pyright: ignore[reportAttributeAccessIssue]

@@ -32,6 +32,7 @@ _ACROSS, _IMAGES, _PAIRS = 8, 64, 16
 _DRAWS, _ENCODED, _RECONSTRUCTED = 1000, 512, 100
 _LEAST = 14  # pixels of an image that still shows something
 _PANELS = 12
+_CODES, _LETTERS = 8, 24  # categories that are named, and letters of a name
 
 
 def samples(fit: Fit, data: Data, *, pixels: int = PIXELS) -> Markup:
@@ -120,14 +121,35 @@ def _columns(
 ) -> Markup:
     """A small plot for each of the columns that say most."""
     names = checked_columns(schema.columns, schema.size, where="report")
-    chosen = [int(column) for column in most_informative(rows, _PANELS)]
+    # A mode of categories beside a category says nothing on two axes.
+    kept = [i for i in range(schema.size) if not (equal and _categories(schema, i))]
+    chosen = (
+        [kept[int(column)] for column in most_informative(rows[:, kept], _PANELS)] if kept else []
+    )
     figures = [
-        plot(marks(column), title=f"{names[column]}: {title}", x=x, y=y, equal=equal)
-        for column in chosen
-    ]
-    left = schema.size - len(chosen)
+        plot(
+            marks(i), title=f"{names[i]}: {title}{_codes(schema, i)}", x=x, y=y, equal=equal,
+            whole=bool(_categories(schema, i)),
+        )
+        for i in chosen
+    ]  # fmt: skip
+    left = len(kept) - len(chosen)
     more = element("p", f"{left} more columns are not shown.") if left else None
     return joined(side_by_side(figures), more)
+
+
+def _categories(schema: Schema, column: int) -> tuple[str, ...]:
+    """What the codes of a column stand for; nothing of a column of numbers."""
+    return schema.kinds[column].names if schema.kinds else ()
+
+
+def _codes(schema: Schema, column: int) -> str:
+    """The first codes of a column with what they stand for."""
+    names = _categories(schema, column)
+    if not names:
+        return ""
+    told = ", ".join(f"{code} {name[:_LETTERS]}" for code, name in enumerate(names[:_CODES]))
+    return f"; {told}{', ...' if len(names) > _CODES else ''}"
 
 
 def _marginals(drawn: np.ndarray, rows: np.ndarray) -> list[Steps]:

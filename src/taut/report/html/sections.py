@@ -225,7 +225,7 @@ def _repeated(run: Reported) -> Markup | None:
 
 
 def _sentence(text: str) -> str:
-    text = text[:1].upper() + text[1:]
+    """Ended; begun as it was, perhaps with the name of a file."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
