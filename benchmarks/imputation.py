@@ -1,0 +1,202 @@
+"""Cells that are removed from real tables and filled in again, beside other libraries in the same run.
+
+    python benchmarks/imputation.py [--sets concrete,energy] [--mechanisms mcar20] [--try]
+
+Needs TAUT_DATA, a folder with uci/{concrete,wine-quality-red,energy,power-plant}.txt.gz and
+credit/{adult,compas}.csv; where it is absent it says so. Peers run in an environment of their own
+(`peers.py`). `mcar20` and `mcar50` remove a fifth or half of all cells completely at random, `mar20`
+those of all columns but the first, more often in rows where the first is above its median.
+
+Errors are of removed cells alone, numbers in units of their column's range, a wrong category counting 1:
+
+    mean error        of the median of the draws, or of the one value that a method gives
+    best of five      of the draw, of five, that is nearest to its row
+    coverage          share of removed numbers between the 5 % and 95 % quantiles of the draws
+
+Seconds count fitting and filling in, compilation included. Writes benchmarks/results/imputation.json
+after each method, and goes on from there with --resume.
+"""
+
+import argparse
+import gzip
+import io
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from peers import python_of_peers
+from record import RESULTS, save_result
+
+import taut
+
+# miceforest and utrees call private methods that later versions of LightGBM and scikit-learn lack.
+PINS = ("scikit-learn==1.6.1", "miceforest==6.0.5", "lightgbm==4.5.0", "utrees==0.3.0")
+PEERS = ("knn", "iterative", "missforest", "miceforest", "utrees")
+UCI = ("concrete", "wine-quality-red", "energy", "power-plant")
+DRAWS, FIVE = 60, 5
+SPLIT = (0.9, 0.05, 0.05)  # what is filled in may be fitted to; a tenth chooses and measures
+STARTS = 6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", default=",".join((*UCI, "adult", "compas")))
+    parser.add_argument("--mechanisms", default="mcar20,mcar50,mar20")
+    parser.add_argument("--methods", default=",".join((*OURS, *PEERS)))
+    parser.add_argument("--rows", type=int, default=None, help="at most so many of each set")
+    parser.add_argument("--resume", action="store_true", help="keep what was measured before")
+    parser.add_argument("--try", dest="small", action="store_true", help="200 rows of one set")
+    asked = parser.parse_args()
+    if asked.small:
+        asked.sets, asked.mechanisms, asked.rows = "concrete", "mcar20", 200
+    path = RESULTS / "imputation.json"
+    found = json.loads(path.read_text())["found"] if asked.resume and path.exists() else {}
+    for name in asked.sets.split(","):
+        x, category = table(name)
+        x = x[np.random.default_rng(0).permutation(len(x))[: asked.rows]]
+        for mechanism in asked.mechanisms.split(","):
+            holes = removed(x, mechanism)
+            own = found.setdefault(f"{name} {mechanism}", {})
+            for method in asked.methods.split(","):
+                if method in own:
+                    continue
+                own[method] = measured(method, x, holes, category)
+                print(name, mechanism, method, own[method], flush=True)
+                if not asked.small:
+                    save_result("imputation", {"peers": PINS, "rows": asked.rows, "found": found})
+
+
+def table(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A set as numbers and codes, and which columns hold codes."""
+    home = Path(os.environ.get("TAUT_DATA", "../shared/data"))
+    file = (
+        home
+        / ("uci" if name in UCI else "credit")
+        / f"{name}{'.txt.gz' if name in UCI else '.csv'}"
+    )
+    if not file.exists():
+        raise SystemExit(f"{file} is not there: set TAUT_DATA to the folder that holds it")
+    if name in UCI:
+        x = np.loadtxt(io.BytesIO(gzip.decompress(file.read_bytes())))
+        return x, np.zeros(x.shape[1], bool)
+    frame = pl.read_csv(file)
+    category = np.array(
+        [frame[c].dtype == pl.String or frame[c].n_unique() == 2 for c in frame.columns]
+    )
+    codes = [
+        frame[c].cast(pl.String).cast(pl.Categorical).to_physical() if named else frame[c]
+        for c, named in zip(frame.columns, category, strict=True)
+    ]
+    return np.column_stack([column.cast(pl.Float64).to_numpy() for column in codes]), category
+
+
+def removed(x: np.ndarray, mechanism: str) -> np.ndarray:
+    """True where a cell is removed."""
+    generator = np.random.default_rng(1)
+    share = int(mechanism[-2:]) / 100
+    if mechanism.startswith("mcar"):
+        return generator.random(x.shape) < share
+    above = x[:, :1] > np.median(x[:, 0])
+    holes = generator.random(x.shape) < share * np.where(above, 1.6, 0.4)
+    holes[:, 0] = False
+    return holes
+
+
+def measured(method: str, x: np.ndarray, holes: np.ndarray, category: np.ndarray) -> dict[str, Any]:
+    """The errors of a method and what it took."""
+    given = np.where(holes, np.nan, x)
+    if method in OURS:
+        begun = time.perf_counter()
+        point, draws = OURS[method](given, category)
+        seconds = time.perf_counter() - begun
+    else:
+        point, draws, seconds = by_peer(method, given, category)
+    size = np.where(np.ptp(x, axis=0) > 0, np.ptp(x, axis=0), 1.0)
+
+    def errors(filled: np.ndarray) -> np.ndarray:
+        return np.where(category, filled != x, np.abs(filled - x) / size)
+
+    result = {"seconds": seconds}
+    if draws is not None:
+        point = np.where(category, point, np.median(draws, axis=0))
+        each = np.where(holes, errors(draws[:FIVE]), 0.0)
+        best = each.sum(axis=2).argmin(axis=0)
+        nearest = np.take_along_axis(each, best[None, :, None], axis=0)[0]
+        result["best of five"] = float(nearest[holes].mean())
+        if len(draws) >= 20 and (numbers := holes & ~category).any():
+            low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+            result["coverage"] = float(((low <= x) & (x <= high))[numbers].mean())
+    return {"mean error": float(errors(point)[holes].mean()), **result}
+
+
+def by_peer(method: str, given: np.ndarray, category: np.ndarray) -> tuple[Any, Any, float]:
+    """The same of another library, in its own environment."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "rows.npz", Path(folder) / "filled.npz"
+        np.savez(source, x=given, category=category, draws=FIVE)
+        script = Path(__file__).with_name("imputation_peers.py")
+        python = python_of_peers("imputation", PINS)
+        subprocess.run([python, script, method, source, target], check=True)
+        found = np.load(target)
+        return found["point"], found.get("draws"), float(found["seconds"])
+
+
+def gmm(given: np.ndarray, category: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gaussian mixtures with full covariances from several starts, pooled; codes are rounded."""
+    data = taut.load_data(given, split=SPLIT, dtype=np.float64)
+    settings = {"components": 20, "restarts": 1, "tolerance": 1e-2, "floor": 1e-2}
+    fits = [taut.em(data, model="gmm", key=start, **settings) for start in range(STARTS)]
+    found = taut.pool(fits).impute(given, draws=DRAWS)
+    rounded = (np.where(category, np.rint(filled), filled) for filled in (found.mean, found.draws))
+    return next(rounded), next(rounded)
+
+
+def mixed(given: np.ndarray, category: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A mixture of columns of their own kinds, independent given the component."""
+    frame, kinds = framed(given, category)
+    data = taut.load_data(frame, columns="auto", kind=kinds, split=SPLIT, dtype=np.float64)
+    fit = taut.em(data, model="mixed", components=(20, 40, 80), restarts=1)
+    return decoded(fit, data)
+
+
+def vae(given: np.ndarray, category: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A VAE with the default network and a likelihood for the kind of each column."""
+    frame, kinds = framed(given, category)
+    data = taut.load_data(frame, columns="auto", kind=kinds, split=SPLIT)
+    return decoded(taut.fit(data, epochs=400, latent_dim=8, evidence_particles=20), data)
+
+
+def framed(given: np.ndarray, category: np.ndarray) -> tuple[pl.DataFrame, list[str]]:
+    """A frame, and the kinds of the columns that are not what they look like."""
+    frame = pl.DataFrame(given, schema=[f"c{i}" for i in range(given.shape[1])], nan_to_null=True)
+    return frame, [f"c{i}={'categorical' if named else 'real'}" for i, named in enumerate(category)]
+
+
+def decoded(fit: taut.Fit, data: taut.Data) -> tuple[np.ndarray, np.ndarray]:
+    """Codes are those of `framed` again."""
+    kinds = data.schema.kinds
+    assert kinds is not None
+    rows = np.concatenate([part.x for part in (data.train, data.validation, data.test)])
+    order = np.argsort(np.concatenate([p.index for p in (data.train, data.validation, data.test)]))
+    found = fit.impute(rows[order], draws=DRAWS, num_particles=500)
+    filled = [np.array(found.mode, np.float64), np.array(found.draws, np.float64)]
+    for i, column in enumerate(kinds):
+        if column.names:
+            values = np.array([float(name) for name in column.names])
+            for part in filled:
+                part[..., i] = values[part[..., i].astype(int)]
+    return filled[0], filled[1]
+
+
+OURS: dict[str, Callable] = {f.__name__: f for f in (gmm, mixed, vae)}
+
+
+if __name__ == "__main__":
+    main()
