@@ -17,6 +17,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures import AbstractArchitecture
 from taut.audit.code_use import code_use
+from taut.bounds import AbstractBound
 from taut.callbacks import tell
 from taut.core import Datum, Estimate, InputError, as_key, host_seed, option
 from taut.core.devices import on_one
@@ -87,15 +88,18 @@ def fit_amortized(
         for part, rows in data.parts().items():
             if not (redraw and part == "training"):  # still grey; the model sees binary draws of it
                 check_rows(architecture, rows, where=f"{data.schema.name}, {part} rows")
+        told = _told(recipe, architecture, bound, data.schema)
         train_rows = (
             replace(data.train, dtype=storage)
             if isinstance(data.train, StreamedRows)
-            else _datum(data.train[:].datum(), storage)
+            else _datum(data.train[:].datum(labelled=told), storage)
         )
         validation_rows, test_rows = (
-            _datum(d.datum(), storage) for d in (data.validation, data.test)
+            _datum(d.datum(labelled=False), storage) for d in (data.validation, data.test)
         )
-        example = jax.tree.map(lambda leaf: leaf[0], _datum(data.train[:1].datum(), storage))
+        example = jax.tree.map(
+            lambda leaf: leaf[0], _datum(data.train[:1].datum(labelled=told), storage)
+        )
         keys = jax.random.split(as_key(key), 8)
         init_key, train_key, order_key, validation_key, test_key, pair_key, unseen_key = keys[:7]
         loop = _loop(training, len(data.train), host_seed(order_key))
@@ -121,7 +125,7 @@ def fit_amortized(
             Problem(
                 architecture, pair, bound, gradient, training.transformation(rate), example,
                 train_key, _prepare(redraw=redraw, hide=hide),
-                lambda number: _datum(data.train[:number].datum(), storage),
+                lambda number: _datum(data.train[:number].datum(labelled=told), storage),
             )
         )  # fmt: skip
         algorithm = averaged(algorithm, training.ema) if training.ema else algorithm
@@ -190,7 +194,14 @@ def fit_amortized(
         reasons=reasons,
         gradient=None if gradient is None or why is None else ChosenGradient(gradient.name, why),
         objective_departure="; ".join(
-            filter(None, (differs.get("objective differs from the bound"), _hidden_words(hide)))
+            filter(
+                None,
+                (
+                    differs.get("objective differs from the bound"),
+                    _hidden_words(hide),
+                    _told_words(architecture) if told else "",
+                ),
+            )
         ),
         gradient_departure=differs.get("gradient differs from the bound's", ""),
         code_use=code_use(pair, test_rows).facts if isinstance(pair, QuantizedPair) else None,
@@ -279,13 +290,13 @@ def _numbers(rows: RowSource) -> np.ndarray:
 
 
 def _datum(rows: Datum, precision: str) -> Datum:
-    """Observations in the precision of the run; labels are not the model's business."""
-    return Datum(np.asarray(rows.x, precision), rows.mask, None, rows.index, rows.weight)
+    """Observations in the precision of the run."""
+    return Datum(np.asarray(rows.x, precision), rows.mask, rows.label, rows.index, rows.weight)
 
 
 def _some(rows: StreamedRows, precision: str) -> Datum:
     """Rows on disk that stand for all of them."""
-    return _datum(rows.sample(BASELINE_ROWS).datum(), precision)
+    return _datum(rows.sample(BASELINE_ROWS).datum(labelled=False), precision)
 
 
 def _products(precision: str) -> contextlib.AbstractContextManager[Any]:
@@ -293,6 +304,28 @@ def _products(precision: str) -> contextlib.AbstractContextManager[Any]:
     if precision == "bfloat16":
         return jax.default_matmul_precision("bfloat16")
     return contextlib.nullcontext()
+
+
+def _told(
+    recipe: Recipe, model: AbstractArchitecture, bound: AbstractBound, schema: Schema
+) -> bool:
+    """Whether the model is told the classes of labelled rows.
+
+    Raises:
+        InputError: a bound or an inference that takes none.
+    """
+    beside = schema.target is not None and schema.place_of_target is None
+    if not (model.learns_classes and beside and schema.classes is not None):
+        return False
+    for name, value, only in (
+        ("bound", bound.name, "elbo"), ("inference", recipe.inference.name, "joint"),
+    ):  # fmt: skip
+        if value != only:
+            raise InputError(
+                f"{option(name, only)}, where the target is the class of {option('model', model.name)}",
+                option(name, value), option("model", "vae"), where=option("target"),
+            )  # fmt: skip
+    return True
 
 
 def _hide(asked: float | None, model: AbstractArchitecture, schema: Schema) -> float:
@@ -311,6 +344,11 @@ def _hide(asked: float | None, model: AbstractArchitecture, schema: Schema) -> f
 
 def _hidden_words(hide: float) -> str:
     return f"random cells of {hide:.0%} of the rows are hidden in training" if hide else ""
+
+
+def _told_words(model: Any) -> str:
+    weighed = f"{model.label_alpha:g} N / N_labelled times log q(y | x) is added for labelled rows"
+    return weighed if model.label_alpha else ""
 
 
 def _prepare(*, redraw: bool, hide: float) -> Callable[[Datum, PRNGKeyArray], Datum] | None:

@@ -13,12 +13,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.core.particles import NEG_LOG_Q, Terms
 from taut.core.proposals import AbstractProposal, Draws
 
 __all__ = ["StratifiedProposal"]
+
+_EXCLUDED = -1e4  # nats: a mass of 0 in float64, times which its own logarithm is 0
 
 
 class StratifiedProposal(AbstractProposal):
@@ -46,6 +48,14 @@ class StratifiedProposal(AbstractProposal):
     def log_q_y(self) -> Float[Array, " C"]:
         """log q(y), (C,)."""
         return jax.nn.log_softmax(self.logits)
+
+    def known(self, label: Int[Array, ""]) -> "StratifiedProposal":
+        """The same where the class is known: q(y) is one there, and 0 elsewhere; as it is for -1."""
+        there = jnp.arange(self.strata) == label
+        logits = jnp.where(there, 0.0, _EXCLUDED).astype(self.logits.dtype)
+        return StratifiedProposal(
+            jnp.where(label < 0, self.logits, logits), self.loc, self.scale
+        )  # fmt: skip
 
     def within(self, y: Float[Array, " C"]) -> dist.Distribution:
         """q(z | y) with event shape (d,)."""

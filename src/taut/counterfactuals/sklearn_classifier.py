@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from taut.core import InputError
 from taut.counterfactuals.classifier import Differentiable
-from taut.data import Dataset
+from taut.data import Dataset, has_label
 from taut.errors import nearest
 
 __all__ = ["TRAINED", "Layers", "Trained", "as_layers", "trained"]
@@ -98,6 +98,7 @@ def trained(kind: str, rows: Dataset, *, held_out: Dataset | None = None, seed: 
         raise InputError(
             f"one of {', '.join(TRAINED)}", repr(kind), nearest(kind, TRAINED), where="classifier"
         )
+    rows, held_out = _labelled(rows), None if held_out is None else _labelled(held_out)
     label = rows.label
     if label is None or label.dtype.kind not in "iub" or len(np.unique(label)) < _FEWEST:
         found = "none" if label is None else f"{len(np.unique(label))} different, {label.dtype}"
@@ -122,3 +123,10 @@ def trained(kind: str, rows: Dataset, *, held_out: Dataset | None = None, seed: 
         accuracy = float(estimator.score((others - mean) / scale, held_out.label))
     layers = as_layers(mean, scale, estimator)
     return Trained(Differentiable(layers), tuple(estimator.classes_.tolist()), accuracy)
+
+
+def _labelled(rows: Dataset) -> Dataset:
+    """The rows that have a label, which those of a target may lack."""
+    if rows.label is None or rows.schema.target is None:
+        return rows
+    return rows[np.flatnonzero(has_label(rows.label))]

@@ -99,10 +99,16 @@ class Dataset(RowSource):
         """All rows, as one part."""
         yield self
 
-    def datum(self) -> Datum:
-        """All rows as one batch: a `Datum` whose parts have a leading axis over rows."""
-        parts = {"x": self.x, "mask": self.mask, "label": self.label, "index": self.index}
-        return Datum(**parts)
+    def datum(self, *, labelled: bool | None = None) -> Datum:
+        """All rows as one batch: a `Datum` whose parts have a leading axis over rows.
+
+        Arguments:
+            labelled: with their labels; None for all labels but those of a target, which a model may
+                take for what is known of a row.
+        """
+        labelled = self.schema.target is None if labelled is None else labelled
+        parts = {"x": self.x, "mask": self.mask, "index": self.index}
+        return Datum(**parts, label=self.label if labelled else None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
 """Prediction of a fit's target: what learns from the labelled rows, and what predicts other rows.
 
     training rows      parameters of a head on the latent features, where the target is a label
-    validation rows    its penalty and its temperature; where the target is a column the latter alone
+    validation rows    its penalty and its temperature; of a column, and of a class of the model, the
+                       temperature alone
     test rows          accuracy, NLL and ECE; of numbers RMSE, NLL and coverage
 
 each of them those with a target alone; the model has seen all training rows.
@@ -20,6 +21,7 @@ from jaxtyping import PRNGKeyArray
 from taut.architectures import AbstractArchitecture
 from taut.core import Estimate, InputError, as_key, option, write_atomically
 from taut.data import Data, Dataset, has_label, load_rows, target_of
+from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
 from taut.fitted.given_rows import as_array, mask_of
 from taut.fitted.heads import (
@@ -59,9 +61,9 @@ __all__ = [
 NUM_PARTICLES = 200
 """Draws of the latents for each row and class."""
 
-Predictor = LogisticHead | RidgeHead | Conditional
+Predictor = LogisticHead | RidgeHead | Conditional | ClassLatent
 _PREDICTORS: dict[Any, Any] = {
-    frozenset(kind._fields): kind for kind in (LogisticHead, RidgeHead, Conditional)
+    frozenset(kind._fields): kind for kind in (LogisticHead, RidgeHead, Conditional, ClassLatent)
 }
 _DRAWS = 400  # that the ends of an interval are quantiles of
 _FILE = "predictor.safetensors"
@@ -214,11 +216,13 @@ def load_predictor(folder: Path) -> Predictor | None:
 def _learned(fit: "Fit", train: Dataset, label: Any, held: Dataset, held_label: Any) -> Predictor:
     """What predicts the target, learned from rows that have one."""
     classes, one = fit.schema.classes, np.asarray(1.0)
-    if fit.schema.place_of_target is not None:
+    column = fit.schema.place_of_target is not None
+    if column or (classes is not None and fit.architecture.learns_classes):
+        kind = Conditional if column else ClassLatent
         if classes is None or not len(held):
-            return Conditional(one)
-        logits = _logits(fit, Conditional(one), held, NUM_PARTICLES, as_key(0))
-        return Conditional(best_temperature(logits, held_label))
+            return kind(one)
+        logits = _logits(fit, kind(one), held, NUM_PARTICLES, as_key(0))
+        return kind(best_temperature(logits, held_label))
     z, judged = _features(fit, train), (_features(fit, held), held_label)
     if classes is None:
         return ridge_head(z, label.astype(np.float64), judged)
@@ -229,6 +233,10 @@ def _logits(
     fit: "Fit", predictor: Any, rows: Dataset, num_particles: int, key: PRNGKeyArray
 ) -> np.ndarray:
     """Log-probabilities of the classes but for a constant, (N, C)."""
+    if isinstance(predictor, ClassLatent):
+        with jax.enable_x64(fit.precision == "float64"):
+            known = rows.datum(labelled=False)
+            return class_logits(fit.serving(known, key)[0], known)
     if not isinstance(predictor, Conditional):
         return predictor.logits(_features(fit, rows))
     schema, place = fit.schema, fit.schema.place_of_target

@@ -32,6 +32,8 @@ class AmortizedGuide(eqx.Module):
             never trained. None for 0.
         columns: how the encoder reads a row whose columns differ in kind; None for other rows.
         marked: the encoder reads which cells are observed, too.
+        label_weight: of -log q(y given x) in the objective of a row whose class y is known; a constant
+            of the data, never trained. None where labels are not the guide's business.
     """
 
     encoder: Any
@@ -41,10 +43,22 @@ class AmortizedGuide(eqx.Module):
     center: Float[Array, "..."] | None = None
     marked: bool = eqx.field(static=True, default=False)
     columns: ColumnReader | None = None
+    label_weight: Float[Array, ""] | None = None
 
     def __call__(self, datum: Datum) -> Any:
-        """q(z | x), a distribution or a proposal."""
-        return self.family(self.features(datum))
+        """q(z | x), a distribution or a proposal; given the class as well where it is known."""
+        q = self.family(self.features(datum))
+        if self.label_weight is None or datum.label is None:
+            return q
+        return q.known(datum.label)
+
+    def classification(self, datum: Datum) -> Float[Array, ""]:
+        """The weighted log q(y | x) of a row whose class is known, else 0; nats."""
+        if self.label_weight is None or datum.label is None:
+            return jnp.zeros(())
+        log_q = self.family(self.features(datum)).log_q_y
+        known = jnp.where(datum.label < 0, 0.0, log_q[jnp.maximum(datum.label, 0)])
+        return jax.lax.stop_gradient(self.label_weight) * known
 
     def features(self, datum: Datum) -> Float[Array, " F"]:
         """The family's features at a datum, (num_features,)."""

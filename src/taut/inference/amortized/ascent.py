@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, Terms, num_rows, particles
 from taut.gradients import AbstractEstimator, Surrogate
+from taut.guides import AmortizedGuide
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.amortized.alternation import AbstractAlternation
 from taut.inference.amortized.ascent_steps import moved, rescaled, scored, taken
@@ -109,7 +110,10 @@ def estimated(
     def surrogate(
         model: Any, guide: Any, datum: Datum, key: PRNGKeyArray, step: Any, aux: Any
     ) -> Surrogate:
-        return estimator(bound, model, guide, datum, key, step=step, aux=aux)
+        found = estimator(bound, model, guide, datum, key, step=step, aux=aux)
+        if not isinstance(guide, AmortizedGuide):
+            return found
+        return found._replace(surrogate=found.surrogate + guide.classification(datum))
 
     def terms(model: Any, guide: Any, datum: Datum, key: PRNGKeyArray) -> Terms:
         return particles(model, guide, guide, datum, key, bound.minted).terms

@@ -1,0 +1,243 @@
+"""Few labels: test error, NLL and calibration error of what learns from all rows, and what cannot.
+
+    python benchmarks/few_labels.py --mnist FOLDER --adult adult.data.gz [--draws 5] [--epochs 100]
+                                    [--try]
+
+MNIST with 100 labels and adult with 100, 1,000 and all, the labels drawn anew for each draw; a fifth of
+them chooses penalties and temperatures, and the test rows are seen by no fit.
+
+    m1          a head on the latent features of a VAE of all training rows
+    m2          a class that is enumerated, which labels tell; q(y given x) predicts
+    masked      a VAE of features and label alike, cells hidden at random; its conditional predicts
+    supervised  of the labelled rows alone: logistic regression of pixels; gradient boosting of a table
+
+Every run is written when it is done, and those in benchmarks/results/few_labels.json (with --try
+few_labels_try.json) are not run again.
+"""
+
+import argparse
+import gzip
+import json
+import time
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from record import RESULTS, save_result
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+import taut
+from taut.fitted.heads import logistic_head
+from taut.fitted.prediction import class_scores
+
+TARGET = "target"
+COLUMNS = (
+    "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation",
+    "relationship", "race", "sex", "capital-gain", "capital-loss", "hours-per-week",
+    "native-country", TARGET,
+)  # fmt: skip
+HELD = 0.2  # of the labels
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mnist", type=Path)
+    parser.add_argument("--adult", type=Path)
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--try", dest="small", action="store_true")
+    asked = parser.parse_args()
+    name = "few_labels_try" if asked.small else "few_labels"
+    path = RESULTS / f"{name}.json"
+    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    draws, epochs = (1, 3) if asked.small else (asked.draws, asked.epochs)
+    sets = {}
+    if asked.mnist:
+        sets["mnist"] = lambda: mnist(asked.mnist, small=asked.small)
+    if asked.adult:
+        sets["adult"] = lambda: adult(asked.adult, small=asked.small)
+    for set_name, load in sets.items():
+        train, test = load()
+        numbers = (100,) if set_name == "mnist" else (100, 1000, len(train))
+        for method, number, draw in product(METHODS, numbers, range(draws)):
+            key = {"set": set_name, "method": method, "labels": number, "draw": draw}
+            if any(key.items() <= run.items() for run in runs):
+                continue
+            begun = time.perf_counter()
+            parts = labelled(train, number, draw, balanced=set_name == "mnist")
+            scores = METHODS[method](set_name, *parts, test, draw, epochs)
+            runs.append({**key, "seconds": time.perf_counter() - begun, **scores})
+            save_result(name, {"epochs": epochs, "runs": runs, "summary": summary(runs)})
+            print(runs[-1], flush=True)
+
+
+def mnist(folder: Path, *, small: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Pixels above one half as bits, and the digit as text."""
+    data = taut.load_data(f"mnist:{folder}", binarize="threshold")
+    parts = [(data.train[:], 2000), (data.validation, 0), (data.test, 500)]
+    frames = []
+    for part, few in parts:
+        part = part[:few] if small else part
+        names = [f"p{i}" for i in range(784)]
+        frame = pl.DataFrame(part.x.reshape(len(part), -1).astype(np.int8), schema=names)
+        digits = [f"digit {label}" for label in part.label]
+        frames.append(frame.with_columns(pl.Series(TARGET, digits, dtype=pl.String)))
+    return pl.concat(frames[:2]), frames[2]
+
+
+def adult(path: Path, *, small: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of the file in an order of their own; a fifth for the test."""
+    text = gzip.decompress(path.read_bytes()).decode()
+    cells = [line.split(", ") for line in text.split("\n") if line]
+    frame = pl.DataFrame(cells, schema=COLUMNS, orient="row").with_columns(
+        pl.col(n).cast(pl.Int64, strict=False)
+        for n in (
+            "age",
+            "fnlwgt",
+            "education-num",
+            "capital-gain",
+            "capital-loss",
+            "hours-per-week",
+        )
+    )
+    order = np.random.default_rng(0).permutation(len(frame))
+    test = len(frame) // 5
+    train, test = frame[order[test:]], frame[order[:test]]
+    return (train[:1500], test[:500]) if small else (train, test)
+
+
+def labelled(
+    train: pl.DataFrame, number: int, draw: int, *, balanced: bool
+) -> tuple[pl.DataFrame, pl.DataFrame, np.ndarray]:
+    """Training and validation rows, labels hidden but for some, and the classes.
+
+    Arguments:
+        train: all rows that may be learned from.
+        number: of labels.
+        draw: which rows have them.
+        balanced: as many of every class, as the field draws them of MNIST; else by chance.
+    """
+    rng = np.random.default_rng(draw)
+    names = train[TARGET].to_numpy()
+    classes, known, held = np.unique(names), np.zeros(len(train), bool), np.zeros(len(train), bool)
+    groups = (
+        [np.flatnonzero(names == name) for name in classes] if balanced else [range(len(train))]
+    )
+    for places in map(rng.permutation, groups):
+        count = number // len(groups)
+        known[places[:count]], held[places[: int(HELD * count)]] = True, True
+    shown = [name if seen else None for name, seen in zip(names, known, strict=True)]
+    hidden = train.with_columns(pl.Series(TARGET, shown, dtype=pl.String))
+    return hidden.filter(~pl.Series(held)), hidden.filter(pl.Series(held)), classes
+
+
+_VAES: dict[tuple, taut.Fit] = {}  # whose rows are all rows, labelled or not, of one draw
+
+
+def m1(set_name, train, validation, classes, test, draw, epochs) -> dict:
+    """One VAE for every number of labels, as it sees none of them."""
+    key = (set_name, epochs)
+    if key not in _VAES:
+        _VAES[key] = taut.fit(
+            pl.concat([train, validation]).drop(TARGET),
+            model=taut.VAE(latent_dim=50, hidden=(600, 600)), split=(0.95, 0.04, 0.01),
+            epochs=epochs, evidence_particles=2, seed=0,
+        )  # fmt: skip
+    fit = _VAES[key]
+    code = {name: i for i, name in enumerate(classes)}
+
+    def features(frame):
+        known = frame.filter(pl.col(TARGET).is_not_null())
+        z = np.asarray(fit.encode(known.drop(TARGET)), np.float64)
+        return z, np.array([code[name] for name in known[TARGET]])
+
+    head = logistic_head(*features(train), features(validation), len(classes))
+    z, codes = features(test)
+    return scored(_softmax(head.logits(z) / head.temperature), codes)
+
+
+def m2(set_name, train, validation, classes, test, draw, epochs) -> dict:
+    """The class is a latent of the model."""
+    return fitted(
+        train, validation, test, draw, epochs, taut.MixtureVAE(latent_dim=50, hidden=(600, 600))
+    )
+
+
+def masked(set_name, train, validation, classes, test, draw, epochs) -> dict:
+    """Features and label are columns of one table."""
+    model = taut.VAE(latent_dim=50, hidden=(600, 600))
+    return fitted(train, validation, test, draw, epochs, model, target_as="column")
+
+
+def fitted(train, validation, test, draw, epochs, model, **options) -> dict:
+    """What a fit with a target says of its test rows."""
+    fit = taut.fit(
+        (train, validation, test), target=TARGET, model=model, epochs=epochs, seed=draw,
+        evidence_particles=2, **options,
+    )  # fmt: skip
+    named = {"error": 1 - fit.estimates["accuracy"].value}
+    return named | {
+        n: fit.estimates[e].value for n, e in {"nll": "target_nll", "ece": "ece"}.items()
+    }
+
+
+def supervised(set_name, train, validation, classes, test, draw, epochs) -> dict:
+    """What scikit-learn makes of the labelled rows alone."""
+    known = pl.concat([train, validation]).filter(pl.col(TARGET).is_not_null())
+    x, others = (
+        pd.DataFrame(frame.drop(TARGET).to_dict(as_series=False)) for frame in (known, test)
+    )
+    if set_name == "mnist":
+        model = LogisticRegressionCV(cv=3, max_iter=1000, random_state=draw)
+    else:
+        text = [n for n in x.columns if x[n].dtype == object or str(x[n].dtype).startswith("str")]
+        encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+        model = make_pipeline(
+            make_column_transformer((encoder, text), remainder="passthrough"),
+            HistGradientBoostingClassifier(random_state=draw),
+        )
+    model.fit(x, known[TARGET].to_numpy())
+    code = {name: i for i, name in enumerate(model.classes_)}
+    codes = np.array([code[name] for name in test[TARGET]])
+    return scored(model.predict_proba(others), codes)
+
+
+def scored(probabilities: np.ndarray, codes: np.ndarray) -> dict:
+    found = class_scores(probabilities, codes, index=np.arange(len(codes)), drawn=False)
+    return {
+        "error": 1 - found["accuracy"].value, "nll": found["target_nll"].value,
+        "ece": found["ece"].value,
+    }  # fmt: skip
+
+
+def summary(runs: list[dict]) -> list[dict]:
+    """Means over draws, with their standard errors."""
+    groups: dict[tuple, list[dict]] = {}
+    for run in runs:
+        groups.setdefault((run["set"], run["method"], run["labels"]), []).append(run)
+    found = []
+    for (set_name, method, labels), own in groups.items():
+        row = {"set": set_name, "method": method, "labels": labels, "draws": len(own)}
+        for name in ("error", "nll", "ece", "seconds"):
+            values = np.array([run[name] for run in own])
+            error = float(values.std(ddof=1) / np.sqrt(len(own))) if len(own) > 1 else None
+            row[name] = {"mean": float(values.mean()), "error": error}
+        found.append(row)
+    return found
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
+
+
+METHODS = {"supervised": supervised, "m1": m1, "m2": m2, "masked": masked}
+
+if __name__ == "__main__":
+    main()

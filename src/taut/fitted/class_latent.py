@@ -1,0 +1,46 @@
+"""Prediction by a class that is a latent of the model: q(y | x), which labels have taught."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from taut.core import AbstractPair, Datum, over_rows
+
+__all__ = ["ClassLatent", "class_logits"]
+
+_WIDTH = 512  # rows that are encoded together
+
+
+class ClassLatent(NamedTuple):
+    """q(y | x)^(1/T), normalised.
+
+    Attributes:
+        class_temperature: T, ().
+    """
+
+    class_temperature: Any
+
+    @property
+    def temperature(self) -> Any:
+        """T."""
+        return self.class_temperature
+
+
+def class_logits(pair: AbstractPair, rows: Datum) -> Float[np.ndarray, "N C"]:
+    """log q(y | x) of every class.
+
+    Arguments:
+        pair: whose guide proposes a class.
+        rows: batched, without labels.
+    """
+    blocks = over_rows(lambda block, *_: _block(pair, block), rows, width=_WIDTH)
+    return np.concatenate(list(blocks)).astype(np.float64)
+
+
+@eqx.filter_jit
+def _block(pair: AbstractPair, block: Datum) -> Float[Array, "B C"]:
+    guide = pair.bind()[1]
+    return jax.vmap(lambda datum: guide(datum).log_q_y)(block)
