@@ -80,6 +80,7 @@ def _known(rows):
 
 TEMPERED = {"num_particles": 250, "temperatures": 5}
 THOROUGH = {
+    "importance": {"num_particles": 5_000},
     "annealed": TEMPERED,
     "smc": TEMPERED,
     "bridge": TEMPERED,

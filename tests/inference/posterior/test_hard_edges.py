@@ -167,9 +167,10 @@ LINE = np.array([0.0, 0.5, 1.0, 1.5, 2.0])
 
 
 def frontier_density(b, a):
-    left = Y - a[..., None] - b[..., None] * LINE
-    inside = (left >= 0).all(axis=-1)
-    return np.where(inside, stats.norm.pdf(a) * stats.norm.pdf(b) * np.exp(-left.sum(axis=-1)), 0.0)
+    above = Y - b[..., None] * LINE  # less a, what is left of each row
+    inside = a <= above.min(axis=-1)
+    left = np.where(inside, above.sum(axis=-1) - len(Y) * a, np.inf)
+    return stats.norm.pdf(a) * stats.norm.pdf(b) * np.exp(-left)
 
 
 @pytest.mark.parametrize(
