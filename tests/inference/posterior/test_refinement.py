@@ -11,14 +11,15 @@ import pytest
 from jax.scipy.stats.norm import logpdf as normal_log_prob
 
 import taut
-from taut.core import InputError
+from taut.core import InputError, as_key
 from taut.core.compiling import forget
 from taut.evidence import hmc, weighted_moments
-from taut.inference.posterior import Gaussian, refinement
+from taut.inference.posterior import Gaussian, PosteriorOptions, fit_posterior, refinement
 from taut.inference.posterior.overdispersed import Overdispersed
 from taut.inference.posterior.tempered_draws import RUNS, TemperedDraws
 from taut.inference.posterior.tempered_verdict import judge_tempered
 from taut.inference.posterior.verdict import BELIEVE, DOUBT
+from taut.models.program import LogJoint
 
 CORRELATION, MEAN, SD = 0.99, np.array([1.0, -2.0]), np.array([0.5, 3.0])
 COVARIANCE = np.outer(SD, SD) * np.array([[1, CORRELATION], [CORRELATION, 1]])
@@ -130,6 +131,25 @@ def test_a_mode_far_away_is_found_by_wide_draws_or_nothing_is_believed():
     right = abs(found.resampled.mean[0] - 6.0) < 0.1 * 10.0
     assert found.refined is not None
     assert right or found.verdict.verdict == DOUBT
+
+
+def test_little_mass_far_away_is_found_for_what_it_does_to_the_spread():
+    """2 % of the mass ten sds away: an sd of 1.72 in place of 1."""
+
+    def little(z):
+        masses = jnp.log(jnp.array([0.98, 0.02]))
+        return jax.nn.logsumexp(masses + normal_log_prob(z[0], jnp.array([-5.0, 5.0]))) + (
+            normal_log_prob(z[1])
+        )
+
+    program, datum = LogJoint.of(little, {"z": ("real", 2)})
+    options = PosteriorOptions(num_starts=1, refine="none", num_draws=10_000)
+    found = fit_posterior(program, datum, options, key=as_key(0))
+    assert found.resampled.sd[0] < 1.1  # the guide is at the larger mode
+    for seed in range(40):
+        missed = refinement.overlooked(found.candidate, found.draws, np.random.default_rng(seed))
+        assert missed.mass < 0.1
+        assert missed.spread > 0.15, seed
 
 
 def test_smc_that_is_asked_for_refines_a_guide_that_suffices():

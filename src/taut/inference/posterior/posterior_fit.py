@@ -34,6 +34,7 @@ __all__ = ["PosteriorFit", "fit_posterior"]
 _MOST_WEIGHED = 1000  # coordinates: a covariance of a million entries
 _FEW = 0.01  # of the guide's draws beyond an edge: their weight of zero leaves the others right
 _MISSED = 0.01  # of the mass: ten sds away, a tenth of an sd of the mean
+_SPREAD = 0.15  # of the variance: 7 % of the sd
 _CELLS = 4e9  # data cells x draws that weighing may cost: about a minute
 
 
@@ -98,7 +99,8 @@ def fit_posterior(
     if found.verdict.verdict == DOUBT and (other := _noncentred(found.values)) is not None:
         found = _better(found, choice, other, generator, options, stages)
     if options.refine == "auto" and found.verdict.verdict != DOUBT:
-        if overlooked(found.candidate, found.draws, generator) < _MISSED:
+        missed = overlooked(found.candidate, found.draws, generator)
+        if missed.mass < _MISSED and missed.spread < _SPREAD:
             return found
         words = "wide draws find mass where no draw of the guide is"
         doubted = Verdict(DOUBT, (words, *found.verdict.reasons), better_guide(choice.family))

@@ -74,14 +74,28 @@ class TooDear(NamedTuple):
     gradients: float
 
 
-def overlooked(candidate: Candidate, draws: WeightedDraws, generator: np.random.Generator) -> float:
-    """Share of the posterior's mass where no draw of the guide was, as wide draws find it.
+class Overlooked(NamedTuple):
+    """What wide draws find where no draw of the guide is.
 
-        P(F) = E_{q_0}[w 1_F] / p(x),    F = {z: p(x, z) / r(z) > 1000 p(x)},    r of `draws`
+    Attributes:
+        mass: share of the posterior's mass.
+        spread: what it adds to the variance of a coordinate, over that of the guide; the largest.
+    """
 
-    Averages over draws of r are of use only where F has next to no mass, and an unbiased estimate of so
-    little is seldom large (Markov): a single wide draw that makes it large tells. In many dimensions
-    none is there.
+    mass: float
+    spread: float
+
+
+def overlooked(
+    candidate: Candidate, draws: WeightedDraws, generator: np.random.Generator
+) -> Overlooked:
+    """Mass of the posterior where no draw of the guide was, as wide draws find it.
+
+        E_{q_0}[w 1_F (1, (z - m)^2 / s^2)] / p(x),    F = {z: p(x, z) / r(z) > 1000 p(x)}
+
+    with r of `draws` and m, s of the guide. Averages over draws of r are of use only where F has next to
+    nothing of either, and an unbiased estimate of so little is seldom large (Markov): a single wide draw
+    that makes one large tells. In many dimensions none is there.
 
     Arguments:
         candidate: the guide.
@@ -91,13 +105,14 @@ def overlooked(candidate: Candidate, draws: WeightedDraws, generator: np.random.
     family, guide = candidate.family, candidate.fitted.guide
     moments = family.moments(guide)
     start = Overdispersed.around(moments, _others(candidate))
-    z = start.sample(generator, max(len(draws.weights) // 5, _PROBES))
+    z = start.sample(generator, max(len(draws.weights) // 2, _PROBES))
     log_p = family.log_density.values(z)
     log_p = np.where(np.isfinite(log_p), log_p, -np.inf) - draws.log_evidence.value
     log_r = defensive_log_prob(z, family.log_q(guide, z), moments.mean, moments.tril)
     with np.errstate(invalid="ignore", over="ignore"):
         w = np.where(log_p - log_r > _UNSEEN, np.exp(log_p - start.log_prob(z)), 0.0)
-    return float(w.mean())
+    squares = ((z - moments.mean) / np.linalg.norm(moments.tril, axis=1)) ** 2
+    return Overlooked(float(w.mean()), float((w @ squares).max() / len(w)))
 
 
 def refine(
