@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from taut.architectures import LCA
+from taut.architectures import LCA, Mixed
 from taut.data import RESOLVED_ROWS, Data, Schema, dependent_columns
 from taut.inference.exact.selection import Selected
 
@@ -29,7 +29,11 @@ def _notes(selected: Selected, data: Data) -> Iterator[str]:
         yield from _unseen_values(best.architecture, data)
     else:
         yield from _left_out(data)
-        yield from _read_as_density(data)
+        mixed = isinstance(best.architecture, Mixed)
+        if not (mixed and data.schema.support in ("count", "binary", "categorical")):
+            yield from _read_as_density(data)
+        if mixed:
+            yield from _read_alike(data)
     if best.course.held:
         yield (
             "no bound: the floor decides this density, which would grow without end if the floor were "
@@ -80,6 +84,15 @@ def _read_as_density(data: Data) -> Iterator[str]:
         yield (
             "values that come up again and again are read as real numbers, with a density, in "
             f"{_columns(schema, repeated)}: not to be compared with the probability of a value"
+        )
+
+
+def _read_alike(data: Data) -> Iterator[str]:
+    """Named columns of which a model could have taken each as what it is."""
+    schema = data.schema
+    if schema.kinds is None and schema.columns:
+        yield (
+            f"all columns are read as {schema.support}: with columns auto each is read by its own kind"
         )
 
 
