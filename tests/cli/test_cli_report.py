@@ -178,6 +178,24 @@ def test_bad_input_is_one_line(place, monkeypatch, capsys, asked, said):
     assert error.count("\n") == 1
 
 
+def test_rows_that_have_changed_are_not_taken_for_those_of_the_fit(tmp_path):
+    path = tmp_path / "x.csv"
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+
+    def said() -> str:
+        return Page(fit.report(tmp_path / "x.html").read_text()).text
+
+    pl.DataFrame(rows, ["a", "b"]).write_csv(path)
+    fit = taut.em(str(path), model="ppca", components=1)
+    assert "no pictures" not in said()
+    pl.DataFrame(rows[::-1] * 2, ["a", "b"]).write_csv(path)
+    assert f"There are no pictures of rows: {path} has changed since the fit." in said()
+    path.unlink()
+    gone = said()
+    assert "There are no pictures of rows" in gone
+    assert "has changed" not in gone
+
+
 def test_python_refuses_a_folder_for_the_file(place):
     with pytest.raises(InputError, match="expected a file, got a folder"):
         taut.load(place / "one").report(place)

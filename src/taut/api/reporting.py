@@ -35,11 +35,22 @@ def report(fit: Fit, path: Path | str, *, data: Data | None = None) -> Path:
         raise InputError(
             "the data that were fitted to", f"{data!r}", "the same Data", where="report, data"
         )
-    if data is None and fit.recipe.data.source is not None:
+    if data is not None or fit.recipe.data.source is None:
+        return _written(path, reported_fit(fit, data))
+    data, why = _own(fit)
+    return _written(path, reported_fit(fit, data, why=why))
+
+
+def _own(fit: Fit) -> tuple[Data | None, str]:
+    """The data that the fit names, or why there are none."""
+    try:
         data = fit.recipe.data.load()
-        if data.schema != fit.schema:
-            data = None
-    return _written(path, reported_fit(fit, data))
+    except (InputError, OSError) as error:
+        return None, f"{error}"
+    known = fit.facts.checksum
+    if data.schema != fit.schema or (known and data.checksum != known):
+        return None, f"{fit.recipe.data.source} has changed since the fit."
+    return data, ""
 
 
 def report_posterior(posterior: Posterior, path: Path | str) -> Path:

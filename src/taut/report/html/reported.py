@@ -125,17 +125,17 @@ def reported(
     return Reported(**known)
 
 
-def reported_fit(fit: Fit, data: Data | None, *, name: str = "") -> Reported:
+def reported_fit(fit: Fit, data: Data | None, *, name: str = "", why: str = "") -> Reported:
     """A fit in memory.
 
     Arguments:
         fit: the fit.
         data: its rows; None for none.
         name: what it is called.
+        why: there are no data; empty where they were not given.
     """
-    lacking = () if data is not None else (
-        "There are no pictures of rows: the data were not given, and have no name to load them by.",
-    )  # fmt: skip
+    why = why or "the data were not given, and have no name to load them by."
+    lacking = () if data is not None else (f"There are no pictures of rows: {why}",)
     return Reported(
         name=name or f"{fit.architecture.name} of {fit.schema.name}", result=fit,
         config=to_toml(fit.recipe.to_dict()), history=fit.history, estimates=fit.estimates,
