@@ -65,3 +65,10 @@ def test_draws_follow_the_density():
     assert scipy.stats.kstest(z, lambda at: cdf(at, np.full(3, 1 / 3))).pvalue < level
     assert not q.reparameterized
     np.testing.assert_allclose(q.mean(), [weights @ loc])
+
+
+def test_draws_of_many_members_take_memory_by_their_numbers_not_by_the_product():
+    q, count = mixture(4_000, dim=1), 3_000
+    lowered = eqx.filter_jit(lambda q, key: q.draw(key, count).z).lower(q, jax.random.key(0))
+    memory = lowered.compile().compiled.memory_analysis()
+    assert memory.temp_size_in_bytes < 8 * count * 4_000 / 4

@@ -40,7 +40,9 @@ class MixtureProposal(AbstractProposal):
 
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
         member_key, key = jax.random.split(key)
-        chosen = jax.random.categorical(member_key, self.log_weights, shape=(num_particles,))
+        # Along the sums of the weights: Gumbel variates would be one for each draw of each member.
+        weights = jax.lax.stop_gradient(jnp.exp(self.log_weights))
+        chosen = jax.random.choice(member_key, len(weights), (num_particles,), p=weights)
         given = jax.tree.map(lambda leaf: leaf[chosen], self.given)
         keys = jax.random.split(key, num_particles)
         z = jax.vmap(lambda at, k: as_proposal(self.member(at)).draw(k, 1).z[0])(given, keys)
