@@ -1,5 +1,7 @@
 """`taut em --model mixed` and the commands on its runs: text, counts, numbers and holes."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -41,7 +43,7 @@ def run(tmp_path_factory):
 
 
 def test_a_run_is_read_back(run, capsys):
-    fitted = taut.load(run)
+    fitted: Any = taut.load(run)
     assert fitted.facts.measure.kinds == ("mass", "mass", "density", "density", "nothing")
     again = fitted.evaluate(HOLES).log_evidence
     assert again.side == "exact"
@@ -81,8 +83,8 @@ def test_rows_are_drawn_as_the_table_has_them(run, tmp_path):
 
 def test_how_columns_were_read_is_said():
     """Counts are no density, and columns that could each be their own are named as read alike."""
-    few = {"components": 1, "restarts": 1, "max_iterations": 1}
-    counts = taut.em(RNG.poisson(3.0, size=(40, 2)), model="mixed", **few)
+    few: dict[str, Any] = {"components": 1, "restarts": 1, "max_iterations": 1}
+    counts: Any = taut.em(RNG.poisson(3.0, size=(40, 2)), model="mixed", **few)
     assert counts.facts.measure.kinds == ("mass", "mass")
     assert not any("density" in note for note in counts.facts.notes)
     alike = taut.em(TABLE.select("age", "income"), model="mixed", **few)
