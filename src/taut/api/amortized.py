@@ -18,7 +18,7 @@ from jaxtyping import PRNGKeyArray
 from taut.architectures import AbstractArchitecture
 from taut.audit.code_use import code_use
 from taut.bounds import AbstractBound
-from taut.callbacks import tell
+from taut.callbacks.abstract import tell
 from taut.core import Datum, Estimate, InputError, as_key, host_seed, option
 from taut.core.devices import on_one
 from taut.core.hosts import from_first, num_hosts, told_by_all

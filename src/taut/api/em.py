@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 from taut.api.exact import EMProgress, fit_exact
 from taut.api.showing import Shown, shown
 from taut.architectures import ARCHITECTURES, AbstractClosedForm
-from taut.callbacks import checked, ended
+from taut.callbacks.abstract import checked, ended
 from taut.core import InputError, nearest, option
 from taut.core.devices import Devices, over_devices
 from taut.core.memory import within_memory

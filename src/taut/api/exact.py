@@ -17,7 +17,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.api.exact_notes import exact_notes
 from taut.architectures import LCA
-from taut.callbacks import tell
+from taut.callbacks.abstract import tell
 from taut.core import NOTHING, InputError, Measure, as_key, host_seed, option
 from taut.core.provenance import device, versions
 from taut.data import Data

@@ -14,7 +14,7 @@ from taut.api.exact import fit_exact
 from taut.api.showing import Shown, shown
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.callbacks import checked, ended
+from taut.callbacks.abstract import checked, ended
 from taut.core import InputError, as_key, host_seed, option
 from taut.core.devices import Devices, over_devices
 from taut.core.hosts import agree_on, num_hosts, over_hosts, writes
