@@ -112,6 +112,8 @@ def test_draws_follow_the_mixture(mixture):
 def test_a_warm_start_goes_on_from_what_is_there():
     first = Mixture(2, n_init=1, tol=1e-9, random_state=0, warm_start=True).fit(ROWS)
     assert first.fit(ROWS).n_iter_ <= 2
+    with pytest.raises(ValueError, match="warm_start: expected a fitted model of the same form"):
+        first.set_params(n_components=3).fit(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,14 @@ def test_a_warm_start_goes_on_from_what_is_there():
 def test_messages_name_the_estimators_own_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
         Mixture(**{"n_components": 2, **parameters}).fit(ROWS)
+
+
+def test_a_failed_run_names_the_estimators_own_parameters():
+    twice = np.concatenate([ROWS, ROWS[:, :1]], axis=1)
+    with pytest.raises(taut.RunError, match="a larger `floor`"):
+        Mixture(1, floor=0.0, n_init=1, max_iter=3).fit(twice)
+    with pytest.raises(ValueError, match=r"Try taut\.sklearn\.FactorModel, model=\"fa\""):
+        Mixture().fit(ROWS[:2])
 
 
 def test_an_estimator_that_is_not_fitted_says_so(mixture):

@@ -25,7 +25,7 @@ from sklearn.base import (
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from taut.core import InputError
+from taut.core import TautError
 from taut.fitted import Fit, load
 from taut.program_cache import compilation_cache
 from taut.sklearn.parameters import Parameter, check_parameters
@@ -143,7 +143,7 @@ class AbstractEstimator(
         with compilation_cache():
             try:
                 yield
-            except InputError as error:
+            except TautError as error:
                 raise error.calling(self.names) from error
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.architectures import LCA
-from taut.core import AbstractPair, Datum, as_key, as_proposal, host_seed
+from taut.core import AbstractPair, Datum, InputError, as_key, as_proposal, host_seed
 from taut.core.compiling import kept_jit
 from taut.core.provenance import device, versions
 from taut.data import Data, DataOptions, load_data
@@ -70,7 +70,7 @@ def fitted_to_all(
     check_numbers([architecture.components], architecture, data, regularized=regularized)
     skeleton, rows = skeleton_of(architecture, data), RowBlocks(data.train, "X")
     if start is not None:
-        check_start(start, skeleton)
+        _check_warm_start(start, skeleton)
     result, ends = best_of_restarts(
         skeleton, rows, inference.floor_of(architecture), **inference.options(architecture),
         seed=host_seed(as_key(seed)), start=start,
@@ -135,11 +135,28 @@ def described(
 def drawn(
     fit: Fit, num_samples: int, *, seed: int
 ) -> tuple[Float[np.ndarray, "N D"], Float[np.ndarray, "N d"]]:
-    """x and z of draws from p(x, z)."""
+    """x and z of draws from p(x, z).
+
+    Raises:
+        InputError: no sample is asked for.
+    """
+    if num_samples < 1:
+        raise InputError("at least one sample", f"{num_samples}", "n_samples=1", where="n_samples")
     with jax.enable_x64(True):
         pair = jax.tree.map(jnp.asarray, fit.pair)
         x, z = _draws(pair, as_key(seed), num_samples)
     return np.asarray(x), np.asarray(z)
+
+
+def _check_warm_start(start: AbstractExactModel, wanted: AbstractExactModel) -> None:
+    """Refuse a model that was fitted with other choices, or to other columns."""
+    try:
+        check_start(start, wanted)
+    except InputError as error:
+        raise InputError(
+            "a fitted model of the same form to start from", "one with other choices or columns",
+            "warm_start=False", where="warm_start",
+        ) from error  # fmt: skip
 
 
 def with_cells(

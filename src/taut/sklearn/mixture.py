@@ -61,6 +61,7 @@ class Mixture(AbstractEstimator):
     names: ClassVar[Mapping[str, str]] = {
         "components": "n_components",
         "covariance": "covariance_type",
+        "model": "taut.sklearn.FactorModel, model",
         "restarts": "n_init",
         "tolerance": "tol",
         "max_iterations": "max_iter",
@@ -145,10 +146,6 @@ class Mixture(AbstractEstimator):
         """Draws of rows, (n_samples, D), and the components that they came from, (n_samples,)."""
         check_is_fitted(self)
         with self._told():
-            if n_samples < 1:
-                raise InputError(
-                    "at least one sample", f"{n_samples}", "n_samples=1", where="n_samples"
-                )
             x, z = drawn(self.fit_, n_samples, seed=seed_of(self.random_state))
         return x, z.argmax(axis=1)
 
