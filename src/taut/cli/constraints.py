@@ -20,7 +20,7 @@ def asked_constraints(
     decrease_only: Sequence[str],
     ranges: Sequence[str],
 ) -> "Constraints | None":
-    """Constraints of a table by its columns; those of whole numbers stay whole.
+    """Constraints of a table by its columns.
 
     Arguments:
         schema: of the run.
@@ -48,15 +48,13 @@ def asked_constraints(
             )  # fmt: skip
         return None
     columns = schema.columns
-    whole = [name for name, step in zip(columns, schema.steps or (), strict=False) if step == 1]
-    if not whole and not any(asked.values()):
+    if not any(asked.values()):
         return None
     return Constraints(
         immutable=_columns(immutable, columns, "immutable"),
         rising=_columns(increase_only, columns, "increase_only"),
         falling=_columns(decrease_only, columns, "decrease_only"),
         ranges=dict(_range(text, columns) for text in ranges),
-        whole=whole,
     )
 
 

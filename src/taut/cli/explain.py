@@ -83,8 +83,7 @@ def explain(
     decrease_only
         Column that never becomes more.
     ranges
-        COLUMN=LOW:HIGH, least and largest value of a column in answers. Columns of whole numbers stay
-        whole.
+        COLUMN=LOW:HIGH, least and largest value of a column in answers.
     rows
         How many rows, from the first.
     split
