@@ -62,7 +62,7 @@ def test_a_wrong_file_of_a_posterior_is_one_line(text, words, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("model = 'vae'", "gmm, lca, ppca, fa, got 'vae'. Try `taut fit` with --model vae"),
+        ("model = 'vae'", "gmm, lca, mixed, ppca, fa, got 'vae'. Try `taut fit` with --model vae"),
         ("inference = 'joint'", "inference: expected one of em, online-em, got 'joint'"),
         ("componets = 3", "options.toml: expected a known option, got 'componets'. Try 'components'"),
         ("format = 2\n[posterior]", "options of a fit, got those of a posterior"),
