@@ -33,6 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 import taut
+from taut.data import load_rows
 from taut.fitted.heads import logistic_head
 from taut.fitted.prediction import class_scores
 
@@ -154,7 +155,8 @@ def m1(set_name, train, validation, classes, test, draw, epochs) -> dict:
 
     def features(frame):
         known = frame.filter(pl.col(TARGET).is_not_null())
-        z = np.asarray(fit.encode(known.drop(TARGET)), np.float64)
+        rows = load_rows(known.drop(TARGET), fit.schema, unseen="missing")
+        z = np.asarray(fit.encode(rows), np.float64)
         return z, np.array([code[name] for name in known[TARGET]])
 
     head = logistic_head(*features(train), features(validation), len(classes))
