@@ -29,14 +29,14 @@ def predict(
     """Predict the target of rows: its classes with their probabilities, or numbers with intervals.
 
     The run is one of `taut fit DATA --target NAME`. Where rows have a value of the target, it is
-    compared with what is predict.
+    compared with what is predicted.
 
     Parameters
     ----------
     run
         Run folder.
     data
-        Rows with the run's columns, all of which are predict; they need no column of the target.
+        Rows with the run's columns, all of which are predicted; they need no column of the target.
         [default: the run's own test rows]
     num_particles
         Draws of the latents for each row and class, where the target is a column of the model.
@@ -83,7 +83,7 @@ def predict(
         tables.summary_table(Console(), {ESTIMATES[n]: e for n, e in scores.items()}, facts={})
     if rows.unseen:
         print(f"{rows.unseen:,} cells of categories that the fit has not seen, read as missing")
-    print(f"{found.target} of {len(rows):,} rows predict: {out}")
+    print(f"{found.target} of {len(rows):,} rows predicted: {out}")
 
 
 def _table(found: Any) -> tuple[tuple[Any, ...], list[str]]:
