@@ -31,8 +31,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ppca": {"components": 1},
     "fa": {"components": 1},
 }
-# Of codes, not of numbers; and layers between data and latents, which no rows with holes are given to.
-APART = {"lca", "flow"}
+# Of codes, not of numbers; of columns that differ in kind, tried as such; and layers between data and
+# latents, which no rows with holes are given to.
+APART = {"lca", "mixed", "flow"}
 MASK = np.asarray([True, False, True])
 X = np.asarray([20.0, -3.005, 1.0])
 

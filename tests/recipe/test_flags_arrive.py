@@ -4,8 +4,9 @@ The real parser reads the command line; what it calls is a recorder. A flag that
 dropped, or laid where another belongs, leaves a record of the default.
 """
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,12 @@ def call(monkeypatch, tmp_path) -> Callable[..., dict[str, Any]]:
         options = {f.name: getattr(recipe.posterior, f.name) for f in fields(PosteriorOptions)}
         record(program, **options, **keywords)
 
+    @contextlib.contextmanager
+    def over(devices: Any) -> Iterator[None]:
+        found["devices"] = devices
+        yield
+
+    monkeypatch.setattr("taut.core.devices.over_devices", over)
     monkeypatch.setattr(DataOptions, "load", load)
     monkeypatch.setattr("taut.cli.passes.announce", lambda *_: None)
     monkeypatch.setattr(taut, "fit", record)
@@ -154,6 +161,7 @@ BESIDE: dict[str, dict[str, Callable[[Path], tuple[list[str], dict[str, Any]]]]]
         "force": lambda here: (["--force"], {"force": True}),
         "config": lambda here: (["--config", _file(here, "epochs = 3\nseed = 5\n")], {}),
         "json": lambda here: (["--json"], {"progress": None}),
+        "place": lambda here: (["--devices", "1"], {"devices": "1"}),
     },
     "em": {
         "out": lambda here: (["--out", str(here / "r")], {"out": here / "r"}),
@@ -162,6 +170,7 @@ BESIDE: dict[str, dict[str, Callable[[Path], tuple[list[str], dict[str, Any]]]]]
         "components": lambda here: (["--components", "2-3"], {}),
         "online": lambda here: (["--online"], {}),
         "json": lambda here: (["--json"], {"progress": None}),
+        "place": lambda here: (["--devices", "1"], {"devices": "1"}),
     },
     "infer": {
         "data": lambda here: (["--data", _file(here, '{"y": 2}', "d.json")], {"data": {"y": 2}}),
@@ -170,6 +179,7 @@ BESIDE: dict[str, dict[str, Callable[[Path], tuple[list[str], dict[str, Any]]]]]
         "config": lambda here: (["--config", _file(here, "seed = 5\nnum-starts = 2\n")],
                                 {"key": 5, "num_starts": 2}),
         "json": lambda here: (["--json"], {}),
+        "devices": lambda here: (["--devices", "1"], {"devices": "1"}),
     },
 }  # fmt: skip
 

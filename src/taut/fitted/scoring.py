@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from taut.core import NO_BOUND, Datum, Estimate, InputError, as_key, option
+from taut.core import NO_BOUND, Datum, Estimate, InputError, as_key
 from taut.evidence.closed_form import closed_form
 from taut.evidence.surprise import excess_surprise
 from taut.fitted.fit import Fit
@@ -105,7 +105,7 @@ def _of_test_rows(fit: Fit) -> np.ndarray:
     if known is None or known.values is None:
         raise InputError(
             "a fit that holds the log-evidence of its test rows", "none",
-            f"{option('held_out')} with rows that it was not fitted to", where="score",
+            "`fit.score(rows, held_out=others)` with rows that it was not fitted to", where="score",
         )  # fmt: skip
     return -known.values
 

@@ -69,17 +69,17 @@ def _two_sided_truncated(d: Any, x: Any) -> Array:
     base = _known(d)
     if type(base) is not dist.Normal:
         return base.log_prob(x) - log_mass(base, d.low, d.high)
-    outside = (base.loc < d.low) | (base.loc > d.high)
-    near = dist.Normal(jnp.where(outside, d.low, base.loc), base.scale)
+    loc, scale = d.base_dist.loc, d.base_dist.scale
+    under, outside = loc < d.low, (loc < d.low) | (loc > d.high)
+    near = dist.Normal(jnp.where(outside, d.low, loc), scale)
     between = near.log_prob(x) - log_mass(near, d.low, d.high)
-    under = base.loc < d.low
     inside = jnp.where(under, x - d.low, d.high - x)
-    distance = jnp.where(outside, jnp.where(under, d.low - base.loc, base.loc - d.high), 0.0)
-    over = log_survival_above((d.high - d.low) / base.scale, distance / base.scale)
+    distance = jnp.where(outside, jnp.where(under, d.low - loc, loc - d.high), 0.0)
+    over = log_survival_above((d.high - d.low) / scale, distance / scale)
     return jnp.where(outside, _beyond(base, inside, distance) - log1mexp(-over), between)
 
 
-def _beyond(base: dist.Normal, inside: Any, distance: Any) -> Array:
+def _beyond(base: Any, inside: Any, distance: Any) -> Array:
     """log-density at `inside` from a bound which lies `distance` from the centre, away from it."""
     return log_density_above(inside / base.scale, distance / base.scale) - jnp.log(base.scale)
 

@@ -235,7 +235,7 @@ class ColumnMixture(AbstractMixture):
         """The parameters of the components by column, for a table."""
         found: dict[str, Any] = {}
         for part, at in self._placed():
-            found |= part.described([names[i] for i in at.tolist()])
+            found |= part.described([names[int(i)] for i in at])
         return found
 
     def _placed(self) -> list[tuple[AbstractColumns, Int[np.ndarray, " d"]]]:
