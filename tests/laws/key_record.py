@@ -68,6 +68,8 @@ def recorded() -> Iterator[KeyRecord]:
             return make(seed, impl=_RECORDING)
 
         def default_rng(seed: Any) -> np.random.Generator:
+            if isinstance(seed, np.random.Generator):
+                return seed  # no seed
             record.seeded("default_rng", seed)
             return generator(seed)
 
