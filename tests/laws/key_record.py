@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+import scipy.stats.qmc  # noqa: F401 - makes generators of its own when it is first imported
 from jax.extend.random import define_prng_impl, threefry_prng_impl
 
 __all__ = ["KeyRecord", "recorded"]
@@ -68,8 +69,6 @@ def recorded() -> Iterator[KeyRecord]:
             return make(seed, impl=_RECORDING)
 
         def default_rng(seed: Any) -> np.random.Generator:
-            if isinstance(seed, np.random.Generator):
-                return seed  # no seed
             record.seeded("default_rng", seed)
             return generator(seed)
 
