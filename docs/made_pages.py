@@ -77,8 +77,16 @@ def _names(module: str) -> str:
         if not inspect.getdoc(value):
             raise ValueError(f"{module}.{name} has no docstring")
         kind = "autoclass" if inspect.isclass(value) else "autofunction"
-        options = ["members"] * inspect.isclass(value) + ["no-index"]
-        shown = "".join(f"   :{option}:\n" for option in options)
+        options = {"no-index": ""}
+        if inspect.isclass(value):
+            options["members"] = ""
+            # What scikit-learn adds refers to its own glossary.
+            added = [n for n in vars(value) if n.startswith("set_") and n.endswith("_request")]
+            if added:
+                options["exclude-members"] = ", ".join(added)
+        shown = "".join(
+            f"   :{option}: {words}".rstrip() + "\n" for option, words in options.items()
+        )
         parts.append(f"## {name}\n\n```{{eval-rst}}\n.. {kind}:: {module}.{name}\n{shown}```\n")
     return "\n".join(parts)
 
