@@ -32,6 +32,11 @@ def test_every_layout_and_type_comes_back(name):
     found["a"][...] = 0  # what was read is the reader's own
 
 
+def test_equal_content_has_equal_bytes():
+    header = {name: name.upper() for name in "quick"}
+    assert len({packed({"a": CUBE, "b": CUBE[0]}, header) for _ in range(8)}) == 1
+
+
 def test_a_damaged_file_is_refused():
     with pytest.raises(SafetensorError):
         unpacked(packed({"a": CUBE})[:-5])

@@ -4,7 +4,8 @@ safetensors 0.8 writes the memory of an array under its shape, whatever the stri
 transposed, sliced or in Fortran's order would come back as another. It also writes bfloat16 and does not
 read it. Here every array is laid out row by row first, and the bytes are read by their type.
 
-The header holds the SHA-256 of the arrays and of the rest of the header.
+The header holds the SHA-256 of the arrays and of the rest of the header. safetensors writes the text
+there in an order that changes from call to call; here equal content has equal bytes.
 """
 
 import hashlib
@@ -49,7 +50,8 @@ def packed(arrays: Mapping[str, np.ndarray], header: Mapping[str, str] | None = 
     """
     rows = {name: _native(np.asarray(array, order="C")) for name, array in arrays.items()}
     header = dict(header or {})
-    return save(rows, {**header, _SEAL: _digest(rows, header)})
+    content = save(rows, {**header, _SEAL: _digest(rows, header)})
+    return _in_order(content) if header else content
 
 
 def unpacked(content: bytes) -> Unpacked:
@@ -68,6 +70,16 @@ def unpacked(content: bytes) -> Unpacked:
     if _SEAL in header and header[_SEAL] != _digest(arrays, rest):
         raise ValueError("its checksum does not hold")
     return Unpacked(arrays, header)
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same file, its text by name."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    words = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    words += b" " * (-len(words) % 8)  # arrays begin at multiples of eight
+    return len(words).to_bytes(8, "little") + words + content[end:]
 
 
 def _native(array: np.ndarray) -> np.ndarray:
