@@ -136,3 +136,12 @@ def test_a_target_of_an_array_needs_labels_beside_it():
         load_data((x, np.arange(20) % 2), target="z")
     with pytest.raises(InputError, match="named columns, of which the target is one"):
         load_data(x, target="y", target_as="column")
+
+
+@pytest.mark.parametrize("role", ["label", "column"])
+def test_another_value_of_the_target_is_other_data(role):
+    given = {"target": "income", "target_as": role}
+    first, again = (load_data(FRAME, **given).checksum for _ in range(2))
+    changed = FRAME.with_columns(income=pl.Series(["", "low", "high"] * 20))
+    assert first == again
+    assert load_data(changed, **given).checksum != first

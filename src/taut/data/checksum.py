@@ -2,7 +2,7 @@
 
 Values enter as float32, in the order of their row numbers, with the numbers beside them: the same rows
 have one checksum in any split and in any precision that they are held in. Of training rows on disk a
-sample stands for all.
+sample stands for all. Labels belong to it where they are to be predicted.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ _SAMPLED = "sample-"
 
 def data_checksum(data: "Data") -> str:
     """Of all rows of a data set; of a sample of them, and then it says so, where they are streamed."""
-    held = [data.validation, data.test]
+    held, labelled = [data.validation, data.test], data.schema.target is not None
     if data.streamed:
-        return _SAMPLED + checksum_of([data.train.sample(_SAMPLE), *held])
-    return checksum_of([data.train[:], *held])
+        return _SAMPLED + checksum_of([data.train.sample(_SAMPLE), *held], labelled=labelled)
+    return checksum_of([data.train[:], *held], labelled=labelled)
 
 
 def is_sampled(checksum: str) -> bool:
@@ -50,8 +50,8 @@ def checksum_of_arrays(arrays: Mapping[str, Any], *, exact: bool = False) -> str
     return found.hexdigest()
 
 
-def checksum_of(parts: "Sequence[Dataset]") -> str:
-    """Of the rows of several parts together."""
+def checksum_of(parts: "Sequence[Dataset]", *, labelled: bool = False) -> str:
+    """Of the rows of several parts together, and of their labels where they count."""
     numbers = np.concatenate([part.index for part in parts])
     order = np.argsort(numbers, kind="stable")
     starts = np.cumsum([0, *(len(part) for part in parts)])
@@ -66,4 +66,7 @@ def checksum_of(parts: "Sequence[Dataset]") -> str:
             here = (places >= start) & (places < start + len(part))
             rows[here] = part.x[places[here] - start]
         found.update(rows.tobytes())
+    labels = [part.label for part in parts if part.label is not None]
+    if labelled and len(labels) == len(parts):
+        found.update(np.concatenate(labels)[order].astype(np.float32).tobytes())
     return found.hexdigest()
