@@ -9,7 +9,9 @@ CONSTRAINTS := $(if $(filter 3.11 3.12,$(VERSION)),constraints.txt,constraints-p
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 TESTS ?=
 
-.PHONY: test demo demo-hosts lint docs report-test sklearn-matrix clean
+.PHONY: install test demo demo-hosts lint docs report-test sklearn-matrix clean
+
+install: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
