@@ -138,7 +138,8 @@ def stopped(
         "quiet": int(command.code == 0 and not any("Traceback" in line for line in told)),
     }
     wrong = not all(found[what] for what in ("same", "once", "clean", "quiet"))
-    said = [*told, f"exit code {command.code}: {command.said}", str(differ), str(left(here))]
+    hidden = [str(path.relative_to(here)) for path in left(here)]
+    said = [*told, f"exit code {command.code}: {command.said}", str(differ), str(hidden)]
     return {**found, "said": [text[-1500:] for text in said] if wrong else []}
 
 
