@@ -1,5 +1,6 @@
 """A class that labels tell: learned from few of them, saved, and refused where no bound can take it."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 import taut
 from taut.core import InputError
+from taut.data import label_names
+from taut.report.html.rows import latents
 
 RNG = np.random.default_rng(0)
 N = 320
@@ -40,6 +43,15 @@ def test_evidence_of_rows_does_not_look_at_their_labels(fitted):
     beside = found.evaluate(data.test, num_particles=4)
     alone = found.evaluate(data.test.x, num_particles=4)
     np.testing.assert_array_equal(beside.log_evidence.values, alone.log_evidence.values)
+
+
+def test_a_row_without_a_class_has_no_name_where_labels_are_shown(fitted):
+    found, _ = fitted
+    data: Any = taut.load_data((X, Y), target="y")
+    names = label_names(data.test)
+    assert names == [None if code < 0 else "01"[code] for code in data.test.label]
+    named = re.findall("</svg> ([^<]*)</li>", str(latents(found, data.test)))
+    assert named == [*sorted({name for name in names if name}), "no label"]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def score(
     json
         Print the oddest rows, and where the tables are, as JSON.
     """
+    from taut.data import label_names
     from taut.fitted.scoring import score as scored
 
     fitted = open_run(run, whole=True)
@@ -73,7 +74,7 @@ def score(
     more = {"error": found.errors, "khat": found.khat}
     columns |= {name: values for name, values in more.items() if values is not None}
     columns |= {} if part is None else {"part": part}
-    save_table(out, tuple(columns.values()), [*columns], index=rows.index, label=rows.label)
+    save_table(out, tuple(columns.values()), [*columns], index=rows.index, label=label_names(rows))
     beside = None
     if found.excess is not None:
         beside = out.with_stem(f"{out.stem}-columns")

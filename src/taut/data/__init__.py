@@ -5,6 +5,7 @@ from taut.data.checksum import checksum_of
 from taut.data.dataset import Data, Dataset
 from taut.data.dependent import dependent_columns
 from taut.data.kinds import Column, as_written
+from taut.data.label_batches import label_strata
 from taut.data.load import load_data
 from taut.data.load_streamed import can_stream
 from taut.data.missing import observed
@@ -17,7 +18,7 @@ from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.sources import SOURCES, Source, same_source
 from taut.data.split import DEFAULT_SPLIT, split_rows
 from taut.data.streamed import Gatherer, StreamedRows
-from taut.data.targets import has_label, target_of
+from taut.data.targets import has_label, label_names, target_of
 
 __all__ = [
     "DEFAULT_SPLIT",
@@ -43,6 +44,8 @@ __all__ = [
     "dependent_columns",
     "epoch_order",
     "has_label",
+    "label_names",
+    "label_strata",
     "load_data",
     "load_rows",
     "observed",

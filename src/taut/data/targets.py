@@ -8,6 +8,7 @@ A kind that was asked for decides otherwise: `categorical` and `binary` are clas
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Shaped
@@ -27,6 +28,7 @@ __all__ = [
     "check_target",
     "classes_of_column",
     "has_label",
+    "label_names",
     "labels_like",
     "target_classes",
     "target_of",
@@ -118,6 +120,14 @@ def target_values(
 def has_label(label: Shaped[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
     """Which rows have a target."""
     return label != UNLABELLED if label.dtype.kind == "i" else ~np.isnan(label)
+
+
+def label_names(rows: Dataset) -> Any:
+    """The labels of rows to be shown: of a target the names of classes, None without one."""
+    classes = rows.schema.classes
+    if rows.label is None or rows.schema.target is None or classes is None:
+        return rows.label
+    return [None if code == UNLABELLED else classes[code] for code in rows.label.tolist()]
 
 
 def target_of(rows: Dataset) -> Shaped[np.ndarray, " N"] | None:

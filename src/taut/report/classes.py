@@ -25,6 +25,11 @@ class Classes(NamedTuple):
     names: list[str]
     values: Float[np.ndarray, " N"]
 
+    @property
+    def rest(self) -> str:
+        """What rows of `MOST_CLASSES` are called: classes beyond the twelve, or none at all."""
+        return "other" if len(self.names) == MOST_CLASSES else "no label"
+
 
 def as_classes(label: Any) -> Classes | None:
     """Classes from numbers, words or booleans; of more than twelve words the commonest are named.

@@ -7,7 +7,7 @@ import numpy as np
 
 from taut.bounds import AbstractBound
 from taut.core import Estimate
-from taut.data import Data
+from taut.data import Data, label_names
 from taut.fitted import Fit
 from taut.recipe import completed
 from taut.report import figures
@@ -57,7 +57,8 @@ def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
     z = np.asarray(fit.encode(test))
     drawn.append(
         figures.latent_scatter(
-            folder / "latents.png", z, label=test.label, normal_prior=has_normal_prior(fit.model)
+            folder / "latents.png", z, label=label_names(test),
+            normal_prior=has_normal_prior(fit.model),
         )
     )
     return tuple(drawn)

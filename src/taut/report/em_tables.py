@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from taut.core import write_atomically
-from taut.data import Data, Dataset
+from taut.data import Data, Dataset, label_names
 from taut.fitted import Fit
 from taut.models.exact import (
     AbstractFactorModel,
@@ -61,9 +61,9 @@ def write_tables(fitted: Fit, source: Data | str, folder: Path) -> list[Path]:
             order = np.argsort(np.concatenate([p.index for p in parts]), kind="stable")
             r = np.concatenate([np.asarray(fitted.encode(p)) for p in parts])[order]
             rows = {"row": np.concatenate([p.index for p in parts])[order]}
-            labels = [p.label for p in parts if p.label is not None]
+            labels = [label_names(p) for p in parts if p.label is not None]
             if labels:
-                rows["label"] = np.concatenate(labels)[order]
+                rows["label"] = np.concatenate(labels)[order].tolist()
             rows["component"] = r.argmax(axis=1)
             rows |= {f"r{k}": r[:, k] for k in range(r.shape[1])}
             tables["responsibilities.csv"] = rows

@@ -15,12 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import numpy as np
 
 from taut.core import Datum, num_rows, padded_block, padded_size
 from taut.core.devices import current_mesh, on_all
-from taut.data import Gatherer, StreamedRows, batch_indices, observed
+from taut.data import Gatherer, StreamedRows, batch_indices, label_strata, observed
 
 __all__ = ["MOST_STEPS", "AbstractFeed", "ResidentFeed", "StreamedFeed", "Supply", "feed_of"]
 
@@ -57,13 +58,18 @@ class ResidentFeed(AbstractFeed):
     """All rows on the device.
 
     Arguments:
-        rows: training rows, a batched datum.
+        rows: training rows, a batched datum; where few of them have a label, batches and weights are
+            those of `label_strata`.
         batch_size: rows a step.
         seed: of their order, that of `batch_indices`.
     """
 
     def __init__(self, rows: Datum, *, batch_size: int, seed: int):
         self.num_rows = num_rows(rows)
+        self._strata = label_strata(rows.label, batch_size)
+        if self._strata is not None:
+            weights = self._strata.weights.astype(rows.x.dtype)
+            rows = eqx.tree_at(lambda r: r.weight, rows, weights, is_leaf=lambda leaf: leaf is None)
         if sum(leaf.nbytes for leaf in jax.tree.leaves(rows)) <= _SMALL_BYTES:
             # As over_rows does: the program is compiled for the number of rows, and no step picks these.
             rows, _ = padded_block(rows, 0, width=padded_size(self.num_rows))
@@ -73,9 +79,12 @@ class ResidentFeed(AbstractFeed):
     def supply(self, first_step: int, most: int) -> Supply:
         count = min(most, MOST_STEPS)
         order = np.zeros((MOST_STEPS, self._batch_size), np.int32)
-        order[:count] = batch_indices(
-            self._seed, first_step, count, self.num_rows, self._batch_size
-        )
+        if self._strata is not None:
+            order[:count] = self._strata.indices(self._seed, first_step, count)
+        else:
+            order[:count] = batch_indices(
+                self._seed, first_step, count, self.num_rows, self._batch_size
+            )
         return Supply(self._rows, order, count)
 
 

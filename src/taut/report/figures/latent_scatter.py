@@ -176,7 +176,7 @@ def _key(figure: Figure, classes: Classes | None) -> None:
         return
     entries: list[tuple[str, str]] = list(zip(classes.names, CLASSES, strict=False))
     if (classes.codes == MOST_CLASSES).any():
-        entries.append(("other", GREY))
+        entries.append((classes.rest, GREY))
     dots = [
         Line2D([], [], linestyle="none", marker="o", markersize=5, color=c, markeredgewidth=0)
         for _, c in entries

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from taut.data import Data, Dataset, Schema
+from taut.data import Data, Dataset, Schema, label_names
 from taut.fitted import Fit
 from taut.models import AbstractExactModel
 from taut.report.classes import as_classes
@@ -77,7 +77,8 @@ def latents(fit: Fit, test: Dataset) -> Markup | None:
     known = np.isfinite(z).all(axis=1)
     if z.ndim != 2 or known.sum() < 2:
         return None
-    z, label = z[known], None if some.label is None else np.asarray(some.label)[known]
+    z, label = z[known], label_names(some)
+    label = None if label is None else np.asarray(label)[known]
     if z.shape[1] == 1:
         along = np.linspace(0, 1, len(z))
         u, names = np.stack([z[:, 0], along], axis=1), ["z", "rows, in their order"]
@@ -106,7 +107,7 @@ def _clouds(u: np.ndarray, label: Any, schema: Schema) -> list[Points]:
         codes = np.clip(np.searchsorted(edges, classes.values, side="right") - 1, 0, 4)
         codes = np.where(np.isfinite(classes.values), codes, len(names) + 12)
         names = [f"{a:.4g} to {b:.4g}" for a, b in itertools.pairwise(edges)]
-    elif schema.classes:
+    elif schema.classes and schema.target is None:
         spelled = dict(enumerate(schema.classes))
         names = [spelled.get(int(n), n) if n.isdigit() else n for n in names]
     found = [
@@ -114,7 +115,7 @@ def _clouds(u: np.ndarray, label: Any, schema: Schema) -> list[Points]:
         for code, name in enumerate(names)
     ]
     others = codes >= len(names)
-    return found + ([Points(u[others, 0], u[others, 1], "k12", "other")] if others.any() else [])
+    return found + ([Points(u[others, 0], u[others, 1], "k12", classes.rest)] if others.any() else [])
 
 
 def _columns(
