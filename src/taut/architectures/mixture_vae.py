@@ -8,7 +8,8 @@ have a target of classes, y is that class, and a row whose class is known has th
     E_{q(z | x, y)} log p(y) p(z) p(x | y, z) / q(z | x, y)  +  (alpha N / N_labelled) log q(y | x),
 
 to which the last term is added in what is climbed, for q(y | x) is else learned from rows without a
-class alone. Source: Kingma, Mohamed, Rezende and Welling, Semi-supervised learning with deep generative
+class alone. Where few rows have a class a quarter of each batch has one, with the weight that leaves the
+objective as it is. Source: Kingma, Mohamed, Rezende and Welling, Semi-supervised learning with deep generative
 models (2014), model M2, eq. 6 to 9.
 """
 

@@ -151,7 +151,9 @@ def encode(
     out = check_suffix(out or run / "latents.csv", (".csv", ".parquet", ".npy"))
     rows = rows_of(fitted, data=data, split=split)
     z = np.asarray(fitted.encode(rows))
-    save_table(out, z, [f"z{i}" for i in range(z.shape[1])], index=rows.index, label=label_names(rows))
+    save_table(
+        out, z, [f"z{i}" for i in range(z.shape[1])], index=rows.index, label=label_names(rows)
+    )
     _done(json, "latents", len(z), out)
 
 

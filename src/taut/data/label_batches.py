@@ -4,8 +4,8 @@ Of N rows n have a label. A batch of B rows holds b of these and B - b others, a
 
     n B / (N b) with a label,        (N - n) B / (N (B - b)) without,
 
-so that the weighted mean over a batch is unbiased for the mean over all rows, as that of B rows at random
-is; of these most batches would hold no label. Either kind goes round in epochs of its own.
+so that the weighted mean over a batch is unbiased for the mean over all rows, as that of B rows at
+random is; of these most batches would hold no label. Either kind goes round in epochs of its own.
 """
 
 from typing import NamedTuple

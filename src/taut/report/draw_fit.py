@@ -57,7 +57,9 @@ def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
     z = np.asarray(fit.encode(test))
     drawn.append(
         figures.latent_scatter(
-            folder / "latents.png", z, label=label_names(test),
+            folder / "latents.png",
+            z,
+            label=label_names(test),
             normal_prior=has_normal_prior(fit.model),
         )
     )

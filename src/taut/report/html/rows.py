@@ -115,7 +115,9 @@ def _clouds(u: np.ndarray, label: Any, schema: Schema) -> list[Points]:
         for code, name in enumerate(names)
     ]
     others = codes >= len(names)
-    return found + ([Points(u[others, 0], u[others, 1], "k12", classes.rest)] if others.any() else [])
+    return found + (
+        [Points(u[others, 0], u[others, 1], "k12", classes.rest)] if others.any() else []
+    )
 
 
 def _columns(
