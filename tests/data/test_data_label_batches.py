@@ -19,7 +19,7 @@ def test_the_weighted_mean_of_batches_is_that_of_all_rows():
     label, values = _label(60, 6), np.random.default_rng(1).normal(size=60)
     found = label_strata(label, 12)
     assert found is not None
-    assert (found.count, found.batch_size - found.count) == (3, 9)
+    assert (found.labelled, found.batch_size - found.labelled) == (3, 9)
     order = found.indices(5, 0, 6)  # 3 x 6 = 3 x 6 rows with a label, 9 x 6 = 54 without
     assert (label[order] >= 0).sum(axis=1).tolist() == [3] * 6
     assert (found.weights[order] * values[order]).mean() == pytest.approx(values.mean(), rel=1e-12)

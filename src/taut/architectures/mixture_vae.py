@@ -9,8 +9,10 @@ have a target of classes, y is that class, and a row whose class is known has th
 
 to which the last term is added in what is climbed, for q(y | x) is else learned from rows without a
 class alone. Where few rows have a class a quarter of each batch has one, with the weight that leaves the
-objective as it is. Source: Kingma, Mohamed, Rezende and Welling, Semi-supervised learning with deep generative
-models (2014), model M2, eq. 6 to 9.
+objective as it is.
+
+Source: Kingma, Mohamed, Rezende and Welling, Semi-supervised learning with deep generative models (2014),
+model M2, eq. 6 to 9.
 """
 
 import math

@@ -27,21 +27,21 @@ class LabelStrata(NamedTuple):
     Attributes:
         known, unknown: places of the rows with and without a label.
         batch_size: B.
-        count: b.
+        labelled: b.
     """
 
     known: Int[np.ndarray, " n"]
     unknown: Int[np.ndarray, " m"]
     batch_size: int
-    count: int
+    labelled: int
 
     @property
     def weights(self) -> Float[np.ndarray, " N"]:
         """Of every row."""
         total = len(self.known) + len(self.unknown)
         found = np.empty(total)
-        found[self.known] = len(self.known) / self.count
-        found[self.unknown] = len(self.unknown) / (self.batch_size - self.count)
+        found[self.known] = len(self.known) / self.labelled
+        found[self.unknown] = len(self.unknown) / (self.batch_size - self.labelled)
         return found * self.batch_size / total
 
     def indices(
@@ -51,7 +51,7 @@ class LabelStrata(NamedTuple):
         parts = [
             rows[batch_indices(seed, first_step, num_steps, len(rows), count)]
             for rows, count in (
-                (self.known, self.count), (self.unknown, self.batch_size - self.count)
+                (self.known, self.labelled), (self.unknown, self.batch_size - self.labelled)
             )
         ]  # fmt: skip
         return np.concatenate(parts, axis=1).astype(np.int32)
