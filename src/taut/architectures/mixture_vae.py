@@ -11,8 +11,8 @@ to which the last term is added in what is climbed, for q(y | x) is else learned
 class alone. Where few rows have a class a quarter of each batch has one, with the weight that leaves the
 objective as it is.
 
-Source: Kingma, Mohamed, Rezende and Welling, Semi-supervised learning with deep generative models (2014),
-model M2, eq. 6 to 9.
+Source: Kingma, Mohamed, Rezende and Welling, Semi-supervised learning with deep generative models
+(2014), model M2, eq. 6 to 9.
 """
 
 import math
