@@ -29,6 +29,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from taut.cache_folder import cache_folder
+
 __all__ = ["cache", "compilation_cache"]
 
 _MOST = 2 * 2**30  # bytes: a few thousand programs
@@ -124,19 +126,8 @@ def _tell(folder: Path) -> None:
 
 
 def _own() -> Path | None:
-    """The folder of this user and this kind of processor, made where there is none.
-
-    None where it cannot be made, or others may write to it.
-    """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "taut" / "jax" / _processor()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state = folder.stat()
-    except OSError:
-        return None
-    mine = not hasattr(os, "getuid") or (state.st_uid == os.getuid() and not state.st_mode & 0o022)
-    return folder if mine else None
+    """The folder of this user and this kind of processor; None where others may write to it."""
+    return cache_folder("jax", _processor())
 
 
 def _processor() -> str:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from taut import __version__
+from taut.cli.pages import is_for_help, show_page
 from taut.errors import InputError, RunError, TautError, option
 from taut.program_cache import compilation_cache
 from taut.signals import Interrupted, ending_signals
@@ -131,7 +132,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with ending_signals(for_good=arguments is None):
         try:
-            return _run(list(sys.argv[1:] if arguments is None else arguments))
+            if arguments is None:
+                return _run(sys.argv[1:], keeps_pages=True)
+            return _run(list(arguments))
         except KeyboardInterrupt as interrupt:
             found = Interrupted.of(interrupt)
             with contextlib.suppress(OSError):  # a terminal that is closed takes no line
@@ -139,15 +142,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return found.exit_code
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], *, keeps_pages: bool = False) -> int:
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
     _collect_rarely()
     try:
-        with compilation_cache():
-            app_for(arguments)(
-                arguments, exit_on_error=False, print_error=False, result_action="return_value"
-            )
+        if keeps_pages and is_for_help(arguments):
+            show_page(arguments, lambda: _parse_and_run(arguments))
+        else:
+            with compilation_cache():
+                _parse_and_run(arguments)
     except CycloptsError as error:
         if debug:
             raise
@@ -169,6 +173,12 @@ def _run(arguments: list[str]) -> int:
         _complain(told.worded("command line"))
         return told.exit_code
     return 0
+
+
+def _parse_and_run(arguments: list[str]) -> None:
+    app_for(arguments)(
+        arguments, exit_on_error=False, print_error=False, result_action="return_value"
+    )
 
 
 def _of_the_system(error: OSError | MemoryError) -> TautError:
