@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import taut
 from taut.cache_folder import cache_folder
@@ -55,7 +55,7 @@ def show_page(arguments: Sequence[str], make: Callable[[], object]) -> None:
 class _Kept:
     """A stream that remembers what is written to it; else it is the stream."""
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: Any):
         self._stream = stream
         self.text = ""
 
