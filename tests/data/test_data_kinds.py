@@ -1,7 +1,5 @@
 """Tables whose columns differ in kind: what each column is read as, and what is refused by its name."""
 
-from datetime import date
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -89,7 +87,8 @@ def test_numbers_spelled_as_text_stay_numbers(refusal):
     np.testing.assert_array_equal(x, TABLE["visits"].to_numpy()[data.test.index])
     broken = spelled.with_columns(visits=pl.Series(["3"] * (N - 1) + ["few"]))
     assert refusal(load_data, broken) == (
-        "data frame, column 'visits': expected numbers alone, or names alone, got 'few' among numbers. "
+        "data frame, row 59, column 'visits': expected numbers alone, or names alone, got 'few' among "
+        "numbers. "
         "Try mending the cells, or names such as 'no 1' for codes."
     )
 
@@ -131,10 +130,19 @@ def test_other_rows_are_coded_by_the_names_of_the_fit(refusal):
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ([f"word {i}" for i in range(N)], "60 different texts in 60 rows, such as 'word 0'"),
-        (["45%", "7%"] * (N // 2), "expected plain numbers, or names of categories, got '45%'"),
-        (["$1,200", "$3"] * (N // 2), "got '$1,200'"),
-        (["3.50 €", "4 €"] * (N // 2), "got '3.50 €'"),
+        ([f"word {i % 40}" for i in range(N)], "40 different texts in 60 rows, such as 'word 0'"),
+        (
+            [f"{i} is a row of words that tell a story" for i in range(N)],
+            "60 different texts in 60",
+        ),
+        (
+            ["low", "7%"] * (N // 2),
+            "row 1, column 'note': expected numbers with one unit alone, or",
+        ),
+        (["$1,200", "$3"] * (N // 2), "row 0, column 'note': expected a number that shows what"),
+        (["$3", "4 €"] * (N // 2), "row 0, column 'note': expected numbers with one unit alone"),
+        (["7%", "4"] * (N // 2), "row 0, column 'note': expected numbers alone, or names alone"),
+        (["12:30", "7:05"] * (N // 2), "got '12:30'. Try plain numbers, or kind=(\"note=cat"),
     ],
 )
 def test_text_that_names_no_categories_is_refused_by_its_column(refusal, cells, said):
@@ -162,8 +170,10 @@ def test_what_cannot_be_asked(refusal):
     assert "no support, where columns have kinds of their own, got 'real'" in refusal(
         load_data, TABLE, support="real"
     )
-    dates = TABLE.with_columns(born=pl.Series([date(2000, 1, 1)] * N))
-    assert "expected columns of numbers or text, got neither in 'born'" in refusal(load_data, dates)
+    lists = TABLE.with_columns(born=pl.Series([[1]] * N))
+    assert "expected columns of numbers, text or dates, got none of these in 'born'" in refusal(
+        load_data, lists
+    )
 
 
 def test_numbers_are_written_with_the_digits_that_their_type_has():

@@ -64,10 +64,10 @@ def test_label_of_another_kind(read, refusal):
     )
 
 
-def test_columns_of_text_and_dates(read, refusal):
-    frame = FRAME.select("a", "kind", day=pl.lit(datetime.date(2020, 1, 1)))
+def test_columns_that_are_no_numbers_text_or_dates(read, refusal):
+    frame = FRAME.select("a", "kind", day=pl.lit(datetime.time(12, 30)))
     assert refusal(read, frame) == (
-        f"{read.where}: expected columns of numbers or text, got neither in 'day'. "
+        f"{read.where}: expected columns of numbers, text or dates, got none of these in 'day'. "
         'Try drop=("day",).'
     )
 

@@ -157,7 +157,7 @@ def test_columns_of_a_schema_by_position_without_a_header(read):
             'Try mending the cell, or drop=("b",).',
         ),
         (
-            "a;b\n1,5;2\n3;4.5\n",
+            "a;b\n1,5;2\n3.5;4\n",
             {},
             "t.csv, line 2, column 'a': expected a number, got '1,5'. "
             'Try mending the cell, or drop=("a",).',

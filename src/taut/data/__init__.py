@@ -2,9 +2,10 @@
 
 from taut.data.batches import batch_indices, epoch_order, steps_per_epoch
 from taut.data.checksum import checksum_of
+from taut.data.column_values import as_written
 from taut.data.dataset import Data, Dataset
 from taut.data.dependent import dependent_columns
-from taut.data.kinds import Column, as_written
+from taut.data.kinds import Column
 from taut.data.label_batches import label_strata
 from taut.data.load import load_data
 from taut.data.load_streamed import can_stream

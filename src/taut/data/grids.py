@@ -15,10 +15,9 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from taut.data.schema import Schema
-from taut.data.sources.raw_rows import RawRows
 from taut.data.streams import Stream, distinct, philox
 
-__all__ = ["Grid", "grid_of", "grids_of", "identifier_note", "repeats"]
+__all__ = ["Grid", "grid_of", "grids_of", "repeats"]
 
 _CHANCE, _SHARE, _OFTEN = 0.02, 0.04, 10
 _ROWS = 10_000  # that are looked at for repetition
@@ -27,7 +26,6 @@ _MOST_WHOLE = 2**24  # whole numbers up to there are exact
 _PLACES = 7  # decimal places that are tried
 _FINER = 12  # how many times the least gap may be the step
 _OFF_GRID = 0.01  # of a step
-_COUNTED = 20  # rows: fewer different numbers in order may be chance
 
 
 class Grid(NamedTuple):
@@ -117,28 +115,3 @@ def _step(
         if np.abs(places - np.rint(places)).max() < _OFF_GRID:
             return float(f"{step:.9g}")
     return 0.0
-
-
-def identifier_note(rows: RawRows, schema: Schema) -> tuple[str, ...]:
-    """A note of the columns of a table that number its rows."""
-    x = rows.values
-    if schema.support not in ("real", "count") or len(x) < _COUNTED:
-        return ()
-    rising = [i for i in range(x.shape[1]) if _numbers_rows(x[:, i])]
-    if not rising:
-        return ()
-    it = "them" if len(rising) > 1 else "it"
-    return (
-        "whole numbers that rise from row to row, as identifiers do: "
-        f"{schema.named(rising)} (drop leaves {it} out)",
-    )
-
-
-def _numbers_rows(column: Shaped[np.ndarray, " N"]) -> bool:
-    """Whether all values are whole, and rise from row to row or are those of a count in some order."""
-    if not (column == np.rint(column)).all():
-        return False
-    counted = column.max() - column.min() == len(column) - 1 and len(np.unique(column)) == len(
-        column
-    )
-    return bool((np.diff(column) > 0).all() or counted)

@@ -1,6 +1,8 @@
 """`Column`: what one column of a table of several kinds is, inferred from its values.
 
-    text                                       categorical: codes of the names, in alphabetical order
+    yes and no, true and false, t and f, y and n    binary
+    other text                                 categorical: codes of the names, in alphabetical order
+    dates                                      real: days since the first, see `taut.data.timeline`
     one value, or none                         constant: no part of the density
     0 and 1                                    binary
     whole numbers, none negative               count
@@ -9,7 +11,7 @@
 
 A long tail: the skewness is above 2, and that of the logarithms is less than half of it. Text with more
 than 1,000 different names, or with another one in more than half of at least 20 rows, names rows or is
-prose, and is refused; so are numbers with a currency or percent sign, which are no names.
+prose, and is refused; so are numbers with several currency or percent signs, which are no names.
 
 For an encoder, and for a density on the real line, a number is standardised as
 
@@ -26,16 +28,15 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from taut.data.sources.raw_rows import RawRows
+from taut.data.sources.dates import date_text
+from taut.data.sources.raw_rows import RawRows, Unit
+from taut.data.timeline import STEPS, step_of
 from taut.errors import InputError, nearest, option
 
 __all__ = [
     "Column",
     "ColumnKind",
-    "as_written",
     "asked_kinds",
-    "check_unseen",
-    "column_values",
     "columns_of",
     "kinds_note",
     "standardised",
@@ -45,7 +46,8 @@ __all__ = [
 ColumnKind = Literal["real", "positive", "count", "binary", "categorical", "constant"]
 _MOST_NAMES, _FEW_ROWS = 1000, 20
 _LONG_TAIL = 2.0
-_SIGNED = re.compile(r"^\s*(?:[$€£¥]\s*[-+]?[\d.,]+|[-+]?[\d.,]+\s*[%$€£¥])\s*$")
+_TRUTHS = (("no", "yes"), ("false", "true"), ("f", "t"), ("n", "y"), ("off", "on"))
+_SIGNED = re.compile(r"^\s*(?:[$€£¥]\s*[-+]?[\d.,]+|[-+]?[\d.,]+\s*[%$€£¥]|\d+:\d\d(:\d\d)?)\s*$")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ class Column:
         names: of the categories that the codes 0, 1, ... stand for; text of numbers where a column of
             numbers was said to be categorical.
         shift, scale: see the module; 0 and 1 for other kinds, but the shift of a constant is its value.
+        unit: that the source has beside each number, or in which dates are counted.
+        form: of dates, as `strftime` has it; empty for other columns.
+        origin: of dates, the first one, in seconds since the beginning of 1970.
     """
 
     kind: ColumnKind
@@ -65,6 +70,9 @@ class Column:
     names: tuple[str, ...] = ()
     shift: float = 0.0
     scale: float = 1.0
+    unit: str = ""
+    form: str = ""
+    origin: float = 0.0
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Column":
@@ -117,7 +125,8 @@ def columns_of(parts: Sequence[RawRows], asked: Mapping[str, ColumnKind]) -> tup
         place = f"{parts[0].where}, column '{name}'"
         text = [own for part in parts if part.names is not None and (own := part.names[i])]
         if text:
-            found.append(_of_text(parts, i, sorted({n for own in text for n in own}), place))
+            texts = sorted({n for own in text for n in own})
+            found.append(_of_text(parts, i, texts, name, place, asked=name in asked))
             if asked.get(name, "categorical") != "categorical":
                 raise InputError(
                     f"numbers in a column of kind {asked[name]}", "text", f"{name}=categorical",
@@ -125,23 +134,56 @@ def columns_of(parts: Sequence[RawRows], asked: Mapping[str, ColumnKind]) -> tup
                 )  # fmt: skip
             continue
         values = np.concatenate([part.values[:, i] for part in parts]).astype(np.float64)
-        values = values[~np.isnan(values)]
+        values, unit = values[~np.isnan(values)], _unit(parts, i, place)
         own = _of_numbers(values)
+        if unit.form and len(values):
+            own, values = _dated(values, unit.form)
         if name in asked and asked[name] != own.kind:
-            own = _as_asked(values, asked[name], place)
+            asked_for = _as_asked(values, asked[name], place)
+            own = replace(own, kind=asked_for.kind, reason=asked_for.reason, names=asked_for.names)
+        if unit.name:
+            own = replace(own, unit=unit.name, reason=f"{own.reason}, in {unit.name}")
         found.append(own)
     return tuple(found)
 
 
-def _of_text(parts: Sequence[RawRows], i: int, names: list[str], place: str) -> Column:
-    signed = next((n for n in names if _SIGNED.match(n)), None)
-    if signed is not None:
+def _unit(parts: Sequence[RawRows], i: int, place: str) -> Unit:
+    """That of a column in all parts."""
+    units = [part.units[i] for part in parts if part.units is not None]
+    found = list(dict.fromkeys(unit for unit in units if unit != Unit()))
+    if len({(unit.name, bool(unit.form)) for unit in found}) > 1:
         raise InputError(
-            "plain numbers, or names of categories", f"'{signed}'",
-            f"the numbers without their sign, or {option('drop')} of the column", where=place,
+            "one unit in all parts", " and ".join(unit.name or "dates" for unit in found),
+            "the unit of the training rows", where=place,
+        )  # fmt: skip
+    return found[0] if found else Unit()
+
+
+def _dated(seconds: Float[np.ndarray, " N"], form: str) -> tuple[Column, Float[np.ndarray, " N"]]:
+    """A column of dates, and its numbers."""
+    first, last = float(seconds.min()), float(seconds.max())
+    unit, began = step_of(seconds), date_text(first, form)
+    reason = f"dates from {began} to {date_text(last, form)}, as {unit} since the first"
+    kind = "real"
+    if first == last:
+        kind, reason = "constant", f"{began} in every row"
+    return Column(kind, reason, unit=unit, form=form, origin=first), (seconds - first) / STEPS[unit]
+
+
+def _of_text(
+    parts: Sequence[RawRows], i: int, names: list[str], name: str, place: str, *, asked: bool
+) -> Column:
+    if (truths := _truths(names)) is not None:
+        return Column("binary", f"{truths[0]} and {truths[1]}", truths)
+    signed = next((n for n in names if _SIGNED.match(n)), None)
+    if signed is not None and not asked:
+        raise InputError(
+            "numbers with one unit alone, or names of categories", f"'{signed}'",
+            f"plain numbers, or {option('kind', (f'{name}=categorical',))}",
+            where=_first_place(parts, i, signed),
         )  # fmt: skip
     rows = sum(int((~np.isnan(part.values[:, i])).sum()) for part in parts)
-    if len(names) > _MOST_NAMES or (rows >= _FEW_ROWS and len(names) > rows / 2):
+    if len(names) > _MOST_NAMES or (rows >= _FEW_ROWS and len(names) > rows / 2 and not asked):
         raise InputError(
             f"numbers, or the names of at most {_MOST_NAMES} categories that come up again",
             f"{len(names)} different texts in {rows} rows, such as '{names[0]}'",
@@ -151,6 +193,25 @@ def _of_text(parts: Sequence[RawRows], i: int, names: list[str], place: str) -> 
     if len(names) == 1:
         return Column("constant", f"'{names[0]}' in every row", tuple(names))
     return Column("categorical", f"text with {len(names)} different values", tuple(names))
+
+
+def _first_place(parts: Sequence[RawRows], i: int, text: str) -> str:
+    """The first cell of a column that holds a text."""
+    for part in parts:
+        own = (part.names and part.names[i]) or ()
+        if text in own:
+            row = int(np.flatnonzero(part.values[:, i] == own.index(text))[0])
+            return f"{part.where}, {part.place(row, [i])}"
+    raise AssertionError  # it is one of the names
+
+
+def _truths(names: Sequence[str]) -> tuple[str, str] | None:
+    """The words for no and yes; None where a column has others."""
+    for no, yes in _TRUTHS:
+        words = {name.lower(): name for name in names}
+        if words.keys() == {no, yes}:
+            return words[no], words[yes]
+    return None
 
 
 def _of_numbers(values: Float[np.ndarray, " N"]) -> Column:
@@ -193,114 +254,6 @@ def _as_asked(values: Float[np.ndarray, " N"], kind: ColumnKind, place: str) -> 
 def _skewness(values: Float[np.ndarray, " N"]) -> float:
     away = values - values.mean()
     return float((away**3).mean() / ((away**2).mean() ** 1.5 + np.finfo(float).tiny))
-
-
-def check_unseen(unseen: str) -> None:
-    """Refuse a word that names no treatment of categories that no column has."""
-    if unseen not in ("refuse", "missing"):
-        raise InputError(
-            "one of refuse, missing", f"'{unseen}'", nearest(unseen, ("refuse", "missing")),
-            where="unseen",
-        )  # fmt: skip
-
-
-def column_values(
-    rows: RawRows, columns: Sequence[Column], dtype: str, *, unseen: str = "refuse"
-) -> Float[np.ndarray, "N D"]:
-    """The rows as a data set holds them: numbers as they are, codes for categories, NaN for holes.
-
-    Arguments:
-        rows: of a source.
-        columns: what the columns are.
-        dtype: of the result.
-        unseen: what to do about categories that a column does not have: `refuse`, or `missing`.
-
-    Raises:
-        InputError: a value that its column's kind does not have, with its place.
-    """
-    x = np.empty(rows.values.shape, dtype)
-    for i, column in enumerate(columns):
-        values, own = rows.values[:, i], None if rows.names is None else rows.names[i]
-        if column.names:
-            values = _coded(rows, i, values, own, column, unseen)
-        elif own:
-            _refuse(rows, i, ~np.isnan(values), "a number", f"'{own[0]}'")
-        known = ~np.isnan(values)
-        bad = {
-            "positive": values <= 0,
-            "count": (values < 0) | (values != np.rint(values)),
-            "binary": (values != 0) & (values != 1),
-        }.get(column.kind)
-        if bad is not None and (bad & known).any():
-            first = values[np.flatnonzero(bad & known)[0]]
-            _refuse(rows, i, bad & known, f"a value of kind {column.kind}", f"{first:g}")
-        with np.errstate(over="ignore"):
-            x[:, i] = values
-        lost = known & ~np.isfinite(x[:, i])
-        if column.kind == "count":
-            lost = known & (x[:, i] != values)
-        if lost.any():
-            first = values[np.flatnonzero(lost)[0]]
-            _refuse(rows, i, lost, f"a number that {dtype} holds", f"{first:.17g}")
-    return x
-
-
-def _coded(
-    rows: RawRows,
-    i: int,
-    values: np.ndarray,
-    own: tuple[str, ...] | None,
-    column: Column,
-    unseen: str,
-) -> Float[np.ndarray, " N"]:
-    """Codes among the column's names, from codes among a part's own or from numbers."""
-    known = ~np.isnan(values.astype(np.float64))
-    if own:
-        texts = [own[int(v)] if k else "" for v, k in zip(values, known, strict=True)]
-    else:
-        texts = [f"{v:.17g}" if k else "" for v, k in zip(values, known, strict=True)]
-    place = {name: code for code, name in enumerate(column.names)}
-    codes = np.array([place.get(text, -1) for text in texts], np.float64)
-    codes[~known | ((codes < 0) & (unseen == "missing"))] = np.nan
-    if (new := codes < 0).any():
-        text = texts[int(np.flatnonzero(new)[0])]
-        _refuse(
-            rows, i, new, f"one of the {len(column.names)} values that the fit has seen", f"'{text}'",
-            nearest(text, column.names),
-        )  # fmt: skip
-    return codes
-
-
-def _refuse(
-    rows: RawRows, i: int, bad: np.ndarray, expected: str, got: str, remedy: str | None = None
-) -> None:
-    row = int(np.flatnonzero(bad)[0])
-    others = int(bad.sum()) - 1
-    more = f" ({others} more such cells)" if others else ""
-    raise InputError(
-        expected, got + more, remedy or "the kind of values that the column had at the fit",
-        where=f"{rows.where}, {rows.place(row, [i])}",
-    )  # fmt: skip
-
-
-def as_written(x: Float[np.ndarray, "N D"], columns: Sequence[Column]) -> tuple[list[Any], ...]:
-    """The columns as a source has them: names for codes, whole counts, None for holes."""
-    return tuple(_written(values, column) for values, column in zip(x.T, columns, strict=True))
-
-
-def _written(values: Float[np.ndarray, " N"], column: Column) -> list[Any]:
-    known = ~np.isnan(values)
-    if column.names:
-        texts = column.names
-        return [texts[int(v)] if k else None for v, k in zip(values, known, strict=True)]
-    whole = column.kind in ("count", "binary") and (values[known] % 1 == 0).all()
-    number = int if whole else _shortest
-    return [number(v) if k else None for v, k in zip(values, known, strict=True)]
-
-
-def _shortest(value: np.floating) -> float:
-    """The number of fewest digits that its type tells from all others: 0.1 and not 0.10000000149."""
-    return float(str(value))
 
 
 def kinds_note(columns: Sequence[Column]) -> str:

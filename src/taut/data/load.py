@@ -16,13 +16,13 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from taut.data.binarize import binarized
+from taut.data.column_values import column_values
 from taut.data.conform import as_images, refuse_unlike
 from taut.data.dataset import Data, Dataset
-from taut.data.grids import grids_of, identifier_note
+from taut.data.grids import grids_of
+from taut.data.identifiers import identifier_note, without_identifiers
 from taut.data.kinds import (
-    Column,
     asked_kinds,
-    column_values,
     columns_of,
     kinds_note,
     standardised,
@@ -179,8 +179,14 @@ def loaded(source: Any, options: DataOptions) -> Data:
         parts, classes = targets(parts, options)
     plan = _plan([len(part) for part in parts], options.split, seed, parts[0].where)
 
-    kind = _kind(parts[0])
-    columns = _columns(parts, options)
+    kind, asked = _kind(parts[0]), asked_of_columns(parts, options)
+    columns = None
+    if asked or options.columns == "auto" or any(_tells(part) for part in parts):
+        _check_columns(parts[0], options)
+        kinds = asked_kinds(asked, parts[0].columns or (), parts[0].where)
+        parts, left = without_identifiers(parts, {*kinds, options.target or ""})
+        notes += left
+        columns = columns_of(parts, kinds)
     if options.target is not None and beside is None:
         classes = classes_of_column(parts, columns, options)
     if columns:
@@ -295,16 +301,8 @@ def _converted(
     return x
 
 
-def _columns(parts: Sequence[RawRows], options: DataOptions) -> tuple[Column, ...] | None:
-    """What each column is, where they are read one by one.
-
-    Raises:
-        InputError: columns that have no names, or a wish for all of them beside kinds of their own.
-    """
-    first = parts[0]
-    asked = asked_of_columns(parts, options)
-    if not asked and options.columns == "alike" and all(p.names is None for p in parts):
-        return None
+def _check_columns(first: RawRows, options: DataOptions) -> None:
+    """Refuse columns that have no names, and a wish for all of them, where they are read one by one."""
     for name, value in {"support": options.support, "binarize": options.binarize}.items():
         if value not in (None, "none"):
             raise InputError(
@@ -316,7 +314,11 @@ def _columns(parts: Sequence[RawRows], options: DataOptions) -> tuple[Column, ..
             "a table with named columns", "one without", "a data frame, or a CSV file with a header",
             where=f"{first.where}, columns",
         )  # fmt: skip
-    return columns_of(parts, asked_kinds(asked, first.columns, first.where))
+
+
+def _tells(rows: RawRows) -> bool:
+    """Whether a table has columns of text or dates, which are read by the column."""
+    return rows.names is not None or any(unit.form for unit in rows.units or ())
 
 
 def _kind(rows: RawRows) -> Kind:

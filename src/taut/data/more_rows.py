@@ -7,9 +7,9 @@ from typing import Any, cast
 import numpy as np
 
 from taut.data.binarize import binarized
+from taut.data.column_values import check_unseen, column_values
 from taut.data.conform import as_schema
 from taut.data.dataset import Dataset
-from taut.data.kinds import check_unseen, column_values
 from taut.data.load_streamed import refuse_too_large
 from taut.data.missing import Missing, check_missing, observed, without_missing
 from taut.data.schema import Schema
@@ -57,7 +57,10 @@ def load_rows(
     keep, own = schema.columns, schema.target
     if keep is not None:
         keep = tuple(name for name in keep if name != own)
-    request = Request(label=schema.label_name or own, keep=keep, rows_only=True, decimal=decimal)
+    forms = {n: c.form for n, c in zip(schema.columns or (), schema.kinds or (), strict=False)}
+    request = Request(
+        label=schema.label_name or own, keep=keep, rows_only=True, decimal=decimal, forms=forms
+    )
     refuse_too_large(source, request, schema.dtype)
     sets: list[Dataset] = []
     offset, new = 0, 0

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from taut.data.more_rows import load_rows
 from taut.data.schema import Schema
-from taut.data.sources.frame import MISSING_WORDS
+from taut.data.sources.words import MISSING_WORDS
 from taut.errors import InputError, nearest
 
 __all__ = ["named_values", "row_of"]
@@ -95,7 +95,11 @@ def _cell(value: Any, i: int, names: Sequence[str], schema: Schema, place: str) 
 
 
 def _texts(schema: Schema, i: int) -> bool:
-    return schema.kinds is not None and bool(schema.kinds[i].names)
+    """Whether a cell of the column is text: a name, a date, or a number with a unit."""
+    if schema.kinds is None:
+        return False
+    own = schema.kinds[i]
+    return bool(own.names or own.unit)
 
 
 def _number(value: Any, place: str) -> float:

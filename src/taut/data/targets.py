@@ -18,8 +18,9 @@ from taut.data.kinds import Column
 from taut.data.labels import label_values
 from taut.data.options import DataOptions
 from taut.data.schema import Schema
-from taut.data.sources.frame import MISSING_WORDS, text_codes
-from taut.data.sources.raw_rows import RawRows
+from taut.data.sources.frame import text_codes
+from taut.data.sources.raw_rows import RawRows, Unit
+from taut.data.sources.words import MISSING_WORDS
 from taut.errors import InputError, nearest, option
 
 __all__ = [
@@ -247,11 +248,15 @@ def with_target_column(rows: RawRows, schema: Schema) -> RawRows:
         values, names = text_codes(values.tolist())
     own = list(rows.names or (None,) * len(rows.columns))
     own.insert(place, names)
+    units = None if rows.units is None else [*rows.units]
+    if units is not None:
+        units.insert(place, Unit())
     return replace(
         rows,
         values=np.insert(rows.values.astype(np.float64), place, values, axis=1),
         columns=schema.columns,
         names=tuple(own) if any(own) else None,
+        units=None if units is None else tuple(units),
         labels=None,
         label_name=None,
     )

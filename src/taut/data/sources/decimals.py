@@ -6,7 +6,8 @@ A cell shows its dialect, or may belong to either:
     1.5   0.25   1,234.5   1,234,567      a decimal point
     1.234   1,234                         1000 times apart in the two
 
-One cell that shows it decides for the whole file. Where none does, a point is a decimal point as
+One cell that shows it decides for the whole file, or for its column where the file has both. Where none
+does, a point is a decimal point as
 everywhere, except beside a semicolon, which as a rule separates because the comma is taken.
 """
 
@@ -32,7 +33,7 @@ _OTHER = {",": ".", ".": ","}
 def with_decimal_points(
     cells: Any,
     names: Sequence[str],
-    lines: np.ndarray,
+    lines: np.ndarray | None,
     *,
     separator: str,
     wish: str,
@@ -43,7 +44,7 @@ def with_decimal_points(
     Arguments:
         cells: of text, row after row, as one Polars series.
         names: of the columns.
-        lines: the line that each row stands on.
+        lines: the line that each row stands on; None where rows are counted from 0.
         separator: between cells of the file.
         wish: the decimal mark, or `auto` for what the cells show.
         source: for messages.
@@ -51,14 +52,18 @@ def with_decimal_points(
     Raises:
         InputError: numbers that are 1000 times apart in the two dialects, and nothing that decides.
     """
+    height = len(cells) // len(names)
     if wish == "auto" and separator != ";" and not cells.str.contains(",", literal=True).any():
         return cells, ()
 
     def first(found: Any) -> tuple[int, str]:
         """The first cell of the first column that has one, and where it stands."""
-        column, row = divmod(int(found.to_numpy().reshape(-1, len(names)).T.argmax()), len(lines))
-        return row * len(names) + column, f"{source}, line {lines[row]}, column '{names[column]}'"
+        column, row = divmod(int(found.to_numpy().reshape(-1, len(names)).T.argmax()), height)
+        place = f"row {row}" if lines is None else f"line {lines[row]}"
+        return row * len(names) + column, f"{source}, {place}, column '{names[column]}'"
 
+    if wish == "auto" and len(names) > 1 and all(_shows(cells, mark) for mark in _DECIMAL):
+        return _by_column(cells, names, lines, separator=separator, source=source)
     mark = wish if wish in _DECIMAL else _shown(cells, separator, first)
     grouped = _OTHER[mark]
     fits = cells.str.contains(_GROUPED[mark]) | cells.str.contains(_DECIMAL[mark])
@@ -76,6 +81,20 @@ def with_decimal_points(
         return changed, ()
     place, _ = first(differs)
     return changed, (f"'{cells[place]}' and the like are read as {changed[place]}",)
+
+
+def _by_column(
+    cells: Any, names: Sequence[str], lines: np.ndarray | None, *, separator: str, source: str
+) -> tuple[Any, tuple[str, ...]]:
+    """Each column by what its own cells show."""
+    grid, notes = cells.to_numpy().reshape(-1, len(names)).copy(), ()
+    for i, name in enumerate(names):
+        own, told = with_decimal_points(
+            cells.gather_every(len(names), i), [name], lines,
+            separator=separator, wish="auto", source=source,
+        )  # fmt: skip
+        grid[:, i], notes = own.to_numpy(), notes + told
+    return type(cells)(cells.name, grid.ravel(), dtype=cells.dtype), notes
 
 
 def _shown(cells: Any, separator: str, first: Callable[[Any], tuple[int, str]]) -> str:

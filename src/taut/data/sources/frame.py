@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from taut.data.sources.raw_rows import RawRows, Request, take_label
+from taut.data.sources.dates import DAY, TIME, dates_of
+from taut.data.sources.decimals import with_decimal_points
+from taut.data.sources.raw_rows import RawRows, Request, Unit, take_label
+from taut.data.sources.units import unit_note, without_units
+from taut.data.sources.words import MISSING_WORDS, words
 from taut.errors import InputError, nearest, option
 
 __all__ = [
-    "MISSING_WORDS",
     "choose_columns",
     "frame_rows",
     "label_of",
@@ -18,9 +21,6 @@ __all__ = [
     "text_codes",
     "with_text_names",
 ]
-
-# What common tools write for a missing cell, in lower case.
-MISSING_WORDS = ("", "?", "-", "na", "n/a", "nan", "null", "none", ".")
 
 
 def read_frame(frame: Any, request: Request, where: str) -> RawRows:
@@ -44,7 +44,7 @@ def read_frame(frame: Any, request: Request, where: str) -> RawRows:
             where=where,
         ) from error
     data, label = choose_columns(table.columns, request, where)
-    return frame_rows(table, data, label, where)
+    return frame_rows(table, data, label, where, request=request)
 
 
 def with_text_names(table: Any) -> Any:
@@ -99,12 +99,13 @@ def choose_columns(
 
 
 def frame_rows(
-    frame: Any, data: Sequence[str], label: str | None, where: str, lines: np.ndarray | None = None
+    frame: Any, data: Sequence[str], label: str | None, where: str, *, request: Request
 ) -> RawRows:
-    """The chosen columns of an eager frame as rows; NaN for nulls, codes for text.
+    """The chosen columns of an eager frame as rows; NaN for nulls, codes for text, seconds for dates.
 
     Raises:
-        InputError: no rows; columns that hold neither numbers nor text, by name.
+        InputError: no rows; columns that hold neither numbers nor text nor dates, by name; text as in
+            `_of_texts`.
     """
     import narwhals as nw
 
@@ -115,7 +116,9 @@ def frame_rows(
     dtypes = {name: columns[name].dtype for name in data}
     text = (nw.String, nw.Categorical, nw.Enum)
     wordy = [n for n, t in dtypes.items() if t in text]
-    others = [n for n, t in dtypes.items() if not (t.is_numeric() or t == nw.Boolean or t in text)]
+    dated = [n for n, t in dtypes.items() if t in (nw.Date, nw.Datetime)]
+    known = (*wordy, *dated)
+    others = [n for n, t in dtypes.items() if not (t.is_numeric() or t == nw.Boolean or n in known)]
     empty = [n for n in others if columns[n].is_null().all()]
     refuse_others([n for n in others if n not in empty], where)
     narrow = (nw.Boolean, nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32)
@@ -123,10 +126,14 @@ def frame_rows(
     whole = counted and not any(columns[n].is_null().any() for n in dtypes)
     values = np.empty((len(table), len(data)), dtype=np.int64 if whole else np.float64)
     names: list[tuple[str, ...] | None] = [None] * len(data)
+    units, notes = [Unit()] * len(data), ()
     for i, name in enumerate(data):
         if name in wordy:
-            place = f"{where}, column '{name}'"
-            values[:, i], names[i] = _of_texts(columns[name].cast(nw.String).to_list(), place)
+            texts = columns[name].cast(nw.String).to_list()
+            values[:, i], names[i], units[i], told = _of_texts(texts, name, request, where)
+            notes += told
+        elif name in dated:
+            values[:, i], units[i] = _of_dates(columns[name])
         else:
             values[:, i] = np.nan if name in empty else _numbers(columns[name], whole)
     labels = None if label is None else label_of(columns[label], f"{where}, label '{label}'")
@@ -136,9 +143,10 @@ def frame_rows(
         columns=tuple(data),
         labels=labels,
         label_name=label,
-        lines=lines,
+        notes=notes + unit_note([unit.name for unit in units], data),
         whole=counted,
         names=tuple(names) if any(names) else None,
+        units=tuple(units),
     )
 
 
@@ -152,32 +160,55 @@ def _refuse_twice(names: Sequence[str], where: str) -> None:
         seen.add(name)
 
 
-def _of_texts(texts: Sequence[Any], place: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """Codes and their texts, or the numbers that a column of text spells.
+def _of_texts(
+    texts: Sequence[Any], name: str, request: Request, where: str
+) -> tuple[np.ndarray, tuple[str, ...] | None, Unit, tuple[str, ...]]:
+    """Codes and their texts, or the numbers or dates that a column of text spells, and their unit.
 
     Raises:
-        InputError: numbers and other text in one column.
+        InputError: numbers and other text in one column; as of `with_decimal_points` and `dates_of`.
     """
-    codes, names = text_codes(texts)
-    spelled = [_number(name) for name in names]
-    known = [number for number in spelled if number is not None]
-    if not known:
-        return codes, names
-    if len(known) < len(names):
-        other = next(name for name, number in zip(names, spelled, strict=True) if number is None)
+    import polars as pl
+
+    only = [text if isinstance(text, str) else None for text in texts]
+    cells = pl.Series(only, dtype=pl.String).str.strip_chars().fill_null("")
+    plain, (unit,) = without_units(cells, 1)
+    plain, told = with_decimal_points(
+        plain, [name], None, separator="", wish=request.decimal, source=where
+    )
+    given = words(plain)
+    numbers = given.cast(pl.Float64, strict=False)
+    strange = (given.is_not_null() & numbers.is_null()).to_numpy()
+
+    def place(row: int) -> str:
+        return f"{where}, row {row}, column '{name}'"
+
+    if numbers.null_count() == len(numbers):
+        dates = dates_of(given, place, form=request.forms.get(name, ""))
+        if dates is not None:
+            return dates[0], None, Unit(form=dates[1]), ()
+        return *text_codes(texts), Unit(), ()
+    if strange.any():
+        row = int(strange.argmax())
         raise InputError(
-            "numbers alone, or names alone", f"'{other}' among numbers",
-            "mending the cells, or names such as 'no 1' for codes", where=place,
+            "numbers alone, or names alone", f"'{cells[row]}' among numbers",
+            "mending the cells, or names such as 'no 1' for codes", where=place(row),
         )  # fmt: skip
-    numbers = np.array([*known, np.nan])
-    return numbers[np.nan_to_num(codes, nan=len(known)).astype(int)], None
+    return numbers.fill_null(float("nan")).to_numpy(), None, Unit(unit), told
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def _of_dates(column: Any) -> tuple[np.ndarray, Unit]:
+    """Dates as seconds, those of zones in UTC."""
+    import narwhals as nw
+
+    if column.dtype == nw.Date:
+        column, form = column.cast(nw.Datetime("us")), DAY
+    else:
+        form = TIME + ("" if column.dtype.time_zone is None else "%z")
+    values = column.dt.timestamp("us").cast(nw.Float64).fill_null(float("nan")).to_numpy() / 1e6
+    if (values % 1 > 0).any():
+        form = form.replace("%S", "%S.%f")
+    return values, Unit(form=form)
 
 
 def text_codes(texts: Sequence[Any]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -195,8 +226,8 @@ def refuse_others(names: Sequence[str], where: str) -> None:
     """Refuse columns that hold neither numbers nor text."""
     if names:
         raise InputError(
-            "columns of numbers or text",
-            f"neither in {_listed(names)}",
+            "columns of numbers, text or dates",
+            f"none of these in {_listed(names)}",
             option("drop", names),
             where=where,
         )

@@ -45,7 +45,7 @@ def read_parquet(source: str, request: Request) -> tuple[RawRows, ...]:
         data, label = choose_columns(names, request, source)
         wanted = data if label is None else [*data, label]
         frame = pl.read_parquet(file, columns=wanted, glob=False, hive_partitioning=False)
-    return (frame_rows(frame, data, label, source),)
+    return (frame_rows(frame, data, label, source, request=request),)
 
 
 def parquet_form(source: str, request: Request) -> tuple[int, list[str], np.dtype]:

@@ -4,8 +4,9 @@ A source reads numbers and names and refuses what it cannot read. What the numbe
 support, their grid, which are missing) is the business of the layer above.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +17,25 @@ from taut.errors import InputError, nearest
 __all__ = [
     "RawRows",
     "Request",
+    "Unit",
     "check_form",
     "native",
     "numeric_rows",
     "refuse_columns",
     "take_label",
 ]
+
+
+class Unit(NamedTuple):
+    """What the numbers of a column count or measure, as its cells say.
+
+    Attributes:
+        name: that stood beside each of them, such as % or kg.
+        form: of dates, which are seconds since the beginning of 1970, as `strftime` has it.
+    """
+
+    name: str = ""
+    form: str = ""
 
 
 class Request(NamedTuple):
@@ -34,6 +48,7 @@ class Request(NamedTuple):
             label is taken where it is present.
         rows_only: True when labels are welcome but not required.
         decimal: the decimal mark of text, or `auto` for what its numbers show.
+        forms: of dates, by the columns that have had them.
     """
 
     label: str | None = None
@@ -41,6 +56,7 @@ class Request(NamedTuple):
     keep: tuple[str, ...] | None = None
     rows_only: bool = False
     decimal: str = "auto"
+    forms: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +74,7 @@ class RawRows:
         notes: what a reader should know of how the rows were read.
         names: of each column, the texts that its values count through, in alphabetical order; None for a
             column of numbers, and where all are.
+        units: of each column, as far as its cells say them; None for arrays, whose cells say nothing.
         whole: the source's cells are whole numbers, though `values` are real to hold NaN among them.
     """
 
@@ -71,6 +88,7 @@ class RawRows:
     notes: tuple[str, ...] = ()
     whole: bool = False
     names: tuple[tuple[str, ...] | None, ...] | None = None
+    units: tuple[Unit, ...] | None = None
 
     def __len__(self) -> int:
         return self.values.shape[0]

@@ -5,20 +5,24 @@ as the table and the table does not name them itself. The separator is the first
 and bar that occurs in the first line, else runs of blanks. The first line names the columns when no cell
 of it is a number, or when it counts four or more of them (0, 1, 2, 3, ... or 1, 2, 3, 4, ...); otherwise
 they are named column_1, column_2, ... A first column without a name that names or numbers the rows is
-left out. Blank lines are skipped. For decimal commas see `taut.data.sources.decimals`.
+left out. Blank lines are skipped. For decimal commas see `taut.data.sources.decimals`, for units beside
+numbers `.units`, for dates `.dates`.
 """
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from taut.data.sources.dates import dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.files import file_bytes
-from taut.data.sources.frame import MISSING_WORDS, choose_columns, label_of, text_codes
-from taut.data.sources.raw_rows import RawRows, Request
+from taut.data.sources.frame import choose_columns, label_of, text_codes
+from taut.data.sources.raw_rows import RawRows, Request, Unit
+from taut.data.sources.units import unit_note, without_units
+from taut.data.sources.words import words as _words
 from taut.errors import InputError, option
 
 __all__ = ["EXTENSIONS", "read_text"]
@@ -90,19 +94,21 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     places = {name: number for number, name in enumerate(names)}
     wanted = [*data, *([] if label is None else [label])]
     table = table.columns([places[name] for name in wanted])
+    cells, units = without_units(table.cells, len(wanted))
     cells, told = with_decimal_points(
-        table.cells, wanted, table.lines, separator=separator, wish=request.decimal, source=source
+        cells, wanted, table.lines, separator=separator, wish=request.decimal, source=source
     )
     table = table._replace(cells=cells)
+    told += unit_note(units, wanted)
     labels = None
     if label is not None:
         labels = _label(table.column(len(data)), f"{source}, label '{label}'")
         table = table.columns(range(len(data)))
-    values, whole, texts = _values(table, data, source)
+    values, whole, texts, forms = _values(table, data, source, request.forms)
     rows = RawRows(
         values=values, where=source, columns=tuple(data), labels=labels,
         label_name=label, lines=table.lines, notes=notes + told, whole=whole,
-        names=texts,
+        names=texts, units=tuple(map(Unit, units, forms)),
     )  # fmt: skip
     return (rows,)
 
@@ -269,14 +275,6 @@ def _name_all(names: list[str], table: _Table, request: Request, source: str) ->
             )
 
 
-def _words(column: Any) -> Any:
-    """The cells with null for the words that stand for a missing one."""
-    import polars as pl
-
-    missing = column.str.to_lowercase().is_in(list(MISSING_WORDS))
-    return column.to_frame("cell").select(pl.when(~missing).then(pl.col("cell"))).to_series()
-
-
 def _numbers(column: Any) -> Any:
     """The cells as whole numbers, else as real ones; null where missing or not a number."""
     import polars as pl
@@ -301,13 +299,14 @@ def _label(column: Any, where: str) -> np.ndarray:
 
 
 def _values(
-    table: _Table, names: Sequence[str], source: str
-) -> tuple[np.ndarray, bool, tuple[tuple[str, ...] | None, ...] | None]:
-    """The numbers of a table, (N, D), NaN for missing ones, whether all of them are whole, and the texts
-    of columns without a number, whose numbers are codes.
+    table: _Table, names: Sequence[str], source: str, forms: Mapping[str, str]
+) -> tuple[np.ndarray, bool, tuple[tuple[str, ...] | None, ...] | None, tuple[str, ...]]:
+    """The numbers of a table, (N, D), NaN for missing ones; whether all of them are whole; the texts of
+    columns without a number, whose numbers are codes; the forms of columns of dates, whose numbers are
+    seconds.
 
     Raises:
-        InputError: the first cell of text in a column of numbers.
+        InputError: the first cell of text in a column of numbers; as of `dates_of`.
     """
     import polars as pl
 
@@ -336,9 +335,16 @@ def _values(
     values = grid(kept.fill_null(empty)).copy()
     yes = grid((truths == "true").fill_null(value=False))[:, logical]
     values[:, logical] = np.where(given[:, logical], yes, empty)
-    if not len(wordy):
-        return values, counted, None
     texts: list[tuple[str, ...] | None] = [None] * table.width
+    found = [""] * table.width
     for i in wordy.tolist():
-        values[:, i], texts[i] = text_codes(table.column(i).to_list())
-    return values, counted, tuple(texts)
+
+        def place(row: int, name: str = names[i]) -> str:
+            return f"{source}, line {table.lines[row]}, column '{name}'"
+
+        dates = dates_of(_words(table.column(i)), place, form=forms.get(names[i], ""))
+        if dates is None:
+            values[:, i], texts[i] = text_codes(table.column(i).to_list())
+        else:
+            values[:, i], found[i] = dates
+    return values, counted, tuple(texts) if any(texts) else None, tuple(found)

@@ -1,0 +1,147 @@
+"""Cells of columns: from what a source has to the numbers of a data set, and back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from taut.data.kinds import Column
+from taut.data.sources.dates import date_text
+from taut.data.sources.raw_rows import RawRows, Unit
+from taut.data.timeline import STEPS, dated_text
+from taut.errors import InputError, nearest
+
+__all__ = ["as_written", "check_unseen", "column_values"]
+
+
+def check_unseen(unseen: str) -> None:
+    """Refuse a word that names no treatment of categories that no column has."""
+    if unseen not in ("refuse", "missing"):
+        raise InputError(
+            "one of refuse, missing", f"'{unseen}'", nearest(unseen, ("refuse", "missing")),
+            where="unseen",
+        )  # fmt: skip
+
+
+def column_values(
+    rows: RawRows, columns: Sequence[Column], dtype: str, *, unseen: str = "refuse"
+) -> Float[np.ndarray, "N D"]:
+    """The rows as a data set holds them: numbers as they are, codes for categories, NaN for holes.
+
+    Arguments:
+        rows: of a source.
+        columns: what the columns are.
+        dtype: of the result.
+        unseen: what to do about categories that a column does not have: `refuse`, or `missing`.
+
+    Raises:
+        InputError: a value that its column's kind does not have, with its place.
+    """
+    x = np.empty(rows.values.shape, dtype)
+    for i, column in enumerate(columns):
+        values, own = rows.values[:, i], None if rows.names is None else rows.names[i]
+        if column.names:
+            values = _coded(rows, i, values, own, column, unseen)
+        elif own:
+            _refuse(rows, i, ~np.isnan(values), "a number", f"'{own[0]}'")
+        elif rows.units is not None:
+            values = _in_units(rows, i, column, rows.units[i])
+        known = ~np.isnan(values)
+        bad = {
+            "positive": values <= 0,
+            "count": (values < 0) | (values != np.rint(values)),
+            "binary": (values != 0) & (values != 1),
+        }.get(column.kind)
+        if bad is not None and (bad & known).any():
+            first = values[np.flatnonzero(bad & known)[0]]
+            _refuse(rows, i, bad & known, f"a value of kind {column.kind}", f"{first:g}")
+        with np.errstate(over="ignore"):
+            x[:, i] = values
+        lost = known & ~np.isfinite(x[:, i])
+        if column.kind == "count":
+            lost = known & (x[:, i] != values)
+        if lost.any():
+            first = values[np.flatnonzero(lost)[0]]
+            _refuse(rows, i, lost, f"a number that {dtype} holds", f"{first:.17g}")
+    return x
+
+
+def _in_units(rows: RawRows, i: int, column: Column, own: Unit) -> Float[np.ndarray, " N"]:
+    """The numbers in the unit of the column, in which a table has them that names no unit."""
+    values = rows.values[:, i].astype(np.float64)
+    known = ~np.isnan(values)
+    if known.any() and bool(own.form) != bool(column.form):
+        got = date_text(float(values[known][0]), own.form) if own.form else f"{values[known][0]:g}"
+        began = date_text(column.origin, column.form) if column.form else ""
+        _refuse(rows, i, known, f"a date such as {began}" if began else "a number", f"'{got}'")
+    if column.form:
+        return (values - column.origin) / STEPS[column.unit]
+    if known.any() and own.name not in ("", column.unit):
+        _refuse(rows, i, known, f"numbers in {column.unit or 'no unit'}", f"those in {own.name}")
+    return values
+
+
+def _coded(
+    rows: RawRows,
+    i: int,
+    values: np.ndarray,
+    own: tuple[str, ...] | None,
+    column: Column,
+    unseen: str,
+) -> Float[np.ndarray, " N"]:
+    """Codes among the column's names, from codes among a part's own or from numbers."""
+    known = ~np.isnan(values.astype(np.float64))
+    if own:
+        texts = [own[int(v)] if k else "" for v, k in zip(values, known, strict=True)]
+    else:
+        texts = [f"{v:.17g}" if k else "" for v, k in zip(values, known, strict=True)]
+    same = str.lower if column.kind == "binary" else str
+    place = {same(name): code for code, name in enumerate(column.names)}
+    codes = np.array([place.get(same(text), -1) for text in texts], np.float64)
+    codes[~known | ((codes < 0) & (unseen == "missing"))] = np.nan
+    if (new := codes < 0).any():
+        text = texts[int(np.flatnonzero(new)[0])]
+        _refuse(
+            rows, i, new, f"one of the {len(column.names)} values that the fit has seen", f"'{text}'",
+            nearest(text, column.names),
+        )  # fmt: skip
+    return codes
+
+
+def _refuse(
+    rows: RawRows, i: int, bad: np.ndarray, expected: str, got: str, remedy: str | None = None
+) -> None:
+    row = int(np.flatnonzero(bad)[0])
+    others = int(bad.sum()) - 1
+    more = f" ({others} more such cells)" if others else ""
+    raise InputError(
+        expected, got + more, remedy or "the kind of values that the column had at the fit",
+        where=f"{rows.where}, {rows.place(row, [i])}",
+    )  # fmt: skip
+
+
+def as_written(x: Float[np.ndarray, "N D"], columns: Sequence[Column]) -> tuple[list[Any], ...]:
+    """The columns as a source has them: names for codes, whole counts, None for holes."""
+    return tuple(_written(values, column) for values, column in zip(x.T, columns, strict=True))
+
+
+def _written(values: Float[np.ndarray, " N"], column: Column) -> list[Any]:
+    known = ~np.isnan(values)
+    if column.names:
+        texts = column.names
+        return [texts[int(v)] if k else None for v, k in zip(values, known, strict=True)]
+    if column.form:
+        return [_date(float(v), column) if k else None for v, k in zip(values, known, strict=True)]
+    whole = column.kind in ("count", "binary") and (values[known] % 1 == 0).all()
+    number = int if whole else _shortest
+    return [number(v) if k else None for v, k in zip(values, known, strict=True)]
+
+
+def _date(x: float, column: Column) -> str:
+    return dated_text(x, unit=column.unit, form=column.form, origin=column.origin)
+
+
+def _shortest(value: np.floating) -> float:
+    """The number of fewest digits that its type tells from all others: 0.1 and not 0.10000000149."""
+    return float(str(value))
