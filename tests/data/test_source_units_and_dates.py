@@ -82,6 +82,8 @@ def test_words_for_no_and_yes_are_binary(loaded, words, no, yes):
     values = {no.lower(): 0, yes.lower(): 1}
     x, written = _cells(data)
     np.testing.assert_array_equal(x, [values.get(cell.lower(), np.nan) for cell in cells])
+    assert loaded(cells, kind=["c=binary"]).schema.kinds[1] == column
+    assert loaded(cells, kind=["c=categorical"]).schema.kinds[1].kind == "categorical"
     assert [w and w.lower() for w in written] == [c.lower() if c != "?" else None for c in cells]
 
 

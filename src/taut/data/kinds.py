@@ -126,8 +126,8 @@ def columns_of(parts: Sequence[RawRows], asked: Mapping[str, ColumnKind]) -> tup
         text = [own for part in parts if part.names is not None and (own := part.names[i])]
         if text:
             texts = sorted({n for own in text for n in own})
-            found.append(_of_text(parts, i, texts, name, place, asked=name in asked))
-            if asked.get(name, "categorical") != "categorical":
+            found.append(_of_text(parts, i, texts, name, place, asked=asked.get(name)))
+            if asked.get(name, found[-1].kind) not in (found[-1].kind, "categorical"):
                 raise InputError(
                     f"numbers in a column of kind {asked[name]}", "text", f"{name}=categorical",
                     where=place,
@@ -171,9 +171,9 @@ def _dated(seconds: Float[np.ndarray, " N"], form: str) -> tuple[Column, Float[n
 
 
 def _of_text(
-    parts: Sequence[RawRows], i: int, names: list[str], name: str, place: str, *, asked: bool
+    parts: Sequence[RawRows], i: int, names: list[str], name: str, place: str, *, asked: str | None
 ) -> Column:
-    if (truths := _truths(names)) is not None:
+    if asked != "categorical" and (truths := _truths(names)) is not None:
         return Column("binary", f"{truths[0]} and {truths[1]}", truths)
     signed = next((n for n in names if _SIGNED.match(n)), None)
     if signed is not None and not asked:
