@@ -9,7 +9,6 @@ import taut
 from taut.core import Datum, InputError, as_proposal
 from taut.inference.posterior import Gaussian, GaussianFamily, LogDensity, LowRank, LowRankFamily
 from taut.inference.posterior.guide_choice import choose_guide
-from taut.inference.posterior.lbfgs import lbfgs
 from taut.inference.posterior.low_rank import low_rank_objective
 
 DIM, RANK = 7, 2
@@ -88,35 +87,6 @@ def test_the_guide_has_the_density_of_its_gaussian(target):
     q = as_proposal(family.guide(guide)(Datum(CENTRE)))
     minted = [-q.terms(jnp.asarray(one))["-log_q"] for one in z]
     np.testing.assert_allclose(minted, family.log_q(guide, z), rtol=1e-8)
-
-
-def test_the_valley_of_rosenbrock_is_walked_to_its_end():
-    def negative(x):
-        a, b = x
-        value = (1 - a) ** 2 + 100 * (b - a**2) ** 2
-        return -value, np.array([2 * (1 - a) + 400 * a * (b - a**2), -200 * (b - a**2)])
-
-    found = lbfgs(negative, np.array([-1.2, 1.0]), tolerance=1e-12, max_steps=200)
-    assert found.converged
-    np.testing.assert_allclose(found.point, 1.0, atol=1e-5)
-    assert found.first == pytest.approx(-24.2)
-    assert not lbfgs(negative, np.array([-1.2, 1.0]), tolerance=1e-12, max_steps=10).converged
-
-
-def test_a_step_out_of_the_domain_is_shortened():
-    """log x - x, whose maximum is at 1; the first steps from 30 double until one ends below 0."""
-    outside = []
-
-    def gamma(x):
-        if x[0] <= 0:
-            outside.append(x[0])
-            return -np.inf, np.zeros(1)
-        return np.log(x[0]) - x[0], 1 / x - 1
-
-    found = lbfgs(gamma, np.array([30.0]), tolerance=1e-12, max_steps=100)
-    assert outside
-    assert found.converged
-    np.testing.assert_allclose(found.point, 1.0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 from scipy import stats
 
 import taut
+from taut.core.optimum import Optimum
 from taut.evidence import PosteriorMoments, khat_threshold
 from taut.inference.posterior import sample_average, verdict
 from taut.inference.posterior.averaged_sgd import averaged_sgd
 from taut.inference.posterior.guide_choice import choose_guide
-from taut.inference.posterior.optimum import Optimum
 from taut.inference.posterior.sample_average import (
     AbstractSampleAverageFamily,
     sample_average_approximation,

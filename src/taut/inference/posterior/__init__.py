@@ -1,5 +1,6 @@
 """The posterior of one program, fitted as `taut.infer` does: guides, optimizers, starts, verdict."""
 
+from taut.core.optimum import Optimum
 from taut.inference.posterior.averaged_sgd import STAGE_STEPS, averaged_sgd
 from taut.inference.posterior.candidate import Candidate, fit_guide
 from taut.inference.posterior.family import AbstractFamily
@@ -13,7 +14,6 @@ from taut.inference.posterior.log_density import LogDensity
 from taut.inference.posterior.low_rank import LowRank
 from taut.inference.posterior.low_rank_family import LowRankFamily
 from taut.inference.posterior.multi_start import MultiStart, Start, multi_start
-from taut.inference.posterior.optimum import Optimum
 from taut.inference.posterior.options import PosteriorOptions
 from taut.inference.posterior.pathfinder import pathfinder
 from taut.inference.posterior.posterior_fit import PosteriorFit, fit_posterior

@@ -16,7 +16,7 @@ from scipy.special import log_ndtr, ndtri
 
 from taut.core import Datum
 from taut.core.compiling import shared_jit
-from taut.inference.posterior.lbfgs import lbfgs
+from taut.core.lbfgs import lbfgs
 from taut.inference.posterior.log_density import LogDensity
 from taut.models.program import AbstractProgram, Bounded, Edged, plan_edges
 

@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from taut.core.optimum import Optimum
 from taut.guides import AtFeatures, FullRankGaussian, MeanFieldGaussian
 from taut.inference.posterior.draw_buffer import DrawBuffer
 from taut.inference.posterior.gaussian import Gaussian
 from taut.inference.posterior.log_density import LogDensity
 from taut.inference.posterior.low_rank import LowRank, maximise_low_rank
 from taut.inference.posterior.natural_gradient import natural_gradient_ascent
-from taut.inference.posterior.optimum import Optimum
 from taut.inference.posterior.sample_average import AbstractSampleAverageFamily
 from taut.inference.posterior.spherical_radial import spherical_radial
 from taut.inference.stages import UNKEPT, AbstractStages

@@ -21,11 +21,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core.compiling import quick_jit
+from taut.core.lbfgs import lbfgs
+from taut.core.optimum import Optimum
 from taut.inference.posterior.draw_buffer import DrawBuffer
 from taut.inference.posterior.gaussian import Gaussian
-from taut.inference.posterior.lbfgs import lbfgs
 from taut.inference.posterior.log_density import LogDensity
-from taut.inference.posterior.optimum import Optimum
 
 __all__ = ["LowRank", "low_rank_objective", "maximise_low_rank"]
 

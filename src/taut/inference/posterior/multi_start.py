@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from taut.core import Estimate, RunError, option
+from taut.core.optimum import Optimum
 from taut.inference.posterior.gaussian import improper
-from taut.inference.posterior.optimum import Optimum
 from taut.inference.posterior.sample_average import AbstractSampleAverageFamily
 
 __all__ = ["MultiStart", "Start", "multi_start"]

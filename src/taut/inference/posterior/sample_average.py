@@ -26,9 +26,9 @@ import numpy as np
 from scipy.special import stdtrit
 
 from taut.core import Estimate
+from taut.core.optimum import Optimum
 from taut.inference.posterior.family import AbstractFamily
 from taut.inference.posterior.guide_fit import GuideFit, Round
-from taut.inference.posterior.optimum import Optimum
 
 __all__ = ["AbstractSampleAverageFamily", "sample_average_approximation"]
 

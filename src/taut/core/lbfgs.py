@@ -1,4 +1,4 @@
-"""L-BFGS ascent of a smooth function, for families of guides without a natural-gradient step.
+"""L-BFGS ascent of a smooth function of a vector, on the host.
 
     x <- x + t p,       p = B grad f(x),    B from the last m pairs of moves and changes of gradients
 
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from taut.inference.posterior.optimum import Optimum
+from taut.core.optimum import Optimum
 
 __all__ = ["lbfgs"]
 
