@@ -123,6 +123,15 @@ def test_the_density_is_that_of_the_parameters_by_the_change_of_variables(float6
 
 
 def test_only_scales_that_move_have_other_coordinates():
+    def one_school(y):
+        mu = numpyro.sample("mu", dist.Normal(0.0, 5.0))
+        tau = numpyro.sample("tau", dist.HalfCauchy(5.0))
+        numpyro.sample("y", dist.Normal(numpyro.sample("theta", dist.Normal(mu, tau)), 1.0), obs=y)
+
+    program, datum = NumPyroProgram.of(one_school, {"y": 1.0})
+    other = program.noncentred(datum)
+    assert other is not None
+    assert other.reading.noncentred == {"theta"}
     program, datum = NumPyroProgram.of(pooled, SCHOOLS)
     assert program.noncentred(datum) is None
     program, datum = NumPyroProgram.of(schools, SCHOOLS)

@@ -138,6 +138,24 @@ def test_a_latent_lies_in_the_image_of_the_base_of_its_distribution(float64):
         np.testing.assert_allclose(model.log_joint(datum, one), expected + volume, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "high", [lambda a: 1.0 - a, lambda a: 1 + 4 * (a - 0.5) ** 2, lambda a: jnp.maximum(a, 0.7)]
+)
+def test_a_bound_moves_with_whichever_latent_it_is_computed_from(high, float64):
+    """Also where the bound is as at the origin over half of the line, or on both sides of it."""
+
+    def program(y):
+        numpyro.sample("w", dist.HalfNormal(1.0))
+        a = numpyro.sample("a", dist.Uniform(0.0, 1.0))
+        b = numpyro.sample("b", dist.Uniform(0.0, high(a)))
+        numpyro.sample("y", dist.Normal(b, 1.0), obs=y)
+
+    model, _ = NumPyroProgram.of(program, {"y": 1.0})
+    values = model.constrain(jnp.array([0.3, 1.5, -0.4]))
+    share = 1 / (1 + np.exp(0.4))
+    np.testing.assert_allclose(values["b"], high(values["a"]) * share, rtol=1e-9)
+
+
 def test_a_number_of_trials_that_is_summed_out_is_at_least_the_successes(float64):
     def program(y):
         p = numpyro.sample("p", dist.Beta(2.0, 3.0))

@@ -1,16 +1,17 @@
 """Which results of a traced function depend on which of its arguments; and some of them, computed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 from jax.core import eval_jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from taut.core.compiling import shared_jit
 
-__all__ = ["computed", "reached"]
+__all__ = ["computed", "depends_on_last", "reached"]
 
 
 def reached(jaxpr: Any, sources: Sequence[bool]) -> tuple[bool, list[bool]]:
@@ -31,6 +32,14 @@ def reached(jaxpr: Any, sources: Sequence[bool]) -> tuple[bool, list[bool]]:
             used = True
             tainted |= {id(v) for v in equation.outvars}
     return used, [id(v) in tainted for v in jaxpr.outvars]
+
+
+def depends_on_last(function: Callable, *arguments: Any) -> Any:
+    """For each result of a function, in its structure, whether it depends on the last argument."""
+    closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
+    leaves = [len(jax.tree.leaves(argument)) for argument in arguments]
+    _, found = reached(closed.jaxpr, [False] * sum(leaves[:-1]) + [True] * leaves[-1])
+    return jax.tree.unflatten(jax.tree.structure(shape), found)
 
 
 def computed(closed: Any, wanted: Sequence[bool], arguments: Sequence[Any]) -> list[np.ndarray]:

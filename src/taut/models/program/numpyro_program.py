@@ -17,15 +17,14 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.distributions import ImproperUniform
 from numpyro.distributions.transforms import IdentityTransform, Transform
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, LOG_VOLUME, Datum, Terms
-from taut.core.compiling import shared_jit
 from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.arguments import whole
+from taut.models.program.dependence import depends_on_last
 from taut.models.program.discrete import Cells, Choice
 from taut.models.program.distribution_support import contains, margins, support_of
 from taut.models.program.failures import place, reading
@@ -118,9 +117,8 @@ class NumPyroProgram(AbstractProgram):
             maps = {name: noncentring(site["fn"]) for name, site in sites if is_latent(site)}
             return {name: jnp.asarray(one.scale) for name, one in maps.items() if one is not None}
 
-        at = shared_jit(scales)
-        here, there = at(jnp.zeros(self.dim)), at(jnp.linspace(-1.0, 1.0, self.dim))
-        names = frozenset(name for name in here if not np.array_equal(here[name], there[name]))
+        moves = depends_on_last(scales, jnp.zeros(self.dim))
+        names = frozenset(name for name, scale_moves in moves.items() if scale_moves)
         if not names:
             return None
         return NumPyroProgram(replace(self.reading, noncentred=names, held=datum.x))

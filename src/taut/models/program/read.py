@@ -18,7 +18,7 @@ from taut.core import Datum
 from taut.core.compiling import shared_jit
 from taut.errors import InputError
 from taut.models.program.arguments import check_names, parted, whole
-from taut.models.program.dependence import reached
+from taut.models.program.dependence import depends_on_last, reached
 from taut.models.program.discrete import Finite, Sites
 from taut.models.program.distribution_support import support_of
 from taut.models.program.failures import place, reading
@@ -337,7 +337,6 @@ def _with_bounds(found: Reading, arrays: dict[str, Any]) -> Reading:
         return found
     plate = found.plate
 
-    @shared_jit
     def bounds(datum: Datum, z: Array) -> dict[str, list[Any]]:
         parts = found.layout.parts(z)
         made = found.run(
@@ -345,14 +344,14 @@ def _with_bounds(found: Reading, arrays: dict[str, Any]) -> Reading:
         )
         return {name: jax.tree.leaves(support_of(made[name]["fn"])) for name in computed}
 
-    def at(z: Array, first_row: int = 0) -> dict[str, list[np.ndarray]]:
-        index = None if plate is None else first_row + jnp.arange(plate.batch_size)
-        return jax.tree.map(np.asarray, bounds(Datum(x=arrays, index=index), z))
+    def rows(first: int = 0) -> Datum:
+        index = None if plate is None else first + jnp.arange(plate.batch_size)
+        return Datum(x=arrays, index=index)
 
-    origin = jnp.zeros(found.layout.dim)
-    here = at(origin)
+    at, origin = shared_jit(bounds), jnp.zeros(found.layout.dim)
+    here = jax.tree.map(np.asarray, at(rows(), origin))
     if plate is not None and plate.partial:
-        elsewhere = at(origin, plate.size - plate.batch_size)
+        elsewhere = jax.tree.map(np.asarray, at(rows(plate.size - plate.batch_size), origin))
         for name in computed:
             if not _equal(here[name], elsewhere[name]):
                 raise InputError(
@@ -361,7 +360,7 @@ def _with_bounds(found: Reading, arrays: dict[str, Any]) -> Reading:
                     "a latent on the unit interval, scaled to the bounds of its row",
                     where=f"site '{name}'",
                 )
-    moves = not _equal(here, at(jnp.linspace(-1.0, 1.0, found.layout.dim)))
+    moves = any(jax.tree.leaves(depends_on_last(bounds, rows(), origin)))
     supports = {
         site.name: jax.tree.unflatten(jax.tree.structure(site.support), here[site.name])
         for site in found.layout.sites
