@@ -18,7 +18,12 @@ from taut.evidence.quasi_monte_carlo import QuasiMonteCarlo
 from taut.evidence.registry import EVIDENCE, Importance, MonteCarlo
 from taut.evidence.simulated import Simulated, simulated
 from taut.evidence.smc import SMC, posterior_draws
-from taut.evidence.weighted_moments import PosteriorMoments, weighted_moments
+from taut.evidence.weighted_moments import (
+    PosteriorMoments,
+    SquareTails,
+    square_tails,
+    weighted_moments,
+)
 from taut.evidence.weights import (
     RowWeights,
     khat_threshold,
@@ -48,6 +53,7 @@ __all__ = [
     "QuasiMonteCarlo",
     "RowWeights",
     "Simulated",
+    "SquareTails",
     "Step",
     "beside_the_prior",
     "calibrated",
@@ -65,6 +71,7 @@ __all__ = [
     "sandwich",
     "simulated",
     "smoothed_weights",
+    "square_tails",
     "summarize",
     "weigh",
     "weigh_known",

@@ -8,14 +8,20 @@
 with weights that add up to 1; errors by the delta method (Owen 2013, section 9.2). Equal weights
 give those of independent draws. Where draws are independent from one of R runs to the next, but not
 within a run, the sum of w_k (v_k - m) over a run takes the place of that of a draw, times R / (R - 1).
+
+The error of an sd is of use where the w_k (v_k - m)^2 have a variance: where the k-hat of their largest
+is below a half (`square_tails`).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["PosteriorMoments", "weighted_moments"]
+from taut.evidence.weights import summarize
+
+__all__ = ["PosteriorMoments", "SquareTails", "square_tails", "weighted_moments"]
 
 
 class PosteriorMoments(NamedTuple):
@@ -89,6 +95,36 @@ def weighted_moments(
             low, middle, high = np.interp([p - e, p, p + e], below, ranked)
             quantiles[c, j], errors[c, j] = middle, (high - low) / 2
     return PosteriorMoments(mean, mean_error, sd, sd_error, quantiles, errors, probabilities)
+
+
+class SquareTails(NamedTuple):
+    """The largest of the squares that the variance of each of C coordinates is the mean of.
+
+    Attributes:
+        khat: their Pareto shape, (C,); -inf where it is not known, or does not matter.
+        share: of the variance that the largest holds, (C,); 0 where a coordinate does not move.
+    """
+
+    khat: Float[np.ndarray, " C"]
+    share: Float[np.ndarray, " C"]
+
+
+def square_tails(values: Float[np.ndarray, "K C"], weights: Float[np.ndarray, " K"]) -> SquareTails:
+    """Whether an sd hangs on a few draws: tails of w_k (v_k - m)^2.
+
+    Arguments:
+        values: (K, C).
+        weights: add up to 1, (K,).
+    """
+    away = np.asarray(values) - weights @ values
+    with np.errstate(divide="ignore"):
+        log_squares = np.log(weights) + 2 * np.log(np.abs(away.T))
+    found = summarize(log_squares)
+    moving = np.isfinite(found.log_evidence)
+    total = np.where(moving, found.log_evidence + math.log(len(weights)), 0.0)
+    share = np.where(moving, np.exp(log_squares.max(axis=1) - total), 0.0)
+    khat = np.nan_to_num(found.khat, nan=-math.inf, posinf=math.inf, neginf=-math.inf)
+    return SquareTails(khat, share)
 
 
 def _squared(

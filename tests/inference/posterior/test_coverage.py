@@ -14,7 +14,7 @@ from scipy.stats import binom, gamma
 from targets import RATE_RATE, RATE_SHAPE, gamma_poisson, normal_log_prob
 
 from taut.core import Datum
-from taut.evidence import weighted_moments
+from taut.evidence import square_tails, weighted_moments
 from taut.inference.posterior import Gaussian, GaussianFamily, LogDensity
 from taut.inference.posterior.verdict import BELIEVE, DOUBT, RESAMPLE, judge
 from taut.inference.posterior.weighted_draws import weighted_draws
@@ -98,7 +98,8 @@ class Replications:
             guide="full-rank", converged=True, precision_nats=0.1, separate=(), endless=(),
             num_draws=len(found.weights),
             khat=found.khat, threshold=found.threshold, largest=found.largest, ess=found.ess, raw=raw,
-            resampled=resampled,
+            resampled=resampled, squares=square_tails(values, found.weights),
+            names=[str(i) for i in range(values.shape[1])],
         )  # fmt: skip
         return raw, resampled, verdict.verdict
 

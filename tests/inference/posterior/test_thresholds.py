@@ -13,7 +13,7 @@ from scipy import stats
 
 import taut
 from taut.core.optimum import Optimum
-from taut.evidence import PosteriorMoments, khat_threshold
+from taut.evidence import PosteriorMoments, SquareTails, khat_threshold
 from taut.inference.posterior import sample_average, verdict
 from taut.inference.posterior.averaged_sgd import averaged_sgd
 from taut.inference.posterior.guide_choice import choose_guide
@@ -39,7 +39,7 @@ def _moments(mean: float, sd: float, sd_error: float = 0.0) -> PosteriorMoments:
 USUAL: dict[str, Any] = {
     "guide": "full-rank", "converged": True, "precision_nats": 0.1, "separate": (), "khat": 0.2,
     "endless": (), "threshold": 0.7, "largest": 5.0, "ess": 5000.0, "num_draws": 10_000,
-    "raw": (0.0, 1.0), "sd_error": 0.0,
+    "raw": (0.0, 1.0), "sd_error": 0.0, "squares": (0.2, 0.1),
 }  # fmt: skip
 # What differs from the usual -> verdict, and a word of its reason.
 VERDICTS: list[tuple[dict[str, Any], str, str]] = [
@@ -67,6 +67,12 @@ VERDICTS: list[tuple[dict[str, Any], str, str]] = [
     ({"sd_error": 0.0501}, DOUBT, "an sd is known to 5 %, its standard error"),
     ({"sd_error": 0.0999, "num_draws": 100, "ess": 90.0}, BELIEVE, "effective"),
     ({"sd_error": 0.1001, "num_draws": 100, "ess": 90.0}, DOUBT, "an sd is known to 10 %"),
+    # a standard deviation that hangs on few draws
+    ({"squares": (0.5, 0.3)}, BELIEVE, "effective"),
+    ({"squares": (0.51, 0.3)}, DOUBT, "the sd of b hangs on its largest draws"),
+    ({"squares": (math.inf, 0.3)}, DOUBT, "k-hat of the squares inf, above 0.5"),
+    ({"squares": (9.0, 0.0199)}, BELIEVE, "effective"),
+    ({"squares": (9.0, 0.0201)}, DOUBT, "the sd of b hangs on"),
     # another optimum more than 2 sd away, that would move the mean by 0.1 sd or the variance by 0.3
     ({"separate": ((0.0, 2.0),)}, BELIEVE, "effective"),
     ({"separate": ((0.0, 2.1),)}, DOUBT, "1 of 2 starts ended in another optimum"),
@@ -97,7 +103,9 @@ VERDICTS: list[tuple[dict[str, Any], str, str]] = [
 def _judged(changed: dict[str, Any]) -> verdict.Verdict:
     given = {**USUAL, **changed}
     raw, resampled = _moments(*given.pop("raw")), _moments(0.0, 1.0, given.pop("sd_error"))
-    return judge(**given, raw=raw, resampled=resampled)
+    khat, share = given.pop("squares")
+    squares = SquareTails(np.array([-math.inf, khat]), np.array([0.0, share]))
+    return judge(**given, raw=raw, resampled=resampled, squares=squares, names=("a", "b"))
 
 
 @pytest.mark.parametrize(("changed", "wanted", "words"), VERDICTS)
@@ -126,6 +134,8 @@ def _differs(changed: dict[str, Any], wanted: str, words: str) -> bool:
         "_MEAN",
         "_SD",
         "_HARMLESS",
+        "_HOLDS",
+        "SQUARES",
         "SEPARATE",
     ],
 )  # fmt: skip

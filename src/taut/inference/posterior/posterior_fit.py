@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.core import Datum, InputError, RunError, host_generator, option
-from taut.evidence import PosteriorMoments, weighted_moments
+from taut.evidence import PosteriorMoments, square_tails, weighted_moments
 from taut.inference.posterior.candidate import Candidate, fit_guide
 from taut.inference.posterior.edges import edges_of, least_outside
 from taut.inference.posterior.guide_choice import GuideChoice, choose_guide
@@ -216,6 +216,8 @@ def _judged(
         num_draws=len(draws.weights),
         raw=raw.first(values.num_latents),
         resampled=resampled.first(values.num_latents),
+        squares=square_tails(np.asarray(table)[:, : values.num_latents], draws.weights),
+        names=values.coordinates,
     )
     if edges is not None and edges.moving and edges.edged is None and draws.outside:
         far = (

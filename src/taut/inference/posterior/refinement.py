@@ -18,7 +18,7 @@ from taut.evidence import (
     PosteriorMoments,
     defensive_log_prob,
     khat_threshold,
-    summarize,
+    square_tails,
     weighted_moments,
 )
 from taut.inference.posterior.candidate import Candidate
@@ -31,8 +31,8 @@ from taut.inference.posterior.tempered_draws import (
     find_plan,
     tempered_draws,
 )
-from taut.inference.posterior.tempered_verdict import SQUARES, judge_tempered
-from taut.inference.posterior.verdict import DOUBT, SEPARATE, Verdict
+from taut.inference.posterior.tempered_verdict import judge_tempered
+from taut.inference.posterior.verdict import DOUBT, SEPARATE, SQUARES, Verdict
 from taut.inference.posterior.weighted_draws import WeightedDraws
 from taut.models.program import NamedValues
 
@@ -183,7 +183,7 @@ def _judged(
     threshold = khat_threshold(RUNS * chains)
     shares = drawn.weights.reshape(RUNS, -1).sum(axis=1)  # Z of each run, of their sum
     known = float(shares.std(ddof=1) * math.sqrt(RUNS))
-    khats = _square_khats(np.asarray(table)[:, : values.num_latents], drawn.weights)
+    khats = square_tails(np.asarray(table)[:, : values.num_latents], drawn.weights).khat
     khat, heaviest = float(khats.max()), values.coordinates[int(khats.argmax())]
     verdict = judge_tempered(
         drawn, moments=first, ess=ess, evidence_error=known, threshold=threshold, remedy=remedy,
@@ -196,14 +196,6 @@ def _judged(
         value, "lower", known, unit="nats", flags=flags, values=np.array([value])
     )  # fmt: skip
     return Refinement(drawn, estimate, moments, ess, threshold, verdict, chains), khat
-
-
-def _square_khats(table: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The k-hat of what a variance is the mean of, of each column; -inf where it is not known."""
-    away = table - weights @ table / weights.sum()
-    with np.errstate(divide="ignore"):
-        log_squares = np.log(weights) + 2 * np.log(np.abs(away.T))
-    return np.nan_to_num(summarize(log_squares).khat, nan=-math.inf, neginf=-math.inf)
 
 
 def _khat_error(khat: float, chains: int) -> float:

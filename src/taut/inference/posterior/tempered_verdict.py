@@ -25,19 +25,20 @@ from taut.inference.posterior.tempered_draws import RUNS, TemperedDraws
 from taut.inference.posterior.verdict import (
     BELIEVE,
     DOUBT,
+    SQUARES,
     Verdict,
+    hanging,
     largest_sd_error,
     least_draws,
     reliable,
     sd_error_allowed,
 )
 
-__all__ = ["SQUARES", "judge_tempered"]
+__all__ = ["judge_tempered"]
 
 _EVIDENCE = 0.1  # nats: what an evidence is asked to, where nothing else is said
 _LEVEL = 0.05  # of the test of drift; a doubt leads to another round
 _STUCK = 0.01  # share of the chains
-SQUARES = 0.5  # a generalised Pareto tail of this shape has no variance
 _ANCESTORS = 0.02  # share of the chains of the start
 
 
@@ -78,8 +79,7 @@ def judge_tempered(
         f"an sd is known to {100 * sd_error:.0f} %, its standard error": (
             not sd_error <= sd_error_allowed(count)
         ),
-        f"the sd of {heaviest} hangs on its largest draws: k-hat of the squares {square_khat:.2f}, "
-        f"above {SQUARES}": square_khat > SQUARES,
+        hanging(square_khat, heaviest): square_khat > SQUARES,
         f"the chains still move: a mean by {drift:.1f} standard errors": not drift <= most,
         f"{100 * draws.stuck:.1f} % of the chains hardly move": draws.stuck > _STUCK,
         f"a step of temperature with k-hat {draws.khat:.2f}, above {threshold:.2f}": (
