@@ -28,7 +28,12 @@ class Interrupted(KeyboardInterrupt):
     Arguments:
         message: what was stopped, and how to go on.
         number: of the signal.
+
+    Attributes:
+        kept: whether the same command goes on from what it has done.
     """
+
+    kept: bool = False
 
     def __init__(self, message: str = "interrupted", number: int = signal.SIGINT):
         super().__init__(message)

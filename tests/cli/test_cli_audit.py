@@ -14,6 +14,7 @@ from taut.core import InputError
 from taut.report.audit import audit_page
 from taut.report.html.report import report_text
 from taut.report.html.reported import reported
+from taut.runs import KeptRows
 from taut.runs.own_files import own_files
 
 QUICK = ["--hidden", "16", "--latent-dim", "3", "--epochs", "2", "--evidence-particles", "30"]
@@ -26,6 +27,34 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("audit") / "run"
     assert main(["fit", "digits", "--out", str(folder), *QUICK]) == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return taut.load(run).audit(rows=20)
+
+
+def test_an_audit_that_is_interrupted_goes_on_to_the_same_numbers(run, page, monkeypatch, capsys):
+    made, stop, blocks = KeptRows.made, 4, []
+
+    def counted(self, call, columns):
+        blocks.append(call)
+        made(self, call, columns)
+        if len(blocks) == stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(KeptRows, "made", counted)
+    assert main(["audit", str(run), *FEW]) == 130
+    assert f"interrupted; `taut audit {run} --rows 20` goes on" in capsys.readouterr().err
+    assert main(["audit", str(run), *FEW, "--json"]) == 0
+    assert len(blocks) > stop
+    assert not set(blocks[:stop]) & set(
+        blocks[stop:]
+    )  # two calls were done, and are not made again
+    found = json.loads(capsys.readouterr().out)
+    alone = json.loads(json.dumps(page.to_dict(door="command line")))
+    assert {name: found[name] for name in alone} == alone
+    assert not list((run / "checkpoints").glob("audit-*"))
 
 
 def test_the_page_the_json_and_the_figures(run, capsys):
@@ -58,14 +87,12 @@ def test_the_page_ends_in_a_verdict_in_the_words_of_its_door(run, capsys):
     assert "Try `" not in page
 
 
-def test_the_page_is_one_screen_wide_and_a_notebook_shows_the_same(run):
-    fit = taut.load(run)
-    found = fit.audit(rows=20)
-    shown = html.unescape(found._repr_html_())
+def test_the_page_is_one_screen_wide_and_a_notebook_shows_the_same(page):
+    shown = html.unescape(page._repr_html_())
     assert len(shown) < 12_000
-    assert all(finding.says in shown for finding in found.findings)
+    assert all(finding.says in shown for finding in page.findings)
     console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
-    audit_page(console, found)
+    audit_page(console, page)
     lines = console.file.getvalue().splitlines()
     assert [line for line in lines if len(line) > 80] == []
     assert len(lines) < 70

@@ -1,6 +1,7 @@
 """`taut evaluate --method`: one estimator by its name, and what is printed of an upper end."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from taut.cli.main import main
 from taut.core import CALIBRATED
 from taut.report.html.report import report_text
 from taut.report.html.reported import reported
+from taut.runs import KeptRows
 from taut.runs.own_files import own_files
 
 
@@ -81,3 +83,40 @@ def test_an_upper_end_and_notes_are_in_the_json(run):
     plain = as_json(replace(found, upper=upper, notes=("why",)))
     assert plain["upper"]["flags"] == [CALIBRATED]
     assert plain["notes"] == ["why"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate", "--method", "refined", "--num-particles", "64"],
+        ["evaluate", "--precision-nats", "1e-6", "--seconds", "0.001"],
+        ["calibrate", "--rows", "70", "--draws", "3"],
+    ],
+)
+def test_what_is_interrupted_goes_on_to_the_same_numbers(run, command, monkeypatch, capsys):
+    command = [command[0], str(run), *command[1:]]
+    made, blocks = KeptRows.made, []
+
+    def counted(self, call, columns):
+        blocks.append(call)
+        made(self, call, columns)
+        if len(blocks) == stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(KeptRows, "made", counted)
+    stop = 1
+    assert main(command) == 130
+    named = shlex.join(["taut", *command])
+    assert capsys.readouterr().err == f"taut: interrupted; `{named}` goes on\n"
+    left = f"{command[0]}-*"
+    assert list((run / "checkpoints").glob(left))
+    stop = 0
+    assert main([*command, "--json"]) == 0
+    went_on, first = capsys.readouterr().out, blocks[1:]
+    assert not list((run / "checkpoints").glob(left))
+    blocks.clear()
+    assert main([*command, "--json"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "seconds" not in line] == [
+        line for line in went_on.splitlines() if "seconds" not in line
+    ]
+    assert len(first) == len(blocks) - 1

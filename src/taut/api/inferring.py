@@ -32,7 +32,7 @@ from taut.recipe import ProgramRecipe
 from taut.runs import KeptStages, RunFolder
 from taut.training.resuming import RESUMED, begun_run, discarded
 
-__all__ = ["GUIDES", "infer", "infer_recipe"]
+__all__ = ["GUIDES", "infer", "infer_recipe", "source_of"]
 
 
 @compilation_cache()
@@ -157,14 +157,14 @@ def _stages(
     arrays = {keystr(place): leaf for place, leaf in tree_flatten_with_path(datum)[0]}
     asked = {
         "posterior": recipe.posterior.to_dict(), "key": host_seed(as_key(key)),
-        "sites": [repr(site) for site in program.sites], "source": _source(target),
+        "sites": [repr(site) for site in program.sites], "source": source_of(target),
         "data": checksum_of_arrays(arrays, exact=True),
     }  # fmt: skip
     mark = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
     return KeptStages(run.checkpoints, fingerprint=mark, stop=lambda: False)
 
 
-def _source(target: Callable | AbstractProgram) -> str:
+def source_of(target: Callable | AbstractProgram) -> str:
     """The lines of a function, which someone may change before going on; empty where there are none."""
     try:
         return inspect.getsource(target)  # pyright: ignore[reportArgumentType]

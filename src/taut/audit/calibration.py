@@ -17,6 +17,7 @@ quantities shapes sensitivity (2023), section 3, for quantities that depend on d
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -38,6 +39,7 @@ from taut.core import (
     total,
 )
 from taut.core.compiling import even_jit
+from taut.core.kept_rows import kept_rows
 from taut.evidence.importance import proposal_of
 from taut.evidence.simulated import Simulated
 from taut.models import ChainModel
@@ -206,7 +208,11 @@ def calibration(
         truth = jax.tree.map(lambda leaf: leaf[numbers], made.z)
         return _ranked(model, guide, block, truth, numbers, key, num_draws)
 
-    ranks = np.concatenate(list(over_rows(ranked, made.rows, width=_BLOCK_ROWS)))
+    def blocks(begin: int) -> Iterator[dict[str, Any]]:
+        for ranks in over_rows(ranked, made.rows, width=_BLOCK_ROWS, begin=begin):
+            yield {"ranks": ranks}
+
+    ranks = kept_rows(blocks, num_rows)["ranks"]
     names = [*_names(jax.tree.map(lambda leaf: leaf[0], made.z)), "log p(x given z)", "log p(x, z)"]
     return of_ranks(names, ranks, num_draws=None if exhaustive else num_draws, notes=notes)
 

@@ -11,6 +11,7 @@ member are taken on common noise.
 Source: Cremer, Li and Duvenaud, Inference suboptimality in variational autoencoders (2018).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,9 @@ from taut.core import (
     Estimate,
     InputError,
     Side,
+    num_rows,
 )
+from taut.core.kept_rows import kept_rows
 from taut.evidence import Evidence, Importance
 from taut.evidence.draws import RowDraws, weighted_draws
 from taut.evidence.measuring import importance_evidence
@@ -159,11 +162,16 @@ def _elbos(
     model: AbstractModel, guide: Any, rows: Datum, key: PRNGKeyArray, num_draws: int
 ) -> tuple[Float[np.ndarray, "N S"], Float[np.ndarray, "N S"] | None]:
     """What is averaged for the ELBO of each row at each draw, and the masses of draws that exhaust q."""
-    blocks = list(weighted_draws(model, guide, rows, key=key, num_particles=num_draws))
-    values = np.concatenate([np.asarray(_of(block), np.float64) for block in blocks])
-    if blocks[0].log_mass is None:
-        return values, None
-    return values, np.concatenate([np.asarray(block.log_mass) for block in blocks])
+
+    def blocks(begin: int) -> Iterator[dict[str, Any]]:
+        for draws in weighted_draws(
+            model, guide, rows, key=key, num_particles=num_draws, begin=begin
+        ):
+            mass = {} if draws.log_mass is None else {"log_mass": draws.log_mass}
+            yield {"values": np.asarray(_of(draws), np.float64), **mass}
+
+    columns = kept_rows(blocks, num_rows(rows))
+    return columns["values"], columns.get("log_mass")
 
 
 def _of(draws: RowDraws) -> np.ndarray:

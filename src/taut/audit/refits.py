@@ -10,7 +10,7 @@ user's own data it says nothing.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from taut.audit.calibration import FEWEST_ROWS, Calibration, of_ranks
 from taut.core import LOG_LIKELIHOOD, Datum, InputError, RunError, option, total
 from taut.core.compiling import shared_jit
+from taut.core.kept_rows import kept_rows
 from taut.inference.posterior import PosteriorOptions, fit_posterior
 from taut.inference.posterior.verdict import DOUBT
 from taut.models.program import (
@@ -72,27 +73,38 @@ def calibration_by_refits(
     given = given_observed(program, jax.tree.map(lambda leaf: leaf[0], observed))
     densities = _densities(given)
     names = [*NamedValues.of(program, datum).coordinates[: len(program.coordinates)]]
-    ranks, doubted, failed, began = [], 0, 0, time.perf_counter()
-    for number in range(refits):
-        one = with_observed(datum, jax.tree.map(lambda leaf, n=number: leaf[n], observed))
+    names += ["log p(x given z)", "log p(x, z)"]
+
+    def refit(number: int) -> dict[str, Any]:
+        one = with_observed(datum, jax.tree.map(lambda leaf: leaf[number], observed))
         truth = {site.name: latents[site.name][number] for site in program.sites}
         own = jax.random.fold_in(key, number)
         try:
             found = fit_posterior(given, one, options, key=own)
         except (InputError, RunError):
-            failed += 1
-        else:
-            doubted += found.verdict.verdict == DOUBT
-            generator = np.random.default_rng(np.asarray(jax.random.key_data(own), np.uint32))
-            weights = found.draws.weights / found.draws.weights.sum()
-            chosen = generator.choice(len(weights), num_draws, p=weights)
-            drawn = found.values.values(found.draws.z[chosen])
-            mine, others = _quantities(densities, one, truth, drawn)
-            ranks.append(_ranks(mine, others, generator))
-        if number == 0:
-            began = time.perf_counter()  # the first compiles
-        elif number == 1:
-            _price(time.perf_counter() - began, refits, seconds, tell)
+            return {"ranks": np.full((1, len(names)), np.nan), "doubted": [False], "failed": [True]}
+        generator = np.random.default_rng(np.asarray(jax.random.key_data(own), np.uint32))
+        weights = found.draws.weights / found.draws.weights.sum()
+        chosen = generator.choice(len(weights), num_draws, p=weights)
+        drawn = found.values.values(found.draws.z[chosen])
+        mine, others = _quantities(densities, one, truth, drawn)
+        doubt = found.verdict.verdict == DOUBT
+        return {
+            "ranks": _ranks(mine, others, generator)[None], "doubted": [doubt], "failed": [False],
+        }  # fmt: skip
+
+    def blocks(begin: int) -> Iterator[dict[str, Any]]:
+        began = time.perf_counter()
+        for number in range(begin, refits):
+            yield refit(number)
+            if number == begin:
+                began = time.perf_counter()  # the first compiles
+            elif number == begin + 1:
+                _price(time.perf_counter() - began, refits - begin, seconds, tell)
+
+    columns = kept_rows(blocks, refits)
+    ranks = columns["ranks"][~columns["failed"]]
+    doubted, failed = (int(columns[name].sum()) for name in ("doubted", "failed"))
     notes = [
         "fits of data that the program makes are judged, over its whole prior, not the fit of yours"
     ]
@@ -105,8 +117,7 @@ def calibration_by_refits(
             f"at least {FEWEST_ROWS} fits that end", f"{len(ranks)} of {refits}",
             "priors under which the program can be fitted", where="calibrate",
         )  # fmt: skip
-    names += ["log p(x given z)", "log p(x, z)"]
-    told = of_ranks(names, np.stack(ranks), num_draws=num_draws, notes=tuple(notes))
+    told = of_ranks(names, ranks, num_draws=num_draws, notes=tuple(notes))
     return told._replace(judged="data sets")
 
 

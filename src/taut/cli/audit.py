@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from taut.cli.going_on import going_on
 from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run, own_data, rows_of
 from taut.cli.whole import Whole
@@ -26,7 +27,7 @@ def audit(
 
     The gap between log-evidence and ELBO is divided for training and held-out rows, the ELBO of the
     training rows into reconstruction, mutual information and marginal KL. RUN/audit.json holds all
-    numbers, RUN/figures what they look like.
+    numbers, RUN/figures what they look like. Stopped or killed, the same command goes on.
 
     Parameters
     ----------
@@ -50,7 +51,9 @@ def audit(
     own = own_data(fitted)
     held_out = None if data is None else rows_of(fitted, data=data, split=None)
     told = f"audit of {rows} training and as many held-out rows"
-    with over_devices(devices), waiting(told, quiet=json):
+    asked = {"data": own.checksum, "rows": rows, "seed": seed}
+    other = None if held_out is None else held_out.datum()
+    with over_devices(devices), going_on(run, "audit", asked, other), waiting(told, quiet=json):
         found = audited(fitted, own, held_out=held_out, rows=rows, key=seed)
     content = {"run": str(run), **found.to_dict(door="command line")}
     files = _kept(run, found, content)

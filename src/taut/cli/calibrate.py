@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from taut.cli.going_on import going_on
 from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run
 from taut.cli.save import drawn_where_possible
@@ -37,7 +38,8 @@ def calibrate(
     for its row, as are log p(x given z) and log p(x, z). Ranks are uniform if the guide is the
     posterior; RUN/figures/calibration.png shows where they are not. This judges the guide, not the
     model: of the rows that the run was fitted to, it says nothing. A run of `taut infer` is fitted anew
-    to data sets that its program makes; what that takes is said before.
+    to data sets that its program makes; what that takes is said before. Stopped or killed, the same
+    command goes on.
 
     Parameters
     ----------
@@ -73,7 +75,11 @@ def calibrate(
                 shlex.join(["taut", "calibrate", str(run)]), where=str(run),
             )  # fmt: skip
         fitted = open_run(run)
-        with waiting(f"calibration on {rows} simulated rows", quiet=json):
+        asked = {"rows": rows, "draws": draws, "seed": seed}
+        with (
+            going_on(run, "calibrate", asked, None),
+            waiting(f"calibration on {rows} simulated rows", quiet=json),
+        ):
             found = calibrated(fitted, rows=rows, draws=draws, key=seed)
     picture = drawn_where_possible(
         run / "figures" / "calibration.png", lambda path: draw_calibration(found, path)
@@ -105,6 +111,7 @@ def _by_refits(
 ) -> "Calibration":
     """The calibration of a program, whose file is named again."""
     from taut.api.calibrating import calibrate_posterior
+    from taut.api.inferring import source_of
     from taut.cli.infer import program_data, with_found_data
     from taut.fitted import Posterior, load
     from taut.models.program import load_program, support_beside
@@ -123,7 +130,11 @@ def _by_refits(
     data = program_data(recipe, function)
     posterior = load(run, like=function, data=data, support=support_beside(function))
     assert isinstance(posterior, Posterior)
-    with waiting(f"calibration by {refits} refits", quiet=quiet):
+    asked = {"refits": refits, "draws": draws, "seed": seed, "source": source_of(function)}
+    with (
+        going_on(run, "calibrate", asked, posterior.datum),
+        waiting(f"calibration by {refits} refits", quiet=quiet),
+    ):
         return calibrate_posterior(
             posterior, refits=refits, draws=draws, seconds=seconds, key=seed, options=recipe.posterior,
             tell=lambda price: print(f"note: {price}", file=sys.stderr),

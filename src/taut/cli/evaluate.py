@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from taut.cli.going_on import going_on
 from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run, rows_of
 from taut.cli.save import drawn_where_possible
@@ -38,7 +39,8 @@ def evaluate(
     then annealing from there, until the bracket of the mean is narrow enough or the time is spent. The
     numbers are lower bounds in expectation; the upper end is calibrated on rows simulated from the
     model. Pareto k-hat above the threshold says that a row's estimate cannot be trusted;
-    RUN/figures/khat.png shows all of them. With --method, that one alone.
+    RUN/figures/khat.png shows all of them. With --method, that one alone. Stopped or killed, the same
+    command goes on.
 
     Parameters
     ----------
@@ -78,30 +80,35 @@ def evaluate(
         )  # fmt: skip
     fitted = open_run(run)
     rows = rows_of(fitted, data=data, split=split)
+    asked = {"method": method, "num_particles": num_particles, "seed": seed}
     waited, interrupt = f"log-evidence of {len(rows)} rows", None
+
+    def kept() -> Any:
+        return going_on(run, "evaluate", asked, rows.datum())
+
     if method is None:
-        with over_devices(devices), waiting(waited, quiet=json) as status:
+        try:
+            with over_devices(devices), kept(), waiting(waited, quiet=json) as status:
 
-            def begun(name: str) -> None:
-                if status is not None:
-                    status.update(f"{waited}: {METHODS.get(name, name)}")
+                def begun(name: str) -> None:
+                    if status is not None:
+                        status.update(f"{waited}: {METHODS.get(name, name)}")
 
-            try:
                 bracket = fitted.bracket(
                     rows,
                     precision_nats=_PRECISION_NATS if precision_nats is None else precision_nats,
                     seconds=_SECONDS if seconds is None else seconds,
                     num_particles=num_particles, key=seed, begun=begun,
                 )  # fmt: skip
-            except EscalationInterrupted as found_until:
-                bracket, interrupt = found_until.bracket, found_until
+        except EscalationInterrupted as found_until:
+            bracket, interrupt = found_until.bracket, found_until
         found = {s.method: s.evidence for s in bracket.steps if s.evidence is not None}
         shown = bracket.evidence
     else:
         if num_particles is None and method in _DRAWN:
             num_particles = _NUM_PARTICLES
         told = f"{waited}: {METHODS.get(method, method)}"
-        with over_devices(devices), waiting(told, quiet=json):
+        with over_devices(devices), kept(), waiting(told, quiet=json):
             shown = fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
         found, bracket = {method: shown}, None
     content = {

@@ -7,6 +7,7 @@ the number of another signal that ended the run.
 import contextlib
 import errno
 import gc
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -130,15 +131,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Arguments:
         arguments: of the command; None for those of this process, which then ends.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     with ending_signals(for_good=arguments is None):
         try:
-            if arguments is None:
-                return _run(sys.argv[1:], keeps_pages=True)
-            return _run(list(arguments))
+            return _run(given, keeps_pages=arguments is None)
         except KeyboardInterrupt as interrupt:
             found = Interrupted.of(interrupt)
+            goes_on = f"; `{shlex.join(['taut', *given])}` goes on" if found.kept else ""
             with contextlib.suppress(OSError):  # a terminal that is closed takes no line
-                _complain(str(found))
+                _complain(f"{found}{goes_on}")
             return found.exit_code
 
 

@@ -28,6 +28,7 @@ def over_rows(
     *,
     width: int,
     parts: int = 1,
+    begin: int = 0,
 ) -> Iterator[Any]:
     """What a program returns for each row, block by block in the order of the rows.
 
@@ -39,6 +40,7 @@ def over_rows(
         width: B, rows in a block; `padded_size` of N where that is less. More, where several devices
             share them, to the next number that these divide.
         parts: how often each block is given to the program before the next one, as parts 0, 1, ...
+        begin: number of the first row, where a block begins.
 
     Yields:
         the results on the host: a pytree of (B, ...) arrays, fewer in the last block.
@@ -50,7 +52,7 @@ def over_rows(
     width = -(-min(width, padded_size(num)) // num_devices()) * num_devices()
 
     def dispatched() -> Iterator[tuple[int, Any]]:
-        for first in range(0, num, width):
+        for first in range(begin, num, width):
             block, numbers = share(padded_block(rows, first, width=width))
             for part in range(parts):
                 yield min(width, num - first), program(block, numbers, np.int32(part))

@@ -61,7 +61,13 @@ class RowDraws(NamedTuple):
 
 
 def weighted_draws(
-    model: AbstractModel, guide: Any, rows: Datum, *, key: PRNGKeyArray, num_particles: int
+    model: AbstractModel,
+    guide: Any,
+    rows: Datum,
+    *,
+    key: PRNGKeyArray,
+    num_particles: int,
+    begin: int = 0,
 ) -> Iterator[RowDraws]:
     """Mint K draws for every row, a block of rows at a time.
 
@@ -71,6 +77,7 @@ def weighted_draws(
         rows: a batched datum.
         key: row i draws from `fold_in(key, i)`.
         num_particles: K.
+        begin: number of the first row, where a block begins.
 
     Raises:
         InputError: the log-weights are subsampled over a plate.
@@ -88,9 +95,9 @@ def weighted_draws(
         return mint(model, guide, block, numbers, key, part, chunk)
 
     if q.exhaustive:
-        yield from over_rows(minted, rows, width=width)
+        yield from over_rows(minted, rows, width=width, begin=begin)
         return
-    parts = over_rows(minted, rows, width=width, parts=chunks)
+    parts = over_rows(minted, rows, width=width, parts=chunks, begin=begin)
     for first in parts:
         yield _joined(first, parts, chunks, num_particles)
 

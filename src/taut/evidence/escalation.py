@@ -8,13 +8,13 @@ one, and what the others found is handed on with it.
 """
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import jax
 
 from taut.core import Datum, InputError, num_rows
+from taut.core.kept_rows import clock
 from taut.core.memory import TooMuchMemory
 from taut.evidence.abstract import AbstractMethod
 from taut.evidence.bidirectional import calibrated
@@ -56,7 +56,7 @@ class Escalation:
 
     precision_nats: float | int = 0.1
     seconds: float | int = 300.0
-    clock: Callable[[], float] = time.perf_counter
+    clock: Callable[[], float] = clock
 
     def __post_init__(self):
         for name, unit in (("precision_nats", "nats"), ("seconds", "seconds")):

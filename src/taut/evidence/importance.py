@@ -9,6 +9,7 @@ lower bound where they do not. The replicates of a stratified guide count as K d
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from taut.core import (
     num_rows,
     option,
 )
+from taut.core.kept_rows import kept_rows
 from taut.evidence.draws import RowDraws, weighted_draws
 from taut.evidence.weights import RowWeights, khat_threshold, mean_and_error, summarize
 
@@ -161,11 +163,14 @@ def weigh(
             "100 or more",
             where=option("num_particles"),
         )
-    blocks = [
-        averages(draws)
-        for draws in weighted_draws(model, guide, rows, key=key, num_particles=num_particles)
-    ]
-    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+    def blocks(begin: int) -> Iterator[dict[str, Any]]:
+        for draws in weighted_draws(
+            model, guide, rows, key=key, num_particles=num_particles, begin=begin
+        ):
+            yield averages(draws)
+
+    columns = kept_rows(blocks, num_rows(rows))
     q = proposal_of(guide, rows)
     return assembled(
         columns, rows, num_particles=num_particles, exhaustive=q.exhaustive, covering=q.covering

@@ -16,6 +16,7 @@ the extended law; Brekelmans et al., Improving mutual information estimation wit
 energy-based bounds (ICLR 2022), section 3, for the bound.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +24,17 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import AbstractModel, Datum, Estimate, InputError, over_rows, particles_at
+from taut.core import (
+    AbstractModel,
+    Datum,
+    Estimate,
+    InputError,
+    num_rows,
+    over_rows,
+    particles_at,
+)
 from taut.core.compiling import steady_jit
+from taut.core.kept_rows import kept_rows
 from taut.evidence.draws import weighted_draws
 from taut.evidence.importance import Evidence, assembled, averages, proposal_of
 from taut.evidence.simulated import Simulated
@@ -65,14 +75,19 @@ def weigh_known(
         return _exact_log_w(model, guide, block, jax.tree.map(lambda leaf: leaf[numbers], made.z))
 
     exact = np.concatenate(list(over_rows(program, made.rows, width=_BLOCK_ROWS)))
-    blocks, first = [], 0
-    for draws in weighted_draws(model, guide, made.rows, key=key, num_particles=num_particles):
-        log_w = np.array(draws.log_w, np.float64)
-        log_w[:, -1] = exact[first : first + len(log_w)]
-        first += len(log_w)
-        end = summarize(log_w)
-        blocks.append({**averages(draws), "upper": end.log_evidence, "upper_error": end.error})
-    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+    def blocks(begin: int) -> Iterator[dict[str, Any]]:
+        first = begin
+        for draws in weighted_draws(
+            model, guide, made.rows, key=key, num_particles=num_particles, begin=begin
+        ):
+            log_w = np.array(draws.log_w, np.float64)
+            log_w[:, -1] = exact[first : first + len(log_w)]
+            first += len(log_w)
+            end = summarize(log_w)
+            yield {**averages(draws), "upper": end.log_evidence, "upper_error": end.error}
+
+    columns = kept_rows(blocks, num_rows(made.rows))
     lower = assembled(columns, made.rows, num_particles=num_particles)
     upper = Estimate.from_rows(
         columns["upper"], side="upper", mc_errors=columns["upper_error"], index=lower.index

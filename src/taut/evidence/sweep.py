@@ -4,12 +4,13 @@ A step is one block of rows of one compiled shape. A row's numbers depend on the
 number alone, so that a sweep that goes on from a saved state ends with the same bytes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from taut.core import Datum, num_rows, padded_block
+from taut.core.kept_rows import kept_rows
 from taut.evidence.importance import Evidence
 
 __all__ = ["Sweep", "SweepState", "run", "sweep"]
@@ -81,7 +82,12 @@ def sweep(
 
 def run(sweep: Sweep) -> Evidence:
     """A sweep from its beginning to its end."""
-    state = sweep.init()
-    while state.done < sweep.num_rows:
-        state = sweep.step(state)
-    return sweep.finish(state)
+
+    def blocks(begin: int) -> Iterator[dict[str, np.ndarray]]:
+        state = sweep.init()._replace(done=np.asarray(begin))
+        while state.done < sweep.num_rows:
+            first, state = int(state.done), sweep.step(state)
+            yield {name: column[first : int(state.done)] for name, column in state.columns.items()}
+
+    columns = kept_rows(blocks, sweep.num_rows)
+    return sweep.finish(SweepState(np.asarray(sweep.num_rows), columns))

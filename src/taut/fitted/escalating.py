@@ -13,7 +13,8 @@ from functools import cache
 import jax
 from jaxtyping import PRNGKeyArray
 
-from taut.core import AbstractPair, Datum, InputError
+from taut.core import AbstractPair, Datum, InputError, num_rows
+from taut.core.kept_rows import part
 from taut.core.memory import within_memory
 from taut.evidence import (
     AbstractMethod,
@@ -90,13 +91,14 @@ def escalated(
         return found, serving(found.rows)
 
     def measured(method: AbstractMethod, of: Datum) -> Evidence:
-        with within_memory(num_particles=num_particles):
+        with part(f"{method.label} of {num_rows(of)}"), within_memory(num_particles=num_particles):
             return measured_by(method, pair, of, key=key)
 
     def known(method: AbstractMethod) -> Evidence:
         with within_memory(num_particles=num_particles):
             found, serves = made()
-            return method.both_ends(serves, found, key=known_key)
+            with part(f"{method.label} of simulated"):
+                return method.both_ends(serves, found, key=known_key)
 
     return how_far(
         ladder(pair, rows, num_particles), rows,

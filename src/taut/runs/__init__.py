@@ -10,6 +10,7 @@ from taut.runs.archive import (
 )
 from taut.runs.checkpoint import Restored, restore_checkpoint, save_checkpoint
 from taut.runs.claim import LOCK, claimed, claimed_next
+from taut.runs.kept_rows import KeptRows
 from taut.runs.packed import packed, unpacked
 from taut.runs.reading import read_arrays, read_json, reading, write_sealed_json
 from taut.runs.run_folder import RunFolder
@@ -19,6 +20,7 @@ from taut.runs.toml import read_toml, to_toml
 __all__ = [
     "FORMAT",
     "LOCK",
+    "KeptRows",
     "KeptStages",
     "Restored",
     "RunFolder",

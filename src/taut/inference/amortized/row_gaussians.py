@@ -13,7 +13,7 @@ importance sampling from it stays unbiased for p(x).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -35,6 +35,7 @@ from taut.core import (
     over_rows,
 )
 from taut.core.compiling import even_jit, steady_jit
+from taut.core.kept_rows import kept_rows
 from taut.evidence.coordinates import refuse_what_cannot_move
 from taut.evidence.importance import proposal_of
 from taut.guides import PerDatumGuide, TailedGaussian
@@ -105,8 +106,12 @@ def row_gaussians(
     def fitted(block: Datum, numbers: Any, _: Any) -> Any:
         return fit(model, guide, block, numbers, buffer, num_draws, start_key)
 
-    blocks = list(over_rows(fitted, rows, width=BLOCK_ROWS))
-    features, converged = (np.concatenate([block[i] for block in blocks]) for i in (0, 1))
+    def blocks(begin: int) -> Iterator[dict[str, Any]]:
+        for features, converged in over_rows(fitted, rows, width=BLOCK_ROWS, begin=begin):
+            yield {"features": features, "converged": converged}
+
+    columns = kept_rows(blocks, num_rows(rows))
+    features, converged = columns["features"], columns["converged"]
     return RowGaussians(
         PerDatumGuide.start(TailedGaussian(dim), rows, features=features), converged
     )

@@ -10,11 +10,11 @@ best: its ELBO at other draws is one of the family's, never more than the best o
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
@@ -25,9 +25,11 @@ from taut.core import (
     DistributionProposal,
     InputError,
     as_proposal,
+    num_rows,
     over_rows,
 )
 from taut.core.compiling import even_jit
+from taut.core.kept_rows import kept_rows
 from taut.evidence.importance import proposal_of
 from taut.guides import FullRankGaussian, MeanFieldGaussian, PerDatumGuide
 from taut.inference.amortized.row_gaussians import (
@@ -65,8 +67,12 @@ def row_members(
     def found(block: Datum, numbers: Any, _: Any) -> Any:
         return _found(model, guide, block, buffer, num_draws, diagonal)
 
-    blocks = list(over_rows(found, rows, width=BLOCK_ROWS))
-    features, converged = (np.concatenate([block[i] for block in blocks]) for i in (0, 1))
+    def blocks(begin: int) -> Iterator[dict[str, Any]]:
+        for features, converged in over_rows(found, rows, width=BLOCK_ROWS, begin=begin):
+            yield {"features": features, "converged": converged}
+
+    columns = kept_rows(blocks, num_rows(rows))
+    features, converged = columns["features"], columns["converged"]
     family = MeanFieldGaussian(dim) if diagonal else FullRankGaussian(dim)
     return RowGaussians(PerDatumGuide.start(family, rows, features=features), converged)
 
