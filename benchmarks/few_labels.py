@@ -1,7 +1,7 @@
 """Few labels: test error, NLL and calibration error of what learns from all rows, and what cannot.
 
     python benchmarks/few_labels.py --mnist FOLDER --adult adult.data.gz [--draws 5] [--epochs 100]
-                                    [--try]
+                                    [--labels 100] [--methods m1 m2] [--try]
 
 MNIST with 100 labels and adult with 100, 1,000 and all, the labels drawn anew for each draw; a fifth of
 them chooses penalties and temperatures, and the test rows are seen by no fit.
@@ -52,6 +52,8 @@ def main() -> None:
     parser.add_argument("--adult", type=Path)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--labels", type=int, nargs="*", help="how many; of adult 0 is all")
+    parser.add_argument("--methods", nargs="*", default=[*METHODS], choices=METHODS)
     parser.add_argument("--try", dest="small", action="store_true")
     asked = parser.parse_args()
     name = "few_labels_try" if asked.small else "few_labels"
@@ -65,16 +67,18 @@ def main() -> None:
         sets["adult"] = lambda: adult(asked.adult, small=asked.small)
     for set_name, load in sets.items():
         train, test = load()
-        numbers = (100,) if set_name == "mnist" else (100, 1000, len(train))
-        for method, number, draw in product(METHODS, numbers, range(draws)):
+        numbers = asked.labels or ((100,) if set_name == "mnist" else (100, 1000, 0))
+        numbers = [number or len(train) for number in numbers]
+        for draw, number, method in product(range(draws), numbers, asked.methods):
             key = {"set": set_name, "method": method, "labels": number, "draw": draw}
             if any(key.items() <= run.items() for run in runs):
                 continue
             begun = time.perf_counter()
             parts = labelled(train, number, draw, balanced=set_name == "mnist")
             scores = METHODS[method](set_name, *parts, test, draw, epochs)
-            runs.append({**key, "seconds": time.perf_counter() - begun, **scores})
-            save_result(name, {"epochs": epochs, "runs": runs, "summary": summary(runs)})
+            took = {"epochs": epochs, "seconds": time.perf_counter() - begun}
+            runs.append({**key, **took, **scores})
+            save_result(name, {"runs": runs, "summary": summary(runs)})
             print(runs[-1], flush=True)
 
 
