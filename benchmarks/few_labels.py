@@ -8,6 +8,7 @@ them chooses penalties and temperatures, and the test rows are seen by no fit.
 
     m1          a head on the latent features of a VAE of all training rows
     m2          a class that is enumerated, which labels tell; q(y given x) predicts
+    m1+m2       m2 on the latent features of m1
     masked      a VAE of features and label alike, cells hidden at random; its conditional predicts
     supervised  of the labelled rows alone: logistic regression of pixels; gradient boosting of a table
 
@@ -175,6 +176,12 @@ def m2(set_name, train, validation, classes, test, draw, epochs) -> dict:
     )
 
 
+def m1m2(set_name, train, validation, classes, test, draw, epochs) -> dict:
+    """A VAE of all rows, and a second model of its latents."""
+    model = taut.VAE(latent_dim=50, hidden=(600, 600))
+    return fitted(train, validation, test, draw, epochs, model, head="mixture-vae")
+
+
 def masked(set_name, train, validation, classes, test, draw, epochs) -> dict:
     """Features and label are columns of one table."""
     model = taut.VAE(latent_dim=50, hidden=(600, 600))
@@ -243,7 +250,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return p / p.sum(axis=1, keepdims=True)
 
 
-METHODS = {"supervised": supervised, "m1": m1, "m2": m2, "masked": masked}
+METHODS = {"supervised": supervised, "m1": m1, "m2": m2, "m1+m2": m1m2, "masked": masked}
 
 if __name__ == "__main__":
     main()

@@ -116,7 +116,8 @@ SEEN: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any], Any]] = {
 
 
 def test_every_option_of_the_training_is_in_the_table():
-    assert set(SEEN) == {f.name for f in fields(TrainingOptions)}
+    after = {"head"}  # is learned when the training is over: tests/fitted/test_stacked.py
+    assert set(SEEN) | after == {f.name for f in fields(TrainingOptions)}
 
 
 @pytest.mark.parametrize("name", SEEN)

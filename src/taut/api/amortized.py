@@ -109,7 +109,7 @@ def fit_amortized(
             num_steps=loop.num_steps,
             warmup_steps=training.learning_rate_warmup,
         )
-        refuse_target(architecture, data)
+        refuse_target(architecture, data, recipe)
         hide = _hide(training.hide, architecture, data.schema)
         schema = replace(data.schema, holes=data.schema.holes or hide > 0)
         pair = architecture.init(schema, init_key)

@@ -95,7 +95,7 @@ def fit_exact(
     model = _with_codes(model, data)
     for part, rows in data.parts().items():
         check_rows(model, rows, where=f"{data.schema.name}, {part} rows")
-    refuse_target(model, data)
+    refuse_target(model, data, recipe)
 
     def report(number: int, restart: int, iteration: int, value: float) -> None:
         if progress:

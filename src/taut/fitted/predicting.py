@@ -18,8 +18,8 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.architectures import AbstractArchitecture
-from taut.core import Estimate, InputError, as_key, option, write_atomically
+from taut.architectures import VAE, AbstractArchitecture
+from taut.core import Datum, Estimate, InputError, as_key, option, write_atomically
 from taut.data import Data, Dataset, has_label, load_rows, target_of
 from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
@@ -39,7 +39,9 @@ from taut.fitted.prediction import (
     class_scores,
     number_scores,
 )
+from taut.fitted.stacked import StackedHead, stack_gain, stacked_head
 from taut.models import AbstractExactModel
+from taut.recipe import Recipe
 from taut.runs import reading
 from taut.runs.packed import packed
 from taut.runs.reading import read_arrays
@@ -61,7 +63,7 @@ __all__ = [
 NUM_PARTICLES = 200
 """Draws of the latents for each row and class."""
 
-Predictor = LogisticHead | RidgeHead | Conditional | ClassLatent
+Predictor = LogisticHead | RidgeHead | Conditional | ClassLatent | StackedHead
 _PREDICTORS: dict[Any, Any] = {
     frozenset(kind._fields): kind for kind in (LogisticHead, RidgeHead, Conditional, ClassLatent)
 }
@@ -69,14 +71,16 @@ _DRAWS = 400  # that the ends of an interval are quantiles of
 _FILE = "predictor.safetensors"
 
 
-def refuse_target(model: AbstractArchitecture, data: Data) -> None:
+def refuse_target(model: AbstractArchitecture, data: Data, recipe: Recipe) -> None:
     """Refuse data whose target nothing can be learned of, before anything is fitted.
 
     Raises:
         InputError: fewer than two different values among the training rows; a target that is a column
-            of a model that takes no missing cells.
+            of a model that takes no missing cells; a head that does not go with model and target.
     """
     name = data.schema.target
+    if recipe.training.head != "logistic":
+        _check_head(model, data, recipe)
     if name is None:
         return
     where = f"{data.schema.name}, target '{name}'"
@@ -106,7 +110,7 @@ def with_predictor(fit: "Fit", data: Data) -> "Fit":
     if name is None:
         return fit
     (train, label), (held, held_label) = _labelled(data.train), _labelled(data.validation)
-    fit = replace(fit, predictor=_learned(fit, train, label, held, held_label))
+    fit = replace(fit, predictor=_learned(fit, data, train, label, held, held_label))
     scores = prediction_scores(fit, data.test)
     tested = next(iter(scores.values())).count if scores else 0
     counts = f"{len(train)} train, {len(held)} validation, {tested} test"
@@ -117,6 +121,11 @@ def with_predictor(fit: "Fit", data: Data) -> "Fit":
         notes.append(f"no labelled training row is {shown}: nothing is known of the class")
     if not len(held):
         notes.append("no validation row has a target: probabilities are not calibrated")
+    if isinstance(fit.predictor, StackedHead):
+        rows, precise = data.test.datum(), fit.precision == "float64"
+        gain = stack_gain(fit.pair, fit.predictor, rows, precise=precise)
+        error = f"± {gain.data_error:.2f} over rows"
+        notes.append(f"the bound of the stack is the ELBO {gain.value:+.2f} nats per row ({error})")
     facts = replace(fit.facts, notes=(*fit.facts.notes, *notes))
     return replace(fit, facts=facts, estimates={**fit.estimates, **scores})
 
@@ -196,7 +205,9 @@ def prediction_scores(
 
 def save_predictor(folder: Path, predictor: Predictor) -> None:
     """Write `predictor.safetensors` into an existing folder, in one step."""
-    arrays = {name: np.asarray(array) for name, array in predictor._asdict().items()}
+    stacked = isinstance(predictor, StackedHead)
+    content = predictor.arrays() if stacked else predictor._asdict()
+    arrays = {name: np.asarray(array) for name, array in content.items()}
     write_atomically(folder / _FILE, lambda file: file.write(packed(arrays)))
 
 
@@ -210,10 +221,13 @@ def load_predictor(folder: Path) -> Predictor | None:
         return None
     arrays = read_arrays(folder / _FILE, sealed=True)
     with reading(folder / _FILE):
-        return _PREDICTORS[frozenset(arrays)](**arrays)
+        stacked = StackedHead.from_arrays(arrays)
+        return _PREDICTORS[frozenset(arrays)](**arrays) if stacked is None else stacked
 
 
-def _learned(fit: "Fit", train: Dataset, label: Any, held: Dataset, held_label: Any) -> Predictor:
+def _learned(
+    fit: "Fit", data: Data, train: Dataset, label: Any, held: Dataset, held_label: Any
+) -> Predictor:
     """What predicts the target, learned from rows that have one."""
     classes, one = fit.schema.classes, np.asarray(1.0)
     column = fit.schema.place_of_target is not None
@@ -226,6 +240,15 @@ def _learned(fit: "Fit", train: Dataset, label: Any, held: Dataset, held_label: 
     z, judged = _features(fit, train), (_features(fit, held), held_label)
     if classes is None:
         return ridge_head(z, label.astype(np.float64), judged)
+    if fit.recipe.training.head == "mixture-vae":
+        known: Any = data.train, data.validation
+        rows: Any = [_in_precision(part.datum(labelled=False), fit.precision) for part in known]
+        head = stacked_head(
+            fit.pair, (rows[0], rows[1]), (known[0].label, known[1].label), len(classes),
+            fit.recipe.training, num_steps=max(1, fit.facts.steps),
+            key=fit.recipe.seed or 0,
+        )  # fmt: skip
+        return head._replace(temperature=best_temperature(head.logits(judged[0]), held_label))
     return logistic_head(z, label, judged, len(classes))
 
 
@@ -258,6 +281,36 @@ def _joint(
             pair, known, values, place, num_particles=num_particles, key=draw_key
         )  # fmt: skip
     return np.asarray(found, np.float64)
+
+
+def _check_head(model: AbstractArchitecture, data: Data, recipe: Recipe) -> None:
+    """Refuse a second model where there are no latent features of a vae, or no classes.
+
+    Raises:
+        InputError: names what there is instead.
+    """
+    schema, inference = data.schema, recipe.inference
+    wanted, where = option("head", recipe.training.head), option("head")
+    if not isinstance(model, VAE) or not inference.claims.serves_unseen:
+        got = f"{option('model', model.name)} by {inference.name}"
+        raise InputError(
+            f"a vae with an encoder with {wanted}", got, option("model", "vae"), where=where
+        )
+    if schema.target is None or schema.place_of_target is not None or schema.classes is None:
+        got = "no target" if schema.target is None else f"the target '{schema.target}'"
+        raise InputError(
+            f"a target of classes beside the columns with {wanted}", got,
+            f"leaving out {option('head')}", where=where,
+        )  # fmt: skip
+    if data.streamed:
+        raise InputError(
+            f"rows in memory with {wanted}", "rows that stay on disk", option("stream", "no"),
+            where=where,
+        )  # fmt: skip
+
+
+def _in_precision(rows: Datum, precision: str) -> Datum:
+    return Datum(np.asarray(rows.x, precision), rows.mask, None, rows.index)
 
 
 def _given(fit: "Fit", rows: Any, unseen: str) -> Dataset:

@@ -14,6 +14,7 @@ from taut.training.schedules import SCHEDULES, ScheduleName
 __all__ = ["OPTIMIZERS", "Precision", "TrainingOptions"]
 
 Precision = Literal["float64", "float32", "bfloat16"]
+HeadName = Literal["logistic", "mixture-vae"]
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "adam": optax.adam,
     "sgd": optax.sgd,
@@ -53,6 +54,8 @@ class TrainingOptions:
         precision: `float32` or `float64` for all arithmetic; `bfloat16` for the matrix products of
             the networks alone, with float32 for the rest and for the numbers at the end.
         checkpoint_every: steps between checkpoints in the run folder.
+        head: what learns a target of classes from latent features: `logistic` regression, of the rows
+            that have one; or `mixture-vae`, a second model of the features of all rows (M1+M2).
         hide: share of the rows of a batch of which cells are hidden, so that an encoder comes to know
             any pattern of missing ones; None for one half where a target is one of the columns, and for
             none elsewhere.
@@ -75,6 +78,7 @@ class TrainingOptions:
     )
     precision: Precision = "float32"
     checkpoint_every: int = 1000
+    head: HeadName = "logistic"
     hide: float | None = None
 
     def __post_init__(self):
@@ -96,6 +100,7 @@ class TrainingOptions:
             )
         for name, value, words in (
             ("precision", self.precision, get_args(Precision)),
+            ("head", self.head, get_args(HeadName)),
             ("learning_rate_schedule", self.learning_rate_schedule, SCHEDULES),
         ):
             if value not in words:

@@ -1,0 +1,49 @@
+"""M1+M2: a second model on the latent features of all rows names classes that few labels tell."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import taut
+from taut.core import InputError
+
+RNG = np.random.default_rng(0)
+N = 320
+CLASS = np.arange(N) % 2
+X = np.where(RNG.random((N, 12)) < np.where(CLASS[:, None], 0.85, 0.15), 1, 0)
+Y = np.where(np.arange(N) % 16 > 1, np.nan, CLASS)
+STACK: dict[str, Any] = {"target": "y", "model": "vae", "head": "mixture-vae"}
+TINY: dict[str, Any] = {
+    "latent_dim": 2, "hidden": (8,), "evidence_particles": 2, "epochs": 40, "batch_size": 32,
+    "learning_rate": 0.01,
+}  # fmt: skip
+
+
+def test_the_stack_predicts_is_measured_and_comes_back(tmp_path):
+    found: Any = taut.fit((X, Y), out=tmp_path / "run", **STACK, **TINY)
+    assert (found.predict(X).labels == CLASS).mean() > 0.93
+    assert [note for note in found.facts.notes if "the bound of the stack is the ELBO" in note]
+    again: Any = taut.load(tmp_path / "run")
+    np.testing.assert_array_equal(again.predict(X).probabilities, found.predict(X).probabilities)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"model": "mixture-vae"}, 'a vae with an encoder with head="mixture-vae"'),
+        ({"inference": "per-datum"}, "a vae with an encoder"),
+        ({"target_as": "column"}, "a target of classes beside the columns .*, got the target 'y'"),
+        ({"head": "m2"}, "one of logistic, mixture-vae, got 'm2'"),
+    ],
+)
+def test_what_has_no_features_or_no_classes_is_refused(options, words):
+    frame = pd.DataFrame(X, columns=list("abcdefghijkl")).assign(y=Y)
+    with pytest.raises(InputError, match=words):
+        taut.fit(frame, **{**TINY, **STACK, **options})
+
+
+def test_a_head_without_a_target_is_refused():
+    with pytest.raises(InputError, match="got no target"):
+        taut.fit(X, model="vae", head="mixture-vae", **TINY)
