@@ -36,9 +36,8 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("explain")
     x = np.random.default_rng(0).normal(size=(80, 2))
     kind = np.where(x[:, 0] > x[:, 1], "late", "early")
-    pl.DataFrame({"width": x[:, 0], "height": 9 * x[:, 1], "kind": kind}).write_csv(
-        folder / "rows.csv"
-    )
+    table = {"width": x[:, 0], "height": 9 * x[:, 1], "rooms": np.arange(80) % 4, "kind": kind}
+    pl.DataFrame(table).write_csv(folder / "rows.csv")
     (folder / "judges.py").write_text(JUDGES)
     model = taut.Flow(layers="affine-coupling:2", hidden=(4,))
     data = taut.load_data(str(folder / "rows.csv"), label="kind")
@@ -64,11 +63,12 @@ def test_the_json_the_tables_and_the_figures(run, tmp_path, capsys):
     known = dict(zip(data.test.index.tolist(), data.test.x, strict=True))
     for row, score in zip(table.iter_rows(named=True), printed["rows"], strict=True):
         assert row["row"] == score["row"]
-        before = [row["width"], row["height"]]
+        before = [row["width"], row["height"], row["rooms"]]
         np.testing.assert_allclose(before, known[row["row"]], rtol=1e-5)
         assert before[0] <= before[1] / 9  # no row that is late already
         assert score["scores"]["answer"][0] >= printed["level"]
         assert row["width (answer)"] - row["height (answer)"] / 9 > before[0] - before[1] / 9
+        assert row["rooms (answer)"] in range(20)  # whole, as the rows are
     ways = json.loads((out / "diagnostics.json").read_text())
     assert [way["row"] for way in ways] == [row["row"] for row in printed["rows"]]
 
@@ -97,7 +97,7 @@ def test_a_classifier_of_a_file(run, capsys, classifier, target, more):
         ("logistik", "late", "classifier: expected logistic, mlp or FILE.py:name, got 'logistik'."),
         ("logistic", "lat", "target: expected a class that the classifier knows, early, late, got"),
         ("logistic", "a..b", "target: expected LOW..HIGH or <NUMBER, got 'a..b'. Try 20..30."),
-        ("FILE:wide", "1", "classifier: expected a classifier of one row of shape (2,), got "),
+        ("FILE:wide", "1", "classifier: expected a classifier of one row of shape (3,), got "),
         ("FILE:black", "1", "classifier: expected a classifier"),
         ("FILE:standardised", "1", "and on 100% standardised. Try standardising in the classifier"),
         ("FILE:none", "1", "expected a function 'none', got "),
@@ -128,7 +128,7 @@ def test_columns_that_stay_or_keep_to_a_range(run, tmp_path, capsys):
     table = pl.read_csv(tmp_path / "answers.csv")
     assert table.columns == [
         "row", "width", "width (answer 1)", "width (answer 2)", "height", "height (answer 1)",
-        "height (answer 2)",
+        "height (answer 2)", "rooms", "rooms (answer 1)", "rooms (answer 2)",
     ]  # fmt: skip
     for answer in ("answer 1", "answer 2"):
         np.testing.assert_allclose(table[f"height ({answer})"], table["height"], rtol=1e-5)

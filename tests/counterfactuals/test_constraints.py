@@ -1,11 +1,17 @@
 """Answers keep to constraints: a box that the ascent knows, and no answer that rounding has flipped."""
 
+import json
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 
+import taut
 from taut.core import InputError
-from taut.counterfactuals import Constraints, search
+from taut.counterfactuals import Between, Constraints, search
+from taut.counterfactuals.constraints import Grids
 
 ROWS = np.array([[0.2, 1.0, 3.0], [-0.4, 2.0, 1.0], [0.1, 0.0, 2.0]], np.float32)
 SAME = (lambda x: x, lambda z: z, lambda z: -0.5 * jnp.sum(z**2))
@@ -42,15 +48,81 @@ def test_what_cannot_move_far_enough_keeps_to_the_box_and_has_a_reason():
     assert (found.answers[:, 0, 1:] == ROWS[:, 1:]).all()
 
 
-def test_rounding_that_costs_the_target_is_no_answer():
+def test_answers_of_whole_numbers_are_asked_for_more_until_they_keep_the_target():
     found = searched(whole=[0, 1, 2])
     assert (found.answers == np.rint(found.answers)).all()
     score = found.answers[:, 0] @ np.float32([1.0, -1.0, 0.5])
-    flipped = score < found.level
-    assert flipped.any()
-    assert (found.reasons[flipped] == "lost by rounding").all()
-    assert (found.reached[:, 0] == ~flipped).all()
+    free = searched().answers[:, 0]
+    assert (np.rint(free) @ np.float32([1.0, -1.0, 0.5]) < found.level).any()  # which it cost some
+    assert (score >= found.level).all()
+    assert found.reached.all()
     np.testing.assert_allclose(found.outputs[2][:, 0, 1], score, rtol=1e-5)
+    np.testing.assert_array_equal(found.queries, found.tries + 1)
+
+
+def test_rounding_that_costs_the_target_is_no_answer():
+    """Of whole numbers these halves are never between."""
+    found = search(
+        SAME, ROWS, classifier=lambda x: classifier(x)[1], target=Between(0.2, 0.3),
+        constraints=Constraints(whole=[0, 1, 2]),
+    )  # fmt: skip
+    assert (found.answers == np.rint(found.answers)).all()
+    assert set(found.reasons.ravel()) == {"lost by rounding"}
+    assert not found.reached.any()
+
+
+def test_values_of_grids_are_the_nearest_within_the_range():
+    box = Constraints(whole=[0], ranges={0: (0.3, 2.6)}, rising=[1]).box(
+        2, None, ROWS[:, :2], Grids.none(2)._replace(step=np.array([0.0, 0.5]))
+    )
+    found = box.repaired(np.float32([[0.2, 1.3], [2.6, 2.1], [1.4, 9.0]]), ROWS[:, :2])
+    np.testing.assert_array_equal(found, [[1.0, 1.5], [2.0, 2.0], [1.0, 9.0]])
+    assert not box.violated(found, ROWS[:, :2]).any()
+    assert box.violated(found + np.float32([0, 0.1]), ROWS[:, :2]).all()
+
+
+def test_the_columns_of_a_fit_have_their_grids_after_it_was_saved():
+    table: dict[str, Any] = {
+        "age": np.arange(20, 60), "kids": np.arange(40) % 3, "pay": np.linspace(-3, 4, 40),
+        "debt": np.arange(40) - 7, "kind": ["a", "b", "c", "a"] * 10,
+    }  # fmt: skip
+    mixed = taut.load_data(pl.DataFrame(table)).schema
+    real = taut.load_data(pl.DataFrame(table).drop("kind")).schema
+    for schema in (mixed, real):
+        saved = type(schema).from_dict(json.loads(json.dumps(schema.to_dict())))
+        grids = Grids.of(saved)
+        assert grids.step[:4].tolist() == [1, 1, 0, 1]
+        assert grids.low[1] == 0
+        assert np.isneginf(grids.low[3])
+    assert [grids[-1] for grids in Grids.of(mixed)] == [0, 2, 1, 0]
+    old = real.to_dict()
+    assert Grids.of(type(real).from_dict({k: old[k] for k in old if k != "whole"})).step[1] == 1
+
+
+def test_rows_without_an_answer_go_back_from_known_rows():
+    """Ascent ends on the hill before the one that is high enough."""
+
+    def hills(x):
+        return jnp.array([0.0, 1.0]) * (jnp.exp(-(x[0] ** 2)) + 4 * jnp.exp(-((x[0] - 5) ** 2)))
+
+    known = np.array([[5, 0, 0], [4.8, 1, 1], [9, 0, 0], [0, 0, 0]], np.float32)
+    given = {
+        "classifier": hills, "target": 1, "confidence": 0.9,
+        "constraints": Constraints(immutable=[2], ranges={1: (0.0, 2.0)}),
+    }  # fmt: skip
+    alone = search(SAME, ROWS, **given)
+    found = search(SAME, ROWS, plausible=known, quantile=0.1, **given)
+    assert set(alone.reasons.ravel()) == {"plateau"}
+    assert set(found.reasons.ravel()) == {"reached"}
+    assert "ascent found none of 3 of the answers" in found.notes[0]
+    answers = found.answers[:, 0]
+    assert (found.scores[2] >= found.level).all()
+    assert found.log_density is not None
+    assert (found.log_density[1] >= found.floor).all()
+    assert (answers[:, 2] == ROWS[:, 2]).all()
+    assert (answers[:, 0] < 4.7).all()  # on this side of what is known
+    np.testing.assert_allclose(found.z[:, 0], answers, atol=1e-6)
+    assert (found.queries > alone.queries).all()
 
 
 def test_one_hot_groups_are_one_hot():

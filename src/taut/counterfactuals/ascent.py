@@ -131,6 +131,7 @@ class Ascent(eqx.Module):
         box: constraints that every point is clipped to; None for none.
         first: length of the first step.
         most_tries: after which a row is done.
+        margin: that s is to be above the target's level by.
     """
 
     generator: AbstractGenerator
@@ -144,6 +145,7 @@ class Ascent(eqx.Module):
     box: Box | None = None
     first: float = _FIRST
     most_tries: int = 500
+    margin: Any = 0.0
 
     def place(self, x0: Array, z: Float[Array, " d"], key: PRNGKeyArray) -> RowState:
         """A row at its code."""
@@ -178,9 +180,9 @@ class Ascent(eqx.Module):
 
     def point(self, z: Float[Array, " d"], x0: Array, key: PRNGKeyArray) -> Point:
         """Everything at one z."""
-        (x, log_density), pull = jax.vjp(lambda z: self._decoded(z, x0), z)
+        (x, log_density), pull = jax.vjp(lambda z: self.decoded(z, x0), z)
         score, raised, by_x, by_z = self.classifier.score_and_slopes(
-            self.target.score, lambda z: self._decoded(z, x0)[0], z, x, key
+            self.target.score, lambda z: self.decoded(z, x0)[0], z, x, key
         )
         if self.proximity or self.sparsity:
             lost, lost_by_x = jax.value_and_grad(self._penalty)(x, x0)
@@ -193,7 +195,7 @@ class Ascent(eqx.Module):
             slope, density_slope = jax.vmap(lambda *g: pull(g)[0])(of_x, of_density)
         return Point(z, x, score, raised, log_density, slope + by_z, density_slope)
 
-    def _decoded(self, z: Float[Array, " d"], x0: Array) -> tuple[Array, Float[Array, ""]]:
+    def decoded(self, z: Float[Array, " d"], x0: Array) -> tuple[Array, Float[Array, ""]]:
         """A row and its log-density, within the box where there is one."""
         x, log_density = self.generator.decode_with_density(z)
         if self.box is None:
@@ -210,7 +212,8 @@ class Ascent(eqx.Module):
         return reached if self.floor is None else reached & (at.log_density >= self.floor)
 
     def _level(self, dtype: Any) -> Float[Array, ""]:
-        return jnp.asarray(self.target.level + _ABOVE * self.target.tolerance, dtype)
+        level = self.target.level + _ABOVE * self.target.tolerance
+        return jnp.asarray(level + self.margin, dtype)
 
     def _penalty(self, x: Array, x0: Array) -> Float[Array, ""]:
         u = (x - x0) / self.scale

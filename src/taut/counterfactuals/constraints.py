@@ -1,14 +1,17 @@
 """Constraints on answers of tables: columns that stay or go one way, ranges, whole numbers, one-hot.
 
     lo_j <= x_j <= hi_j,      lo, hi of a row from its own cells where a column stays or goes one way
+    x_j = o_j + s_j k,        k a whole number, on a grid of step s_j from the origin o_j
 
-Every point of a search is clipped to this box before it is judged, so that the ascent knows of it. Whole
-numbers and one-hot groups are made of the answer at the end; it is then judged again, and one that they
-have cost the target is returned as failed.
+Every point of a search is clipped to this box before it is judged, so that the ascent knows of it.
+Values of grids and one-hot groups are made of the answer at the end; it is then judged again, and one
+that they have cost the target is returned as failed. The columns that a fit knows to be whole numbers,
+categories, or rounded to a step have grids without being named.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,9 +19,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from taut.core import InputError
+from taut.data import Schema
 from taut.errors import nearest
 
-__all__ = ["Box", "Constraints"]
+__all__ = ["Box", "Constraints", "Grids"]
 
 _ROUNDING = 1e-5  # of a cell's size, that float32 may be off a bound
 
@@ -44,13 +48,16 @@ class Constraints:
     whole: Sequence[Column] = ()
     one_hot: Sequence[Sequence[Column]] = ()
 
-    def box(self, size: int, columns: Sequence[str] | None, x: np.ndarray) -> "Box":
+    def box(
+        self, size: int, columns: Sequence[str] | None, x: np.ndarray, grids: "Grids | None" = None
+    ) -> "Box":
         """The constraints by number of column.
 
         Arguments:
             size: of a row.
             columns: their names, where they have some.
             x: the rows that are searched, (N, size).
+            grids: where the values of a fit's columns lie; None for anywhere.
 
         Raises:
             InputError: no such column; a constraint that contradicts another one or a row.
@@ -69,7 +76,8 @@ class Constraints:
                         "immutable, for one that goes neither up nor down", where="constraints",
                     )  # fmt: skip
                 known[place] = way
-        low, high = np.full(size, -np.inf), np.full(size, np.inf)
+        on = grids or Grids.none(size)
+        low, high, step, origin = (np.array(ends) for ends in on)
         for column, (least, most) in self.ranges.items():
             place = _place(column, size, columns)
             if not least <= most:
@@ -77,7 +85,13 @@ class Constraints:
                     "a range whose lower end is below its upper end", f"{least} to {most}",
                     f"{most} to {least}", where=f"constraints, '{column}'",
                 )  # fmt: skip
-            low[place], high[place] = least, most
+            known_low, known_high = low[place], high[place]
+            low[place], high[place] = max(least, known_low), min(most, known_high)
+            if not low[place] <= high[place]:
+                raise InputError(
+                    f"a range that meets the values of the column, {known_low:g} to {known_high:g}",
+                    f"{least:g} to {most:g}", "another range", where=f"constraints, '{column}'",
+                )  # fmt: skip
             way = known.get(place, "")
             for bad, of in ((x[:, place] < least, "falling"), (x[:, place] > most, "rising")):
                 if way in ("immutable", of) and bad.any():
@@ -90,7 +104,65 @@ class Constraints:
         rising = np.array([known.get(i) in ("immutable", "rising") for i in range(size)])
         falling = np.array([known.get(i) in ("immutable", "falling") for i in range(size)])
         groups = tuple(tuple(places(group)) for group in self.one_hot)
-        return Box(low, high, rising, falling, tuple(places(self.whole)), groups)
+        step[places(self.whole)], origin[places(self.whole)] = 1.0, 0.0
+        return Box(low, high, rising, falling, step, origin, groups)
+
+
+class Grids(NamedTuple):
+    """Where the values of columns lie, each (D,).
+
+    Attributes:
+        low, high: least and largest value; infinite for none.
+        step: of the grid; 0 for none.
+        origin: where it begins.
+    """
+
+    low: Float[np.ndarray, " D"]
+    high: Float[np.ndarray, " D"]
+    step: Float[np.ndarray, " D"]
+    origin: Float[np.ndarray, " D"]
+
+    @classmethod
+    def none(cls, size: int) -> "Grids":
+        """Anywhere."""
+        return cls(np.full(size, -np.inf), np.full(size, np.inf), np.zeros(size), np.zeros(size))
+
+    @property
+    def bind(self) -> bool:
+        """Whether there is a value that some column does not have."""
+        return bool(self.step.any() or np.isfinite(self.low).any() or np.isfinite(self.high).any())
+
+    @classmethod
+    def of(cls, schema: Schema) -> "Grids":
+        """Of the columns of a table."""
+        found = cls.none(schema.size)
+        kinds = (
+            [column.kind for column in schema.kinds] if schema.kinds is not None
+            else [schema.support] * schema.size
+        )  # fmt: skip
+        levels = (
+            [len(column.names) for column in schema.kinds] if schema.kinds is not None
+            else [schema.levels or 0] * schema.size
+        )  # fmt: skip
+        for i, (kind, most) in enumerate(zip(kinds, levels, strict=True)):
+            if kind in ("count", "binary", "categorical"):
+                found.low[i], found.step[i] = 0.0, 1.0
+            if kind in ("grey", "unit"):
+                found.low[i], found.high[i] = 0.0, 1.0
+            if kind == "grey":
+                found.step[i] = 1 / (most - 1)
+            elif kind == "binary":
+                found.high[i] = 1.0
+            elif kind == "categorical" and most:
+                found.high[i] = most - 1.0
+        found.step[list(schema.whole or ())] = 1.0
+        for i in schema.gridded:
+            assert schema.steps is not None
+            assert schema.origins is not None
+            found.step[i], found.origin[i] = schema.steps[i], schema.origins[i]
+            if not schema.origins[i]:
+                found.low[i] = 0.0
+        return found
 
 
 class Box(eqx.Module):
@@ -99,32 +171,37 @@ class Box(eqx.Module):
     Attributes:
         low, high: ranges, (D,).
         rising, falling: where a row's own value is the lower, the upper bound.
-        whole, one_hot: see `Constraints`.
+        step, origin: of the grid of each column, (D,); step 0 for none.
+        one_hot: see `Constraints`.
     """
 
     low: Float[np.ndarray, " D"]
     high: Float[np.ndarray, " D"]
     rising: Bool[np.ndarray, " D"]
     falling: Bool[np.ndarray, " D"]
-    whole: tuple[int, ...] = eqx.field(static=True)
+    step: Float[np.ndarray, " D"]
+    origin: Float[np.ndarray, " D"]
     one_hot: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
     def clip(self, x: Array, x0: Array) -> Array:
         """The nearest point of the box of the row x0."""
-        low = jnp.where(self.rising, jnp.maximum(x0, self.low), self.low)
-        high = jnp.where(self.falling, jnp.minimum(x0, self.high), self.high)
+        low, high = self._ends(x0)
         return jnp.clip(x, low.astype(x.dtype), high.astype(x.dtype))
 
     @property
     def rounds(self) -> bool:
         """Whether answers are rounded at the end."""
-        return bool(self.whole or self.one_hot)
+        return bool(self.step.any() or self.one_hot)
 
     def repaired(self, x: np.ndarray, x0: np.ndarray) -> np.ndarray:
-        """Answers (N, D) to rows (N, D) with whole numbers and one-hot groups."""
+        """Answers (N, D) to rows (N, D) on the grids within the box, and with one-hot groups."""
         x = x.copy()
-        whole = list(self.whole)
-        x[:, whole] = np.rint(x[:, whole])
+        on = self.step > 0
+        step, origin = self.step[on], self.origin[on]
+        ends = ((np.broadcast_to(end, x.shape)[:, on] - origin) / step for end in self._ends(x0))
+        least, most = next(ends) - _ROUNDING, next(ends) + _ROUNDING
+        places = np.rint((x[:, on] - origin) / step)
+        x[:, on] = origin + step * np.minimum(np.maximum(places, np.ceil(least)), np.floor(most))
         for group in self.one_hot:
             places = list(group)
             chosen = x[:, places].argmax(axis=1)
@@ -135,11 +212,22 @@ class Box(eqx.Module):
         """Which answers lie outside of what was asked for, (N,)."""
         slack = _ROUNDING * (1 + np.abs(x))
         outside = np.abs(np.asarray(self.clip(jnp.asarray(x), jnp.asarray(x0))) - x) > slack
-        bad = outside.any(axis=1) | (np.rint(x) != x)[:, list(self.whole)].any(axis=1)
+        on = self.step > 0
+        step, origin = self.step[on], self.origin[on]
+        places = (x[:, on] - origin) / step
+        rounding = 4 * np.finfo(x.dtype).eps * (1 + (np.abs(x[:, on]) + np.abs(origin)) / step)
+        off = np.abs(places - np.rint(places)) > rounding
+        bad = outside.any(axis=1) | off.any(axis=1)
         for group in self.one_hot:
             cells = x[:, list(group)]
             bad |= ~(np.isin(cells, (0, 1)).all(axis=1) & (cells.sum(axis=1) == 1))
         return bad
+
+    def _ends(self, x0: Any) -> tuple[Any, Any]:
+        """The least and the largest values of the row x0."""
+        low = jnp.where(self.rising, jnp.maximum(x0, self.low), self.low)
+        high = jnp.where(self.falling, jnp.minimum(x0, self.high), self.high)
+        return low, high
 
 
 def _place(column: Column, size: int, columns: Sequence[str] | None) -> int:

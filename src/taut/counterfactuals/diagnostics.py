@@ -33,7 +33,7 @@ _LENGTHS = 10.0 ** np.linspace(-1.5, -4.0, 6)  # of steps in latent space
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """One row's way to its first answer.
+    """One row's way to its first answer, by ascent to the level of the target and before rounding.
 
     Attributes:
         row: its number among the rows that were searched.

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from taut.core import padded_size
 from taut.counterfactuals.ascent import Ascent, RowState, is_done
 
 __all__ = ["all_ended", "steps_of"]
@@ -29,10 +28,9 @@ def all_ended(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any, *, width:
         x: rows, (N, *shape).
         z: where each begins, (N, d).
         keys: (N,).
-        width: B, places at once.
+        width: B, places at once; some stay empty where there are fewer rows.
     """
     num = len(x)
-    width = min(width, padded_size(num))
     ended: list[Any] = [None] * num
     places, waiting = np.arange(width), min(width, num)
     inside, rows = np.where(places < num, places, -1), np.minimum(places, num - 1)

@@ -9,25 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from taut.core import InputError, as_key, option
-from taut.counterfactuals.ascent import Ascent, RowState
+from taut.core import InputError, as_key, option, padded_size
+from taut.counterfactuals.ascent import Ascent
 from taut.counterfactuals.classifier import as_classifier, num_outputs
-from taut.counterfactuals.constraints import Box, Constraints
+from taut.counterfactuals.constraints import Box, Constraints, Grids
 from taut.counterfactuals.generator import AbstractGenerator, Identity, as_generator
 from taut.counterfactuals.geometry import GEOMETRIES, AbstractGeometry, XSpace
 from taut.counterfactuals.judged import mapped, outputs_of, scores_of
+from taut.counterfactuals.known_rows import from_known_rows
 from taut.counterfactuals.pool import all_ended
-from taut.counterfactuals.result import (
-    ALREADY,
-    BROKEN,
-    BUDGET,
-    LEFT,
-    NOT_FINITE,
-    PLATEAU,
-    REACHED,
-    ROUNDED,
-    Counterfactuals,
-)
+from taut.counterfactuals.result import ALREADY, REACHED, Counterfactuals
+from taut.counterfactuals.settled import Settled, densities, settled, surer
 from taut.counterfactuals.targets import AbstractTarget, Class
 from taut.data import Dataset
 from taut.errors import nearest
@@ -78,9 +70,11 @@ def search(
         spread: standard deviation of the starts beyond the first about the row's code.
         proximity, sparsity: weights of the squared and of the absolute distance from the row, in
             standard deviations of the columns where the fit has them.
-        plausible: rows that an answer is to be as probable as; None for no such floor.
+        plausible: rows that an answer is to be as probable as, from which ways lead back to rows that
+            ascent finds no answer to; None for no such floor.
         quantile: of their log-densities that is the floor.
-        constraints: of a table, which every answer satisfies or is returned as failed.
+        constraints: of a table, which every answer satisfies or is returned as failed; what a fit
+            knows of the values of its columns is among them.
         most_tries: steps that are tried for an answer.
         most_unexplained: share of the rows' variation about the generator's centre that reconstructions
             may miss; above it answers would be about the reconstruction.
@@ -103,7 +97,8 @@ def search(
         judged = as_classifier(classifier, x.shape[1:], black_box=black_box)
         wanted = Class(int(target), confidence) if isinstance(target, int | np.integer) else target
         wanted.check(num_outputs(judged, x.shape[1:]))
-        floor = _floor(made, generator, plausible, quantile)
+        known = None if plausible is None else _rows(generator, plausible)[0]
+        floor = _floor(made, known, quantile)
         _check_reconstructions(made, x, scale, most_unexplained)
         moved = Identity(x.shape[1:], scale, made) if isinstance(chosen, XSpace) else made
         z = _encoded(moved, x)
@@ -111,13 +106,20 @@ def search(
         ascent = Ascent(
             moved, judged, wanted, chosen, jnp.asarray(scale, z.dtype), proximity, sparsity, floor,
             box=_box(generator, constraints, x), most_tries=most_tries,
+            margin=jnp.zeros((), z.dtype),
         )  # fmt: skip
         random_key = as_key(key)
         starts = _starts(z, num_answers, spread, random_key)
-        repeated = np.repeat(x, num_answers, axis=0)
-        keys = jax.random.split(random_key, len(repeated))
-        ended = all_ended(ascent, repeated, starts, keys, width=_WIDTH)
-        return _result(ascent, x, z, ended, keys[::num_answers], begun)
+        own = np.repeat(x, num_answers, axis=0)
+        keys = jax.random.split(random_key, len(own))
+        width = min(_WIDTH, padded_size(len(own)))
+        ended = all_ended(ascent, own, starts, keys, width=width)
+        found = settled(ascent, own, ended)
+        found = surer(ascent, own, starts, keys, found, width=width)
+        if known is not None:
+            codes = np.repeat(z, num_answers, axis=0)
+            found = from_known_rows(ascent, own, codes, known, found)
+        return _result(ascent, x, z, found, keys[::num_answers], begun)
 
 
 def _geometry(given: AbstractGeometry | str) -> AbstractGeometry:
@@ -169,20 +171,21 @@ def _rows(generator: Any, rows: Any) -> tuple[np.ndarray, Any]:
 
 
 def _scale(fit: Fit) -> Any:
+    if fit.schema.kinds is not None:
+        return np.array([column.spread for column in fit.schema.kinds])
     scale = fit.schema.shift_scale()[1]
     return scale if fit.schema.kind == "table" else float(scale[0])
 
 
-def _floor(made: AbstractGenerator, given: Any, plausible: Any, quantile: float) -> Any:
-    if plausible is None:
+def _floor(made: AbstractGenerator, known: np.ndarray | None, quantile: float) -> Any:
+    if known is None:
         return None
     if made.density_of is None:
         raise InputError(
             "a generator with a log-density, for a floor", "functions (encode, decode) alone",
             "(encode, decode, log_density)", where="plausible",
         )  # fmt: skip
-    x, _ = _rows(given, plausible)
-    return jnp.asarray(np.quantile(_densities(made, x), quantile), x.dtype)
+    return jnp.asarray(np.quantile(densities(made, known), quantile), known.dtype)
 
 
 def _check_reconstructions(
@@ -211,21 +214,12 @@ def _decode(generator: AbstractGenerator, z: Any) -> Any:
     return jax.vmap(generator.decode)(z)
 
 
-@eqx.filter_jit
-def _density(generator: AbstractGenerator, x: Any) -> Any:
-    return jax.vmap(lambda x: generator.decode_with_density(generator.encode(x))[1])(x)
-
-
 def _encoded(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
     return mapped(lambda x: _encode(generator, x), x)
 
 
 def _decoded(generator: AbstractGenerator, z: np.ndarray) -> np.ndarray:
     return mapped(lambda z: _decode(generator, z), z)
-
-
-def _densities(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
-    return mapped(lambda x: _density(generator, x), x)
 
 
 def _starts(z: np.ndarray, num_answers: int, spread: float, key: Any) -> np.ndarray:
@@ -238,22 +232,18 @@ def _starts(z: np.ndarray, num_answers: int, spread: float, key: Any) -> np.ndar
 
 
 def _result(
-    ascent: Ascent, x: np.ndarray, z: np.ndarray, ended: RowState, keys: Any, begun: float
+    ascent: Ascent, x: np.ndarray, z: np.ndarray, found: Settled, keys: Any, begun: float
 ) -> Counterfactuals:
-    generator, target = ascent.generator, ascent.target
+    generator, target, ended = ascent.generator, ascent.target, found.ended
     num_answers = len(ended.tries) // len(x)
 
     def by_row(values: Any) -> np.ndarray:
         return np.asarray(values).reshape(len(x), num_answers, *np.shape(values)[1:])
 
-    ended, broken = _repaired(ascent, x, ended)
-    answers = by_row(ended.at.x)
+    answers, reasons = by_row(ended.at.x), by_row(found.reasons)
     back = _decoded(generator, z)
-    outputs = [mapped(lambda v: outputs_of(ascent.classifier, v), v) for v in (x, back, ended.at.x)]
+    outputs = [mapped(lambda v: outputs_of(ascent.classifier, v), v) for v in (x, back)]
     scores = [np.asarray(scores_of(target, jnp.asarray(o))) for o in outputs]
-    reasons = _reasons(ascent, ended, scores[2])
-    lost = (ended.at.score >= target.level) & (scores[2] < target.level)
-    reasons = by_row(np.select([broken, lost], [BROKEN, ROUNDED], reasons))
     if (reasons == ALREADY).all():
         raise InputError(
             "a target that some row has not reached", "rows that all have",
@@ -261,7 +251,7 @@ def _result(
         )  # fmt: skip
     density = None
     if generator.density_of is not None:
-        density = _densities(generator, x), by_row(ended.at.log_density)
+        density = densities(generator, x), by_row(ended.at.log_density)
     notes = [ascent.geometry.note] if ascent.geometry.note else []
     if target.level <= scores[0].min() and not (scores[1] >= target.level).all():
         notes.append(
@@ -275,7 +265,14 @@ def _result(
                 "about: a floor, `plausible`, rules such answers out"
             )
     if ascent.floor is not None:
-        left = int(np.sum((reasons == REACHED) & np.isneginf(by_row(ended.bound))))
+        back_from = int(found.returned.sum())
+        if back_from:
+            notes.append(
+                f"ascent found none of {back_from} of the answers, which lie on the way back from rows "
+                "that are known to be probable"
+            )
+        reached = found.reasons == REACHED
+        left = int(np.sum(reached & ~found.returned & np.isneginf(ended.bound)))
         if left:
             notes.append(
                 f"to {left} of the answers the way leads over rows that are less probable than the floor"
@@ -283,18 +280,22 @@ def _result(
     per_try = ascent.classifier.queries(z.shape[1])
     return Counterfactuals(
         x=x, reconstruction=back, answers=answers, z=by_row(ended.at.z), z0=z, reasons=reasons,
-        outputs=(outputs[0], outputs[1], by_row(outputs[2])),
-        scores=(scores[0], scores[1], by_row(scores[2])),
+        outputs=(outputs[0], outputs[1], by_row(found.outputs)),
+        scores=(scores[0], scores[1], by_row(found.scores)),
         level=target.level, log_density=density,
         floor=None if ascent.floor is None else float(ascent.floor),
         density_of=generator.density_of,
-        queries=by_row((ended.tries + 1) * per_try), tries=by_row(ended.tries),
+        queries=by_row((ended.tries + 1) * per_try + found.asked), tries=by_row(ended.tries),
         drift=by_row(ended.drift), seconds=time.perf_counter() - begun,
         geometry=ascent.geometry.name, ascent=ascent, keys=keys, notes=tuple(notes),
     )  # fmt: skip
 
 
 def _box(given: Any, constraints: Constraints | None, x: np.ndarray) -> Box | None:
+    grids = None
+    if isinstance(given, Fit) and given.schema.kind == "table":
+        grids = Grids.of(given.schema)
+        constraints = constraints or (Constraints() if grids.bind else None)
     if constraints is None:
         return None
     if x.ndim != 2:
@@ -303,33 +304,4 @@ def _box(given: Any, constraints: Constraints | None, x: np.ndarray) -> Box | No
             "leaving them out", where="constraints",
         )  # fmt: skip
     columns = given.schema.columns if isinstance(given, Fit) else None
-    return constraints.box(x.shape[1], columns, x)
-
-
-def _repaired(ascent: Ascent, x: np.ndarray, ended: RowState) -> tuple[RowState, np.ndarray]:
-    """Answers with whole numbers and one-hot groups, and which of them break a constraint."""
-    box, answers = ascent.box, np.asarray(ended.at.x)
-    if box is None:
-        return ended, np.zeros(len(answers), bool)
-    own = np.repeat(x, len(answers) // len(x), axis=0)
-    if not box.rounds:
-        return ended, box.violated(answers, own)
-    answers, density = box.repaired(answers, own), ended.at.log_density
-    if ascent.generator.density_of == "row":
-        density = _densities(ascent.generator, answers)
-    at = ended.at._replace(x=answers, log_density=density)
-    return ended._replace(at=at), box.violated(answers, own)
-
-
-def _reasons(ascent: Ascent, ended: RowState, scores: np.ndarray) -> np.ndarray:
-    """Why each search ended, judged by the classifier's outputs on what is returned."""
-    at = ended.at
-    scored = scores >= ascent.target.level
-    dense = True if ascent.floor is None else at.log_density >= ascent.floor
-    return np.select(
-        [
-            ~np.isfinite(at.value), scored & dense & (ended.tries == 0), scored & dense, scored,
-            ended.tries >= ascent.most_tries,
-        ],
-        [NOT_FINITE, ALREADY, REACHED, LEFT, BUDGET], PLATEAU,
-    )  # fmt: skip
+    return constraints.box(x.shape[1], columns, x, grids)

@@ -9,6 +9,7 @@ ratings, what was rounded to a tenth, two codes. Where there is none, as where h
 numbers is 100 and the rest is not rounded, the column is a spike.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from jaxtyping import Float, Shaped
 from taut.data.schema import Schema
 from taut.data.streams import Stream, distinct, philox
 
-__all__ = ["Grid", "grid_of", "grids_of", "repeats"]
+__all__ = ["Grid", "grid_of", "grids_of", "repeats", "whole_columns"]
 
 _CHANCE, _SHARE, _OFTEN = 0.02, 0.04, 10
 _ROWS = 10_000  # that are looked at for repetition
@@ -60,6 +61,29 @@ def grids_of(values: Shaped[np.ndarray, "N D"], schema: Schema) -> dict[str, tup
         "origins": tuple(grid.origin for grid in found),
         "spikes": tuple(i for i in repeated if not grids[i].step),
     }
+
+
+def whole_columns(parts: Sequence[Shaped[np.ndarray, "N D"]], schema: Schema) -> tuple[int, ...]:
+    """Columns of real numbers that vary and hold whole numbers alone.
+
+    Arguments:
+        parts: all rows of the source, NaN where a cell is missing.
+        schema: their form, of a table.
+    """
+    real = range(schema.size) if schema.support == "real" else ()
+    if schema.kinds is not None:
+        real = [i for i, column in enumerate(schema.kinds) if column.kind == "real"]
+    found = []
+    for i in real:
+        known = [_known(part[:, i]) for part in parts]
+        values = np.unique(np.concatenate(known))
+        if (
+            len(values) > 1
+            and np.abs(values).max() < _MOST_WHOLE
+            and (values == np.rint(values)).all()
+        ):
+            found.append(i)
+    return tuple(found)
 
 
 def _known(column: Shaped[np.ndarray, " N"]) -> Shaped[np.ndarray, " n"]:

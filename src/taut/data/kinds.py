@@ -20,6 +20,7 @@ For an encoder, and for a density on the real line, a number is standardised as
 with moments over the observed cells of the training rows.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -73,6 +74,11 @@ class Column:
     unit: str = ""
     form: str = ""
     origin: float = 0.0
+
+    @property
+    def spread(self) -> float:
+        """A standard deviation in the column's own units, of logarithms to first order."""
+        return self.scale * (math.exp(self.shift) if self.kind in ("positive", "count") else 1.0)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Column":

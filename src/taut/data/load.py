@@ -19,7 +19,7 @@ from taut.data.binarize import binarized
 from taut.data.column_values import column_values
 from taut.data.conform import as_images, refuse_unlike
 from taut.data.dataset import Data, Dataset
-from taut.data.grids import grids_of
+from taut.data.grids import grids_of, whole_columns
 from taut.data.identifiers import identifier_note, without_identifiers
 from taut.data.kinds import (
     asked_kinds,
@@ -245,8 +245,10 @@ def loaded(source: Any, options: DataOptions) -> Data:
     if columns:
         schema = replace(schema, kinds=standardised(train.x, columns))
         notes.append(kinds_note(schema.kinds or ()))
+    values = [part.values for part in parts]
+    if kind == "table":
+        schema = replace(schema, whole=whole_columns(values, schema) or None)
     if kind == "table" and not columns:
-        values = [part.values for part in parts]
         whole = np.concatenate(values) if len(values) > 1 else values[0]
         schema = replace(schema, **grids_of(whole, schema))
         notes += identifier_note(parts[0], schema)

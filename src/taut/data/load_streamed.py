@@ -20,7 +20,7 @@ from jaxtyping import Int64
 from taut.data.binarize import binarized
 from taut.data.conform import check_unfolds
 from taut.data.dataset import Data, Dataset
-from taut.data.grids import grids_of
+from taut.data.grids import grids_of, whole_columns
 from taut.data.missing import empty_note, marked, observed
 from taut.data.missing_codes import suspected_codes, uncoded
 from taut.data.options import DataOptions, Streaming
@@ -140,7 +140,10 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         )
     validation, test = (_in_memory(file, n, schema, found.facts.high, seed, codes) for n in held)
     if kind == "table":
-        schema = replace(schema, **grids_of(np.concatenate([validation.x, test.x]), schema))
+        held_out = np.concatenate([validation.x, test.x])
+        schema = replace(
+            schema, whole=whole_columns([held_out], schema) or None, **grids_of(held_out, schema)
+        )
     train = StreamedRows(
         file=file,
         left_out=np.unique(np.concatenate([*drawn, found.bad])),

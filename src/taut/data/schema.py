@@ -57,6 +57,8 @@ class Schema:
             two it says nothing of what rows may be: schemas that differ in it alone are equal.
         origins: where these grids begin: 0 for a grid of numbers none of which is negative.
         spikes: columns that repeat values without a grid.
+        whole: columns of real numbers all of which are whole, whether they come up again or not; None
+            where there are none. It too says nothing of what rows may be.
         holes: cells of some rows are missing, so that every part of the data has a mask; it too says
             nothing of what rows may be.
         binarize: how grey values became binary: `static` and `threshold` once, on loading;
@@ -81,6 +83,7 @@ class Schema:
     steps: tuple[float, ...] | None = field(default=None, compare=False)
     origins: tuple[float, ...] | None = field(default=None, compare=False)
     spikes: tuple[int, ...] | None = field(default=None, compare=False)
+    whole: tuple[int, ...] | None = field(default=None, compare=False)
     holes: bool = field(default=False, compare=False)
     kinds: tuple[Column, ...] | None = None
     target: str | None = None

@@ -162,11 +162,13 @@ class _Columns(Distribution):
 
     @property
     def mean(self) -> Array:
-        """E[x]; of a category the most probable one."""
+        """E[x]; of a category the most probable one, whose derivative is that of E[code]."""
         forms, means = self.forms, []
         for part, places in zip(self.parts, self.places, strict=True):
             if forms[places[0]].kind == "categorical":
-                means.append(jnp.argmax(part.logits, axis=-1))
+                expected = part.probs @ jnp.arange(part.probs.shape[-1], dtype=part.probs.dtype)
+                code = jnp.argmax(part.logits, axis=-1)
+                means.append(code + (expected - jax.lax.stop_gradient(expected)))
                 continue
             mean = jnp.asarray(part.mean)
             if forms[places[0]].kind in _DENSE:

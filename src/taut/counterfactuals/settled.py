@@ -1,0 +1,150 @@
+"""Answers as they are returned: on their grids, judged again, asked for more where rounding cost them.
+
+An answer that rounding has cost the target is searched again to a level that is higher by
+
+    m = 10, 30, 100, 300 tolerances      of a class 0.1, 0.3, 1 and 3 nats
+
+until one of them keeps the target once it is rounded.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from taut.counterfactuals.ascent import Ascent, RowState
+from taut.counterfactuals.generator import AbstractGenerator
+from taut.counterfactuals.judged import mapped, outputs_of, scores_of
+from taut.counterfactuals.pool import all_ended
+from taut.counterfactuals.result import (
+    ALREADY,
+    BROKEN,
+    BUDGET,
+    LEFT,
+    NOT_FINITE,
+    PLATEAU,
+    REACHED,
+    ROUNDED,
+)
+
+__all__ = ["Settled", "densities", "settled", "surer"]
+
+_MARGINS = (10.0, 30.0, 100.0, 300.0)
+
+
+class Settled(NamedTuple):
+    """Ends of M searches; arrays are on the host.
+
+    Attributes:
+        ended: with the answers as they are returned, and their log-density; `tries` over all searches.
+        outputs, scores: of the classifier on them, (M, C) and (M,).
+        reasons: why each search ended, (M,).
+        asked: queries of the classifier beside those of the tries, (M,).
+        returned: whether the answer was found on the way back from a known row, (M,).
+    """
+
+    ended: RowState
+    outputs: np.ndarray
+    scores: np.ndarray
+    reasons: np.ndarray
+    asked: np.ndarray
+    returned: np.ndarray
+
+    @property
+    def lost(self) -> np.ndarray:
+        """Which of them rounding has cost the target."""
+        return self.reasons == ROUNDED
+
+    @property
+    def answered(self) -> np.ndarray:
+        """Which of them are what was asked for."""
+        return np.isin(self.reasons, (REACHED, ALREADY))
+
+    def with_some(self, places: np.ndarray, other: "Settled") -> "Settled":
+        """The same with the searches at these places from another one of as many."""
+
+        def put(leaf: Any, new: Any) -> np.ndarray:
+            leaf = np.array(leaf)
+            leaf[places] = new
+            return leaf
+
+        return jax.tree.map(put, self, other)
+
+
+def settled(ascent: Ascent, own: np.ndarray, ended: RowState) -> Settled:
+    """Searches at their end, with values of grids and one-hot groups.
+
+    Arguments:
+        ascent: what they share.
+        own: the row of each search, (M, *shape).
+        ended: as the ascent left them.
+    """
+    box, target, answers = ascent.box, ascent.target, np.asarray(ended.at.x)
+    broken = np.zeros(len(answers), bool)
+    if box is not None:
+        if box.rounds:
+            answers, density = box.repaired(answers, own), ended.at.log_density
+            if ascent.generator.density_of == "row":
+                density = densities(ascent.generator, answers)
+            ended = ended._replace(at=ended.at._replace(x=answers, log_density=density))
+        broken = box.violated(answers, own)
+    outputs = mapped(lambda v: outputs_of(ascent.classifier, v), answers)
+    scores = np.asarray(scores_of(target, jnp.asarray(outputs)))
+    lost = (ended.at.score >= target.level) & (scores < target.level)
+    reasons = np.select([broken, lost], [BROKEN, ROUNDED], _reasons(ascent, ended, scores))
+    return Settled(
+        ended, outputs, scores, reasons, np.zeros(len(answers), int), np.zeros_like(broken)
+    )
+
+
+def surer(
+    ascent: Ascent, own: np.ndarray, starts: np.ndarray, keys: Any, first: Settled, *, width: int
+) -> Settled:
+    """The same with answers of searches to higher levels where rounding has cost the target.
+
+    Arguments:
+        ascent, own: as of `settled`.
+        starts, keys: where each search begins, and its key.
+        first: how it ended.
+        width: rows in a block.
+    """
+    for margin in _MARGINS:
+        places = np.flatnonzero(first.lost)
+        if not len(places):
+            break
+        further = jnp.asarray(margin * ascent.target.tolerance, starts.dtype)
+        asked = eqx.tree_at(lambda a: a.margin, ascent, further)
+        ended = all_ended(asked, own[places], starts[places], keys[places], width=width)
+        again = settled(ascent, own[places], ended)
+        tries = first.ended.tries[places] + again.ended.tries
+        again = again._replace(ended=again.ended._replace(tries=tries))
+        good = again.answered
+        first.ended.tries[places] = tries
+        first = first.with_some(places[good], jax.tree.map(lambda leaf, g=good: leaf[g], again))
+    return first
+
+
+def densities(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
+    """Log-densities of rows by a generator, nats."""
+    return mapped(lambda x: _density(generator, x), x)
+
+
+@eqx.filter_jit
+def _density(generator: AbstractGenerator, x: Any) -> Any:
+    return jax.vmap(lambda x: generator.decode_with_density(generator.encode(x))[1])(x)
+
+
+def _reasons(ascent: Ascent, ended: RowState, scores: np.ndarray) -> np.ndarray:
+    """Why each search ended, judged by the classifier's outputs on what is returned."""
+    at = ended.at
+    scored = scores >= ascent.target.level
+    dense = True if ascent.floor is None else at.log_density >= ascent.floor
+    return np.select(
+        [
+            ~np.isfinite(at.value), scored & dense & (ended.tries == 0), scored & dense, scored,
+            ended.tries >= ascent.most_tries,
+        ],
+        [NOT_FINITE, ALREADY, REACHED, LEFT, BUDGET], PLATEAU,
+    )  # fmt: skip
