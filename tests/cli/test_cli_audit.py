@@ -48,16 +48,15 @@ def test_an_audit_that_is_interrupted_goes_on_to_the_same_numbers(run, page, mon
     assert f"interrupted; `taut audit {run} --rows 20` goes on" in capsys.readouterr().err
     assert main(["audit", str(run), *FEW, "--json"]) == 0
     assert len(blocks) > stop
-    assert not set(blocks[:stop]) & set(
-        blocks[stop:]
-    )  # two calls were done, and are not made again
+    assert not set(blocks[:stop]) & set(blocks[stop:])  # what was done is not made again
     found = json.loads(capsys.readouterr().out)
     alone = json.loads(json.dumps(page.to_dict(door="command line")))
     assert {name: found[name] for name in alone} == alone
     assert not list((run / "checkpoints").glob("audit-*"))
 
 
-def test_the_page_the_json_and_the_figures(run, capsys):
+def test_the_page_the_json_and_the_figures(run, page, monkeypatch, capsys):
+    monkeypatch.setattr("taut.api.auditing.audit", lambda *_, **__: page)
     assert main(["audit", str(run), *FEW, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     gap, parts = found["gaps"]["held_out"], found["surgery"]
@@ -78,13 +77,14 @@ def test_the_page_the_json_and_the_figures(run, capsys):
     assert "held-out: encoder (amortization)" in report
 
 
-def test_the_page_ends_in_a_verdict_in_the_words_of_its_door(run, capsys):
+def test_the_page_ends_in_a_verdict_in_the_words_of_its_door(run, page, monkeypatch, capsys):
+    monkeypatch.setattr("taut.api.auditing.audit", lambda *_, **__: page)
     assert main(["audit", str(run), *FEW]) == 0
-    page = capsys.readouterr().out
-    assert "evidence - ELBO" in page
-    assert "largest: " in page[page.index("\nverdict") :]
-    assert "Try --" in page
-    assert "Try `" not in page
+    shown = capsys.readouterr().out
+    assert "evidence - ELBO" in shown
+    assert "largest: " in shown[shown.index("\nverdict") :]
+    assert "Try --" in shown
+    assert "Try `" not in shown
 
 
 def test_the_page_is_one_screen_wide_and_a_notebook_shows_the_same(page):
