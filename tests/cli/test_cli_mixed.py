@@ -55,6 +55,28 @@ def test_a_run_is_read_back(run, capsys):
     assert "text with 2 different values" in capsys.readouterr().out
 
 
+def test_the_kinds_of_a_table_are_written_to_be_edited(run, tmp_path, capsys):
+    source, out = str(run.parent / "t.csv"), tmp_path / "columns.toml"
+    assert main(["show", source, "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "text with 2 different values" in shown
+    again = tmp_path / "of_run.toml"
+    assert main(["show", str(run), "--out", str(again)]) == 0
+    asked = '[income]  # asked for\nkind = "positive"\n'
+    assert asked in again.read_text()
+    assert out.read_text().split("[income]")[0] == again.read_text().split("[income]")[0]
+    capsys.readouterr()
+    assert main(["show", source, "--out", str(out)]) == 2
+    assert "expected a new file .toml for the columns" in capsys.readouterr().err
+    few = ["--components", "2", "--restarts", "1", "--max-iterations", "1", "--json"]
+    place = tmp_path / "by_columns"
+    line = ["em", source, "--model", "mixed", "--columns", str(again), *few, "--out", str(place)]
+    assert main(line) == 0
+    config = (place / "config.toml").read_text()
+    assert 'columns = "auto"' in config
+    assert '"income=positive"' in config
+
+
 def test_holes_are_filled_in_as_the_table_has_them(run, tmp_path):
     out = tmp_path / "full.csv"
     source = run.parent / "t.csv"

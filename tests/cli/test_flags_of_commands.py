@@ -158,6 +158,7 @@ OTHERWISE = {
         "ranges",
     ),
     "score": ("out",),
+    "show": ("out",),
     "fidelity": ("synthetic",),
     **dict.fromkeys(("evaluate", "audit"), ("devices",)),
     "resume": ("place",),

@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from taut.data import Column, Data, Schema, as_written, load_data, load_rows
+from taut.data import Column, Data, Schema, as_written, columns_toml, load_data, load_rows
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -153,7 +153,7 @@ def test_text_that_names_no_categories_is_refused_by_its_column(refusal, cells, 
 
 def test_what_cannot_be_asked(refusal):
     assert refusal(load_data, TABLE, kind=["visits"]) == (
-        "data frame, kind: expected column=kind, got 'visits'. Try age=count."
+        "kind: expected column=kind, got 'visits'. Try age=count."
     )
     assert "a column of the data, got 'visit'. Try 'visits'" in refusal(
         load_data, TABLE, kind=["visit=count"]
@@ -174,6 +174,52 @@ def test_what_cannot_be_asked(refusal):
     assert "expected columns of numbers, text or dates, got none of these in 'born'" in refusal(
         load_data, lists
     )
+
+
+def test_a_file_of_columns_says_what_values_do_not_show(tmp_path, refusal):
+    codes = TABLE.with_columns(
+        visits=pl.Series([-9, *TABLE["visits"][1:]]), city=pl.Series(["lost", *TABLE["city"][1:]])
+    )
+    schema = load_data(TABLE).schema
+    place = tmp_path / "columns.toml"
+    place.write_text(columns_toml(schema))
+    again = load_data(TABLE, columns=str(place))
+    assert [c.kind for c in again.schema.kinds or ()] == KINDS
+    text = place.read_text().replace('kind = "count"', 'kind = "categorical"\nmissing = [-9]')
+    place.write_text(text.replace("[city]", '[city]\nmissing = ["lost"]'))
+    wishes = {"visits": {"kind": "categorical", "missing": [-9]}, "city": {"missing": ["lost"]}}
+    (codes_path := tmp_path / "t.csv").write_text(codes.write_csv())
+    for source in (codes, codes_path):
+        data = load_data(source, columns=str(place))
+        found = data.schema.kinds or ()
+        assert (found[2].kind, found[2].missing) == ("categorical", ("-9",))
+        assert found[4].names == ("Aalen", "Bonn", "Ulm")
+        assert data.schema == load_data(source, kind=wishes, columns="auto").schema
+        assert "columns.toml" not in str(data.options)
+        rows = load_rows(source, data.schema)
+        np.testing.assert_array_equal(np.isnan(rows.x[0]), [0, 0, 1, 0, 1, 0, 1])
+        assert not np.isnan(rows.x[1:, :6]).any()
+        assert load_data(source, columns=str(place), kind=["visits=real"]).schema.kinds[2].missing
+        assert Schema.from_dict(data.schema.to_dict()) == data.schema
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[visits\n", "columns.toml: expected TOML, got"),
+        ('[visits]\nkind = "counts"', "for the column 'visits', got 'counts'. Try 'count'"),
+        ('[visits]\nkinds = "count"', "column 'visits': expected kind or missing, got 'kinds'"),
+        ("visits = 3", "column 'visits': expected a table for each column, got 3"),
+        ("[visits]\nmissing = -9", "a list of numbers or words that stand for a missing cell"),
+        ('[visit]\nkind = "count"', "a column of the data, got 'visit'. Try 'visits'"),
+        (None, "expected a file of columns, got No such file"),
+    ],
+)
+def test_mistakes_in_a_file_of_columns(tmp_path, refusal, text, said):
+    place = tmp_path / "columns.toml"
+    if text is not None:
+        place.write_text(text)
+    assert said in refusal(load_data, TABLE, columns=str(place))
 
 
 def test_numbers_are_written_with_the_digits_that_their_type_has():

@@ -6,20 +6,32 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from taut.cli.output import print_json, results
+from taut.errors import InputError, option
 
 __all__ = ["show"]
 
 
-def show(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> None:
-    """Print a run's results, how it was made and what its folder holds.
+def show(
+    run: Path,
+    /,
+    *,
+    out: Path | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Print a run's results, how it was made and what its folder holds; or how a table is read.
 
     Parameters
     ----------
     run
-        Run folder.
+        Run folder, or a file of data, whose columns are printed as `taut fit` reads them one by one.
+    out
+        A file such as columns.toml for the kinds of the columns, to be edited and given to --columns.
     json
         Print them as JSON on standard output.
     """
+    if run.is_file():
+        _show_columns(str(run), out, json=json)
+        return
     from taut.fitted.facts import PosteriorFacts, read_facts
     from taut.runs import RunFolder, read_structure
 
@@ -33,6 +45,8 @@ def show(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False)
         return
     config = folder.read_config()
     structure = read_structure(folder.path)
+    if out is not None:
+        _write_columns(structure["schema"], out, where=str(run))
     files = sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file())
     if json:
         printed = {"run": str(run), **results(estimates), "facts": facts.to_dict()}
@@ -53,11 +67,52 @@ def show(run: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False)
         notes=facts.notes,
     )
     tables.facts_table(console, "fitted with", {k: str(v) for k, v in _by_name(config).items()})
-    schema = structure["schema"]
-    if schema.get("kinds"):
-        told = zip(schema["columns"], schema["kinds"], strict=True)
-        tables.facts_table(console, "columns", {n: f"{c['kind']}: {c['reason']}" for n, c in told})
+    _print_columns(structure["schema"])
     tables.facts_table(console, "files", {"in " + str(run): ", ".join(files)})
+
+
+def _show_columns(source: str, out: Path | None, *, json: bool) -> None:
+    """The columns of a table, each read by its own values."""
+    import sys
+
+    from taut.data import load_data
+
+    data = load_data(source, columns="auto", stream="no")
+    schema = data.schema.to_dict()
+    if out is not None:
+        _write_columns(schema, out, where=source)
+    if json:
+        told = zip(schema["columns"], schema["kinds"], strict=True)
+        print_json({"data": source, "columns": {n: dict(c) for n, c in told}, "notes": data.notes})
+        return
+    _print_columns(schema)
+    for note in data.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _print_columns(schema: dict[str, Any]) -> None:
+    if schema.get("kinds"):
+        from rich.console import Console
+
+        from taut.report import tables
+
+        told = zip(schema["columns"], schema["kinds"], strict=True)
+        facts = {n: f"{c['kind']}: {c['reason']}" for n, c in told}
+        tables.facts_table(Console(), "columns", facts)
+
+
+def _write_columns(schema: dict[str, Any], out: Path, *, where: str) -> None:
+    from taut.data import Schema, columns_toml
+
+    if out.suffix != ".toml" or out.exists():
+        got = f"'{out}'" + (", which is there" if out.suffix == ".toml" else "")
+        raise InputError("a new file .toml for the columns", got, option("out", "columns.toml"))
+    if not schema.get("kinds"):
+        raise InputError(
+            "a table whose columns are read one by one", "another one", option("columns", "auto"),
+            where=where,
+        )  # fmt: skip
+    out.write_text(columns_toml(Schema.from_dict(schema)), encoding="utf-8")
 
 
 def _by_name(config: dict[str, Any], table: str = "") -> dict[str, Any]:

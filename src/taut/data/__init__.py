@@ -20,6 +20,7 @@ from taut.data.sources import SOURCES, Source, same_source
 from taut.data.split import DEFAULT_SPLIT, split_rows
 from taut.data.streamed import Gatherer, StreamedRows
 from taut.data.targets import has_label, label_names, target_of
+from taut.data.wishes import columns_toml
 
 __all__ = [
     "DEFAULT_SPLIT",
@@ -42,6 +43,7 @@ __all__ = [
     "batch_indices",
     "can_stream",
     "checksum_of",
+    "columns_toml",
     "dependent_columns",
     "epoch_order",
     "has_label",

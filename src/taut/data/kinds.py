@@ -32,12 +32,11 @@ from jaxtyping import Float, Shaped
 from taut.data.sources.dates import date_text
 from taut.data.sources.raw_rows import RawRows, Unit
 from taut.data.timeline import STEPS, step_of
-from taut.errors import InputError, nearest, option
+from taut.errors import InputError, option
 
 __all__ = [
     "Column",
     "ColumnKind",
-    "asked_kinds",
     "columns_of",
     "kinds_note",
     "standardised",
@@ -64,6 +63,7 @@ class Column:
         unit: that the source has beside each number, or in which dates are counted.
         form: of dates, as `strftime` has it; empty for other columns.
         origin: of dates, the first one, in seconds since the beginning of 1970.
+        missing: cells that stand for a missing one, as the source has them.
     """
 
     kind: ColumnKind
@@ -74,6 +74,7 @@ class Column:
     unit: str = ""
     form: str = ""
     origin: float = 0.0
+    missing: tuple[str, ...] = ()
 
     @property
     def spread(self) -> float:
@@ -83,34 +84,12 @@ class Column:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Column":
         """The inverse of `to_dict`."""
-        return cls(**{**content, "names": tuple(content.get("names", ()))})
+        lists = {name: tuple(content.get(name, ())) for name in ("names", "missing")}
+        return cls(**{**content, **lists})
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds of it."""
-        return {**asdict(self), "names": list(self.names)}
-
-
-def asked_kinds(kinds: Sequence[str], names: Sequence[str], where: str) -> dict[str, ColumnKind]:
-    """`column=kind` of options as a mapping.
-
-    Raises:
-        InputError: another form, a column that is not there, an unknown kind.
-    """
-    found: dict[str, Any] = {}
-    for text in kinds:
-        name, sign, kind = text.rpartition("=")
-        if not sign:
-            raise InputError("column=kind", f"'{text}'", "age=count", where=f"{where}, kind")
-        if name not in names:
-            raise InputError("a column of the data", f"'{name}'", nearest(name, names), where=where)
-        if kind not in get_args(ColumnKind)[:-1]:
-            known = get_args(ColumnKind)[:-1]
-            raise InputError(
-                f"one of {', '.join(known)} for the column '{name}'", f"'{kind}'",
-                nearest(kind, known), where=where,
-            )  # fmt: skip
-        found[name] = kind
-    return found
+        return {**asdict(self), "names": list(self.names), "missing": list(self.missing)}
 
 
 def columns_of(parts: Sequence[RawRows], asked: Mapping[str, ColumnKind]) -> tuple[Column, ...]:

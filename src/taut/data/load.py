@@ -7,7 +7,7 @@ Each step is a function of the source, the options and the seed alone, and draws
 its own: another split leaves the binarization of a row as it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of, whole_columns
 from taut.data.identifiers import identifier_note, without_identifiers
 from taut.data.kinds import (
-    asked_kinds,
+    ColumnKind,
     columns_of,
     kinds_note,
     standardised,
@@ -59,6 +59,7 @@ from taut.data.targets import (
     classes_of_column,
     targets,
 )
+from taut.data.wishes import check_wished, read_columns, wish_texts, wishes_of
 from taut.errors import InputError, option
 
 __all__ = ["load_data", "loaded"]
@@ -83,7 +84,7 @@ def load_data(
     standardize: bool = True,
     support: str | None = None,
     columns: str = "alike",
-    kind: Sequence[str] = (),
+    kind: Sequence[str] | Mapping[str, str | Mapping[str, Any]] = (),
     image_shape: Sequence[int] | None = None,
     name: str | None = None,
     dtype: Any = np.float32,
@@ -112,9 +113,9 @@ def load_data(
         standardize: learn shift and scale of real values on the training rows.
         support: read the values as `binary`, `grey`, `unit`, `count` or `real` instead of what they
             look like.
-        columns: `alike`, or `auto` for columns that each have a kind of their own; see
-            `taut.data.kinds`.
-        kind: kinds of columns, such as `["age=count"]`.
+        columns: `alike`, `auto` for columns that each have a kind of their own, see
+            `taut.data.kinds`, or a file of columns, see `taut.data.wishes`.
+        kind: kinds of columns, such as `{"age": "count"}` or `["age=count"]`.
         image_shape: (H, W) or (H, W, C) of images that the source holds as flat rows.
         name: name of the data set; from the source by default.
         dtype: float32 or float64, of `x`.
@@ -140,7 +141,7 @@ def load_data(
         "standardize": standardize,
         "support": support,
         "columns": columns,
-        "kind": (kind,) if isinstance(kind, str) else tuple(kind),
+        "kind": wish_texts(kind),
         "image_shape": None if image_shape is None else tuple(int(n) for n in image_shape),
         "name": name,
         "dtype": _dtype(dtype),
@@ -156,11 +157,23 @@ def loaded(source: Any, options: DataOptions) -> Data:
         InputError: as `load_data`.
     """
     beside = options.target if options.target_as == "label" else None
+    if options.columns.endswith(".toml"):
+        told = read_columns(options.columns)
+        options = replace(options, columns="auto", kind=(*told, *options.kind))
+    wishes = wishes_of(options.kind, where="kind")
     request = Request(
-        label=options.label or beside, drop=options.drop, decimal=options.decimal
+        label=options.label or beside, drop=options.drop, decimal=options.decimal,
+        missing={name: wish.missing for name, wish in wishes.items() if wish.missing},
     )  # fmt: skip
-    on_disk = stays_on_disk(source, request, options.stream, options.dtype)
+    by_column = bool(options.kind) or options.columns == "auto"
+    stream = "no" if by_column and options.stream == "auto" else options.stream
+    on_disk = stays_on_disk(source, request, stream, options.dtype)
     check_target(options, on_disk=on_disk)
+    if on_disk and by_column:
+        raise InputError(
+            "rows in memory, where columns have kinds of their own", "rows that stay on disk",
+            option("stream", "no"), where=option("stream"),
+        )  # fmt: skip
     options = replace(options, stream="yes" if on_disk else "no")
     if on_disk:
         return load_streamed(str(source), request, options)
@@ -183,10 +196,15 @@ def loaded(source: Any, options: DataOptions) -> Data:
     columns = None
     if asked or options.columns == "auto" or any(_tells(part) for part in parts):
         _check_columns(parts[0], options)
-        kinds = asked_kinds(asked, parts[0].columns or (), parts[0].where)
+        own = wishes_of(asked, where=f"{parts[0].where}, kind")
+        check_wished(own, (*(parts[0].columns or ()), *options.drop), parts[0].where)
+        kinds: dict[str, ColumnKind] = {n: wish.kind for n, wish in own.items() if wish.kind}
         parts, left = without_identifiers(parts, {*kinds, options.target or ""})
         notes += left
-        columns = columns_of(parts, kinds)
+        columns = tuple(
+            replace(column, missing=own[name].missing) if name in own else column
+            for name, column in zip(parts[0].columns or (), columns_of(parts, kinds), strict=True)
+        )
     if options.target is not None and beside is None:
         classes = classes_of_column(parts, columns, options)
     if columns:

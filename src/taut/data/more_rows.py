@@ -57,10 +57,12 @@ def load_rows(
     keep, own = schema.columns, schema.target
     if keep is not None:
         keep = tuple(name for name in keep if name != own)
-    forms = {n: c.form for n, c in zip(schema.columns or (), schema.kinds or (), strict=False)}
+    known = dict(zip(schema.columns or (), schema.kinds or (), strict=False))
     request = Request(
-        label=schema.label_name or own, keep=keep, rows_only=True, decimal=decimal, forms=forms
-    )
+        label=schema.label_name or own, keep=keep, rows_only=True, decimal=decimal,
+        forms={n: c.form for n, c in known.items()},
+        missing={n: c.missing for n, c in known.items() if c.missing},
+    )  # fmt: skip
     refuse_too_large(source, request, schema.dtype)
     sets: list[Dataset] = []
     offset, new = 0, 0

@@ -67,7 +67,8 @@ class DataOptions:
         support: what the values are: binary, grey, unit (between 0 and 1), count or real; None for
             what they look like.
         columns: `alike` reads all columns of numbers as of one kind, `auto` each by its own values; a
-            table with columns of text is read by the column anyway.
+            table with columns of text is read by the column anyway. Or a file such as columns.toml that
+            says of columns what their values do not show.
         kind: kinds of columns that their values do not show, such as age=count with commas between
             them: real, positive, count, binary or categorical. Columns are then read one by one.
         image_shape: height and width, and channels if there are any, of images that the file holds
@@ -95,7 +96,7 @@ class DataOptions:
     binarize: Binarize = "none"
     standardize: bool = True
     support: SupportWish | None = None
-    columns: ColumnReading = "alike"
+    columns: str = "alike"
     kind: tuple[str, ...] = ()
     image_shape: tuple[int, ...] | None = None
     name: str | None = None
@@ -173,7 +174,8 @@ def _check(values: Mapping[str, Any]) -> None:
     check_fractions(values["split"], parts=3)
     if values["support"] is not None:
         _one_of(values["support"], get_args(SupportWish), "support", "a support among")
-    _one_of(values["columns"], get_args(ColumnReading), "columns")
+    if not values["columns"].endswith(".toml"):
+        _one_of(values["columns"], get_args(ColumnReading), "columns", "a file .toml, or one of")
     _one_of(values["target_as"], get_args(TargetRole), "target_as")
     if values["label"] is not None and values["target"] is not None:
         raise InputError(

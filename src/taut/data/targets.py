@@ -21,6 +21,7 @@ from taut.data.schema import Schema
 from taut.data.sources.frame import text_codes
 from taut.data.sources.raw_rows import RawRows, Unit
 from taut.data.sources.words import MISSING_WORDS
+from taut.data.wishes import wishes_of
 from taut.errors import InputError, nearest, option
 
 __all__ = [
@@ -289,14 +290,14 @@ def _column_of(parts: Sequence[RawRows], target: str | None) -> int:
 
 
 def _asked(options: DataOptions) -> str | None:
-    """`target=kind` among the kinds that were asked for."""
-    own = [text for text in options.kind if text.rpartition("=")[0] == options.target]
+    """What is said of the target among what is said of columns."""
+    own = [text for text in options.kind if options.target in wishes_of([text], where="kind")]
     return own[-1] if own else None
 
 
 def _asked_kind(options: DataOptions) -> str | None:
     asked = _asked(options)
-    return asked and asked.rpartition("=")[2]
+    return asked and wishes_of([asked], where="kind")[options.target or ""].kind
 
 
 def _without_codes(labels: Shaped[np.ndarray, " N"] | None, codes: Sequence[float]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Data frames: any that Narwhals accepts (Polars, pandas, PyArrow, Modin, ...), by named columns."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from taut.data.sources.dates import DAY, TIME, dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.raw_rows import RawRows, Request, Unit, take_label
 from taut.data.sources.units import unit_note, without_units
-from taut.data.sources.words import MISSING_WORDS, words
+from taut.data.sources.words import MISSING_WORDS, emptied, words
 from taut.errors import InputError, nearest, option
 
 __all__ = [
@@ -123,7 +124,8 @@ def frame_rows(
     refuse_others([n for n in others if n not in empty], where)
     narrow = (nw.Boolean, nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32)
     counted = all(t in narrow for t in dtypes.values())
-    whole = counted and not any(columns[n].is_null().any() for n in dtypes)
+    codes = {n: _codes(c) for n, c in request.missing.items() if n in data and n not in wordy}
+    whole = counted and not codes and not any(columns[n].is_null().any() for n in dtypes)
     values = np.empty((len(table), len(data)), dtype=np.int64 if whole else np.float64)
     names: list[tuple[str, ...] | None] = [None] * len(data)
     units, notes = [Unit()] * len(data), ()
@@ -136,6 +138,8 @@ def frame_rows(
             values[:, i], units[i] = _of_dates(columns[name])
         else:
             values[:, i] = np.nan if name in empty else _numbers(columns[name], whole)
+            if name in codes:
+                values[np.isin(values[:, i], codes[name]), i] = np.nan
     labels = None if label is None else label_of(columns[label], f"{where}, label '{label}'")
     return RawRows(
         values=values,
@@ -172,6 +176,7 @@ def _of_texts(
 
     only = [text if isinstance(text, str) else None for text in texts]
     cells = pl.Series(only, dtype=pl.String).str.strip_chars().fill_null("")
+    cells = emptied(cells, request.missing.get(name, ()))
     plain, (unit,) = without_units(cells, 1)
     plain, told = with_decimal_points(
         plain, [name], None, separator="", wish=request.decimal, source=where
@@ -187,7 +192,7 @@ def _of_texts(
         dates = dates_of(given, place, form=request.forms.get(name, ""))
         if dates is not None:
             return dates[0], None, Unit(form=dates[1]), ()
-        return *text_codes(texts), Unit(), ()
+        return *text_codes(cells.to_list()), Unit(), ()
     if strange.any():
         row = int(strange.argmax())
         raise InputError(
@@ -195,6 +200,15 @@ def _of_texts(
             "mending the cells, or names such as 'no 1' for codes", where=place(row),
         )  # fmt: skip
     return numbers.fill_null(float("nan")).to_numpy(), None, Unit(unit), told
+
+
+def _codes(words: Sequence[str]) -> list[float]:
+    """The numbers among codes of missing cells."""
+    found = []
+    for word in words:
+        with contextlib.suppress(ValueError):
+            found.append(float(word))
+    return found
 
 
 def _of_dates(column: Any) -> tuple[np.ndarray, Unit]:

@@ -49,6 +49,7 @@ class Request(NamedTuple):
         rows_only: True when labels are welcome but not required.
         decimal: the decimal mark of text, or `auto` for what its numbers show.
         forms: of dates, by the columns that have had them.
+        missing: cells that stand for a missing one, by column.
     """
 
     label: str | None = None
@@ -57,6 +58,7 @@ class Request(NamedTuple):
     rows_only: bool = False
     decimal: str = "auto"
     forms: Mapping[str, str] = MappingProxyType({})
+    missing: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)

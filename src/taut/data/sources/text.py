@@ -22,6 +22,7 @@ from taut.data.sources.files import file_bytes
 from taut.data.sources.frame import choose_columns, label_of, text_codes
 from taut.data.sources.raw_rows import RawRows, Request, Unit
 from taut.data.sources.units import unit_note, without_units
+from taut.data.sources.words import emptied
 from taut.data.sources.words import words as _words
 from taut.errors import InputError, option
 
@@ -55,6 +56,15 @@ class _Table(NamedTuple):
             return self
         rows = np.arange(len(self.lines))[:, None] * self.width
         return _Table(self.cells[(rows + np.asarray(numbers)).ravel()], len(numbers), self.lines)
+
+    def emptied(self, codes: Mapping[int, Sequence[str]]) -> "_Table":
+        """The table with nothing in cells that are codes of their column."""
+        if not codes:
+            return self
+        grid = self.cells.to_numpy().reshape(-1, self.width).copy()
+        for number, own in codes.items():
+            grid[:, number] = emptied(self.column(number), own).to_numpy()
+        return self._replace(cells=type(self.cells)(grid.ravel(), dtype=self.cells.dtype))
 
     def below(self) -> "_Table":
         """All rows but the first."""
@@ -94,6 +104,7 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     places = {name: number for number, name in enumerate(names)}
     wanted = [*data, *([] if label is None else [label])]
     table = table.columns([places[name] for name in wanted])
+    table = table.emptied({wanted.index(n): c for n, c in request.missing.items() if n in wanted})
     cells, units = without_units(table.cells, len(wanted))
     cells, told = with_decimal_points(
         cells, wanted, table.lines, separator=separator, wish=request.decimal, source=source

@@ -1,8 +1,9 @@
 """Words that stand for a missing cell, and cells of text without them."""
 
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["MISSING_WORDS", "words"]
+__all__ = ["MISSING_WORDS", "emptied", "words"]
 
 # What common tools write for a missing cell, in lower case.
 MISSING_WORDS = ("", "?", "-", "na", "n/a", "nan", "null", "none", ".")
@@ -14,3 +15,14 @@ def words(column: Any) -> Any:
 
     missing = column.str.to_lowercase().is_in(list(MISSING_WORDS))
     return column.to_frame("cell").select(pl.when(~missing).then(pl.col("cell"))).to_series()
+
+
+def emptied(column: Any, codes: Sequence[str]) -> Any:
+    """The cells of a Polars series, empty where they are one of some codes, or spell their number."""
+    import polars as pl
+
+    own = pl.Series(codes, dtype=pl.String)
+    numbers = own.cast(pl.Float64, strict=False).drop_nulls().to_list()
+    spelled = column.cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
+    coded = column.is_in(own.to_list()).fill_null(value=False) | spelled
+    return column.set(coded, "" if column.dtype == pl.String else None)
