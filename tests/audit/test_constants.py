@@ -12,6 +12,7 @@ import pytest
 from taut.audit import density_excess
 from taut.audit.findings import _unsound
 from taut.core import Datum
+from taut.distributions.entropy import entropy_of
 from taut.models import (
     DecodedModel,
     FixedPrior,
@@ -25,6 +26,13 @@ CELLS = 7
 LOADINGS = np.random.default_rng(0).normal(size=(CELLS, 2))
 LIKE = Datum(jnp.zeros((3, CELLS)))
 KEY = jax.random.key(1)
+
+
+class WithoutFactorial(dist.Poisson):
+    """x log(rate) - rate, as losses have it."""
+
+    def log_prob(self, value, intermediates=None):
+        return super().log_prob(value) + jax.scipy.special.gammaln(value + 1.0)
 
 
 class WithoutConstant(dist.Normal):
@@ -59,8 +67,12 @@ def units_model() -> LatentVariableModel:
         decoded(lambda m: dist.Normal(m, 0.3)),
         decoded(lambda m: dist.BernoulliLogits(m).to_event(1), discrete=True),
         units_model(),
+        decoded(lambda m: dist.Poisson(jnp.exp(m + 1)).to_event(1), discrete=True),
+        decoded(lambda m: dist.NegativeBinomial2(3e3 * jnp.exp(m), 1.5), discrete=True),
+        decoded(lambda m: dist.ZeroInflatedPoisson(0.3, jnp.exp(m + 6)), discrete=True),
+        decoded(lambda m: dist.BinomialLogits(m, 20), discrete=True),
     ],
-    ids=["normal", "bernoulli", "units"],
+    ids=["normal", "bernoulli", "units", "counts", "wide", "zeros", "binomial"],
 )
 def test_a_sound_model_has_none(model, float64):
     found: Any = density_excess(model, LIKE, key=KEY)
@@ -68,9 +80,26 @@ def test_a_sound_model_has_none(model, float64):
     assert not list(_unsound(found))
 
 
+def test_a_dropped_factorial_is_found(float64):
+    counts = decoded(lambda m: WithoutFactorial(jnp.exp(m + 1)), discrete=True)
+    found: Any = density_excess(counts, LIKE, key=KEY)
+    (finding,) = _unsound(found)
+    assert finding.name == "constants"
+    assert found.value > 5 * found.mc_error
+
+
+def test_counts_far_from_zero_have_the_entropy_of_a_gaussian(float64):
+    """H = log(2 pi e rate) / 2 - 1 / (12 rate) + ..., whatever numbers are left out."""
+    rate = 10.0 ** np.arange(3, 7)
+    found = np.array([entropy_of(dist.Poisson(r), most=4 * 10**6) for r in rate])
+    np.testing.assert_allclose(
+        found, 0.5 * np.log(2 * np.pi * np.e * rate) - 1 / (12 * rate), rtol=0, atol=1e-4
+    )
+
+
 def test_where_no_entropy_is_known_nothing_is_said(float64):
-    counts = decoded(lambda m: dist.Poisson(jnp.exp(m)), discrete=True)
-    assert density_excess(counts, LIKE, key=KEY) is None
+    bent = decoded(lambda m: dist.Gumbel(m, 1.0), discrete=False)
+    assert density_excess(bent, LIKE, key=KEY) is None
     improper = DecodedModel(
         FixedPrior(dist.ImproperUniform(dist.constraints.real_vector, (), (2,))),
         lambda z: dist.Normal(LOADINGS @ z, 1.0), discrete=False,

@@ -35,6 +35,10 @@ __all__ = ["Audit", "audit_fit"]
 
 _MOST_DENSITIES = 2**34  # of latent dimensions, draws and components: half a minute on two cores
 _DRAWS = 8  # of each row, for the surgery
+_UNCHECKED = (
+    "whether log p(x | z) keeps its constants is not checked: no entropy is known of what rows are "
+    "drawn from"
+)
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,10 @@ def audit_fit(
         findings=findings(
             found["train"], found["held_out"], split, use, prior, beta=beta, excess=excess
         ),
-        notes=tuple(_notes(split, evidences["held_out"][0], found, num_rows(train))),
+        notes=(
+            *_notes(split, evidences["held_out"][0], found, num_rows(train)),
+            *(() if excess is not None else (_UNCHECKED,)),
+        ),
     )  # fmt: skip
 
 

@@ -89,8 +89,13 @@ class AbstractModel(eqx.Module):
         """One draw x ~ p(x | z) in the data's shape and units."""
         raise self._no_decoder("sample")
 
-    def entropy(self, z: Any) -> Float[Array, ""] | None:
-        """H[p(x | z)] in nats, in closed form, of what `sample` draws; None where it is not known."""
+    def entropy(self, z: Any, *, most: int) -> Float[Array, ""] | None:
+        """H[p(x | z)] in nats of what `sample` draws; None where it is not known.
+
+        Arguments:
+            z: one latent.
+            most: number above which counts have hardly any mass.
+        """
         return None
 
     def _no_decoder(self, where: str) -> InputError:

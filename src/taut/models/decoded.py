@@ -75,5 +75,5 @@ class DecodedModel(AbstractModel):
         """One x ~ p(x | z), of the data's shape."""
         return jnp.asarray(self.decode(z).sample(key))
 
-    def entropy(self, z: Any) -> Float[Array, ""] | None:
-        return entropy_of(self.decode(z))
+    def entropy(self, z: Any, *, most: int) -> Float[Array, ""] | None:
+        return entropy_of(self.decode(z), most=most)

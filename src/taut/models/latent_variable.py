@@ -95,8 +95,8 @@ class LatentVariableModel(AbstractModel):
         x = jnp.asarray(self.likelihood(self.outputs(z)).sample(key))
         return x if self.units is None else self.units.restore(x)
 
-    def entropy(self, z: Any) -> Float[Array, ""] | None:
-        within = entropy_of(self.likelihood(self.outputs(z)))
+    def entropy(self, z: Any, *, most: int) -> Float[Array, ""] | None:
+        within = entropy_of(self.likelihood(self.outputs(z)), most=most)
         if within is None or self.units is None:
             return within
         return within - self.units.log_volume()

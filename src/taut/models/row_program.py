@@ -123,8 +123,8 @@ class RowProgram(AbstractModel):
         """One x ~ p(x | z), of the data's shape."""
         return jnp.asarray(self._row(z).sample(key)).reshape(self.data_shape)
 
-    def entropy(self, z: Any) -> Float[Array, ""] | None:
-        return entropy_of(self._row(z)) if self.sites.observed else None
+    def entropy(self, z: Any, *, most: int) -> Float[Array, ""] | None:
+        return entropy_of(self._row(z), most=most) if self.sites.observed else None
 
     def _row(self, z: Any) -> Any:
         if not self.sites.observed:
