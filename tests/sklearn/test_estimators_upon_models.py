@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks
 
-from taut.sklearn import AnomalyDetector, Imputer, Mixture
+from taut.sklearn import AnomalyDetector, Imputer, Mixture, SemiSupervisedClassifier
 
 GENERATOR = np.random.default_rng(0)
 COVARIANCE = np.array([[1.0, 0.8], [0.8, 1.0]])
@@ -65,3 +66,48 @@ def test_what_is_no_model_is_refused():
         Imputer(PCA()).fit(ROWS)
     with pytest.raises(ValueError, match="contamination: expected a number above 0 and"):
         AnomalyDetector(contamination=0.7).fit(ROWS)
+
+
+GROUP = np.arange(200) % 2
+SPLIT = ROWS + np.array([6.0, -6.0]) * GROUP[:, None]
+FEW = np.where(np.arange(200) % 20 < 2, GROUP, -1)
+
+
+@pytest.mark.parametrize(
+    ("known", "names"),
+    [
+        (FEW, [0, 1]),
+        (np.where(FEW < 0, np.nan, FEW), [0, 1]),
+        (np.where(FEW < 0, -1, np.array(["ox", "ass"], object)[GROUP]), ["ass", "ox"]),
+        (np.where(FEW < 0, None, np.array(["ox", "ass"], object)[GROUP]), ["ass", "ox"]),
+    ],
+)
+def test_few_labels_name_the_components_of_all_rows(known, names):
+    holed = np.where(np.isnan(HOLED), np.nan, SPLIT)
+    found = SemiSupervisedClassifier(Mixture(2, n_init=1), random_state=0).fit(holed, known)
+    assert found.classes_.tolist() == names
+    truth = GROUP if names == [0, 1] else np.array(["ox", "ass"])[GROUP]
+    assert found.score(holed, truth) > 0.97
+    np.testing.assert_allclose(found.predict_proba(holed).sum(axis=1), 1)
+    again = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(again.predict_proba(holed), found.predict_proba(holed))
+
+
+def test_labels_of_one_class_and_shares_of_all_are_refused():
+    with pytest.raises(ValueError, match="labels of two or more classes, got 1 class in 10 rows"):
+        SemiSupervisedClassifier().fit(ROWS, np.where(np.arange(200) < 10, 3, -1))
+    with pytest.raises(ValueError, match="a share below 1, got 1"):
+        SemiSupervisedClassifier(validation_fraction=1).fit(ROWS, FEW)
+
+
+CHECKS = (
+    "check_classifiers_one_label", "check_classifiers_regression_target", "check_requires_y_none",
+    "check_estimators_unfitted", "check_supervised_y_no_nan", "check_dont_overwrite_attributes",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_what_scikit_learn_asks_of_labels_holds(check):
+    """All of its checks are run by `benchmarks/scikit_checks.py`."""
+    kind = type("LabelSpreading", (SemiSupervisedClassifier,), {})  # by name it knows what -1 is
+    getattr(estimator_checks, check)("LabelSpreading", kind(Mixture(2, n_init=1, max_iter=5)))

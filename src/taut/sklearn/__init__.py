@@ -9,6 +9,15 @@ from taut.sklearn.factor_model import FactorModel
 from taut.sklearn.flow import Flow
 from taut.sklearn.imputer import Imputer
 from taut.sklearn.mixture import Mixture
+from taut.sklearn.semi_supervised import SemiSupervisedClassifier
 from taut.sklearn.vae import VAE
 
-__all__ = ["VAE", "AnomalyDetector", "FactorModel", "Flow", "Imputer", "Mixture"]
+__all__ = [
+    "VAE",
+    "AnomalyDetector",
+    "FactorModel",
+    "Flow",
+    "Imputer",
+    "Mixture",
+    "SemiSupervisedClassifier",
+]

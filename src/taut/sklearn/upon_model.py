@@ -36,9 +36,9 @@ class AbstractUponModel(BaseEstimator):
         return hasattr(self, "estimator_")
 
     def _fit_estimator(self, X: Any) -> Float[np.ndarray, "N D"]:
-        """Fit a copy of the estimator, by default a Gaussian; returns the rows as an array."""
+        """Fit a copy of the estimator, or the default; returns the rows as an array."""
         x = self._checked(X, reset=True, ensure_min_samples=2)
-        wanted = Mixture() if self.estimator is None else self.estimator
+        wanted = self._default(len(x)) if self.estimator is None else self.estimator
         if not isinstance(wanted, AbstractEstimator):
             raise InputError(
                 "an estimator of taut.sklearn that fits a model, or None", f"{wanted!r}",
@@ -49,6 +49,10 @@ class AbstractUponModel(BaseEstimator):
             estimator.set_params(random_state=self.random_state)
         self.estimator_ = estimator.fit(x)
         return x
+
+    def _default(self, num_rows: int) -> Mixture:
+        """What is fitted where no estimator is given: a Gaussian."""
+        return Mixture()
 
     def _rows(self, X: Any) -> Float[np.ndarray, "N D"]:
         """Rows of the columns that were fitted."""

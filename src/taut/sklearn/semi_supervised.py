@@ -1,0 +1,135 @@
+"""`SemiSupervisedClassifier`: classes from the latent features of a model of all rows."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from taut.core import InputError
+from taut.fitted.heads import LogisticHead, log_softmax, logistic_head
+from taut.sklearn.abstract import seed_of
+from taut.sklearn.mixture import Mixture
+from taut.sklearn.parameters import check_parameters, number
+from taut.sklearn.upon_model import AbstractUponModel
+
+__all__ = ["SemiSupervisedClassifier"]
+
+_COMPONENTS, _ROWS = 20, 10  # of the default: at most so many, and so many rows for each
+_LEAST_HELD = 5  # labelled rows, with fewer of which nothing is chosen or calibrated
+
+
+class SemiSupervisedClassifier(ClassifierMixin, AbstractUponModel):
+    """A classifier of rows of which few have a label: the model M1.
+
+    A model without labels is fitted to all rows, and multinomial logistic regression of its latent
+    features, which `transform` gives, to those with a label. Held-out rows with a label choose its
+    penalty and its temperature, so that probabilities are calibrated. As of the classifiers of
+    `sklearn.semi_supervised`, -1 in `y` stands for no label, beside which an array of objects may have
+    None or NaN. NaN in `X` is a cell that was not observed, where the estimator takes it.
+
+    Arguments:
+        estimator: what is fitted to all rows, such as `VAE(10)` or `Mixture(20)`; None for a `Mixture`
+            of one Gaussian for every ten rows, at most 20.
+        validation_fraction: the share of the rows with a label that is held out; 0, or where fewer than
+            five rows would be, for none: then the penalty is 1, and so is the temperature.
+        random_state: seed or generator of what is held out, and of the estimator; None leaves that to
+            the estimator's own.
+
+    Attributes:
+        classes_: the classes, (C,).
+        estimator_: the estimator that was fitted, whose `fit_` is a `taut.Fit`.
+        head_: the regression.
+
+    Example:
+        ```python
+        model = SemiSupervisedClassifier(Mixture(20)).fit(X, y)  # y is -1 where it is not known
+        ```
+    """
+
+    classes_: Shaped[np.ndarray, " C"]
+    head_: LogisticHead
+
+    def __init__(
+        self, estimator: Any = None, *, validation_fraction: Any = 0.2, random_state: Any = None
+    ):
+        self.estimator = estimator
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> "SemiSupervisedClassifier":
+        """Fit all rows of X, (N, D), and the classes of those that have one in y, (N,).
+
+        Raises:
+            ValueError: a parameter, the rows or the labels cannot be used.
+        """
+        check_parameters(self, {"validation_fraction": number(0, 0.2)})
+        if self.validation_fraction >= 1:
+            raise InputError(
+                "a share below 1", f"{self.validation_fraction}", "0.2",
+                where="SemiSupervisedClassifier, validation_fraction",
+            )  # fmt: skip
+        if y is None:
+            raise InputError(
+                "y, the labels of rows; requires y to be passed, but the target y is None",
+                "None", "y with -1 where there is no label", where="SemiSupervisedClassifier",
+            )  # fmt: skip
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        known = _labelled(y)
+        assert_all_finite(y[known], input_name="y")
+        found = np.array(y[known].tolist())
+        check_classification_targets(found)
+        classes, codes = np.unique(found, return_inverse=True)
+        if len(classes) < 2:
+            raise InputError(
+                "labels of two or more classes", f"{len(classes)} class in {known.sum()} rows",
+                "more labels; -1 stands for a row without one",
+                where="SemiSupervisedClassifier, y",
+            )  # fmt: skip
+        x = self._fit_estimator(X)[known]
+        self.classes_ = classes
+        z = self._features(x)
+        held = self._held_out(codes)
+        self.head_ = logistic_head(
+            z[~held], codes[~held], (z[held], codes[held]), len(classes)
+        )  # fmt: skip
+        return self
+
+    def predict_proba(self, X: Any) -> Float[np.ndarray, "N C"]:
+        """p(class | row), (N, C), in the order of `classes_`."""
+        z = self._features(self._rows(X))
+        logits = self.head_.logits(z)
+        return np.exp(log_softmax(logits / self.head_.temperature))
+
+    def predict(self, X: Any) -> Shaped[np.ndarray, " N"]:
+        """The most probable class of every row, (N,)."""
+        codes = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[codes]
+
+    def _default(self, num_rows: int) -> Mixture:
+        return Mixture(min(_COMPONENTS, max(1, num_rows // _ROWS)))
+
+    def _features(self, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N d"]:
+        return np.asarray(self.estimator_.transform(x), np.float64)
+
+    def _held_out(self, codes: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """Which labelled rows choose the penalty: of each class the same share, and never all."""
+        generator = np.random.default_rng(seed_of(self.random_state))
+        held = np.zeros(len(codes), bool)
+        for code in np.unique(codes):
+            own = generator.permutation(np.flatnonzero(codes == code))
+            held[own[: int(self.validation_fraction * len(own))]] = True
+        return held if held.sum() >= _LEAST_HELD else np.zeros(len(codes), bool)
+
+
+def _labelled(y: Shaped[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
+    """Which rows have a label."""
+    if y.dtype.kind == "O":
+        return np.array([v is not None and v != -1 and v == v for v in y.tolist()], bool)
+    if y.dtype.kind in "iuf":
+        return (y != -1) & ~np.isnan(y.astype(np.float64))
+    return np.ones(len(y), bool)
