@@ -102,7 +102,7 @@ def test_labels_of_one_class_and_shares_of_all_are_refused():
 
 CHECKS = (
     "check_classifiers_one_label", "check_classifiers_regression_target", "check_requires_y_none",
-    "check_estimators_unfitted", "check_supervised_y_no_nan", "check_dont_overwrite_attributes",
+    "check_estimators_unfitted", "check_supervised_y_no_nan", "check_classifier_data_not_an_array",
 )  # fmt: skip
 
 
