@@ -93,6 +93,42 @@ def test_a_model_of_columns_of_one_kind_says_which_takes_more():
         taut.fit(TABLE, prior="vamp:5", epochs=1)
 
 
+def test_latent_classes_take_categories_whatever_they_are_called(tmp_path, capsys):
+    codes = np.random.default_rng(0).integers([0, 0, 0], [3, 2, 2], size=(N, 3))
+    names = np.array(["oak", "elm", "ash"]), np.array(["no", "yes"]), np.array(["left", "right"])
+    text = pl.DataFrame({f"c{i}": n[codes[:, i]] for i, n in enumerate(names)})
+    found, wanted = (taut.em(x, model="lca", components=1) for x in (text, codes))
+    assert found.facts.em.free_parameters == wanted.facts.em.free_parameters == 2 + 1 + 1
+    for name, estimate in wanted.estimates.items():
+        assert found.estimates[name].value == pytest.approx(estimate.value, rel=1e-9)
+    # Whole numbers that are stored as reals, with what to write in their place.
+    with pytest.raises(InputError, match=r'got real ones\. Try support="count"\.'):
+        taut.em(codes.astype(float) + 1, model="lca")
+    signed = pl.DataFrame(dict(zip("ab", 2 * codes[:, 1:].T - 1, strict=True)))
+    file, run = tmp_path / "signed.csv", tmp_path / "run"
+    signed.write_csv(file)
+    command = ["em", str(file), "--model", "lca", "--components", "2", "--out", str(run)]
+    assert main(command) == 2
+    remedy = capsys.readouterr().err.partition("Try ")[2].strip().rstrip(".")
+    assert remedy == "--kind a=categorical,b=categorical"
+    assert main([*command, *remedy.split()]) == 0
+
+
+def test_latent_classes_name_the_columns_that_are_numbers_and_dates_are_named_as_such():
+    with pytest.raises(InputError, match=(
+        r'real ones: height, income\. Try model="mixed", which takes them all, or '
+        r'drop=\("height", "income"\)'
+    )):  # fmt: skip
+        taut.em(TABLE, model="lca")
+    days = [f"2020-01-{1 + i % 28:02d}" for i in range(N)]
+    dated = TABLE.select("height", "income").with_columns(day=pl.Series(days))
+    with pytest.raises(InputError, match=(
+        r'for the model gmm, got dates, positive, real\. Try drop=\("day",\), or model="mixed" or a VAE'
+    )):  # fmt: skip
+        taut.em(dated, components=1)
+    taut.em(taut.load_data(dated, drop=("day",)), components=1)
+
+
 def test_draws_given_a_column_are_those_of_the_rows_that_have_it(run):
     fitted = taut.load(run)
     every = np.asarray(fitted.sample(10_000, key=1))

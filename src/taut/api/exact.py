@@ -220,7 +220,8 @@ def _with_codes(architecture: Any, data: Data) -> Any:
     """A latent class model with the values that each column has, in any part of the data."""
     if not isinstance(architecture, LCA):
         return architecture
-    if data.schema.support in ("real", "unit"):
+    columns = {column.kind for column in data.schema.kinds or ()}
+    if data.schema.support in ("real", "unit") or columns & {"real", "positive"}:
         return replace(architecture, levels=2)  # `check` refuses the rows in words of their own
     rows = (part.x for source in data.parts().values() for part in source.parts())
     return architecture.with_codes(data.schema, map(np.asarray, rows)).resolved(data.schema)[0]

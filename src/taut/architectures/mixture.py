@@ -79,6 +79,7 @@ class LCA(AbstractClosedForm):
     default_floor: ClassVar[float | None] = (
         1.0  # Laplace's rule, as in the independent-columns baseline
     )
+    takes_kinds: ClassVar[bool] = True
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
         "codes": lambda v: tuple(map(tuple, v))
     }
@@ -96,7 +97,8 @@ class LCA(AbstractClosedForm):
 
         Unchanged where the number of levels was chosen, or where cells lie on a grid of their own.
         """
-        if self.levels is not None or schema.kind != "table" or schema.support != "count":
+        coded = schema.kind == "table" and schema.support in ("count", "mixed")
+        if self.levels is not None or not coded:
             return self
         found = [np.zeros(0)] * schema.size
         for x in parts:
@@ -117,10 +119,19 @@ class LCA(AbstractClosedForm):
         return replace(self, levels=levels), {"levels": f"{schema.support} cells"}
 
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
+        named = zip(schema.columns or (), schema.kinds or (), strict=False)
+        if numbers := [name for name, column in named if column.kind in ("real", "positive")]:
+            raise InputError(
+                "columns of categories or whole numbers", f"real ones: {', '.join(numbers[:_SHOWN])}",
+                f"{option('model', 'mixed')}, which takes them all" + (
+                    f", or {option('drop', tuple(numbers))}" if len(numbers) < schema.size else ""
+                ),
+                where=where,
+            )  # fmt: skip
         if schema.support in ("real", "unit"):
             raise InputError(
                 "binary, grey, count or categorical cells", f"{schema.support} ones",
-                option("model", "gmm"),
+                _as_categories(schema, x) or option("model", "gmm"),
                 where=where,
             )  # fmt: skip
         architecture, _ = self.resolved(schema)
@@ -168,3 +179,15 @@ class LCA(AbstractClosedForm):
                     "leaving out such rows, or fitting to data that has the value",
                     where=f"{where}, row {unknown[0]}",
                 )  # fmt: skip
+
+
+def _as_categories(schema: Schema, x: np.ndarray) -> str:
+    """How to have whole numbers that are stored as reals read as values; empty for other numbers."""
+    if schema.kind != "table" or len(schema.whole or ()) < schema.size:
+        return ""
+    shift, scale = schema.shift_scale()
+    if np.nanmin(x * scale + shift, initial=0.0) > -0.5:
+        return option("support", "count")
+    if schema.columns is None:
+        return "codes 0, 1, ... in their place"
+    return option("kind", tuple(f"{name}=categorical" for name in schema.columns))

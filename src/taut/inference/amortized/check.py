@@ -22,12 +22,12 @@ def check_rows(architecture: AbstractArchitecture, rows: RowSource, *, where: st
     """
     if rows.schema.kinds is not None and not architecture.takes_kinds:
         named = zip(rows.schema.columns or (), rows.schema.kinds, strict=True)
-        text = [name for name, column in named if column.names]
+        text = [name for name, column in named if column.names or column.form]
         raise InputError(
             f"columns of one kind for the model {architecture.name}",
-            ", ".join(sorted({c.kind for c in rows.schema.kinds})),
-            f"{option('drop', text) if text else option('columns', 'alike')}, or a VAE, which takes "
-            "them all", where=where,
+            ", ".join(sorted({"dates" if c.form else c.kind for c in rows.schema.kinds})),
+            f"{option('drop', text) if text else option('columns', 'alike')}, or "
+            f"{option('model', 'mixed')} or a VAE, which take them all", where=where,
         )  # fmt: skip
     if rows.schema.holes and not architecture.takes_holes:
         for part in rows.parts():
