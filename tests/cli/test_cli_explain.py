@@ -123,6 +123,7 @@ def test_a_quantile_beyond_one_is_named(run, capsys):
 def test_columns_that_stay_or_keep_to_a_range(run, tmp_path, capsys):
     words = ["--classifier", "logistic", "--target", "late", "--rows", "3", "--out", str(tmp_path)]
     kept = ["--immutable", "height", "--range", "width=:5", "--answers", "2"]
+    kept += ["--causal", "width > rooms"]
     assert main(["explain", str(run), *words, *kept]) == 0
     assert "coverage" in capsys.readouterr().out
     table = pl.read_csv(tmp_path / "answers.csv")
@@ -146,6 +147,11 @@ def test_columns_that_stay_or_keep_to_a_range(run, tmp_path, capsys):
         (["--range", "width"], "range: expected COLUMN=LOW:HIGH, got 'width'. Try width=0:1."),
         (["--range", "width=5:1"], "expected a range whose lower end is below its upper end"),
         (["--immutable", "width", "--decrease-only", "width"], "expected one way for each column"),
+        (
+            ["--causal", "width>hight"],
+            "causal: expected a column of the run, got 'hight'. Try 'height'",
+        ),
+        (["--causal", "width"], "expected two columns or more in a causal order, got 1"),
         (["--answers", "0"], "num-answers: expected at least 1, got 0"),
     ],
 )

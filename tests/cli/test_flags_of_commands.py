@@ -156,6 +156,7 @@ OTHERWISE = {
         "increase_only",
         "decrease_only",
         "ranges",
+        "causal",
     ),
     "score": ("out",),
     "show": ("out",),

@@ -1,4 +1,7 @@
-"""Constraints on answers as they are typed: `--immutable sex --increase-only age --range age=18:90`."""
+"""Constraints on answers as they are typed.
+
+--immutable sex --increase-only age --range age=18:90 --causal "age>education>income"
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,6 +22,7 @@ def asked_constraints(
     increase_only: Sequence[str],
     decrease_only: Sequence[str],
     ranges: Sequence[str],
+    causal: Sequence[str],
 ) -> "Constraints | None":
     """Constraints of a table by its columns.
 
@@ -26,6 +30,7 @@ def asked_constraints(
         schema: of the run.
         immutable, increase_only, decrease_only: names of columns, several with commas between them.
         ranges: COLUMN=LOW:HIGH, either end of which may be left out.
+        causal: CAUSE>EFFECT, columns with > between them.
 
     Returns:
         the constraints, or None where there are none.
@@ -37,7 +42,7 @@ def asked_constraints(
 
     asked = {
         "immutable": immutable, "increase_only": increase_only, "decrease_only": decrease_only,
-        "range": ranges,
+        "range": ranges, "causal": causal,
     }  # fmt: skip
     if schema.kind != "table" or schema.columns is None:
         given = next((name for name, words in asked.items() if words), None)
@@ -55,6 +60,10 @@ def asked_constraints(
         rising=_columns(increase_only, columns, "increase_only"),
         falling=_columns(decrease_only, columns, "decrease_only"),
         ranges=dict(_range(text, columns) for text in ranges),
+        causal=[
+            [_column(name.strip(), columns, "causal") for name in text.split(">")]
+            for text in causal
+        ],
     )
 
 

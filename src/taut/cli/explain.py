@@ -38,6 +38,7 @@ def explain(
     increase_only: list[str] | None = None,
     decrease_only: list[str] | None = None,
     ranges: Annotated[list[str] | None, Parameter(name="--range")] = None,
+    causal: list[str] | None = None,
     rows: Whole = 16,
     split: Literal["train", "validation", "test"] | None = None,
     black_box: _Flag = False,
@@ -84,6 +85,9 @@ def explain(
         Column that never becomes more.
     ranges
         COLUMN=LOW:HIGH, least and largest value of a column in answers.
+    causal
+        CAUSE>EFFECT, columns in causal order, such as "age>education>income": what is downstream of a
+        change follows it by the model, and moves nothing upstream.
     rows
         How many rows, from the first.
     split
@@ -112,6 +116,7 @@ def explain(
     constraints = asked_constraints(
         fitted.schema, immutable=immutable or (), increase_only=increase_only or (),
         decrease_only=decrease_only or (), ranges=ranges or (),
+        causal=causal or (),
     )  # fmt: skip
     judged, classes, notes = _classifier(fitted, classifier, seed)
     wanted = _target(target, confidence, classes, fitted)

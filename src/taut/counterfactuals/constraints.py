@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from taut.core import InputError
+from taut.counterfactuals.causal import CausalOrder
 from taut.data import Schema
 from taut.errors import nearest
 
@@ -39,6 +40,7 @@ class Constraints:
         ranges: least and largest value, by column.
         whole: columns of whole numbers.
         one_hot: groups of columns of which one is 1 and the others are 0.
+        causal: orders of columns, causes first; see `taut.counterfactuals.causal`.
     """
 
     immutable: Sequence[Column] = ()
@@ -47,9 +49,15 @@ class Constraints:
     ranges: Mapping[Column, tuple[float, float]] = field(default_factory=dict)
     whole: Sequence[Column] = ()
     one_hot: Sequence[Sequence[Column]] = ()
+    causal: Sequence[Sequence[Column]] = ()
 
     def box(
-        self, size: int, columns: Sequence[str] | None, x: np.ndarray, grids: "Grids | None" = None
+        self,
+        size: int,
+        columns: Sequence[str] | None,
+        x: np.ndarray,
+        grids: "Grids | None" = None,
+        draws: np.ndarray | None = None,
     ) -> "Box":
         """The constraints by number of column.
 
@@ -58,6 +66,7 @@ class Constraints:
             columns: their names, where they have some.
             x: the rows that are searched, (N, size).
             grids: where the values of a fit's columns lie; None for anywhere.
+            draws: rows of the model, (S, size), which a causal order needs.
 
         Raises:
             InputError: no such column; a constraint that contradicts another one or a row.
@@ -105,7 +114,10 @@ class Constraints:
         falling = np.array([known.get(i) in ("immutable", "falling") for i in range(size)])
         groups = tuple(tuple(places(group)) for group in self.one_hot)
         step[places(self.whole)], origin[places(self.whole)] = 1.0, 0.0
-        return Box(low, high, rising, falling, step, origin, groups)
+        orders = [tuple(places(order)) for order in self.causal]
+        _check_orders(self.causal, orders, draws)
+        causal = tuple(CausalOrder.of(o, draws, step, origin) for o in orders if draws is not None)
+        return Box(low, high, rising, falling, step, origin, groups, causal)
 
 
 class Grids(NamedTuple):
@@ -173,6 +185,7 @@ class Box(eqx.Module):
         rising, falling: where a row's own value is the lower, the upper bound.
         step, origin: of the grid of each column, (D,); step 0 for none.
         one_hot: see `Constraints`.
+        causal: orders of columns.
     """
 
     low: Float[np.ndarray, " D"]
@@ -182,6 +195,7 @@ class Box(eqx.Module):
     step: Float[np.ndarray, " D"]
     origin: Float[np.ndarray, " D"]
     one_hot: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    causal: tuple[CausalOrder, ...] = ()
 
     def clip(self, x: Array, x0: Array) -> Array:
         """The nearest point of the box of the row x0."""
@@ -189,13 +203,23 @@ class Box(eqx.Module):
         return jnp.clip(x, low.astype(x.dtype), high.astype(x.dtype))
 
     @property
-    def rounds(self) -> bool:
-        """Whether answers are rounded at the end."""
-        return bool(self.step.any() or self.one_hot)
+    def repairs(self) -> bool:
+        """Whether answers are changed at the end."""
+        return bool(self.step.any() or self.one_hot or self.causal)
 
     def repaired(self, x: np.ndarray, x0: np.ndarray) -> np.ndarray:
-        """Answers (N, D) to rows (N, D) on the grids within the box, and with one-hot groups."""
-        x = x.copy()
+        """Answers (N, D) to rows (N, D) on the grids within the box, and with one-hot groups and
+        columns that follow their causes."""
+        x = self.rounded(x, x0)
+        for order in self.causal:
+            x = order.followed(x, x0)
+        if not self.causal:
+            return x
+        return self.rounded(np.asarray(self.clip(jnp.asarray(x), jnp.asarray(x0))), x0)
+
+    def rounded(self, x: np.ndarray, x0: np.ndarray) -> np.ndarray:
+        """Answers on the grids within the box, and with one-hot groups."""
+        x = np.array(x)
         on = self.step > 0
         step, origin = self.step[on], self.origin[on]
         ends = ((np.broadcast_to(end, x.shape)[:, on] - origin) / step for end in self._ends(x0))
@@ -221,6 +245,8 @@ class Box(eqx.Module):
         for group in self.one_hot:
             cells = x[:, list(group)]
             bad |= ~(np.isin(cells, (0, 1)).all(axis=1) & (cells.sum(axis=1) == 1))
+        for order in self.causal:
+            bad |= order.violated(x, x0)
         return bad
 
     def _ends(self, x0: Any) -> tuple[Any, Any]:
@@ -228,6 +254,29 @@ class Box(eqx.Module):
         low = jnp.where(self.rising, jnp.maximum(x0, self.low), self.low)
         high = jnp.where(self.falling, jnp.minimum(x0, self.high), self.high)
         return low, high
+
+
+def _check_orders(
+    given: Sequence[Sequence[Column]], orders: list[tuple[int, ...]], draws: np.ndarray | None
+) -> None:
+    every = [place for order in orders for place in order]
+    short = next((order for order in given if len(order) < 2), None)
+    if short is not None:
+        raise InputError(
+            "two columns or more in a causal order", f"{len(short)}", '("age", "income")',
+            where="constraints, causal",
+        )  # fmt: skip
+    if len(set(every)) < len(every):
+        raise InputError(
+            "each column once in all causal orders", f"{given}", "one order that has them all",
+            where="constraints, causal",
+        )  # fmt: skip
+    if orders and draws is None:
+        raise InputError(
+            "a fit, whose rows tell what follows a change, for a causal order",
+            "functions (encode, decode)", "what `taut.fit` or `taut.load` returned",
+            where="constraints, causal",
+        )  # fmt: skip
 
 
 def _place(column: Column, size: int, columns: Sequence[str] | None) -> int:

@@ -139,7 +139,7 @@ def _block(ascent: Ascent, z: np.ndarray, rows: np.ndarray) -> _Points:
     x, density = map(np.asarray, _decode(ascent, z, rows))
     good = np.ones(len(x), bool)
     if ascent.box is not None:
-        if ascent.box.rounds:
+        if ascent.box.repairs:
             x = ascent.box.repaired(x, rows)
             if ascent.generator.density_of == "row":
                 density = densities(ascent.generator, x)

@@ -12,6 +12,7 @@ __all__ = [
     "ALREADY",
     "BROKEN",
     "BUDGET",
+    "FOLLOWED",
     "LEFT",
     "NOT_FINITE",
     "PLATEAU",
@@ -23,6 +24,7 @@ __all__ = [
 REACHED, ALREADY = "reached", "reached already"
 PLATEAU, BUDGET, LEFT = "plateau", "budget", "left the manifold"
 NOT_FINITE, BROKEN, ROUNDED = "not finite", "breaks a constraint", "lost by rounding"
+FOLLOWED = "lost by what follows"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Counterfactuals:
         reasons: why each search ended, (N, A): `reached`; `reached already` by the reconstruction;
             `plateau`, where no step raises the score; `budget`; `left the manifold`, where the score is
             reached and the log-density stays below the floor; `not finite`; `lost by rounding` to whole
-            numbers or one-hot groups; `breaks a constraint`.
+            numbers or one-hot groups; `lost by what follows` in a causal order; `breaks a constraint`.
         outputs: of the classifier on rows, reconstructions and answers: (N, C), (N, C), (N, A, C).
         scores: of the target on the same, (N,), (N,), (N, A).
         level: that a score is to reach.

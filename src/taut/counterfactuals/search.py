@@ -11,6 +11,7 @@ import numpy as np
 
 from taut.core import InputError, as_key, option, padded_size
 from taut.counterfactuals.ascent import Ascent
+from taut.counterfactuals.causal import NUM_DRAWS
 from taut.counterfactuals.classifier import as_classifier, num_outputs
 from taut.counterfactuals.constraints import Box, Constraints, Grids
 from taut.counterfactuals.generator import AbstractGenerator, Identity, as_generator
@@ -105,7 +106,7 @@ def search(
         chosen.check(int(np.prod(x.shape[1:])), z.shape[1])
         ascent = Ascent(
             moved, judged, wanted, chosen, jnp.asarray(scale, z.dtype), proximity, sparsity, floor,
-            box=_box(generator, constraints, x), most_tries=most_tries,
+            box=_box(generator, constraints, x, key), most_tries=most_tries,
             margin=jnp.zeros((), z.dtype),
         )  # fmt: skip
         random_key = as_key(key)
@@ -291,7 +292,7 @@ def _result(
     )  # fmt: skip
 
 
-def _box(given: Any, constraints: Constraints | None, x: np.ndarray) -> Box | None:
+def _box(given: Any, constraints: Constraints | None, x: np.ndarray, key: Any) -> Box | None:
     grids = None
     if isinstance(given, Fit) and given.schema.kind == "table":
         grids = Grids.of(given.schema)
@@ -304,4 +305,7 @@ def _box(given: Any, constraints: Constraints | None, x: np.ndarray) -> Box | No
             "leaving them out", where="constraints",
         )  # fmt: skip
     columns = given.schema.columns if isinstance(given, Fit) else None
-    return constraints.box(x.shape[1], columns, x, grids)
+    draws = None
+    if constraints.causal and isinstance(given, Fit):
+        draws = np.asarray(given.sample(NUM_DRAWS, key=key))
+    return constraints.box(x.shape[1], columns, x, grids, draws)

@@ -22,6 +22,7 @@ from taut.counterfactuals.result import (
     ALREADY,
     BROKEN,
     BUDGET,
+    FOLLOWED,
     LEFT,
     NOT_FINITE,
     PLATEAU,
@@ -54,8 +55,8 @@ class Settled(NamedTuple):
 
     @property
     def lost(self) -> np.ndarray:
-        """Which of them rounding has cost the target."""
-        return self.reasons == ROUNDED
+        """Which of them rounding, or what follows a change, has cost the target."""
+        return np.isin(self.reasons, (ROUNDED, FOLLOWED))
 
     @property
     def answered(self) -> np.ndarray:
@@ -82,10 +83,12 @@ def settled(ascent: Ascent, own: np.ndarray, ended: RowState) -> Settled:
         ended: as the ascent left them.
     """
     box, target, answers = ascent.box, ascent.target, np.asarray(ended.at.x)
-    broken = np.zeros(len(answers), bool)
+    broken, followed = np.zeros(len(answers), bool), np.zeros(len(answers), bool)
     if box is not None:
-        if box.rounds:
-            answers, density = box.repaired(answers, own), ended.at.log_density
+        if box.repairs:
+            rounded, density = box.rounded(answers, own), ended.at.log_density
+            answers = box.repaired(answers, own)
+            followed = (answers != rounded).any(axis=1)
             if ascent.generator.density_of == "row":
                 density = densities(ascent.generator, answers)
             ended = ended._replace(at=ended.at._replace(x=answers, log_density=density))
@@ -93,7 +96,10 @@ def settled(ascent: Ascent, own: np.ndarray, ended: RowState) -> Settled:
     outputs = mapped(lambda v: outputs_of(ascent.classifier, v), answers)
     scores = np.asarray(scores_of(target, jnp.asarray(outputs)))
     lost = (ended.at.score >= target.level) & (scores < target.level)
-    reasons = np.select([broken, lost], [BROKEN, ROUNDED], _reasons(ascent, ended, scores))
+    reasons = np.select(
+        [broken, lost & followed, lost], [BROKEN, FOLLOWED, ROUNDED],
+        _reasons(ascent, ended, scores),
+    )  # fmt: skip
     return Settled(
         ended, outputs, scores, reasons, np.zeros(len(answers), int), np.zeros_like(broken)
     )
