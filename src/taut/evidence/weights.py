@@ -28,15 +28,12 @@ Of such weights the larger of the two errors is that of the mean (`log_normal_er
 """
 
 import math
-from collections.abc import Callable
-from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from taut.core.compiling import kept_jit
+from taut.evidence.pareto_tail import pareto_shape, pareto_smoothed, tail_size
 
 __all__ = [
     "RowWeights",
@@ -105,7 +102,7 @@ def summarize(
         khat = _khat(log_w - log_w.max(axis=1, keepdims=True))
     # Weights that differ by rounding alone have no tail, whatever is fitted to the rounding; where the
     # tail underflows beside the few draws that carry the sum, it is heavier than any that is fitted.
-    few = share * _tail_size(count) > 1
+    few = share * tail_size(count) > 1
     khat = np.where(np.isnan(khat) & few & (count >= _LEAST_FOR_KHAT), math.inf, khat)
     khat = np.where(_largest_tie(log_w), -math.inf, khat)
     khat = np.where(np.isfinite(log_evidence), khat, math.nan)
@@ -152,11 +149,13 @@ def mean_and_error(
 
 def smoothed_weights(log_w: Float[np.ndarray, "R K"]) -> Float[np.ndarray, "R K"]:
     """Self-normalised weights, the largest replaced by quantiles of the fitted Pareto tail, (R, K)."""
-    log_ratios = np.asarray(log_w, np.float64)
-    log_ratios = log_ratios - log_ratios.max(axis=1, keepdims=True)
-    log_weights, _ = _pareto_smoothing()(_finite(log_ratios))
-    weights = np.exp(np.asarray(log_weights, np.float64))
-    return weights / weights.sum(axis=1, keepdims=True)
+    log_w = np.asarray(log_w, np.float64)
+    with np.errstate(invalid="ignore"):  # a row without a finite weight, whose draws count alike
+        log_ratios = np.nan_to_num(log_w - log_w.max(axis=1, keepdims=True), neginf=-np.inf)
+    if log_w.shape[1] < _LEAST_FOR_KHAT:
+        weights = np.exp(log_ratios)
+        return weights / weights.sum(axis=1, keepdims=True)
+    return pareto_smoothed(log_ratios)
 
 
 def khat_threshold(num_particles: int) -> float:
@@ -178,21 +177,16 @@ def _reach(
         largest: weight over the mean of all, (R,).
         count: K.
     """
-    k = khat + (1 + khat) / math.sqrt(_tail_size(count))
+    k = khat + (1 + khat) / math.sqrt(tail_size(count))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(k < 1, (largest - 1) / (count * (1 - k)), math.inf)
-
-
-def _tail_size(num_particles: int) -> float:
-    """Draws that the Pareto tail is fitted to, min(K / 5, 3 sqrt K)."""
-    return min(num_particles / 5, 3 * math.sqrt(num_particles))
 
 
 def _largest_tie(log_w: Float[np.ndarray, "R K"]) -> np.ndarray:
     """Whether all draws of the tail weigh the same, or the largest was drawn many times, (R,); all draws
     where they are few."""
     count = log_w.shape[1]
-    size = int(_tail_size(count)) + 1 if count >= _LEAST_FOR_KHAT else count
+    size = int(tail_size(count)) + 1 if count >= _LEAST_FOR_KHAT else count
     tail = np.partition(log_w, count - size, axis=1)[:, count - size :]
     largest = tail.max(axis=1)
     with np.errstate(invalid="ignore"):
@@ -201,32 +195,6 @@ def _largest_tie(log_w: Float[np.ndarray, "R K"]) -> np.ndarray:
 
 
 def _khat(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:
-    count = log_ratios.shape[1]
-    if count < _LEAST_FOR_KHAT:
+    if log_ratios.shape[1] < _LEAST_FOR_KHAT:
         return np.full(log_ratios.shape[0], math.nan)
-    # The fit sees the tail and the draw before it: of five times as many draws it takes as large a
-    # tail, and the others need not be sorted.
-    kept = 5 * int(_tail_size(count))
-    if kept < count:
-        log_ratios = np.partition(log_ratios, count - kept, axis=1)[:, count - kept :]
-    return np.asarray(_shape_of_largest_fifth()(_finite(log_ratios)), np.float64)
-
-
-def _finite(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, "R K"]:
-    return np.nan_to_num(log_ratios, neginf=-1e30)
-
-
-@cache
-def _pareto_smoothing() -> Callable[[Any], tuple[Array, Array]]:
-    # BlackJAX loads its samplers on import, which only a first call pays for.
-    from blackjax.diagnostics import psis_weights
-
-    return kept_jit(jax.vmap(psis_weights))
-
-
-@cache
-def _shape_of_largest_fifth() -> Callable[[Any], Array]:
-    from blackjax.diagnostics import psis_weights
-
-    # So little of it being effective, the tail is a fifth whatever the number of draws.
-    return kept_jit(jax.vmap(lambda log_ratios: psis_weights(log_ratios, r_eff=1e-9)[1]))
+    return pareto_shape(log_ratios)
