@@ -355,3 +355,45 @@ def test_data_are_read_from_json(tmp_path):
         read_data(file)
     with pytest.raises(InputError, match=r"expected a JSON file that can be read"):
         read_data(tmp_path / "absent.json")
+
+
+def _normal(y):
+    m = numpyro.sample("m", dist.Normal(0.0, 10.0))
+    numpyro.sample("y", dist.Normal(m, 1.0), obs=y)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (
+            np.ma.masked_values([1.0, -999.0, 3.0], -999.0),
+            r"beside them which were seen, got 1 masked, the first in row 2\. Try x\.filled\(0\) "
+            r"for it, and ~x\.mask as obs_mask",
+        ),
+        (
+            np.array(["yes", "no"]),
+            r"got 'yes' in row 1\. Try numbers in their place, such as codes",
+        ),
+        (np.array(["2020-01-01"], "datetime64[D]"), r"got dates\. Try .* days since the first"),
+        (np.array([1.0, np.nan]), r"got nan in row 2, where .*\. Try obs_mask of the site"),
+    ],
+)
+def test_cells_that_are_missing_or_no_numbers_are_named_and_so_is_a_way_on(y, words):
+    with pytest.raises(InputError, match=words):
+        NumPyroProgram.of(_normal, {"y": y})
+
+
+def test_a_masked_array_is_used_as_its_message_says(float64):
+    y = np.ma.masked_values([1.0, -999.0, 3.0], -999.0)
+
+    def program(y, seen):
+        m = numpyro.sample("m", dist.Normal(0.0, 10.0))
+        with numpyro.plate("rows", 3), numpyro.handlers.mask(mask=seen):
+            numpyro.sample("y", dist.Normal(m, 1.0), obs=y)
+
+    model, datum = NumPyroProgram.of(program, {"y": y.filled(0), "seen": ~y.mask})
+    whole, both = NumPyroProgram.of(_normal, {"y": np.array([1.0, 3.0])})
+    m = jnp.array([0.4])
+    np.testing.assert_allclose(model.log_joint(datum, m), whole.log_joint(both, m), rtol=1e-12)
+    complete, datum = NumPyroProgram.of(_normal, {"y": np.ma.array([1.0, 3.0])})
+    np.testing.assert_allclose(complete.log_joint(datum, m), whole.log_joint(both, m), rtol=1e-12)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from taut.errors import InputError, nearest
+from taut.models.program.observed_support import place_of
 from taut.models.program.wrappers import signature
 
 __all__ = ["check_names", "not_taken", "parted", "whole"]
@@ -23,6 +24,12 @@ _OR_SUPPORT = (
     ", or, if it is a log-joint, a support for each of its parameters, as in "
     "support = {'sigma': 'positive'}"
 )
+
+_AS_NUMBERS = {
+    "M": "numbers in their place, such as days since the first",
+    "m": "numbers in their place, such as seconds",
+    "U": "numbers in their place, such as codes from 0",
+}  # by kind of array
 
 
 def parted(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -96,6 +103,14 @@ def _value(value: Any, where: str) -> Any:
         return {name: _value(part, f"{where}, '{name}'") for name, part in value.items()}
     if isinstance(value, jax.Array):
         return value if value.ndim or not jnp.issubdtype(value.dtype, jnp.integer) else int(value)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        cells = np.argwhere(np.ma.getmaskarray(value))
+        raise InputError(
+            "a value in every cell, and beside them which were seen",
+            f"{len(cells)} masked, the first{place_of(tuple(map(int, cells[0])))}",
+            "x.filled(0) for it, and ~x.mask as obs_mask of its site or in numpyro.handlers.mask",
+            where=where,
+        )  # fmt: skip
     try:
         table = np.asarray(value)
     except ValueError:
@@ -105,7 +120,7 @@ def _value(value: Any, where: str) -> Any:
         raise InputError(
             "a number or a rectangular table of numbers",
             _found(value),
-            "rows of equal length without nulls or text",
+            _AS_NUMBERS.get(table.dtype.kind, "rows of equal length without nulls or text"),
             where=where,
         )
     return int(table) if table.ndim == 0 and table.dtype.kind in "iu" else jnp.asarray(table)
@@ -135,4 +150,7 @@ def _found(value: Any) -> str:
                 return f"{entry!r} in row {number}"
             if isinstance(entry, (list, tuple)) and np.asarray(entry).dtype.kind not in "biufc":
                 return f"{_found(entry)} of row {number}"
+    elif (table := np.asarray(value)).dtype.kind in _AS_NUMBERS or table.dtype == object:
+        kind = {"M": "dates", "m": "durations"}.get(table.dtype.kind)
+        return kind or (_found(table.tolist()) if table.ndim else repr(value))
     return type(value).__name__

@@ -212,6 +212,8 @@ def _remedy(family: str, support: Any, value: Any) -> str:
         return "categories that count from 0, or more of them"
     if isinstance(support, constraints.greater_than) and np.all(value == 0):
         return "another distribution, such as a hurdle (HurdleGamma, HurdleLogNormal) for zeros"
+    if np.isnan(value).any():
+        return "obs_mask of the site, which leaves out cells that were not observed"
     return "another distribution, or correcting the data"
 
 
