@@ -12,6 +12,7 @@ import pytest
 from taut.audit import density_excess
 from taut.audit.findings import _unsound
 from taut.core import Datum
+from taut.distributions import DiscretizedLogistic
 from taut.distributions.entropy import entropy_of
 from taut.models import (
     DecodedModel,
@@ -71,8 +72,9 @@ def units_model() -> LatentVariableModel:
         decoded(lambda m: dist.NegativeBinomial2(3e3 * jnp.exp(m), 1.5), discrete=True),
         decoded(lambda m: dist.ZeroInflatedPoisson(0.3, jnp.exp(m + 6)), discrete=True),
         decoded(lambda m: dist.BinomialLogits(m, 20), discrete=True),
+        decoded(lambda m: DiscretizedLogistic(0.5 + 0.1 * m, -2.0, levels=17), discrete=False),
     ],
-    ids=["normal", "bernoulli", "units", "counts", "wide", "zeros", "binomial"],
+    ids=["normal", "bernoulli", "units", "counts", "wide", "zeros", "binomial", "grey"],
 )
 def test_a_sound_model_has_none(model, float64):
     found: Any = density_excess(model, LIKE, key=KEY)

@@ -1,5 +1,6 @@
 """`fit.audit`: the rows that a fit is audited on, and the audit."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -15,12 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["audit", "rows_of_fit"]
 
+_TRIALS = 2**32 - 3  # a number that no row has
 _MOST_READ = 20000  # rows of those that stay on disk
 
 
 @compilation_cache()
 def audit(
-    fit: Fit, data: Any = None, *, held_out: Any = None, rows: int = 500, key: Any = 0
+    fit: Fit,
+    data: Any = None,
+    *,
+    held_out: Any = None,
+    rows: int = 500,
+    try_remedies: bool = False,
+    key: Any = 0,
 ) -> "Audit":
     """Where the ELBO of the fit loses nats, and what to try.
 
@@ -29,6 +37,8 @@ def audit(
             of the recipe again.
         held_out: rows that the fit has not seen, where `data` are the training rows alone.
         rows: rows of each kind that are looked at one by one, at random.
+        try_remedies: also try what can be tried without another fit: a Gaussian fitted to each held-out
+            row, another prior; `trials` of the result say what it gained.
         key: whole number or random key.
 
     Returns:
@@ -38,11 +48,30 @@ def audit(
     Raises:
         InputError: no data or no held-out rows; a model that has no gap to divide.
     """
+    from taut.api.trying import rows_looked_at, tried
     from taut.audit import audit_fit
 
     with jax.enable_x64(fit.precision == "float64"):
+        if data is None:
+            data = _own_data(fit, where="audit")
         train, test = rows_of_fit(fit, data, held_out, where="audit")
-        return audit_fit(fit, train, test, key=as_key(key), num_rows_each=rows)
+        found = audit_fit(fit, train, test, key=as_key(key), num_rows_each=rows)
+        if not try_remedies:
+            return found
+        looked = rows_looked_at(test, found.evidence.index)
+        trials = tried(
+            fit, found.findings, data, looked, key=jax.random.fold_in(as_key(key), _TRIALS)
+        )
+        return replace(found, trials=trials)
+
+
+def _own_data(fit: Fit, *, where: str) -> Data:
+    """The data of the recipe, loaded again."""
+    if fit.recipe.data.source is None:
+        raise InputError(
+            "the data, which this fit has no name for", "none", f"fit.{where}(data)", where=where
+        )
+    return fit.recipe.data.load()
 
 
 def rows_of_fit(fit: Fit, data: Any, held_out: Any, *, where: str) -> tuple[Datum, Datum]:
@@ -53,14 +82,7 @@ def rows_of_fit(fit: Fit, data: Any, held_out: Any, *, where: str) -> tuple[Datu
         where: the method of the fit that is asked, for the message.
     """
     if data is None:
-        if fit.recipe.data.source is None:
-            raise InputError(
-                "the data, which this fit has no name for",
-                "none",
-                f"fit.{where}(data)",
-                where=where,
-            )
-        data = fit.recipe.data.load()
+        data = _own_data(fit, where=where)
     if isinstance(data, Data):
         test = data.test if held_out is None else held_out
         return _in_memory(data.train).datum(), as_datum(test, fit.schema, fit.precision)

@@ -3,7 +3,7 @@
 from taut.audit.audit import Audit, audit_fit
 from taut.audit.calibration import Calibration, Quantity, calibration
 from taut.audit.constants import density_excess
-from taut.audit.findings import Finding, findings
+from taut.audit.findings import Finding, Trial, findings
 from taut.audit.gaps import Gaps, audited_evidence, gaps
 from taut.audit.gradient_bench import GradientBench, GradientMeasure, gradient_bench
 from taut.audit.gradient_moments import GradientMoments, gradient_moments
@@ -28,6 +28,7 @@ __all__ = [
     "Overlap",
     "Quantity",
     "Surgery",
+    "Trial",
     "TwoSample",
     "audit_fit",
     "audited_evidence",

@@ -18,7 +18,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.audit.constants import density_excess
 from taut.audit.drawn_latents import check_has_density
-from taut.audit.findings import Finding, findings
+from taut.audit.findings import Finding, Trial, findings
 from taut.audit.gaps import Gaps, audited_evidence, gaps
 from taut.audit.holes import Holes, holes
 from taut.audit.latents import LatentUse, latent_use
@@ -57,6 +57,7 @@ class Audit:
         findings: what it comes to, the most important first.
         notes: what a reader should know, a sentence each.
         without_holes: why holes were not looked for; empty where they were.
+        trials: what remedies gained, where they were tried.
     """
 
     train: Gaps
@@ -70,6 +71,7 @@ class Audit:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
     without_holes: str = ""
+    trials: tuple[Trial, ...] = ()
 
     def to_dict(self, *, door: Door = "Python") -> dict[str, Any]:
         """What JSON holds of it, remedies in the words of a door."""
@@ -83,6 +85,15 @@ class Audit:
                     "loss": f.loss and f.loss.to_dict(),
                 }
                 for f in self.findings
+            ],
+            "tried": [
+                {
+                    "finding": trial.name,
+                    "what": trial.what,
+                    "gains": {name: gain.to_dict() for name, gain in trial.gains.items()},
+                    "why_not": trial.why,
+                }
+                for trial in self.trials
             ],
             "gaps": {"training": _gaps_dict(self.train), "held_out": _gaps_dict(self.held_out)},
             "surgery": {
@@ -194,7 +205,8 @@ def audit_fit(
     excess = density_excess(fit.model, looked["train"], key=constant_key)
     beta = float(getattr(fit.recipe.bound, "beta", 1.0))
     return Audit(
-        **found, evidence=evidences["held_out"][0], method=evidences["held_out"][1],
+        train=found["train"], held_out=found["held_out"],
+        evidence=evidences["held_out"][0], method=evidences["held_out"][1],
         surgery=split, use=use, overlap=overlap(split), holes=prior, without_holes=why,
         findings=findings(
             found["train"], found["held_out"], split, use, prior, beta=beta, excess=excess

@@ -6,7 +6,7 @@ that say nothing.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from taut.audit.gaps import Gaps
@@ -15,7 +15,7 @@ from taut.audit.latents import LatentUse
 from taut.audit.surgery import Surgery
 from taut.core import Estimate, option
 
-__all__ = ["Finding", "findings"]
+__all__ = ["Finding", "Trial", "findings"]
 
 _LEAST = 0.1  # nats
 _ERRORS = 2.0
@@ -38,6 +38,26 @@ class Finding:
     says: str
     remedy: str
     loss: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a remedy gained where it was tried.
+
+    Attributes:
+        name: of the finding that suggests it.
+        what: what was tried, in words.
+        gains: new minus old on the same held-out rows, paired by row, nats: `log_evidence`, and `elbo`
+            where the remedy is one for it; empty where `why` says why it could not be tried.
+        why: as above; empty where it was tried.
+        seconds: that it took.
+    """
+
+    name: str
+    what: str
+    gains: Mapping[str, Estimate]
+    why: str
+    seconds: float
 
 
 def findings(

@@ -19,6 +19,7 @@ def audit(
     *,
     data: str | None = None,
     rows: Whole = 500,
+    try_remedies: Annotated[bool, Parameter(name="--try", negative=())] = False,
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
     devices: str | None = None,
@@ -37,6 +38,9 @@ def audit(
         Other held-out rows; they must fit the run's columns. [default: the run's test rows]
     rows
         Training rows, and as many held-out rows, that are looked at one by one.
+    try_remedies
+        Also try what takes no other fit, draws of a Gaussian fitted to each row and another prior, and
+        say what it gains.
     seed
         Random seed of rows and draws.
     json
@@ -54,7 +58,9 @@ def audit(
     asked = {"data": own.checksum, "rows": rows, "seed": seed}
     other = None if held_out is None else held_out.datum()
     with over_devices(devices), going_on(run, "audit", asked, other), waiting(told, quiet=json):
-        found = audited(fitted, own, held_out=held_out, rows=rows, key=seed)
+        found = audited(
+            fitted, own, held_out=held_out, rows=rows, try_remedies=try_remedies, key=seed
+        )
     content = {"run": str(run), **found.to_dict(door="command line")}
     files = _kept(run, found, content)
     if json:

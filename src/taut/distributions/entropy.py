@@ -1,11 +1,12 @@
 """H[p] in nats of a distribution of NumPyro, over its batch of independent cells.
 
-Counts without a closed form are summed, over their own density made to add up to one:
+Values that can be listed, and counts, are summed without a closed form, over their own density made to
+add up to one:
 
     H = -sum_x p(x) log p(x),        p(x) = f(x) / sum_x f(x)
 
-number by number up to 255, and above by one of every sqrt(x) / 8, between which the density of a count,
-whose deviation is about sqrt(x) or more, is straight: H is off by less than 1e-4 nats.
+counts number by number up to 255, and above by one of every sqrt(x) / 8, between which the density of a
+count, whose deviation is about sqrt(x) or more, is straight: H is off by less than 1e-4 nats.
 """
 
 from typing import Any
@@ -18,6 +19,7 @@ from numpyro.distributions import Distribution, Independent, constraints
 
 __all__ = ["entropy_of"]
 
+_COUNTS = (constraints.nonnegative_integer, constraints.positive_integer)
 _EACH = 256  # numbers from 0 on that are all taken
 
 
@@ -33,20 +35,26 @@ def entropy_of(cells: Distribution, *, most: int | None = None) -> Float[Array, 
     except NotImplementedError:
         while isinstance(cells, Independent):
             cells = cells.base_dist
-        counts = not cells.event_shape and cells.support in (
-            constraints.nonnegative_integer, constraints.positive_integer,
-        )  # fmt: skip
-        bounded = isinstance(cells.support, constraints.integer_interval)
-        return None if most is None or not (counts or bounded) else _summed(cells, most)
+        if cells.event_shape:
+            return None
+        if cells.has_enumerate_support:
+            return _summed(cells, *_listed(cells))
+        if most is None or cells.support not in _COUNTS:
+            return None
+        return _summed(cells, *_numbers(most))
 
 
-def _summed(cells: Distribution, most: int) -> Float[Array, ""]:
-    places, widths = _numbers(most)
+def _listed(cells: Distribution) -> tuple[Any, Any]:
+    values = cells.enumerate_support(expand=False).reshape(-1)
+    return values, jnp.ones(values.shape)
+
+
+def _summed(cells: Distribution, places: Any, widths: Any) -> Float[Array, ""]:
     shape = (-1, *(1 for _ in cells.batch_shape))
-    x, log_width = (jnp.asarray(a).reshape(shape) for a in (places, np.log(widths)))
+    x, log_width = (jnp.asarray(a).reshape(shape) for a in (places, jnp.log(widths)))
     support: Any = cells.support
     inside = jnp.asarray(support(x))
-    log_f = jnp.where(inside, cells.log_prob(jnp.where(inside, x, 1)), -jnp.inf)
+    log_f = jnp.where(inside, cells.log_prob(jnp.where(inside, x, x[-1])), -jnp.inf)
     log_p = log_f - jax.nn.logsumexp(log_f + log_width, axis=0)
     surprise = jnp.where(jnp.isfinite(log_p), -log_p, 0.0)
     return jnp.sum(jnp.exp(log_p + log_width) * surprise)

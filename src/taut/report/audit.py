@@ -5,7 +5,7 @@ import math
 import numpy as np
 from rich.console import Console
 
-from taut.audit import Audit, Gaps
+from taut.audit import Audit, Gaps, Trial
 from taut.core import Estimate
 from taut.errors import Door, worded
 from taut.report.numbers import cells, percent
@@ -46,6 +46,27 @@ def audit_page(console: Console, audit: Audit, *, door: Door = "Python") -> None
     facts_table(console, "reliability", _reliability(audit))
     _print_notes(console, [*audit.notes, *([audit.without_holes] if audit.without_holes else [])])
     _print_verdict(console, audit, door)
+    for trial in audit.trials:
+        _print_line(console, f"tried for {trial.name}: {trial.what}, {_gained(trial)}.")
+
+
+def _gained(trial: Trial) -> str:
+    """What a remedy gained, in words."""
+    if trial.why:
+        return f"but {trial.why}"
+    words = [
+        f"{gain.value:+.3g} nats of {what} (± {_error(gain):.2g})"
+        for name, what in (("elbo", "ELBO"), ("log_evidence", "log-evidence"))
+        for gain in [trial.gains.get(name)]
+        if gain is not None
+    ]
+    return f"{' and '.join(words)} on held-out rows"
+
+
+def _error(gain: Estimate) -> float:
+    """Over draws and rows together, as far as known."""
+    known = [e for e in (gain.mc_error, gain.data_error) if math.isfinite(e)]
+    return math.hypot(*known) if known else math.nan
 
 
 def _gap_rows(part: str, gaps: Gaps) -> list[tuple[str, ...]]:
