@@ -109,6 +109,7 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "data": (("--data", "OTHER"), {"rows": "other"}),
         "rows": (("--rows", "70"), {"count": 70}),
         "seed": (("--seed", "7"), {"key": 7}),
+        "try_remedies": (("--try",), {"tried": True}),
     },
     "explain": {
         "confidence": (("--confidence", "0.7"), {"confidence": 0.7}),
@@ -256,8 +257,11 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found["seed"] = int(jax.random.key_data(key)[-1])
         raise Called
 
-    def audit(fit: Any, data: Any, *, held_out: Any, rows: int, key: int) -> Any:
+    def audit(
+        fit: Any, data: Any, *, held_out: Any, rows: int, try_remedies: bool, key: int
+    ) -> Any:
         found.update(rows=array(data.test if held_out is None else held_out), count=rows, key=key)
+        found["tried"] = try_remedies
         raise Called
 
     def search(
