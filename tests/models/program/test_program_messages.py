@@ -397,3 +397,13 @@ def test_a_masked_array_is_used_as_its_message_says(float64):
     np.testing.assert_allclose(model.log_joint(datum, m), whole.log_joint(both, m), rtol=1e-12)
     complete, datum = NumPyroProgram.of(_normal, {"y": np.ma.array([1.0, 3.0])})
     np.testing.assert_allclose(complete.log_joint(datum, m), whole.log_joint(both, m), rtol=1e-12)
+
+
+def test_weights_of_zero_are_refused_in_one_line_with_the_mask_that_does_the_same():
+    def program(y, w):
+        m = numpyro.sample("m", dist.Normal(0.0, 10.0))
+        with numpyro.plate("rows", 3), numpyro.handlers.scale(scale=w):
+            numpyro.sample("y", dist.Normal(m, 1.0), obs=y)
+
+    with pytest.raises(InputError, match=r"should be positive\. Try weights above 0, and .*\.mask"):
+        NumPyroProgram.of(program, {"y": np.arange(3.0), "w": np.array([2.0, 0.0, 1.0])})

@@ -85,6 +85,8 @@ def _remedy(error: BaseException) -> str:
             "jnp.where for branches, jax.numpy in place of numpy and float(), "
             "and sizes as integers in the data"
         )
+    if "'scale' argument should be positive" in str(error):
+        return "weights above 0, and numpyro.handlers.mask for rows that do not count"
     if "unique names" in str(error):
         return "another name for one of the two"
     if "while_loop" in str(error):

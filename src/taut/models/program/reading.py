@@ -97,7 +97,8 @@ class Reading:
             values[name] = onto(support_of(msg["fn"]), name)(free)
             return values[name]
 
-        run(self.program, whole(arrays, self.settings), value_of)
+        with reading(self.program):
+            run(self.program, whole(arrays, self.settings), value_of)
         return values
 
     def all_rows(self) -> "Reading":
