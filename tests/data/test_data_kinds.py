@@ -203,14 +203,54 @@ def test_a_file_of_columns_says_what_values_do_not_show(tmp_path, refusal):
         assert Schema.from_dict(data.schema.to_dict()) == data.schema
 
 
+def test_ordinal_columns_are_codes_in_the_order_of_their_levels(tmp_path, refusal):
+    wishes = {
+        "city": {"levels": ["Ulm", "Aalen", "Bonn", "Köln"]},
+        "visits": {"bounds": [0, 30]},
+        "owner": "ordinal",
+        "height": {"likelihood": "student-t"},
+    }
+    data = load_data(TABLE, kind=wishes)
+    found = data.schema.kinds or ()
+    kinds = dict(zip(TABLE.columns, found, strict=True))
+    assert [kinds[name].kind for name in wishes] == ["ordinal", "ordinal", "ordinal", "real"]
+    assert kinds["city"].reason == "4 levels from Ulm to Köln"
+    assert (len(kinds["visits"].names), kinds["owner"].names) == (31, ("0", "1"))
+    assert kinds["height"].likelihood == "student-t"
+    x, rows, place = data.test.x, data.test.index.tolist(), ["Ulm", "Aalen", "Bonn"]
+    np.testing.assert_array_equal(x[:, 4], [place.index(TABLE["city"][i]) for i in rows])
+    np.testing.assert_array_equal(x[:, 2], TABLE["visits"].to_numpy()[rows])
+    written = as_written(x, found)
+    assert written[4] == TABLE["city"][rows].to_list()
+    assert written[2] == [str(v) for v in TABLE["visits"][rows]]
+    (columns := tmp_path / "columns.toml").write_text(columns_toml(data.schema))
+    again = load_data(TABLE, columns=str(columns)).schema
+    assert [(c.kind, c.names) for c in again.kinds or ()] == [(c.kind, c.names) for c in found]
+    other = TABLE.with_columns(visits=TABLE["visits"] + 31)
+    said = "row 0, column 'visits': expected one of the 31 values that the fit has seen"
+    assert said in refusal(load_rows, other, data.schema)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[visits\n", "columns.toml: expected TOML, got"),
         ('[visits]\nkind = "counts"', "for the column 'visits', got 'counts'. Try 'count'"),
-        ('[visits]\nkinds = "count"', "column 'visits': expected kind or missing, got 'kinds'"),
+        (
+            '[visits]\nkinds = "count"',
+            "column 'visits': expected one of kind, levels, bounds, like",
+        ),
+        ('[city]\nkind = "ordinal"', "of an ordinal column of text, in their order, got none. Try"),
+        ('[city]\nlevels = ["Bonn", "Ulm"]', "hold every value of the column, got 'Aalen' beside"),
+        ("[visits]\nbounds = [1, 3]", "hold every value of the column, got '0' beside them"),
+        ("[visits]\nbounds = [3, 1]", "two whole numbers, the least and the greatest, got [3, 1]"),
+        (
+            '[visits]\nlikelihood = "student"',
+            "gaussian or student-t, got 'student'. Try 'student-t'",
+        ),
+        ('[visits]\nlikelihood = "student-t"', "the likelihood of a count column, or kind real"),
         ("visits = 3", "column 'visits': expected a table for each column, got 3"),
-        ("[visits]\nmissing = -9", "a list of numbers or words that stand for a missing cell"),
+        ("[visits]\nmissing = -9", "a list of numbers or words, got -9. Try missing = [-999"),
         ('[visit]\nkind = "count"', "a column of the data, got 'visit'. Try 'visits'"),
         (None, "expected a file of columns, got No such file"),
     ],

@@ -13,7 +13,7 @@ from taut.models.likelihoods import make_likelihood
 __all__ = ["LIKELIHOODS"]
 
 LEVELS = 256
-_LEVELS = {"discretized-logistic": LEVELS, "categorical": 3}
+_LEVELS = {"discretized-logistic": LEVELS, "categorical": 3, "cumulative-logit": 4}
 
 
 def _of(
@@ -81,6 +81,13 @@ def _categorical(x: Decimal, *w: Decimal) -> Decimal:
     return w[int(x)] - log_sum(*w)
 
 
+def _cumulative_logit(x: Decimal, w: Decimal) -> Decimal:
+    """At the first cut points, -1, 0 and 1."""
+    shares = [1 / (1 + (w - cut).exp()) for cut in (D(-1), D(0), D(1))]
+    ends = [D(0), *shares, D(1)]
+    return (ends[int(x) + 1] - ends[int(x)]).ln()
+
+
 def _student_t(x: Decimal, m: Decimal) -> Decimal:
     """At the first scale and degrees of freedom, 1 and 10."""
     constant = log_gamma(D("5.5")) - log_gamma(D(5)) - (10 * PI).ln() / 2
@@ -127,6 +134,11 @@ LIKELIHOODS: dict[str, Density] = {
             for x in (0.0, 2.0)
             for w in ((0.5, -1.0, 0.25), (80.0, -1.0, 0.25), (3.0, 88.0, 2.0))
         ],
+    ),
+    "cumulative-logit": _of(
+        "cumulative-logit",
+        _cumulative_logit,
+        [(x, w) for x in (0.0, 1.0, 3.0) for w in (-40.0, -1.5, 0.25, 12.0, 40.0)],
     ),
     "student-t": _of(
         "student-t", _student_t, [(x, 0.5) for x in (-1e6, -40.0, 0.75, 40.0)], real=True

@@ -80,6 +80,14 @@ def categorical(x: np.ndarray, outputs: np.ndarray, likelihood: Any) -> np.ndarr
     return np.take_along_axis(logs, x.astype(int)[None], axis=0)[0]
 
 
+def cumulative_logit(x: np.ndarray, outputs: np.ndarray, likelihood: Any) -> np.ndarray:
+    first, raw = (np.asarray(v, np.float64) for v in (likelihood.first, likelihood.raw_gaps))
+    cuts = np.concatenate([first[None], first + np.cumsum(1e-3 + softplus(raw), axis=0)])
+    below = expit(cuts - outputs[0])
+    share = np.diff(np.concatenate([0 * below[:1], below, 0 * below[:1] + 1]), axis=0)
+    return np.log(np.take_along_axis(share, x.astype(int)[None], axis=0)[0])
+
+
 def mean_of(x: np.ndarray, output: np.ndarray, likelihood: Any) -> np.ndarray:
     """The mean of counts, over the last axes of data where a library is asked for."""
     if not likelihood.log_mean.library:
@@ -121,6 +129,7 @@ CASES = [
         for scale in ("model", "dimension", "datum")
     ),
     Case("categorical", {}, np.arange(5.0), categorical),
+    Case("cumulative-logit", {}, np.arange(5.0), cumulative_logit),
     *(
         Case(name, options, COUNTS, log_density)
         for name, log_density in [

@@ -135,7 +135,7 @@ def test_mask_removes_cells_exactly(case: Case):
     likelihood, x = made(case), some_x(case)
     outputs = some_outputs(likelihood)
     mask = jnp.array([[True, False, True], [False, True, True]])
-    without = jax.tree.map(lambda a: a[mask] if a.shape == SHAPE else a, likelihood)
+    without = jax.tree.map(lambda a: a[..., mask] if a.shape[-2:] == SHAPE else a, likelihood)
     np.testing.assert_allclose(
         log_prob(likelihood, x, outputs, mask),
         log_prob(without, x[mask], outputs[:, mask]),

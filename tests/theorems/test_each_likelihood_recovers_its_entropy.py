@@ -19,12 +19,13 @@ from taut.data import Data, Dataset, Schema
 from taut.models import LIKELIHOODS, make_likelihood
 
 CELLS = 8
-LEVELS = {"discretized-logistic": 17, "categorical": 3}
+LEVELS = {"discretized-logistic": 17, "categorical": 3, "cumulative-logit": 4}
 SUPPORT = {
     "bernoulli": "binary",
     "continuous-bernoulli": "unit",
     "discretized-logistic": "grey",
     "categorical": "categorical",
+    "cumulative-logit": "categorical",
     "poisson": "count",
     "negative-binomial": "count",
     "zero-inflated-poisson": "count",

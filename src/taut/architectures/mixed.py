@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.closed_form import AbstractClosedForm
-from taut.core import AbstractPair, InputError, nearest
+from taut.core import AbstractPair, InputError, nearest, option
 from taut.data import Schema
 from taut.guides import ExactPair
 from taut.models import ColumnForm, ColumnMixture, column_forms
@@ -44,6 +44,13 @@ class Mixed(AbstractClosedForm):
             )  # fmt: skip
 
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
+        asked = [i for i, form in enumerate(_forms(schema)) if form.likelihood]
+        if asked:
+            raise InputError(
+                "columns with the families of their kinds, whose EM is exact",
+                f"{_forms(schema)[asked[0]].likelihood} for {schema.named(asked)}",
+                f"{option('model', 'vae')}, or leaving the likelihood out", where=where,
+            )  # fmt: skip
         MixedLikelihood(forms=_forms(schema)).check(x.reshape(len(x), -1), where=where)
 
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:

@@ -157,7 +157,7 @@ class Grids(NamedTuple):
             else [schema.levels or 0] * schema.size
         )  # fmt: skip
         for i, (kind, most) in enumerate(zip(kinds, levels, strict=True)):
-            if kind in ("count", "binary", "categorical"):
+            if kind in ("count", "binary", "categorical", "ordinal"):
                 found.low[i], found.step[i] = 0.0, 1.0
             if kind in ("grey", "unit"):
                 found.low[i], found.high[i] = 0.0, 1.0
@@ -165,7 +165,7 @@ class Grids(NamedTuple):
                 found.step[i] = 1 / (most - 1)
             elif kind == "binary":
                 found.high[i] = 1.0
-            elif kind == "categorical" and most:
+            elif kind in ("categorical", "ordinal") and most:
                 found.high[i] = most - 1.0
         found.step[list(schema.whole or ())] = 1.0
         for i in schema.gridded:

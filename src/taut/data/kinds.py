@@ -8,6 +8,7 @@
     whole numbers, none negative               count
     all above 0, with a long tail upwards      positive
     other numbers                              real
+    levels or bounds that were asked for       ordinal: codes in their order
 
 A long tail: the skewness is above 2, and that of the logarithms is less than half of it. Text with more
 than 1,000 different names, or with another one in more than half of at least 20 rows, names rows or is
@@ -20,6 +21,7 @@ For an encoder, and for a density on the real line, a number is standardised as
 with moments over the observed cells of the training rows.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -37,15 +39,17 @@ from taut.errors import InputError, option
 __all__ = [
     "Column",
     "ColumnKind",
+    "Wish",
     "columns_of",
     "kinds_note",
     "standardised",
     "transformed",
 ]
 
-ColumnKind = Literal["real", "positive", "count", "binary", "categorical", "constant"]
+ColumnKind = Literal["real", "positive", "count", "binary", "categorical", "ordinal", "constant"]
 _MOST_NAMES, _FEW_ROWS = 1000, 20
 _LONG_TAIL = 2.0
+_MOST_SHOWN = 8
 _TRUTHS = (("no", "yes"), ("false", "true"), ("f", "t"), ("n", "y"), ("off", "on"))
 _SIGNED = re.compile(r"^\s*(?:[$€£¥]\s*[-+]?[\d.,]+|[-+]?[\d.,]+\s*[%$€£¥]|\d+:\d\d(:\d\d)?)\s*$")
 
@@ -58,12 +62,13 @@ class Column:
         kind: what its values are.
         reason: why, in words.
         names: of the categories that the codes 0, 1, ... stand for; text of numbers where a column of
-            numbers was said to be categorical.
+            numbers was said to be categorical or ordinal.
         shift, scale: see the module; 0 and 1 for other kinds, but the shift of a constant is its value.
         unit: that the source has beside each number, or in which dates are counted.
         form: of dates, as `strftime` has it; empty for other columns.
         origin: of dates, the first one, in seconds since the beginning of 1970.
         missing: cells that stand for a missing one, as the source has them.
+        likelihood: that was asked for; empty for the one of the kind.
     """
 
     kind: ColumnKind
@@ -75,6 +80,7 @@ class Column:
     form: str = ""
     origin: float = 0.0
     missing: tuple[str, ...] = ()
+    likelihood: str = ""
 
     @property
     def spread(self) -> float:
@@ -92,16 +98,45 @@ class Column:
         return {**asdict(self), "names": list(self.names), "missing": list(self.missing)}
 
 
-def columns_of(parts: Sequence[RawRows], asked: Mapping[str, ColumnKind]) -> tuple[Column, ...]:
+@dataclass(frozen=True)
+class Wish:
+    """What is said of one column.
+
+    Attributes:
+        kind: of its values; None for what they show.
+        levels: of an ordinal column, from the least to the greatest, as the source has them.
+        bounds: of an ordinal column of whole numbers, the least and the greatest that there can be.
+        likelihood: of a real column, `gaussian` or `student-t`; None for the one of its kind.
+        missing: cells that stand for a missing one, as the source has them.
+    """
+
+    kind: ColumnKind | None = None
+    levels: tuple[str, ...] = ()
+    bounds: tuple[int, int] | None = None
+    likelihood: str | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> ColumnKind | None:
+        """The kind, which levels and bounds tell as well."""
+        return self.kind or ("ordinal" if self.levels or self.bounds else None)
+
+    def after(self, before: "Wish") -> "Wish":
+        """This wish, with what an earlier one says beside."""
+        own, known = vars(self), vars(before)
+        return Wish(**{name: own[name] or known[name] for name in own})
+
+
+def columns_of(parts: Sequence[RawRows], wishes: Mapping[str, Wish]) -> tuple[Column, ...]:
     """What the columns of all parts of a source are.
 
     Arguments:
         parts: rows with names of columns, NaN where a cell is missing; codes with their names where a
             column is text.
-        asked: kinds that were asked for, by the names of the columns.
+        wishes: what is said of columns, by their names.
 
     Raises:
-        InputError: text that names no categories; a kind that the values do not fit.
+        InputError: text that names no categories; a kind or a likelihood that the values do not fit.
     """
     names = parts[0].columns
     assert names is not None
@@ -109,27 +144,67 @@ def columns_of(parts: Sequence[RawRows], asked: Mapping[str, ColumnKind]) -> tup
     for i, name in enumerate(names):
         place = f"{parts[0].where}, column '{name}'"
         text = [own for part in parts if part.names is not None and (own := part.names[i])]
+        wish = wishes.get(name, Wish())
+        asked = wish.asked
         if text:
             texts = sorted({n for own in text for n in own})
-            found.append(_of_text(parts, i, texts, name, place, asked=asked.get(name)))
-            if asked.get(name, found[-1].kind) not in (found[-1].kind, "categorical"):
+            own = (
+                _ordered(texts, wish, place) if asked == "ordinal"
+                else _of_text(parts, i, texts, name, place, asked=asked)
+            )  # fmt: skip
+            if asked not in (None, own.kind, "categorical"):
                 raise InputError(
-                    f"numbers in a column of kind {asked[name]}", "text", f"{name}=categorical",
+                    f"numbers in a column of kind {asked}",
+                    "text",
+                    f"{name}=categorical",
                     where=place,
-                )  # fmt: skip
+                )
+            found.append(_wished(own, wish, place))
             continue
         values = np.concatenate([part.values[:, i] for part in parts]).astype(np.float64)
         values, unit = values[~np.isnan(values)], _unit(parts, i, place)
         own = _of_numbers(values)
         if unit.form and len(values):
             own, values = _dated(values, unit.form)
-        if name in asked and asked[name] != own.kind:
-            asked_for = _as_asked(values, asked[name], place)
+        if asked not in (None, own.kind):
+            asked_for = _as_asked(values, asked, wish, place)
             own = replace(own, kind=asked_for.kind, reason=asked_for.reason, names=asked_for.names)
         if unit.name:
             own = replace(own, unit=unit.name, reason=f"{own.reason}, in {unit.name}")
-        found.append(own)
+        found.append(_wished(own, wish, place))
     return tuple(found)
+
+
+def _wished(own: Column, wish: Wish, place: str) -> Column:
+    """A column with what was said of it beside its kind."""
+    if wish.likelihood is not None and own.kind != "real":
+        raise InputError(
+            f"the likelihood of a {own.kind} column, or kind real", f"'{wish.likelihood}'",
+            "leaving the likelihood out", where=place,
+        )  # fmt: skip
+    likelihood = "" if wish.likelihood in (None, "gaussian") else wish.likelihood
+    return replace(own, missing=wish.missing, likelihood=likelihood)
+
+
+def _ordered(found: Sequence[str], wish: Wish, place: str) -> Column:
+    """An ordinal column of text, or of numbers as text."""
+    levels = wish.levels
+    if wish.bounds is not None:
+        levels = tuple(str(level) for level in range(wish.bounds[0], wish.bounds[1] + 1))
+    if not levels:
+        raise InputError(
+            "the levels of an ordinal column of text, in their order", "none",
+            f"levels = {json.dumps(list(found[:_MOST_SHOWN]), ensure_ascii=False)} in a file of columns",
+            where=place,
+        )  # fmt: skip
+    other = next((name for name in found if name not in levels), None)
+    if other is not None or not 2 <= len(levels) <= _MOST_NAMES:
+        raise InputError(
+            f"2 to {_MOST_NAMES} levels that hold every value of the column",
+            f"'{other}' beside them" if other is not None else f"{len(levels)}",
+            "adding it to the levels" if other is not None else "another kind", where=place,
+        )  # fmt: skip
+    return Column("ordinal", f"{len(levels)} levels from {levels[0]} to {levels[-1]}", levels)
 
 
 def _unit(parts: Sequence[RawRows], i: int, place: str) -> Unit:
@@ -215,7 +290,10 @@ def _of_numbers(values: Float[np.ndarray, " N"]) -> Column:
     return Column("real", f"numbers from {low:g} to {high:g}")
 
 
-def _as_asked(values: Float[np.ndarray, " N"], kind: ColumnKind, place: str) -> Column:
+def _as_asked(values: Float[np.ndarray, " N"], kind: ColumnKind, wish: Wish, place: str) -> Column:
+    if kind == "ordinal":
+        names = tuple(f"{v:.17g}" for v in np.unique(values))
+        return _ordered(names, wish if wish.levels or wish.bounds else Wish(levels=names), place)
     if kind == "categorical":
         names = tuple(f"{v:.17g}" for v in np.unique(values))
         if len(names) < 2 or len(names) > _MOST_NAMES:

@@ -22,7 +22,6 @@ from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of, whole_columns
 from taut.data.identifiers import identifier_note, without_identifiers
 from taut.data.kinds import (
-    ColumnKind,
     columns_of,
     kinds_note,
     standardised,
@@ -198,13 +197,10 @@ def loaded(source: Any, options: DataOptions) -> Data:
         _check_columns(parts[0], options)
         own = wishes_of(asked, where=f"{parts[0].where}, kind")
         check_wished(own, (*(parts[0].columns or ()), *options.drop), parts[0].where)
-        kinds: dict[str, ColumnKind] = {n: wish.kind for n, wish in own.items() if wish.kind}
-        parts, left = without_identifiers(parts, {*kinds, options.target or ""})
+        stay = {name for name, wish in own.items() if wish.asked}
+        parts, left = without_identifiers(parts, {*stay, options.target or ""})
         notes += left
-        columns = tuple(
-            replace(column, missing=own[name].missing) if name in own else column
-            for name, column in zip(parts[0].columns or (), columns_of(parts, kinds), strict=True)
-        )
+        columns = columns_of(parts, own)
     if options.target is not None and beside is None:
         classes = classes_of_column(parts, columns, options)
     if columns:

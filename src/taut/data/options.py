@@ -70,7 +70,8 @@ class DataOptions:
             table with columns of text is read by the column anyway. Or a file such as columns.toml that
             says of columns what their values do not show.
         kind: kinds of columns that their values do not show, such as age=count with commas between
-            them: real, positive, count, binary or categorical. Columns are then read one by one.
+            them: real, positive, count, binary, categorical or ordinal. Columns are then read one by
+            one.
         image_shape: height and width, and channels if there are any, of images that the file holds
             as flat rows, such as 28,28.
         name: name of the data set; from the source by default.

@@ -1,4 +1,4 @@
-"""`Wish`: what is said of a column that its values do not show, in words or in a file of columns.
+"""What is said of columns that their values do not show, in words or in a file of columns.
 
 age=count                                        a kind alone
 age={kind = "count", missing = [-999]}           as a table of TOML
@@ -12,32 +12,20 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
-from taut.data.kinds import ColumnKind
+from taut.data.kinds import ColumnKind, Wish
 from taut.data.schema import Schema
 from taut.errors import InputError, nearest
 
-__all__ = ["Wish", "check_wished", "columns_toml", "read_columns", "wish_texts", "wishes_of"]
+__all__ = ["check_wished", "columns_toml", "read_columns", "wish_texts", "wishes_of"]
 
 _KINDS = get_args(ColumnKind)[:-1]
+_LIKELIHOODS = ("gaussian", "student-t")
 _TABLE = re.compile(r"^(.*?)=(\{.*\})$", re.DOTALL)
 _BARE = re.compile(r"^[A-Za-z0-9_-]+$")
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is said of one column.
-
-    Attributes:
-        kind: of its values; None for what they show.
-        missing: cells that stand for a missing one, as the source has them.
-    """
-
-    kind: ColumnKind | None = None
-    missing: tuple[str, ...] = ()
 
 
 def wishes_of(texts: Sequence[str], *, where: str) -> dict[str, Wish]:
@@ -59,8 +47,7 @@ def wishes_of(texts: Sequence[str], *, where: str) -> dict[str, Wish]:
             if not sign:
                 raise InputError("column=kind", f"'{text}'", "age=count", where=where)
             content = {"kind": kind}
-        own, before = _wish(content, name, where=where), found.get(name, Wish())
-        found[name] = Wish(own.kind or before.kind, own.missing or before.missing)
+        found[name] = _wish(content, name, where=where).after(found.get(name, Wish()))
     return found
 
 
@@ -107,6 +94,10 @@ def columns_toml(schema: Schema) -> str:
         lines += ["", f"[{name if _BARE.match(name) else _quoted(name)}]  # {column.reason}"]
         if column.kind != "constant":
             lines.append(f"kind = {_quoted(column.kind)}")
+        if column.kind == "ordinal":
+            lines.append(f"levels = [{', '.join(map(_quoted, column.names))}]")
+        if column.likelihood:
+            lines.append(f"likelihood = {_quoted(column.likelihood)}")
         if column.missing:
             lines.append(f"missing = [{', '.join(map(_quoted, column.missing))}]")
     return "\n".join(lines[1:]) + "\n"
@@ -119,22 +110,48 @@ def _wish(content: Any, name: str, *, where: str) -> Wish:
             "a table for each column", repr(content), f'[{name}] and kind = "count" below it',
             where=place,
         )  # fmt: skip
-    known = ("kind", "missing")
+    known = tuple(item.name for item in fields(Wish))
     for key in content:
         if key not in known:
-            raise InputError(f"{' or '.join(known)}", f"'{key}'", nearest(key, known), where=place)
-    kind, missing = content.get("kind"), content.get("missing", [])
-    if kind is not None and kind not in _KINDS:
+            raise InputError(
+                f"one of {', '.join(known)}", f"'{key}'", nearest(key, known), where=place
+            )
+    _one_of(
+        content.get("kind"), _KINDS, f"one of {', '.join(_KINDS)} for the column '{name}'", where
+    )
+    _one_of(content.get("likelihood"), _LIKELIHOODS, " or ".join(_LIKELIHOODS), place)
+    bounds = content.get("bounds")
+    if bounds is not None and not (
+        isinstance(bounds, list)
+        and [type(b) for b in bounds] == [int, int]
+        and bounds[0] < bounds[1]
+    ):
         raise InputError(
-            f"one of {', '.join(_KINDS)} for the column '{name}'", f"'{kind}'",
-            nearest(str(kind), _KINDS), where=where,
+            "two whole numbers, the least and the greatest", repr(bounds), "bounds = [1, 5]",
+            where=place,
         )  # fmt: skip
-    if not isinstance(missing, list) or any(isinstance(m, bool | list | dict) for m in missing):
+    return Wish(
+        content.get("kind"),
+        _texts(content, "levels", '["low", "middle", "high"]', place),
+        None if bounds is None else (bounds[0], bounds[1]),
+        content.get("likelihood"),
+        _texts(content, "missing", '[-999, "unknown"]', place),
+    )
+
+
+def _one_of(value: Any, known: Sequence[str], expected: str, where: str) -> None:
+    if value is not None and value not in known:
+        raise InputError(expected, f"'{value}'", nearest(str(value), known), where=where)
+
+
+def _texts(content: Mapping[str, Any], key: str, example: str, place: str) -> tuple[str, ...]:
+    """A list of numbers or words, as the cells of a source spell them."""
+    found = content.get(key, [])
+    if not isinstance(found, list | tuple) or any(isinstance(v, bool | list | dict) for v in found):
         raise InputError(
-            "a list of numbers or words that stand for a missing cell", repr(missing),
-            'missing = [-999, "unknown"]', where=place,
-        )  # fmt: skip
-    return Wish(kind, tuple(str(code) for code in missing))
+            "a list of numbers or words", repr(found), f"{key} = {example}", where=place
+        )
+    return tuple(f"{v:.17g}" if isinstance(v, int | float) else str(v) for v in found)
 
 
 def _toml(text: str, *, where: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@
     count       (log(1 + x) - shift) / scale
     binary      2 x - 1
     category    one number for each of its values: 1 for the one that is there, else 0
+    ordinal     2 x / (levels - 1) - 1
     constant    nothing
 
 A cell that is not observed reads as 0, and where rows of the data have such cells the mask goes beside.
@@ -27,21 +28,25 @@ class ColumnForm(NamedTuple):
 
     Attributes:
         kind: of `taut.data.kinds`.
-        levels: number of categories; 0 for other kinds.
+        levels: number of categories, ordered or not; 0 for other kinds.
         shift, scale: of its numbers, or of their logarithms.
+        likelihood: that was asked for; empty for the one of its kind.
     """
 
     kind: str
     levels: int = 0
     shift: float = 0.0
     scale: float = 1.0
+    likelihood: str = ""
 
 
 def column_forms(schema: Schema) -> tuple[ColumnForm, ...] | None:
     """Those of a table whose columns differ in kind; None for other data."""
     if schema.kinds is None:
         return None
-    return tuple(ColumnForm(c.kind, len(c.names), c.shift, c.scale) for c in schema.kinds)
+    return tuple(
+        ColumnForm(c.kind, len(c.names), c.shift, c.scale, c.likelihood) for c in schema.kinds
+    )
 
 
 class ColumnReader(eqx.Module):
@@ -75,6 +80,8 @@ class ColumnReader(eqx.Module):
 def _read(x: Float[Array, ""], form: ColumnForm) -> Float[Array, " f"]:
     if form.kind == "categorical":
         return jax.nn.one_hot(x.astype(int), form.levels, dtype=x.dtype)
+    if form.kind == "ordinal":
+        return (2 * x / (form.levels - 1) - 1)[None]
     if form.kind == "binary":
         return (2 * x - 1)[None]
     t = {"positive": jnp.log, "count": jnp.log1p}.get(form.kind, lambda v: v)(x)

@@ -4,7 +4,7 @@
 
     real         normal                     count        negative binomial, or Poisson
     positive     log-normal                 binary       Bernoulli
-    constant     nothing                    category     categorical
+    constant     nothing                    category     categorical, ordered or not
 
 Columns are independent given the component, so that a missing cell is left out of the product, and
 evidence, posterior, conditionals and EM with holes are exact. The log-density is in the columns' own
@@ -30,7 +30,7 @@ from taut.models.exact.mixture import AbstractMixture, log_weights
 
 __all__ = ["ColumnMixture", "ColumnStatistics"]
 
-_FAMILIES = (("real", "positive"), ("count",), ("binary", "categorical"))
+_FAMILIES = (("real", "positive"), ("count",), ("binary", "categorical", "ordinal"))
 _MEASURES = {"real": DENSITY, "positive": DENSITY, "constant": NOTHING}
 
 

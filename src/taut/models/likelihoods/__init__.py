@@ -4,6 +4,7 @@ from taut.models.likelihoods.abstract import AbstractLikelihood, Start
 from taut.models.likelihoods.bernoulli import Bernoulli
 from taut.models.likelihoods.categorical import Categorical
 from taut.models.likelihoods.continuous_bernoulli import ContinuousBernoulli
+from taut.models.likelihoods.cumulative_logit import CumulativeLogit
 from taut.models.likelihoods.discretized_logistic import DiscretizedLogistic
 from taut.models.likelihoods.gaussian import Gaussian
 from taut.models.likelihoods.mixed import Mixed
@@ -19,6 +20,7 @@ __all__ = [
     "Bernoulli",
     "Categorical",
     "ContinuousBernoulli",
+    "CumulativeLogit",
     "DiscretizedLogistic",
     "Gaussian",
     "Mixed",

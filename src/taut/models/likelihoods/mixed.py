@@ -5,10 +5,12 @@
     count       negative binomial
     binary      Bernoulli
     category    categorical, with as many logits as the column has values
+    ordinal     cumulative logit
     constant    nothing
 
-so that the sum is in the columns' own units: a density in the first two kinds, a probability in the
-others. A column uses the first of `num_outputs` outputs, as many as its family has.
+A real column may have Student's t of u instead. The sum is in the columns' own units: a density in the
+first two kinds, a probability in the others. A column uses the first of `num_outputs` outputs, as many
+as its family has.
 """
 
 from collections.abc import Sequence
@@ -25,9 +27,11 @@ from taut.core import DENSITY, MASS, NOTHING
 from taut.models.column_forms import ColumnForm
 from taut.models.likelihoods.abstract import AbstractLikelihood, Start, refuse_first
 from taut.models.likelihoods.categorical import Categorical
+from taut.models.likelihoods.cumulative_logit import CumulativeLogit
 from taut.models.likelihoods.gaussian import Gaussian
 from taut.models.likelihoods.negative_binomial import NegativeBinomial
 from taut.models.likelihoods.registry import make_likelihood
+from taut.models.likelihoods.student_t import StudentT
 
 __all__ = ["Mixed"]
 
@@ -38,7 +42,9 @@ _FITS = {
     "count": lambda x, _: (x >= 0) & (x == np.floor(x)) & np.isfinite(x),
     "binary": lambda x, _: (x == 0) | (x == 1),
     "categorical": lambda x, levels: (x >= 0) & (x < levels) & (x == np.floor(x)),
+    "ordinal": lambda x, levels: (x >= 0) & (x < levels) & (x == np.floor(x)),
 }
+_CODES = ("categorical", "ordinal")
 
 
 class Mixed(AbstractLikelihood):
@@ -65,17 +71,21 @@ class Mixed(AbstractLikelihood):
         self.forms, self.floor = tuple(ColumnForm(*form) for form in forms), floor
         most = max((form.levels for form in self.forms if form.kind == "categorical"), default=0)
         families = {
-            _DENSE: lambda n: Gaussian(shape=(n,), scale="dimension", floor=floor),
-            ("count",): lambda n: NegativeBinomial(shape=(n,)),
-            ("binary",): lambda n: make_likelihood("bernoulli", shape=(n,)),
-            ("categorical",): lambda _: Categorical(levels=most),
+            "gaussian": lambda at: Gaussian(shape=(len(at),), scale="dimension", floor=floor),
+            "count": lambda at: NegativeBinomial(shape=(len(at),)),
+            "binary": lambda at: make_likelihood("bernoulli", shape=(len(at),)),
+            "categorical": lambda _: Categorical(levels=most),
+            "student-t": lambda at: StudentT(shape=(len(at),), scale="dimension", floor=floor),
+            "ordinal": lambda at: CumulativeLogit(
+                shape=(len(at),), levels=[self.forms[i].levels for i in at]
+            ),
         }
         found = [
-            (make, tuple(i for i, form in enumerate(self.forms) if form.kind in kinds))
-            for kinds, make in families.items()
+            (make, tuple(i for i, form in enumerate(self.forms) if _family(form) == family))
+            for family, make in families.items()
         ]
         self.places = tuple(places for _, places in found if places)
-        self.members = tuple(make(len(places)) for make, places in found if places)
+        self.members = tuple(make(places) for make, places in found if places)
         self.num_outputs = max((m.num_outputs for m in self.members), default=1)
 
     @property
@@ -146,7 +156,7 @@ class _Columns(Distribution):
         for part, places in zip(self.parts, self.places, strict=True):
             at = jnp.asarray(places)
             own = u[..., at]
-            if self.forms[places[0]].kind == "categorical":
+            if self.forms[places[0]].kind in _CODES:
                 own = own.astype(int)
             cells = cells.at[..., at].set(jnp.asarray(part.log_prob(own)))
         scale, logged = _scales(self.forms)
@@ -162,10 +172,10 @@ class _Columns(Distribution):
 
     @property
     def mean(self) -> Array:
-        """E[x]; of a category the most probable one, whose derivative is that of E[code]."""
+        """E[x]; of a category, ordered or not, the most probable, with the derivative of E[code]."""
         forms, means = self.forms, []
         for part, places in zip(self.parts, self.places, strict=True):
-            if forms[places[0]].kind == "categorical":
+            if forms[places[0]].kind in _CODES:
                 expected = part.probs @ jnp.arange(part.probs.shape[-1], dtype=part.probs.dtype)
                 code = jnp.argmax(part.logits, axis=-1)
                 means.append(code + (expected - jax.lax.stop_gradient(expected)))
@@ -193,6 +203,10 @@ class _Columns(Distribution):
                 own = jnp.where(logged[at], jnp.exp(jnp.where(logged[at], own, 0.0)), own)
             x = x.at[..., at].set(own)
         return x
+
+
+def _family(form: ColumnForm) -> str:
+    return form.likelihood or ("gaussian" if form.kind in _DENSE else form.kind)
 
 
 def _scales(forms: Sequence[ColumnForm]) -> tuple[Array, Array]:

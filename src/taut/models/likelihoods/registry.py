@@ -12,6 +12,7 @@ from taut.models.likelihoods.abstract import AbstractLikelihood
 from taut.models.likelihoods.bernoulli import Bernoulli
 from taut.models.likelihoods.categorical import Categorical
 from taut.models.likelihoods.continuous_bernoulli import ContinuousBernoulli
+from taut.models.likelihoods.cumulative_logit import CumulativeLogit
 from taut.models.likelihoods.discretized_logistic import DiscretizedLogistic
 from taut.models.likelihoods.gaussian import Gaussian
 from taut.models.likelihoods.negative_binomial import NegativeBinomial
@@ -30,6 +31,7 @@ LIKELIHOODS: dict[str, type[AbstractLikelihood]] = {
         Gaussian,
         StudentT,
         Categorical,
+        CumulativeLogit,
         Poisson,
         NegativeBinomial,
         ZeroInflatedPoisson,
@@ -75,9 +77,12 @@ def make_likelihood(
             raise InputError(
                 f"the number of levels of a {name} cell",
                 "none",
-                f"{option('model', 'lca')}, which counts the categories of each column"
-                if name == "categorical"
-                else f"{option('likelihood', 'gaussian')}, or 8-bit pixels as whole numbers",
+                {
+                    "categorical": f"{option('model', 'lca')}, which counts those of each column",
+                    "cumulative-logit": f"{option('kind', ('grade=ordinal',))} for a column",
+                }.get(
+                    name, f"{option('likelihood', 'gaussian')}, or 8-bit pixels as whole numbers"
+                ),
                 where=f"likelihood {name}",
             )
         options["levels"] = levels
