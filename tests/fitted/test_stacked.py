@@ -22,11 +22,17 @@ TINY: dict[str, Any] = {
 
 
 def test_the_stack_predicts_is_measured_and_comes_back(tmp_path):
-    found: Any = taut.fit((X, Y), out=tmp_path / "run", **STACK, **TINY)
+    found: Any = taut.fit(_parts(Y), out=tmp_path / "run", **STACK, **TINY)
     assert (found.predict(X).labels == CLASS).mean() > 0.93
     assert [note for note in found.facts.notes if "the bound of the stack is the ELBO" in note]
     again: Any = taut.load(tmp_path / "run")
     np.testing.assert_array_equal(again.predict(X).probabilities, found.predict(X).probabilities)
+
+
+def test_without_held_out_labels_nothing_is_calibrated():
+    found: Any = taut.fit(_parts(np.where(np.arange(N) < 240, Y, np.nan)), **STACK, **{**TINY, "epochs": 1})
+    assert float(found.predictor.temperature) == 1
+    assert "no validation row has a target: probabilities are not calibrated" in found.facts.notes
 
 
 @pytest.mark.parametrize(
@@ -34,16 +40,21 @@ def test_the_stack_predicts_is_measured_and_comes_back(tmp_path):
     [
         ({"model": "mixture-vae"}, 'a vae with an encoder with head="mixture-vae"'),
         ({"inference": "per-datum"}, "a vae with an encoder"),
+        ({"inference": "semi-amortized"}, "a vae with an encoder"),
         ({"target_as": "column"}, "a target of classes beside the columns .*, got the target 'y'"),
         ({"head": "m2"}, "one of logistic, mixture-vae, got 'm2'"),
     ],
 )
 def test_what_has_no_features_or_no_classes_is_refused(options, words):
-    frame = pd.DataFrame(X, columns=list("abcdefghijkl")).assign(y=Y)
     with pytest.raises(InputError, match=words):
-        taut.fit(frame, **{**TINY, **STACK, **options})
+        taut.fit(_parts(Y), **{**TINY, **STACK, **options})
 
 
 def test_a_head_without_a_target_is_refused():
     with pytest.raises(InputError, match="got no target"):
         taut.fit(X, model="vae", head="mixture-vae", **TINY)
+
+
+def _parts(y: np.ndarray) -> tuple[pd.DataFrame, ...]:
+    frame = pd.DataFrame(X, columns=list("abcdefghijkl")).assign(y=y)
+    return frame[:240], frame[240:280], frame[280:]

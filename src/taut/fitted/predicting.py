@@ -248,6 +248,8 @@ def _learned(
             fit.recipe.training, num_steps=max(1, fit.facts.steps),
             key=fit.recipe.seed or 0,
         )  # fmt: skip
+        if not len(held):
+            return head
         return head._replace(temperature=best_temperature(head.logits(judged[0]), held_label))
     return logistic_head(z, label, judged, len(classes))
 
@@ -291,7 +293,7 @@ def _check_head(model: AbstractArchitecture, data: Data, recipe: Recipe) -> None
     """
     schema, inference = data.schema, recipe.inference
     wanted, where = option("head", recipe.training.head), option("head")
-    if not isinstance(model, VAE) or not inference.claims.serves_unseen:
+    if not isinstance(model, VAE) or inference.claims.guides != "any":
         got = f"{option('model', model.name)} by {inference.name}"
         raise InputError(
             f"a vae with an encoder with {wanted}", got, option("model", "vae"), where=where
