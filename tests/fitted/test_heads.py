@@ -27,6 +27,20 @@ def test_a_logistic_head_comes_near_the_classes_own_probabilities():
     assert np.abs(np.exp(found) - np.exp(truth)).max() < 0.05  # errors of 4,000 rows
 
 
+def test_features_that_carry_nothing_do_not_drown_those_that_do():
+    """Of a VAE with latents to spare the means of most are 0 but for a little noise."""
+    generator = np.random.default_rng(1)
+    codes = np.arange(1060) % 2
+    told = generator.normal(size=1060) + 3 * codes
+    z = np.column_stack([told, 0.01 * generator.normal(size=(1060, 60))])
+    head = logistic_head(z[:40], codes[:40], (z[40:60], codes[40:60]), 2)
+    error = (head.logits(z[60:]).argmax(axis=1) != codes[60:]).mean()
+    least = norm.cdf(-1.5)  # Bayes' own
+    assert error < least + 0.02
+    head = ridge_head(z[:40], told[:40], (z[40:60], told[40:60]))
+    assert head.deviation < 0.1
+
+
 def test_a_class_without_a_row_is_improbable_and_finite():
     z, codes = _classes(200)
     head = logistic_head(z, np.minimum(codes, 1), _classes(50), 3)

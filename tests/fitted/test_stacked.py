@@ -30,7 +30,9 @@ def test_the_stack_predicts_is_measured_and_comes_back(tmp_path):
 
 
 def test_without_held_out_labels_nothing_is_calibrated():
-    found: Any = taut.fit(_parts(np.where(np.arange(N) < 240, Y, np.nan)), **STACK, **{**TINY, "epochs": 1})
+    found: Any = taut.fit(
+        _parts(np.where(np.arange(N) < 240, Y, np.nan)), **STACK, **{**TINY, "epochs": 1}
+    )
     assert float(found.predictor.temperature) == 1
     assert "no validation row has a target: probabilities are not calibrated" in found.facts.notes
 

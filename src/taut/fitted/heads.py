@@ -3,11 +3,14 @@
     classes    log p(y = c | x) = (w_c . u + b_c) / T + const,     u = (z(x) - mean) / scale
     numbers    y | x ~ Normal(w . u + b, s^2)
 
-z(x) is the mean of q(z | x), learned from all rows; the head sees those with a label. Its penalty is the
+z(x) is the mean of q(z | x), learned from all rows; the head sees those with a label. All features have
+one scale, so that latents whose means are alike in all rows stay as small as they are. The penalty is the
 one under which held-out labels are most probable, and then T, or s, is what makes them most probable; of
-T with a log-normal prior around 1, as a few rows leave it open. Sources: Kingma, Mohamed, Rezende and
-Welling, Semi-supervised learning with deep generative models (2014), section 2.1; Guo, Pleiss, Sun and
-Weinberger, On calibration of modern neural networks (2017), section 4.2.
+T with a log-normal prior around 1, as a few rows leave it open.
+
+Sources: Kingma, Mohamed, Rezende and Welling, Semi-supervised learning with deep generative models
+(2014), section 2.1; Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks (2017),
+section 4.2.
 """
 
 import math
@@ -36,7 +39,7 @@ class LogisticHead(NamedTuple):
     """Multinomial logistic regression.
 
     Attributes:
-        mean, scale: of the features, (d,).
+        mean, scale: of the features, (d,) and ().
         weights: (d, C).
         offset: (C,).
         temperature: T, ().
@@ -57,7 +60,7 @@ class RidgeHead(NamedTuple):
     """Linear regression with a ridge.
 
     Attributes:
-        mean, scale: of the features, (d,).
+        mean, scale: of the features, (d,) and ().
         weights: (d,).
         offset, deviation: b and s, ().
     """
@@ -162,5 +165,5 @@ def _log_likelihood(logits: np.ndarray, codes: np.ndarray, temperature: float) -
 
 
 def _moments(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    deviation = z.std(axis=0)
-    return z.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
+    """The mean of each feature, and one scale for all of them: their unit is that of the prior."""
+    return z.mean(axis=0), np.asarray(math.sqrt(z.var(axis=0).mean()) or 1.0)
