@@ -4,7 +4,7 @@
     numbers    y | x ~ Normal(w . u + b, s^2)
 
 z(x) is the mean of q(z | x), learned from all rows; the head sees those with a label. All features have
-one scale, so that latents whose means are alike in all rows stay as small as they are. The penalty is the
+one scale, so that latents whose means are alike in all rows stay small. The penalty is the
 one under which held-out labels are most probable, and then T, or s, is what makes them most probable; of
 T with a log-normal prior around 1, as a few rows leave it open.
 
