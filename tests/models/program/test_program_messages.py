@@ -407,3 +407,15 @@ def test_weights_of_zero_are_refused_in_one_line_with_the_mask_that_does_the_sam
 
     with pytest.raises(InputError, match=r"should be positive\. Try weights above 0, and .*\.mask"):
         NumPyroProgram.of(program, {"y": np.arange(3.0), "w": np.array([2.0, 0.0, 1.0])})
+
+
+def test_a_factor_that_is_zero_at_the_start_is_named_without_a_value():
+    def program():
+        a = numpyro.sample("a", dist.Normal(0.0, 1.0))
+        numpyro.factor("order", jnp.where(a > 50.0, 0.0, -jnp.inf))
+
+    model, datum = NumPyroProgram.of(program, {})
+    with pytest.raises(
+        InputError, match=r"'order': expected a finite log-density at the start, got -inf"
+    ):
+        check_start(model, datum, jnp.zeros(1))

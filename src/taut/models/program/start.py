@@ -76,7 +76,10 @@ def _check_part(model: AbstractProgram, name: str, part: Part, z: Array) -> None
     bad = ~np.isfinite(part.log_prob)
     if not bad.any():
         return
-    row, value = ("", "") if part.value is None else _first(bad, part.value)
+    # A factor has no value.
+    row, value = (
+        _first(bad, part.value) if np.size(part.value) and part.value is not None else ("", "")
+    )
     at = f" of {value}{row}" if value else ""
     raise InputError(
         f"a finite log-density{at} at the start",
