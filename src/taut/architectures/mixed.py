@@ -22,6 +22,8 @@ _COUNTS = Literal["negative-binomial", "poisson"]
 class Mixed(AbstractClosedForm):
     """A mixture whose columns are independent given the component, each of the family of its kind.
 
+    A column of numbers has atoms where its values recur (`taut.data.atoms`).
+
     Attributes:
         components: number of components.
         counts: family of columns of counts: `negative-binomial` or `poisson`.
@@ -65,7 +67,10 @@ def _forms(schema: Schema) -> tuple[ColumnForm, ...]:
     """Those of the columns' kinds; of cells that are all alike, of their support."""
     forms = column_forms(schema)
     if forms is not None:
-        return forms
+        return tuple(
+            form._replace(atoms=column.atoms, step=column.step)
+            for form, column in zip(forms, schema.kinds or (), strict=True)
+        )
     kind = {"binary": "binary", "count": "count", "categorical": "categorical"}
     shift, scale = (np.broadcast_to(v, schema.size) for v in schema.shift_scale())
     alike = kind.get(schema.support, "real")

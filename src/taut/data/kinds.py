@@ -31,6 +31,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from taut.data.atoms import atoms_of
 from taut.data.sources.dates import date_text
 from taut.data.sources.raw_rows import RawRows, Unit
 from taut.data.timeline import STEPS, step_of
@@ -69,6 +70,7 @@ class Column:
         origin: of dates, the first one, in seconds since the beginning of 1970.
         missing: cells that stand for a missing one, as the source has them.
         likelihood: that was asked for; empty for the one of the kind.
+        atoms, step: numbers that recur, and the step between values; see `taut.data.atoms`.
     """
 
     kind: ColumnKind
@@ -81,6 +83,8 @@ class Column:
     origin: float = 0.0
     missing: tuple[str, ...] = ()
     likelihood: str = ""
+    atoms: tuple[float, ...] = ()
+    step: float = 0.0
 
     @property
     def spread(self) -> float:
@@ -90,12 +94,14 @@ class Column:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Column":
         """The inverse of `to_dict`."""
-        lists = {name: tuple(content.get(name, ())) for name in ("names", "missing")}
+        named = ("names", "missing", "atoms")
+        lists = {name: tuple(content.get(name, ())) for name in named}
         return cls(**{**content, **lists})
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds of it."""
-        return {**asdict(self), "names": list(self.names), "missing": list(self.missing)}
+        lists = {name: list(getattr(self, name)) for name in ("names", "missing", "atoms")}
+        return {**asdict(self), **lists}
 
 
 @dataclass(frozen=True)
@@ -334,7 +340,7 @@ def transformed(values: Shaped[np.ndarray, "..."], kind: str) -> Float[np.ndarra
 
 
 def standardised(x: Float[np.ndarray, "N D"], columns: Sequence[Column]) -> tuple[Column, ...]:
-    """The columns with shift and scale of the training rows; constant where these do not vary."""
+    """The columns with shift, scale and atoms of training rows; constant where these do not vary."""
     found = []
     for i, column in enumerate(columns):
         values = x[~np.isnan(x[:, i]), i].astype(np.float64)
@@ -345,7 +351,9 @@ def standardised(x: Float[np.ndarray, "N D"], columns: Sequence[Column]) -> tupl
             found.append(replace(column, kind="constant", reason=reason, shift=value))
         elif column.kind in ("real", "positive", "count"):
             t = transformed(values, column.kind)
-            found.append(replace(column, shift=float(t.mean()), scale=float(t.std())))
+            atoms, step = atoms_of(values, column.kind)
+            shift, scale = float(t.mean()), float(t.std())
+            found.append(replace(column, shift=shift, scale=scale, atoms=atoms, step=step))
         else:
             found.append(column)
     return tuple(found)

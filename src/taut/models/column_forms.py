@@ -31,6 +31,7 @@ class ColumnForm(NamedTuple):
         levels: number of categories, ordered or not; 0 for other kinds.
         shift, scale: of its numbers, or of their logarithms.
         likelihood: that was asked for; empty for the one of its kind.
+        atoms, step: numbers that recur, and the step between values; none where a family has no atoms.
     """
 
     kind: str
@@ -38,6 +39,8 @@ class ColumnForm(NamedTuple):
     shift: float = 0.0
     scale: float = 1.0
     likelihood: str = ""
+    atoms: tuple[float, ...] = ()
+    step: float = 0.0
 
 
 def column_forms(schema: Schema) -> tuple[ColumnForm, ...] | None:

@@ -6,11 +6,13 @@
     positive     log-normal                 binary       Bernoulli
     constant     nothing                    category     categorical, ordered or not
 
-Columns are independent given the component, so that a missing cell is left out of the product, and
-evidence, posterior, conditionals and EM with holes are exact. The log-density is in the columns' own
-units: a density in the first two kinds, a probability in the others.
+Numbers and counts may have atoms, values with a probability of their own (`columns.atoms`). Columns are
+independent given the component, so that a missing cell is left out of the product, and evidence,
+posterior, conditionals and EM with holes are exact. The log-density is in the columns' own units: a
+density in the first two kinds, a probability in the others.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +24,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from taut.core import DENSITY, MASS, NOTHING, Datum, InputError, Measure, option
 from taut.models.column_forms import ColumnForm
-from taut.models.exact.columns import AbstractColumns, Counts, Numbers, Tables
+from taut.models.exact.columns import AbstractColumns, Atoms, Counts, Numbers, Tables
 from taut.models.exact.gaussian_statistics import responsibilities
 from taut.models.exact.given import Given
 from taut.models.exact.holes import Holes
@@ -81,31 +83,20 @@ class ColumnMixture(AbstractMixture):
             counts: family of counts, `negative-binomial` or `poisson`.
         """
         parts = []
-        for kinds in _FAMILIES:
-            own = [form for form in forms if form.kind in kinds]
-            if not own:
-                continue
-            shift, scale = (form.shift for form in own), (form.scale for form in own)
-            shift, scale = tuple(shift), tuple(s if s > 0 else 1.0 for s in scale)
-            wide = jnp.ones((num_components, len(own)))
-            if "real" in kinds:
-                logged = tuple(form.kind == "positive" for form in own)
-                location, spread = jnp.asarray(shift), jnp.asarray(scale)
-                parts.append(Numbers(wide * location, wide * spread, logged, shift, scale))
-            elif "count" in kinds:
-                means = wide * jnp.maximum(jnp.expm1(jnp.asarray(shift)), 1e-3)
-                parts.append(Counts(means, None if counts == "poisson" else wide, shift, scale))
-            else:
-                levels = tuple(max(form.levels, 2) for form in own)
-                log_theta = -jnp.log(jnp.asarray(np.repeat(levels, levels), wide.dtype))
-                binary = tuple(form.kind == "binary" for form in own)
-                parts.append(Tables(jnp.tile(log_theta, (num_components, 1)), levels, binary))
+        for places in _parts(forms):
+            own = [forms[i]._replace(atoms=()) for i in places]
+            part = _uniform(own, num_components, poisson=counts == "poisson")
+            if atoms := forms[places[0]].atoms:
+                log_theta = jnp.full((num_components, 1 + len(atoms)), -math.log(1 + len(atoms)))
+                part = Atoms(part, log_theta, atoms, forms[places[0]].step)
+            parts.append(part)
         whole = (len(forms),) if shape is None else shape
         return cls(jnp.zeros(num_components), tuple(parts), tuple(forms), whole)
 
     def alone(self) -> "ColumnMixture":
         """One component of the same families."""
-        counts = [part for part in self.parts if isinstance(part, Counts)]
+        bases = [part.base if isinstance(part, Atoms) else part for part in self.parts]
+        counts = [part for part in bases if isinstance(part, Counts)]
         poisson = any(part.inverse_dispersion is None for part in counts)
         family = "poisson" if poisson else "negative-binomial"
         return self.uniform(self.forms, 1, shape=self.shape, counts=family)
@@ -113,8 +104,7 @@ class ColumnMixture(AbstractMixture):
     @property
     def places(self) -> tuple[tuple[int, ...], ...]:
         """The columns of each part."""
-        found = (tuple(i for i, form in enumerate(self.forms) if form.kind in k) for k in _FAMILIES)
-        return tuple(places for places in found if places)
+        return _parts(self.forms)
 
     @property
     def measure(self) -> Measure:
@@ -263,3 +253,32 @@ class ColumnMixture(AbstractMixture):
         for own, at in zip(parts, self.places, strict=True):
             row = row.at[np.asarray(at)].set(own.astype(dtype))
         return row.reshape(self.shape)
+
+
+def _parts(forms: Sequence[ColumnForm]) -> tuple[tuple[int, ...], ...]:
+    """The columns of each part: those of a family together, and each that has atoms."""
+    smooth = (
+        tuple(i for i, form in enumerate(forms) if form.kind in kinds and not form.atoms)
+        for kinds in _FAMILIES
+    )
+    return (*filter(None, smooth), *((i,) for i, form in enumerate(forms) if form.atoms))
+
+
+def _uniform(forms: Sequence[ColumnForm], number: int, *, poisson: bool) -> AbstractColumns:
+    """Equal components of columns of one family."""
+    shift, scale = (
+        tuple(f.shift for f in forms),
+        tuple(f.scale if f.scale > 0 else 1.0 for f in forms),
+    )
+    wide = jnp.ones((number, len(forms)))
+    if forms[0].kind in ("real", "positive"):
+        logged = tuple(form.kind == "positive" for form in forms)
+        location, spread = jnp.asarray(shift), jnp.asarray(scale)
+        return Numbers(wide * location, wide * spread, logged, shift, scale)
+    if forms[0].kind == "count":
+        means = wide * jnp.maximum(jnp.expm1(jnp.asarray(shift)), 1e-3)
+        return Counts(means, None if poisson else wide, shift, scale)
+    levels = tuple(max(form.levels, 2) for form in forms)
+    log_theta = -jnp.log(jnp.asarray(np.repeat(levels, levels), wide.dtype))
+    binary = tuple(form.kind == "binary" for form in forms)
+    return Tables(jnp.tile(log_theta, (number, 1)), levels, binary)

@@ -1,0 +1,36 @@
+"""Which values of a column recur more often than a smooth density has them."""
+
+import numpy as np
+import pytest
+
+from taut.data.atoms import atoms_of
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (RNG.normal(size=2000), "real"),
+        (np.round(RNG.normal(50, 10, 2000)), "real"),
+        (np.exp(RNG.normal(size=2000)), "positive"),
+        (RNG.poisson(4, 2000), "count"),
+        (RNG.negative_binomial(2, 0.1, 2000), "count"),
+        (np.arange(300) % 150, "count"),
+    ],
+)
+def test_smooth_columns_have_none(values, kind):
+    assert atoms_of(values.astype(float), kind) == ((), 0.0)
+
+
+def test_spikes_and_columns_of_few_values_have_some():
+    hours = np.where(RNG.random(2000) < 0.5, 40, RNG.poisson(38, 2000)).astype(float)
+    atoms, step = atoms_of(hours, "count")
+    assert 40.0 in atoms
+    assert step == 1.0
+    gains = np.where(RNG.random(2000) < 0.9, 0, RNG.integers(1, 10**6, 2000)).astype(float)
+    assert atoms_of(gains, "count") == ((0.0,), 1.0)
+    few = RNG.choice([0.0, 0.1, 0.25, 0.4], 500)
+    atoms, step = atoms_of(few, "real")
+    assert atoms == (0.0, 0.1, 0.25, 0.4)
+    np.testing.assert_allclose(step, 0.1)
