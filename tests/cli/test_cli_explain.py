@@ -160,3 +160,32 @@ def test_one_line_for_constraints_that_cannot_be(run, capsys, words, line):
     err = capsys.readouterr().err
     assert len(err.strip().splitlines()) == 1
     assert line in err
+
+
+def test_answers_have_names_and_whole_numbers_as_the_source_has(tmp_path, capsys):
+    colours = ["red", "blue", "green"]
+    frame = pl.DataFrame({
+        "pay": np.linspace(-2, 2, 60), "kids": np.arange(60) % 4,
+        "colour": [colours[i % 3] for i in range(60)], "kind": ["early", "late"] * 30,
+    })  # fmt: skip
+    frame.write_csv(tmp_path / "rows.csv")
+    data = taut.load_data(str(tmp_path / "rows.csv"), label="kind")
+    model = taut.VAE(latent_dim=1, hidden=(4,))
+    taut.fit(data, model=model, epochs=1, evidence_particles=2, out=tmp_path / "run")
+    words = [
+        "--classifier",
+        "logistic",
+        "--target",
+        "late",
+        "--rows",
+        "2",
+        "--most-unexplained",
+        "99",
+    ]
+    assert main(["explain", str(tmp_path / "run"), *words]) == 0
+    capsys.readouterr()
+    table = pl.read_csv(tmp_path / "run" / "explain" / "answers.csv")
+    assert set(table["colour"]) | set(table["colour (answer)"]) <= set(colours)
+    assert table["kids (answer)"].dtype == table["kids"].dtype == pl.Int64
+    kept = frame[table["row"].to_list()]
+    assert kept["colour"].to_list() == table["colour"].to_list()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from taut.cli.explore import table_of
 from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run, own_data, rows_of
 from taut.cli.whole import Whole
@@ -262,8 +263,6 @@ def _written(
     """Write JSON, tables and figures into the folder; those that were written."""
     import json as json_format
 
-    import numpy as np
-
     from taut.cli.save import drawn_where_possible, save_table
     from taut.core import write_atomically
     from taut.counterfactuals.diagnostics import diagnose as diagnosed
@@ -278,12 +277,12 @@ def _written(
     names = list(schema.columns or (f"x{i}" for i in range(schema.size)))
     num_answers = found.answers.shape[1]
     said = ["answer"] if num_answers == 1 else [f"answer {i + 1}" for i in range(num_answers)]
-    rows = np.concatenate([found.x[:, None], found.answers], axis=1)
-    cells = rows.reshape(*rows.shape[:2], -1).swapaxes(1, 2).reshape(len(found), -1)
+    tables = [_columns(fitted, rows) for rows in (found.x, *found.answers.swapaxes(0, 1))]
+    cells = tuple(cell for together in zip(*tables, strict=True) for cell in together)
     titles = [title for name in names for title in (name, *(f"{name} ({word})" for word in said))]
     paths = diagnosed(found)
     written = [dumped(folder / "counterfactuals.json", content)]
-    save_table(folder / "answers.csv", cells, titles, index=numbers)
+    save_table(folder / "answers.csv", cells, titles, index=numbers, as_came=True)
     written.append(folder / "answers.csv")
     if diagnose:
         ways = [{**path.to_dict(), "row": int(numbers[path.row])} for path in paths]
@@ -291,6 +290,12 @@ def _written(
     drawn = draw_explain(found, paths, schema)
     written += [drawn_where_possible(folder / name, draw) for name, draw in drawn.items()]
     return [str(path) for path in written if path is not None]
+
+
+def _columns(fitted: "Fit", x: Any) -> tuple[Any, ...]:
+    """Rows column by column, as a table has them."""
+    table = table_of(fitted, x)
+    return table if isinstance(table, tuple) else tuple(table.T)
 
 
 def _finite(value: Any) -> Any:
