@@ -57,6 +57,6 @@ def test_a_head_without_a_target_is_refused():
         taut.fit(X, model="vae", head="mixture-vae", **TINY)
 
 
-def _parts(y: np.ndarray) -> tuple[pd.DataFrame, ...]:
+def _parts(y: np.ndarray) -> tuple[Any, ...]:
     frame = pd.DataFrame(X, columns=list("abcdefghijkl")).assign(y=y)
     return frame[:240], frame[240:280], frame[280:]
