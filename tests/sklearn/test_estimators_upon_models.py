@@ -94,8 +94,10 @@ def test_few_labels_name_the_components_of_all_rows(known, names):
 
 
 def test_labels_of_one_class_and_shares_of_all_are_refused():
-    with pytest.raises(ValueError, match="labels of two or more classes, got 1 class in 10 rows"):
+    with pytest.raises(ValueError, match="labels of two or more classes, got one class in 10 rows"):
         SemiSupervisedClassifier().fit(ROWS, np.where(np.arange(200) < 10, 3, -1))
+    with pytest.raises(ValueError, match="got no label in any row"):
+        SemiSupervisedClassifier().fit(ROWS, np.full(200, -1))
     with pytest.raises(ValueError, match="a share below 1, got 1"):
         SemiSupervisedClassifier(validation_fraction=1).fit(ROWS, FEW)
 

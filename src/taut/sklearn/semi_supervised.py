@@ -86,7 +86,8 @@ class SemiSupervisedClassifier(ClassifierMixin, AbstractUponModel):
         classes, codes = np.unique(found, return_inverse=True)
         if len(classes) < 2:
             raise InputError(
-                "labels of two or more classes", f"{len(classes)} class in {known.sum()} rows",
+                "labels of two or more classes",
+                f"one class in {known.sum()} rows" if len(classes) else "no label in any row",
                 "more labels; -1 stands for a row without one",
                 where="SemiSupervisedClassifier, y",
             )  # fmt: skip
