@@ -51,8 +51,9 @@ def evaluate(
     split
         Part of the run's own data. [default: test]
     method
-        importance, monte-carlo, refined, refined-annealed, quasi-monte-carlo, annealed, smc, bridge or
-        bidirectional, which puts an upper end beside its lower bound.
+        importance, monte-carlo, refined, refined-annealed, quasi-monte-carlo, annealed, smc, bridge,
+        refined-quadrature, for up to 8 latents and without a bound, or bidirectional, which puts an
+        upper end beside its lower bound.
     precision_nats
         Width of the bracket at which to stop, nats per row. [default: 0.1]
     seconds
@@ -60,7 +61,7 @@ def evaluate(
         one that was begun, are finished. [default: 300]
     num_particles
         Draws of z per row. [default: 1000; with --method 5000, or 200 chains of annealed,
-        refined-annealed, smc, bridge and bidirectional]
+        refined-annealed, smc, bridge and bidirectional, or at most 8192 points of refined-quadrature]
     seed
         Random seed of the draws.
     json

@@ -15,12 +15,12 @@ from taut.evidence import (
     beside_the_prior,
 )
 from taut.evidence.measuring import importance_evidence
-from taut.inference import Refined, RefinedAnnealed
+from taut.inference import Refined, RefinedAnnealed, RefinedQuadrature
 
 __all__ = ["AUTO", "METHODS", "measured_by", "method_of"]
 
 METHODS: dict[str, type[AbstractMethod]] = EVIDENCE | {
-    method.name: method for method in (Refined, RefinedAnnealed)
+    method.name: method for method in (Refined, RefinedAnnealed, RefinedQuadrature)
 }
 
 AUTO = "auto"  # as many of them as it takes

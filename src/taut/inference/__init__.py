@@ -5,6 +5,7 @@ from taut.inference.algorithm import Algorithm, Inspection, Metrics
 from taut.inference.amortized.abstract import AbstractAmortized, Problem
 from taut.inference.amortized.refined_annealed import RefinedAnnealed
 from taut.inference.amortized.refined_importance import Refined
+from taut.inference.amortized.refined_quadrature import RefinedQuadrature
 from taut.inference.choices import (
     EM,
     CodebookAverages,
@@ -37,6 +38,7 @@ __all__ = [
     "Problem",
     "Refined",
     "RefinedAnnealed",
+    "RefinedQuadrature",
     "SemiAmortized",
     "VariationalEM",
     "WakeSleep",

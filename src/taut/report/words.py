@@ -30,6 +30,7 @@ METHODS = {
     "monte-carlo": "naive Monte Carlo from the prior",
     "refined": "importance sampling from a Gaussian fitted to each row",
     "refined-annealed": "annealed importance sampling from a Gaussian fitted to each row",
+    "refined-quadrature": "Gauss-Hermite quadrature around a Gaussian fitted to each row",
     "quasi-monte-carlo": "randomised quasi-Monte Carlo through the guide",
     "annealed": "annealed importance sampling",
     "smc": "tempered sequential Monte Carlo",

@@ -16,7 +16,7 @@ from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, Datum, InputErro
 from taut.core.compiling import forget
 from taut.evidence import importance_sampling
 from taut.guides import ExponentialGuide
-from taut.inference import Refined
+from taut.inference import Refined, RefinedQuadrature
 from taut.inference.amortized.row_gaussians import row_gaussians
 
 LOADING = np.array([[1.0, 0.3], [-0.5, 0.8], [0.2, -1.1]])
@@ -101,6 +101,37 @@ def test_where_the_posterior_is_a_gaussian_the_weights_are_constant(float64):
     assert found.share_unreliable == 0
     assert np.isneginf(found.khat).all()
     np.testing.assert_array_equal(found.log_evidence.index, rows.index)
+
+
+def by_nodes(model, rows, **options) -> Any:
+    return RefinedQuadrature(**options)(Pair(model, Far()), rows, key=jax.random.key(0))
+
+
+def test_nodes_around_a_gaussian_posterior_are_exact_and_their_error_is_none(float64):
+    rows = some(19)
+    found, other = (
+        by_nodes(Linear(), rows, num_particles=9),
+        refined(Linear(), rows, num_particles=50),
+    )
+    np.testing.assert_allclose(found.log_evidence.values, other.log_evidence.values, atol=1e-6)
+    np.testing.assert_allclose(found.errors, 0, atol=1e-6)
+    assert (found.log_evidence.side, found.num_particles) == ("none", 9)
+
+
+def test_more_nodes_are_nearer_and_the_error_covers_what_is_left(known, float64):
+    off = []
+    for nodes in (5, 9, 40):
+        found = by_nodes(Bits(), EIGHT, num_particles=nodes**2)
+        off.append(np.abs(found.log_evidence.values - known))
+        assert (off[-1] < found.errors + 1e-9).all()
+    assert off[0].max() > 5 * off[1].max() > 25 * off[2].max()
+
+
+def test_a_grid_of_too_many_dimensions_or_too_few_points_is_refused():
+    with pytest.raises(InputError, match=r"at least 3 nodes for each of 2 latents, got 8 points"):
+        by_nodes(Linear(), EIGHT, num_particles=8)
+    with pytest.raises(InputError, match=r"at most 8 latents, whose grid .*, got 9\. Try refined"):
+        RefinedQuadrature()._nodes(9)
 
 
 def test_the_estimate_is_within_its_error_of_the_quadrature(known, float64):
