@@ -419,3 +419,15 @@ def test_a_factor_that_is_zero_at_the_start_is_named_without_a_value():
         InputError, match=r"'order': expected a finite log-density at the start, got -inf"
     ):
         check_start(model, datum, jnp.zeros(1))
+
+
+@pytest.mark.parametrize("family", [dist.Beta, dist.BetaProportion, dist.Kumaraswamy])
+def test_ends_at_which_a_density_is_zero_or_without_end_are_outside(family):
+    def program(y):
+        a = numpyro.sample("a", dist.Uniform(0.0, 1.0))
+        numpyro.sample("y", family(a, 2.0), obs=y)
+
+    words = r"got 1 in row 2, where \w+ takes numbers from 0 to 1, both left out"
+    with pytest.raises(InputError, match=words):
+        NumPyroProgram.of(program, {"y": np.array([0.3, 1.0, 0.2])})
+    NumPyroProgram.of(program, {"y": np.array([0.3, 0.999, 0.2])})

@@ -36,6 +36,10 @@ _CLOSED = (
     dist.Exponential, dist.FoldedDistribution, dist.Gompertz, dist.HalfCauchy, dist.HalfNormal,
     dist.LowerTruncatedPowerLaw, dist.Pareto,
 )  # fmt: skip
+_OPEN = (
+    dist.Beta,
+    dist.Kumaraswamy,
+)  # no density at 0 and 1, or one without end, for most parameters
 _DIGITS = 1e-6
 _NO_MARGIN = 1e30
 
@@ -168,6 +172,8 @@ def _contains(fn: Any, value: Any, known: Known) -> Any:
     support = jax.tree.map(known, fn.support)
     if isinstance(fn, _CLOSED) and isinstance(support, constraints.greater_than):
         support = constraints.greater_than_eq(support.lower_bound)
+    if isinstance(fn, _OPEN):
+        return (value > 0) & (value < 1)
     return satisfies(support, value)
 
 

@@ -176,6 +176,8 @@ def _outside(one: Observation, where: str) -> InputError:
                 cell = (*cell, *(int(i) for i in wrong[0]))
                 value = np.asarray(one.value)[cell]
     words = _described(support, cell)
+    if words and support is constraints.unit_interval and value in (0, 1):
+        words += ", both left out"
     return InputError(
         "data in the support of their distribution",
         shown(value) + place_of(cell) + (f", where {one.family} takes {words}" if words else ""),
