@@ -10,6 +10,7 @@ _VALUES: dict[str, Any] = {
     "activation": "tanh",
     "alternation": "aggressive",
     "baseline": "network",
+    "columns": "auto",
     "covariance": "diag",
     "guide": "full-rank",
     "label": "kind",
