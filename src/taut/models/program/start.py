@@ -78,7 +78,7 @@ def _check_part(model: AbstractProgram, name: str, part: Part, z: Array) -> None
         return
     # A factor has no value.
     row, value = (
-        _first(bad, part.value) if np.size(part.value) and part.value is not None else ("", "")
+        _first(bad, part.value) if part.value is not None and np.size(part.value) else ("", "")
     )
     at = f" of {value}{row}" if value else ""
     raise InputError(
