@@ -51,8 +51,8 @@ def scipy_cells(model: Any, x: np.ndarray) -> np.ndarray:
     tables, counts, numbers = (jax.tree.map(np.asarray, part) for part in model.parts)
     mean, r = counts.base.means[:, 0], counts.base.inverse_dispersion[:, 0]
     smooth = (
-        scipy.stats.nbinom(r, r / (r + mean)).pmf(x[:, :1]),
-        scipy.stats.norm(numbers.base.means[:, 0], numbers.base.deviations[:, 0]).pdf(x[:, 1:2]),
+        scipy.stats.nbinom.pmf(x[:, :1], r, r / (r + mean)),
+        scipy.stats.norm.pdf(x[:, 1:2], numbers.base.means[:, 0], numbers.base.deviations[:, 0]),
     )
     cells = np.zeros((len(x), 2, 3))
     for d, part in enumerate((counts, numbers)):
@@ -85,7 +85,7 @@ def test_em_climbs_its_objective(strength, float64):
     """To where one more step changes nothing; the latent behind an atom is one of the E-step's."""
     model, blocks = generic(), RowBlocks(rows(200), holes=True)
     floor = Floor(strength, pseudo_rows=True).of(model, blocks)
-    result = run_em(model, blocks, floor, tolerance=0.0, max_iterations=40, monotone=False)
+    result: Any = run_em(model, blocks, floor, tolerance=0.0, max_iterations=40, monotone=False)
     assert np.diff(result.objective).min() > -1e-9
     assert result.objective[-1] - result.objective[0] > 0.1
     counts: Any = result.model.parts[1]
