@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 from taut.data.kinds import ColumnKind, Wish
 from taut.data.schema import Schema
-from taut.errors import InputError, nearest
+from taut.errors import InputError, nearest, option
 
 __all__ = ["check_wished", "columns_toml", "read_columns", "wish_texts", "wishes_of"]
 
@@ -77,7 +77,7 @@ def read_columns(path: str) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         got = "no text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error.strerror)
         raise InputError(
-            "a file of columns", got, f"`taut show DATA --out {Path(path).name}`, which writes one",
+            "a file of columns", got, f"`taut show DATA` with {option('out', Path(path).name)}, which writes one",
             where=path,
         ) from None  # fmt: skip
     content = _toml(text, where=path)
