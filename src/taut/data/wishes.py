@@ -77,8 +77,8 @@ def read_columns(path: str) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         got = "no text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error.strerror)
         raise InputError(
-            "a file of columns", got, f"`taut show DATA` with {option('out', Path(path).name)}, which writes one",
-            where=path,
+            "a file of columns", got,
+            f"`taut show DATA` with {option('out', Path(path).name)}, which writes one", where=path,
         ) from None  # fmt: skip
     content = _toml(text, where=path)
     for name, own in content.items():
