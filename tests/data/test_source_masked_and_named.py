@@ -66,3 +66,16 @@ def test_columns_go_by_what_their_names_read_as(names):
 def test_two_columns_of_one_name_are_refused(names):
     with pytest.raises(InputError, match="columns with different names"):
         load_data(pd.DataFrame(X, columns=names))
+
+
+def test_names_of_several_levels_are_joined():
+    frame = pd.DataFrame(X, columns=pd.MultiIndex.from_tuples([("a", "x"), ("a", "y"), ("b", "")]))
+    data = load_data(frame)
+    assert data.schema.columns == ("a.x", "a.y", "b")
+    np.testing.assert_array_equal(data.train.x, load_data(X).train.x)
+
+
+def test_sparse_columns_are_those_they_stand_for():
+    counts = (X[:, :2] > 1).astype(int)
+    frame = pd.DataFrame({"n": pd.arrays.SparseArray(counts[:, 0]), "m": counts[:, 1]})
+    np.testing.assert_array_equal(load_data(frame).train.x, load_data(counts).train.x)

@@ -33,6 +33,8 @@ def read_frame(frame: Any, request: Request, where: str) -> RawRows:
     import narwhals as nw
 
     native = nw.to_native(frame, pass_through=True)
+    if nw.dependencies.is_pandas_dataframe(native):
+        frame = native = _plain(native)
     if nw.dependencies.is_pandas_like_dataframe(native):
         _refuse_twice([str(name) for name in native.columns], where)
     try:
@@ -46,6 +48,18 @@ def read_frame(frame: Any, request: Request, where: str) -> RawRows:
         ) from error
     data, label = choose_columns(table.columns, request, where)
     return frame_rows(table, data, label, where, request=request)
+
+
+def _plain(frame: Any) -> Any:
+    """A pandas frame with one row of names, ('price', 'mean') as price.mean, and no sparse columns."""
+    import narwhals as nw
+
+    if frame.columns.nlevels > 1:
+        names = [".".join(str(part) for part in name if part != "") for name in frame.columns]
+        frame = frame.set_axis(names, axis="columns")
+    kind = nw.dependencies.get_pandas().SparseDtype
+    sparse = {n: dtype.subtype for n, dtype in frame.dtypes.items() if isinstance(dtype, kind)}
+    return frame.astype(sparse) if sparse else frame
 
 
 def with_text_names(table: Any) -> Any:
