@@ -126,7 +126,7 @@ def test_an_interrupt_that_python_can_only_print_is_made_again(capfd):
 COMMAND = """
 import sys, time
 from taut.cli import main
-def work(arguments):
+def work(*_, **__):
     print("began", flush=True)
     try:
         time.sleep(60)
