@@ -9,6 +9,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 
+from taut.core import InputError
 from taut.data import load_data
 from taut.data.sources import Request, read_source
 
@@ -365,3 +366,14 @@ class TestMnist:
         assert "expected a label among digit, got 'digt'. Try 'digit'." in refusal(
             load_data, f"mnist:{mnist_folder}", label="digt"
         )
+
+
+def test_a_file_that_ends_its_reader_is_damaged(tmp_path, monkeypatch):
+    """What a fault in compiled code does to the process that reads is done by a signal here."""
+    path = tmp_path / "x.mat"
+    scipy.io.savemat(path, {"x": np.eye(20)})
+    assert load_data(str(path)).train.x.shape[1] == 20
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    monkeypatch.setattr("taut.data.sources.matlab._READ", killed)
+    with pytest.raises(InputError, match="a whole MATLAB file, got one that is damaged"):
+        load_data(str(path))

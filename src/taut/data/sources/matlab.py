@@ -6,6 +6,8 @@ data: beside a cell array or a structure it is a setting.
 """
 
 import io
+import subprocess
+import sys
 import zlib
 from typing import Any, NoReturn
 
@@ -20,6 +22,7 @@ __all__ = ["is_matlab", "read_matlab"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK = 512  # bytes of MATLAB's own header before it
+_READ = "import io, scipy.io, sys; scipy.io.loadmat(io.BytesIO(sys.stdin.buffer.read()))"
 
 
 def is_matlab(source: str) -> bool:
@@ -94,6 +97,8 @@ def _loaded(content: bytes, path: str) -> dict:
     )  # fmt: skip
     if any(content[start : start + len(_HDF5)] == _HDF5 for start in (0, _USER_BLOCK)):
         raise newer
+    if _ends_its_reader(content):
+        raise _damaged("SciPy's reader does not survive it", path)
     try:
         return scipy.io.loadmat(io.BytesIO(content), spmatrix=False)
     except NotImplementedError as error:
@@ -107,12 +112,20 @@ def _loaded(content: bytes, path: str) -> dict:
         LookupError,
         zlib.error,
     ) as error:
-        raise InputError(
-            "a whole MATLAB file",
-            f"one that is damaged, cut short or of another format ({str(error).rstrip('.')})",
-            "fetching or writing it again",
-            where=path,
-        ) from error
+        raise _damaged(str(error).rstrip("."), path) from error
+
+
+def _ends_its_reader(content: bytes) -> bool:
+    """Whether a process that reads the file is ended by a signal, as compiled code is by some damage."""
+    reading = [sys.executable, "-I", "-c", _READ]
+    return subprocess.run(reading, input=content, capture_output=True, check=False).returncode < 0
+
+
+def _damaged(why: str, path: str) -> InputError:
+    return InputError(
+        "a whole MATLAB file", f"one that is damaged, cut short or of another format ({why})",
+        "fetching or writing it again", where=path,
+    )  # fmt: skip
 
 
 def _numeric(array: object) -> bool:
