@@ -85,6 +85,14 @@ def test_the_records_are_those_before_the_stop(stopped):
     assert notes == (f"resumed from step {STEP}",)
 
 
+def test_a_record_of_another_form_is_damage(stopped):
+    out, _, _ = stopped
+    path = out / "metrics.jsonl"
+    path.write_text(path.read_text().replace("bound", "bounc", 1))
+    with pytest.raises(InputError, match=f"a line for each of the {STEP} steps"):
+        _begin(out, resume=True)
+
+
 def _other(part: str) -> Any:
     rows = getattr(DATA, part)
     x = np.array(rows.x)

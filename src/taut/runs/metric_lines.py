@@ -47,8 +47,13 @@ def flush_lines(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def keep_lines(path: Path, count: int) -> list[dict[str, Any]]:
+def keep_lines(path: Path, count: int, *names: str) -> list[dict[str, Any]]:
     """Drop the lines from step `count` on, and a last one that was cut off; the lines that stay.
+
+    Arguments:
+        path: of the file.
+        count: lines to keep.
+        names: that every line must have beside the step.
 
     Raises:
         InputError: lines of earlier steps are missing.
@@ -56,7 +61,7 @@ def keep_lines(path: Path, count: int) -> list[dict[str, Any]]:
     text = path.read_text(errors="replace") if path.is_file() else ""
     lines = text.split("\n")[: min(count, text.count("\n"))]
     try:
-        steps = [_record(line) for line in lines]
+        steps = [_record(line, *names) for line in lines]
         whole = [record["step"] for record in steps] == list(range(count))
     except DAMAGE:
         steps, whole = [], False

@@ -318,9 +318,9 @@ class RunFolder:
         """Wait until metrics.jsonl is on the disk, before a checkpoint that counts on it."""
         flush_lines(self.metrics)
 
-    def keep_steps(self, count: int) -> list[dict[str, Any]]:
+    def keep_steps(self, count: int, *names: str) -> list[dict[str, Any]]:
         """See `keep_lines`."""
-        return keep_lines(self.metrics, count)
+        return keep_lines(self.metrics, count, *names)
 
     def read_steps(self, *names: str) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, with these names; see `read_lines`."""

@@ -57,7 +57,7 @@ def begin(
     )
     step = 0 if found.state is None else int(found.state.step)
     note = f"resumed from step {step}"
-    return run, run.keep_steps(step), found.state, (*found.notes, note)
+    return run, run.keep_steps(step, "bound"), found.state, (*found.notes, note)
 
 
 def begun_run(
