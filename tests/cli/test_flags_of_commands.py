@@ -257,11 +257,10 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found["seed"] = int(jax.random.key_data(key)[-1])
         raise Called
 
-    def audit(
-        fit: Any, data: Any, *, held_out: Any, rows: int, try_remedies: bool, key: int
-    ) -> Any:
+    def audit(fit: Any, data: Any, *, held_out: Any, rows: int, key: int, **more: Any) -> Any:
         found.update(rows=array(data.test if held_out is None else held_out), count=rows, key=key)
-        found["tried"] = try_remedies
+        found["tried"] = more.pop("try_remedies")
+        assert not more
         raise Called
 
     def search(
