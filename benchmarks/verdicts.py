@@ -6,10 +6,13 @@ easy posteriors are not believed, and no posterior is refused under any key.
 
     python benchmarks/verdicts.py [--few] [--family WORD] [--seeds 20]
 
-`--few` takes every fifth posterior and two keys, and writes nothing.
+The counts of each posterior are appended to results/verdicts.trials.jsonl as it is done, and a command
+goes on where another one of the same commit and number of keys was stopped. `--few` takes every fifth
+posterior and two keys, and writes nothing.
 """
 
 import argparse
+import json
 import time
 from collections import Counter
 from typing import Any
@@ -17,13 +20,14 @@ from typing import Any
 import numpy as np
 from known_answer import Case
 from known_posteriors import cases
-from record import save_result
+from record import RESULTS, commit, save_result
 
 import taut
 from taut.core import TautError
 
 MEAN, SD, DOUBTED = 0.1, 0.15, 0.1
 BELIEVE, RESAMPLE, DOUBT = "believe", "believe after resampling", "do not believe"
+TRIALS = RESULTS / "verdicts.trials.jsonl"
 
 
 def main() -> None:
@@ -34,10 +38,15 @@ def main() -> None:
     options = parser.parse_args()
     chosen = [case for case in cases() if options.family in case.family]
     chosen, seeds = (chosen[::5], 2) if options.few else (chosen, options.seeds)
+    now = commit()  # of the sources that are imported, however long it takes
+    done = {} if options.few else trials(now, seeds)
     rows = []
     for case in chosen:
-        rows.append(judged(case, seeds))
-        row = rows[-1]
+        row = done.get((case.family, case.name)) or judged(case, seeds)
+        rows.append(row)
+        if not options.few and (case.family, case.name) not in done:
+            with TRIALS.open("a") as file:
+                file.write(json.dumps({"commit": now, "keys": seeds, **row}) + "\n")
         print(
             f"{case.family:16s} {case.name:42s} {row['verdicts']} {row['mean_off'] or 0:.3f} "
             f"{row['sd_off'] or 0:.3f} wrong {row['believed_and_wrong']} {row['seconds']:.2f} s"
@@ -47,7 +56,20 @@ def main() -> None:
     summary = summarized(rows)
     print("\n".join(f"{name}: {value}" for name, value in summary.items()))
     if not (options.few or options.family):
-        print(save_result("verdicts", {"keys": seeds, "summary": summary, "rows": rows}))
+        found = {"commit": now, "keys": seeds, "summary": summary, "rows": rows}
+        print(save_result("verdicts", found))
+
+
+def trials(now: str, seeds: int) -> dict[tuple[str, str], dict[str, Any]]:
+    """The posteriors that are done, by family and name; none of sources that no commit has."""
+    if not TRIALS.exists() or now.endswith("+changes"):
+        return {}
+    found = map(json.loads, TRIALS.read_text().splitlines())
+    return {
+        (row["family"], row["name"]): row
+        for row in found
+        if row.pop("commit") == now and row.pop("keys") == seeds
+    }
 
 
 def judged(case: Case, seeds: int) -> dict[str, Any]:
