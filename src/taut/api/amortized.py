@@ -11,7 +11,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -118,7 +117,7 @@ def fit_amortized(
             _some(train_rows, storage) if isinstance(train_rows, StreamedRows) else train_rows,
             schema=data.schema,
         )
-        pair = inference.pair(pair, jnp.asarray(_numbers(data.train)), pair_key)
+        pair = inference.pair(pair, jax.device_put(_numbers(data.train)), pair_key)
         if gradient is not None:
             check_step(pair, bound, gradient, example)
         algorithm = inference.algorithm(

@@ -11,9 +11,12 @@ standardised logarithms.
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 
-from taut.core import Datum
+from taut.core import Datum, padded_block, padded_size
+from taut.core.compiling import shared_jit
 from taut.models import AbstractLikelihood, LatentDecoder, LogCounts, Units
 from taut.models.likelihoods import Start
 from taut.models.likelihoods.moments import column_moments
@@ -23,8 +26,7 @@ __all__ = ["start_of", "started_counts", "started_decoder"]
 
 def start_of(likelihood: AbstractLikelihood, units: Units | None, rows: Datum) -> Start | None:
     """Independent columns of these rows, in the units that the likelihood sees."""
-    x, weight = _cells(rows)
-    return likelihood.started_at(x if units is None else units.standardize(x), weight)
+    return _started(likelihood, units, *_padded(rows))
 
 
 def started_decoder(decoder: Any, start: Start) -> Any:
@@ -41,18 +43,35 @@ def started_decoder(decoder: Any, start: Start) -> Any:
 
 def started_counts(counts: LogCounts, rows: Datum) -> LogCounts:
     """The standardisation of log(1 + x) over these rows; a constant column keeps its scale."""
-    x, weight = _cells(rows)
-    shift, variance = column_moments(jnp.log1p(x), weight)
-    scale = jnp.sqrt(jnp.where(variance > 0, variance, 1.0))
+    shift, scale = _of_logarithms(*_padded(rows))
     dtype = counts.units.shift.dtype
     return LogCounts(Units(shift.astype(dtype), scale.astype(dtype)))
 
 
-def _cells(rows: Datum) -> tuple[Any, Any]:
-    """x as numbers, 0 where it was not observed, and the weight of each cell, None where all are."""
-    x = jnp.asarray(rows.x)
+@shared_jit
+def _started(likelihood: AbstractLikelihood, units: Units | None, *rows: Any) -> Start | None:
+    x, weight = _cells(*rows)
+    return likelihood.started_at(x if units is None else units.standardize(x), weight)
+
+
+@shared_jit
+def _of_logarithms(*rows: Any) -> tuple[Any, Any]:
+    x, weight = _cells(*rows)
+    shift, variance = column_moments(jnp.log1p(x), weight)
+    return shift, jnp.sqrt(jnp.where(variance > 0, variance, 1.0))
+
+
+def _padded(rows: Datum) -> tuple[Any, Any, Any]:
+    """x, which cells were observed, which rows are no padding; few programs serve all row counts."""
+    width = padded_size(len(rows.x))
+    block, _ = padded_block(Datum(rows.x, rows.mask), 0, width=width)
+    return jax.device_put((block.x, block.mask, np.arange(width) < len(rows.x)))
+
+
+def _cells(x: Any, mask: Any, counted: Any) -> tuple[Any, Any]:
+    """x as numbers, 0 where it was not observed, and the weight of each cell."""
     x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.result_type(float))
-    if rows.mask is None:
-        return x, None
-    mask = jnp.asarray(rows.mask)
-    return jnp.where(mask, x, 0), mask.astype(x.dtype)
+    counted = counted.reshape(-1, *[1] * (x.ndim - 1))
+    if mask is not None:
+        counted, x = counted & mask, jnp.where(mask, x, 0)
+    return x, jnp.broadcast_to(counted, x.shape).astype(x.dtype)
