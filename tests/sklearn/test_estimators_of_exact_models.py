@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import NotFittedError
@@ -100,6 +101,42 @@ def test_a_weight_of_two_scores_as_the_row_twice(mixture):
     assert mixture.score(ROWS, sample_weight=weights) == pytest.approx(repeated, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        Mixture(3, n_init=2, max_iter=20, random_state=0),
+        Mixture(2, columns="codes", n_init=1, max_iter=20, random_state=0),
+        FactorModel(2, max_iter=20, random_state=0),
+    ],
+)
+def test_a_fit_to_weights_is_the_one_to_rows_repeated(estimator):
+    """In another order, too, and with holes; weights need not be whole."""
+    x = FACTOR_ROWS.copy()
+    if isinstance(estimator, Mixture) and estimator.columns == "codes":
+        x = (x > 0).astype(float)
+    x[::7, 1] = np.nan
+    weights = GENERATOR.integers(0, 4, len(x))
+    order = GENERATOR.permutation(len(x))
+    repeated = clone(estimator).fit(np.repeat(x, weights, axis=0))
+    weighted = clone(estimator).fit(x[order], sample_weight=weights[order])
+    np.testing.assert_allclose(
+        weighted.score_samples(x), repeated.score_samples(x), rtol=1e-8, atol=1e-8
+    )
+    assert weighted.fit_.facts.em.bic == pytest.approx(repeated.fit_.facts.em.bic, rel=1e-9)
+    other = clone(estimator).fit(x, sample_weight=np.where(weights == 1, 2.5, 1))
+    assert abs(other.score(x) - weighted.score(x)) > 1e-4
+
+
+def test_a_singular_row_is_named_by_its_place_among_all():
+    rows = np.concatenate([ROWS, [[40.0, 40.0]] * 3])
+    weights = np.arange(123) % 2.0
+    fitted = Mixture(3, n_init=1, random_state=0).fit(rows, sample_weight=weights)
+    facts: Any = fitted.fit_.facts
+    (one,) = facts.em.held_apart
+    assert one.row == 121
+    assert one.rows == pytest.approx(1, abs=1e-6)
+
+
 def test_draws_follow_the_mixture(mixture):
     x, labels = mixture.sample(2000)
     assert np.bincount(labels) / 2000 == pytest.approx(mixture.weights_, abs=0.06)
@@ -134,6 +171,20 @@ def test_a_warm_start_goes_on_from_what_is_there():
 def test_messages_name_the_estimators_own_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
         Mixture(**{"n_components": 2, **parameters}).fit(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (-np.arange(120.0), "sample_weight: expected weights of at least 0.*got -1 in row 1"),
+        (np.zeros(120), "[Ww]eight.* zero|zero weight"),
+        (np.full(120, np.nan), "NaN"),
+        (np.where(SIDE, 1.0, 0.0) * (np.arange(120) < 62), "X: expected more training rows than"),
+    ],
+)
+def test_weights_that_leave_nothing_to_fit_are_refused(weights, message):
+    with pytest.raises(ValueError, match=message):
+        Mixture().fit(ROWS, sample_weight=weights)
 
 
 def test_a_failed_run_names_the_estimators_own_parameters():

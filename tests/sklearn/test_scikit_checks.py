@@ -11,7 +11,8 @@ from taut.sklearn import AnomalyDetector, FactorModel, Imputer, Mixture
 
 # The checks fit noise, on which EM goes on for long.
 ESTIMATORS = [
-    Mixture(2, n_init=1, max_iter=5),
+    # A check of weights has more columns than rows, which covariances need a floor for.
+    Mixture(2, floor=0.01, n_init=1, max_iter=5),
     FactorModel(max_iter=5),
     Imputer(Mixture(n_init=1, max_iter=5)),
     AnomalyDetector(Mixture(n_init=1, max_iter=5)),

@@ -18,7 +18,7 @@ Statistician 37 (1983), equations 2.1.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 __all__ = ["ColumnMoments"]
 
@@ -33,7 +33,7 @@ class ColumnMoments:
 
     Attributes:
         count: rows taken in, or cells where they are one column.
-        counts: those of each column that are observed.
+        counts: those of each column that are observed, or the sum of their weights.
         mean: of them; 0 where there is none.
         low, high: their extremes; inf and -inf where there is none.
         rounding: the largest error of the type.
@@ -43,15 +43,26 @@ class ColumnMoments:
         width = 1 if columns is None else columns
         self._together, self._dtype = columns is None, dtype
         self.count = 0
-        self.counts: Int[np.ndarray, " D"] = np.zeros(width, np.int64)
+        self.counts: Shaped[np.ndarray, " D"] = np.zeros(width, np.int64)
         self.mean: Float[np.ndarray, " D"] = np.zeros(width)
         self._squares = np.zeros(width)
         self.low: Float[np.ndarray, " D"] = np.full(width, np.inf)
         self.high: Float[np.ndarray, " D"] = np.full(width, -np.inf)
         self.rounding: Float[np.ndarray, " D"] = np.zeros(width)
 
-    def add(self, values: Shaped[np.ndarray, "N ..."]) -> "ColumnMoments":
-        """Take in some rows, whose observed cells are finite; the moments themselves, for one part."""
+    def add(
+        self, values: Shaped[np.ndarray, "N ..."], weight: Float[np.ndarray, " N"] | None = None
+    ) -> "ColumnMoments":
+        """Take in some rows, whose observed cells are finite; the moments themselves, for one part.
+
+        Arguments:
+            values: the rows.
+            weight: how often each of them counts; once when None. A column is a cell of a row then.
+        """
+
+        def summed(numbers: Shaped[np.ndarray, "N D"]) -> Shaped[np.ndarray, " D"]:
+            return numbers.sum(axis=0) if weight is None else weight @ numbers
+
         cells = values.reshape(-1, 1) if self._together else values.reshape(len(values), -1)
         if not len(cells):
             return self
@@ -64,17 +75,20 @@ class ColumnMoments:
         self.high = np.fmax(self.high, np.fmax.reduce(exact))
         holes = np.isnan(exact)
         if holes.any():
-            number = len(cells) - holes.sum(axis=0)
-            mean = np.where(holes, 0.0, exact).sum(axis=0) / np.maximum(number, 1)
+            number = summed(~holes)
+            mean = summed(np.where(holes, 0.0, exact)) / np.where(number > 0, number, 1)
             exact = np.where(holes, mean, exact)
-        else:
+        elif weight is None:
             number, mean = np.full(len(self.mean), len(cells)), exact.mean(axis=0)
+        else:
+            number = np.full(len(self.mean), weight.sum())
+            mean = weight @ exact / number
         exact -= mean
         apart, total = mean - self.mean, self.counts + number
-        weight = np.maximum(total, 1)
-        self._squares += np.square(exact, out=exact).sum(axis=0)
-        self._squares += apart**2 * (self.counts * number / weight)
-        self.mean = self.mean + apart * (number / weight)
+        divisor = np.where(total > 0, total, 1)
+        self._squares += summed(np.square(exact, out=exact))
+        self._squares += apart**2 * (self.counts * number / divisor)
+        self.mean = self.mean + apart * (number / divisor)
         self.count, self.counts = self.count + len(cells), total
         return self
 
@@ -86,7 +100,7 @@ class ColumnMoments:
     @property
     def variance(self) -> Float[np.ndarray, " D"]:
         """Variance, dividing by N; 0 for a column without an observed cell."""
-        return self._squares / np.maximum(self.counts, 1)
+        return self._squares / np.where(self.counts > 0, self.counts, 1)
 
     @property
     def deviation(self) -> Float[np.ndarray, " D"]:

@@ -25,7 +25,7 @@ from sklearn.base import (
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from taut.core import TautError
+from taut.core import InputError, TautError
 from taut.fitted import Fit, load
 from taut.program_cache import compilation_cache
 from taut.sklearn.parameters import Parameter, check_parameters
@@ -126,6 +126,23 @@ class AbstractEstimator(
         """The rows to fit, whose columns are the estimator's from now on, and a look at parameters."""
         check_parameters(self, self.parameters)
         return self._checked(X, reset=True, ensure_min_samples=2, **checks)
+
+    def _weights(
+        self, sample_weight: Any, x: Float[np.ndarray, "N D"]
+    ) -> Float[np.ndarray, " N"] | None:
+        """How often each row counts; None where each does once."""
+        if sample_weight is None:
+            return None
+        kind: Any = np.float64
+        weight = np.asarray(_check_sample_weight(sample_weight, x, dtype=kind), kind)
+        odd = np.flatnonzero(~(weight >= 0))
+        if odd.size or not weight.any():
+            raise InputError(
+                "weights of at least 0, not all of them zero",
+                f"{weight[odd[0]]:g} in row {odd[0]}" if odd.size else "zero weight in every row",
+                "how often each row counts", where=f"{type(self).__name__}, sample_weight",
+            )  # fmt: skip
+        return weight
 
     def _rows(self, X: Any) -> Float[np.ndarray, "N D"]:
         """Rows of the columns that were fitted."""

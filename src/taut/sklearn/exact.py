@@ -44,6 +44,7 @@ def fitted_to_all(
     support: str,
     seed: int,
     start: AbstractExactModel | None = None,
+    weight: Float[np.ndarray, " N"] | None = None,
 ) -> Fit:
     """A `Fit` of all rows.
 
@@ -55,6 +56,7 @@ def fitted_to_all(
         support: what their values are, `real` or `count`.
         seed: of everything random.
         start: model to start from instead of random ones.
+        weight: how often each row counts; once when None.
 
     Raises:
         InputError: the rows, an option, or both together cannot be used.
@@ -67,8 +69,12 @@ def fitted_to_all(
     inference.check(architecture, None, None)
     check_rows(architecture, data.train, where="X")
     regularized = bool(inference.floor or inference.reg_covar)
-    check_numbers([architecture.components], architecture, data, regularized=regularized)
-    skeleton, rows = skeleton_of(architecture, data), RowBlocks(data.train, "X")
+    rows = RowBlocks(data.train, "X", weight=weight)
+    check_numbers(
+        [architecture.components], architecture, data,
+        regularized=regularized, num_rows=None if weight is None else len(rows.distinct()[1]),
+    )  # fmt: skip
+    skeleton = skeleton_of(architecture, data)
     if start is not None:
         _check_warm_start(start, skeleton)
     result, ends = best_of_restarts(
@@ -76,7 +82,7 @@ def fitted_to_all(
         seed=host_seed(as_key(seed)), start=start,
     )  # fmt: skip
     model, steps = result.model, len(result.log_evidence) - 1
-    bic = -2 * len(x) * result.log_evidence[-1] + model.num_parameters * np.log(len(x))
+    bic = -2 * rows.total * result.log_evidence[-1] + model.num_parameters * np.log(rows.total)
     facts = FitFacts(
         rows=RowCounts(len(x), 0, 0),
         steps=steps,

@@ -79,20 +79,26 @@ class FactorModel(AbstractEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> "FactorModel":
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "FactorModel":
         """Fit all rows of X, (N, D); y is not looked at.
+
+        Arguments:
+            X: the rows.
+            y: nothing.
+            sample_weight: how often each row counts, (N,): a weight of 2 is the row twice, 0 is none.
 
         Raises:
             ValueError: a parameter or the rows cannot be used.
         """
         x = self._training_rows(X, ensure_min_features=2)
+        weight = self._weights(sample_weight, x)
         start = self._model if self.warm_start and hasattr(self, "fit_") else None
         with self._told():
             self.fit_ = fitted_to_all(
                 x, self._architecture(x),
                 EM(tolerance=self.tol, max_iterations=self.max_iter),
                 columns=self._column_names, support="real", seed=seed_of(self.random_state),
-                start=start,
+                start=start, weight=weight,
             )  # fmt: skip
         self._show()
         return self

@@ -49,8 +49,8 @@ class Mixture(AbstractEstimator):
         n_iter_: iterations of the start that was kept.
         lower_bound_: mean log-likelihood of the rows that were fitted, exact; nats per row.
 
-    Weights of rows are taken by `score` alone: the k-means starts draw rows one by one, so that a
-    weight of 2 is not a row that occurs twice.
+    The k-means starts look at the rows that differ, with their weights, so that a row of weight 2 and
+    one that occurs twice have the same fit, in whatever order rows come.
 
     Example:
         ```python
@@ -107,13 +107,19 @@ class Mixture(AbstractEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> "Mixture":
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "Mixture":
         """Fit all rows of X, (N, D); y is not looked at.
+
+        Arguments:
+            X: the rows.
+            y: nothing.
+            sample_weight: how often each row counts, (N,): a weight of 2 is the row twice, 0 is none.
 
         Raises:
             ValueError: a parameter or the rows cannot be used.
         """
         x = self._training_rows(X)
+        weight = self._weights(sample_weight, x)
         if self.columns == "codes":
             _check_codes(x)
         start = self._model if self.warm_start and hasattr(self, "fit_") else None
@@ -126,6 +132,7 @@ class Mixture(AbstractEstimator):
                 ),
                 columns=self._column_names, support="real" if self.columns == "numbers" else "count",
                 seed=seed_of(self.random_state), start=start,
+                weight=np.ones(len(x)) if weight is None else weight,
             )  # fmt: skip
         self._show()
         return self
@@ -134,9 +141,11 @@ class Mixture(AbstractEstimator):
         """The most probable component of every row, (N,)."""
         return self.predict_proba(X).argmax(axis=1)
 
-    def fit_predict(self, X: Any, y: Any = None) -> Int[np.ndarray, " N"]:
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None
+    ) -> Int[np.ndarray, " N"]:
         """`fit(X).predict(X)`."""
-        return self.fit(X).predict(X)
+        return self.fit(X, sample_weight=sample_weight).predict(X)
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "N K"]:
         """p(component | row), (N, K); what `transform` gives, too."""

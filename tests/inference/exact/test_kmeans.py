@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
+from taut.inference.exact.distinct import distinct_rows
 from taut.inference.exact.kmeans import kmeans, kmeans_plus_plus, lloyd
 
 NUMBER = 6
@@ -59,3 +60,18 @@ def test_of_several_seedings_a_good_one_goes_on(x):
         single.append(lloyd(x, x[seeds]).scatter)
     assert np.mean(raced) < np.mean(single)
     assert max(raced) < max(single)
+
+
+def test_weights_count_as_rows_repeated(x):
+    weight = np.random.default_rng(2).integers(1, 4, len(x)).astype(float)
+    rows, sums = distinct_rows(np.repeat(x, weight.astype(int), axis=0), np.ones(int(weight.sum())))
+    order = np.lexsort(x.T[::-1])
+    np.testing.assert_array_equal(rows, x[order])
+    np.testing.assert_array_equal(sums, weight[order])
+    ours, theirs = (
+        lloyd(x, x[:NUMBER], weight=weight),
+        KMeans(NUMBER, init=x[:NUMBER], n_init=1, tol=0),
+    )
+    theirs.fit(x, sample_weight=weight)
+    np.testing.assert_allclose(ours.centers, theirs.cluster_centers_, rtol=1e-10)
+    assert ours.scatter == pytest.approx(theirs.inertia_, rel=1e-10)

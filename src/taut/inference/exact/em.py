@@ -182,7 +182,7 @@ def _iterate(
     reached: Callable[[Callable[[], Climb]], None] | None,
 ) -> EMResult:
     rounding = jnp.asarray(rows.spread().rounding)
-    total = rows.num_rows
+    total = rows.total
     if begun is None:
         state = gathered(model, rows)
         log_evidence, penalty = _objective(state, floor)
@@ -232,7 +232,7 @@ def _iterate(
 
 def gathered(model: AbstractExactModel, rows: RowBlocks) -> EMState:
     """The model with the statistics of all rows, or with the rows where it keeps them."""
-    if model.keeps(rows.num_rows) and not rows.holes:
+    if model.keeps(rows.num_rows) and rows.alike:
         return EMState(model, model.kept(jnp.asarray(rows.read(0, rows.num_rows))))
     return expectation_step(model, rows)
 
@@ -333,7 +333,7 @@ def _collapse(
     model: AbstractExactModel, rows: RowBlocks, component: int, iteration: int
 ) -> RunError:
     if isinstance(model, AbstractMixture):
-        row = int(owned(model, rows)[1][component])
+        row = rows.position(int(owned(model, rows)[1][component]))
         got = f"component {component} singular around row {row} in iteration {iteration}"
     else:
         got = f"a column without noise in iteration {iteration}"
@@ -380,7 +380,7 @@ def _no_statistics(model: AbstractExactModel, row: Datum) -> Any:
 
 def _empty(model: AbstractExactModel, rows: RowBlocks) -> Any:
     """Zeros of the form of what `gathered` gathers."""
-    if model.keeps(rows.num_rows) and not rows.holes:
+    if model.keeps(rows.num_rows) and rows.alike:
         return model.kept(jnp.zeros((rows.num_rows, *rows.shape)))
     return _no_statistics(model, _row_like(rows))
 

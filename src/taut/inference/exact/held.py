@@ -39,10 +39,10 @@ def held_components(model: AbstractExactModel, floor: Any, rows: RowBlocks) -> t
         if not directions.any():
             return ()
         if not isinstance(model, AbstractMixture) or len(directions) < model.num_components:
-            return (Held(None, int(directions[0]), float(rows.num_rows), 0),)
+            return (Held(None, int(directions[0]), float(rows.total), rows.position(0)),)
         share, place = owned(model, rows)
     return tuple(
-        Held(int(k), int(directions[k]), float(share[k]), int(place[k]))
+        Held(int(k), int(directions[k]), float(share[k]), rows.position(int(place[k])))
         for k in np.flatnonzero(directions)
     )
 
@@ -55,8 +55,9 @@ def owned(
     held, best, place, first = np.zeros(number), np.full(number, -np.inf), np.zeros(number, int), 0
     for block in rows.in_order(model):
         log_r, weight = whole((_log_responsibilities(model, block.x, block.mask), block.weight))
-        log_r = log_r.reshape(-1, number)[weight.ravel() > 0]
-        held += np.exp(log_r).sum(axis=0)
+        counted = weight.ravel() > 0
+        log_r, weight = log_r.reshape(-1, number)[counted], weight.ravel()[counted]
+        held += weight @ np.exp(log_r)
         at = np.argmax(log_r, axis=0)
         top = log_r[at, np.arange(number)]
         best, place = np.maximum(best, top), np.where(top > best, first + at, place)

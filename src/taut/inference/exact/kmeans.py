@@ -45,28 +45,36 @@ class Clusters(NamedTuple):
 
 
 def kmeans(
-    x: Float[np.ndarray, "N D"], num_clusters: int, generator: np.random.Generator
+    x: Float[np.ndarray, "N D"],
+    num_clusters: int,
+    generator: np.random.Generator,
+    weight: Float[np.ndarray, " N"] | None = None,
 ) -> Int[np.ndarray, " N"]:
-    """The cluster of each row, (N,).
+    """The cluster of each row, (N,); rows count as often as their weight says, once when None.
 
     Raises:
         InputError: fewer than K distinct rows.
     """
     missing = np.isnan(x) if np.isnan(x).any() else None
     if missing is not None:
-        known = np.where(missing, 0.0, x).sum(axis=0) / np.maximum((~missing).sum(axis=0), 1)
+        parts = (~missing, np.where(missing, 0.0, x))
+        count, sums = (p.sum(axis=0) if weight is None else weight @ p for p in parts)
+        known = sums / np.where(count > 0, count, 1)
         x = np.where(missing, known, x)
     # On products as small as these, the threads of a BLAS cost more than they share.
     with threadpool_limits(1, "blas"):
         if num_clusters >= _MANY:
-            seeds = kmeans_plus_plus(x, num_clusters, generator, trials=1)
-            return lloyd(x, x[seeds], missing, most=_RACED).owner
+            seeds = kmeans_plus_plus(x, num_clusters, generator, trials=1, weight=weight)
+            return lloyd(x, x[seeds], missing, most=_RACED, weight=weight).owner
         raced = (
-            lloyd(x, x[kmeans_plus_plus(x, num_clusters, generator)], missing, most=_RACED)
+            lloyd(
+                x, x[kmeans_plus_plus(x, num_clusters, generator, weight=weight)], missing,
+                most=_RACED, weight=weight,
+            )
             for _ in range(_SEEDINGS)
-        )
+        )  # fmt: skip
         ahead = min(raced, key=lambda found: found.scatter)
-        return lloyd(x, ahead.centers, missing).owner
+        return lloyd(x, ahead.centers, missing, weight=weight).owner
 
 
 def lloyd(
@@ -75,6 +83,7 @@ def lloyd(
     missing: Bool[np.ndarray, "N D"] | None = None,
     *,
     most: int = _LLOYD,
+    weight: Float[np.ndarray, " N"] | None = None,
 ) -> Clusters:
     """k-means from these centers, for as many iterations at most, or until no row changes its owner."""
     columns, number = np.ascontiguousarray(x.T), len(centers)
@@ -88,10 +97,12 @@ def lloyd(
         if missing is not None:
             x = np.where(missing, centers[owner], x)
             columns = np.ascontiguousarray(x.T)
-        count = np.bincount(owner, minlength=number)[:, None]
-        sums = np.stack([np.bincount(owner, cells, number) for cells in columns], axis=1)
-        centers = np.where(count > 0, sums / np.maximum(count, 1), centers)
-    return Clusters(owner, centers, float(np.sum((x - centers[owner]) ** 2)))
+        count = np.bincount(owner, weight, number)[:, None]
+        weighted = columns if weight is None else columns * weight
+        sums = np.stack([np.bincount(owner, cells, number) for cells in weighted], axis=1)
+        centers = np.where(count > 0, sums / np.where(count > 0, count, 1), centers)
+    apart = (x - centers[owner]) ** 2
+    return Clusters(owner, centers, float(np.sum(apart if weight is None else weight @ apart)))
 
 
 def kmeans_plus_plus(
@@ -100,6 +111,7 @@ def kmeans_plus_plus(
     generator: np.random.Generator,
     *,
     trials: int | None = None,
+    weight: Float[np.ndarray, " N"] | None = None,
 ) -> Int[np.ndarray, " K"]:
     """Row numbers of K seeds, all different in value.
 
@@ -108,13 +120,21 @@ def kmeans_plus_plus(
         num_seeds: K.
         generator: of the draws.
         trials: draws of each seed, of which the best is kept; 2 + log K when None.
+        weight: how often each row counts; once when None.
 
     Raises:
         InputError: fewer than K distinct rows.
     """
     trials = 2 + int(math.log(num_seeds)) if trials is None else trials
-    seeds = [int(generator.integers(len(x)))]
-    distance = _squared_distances(x, x[seeds])[0]
+    w = np.ones(len(x)) if weight is None else weight
+    seeds = [
+        int(
+            generator.integers(len(x))
+            if weight is None
+            else generator.choice(len(x), p=w / w.sum())
+        )
+    ]
+    distance = w * _squared_distances(x, x[seeds])[0]
     while len(seeds) < num_seeds:
         distance[seeds] = 0.0
         total = distance.sum()
@@ -124,7 +144,7 @@ def kmeans_plus_plus(
                 where="components",
             )  # fmt: skip
         drawn = generator.choice(len(x), trials, p=distance / total)
-        left = np.minimum(distance, _squared_distances(x, x[drawn]))
+        left = np.minimum(distance, w * _squared_distances(x, x[drawn]))
         best = int(np.argmin(left.sum(axis=1)))
         seeds.append(int(drawn[best]))
         distance = left[best]

@@ -19,6 +19,8 @@ from jaxtyping import Array, Bool, Float, Int
 from taut.core import InputError, option
 from taut.core.devices import num_devices, share
 from taut.data import ColumnMoments, Dataset, RowSource, resolution, resolved_rows
+from taut.data.resolution import RESOLVED_ROWS
+from taut.inference.exact.distinct import distinct_rows
 from taut.models import AbstractExactModel
 from taut.models.exact import Holes, holes_of
 
@@ -36,7 +38,7 @@ class Block(NamedTuple):
 
     Attributes:
         x: (chunks, rows, *shape).
-        weight: 1 for a row, 0 for padding, (chunks, rows).
+        weight: of a row, 1 where they have none, and 0 of padding, (chunks, rows).
         mask: True where a cell is observed, of the shape of x, which is 0 elsewhere; None when all are.
         places: of the missing cells, as of `Holes`, (chunks, rows, m); None where not asked for.
     """
@@ -78,18 +80,35 @@ class RowBlocks:
         rows: a row source, or an array (N, *shape) of numbers.
         where: what the rows are, for messages.
         holes: whether NaN in an array is a cell that was not observed; a row source tells itself.
+        weight: how often each row in memory counts, (N,); once when None. Rows of weight 0 are left out.
+
+    Attributes:
+        num_rows: rows with a weight.
+        total: the sum of their weights.
+        weight: of them; None where each counts once.
+        shape: of a row.
 
     Raises:
         InputError: no rows, or values that are not finite (found in the first pass).
     """
 
     def __init__(
-        self, rows: RowSource | np.ndarray, where: str = "rows", *, holes: bool | None = None
+        self,
+        rows: RowSource | np.ndarray,
+        where: str = "rows",
+        *,
+        holes: bool | None = None,
+        weight: Float[np.ndarray, " N"] | None = None,
     ):
         if isinstance(rows, RowSource):
             holes = rows.schema.holes if holes is None else holes
         if isinstance(rows, Dataset):
             rows = rows.x
+        self.weight, self._positions = weight, None
+        if weight is not None:
+            assert isinstance(rows, np.ndarray)  # in memory
+            self._positions = np.flatnonzero(weight > 0)
+            rows, self.weight = rows[self._positions], weight[self._positions]
         if holes and isinstance(rows, np.ndarray):
             holes = bool(np.isnan(rows).any())
         self.holes = bool(holes)
@@ -101,15 +120,22 @@ class RowBlocks:
                 where=where,
             )  # fmt: skip
         self.num_rows, self.shape, self.where = whole[0], whole[1:], where
+        self.total = self.num_rows if self.weight is None else float(self.weight.sum())
         self._resident: tuple[Any, list[Block]] | None = None
         self._spread: Spread | None = None
         self._sample: np.ndarray | None = None
+        self._distinct: tuple[np.ndarray, np.ndarray] | None = None
         self._most: int | None = None
 
     @property
     def size(self) -> int:
         """Cells in a row."""
         return int(np.prod(self.shape))
+
+    @property
+    def alike(self) -> bool:
+        """Whether each row counts once and has all its cells."""
+        return not self.holes and self.weight is None
 
     def read(self, first: int, last: int) -> Float[np.ndarray, "N ..."]:
         """Rows first, ..., last - 1."""
@@ -124,10 +150,29 @@ class RowBlocks:
         return np.asarray(self._rows.take(positions).x, np.float64)
 
     def sample(self) -> Float[np.ndarray, "n ..."]:
-        """Random rows, by position, that tell what each column is like on its own."""
-        if self._sample is None:
+        """Rows that tell what each column is like on its own.
+
+        Random ones, by position; of weighted rows the quantiles of the sorted ones.
+        """
+        if self._sample is None and self.weight is None:
             self._sample = self.take(resolved_rows(self.num_rows))
+        elif self._sample is None:
+            x, weight = self.distinct()
+            reached = np.cumsum(weight)
+            share = (np.arange(RESOLVED_ROWS) + 0.5) / RESOLVED_ROWS
+            self._sample = x[np.searchsorted(reached[:-1], share * reached[-1])]
         return self._sample
+
+    def distinct(self) -> tuple[Float[np.ndarray, "n ..."], Float[np.ndarray, " n"]]:
+        """The rows that differ, sorted, and their weights; of rows in memory that have some."""
+        if self._distinct is None:
+            assert self.weight is not None
+            self._distinct = distinct_rows(self.read(0, self.num_rows), self.weight)
+        return self._distinct
+
+    def position(self, row: int) -> int:
+        """Where a row stands among all that were given, those of weight 0 too."""
+        return row if self._positions is None else int(self._positions[row])
 
     def in_order(self, model: AbstractExactModel, *, width: int = 0) -> Iterator[Block]:
         """All rows once, in order, without the places of their holes.
@@ -159,7 +204,10 @@ class RowBlocks:
 
         def cut(first: int, last: int, num_chunks: int | None = None) -> Block:
             rows = self.read(first, last)
-            return padded(rows, chunk, num_chunks=num_chunks, holes=self.holes, most=most)
+            return padded(
+                rows, chunk, num_chunks=num_chunks, holes=self.holes, most=most,
+                weight=None if self.weight is None else self.weight[first:last],
+            )  # fmt: skip
 
         if isinstance(self._rows, np.ndarray):
             yield from self._kept(chunk, lambda: [cut(0, self.num_rows)])
@@ -182,10 +230,12 @@ class RowBlocks:
         # Of columns that are independent given the component, all holes cost the same.
         even = model.width_with_holes(1) == model.width_with_holes(self.size)
         for few, most in _ranges(missing, even=even):
-            chosen = x[(missing >= few) & (missing <= most)]
+            those = (missing >= few) & (missing <= most)
+            chosen = x[those]
             width = model.width_with_holes(most) if most else model.width
             chunk = self._chunk(width, len(chosen))
-            blocks.append(padded(chosen, chunk, holes=most > 0, most=most))
+            weight = None if self.weight is None else self.weight[those]
+            blocks.append(padded(chosen, chunk, holes=most > 0, most=most, weight=weight))
         return blocks
 
     def _chunk(self, width: int, num_rows: int) -> int:
@@ -210,6 +260,7 @@ class RowBlocks:
         if self._spread is not None:
             return self._spread
         moments = ColumnMoments(self.size)
+        first = 0
         for part in self._parts():
             bad = np.isinf(part) if self.holes else ~np.isfinite(part)
             if bad.any():
@@ -218,7 +269,10 @@ class RowBlocks:
                     "finite numbers", f"{part[tuple(place)]} in row {moments.count + place[0]}",
                     option("missing", "drop-rows"), where=self.where,
                 )  # fmt: skip
-            moments.add(part)
+            moments.add(
+                part, None if self.weight is None else self.weight[first : first + len(part)]
+            )
+            first += len(part)
         if not (moments.varies & (moments.counts > 0)).any():
             raise InputError(
                 "rows that differ", f"{self.num_rows} identical ones", "data with some variation",
@@ -248,6 +302,7 @@ def padded(
     num_chunks: int | None = None,
     holes: bool = False,
     most: int | None = None,
+    weight: Float[np.ndarray, " N"] | None = None,
 ) -> Block:
     """Rows cut into chunks; the padding repeats the first row, with weight 0.
 
@@ -258,11 +313,12 @@ def padded(
             next number that these divide.
         holes: whether NaN is a missing cell.
         most: of them in a row, for their places; None for none.
+        weight: of each row; 1 when None.
     """
     chunks = num_chunks or -(-len(x) // chunk)
     count = -(-chunks // num_devices()) * num_devices()
     missing = count * chunk - len(x)
-    weight = np.concatenate([np.ones(len(x)), np.zeros(missing)])
+    weight = np.concatenate([np.ones(len(x)) if weight is None else weight, np.zeros(missing)])
     if missing:
         x = np.concatenate([x, np.broadcast_to(x[:1], (missing, *x.shape[1:]))])
     mask = ~np.isnan(x) if holes else None

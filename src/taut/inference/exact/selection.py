@@ -93,6 +93,7 @@ def check_numbers(
     given: Data,
     *,
     regularized: bool = False,
+    num_rows: int | None = None,
 ) -> None:
     """Refuse numbers of components, and covariances, that the rows or the columns cannot carry.
 
@@ -101,12 +102,14 @@ def check_numbers(
         architecture: the model.
         given: rows of the three parts.
         regularized: whether a floor was asked for that decides what the rows leave open.
+        num_rows: training rows to count on; all of them when None.
 
     Raises:
         InputError: more components than rows, as many factors as columns, or covariances between
             columns that the training rows are too few for.
     """
-    varying, rows = given.schema.size - len(given.schema.constants()), len(given.train)
+    varying = given.schema.size - len(given.schema.constants())
+    rows = len(given.train) if num_rows is None else num_rows
     kind = architecture.covariance if isinstance(architecture, GMM) else None
     if kind in ("full", "tied") and rows <= varying and not regularized:
         # The scatter about any mean has a direction without variance, where the density has no bound.
@@ -119,7 +122,7 @@ def check_numbers(
         )  # fmt: skip
     for number in numbers:
         factors = varying if isinstance(architecture, PPCA | FA) else None
-        check_components(number, len(given.train), factors)
+        check_components(number, rows, factors)
 
 
 def select_components(

@@ -43,15 +43,26 @@ def random_start(
     if not isinstance(model, AbstractMixture):
         with jax.enable_x64(True):
             return _random_loadings(model, spread, generator)
-    chosen = np.arange(rows.num_rows)
-    if rows.num_rows > _SAMPLE:
-        chosen = np.sort(generator.choice(rows.num_rows, _SAMPLE, replace=False))
-    x = rows.take(chosen)
-    owner = kmeans(_points(model, x, spread), model.num_components, generator)
+    x, weight = _looked_at(rows, generator)
+    owner = kmeans(_points(model, x, spread), model.num_components, generator, weight)
     if rows.holes:
         x = _filled_by_neighbours(x, owner, generator)
     with jax.enable_x64(True):
-        return _from_owners(_at_the_mean(model, spread), x, owner, spread)
+        return _from_owners(_at_the_mean(model, spread), x, owner, spread, weight)
+
+
+def _looked_at(
+    rows: RowBlocks, generator: np.random.Generator
+) -> tuple[Float[np.ndarray, "n ..."], Float[np.ndarray, " n"] | None]:
+    """Rows that seeds are drawn from, and their weights: of weighted rows those that differ."""
+    x, weight = (None, None) if rows.weight is None else rows.distinct()
+    number = rows.num_rows if x is None else len(x)
+    chosen = np.arange(number)
+    if number > _SAMPLE:
+        chosen = np.sort(generator.choice(number, _SAMPLE, replace=False))
+    if x is None or weight is None:
+        return rows.take(chosen), None
+    return x[chosen], weight[chosen]
 
 
 def check_components(number: int, num_rows: int, size: int | None = None) -> None:
@@ -103,16 +114,23 @@ def _from_owners(
     x: Float[np.ndarray, "N ..."],
     owner: Int[np.ndarray, " N"],
     spread: Spread,
+    weight: Float[np.ndarray, " N"] | None,
 ) -> AbstractMixture:
     """The M-step under which every row belongs to its owner."""
-    (block,) = RowBlocks(x).blocks(model)
+    rows = RowBlocks(x, weight=weight)
+    (block,) = rows.blocks(model)
     owners = np.pad(owner, (0, block.weight.size - len(owner)))
     statistics = _assigned(model, block, jnp.asarray(owners.reshape(block.weight.shape)))
     flat = x.reshape(len(x), -1)
     within = np.zeros(flat.shape[1])
     for k in np.unique(owner):
-        within += (owner == k).sum() * flat[owner == k].var(axis=0)
-    least = np.maximum(_FLOOR * within / len(x), spread.least.ravel())
+        own = flat[owner == k]
+        if weight is None:
+            within += len(own) * own.var(axis=0)
+        else:
+            w = weight[owner == k]
+            within += w @ (own - np.average(own, axis=0, weights=w)) ** 2
+    least = np.maximum(_FLOOR * within / rows.total, spread.least.ravel())
     least = jnp.asarray(least).reshape(spread.least.shape)
     floor = model.floor(_FLOOR, added=0.0, least=least, sample=x)
     return _maximized(model, statistics, floor)

@@ -96,14 +96,19 @@ def leading_directions(
 
     Returns:
         all eigenvalues that may differ from 0, falling, (min(N, D),), and the first `rank` vectors, of
-        unit length.
+        unit length, whose largest cell is positive.
     """
     if not isinstance(covariance, RowCovariance):
         values, vectors = jnp.linalg.eigh(covariance / deviations / deviations[:, None])
-        return values[::-1], vectors[:, ::-1][:, :rank]
+        return values[::-1], _signed(vectors[:, ::-1][:, :rank])
     scaled = covariance.rows / deviations
     values, vectors = jnp.linalg.eigh(scaled @ scaled.T / len(scaled))
     images = scaled.T @ vectors[:, ::-1][:, :rank]
     # A direction without variance has no image, and a loading of no length.
     lengths = jnp.linalg.norm(images, axis=0)
-    return values[::-1], images / jnp.where(lengths > 0, lengths, 1.0)
+    return values[::-1], _signed(images / jnp.where(lengths > 0, lengths, 1.0))
+
+
+def _signed(vectors: Float[Array, "D d"]) -> Float[Array, "D d"]:
+    largest = jnp.argmax(jnp.abs(vectors), axis=0)
+    return jnp.where(vectors[largest, jnp.arange(vectors.shape[1])] < 0, -vectors, vectors)
