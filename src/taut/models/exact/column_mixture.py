@@ -12,7 +12,6 @@ posterior, conditionals and EM with holes are exact. The log-density is in the c
 density in the first two kinds, a probability in the others.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -86,9 +85,11 @@ class ColumnMixture(AbstractMixture):
         for places in _parts(forms):
             own = [forms[i]._replace(atoms=()) for i in places]
             part = _uniform(own, num_components, poisson=counts == "poisson")
-            if atoms := forms[places[0]].atoms:
-                log_theta = jnp.full((num_components, 1 + len(atoms)), -math.log(1 + len(atoms)))
-                part = Atoms(part, log_theta, atoms, forms[places[0]].step)
+            if forms[places[0]].atoms:
+                atoms = tuple(forms[i].atoms for i in places)
+                part = Atoms.uniform(
+                    part, num_components, atoms, tuple(forms[i].step for i in places)
+                )
             parts.append(part)
         whole = (len(forms),) if shape is None else shape
         return cls(jnp.zeros(num_components), tuple(parts), tuple(forms), whole)
@@ -208,7 +209,7 @@ class ColumnMixture(AbstractMixture):
     def held_by_floor(self, floor: tuple[Any, ...]) -> Int[Array, " C"]:
         own = zip(self.parts, floor, strict=True)
         start = jnp.zeros(self.num_components, int)
-        return sum((part.held(least) for part, least in own), start=start)
+        return sum((jnp.sum(part.held(least), axis=1) for part, least in own), start=start)
 
     def singular(self, rounding: Float[Array, "..."]) -> Bool[Array, " K"]:
         rounding, found = jnp.reshape(rounding, -1), jnp.zeros(self.num_components, bool)
@@ -256,12 +257,13 @@ class ColumnMixture(AbstractMixture):
 
 
 def _parts(forms: Sequence[ColumnForm]) -> tuple[tuple[int, ...], ...]:
-    """The columns of each part: those of a family together, and each that has atoms."""
-    smooth = (
-        tuple(i for i, form in enumerate(forms) if form.kind in kinds and not form.atoms)
+    """The columns of each part: those of a family that have no atoms, and those that have some."""
+    of_parts = (
+        tuple(i for i, f in enumerate(forms) if f.kind in kinds and bool(f.atoms) == atoms)
+        for atoms in (False, True)
         for kinds in _FAMILIES
     )
-    return (*filter(None, smooth), *((i,) for i, form in enumerate(forms) if form.atoms))
+    return tuple(filter(None, of_parts))
 
 
 def _uniform(forms: Sequence[ColumnForm], number: int, *, poisson: bool) -> AbstractColumns:

@@ -28,9 +28,13 @@ class Given(NamedTuple):
 
 
 def given_components(
-    r: Float[Array, " K"], means: Float[Array, "K ..."], variances: Float[Array, "K ..."]
+    r: Float[Array, "K ..."], means: Float[Array, "K ..."], variances: Float[Array, "K ..."]
 ) -> Given:
-    """Of a mixture of K components with responsibilities r; the mode is the mean."""
-    mean = jnp.tensordot(r, means, axes=1)
-    variance = jnp.tensordot(r, variances + (means - mean) ** 2, axes=1)
+    """Of a mixture with responsibilities r, or those of each cell; the mode is the mean."""
+
+    def averaged(values: Float[Array, "K ..."]) -> Float[Array, "..."]:
+        return jnp.tensordot(r, values, axes=1) if r.ndim == 1 else jnp.sum(r * values, axis=0)
+
+    mean = averaged(means)
+    variance = averaged(variances + (means - mean) ** 2)
     return Given(mean, mean, jnp.sqrt(variance))

@@ -48,15 +48,24 @@ class AbstractColumns(eqx.Module):
 
     @abstractmethod
     def kernel(
-        self,
+        self, *, few: bool = False
     ) -> Callable[[Float[Array, "N D"], Bool[Array, "N D"] | None], Float[Array, "N K"]]:
-        """The sum of `log_cells` over the observed cells of rows."""
+        """The sum of `log_cells` over the observed cells of rows.
+
+        Arguments:
+            few: whether few of the cells are observed, so that it pays to look for them.
+        """
 
     @abstractmethod
     def moments(
-        self, x: Float[Array, "N D"], seen: Bool[Array, "N D"] | None, r: Float[Array, "N K"]
+        self,
+        x: Float[Array, "N D"],
+        seen: Bool[Array, "N D"] | None,
+        r: Float[Array, "N K"],
+        *,
+        few: bool = False,
     ) -> Any:
-        """Expected statistics, summed over rows with responsibilities r."""
+        """Expected statistics, summed over rows with responsibilities r; `few` as of `kernel`."""
 
     @abstractmethod
     def rebased(self, statistics: Any, columns: Any) -> Any:
@@ -64,12 +73,16 @@ class AbstractColumns(eqx.Module):
 
     @abstractmethod
     def floor(
-        self, rows: float, least: Float[Array, " D"], sample: Float[np.ndarray, "n D"]
+        self,
+        rows: float | Float[np.ndarray, " D"],
+        least: Float[Array, " D"],
+        sample: Float[np.ndarray, "n D"],
     ) -> Any:
         """What keeps the parameters off the boundary, as arrays.
 
         Arguments:
-            rows: a, pseudo-rows that every component sees; 0 for none.
+            rows: a, pseudo-rows that every component sees, of each column its own if need be; 0 for
+                none.
             least: variance that a density may not fall below, in squared units of the data.
             sample: training rows, NaN where a cell was not observed.
         """
@@ -83,16 +96,20 @@ class AbstractColumns(eqx.Module):
         """a E_alone[log p] over components and columns; nats."""
 
     @abstractmethod
-    def held(self, floor: Any) -> Int[Array, " K"]:
-        """Columns whose spread is that of the floor."""
+    def held(self, floor: Any) -> Bool[Array, "K D"]:
+        """Whether the spread of a column is that of the floor."""
 
     @abstractmethod
     def singular(self, rounding: Float[Array, " D"]) -> Bool[Array, " K"]:
         """Which components have lost a column to rounding."""
 
     @abstractmethod
-    def given(self, r: Float[Array, " K"]) -> Given:
-        """What the cells are under components with these probabilities, (D,) each."""
+    def given(self, r: Float[Array, "K *D"]) -> Given:
+        """What the cells are under components with these probabilities, (D,) each.
+
+        Arguments:
+            r: p(k), or for numbers and counts also that of each column.
+        """
 
     @abstractmethod
     def mean(self, z: Float[Array, " K"]) -> Float[Array, " D"]:
@@ -116,11 +133,20 @@ def summed_cells(
     x: Float[Array, "N D"],
     seen: Bool[Array, "N D"] | None,
     parameters: tuple[Float[Array, "K D"], ...],
+    *,
+    few: bool = False,
 ) -> Float[Array, "N K"]:
     """sum_d log_cell(x_d, theta_kd) over observed cells, column by column: no array is (N, K, D)."""
 
     def step(total: Array, column: Any) -> tuple[Array, None]:
         cells, known, theta = column
+        if few and known is not None:
+
+            def added(total: Array, place: Array) -> Array:
+                log_p = log_cell(cells.at[place].get(mode="clip")[:, None], *theta)
+                return total.at[place].add(log_p, mode="drop")
+
+            return _over(known, added, total), None
         log_p = log_cell(cells[:, None], *theta)
         return total + (log_p if known is None else jnp.where(known[:, None], log_p, 0.0)), None
 
@@ -134,11 +160,21 @@ def gathered_cells(
     seen: Bool[Array, "N D"] | None,
     r: Float[Array, "N K"],
     parameters: tuple[Float[Array, "K D"], ...],
+    *,
+    few: bool = False,
 ) -> Float[Array, "K D"]:
     """sum_n r_nk of_cell(x_nd, theta_kd) over observed cells, column by column."""
 
     def step(_: None, column: Any) -> tuple[None, Array]:
         cells, known, theta = column
+        if few and known is not None:
+
+            def added(sums: Array, place: Array) -> Array:
+                own = r.at[place].get(mode="fill", fill_value=0.0)
+                values = of_cell(cells.at[place].get(mode="clip")[:, None], *theta)
+                return sums + jnp.sum(own * values, axis=0)
+
+            return None, _over(known, added, jnp.zeros(r.shape[1], x.dtype))
         own = r if known is None else jnp.where(known[:, None], r, 0.0)
         return None, jnp.sum(own * of_cell(cells[:, None], *theta), axis=0)
 
@@ -148,3 +184,17 @@ def gathered_cells(
 def _by_column(x: Array, seen: Array | None, parameters: tuple[Array, ...]) -> Any:
     known = None if seen is None else seen.T
     return x.T, known, tuple(jnp.asarray(p).T for p in parameters)
+
+
+def _over(
+    chosen: Bool[Array, " N"], step: Callable[[Array, Int[Array, " n"]], Array], start: Array
+) -> Array:
+    """A carry taken over the numbers of the chosen rows, of which there are few, filled up with N."""
+    size = max(1, len(chosen) // 16)
+    places = jnp.nonzero(chosen, size=len(chosen) + size, fill_value=len(chosen))[0]
+    turns = (jnp.sum(chosen) + size - 1) // size
+
+    def turn(i: Array, carry: Array) -> Array:
+        return step(carry, jax.lax.dynamic_slice(places, (i * size,), (size,)))
+
+    return jax.lax.fori_loop(0, turns, turn, start)

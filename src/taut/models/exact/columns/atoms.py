@@ -1,4 +1,4 @@
-"""A column of numbers with atoms: values that recur have probabilities of their own.
+"""Columns of numbers with atoms: values that recur have probabilities of their own.
 
     p_k(x) = theta_k0 f_k(x) + sum_j theta_kj [|x - v_j| < h / 2] / h
 
@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.models.exact.columns.abstract import AbstractColumns
+from taut.models.exact.columns.tables import TableFloor, Tables
 from taut.models.exact.given import Given
 
 __all__ = ["Atoms"]
@@ -33,8 +34,8 @@ class AtomMoments(NamedTuple):
     """Sums with responsibilities.
 
     Attributes:
-        rows: of 1 over the rows beside all atoms, and at each atom, (K, 1 + V).
-        rest: statistics of the other family, of the rows beside all atoms.
+        rows: of 1 over the rows beside all atoms, and at each atom, column by column, (K, F).
+        rest: statistics of the other family, of the cells beside all atoms.
     """
 
     rows: Float[Array, "K F"]
@@ -42,185 +43,213 @@ class AtomMoments(NamedTuple):
 
 
 class AtomFloor(NamedTuple):
-    """What keeps the column off the boundary.
+    """What keeps the columns off the boundary.
 
     Attributes:
-        pseudo: pseudo-rows beside all atoms, and at each atom, (1 + V,).
+        which: of the probabilities.
         rest: of the other family.
     """
 
-    pseudo: Float[Array, " F"]
+    which: TableFloor
     rest: Any
 
 
 class Atoms(AbstractColumns):
-    """One column of another family, with V atoms.
+    """Columns of another family, with V_d atoms each.
 
     Attributes:
-        base: the other family, of one column.
-        log_theta: log-probabilities of the other family and of each atom, (K, 1 + V).
-        values: the atoms, rising.
-        step: h, in units of the data.
+        base: the other family.
+        which: probabilities of codes, 0 of the other family and 1 + j of atom j, 1 + V_d a column.
+        values: the atoms of each column, rising.
+        steps: h of each column, in units of the data.
     """
 
     base: AbstractColumns
-    log_theta: Float[Array, "K F"]
-    values: tuple[float, ...] = eqx.field(static=True)
-    step: float = eqx.field(static=True)
+    which: Tables
+    values: tuple[tuple[float, ...], ...] = eqx.field(static=True)
+    steps: tuple[float, ...] = eqx.field(static=True)
+
+    @classmethod
+    def uniform(
+        cls,
+        base: AbstractColumns,
+        num_components: int,
+        values: tuple[tuple[float, ...], ...],
+        steps: tuple[float, ...],
+    ) -> "Atoms":
+        """Atoms of one probability, which the other family has, too."""
+        levels = tuple(1 + len(own) for own in values)
+        log_theta = -np.log(np.repeat(levels, levels))
+        binary = (False,) * len(levels)
+        which = Tables(jnp.tile(jnp.asarray(log_theta), (num_components, 1)), levels, binary)
+        return cls(base, which, values, steps)
 
     @property
     def num_parameters(self) -> int:
-        return self.base.num_parameters + len(self.log_theta) * len(self.values)
+        return self.base.num_parameters + self.which.num_parameters
 
     @property
     def width(self) -> int:
-        return self.base.width + 1
+        return self.base.width + len(self.values)
 
-    def log_cells(self, x: Float[Array, " 1"]) -> Float[Array, "K 1"]:
-        log_theta, code = jnp.asarray(self.log_theta), self._codes(x)
-        at = jnp.where(code > 0, log_theta[:, code] - math.log(self.step), -jnp.inf)
-        return jnp.logaddexp(log_theta[:, :1] + self.base.log_cells(x), at)
+    def log_cells(self, x: Float[Array, " D"]) -> Float[Array, "K D"]:
+        log_theta, first = jnp.asarray(self.which.log_theta), self.which.first
+        code = self._codes(x[None])[0]
+        at = jnp.where(code > 0, log_theta[:, code + first] - np.log(self.steps), -jnp.inf)
+        return jnp.logaddexp(log_theta[:, first] + self.base.log_cells(x), at)
 
     def kernel(
-        self,
-    ) -> Callable[[Float[Array, "N 1"], Bool[Array, "N 1"] | None], Float[Array, "N K"]]:
-        beside, at = self._at_atoms()
-        of_base, table = self.base.kernel(), jnp.logaddexp(beside, at)
+        self, *, few: bool = False
+    ) -> Callable[[Float[Array, "N D"], Bool[Array, "N D"] | None], Float[Array, "N K"]]:
+        of_base, table = self.base.kernel(few=True), jnp.asarray(self.which.log_theta).T
+        table = table.at[self._at].set(jnp.logaddexp(*self._at_atoms()))
 
         def summed(x: Array, seen: Array | None) -> Array:
-            code, known = self._codes(x[:, 0]), _known(x, seen)
+            codes, known = self._codes(x), _known(x, seen)
 
-            def with_base(log_p: Array, place: Array) -> Array:
-                own = self.log_theta[:, 0] + of_base(x.at[place].get(mode="clip"), None)
-                return log_p.at[place].set(own, mode="drop")
+            def step(total: Array, column: Any) -> tuple[Array, None]:
+                place, own = column
+                return total + jnp.where(own[:, None], table[place], 0.0), None
 
-            log_p = _over(known & (code == 0), with_base, table[code - 1])
-            return jnp.where(known[:, None], log_p, 0.0)
+            start = of_base(x, known & (codes == 0))
+            return jax.lax.scan(step, start, ((codes + self.which.first).T, known.T))[0]
 
         return summed
 
     def moments(
-        self, x: Float[Array, "N 1"], seen: Bool[Array, "N 1"] | None, r: Float[Array, "N K"]
+        self,
+        x: Float[Array, "N D"],
+        seen: Bool[Array, "N D"] | None,
+        r: Float[Array, "N K"],
+        *,
+        few: bool = False,
     ) -> AtomMoments:
-        code, known = self._codes(x[:, 0]), _known(x, seen)
-        rows = jax.ops.segment_sum(jnp.where(known[:, None], r, 0.0), code, len(self.values) + 1)
+        codes, known = self._codes(x), _known(x, seen)
+        number = sum(self.which.levels)
+        places = jnp.where(known, codes + self.which.first, number)
 
-        def with_base(sums: Any, place: Array) -> Any:
-            cells, own = (a.at[place].get(mode="clip") for a in (x, r))
-            more = self.base.moments(cells, (place < len(x))[:, None], own)
-            return jax.tree.map(jnp.add, sums, more)
+        def step(sums: Array, place: Array) -> tuple[Array, None]:
+            return sums.at[place].add(r, mode="drop"), None
 
-        shapes = jax.eval_shape(self.base.moments, x, known[:, None], r)
-        none = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        return AtomMoments(rows.T, _over(known & (code == 0), with_base, none))
+        rows = jax.lax.scan(step, jnp.zeros((number, r.shape[1]), r.dtype), places.T)[0]
+        return AtomMoments(rows.T, self.base.moments(x, known & (codes == 0), r, few=True))
 
     def rebased(self, statistics: AtomMoments, columns: "Atoms") -> AtomMoments:
         return statistics._replace(rest=self.base.rebased(statistics.rest, columns.base))
 
     def floor(
-        self, rows: float, least: Float[Array, " 1"], sample: Float[np.ndarray, "n 1"]
+        self,
+        rows: float | Float[np.ndarray, " D"],
+        least: Float[Array, " D"],
+        sample: Float[np.ndarray, "n D"],
     ) -> AtomFloor:
-        known = sample[~np.isnan(sample[:, 0])]
-        code = np.asarray(self._codes(jnp.asarray(known[:, 0])))
-        number = np.bincount(code, minlength=len(self.values) + 1)
-        share = (number + 1) / (len(known) + len(number))
-        beside = known[code == 0] if (code == 0).any() else known
-        own = self.base.floor(rows * share[0], least, beside)
-        return AtomFloor(jnp.asarray(rows * share, least.dtype), own)
+        missing = np.isnan(sample)
+        codes = np.asarray(self._codes(jnp.asarray(np.where(missing, 0.0, sample))))
+        which = self.which.floor(1.0, least, np.where(missing, np.nan, codes))
+        # A column all of whose rows are at its atoms is spread as these are.
+        smooth = (codes == 0) & ~missing
+        beside = np.where(smooth | ~smooth.any(axis=0), sample, np.nan)
+        own = rows * np.asarray(which.pseudo)[self.which.first]
+        pseudo = jnp.asarray(rows * which.pseudo, least.dtype)
+        return AtomFloor(TableFloor(pseudo), self.base.floor(own, least, beside))
 
     def maximized(self, statistics: AtomMoments, floor: AtomFloor) -> "Atoms":
-        rows = statistics.rows + floor.pseudo
+        rows = statistics.rows + floor.which.pseudo
         beside, at = self._at_atoms()
         possible = beside > -jnp.inf
         share = jnp.where(possible, jnp.exp(beside - jnp.logaddexp(beside, at)), 0.0)
-        moved = rows[:, 1:] * share.T
-        values = jnp.asarray(self.values, rows.dtype)[:, None]
+        moved = rows[:, self._at] * share.T
         # Pseudo-rows beside the atoms are spread by the other family's floor.
-        more = self.base.moments(values, None, moved.T)
+        more = self.base.moments(*self._atoms(rows.dtype), moved.T, few=True)
         base = self.base.maximized(jax.tree.map(jnp.add, statistics.rest, more), floor.rest)
-        first = rows[:, :1] + jnp.sum(moved, axis=1, keepdims=True)
-        rows = jnp.concatenate([first, rows[:, 1:] - moved], axis=1)
-        total = jnp.sum(rows, axis=1, keepdims=True)
-        theta = rows / jnp.where(total > 0, total, 1.0)
-        return self._with(base, jnp.where(total > 0, jnp.log(theta), self.log_theta))
+        rows = rows.at[:, self._at].add(-moved).at[:, self.which.first[self._column]].add(moved)
+        none = TableFloor(jnp.zeros_like(floor.which.pseudo))
+        return Atoms(base, self.which.maximized(rows, none), self.values, self.steps)
 
     def log_penalty(self, floor: AtomFloor) -> Float[Array, ""]:
-        log_p = jnp.concatenate([self.log_theta[:, :1], jnp.logaddexp(*self._at_atoms()).T], axis=1)
-        pseudo = jnp.sum(jnp.where(floor.pseudo > 0, floor.pseudo * log_p, 0.0))
-        return pseudo + self.base.log_penalty(floor.rest)
+        log_p = jnp.asarray(self.which.log_theta).at[:, self._at]
+        log_p = log_p.set(jnp.logaddexp(*self._at_atoms()).T)
+        pseudo = floor.which.pseudo
+        own = jnp.sum(jnp.where(pseudo > 0, pseudo * log_p, 0.0))
+        return own + self.base.log_penalty(floor.rest)
 
-    def held(self, floor: AtomFloor) -> Int[Array, " K"]:
-        most = jnp.asarray(self.log_theta)[:, 0] > math.log(0.5)  # else its spread is the atoms'
-        return jnp.where(most, self.base.held(floor.rest), 0)
+    def held(self, floor: AtomFloor) -> Bool[Array, "K D"]:
+        most = jnp.asarray(self.which.log_theta)[:, self.which.first] > math.log(0.5)
+        return most & self.base.held(floor.rest)  # else its spread is the atoms'
 
-    def singular(self, rounding: Float[Array, " 1"]) -> Bool[Array, " K"]:
-        return self.base.singular(rounding) | jnp.any(jnp.isnan(self.log_theta), axis=1)
+    def singular(self, rounding: Float[Array, " D"]) -> Bool[Array, " K"]:
+        return self.base.singular(rounding) | self.which.singular(rounding)
 
     def given(self, r: Float[Array, " K"]) -> Given:
         """The mode is the median of the atoms where these are more probable than other values."""
-        p = r @ jnp.exp(jnp.asarray(self.log_theta))
-        beside, values = r * jnp.exp(jnp.asarray(self.log_theta)[:, 0]), jnp.asarray(self.values)
-        rest = self.base.given(beside / jnp.where(p[0] > 0, p[0], 1.0))
-        mean = p[0] * rest.mean + p[1:] @ values
-        squares = p[0] * (rest.deviation**2 + (rest.mean - mean) ** 2)
-        variance = squares + p[1:] @ (values - mean) ** 2
-        below = jnp.cumsum(p[1:])
-        median = values[jnp.argmax(below >= 0.5 * below[-1])]
-        mode = jnp.where(p[0] < 0.5, median, rest.mode)
+        p, values = self.which.mixed(r), self._padded(0.0)
+        beside = r[:, None] * jnp.exp(jnp.asarray(self.which.log_theta)[:, self.which.first])
+        rest = self.base.given(beside / jnp.where(p[:, 0] > 0, p[:, 0], 1.0))
+        mean = p[:, 0] * rest.mean + jnp.sum(p[:, 1:] * values, axis=1)
+        squares = p[:, 0] * (rest.deviation**2 + (rest.mean - mean) ** 2)
+        variance = squares + jnp.sum(p[:, 1:] * (values - mean[:, None]) ** 2, axis=1)
+        below = jnp.cumsum(p[:, 1:], axis=1)
+        place = jnp.argmax(below >= 0.5 * below[:, -1:], axis=1)
+        median = jnp.asarray(values, mean.dtype)[np.arange(len(values)), place]
+        mode = jnp.where(p[:, 0] < 0.5, median, rest.mode)
         return Given(mean, mode, jnp.sqrt(variance))
 
-    def mean(self, z: Float[Array, " K"]) -> Float[Array, " 1"]:
+    def mean(self, z: Float[Array, " K"]) -> Float[Array, " D"]:
         return self.given(z).mean
 
-    def sample(self, z: Float[Array, " K"], key: PRNGKeyArray) -> Float[Array, " 1"]:
+    def sample(self, z: Float[Array, " K"], key: PRNGKeyArray) -> Float[Array, " D"]:
         which, other = jax.random.split(key)
-        code = jax.random.categorical(which, jnp.log(z @ jnp.exp(jnp.asarray(self.log_theta))))
+        code = self.which.sample(z, which).astype(int)
         drawn = self.base.sample(z, other)
-        return jnp.where(code > 0, jnp.asarray(self.values, drawn.dtype)[code - 1], drawn)
+        values = jnp.asarray(self._padded(0.0), drawn.dtype)
+        return jnp.where(code > 0, values[np.arange(len(values)), code - 1], drawn)
 
-    def points(self, x: Float[np.ndarray, "N 1"]) -> Float[np.ndarray, "N F"]:
+    def points(self, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N F"]:
         return self.base.points(x)
 
     def described(self, names: list[str]) -> dict[str, Float[np.ndarray, " K"]]:
-        found = jax.vmap(self.given)(jnp.eye(len(self.log_theta)))
-        (name,) = names
-        return {
-            f"mean_{name}": np.asarray(found.mean)[:, 0],
-            f"deviation_{name}": np.asarray(found.deviation)[:, 0],
+        found = jax.vmap(self.given)(jnp.eye(len(self.which.log_theta)))
+        mean, deviation = np.asarray(found.mean), np.asarray(found.deviation)
+        return {f"mean_{name}": mean[:, i] for i, name in enumerate(names)} | {
+            f"deviation_{name}": deviation[:, i] for i, name in enumerate(names)
         }
 
-    def _with(self, base: AbstractColumns, log_theta: Float[Array, "K F"]) -> "Atoms":
-        return Atoms(base, log_theta, self.values, self.step)
+    @property
+    def _column(self) -> Int[np.ndarray, " V"]:
+        """The column of each atom."""
+        return np.repeat(np.arange(len(self.values)), [len(own) for own in self.values])
 
-    def _codes(self, x: Float[Array, " N"]) -> Int[Array, " N"]:
+    @property
+    def _at(self) -> Int[np.ndarray, " V"]:
+        """The place of each atom among all codes."""
+        return np.delete(np.arange(sum(self.which.levels)), self.which.first)
+
+    def _padded(self, filled: float) -> Float[np.ndarray, "D V"]:
+        """The atoms of each column, filled up."""
+        most = max(len(own) for own in self.values)
+        return np.array([[*own, *[filled] * (most - len(own))] for own in self.values])
+
+    def _codes(self, x: Float[Array, "N D"]) -> Int[Array, "N D"]:
         """1 + j at atom j, 0 beside all of them."""
-        values = np.asarray(self.values)
-        middle = 0.5 * (values[1:] + values[:-1])
-        nearest = jnp.searchsorted(jnp.asarray(middle, x.dtype), x)
-        away = jnp.abs(x - jnp.asarray(values, x.dtype)[nearest])
-        return jnp.where(away < 0.5 * self.step, nearest + 1, 0)
+        values = self._padded(np.inf)
+        middle = jnp.asarray(0.5 * (values[:, 1:] + values[:, :-1]), x.dtype)
+        nearest = jax.vmap(jnp.searchsorted, in_axes=(0, 1), out_axes=1)(middle, x)
+        own = jnp.asarray(self._padded(0.0), x.dtype)[np.arange(len(values)), nearest]
+        return jnp.where(jnp.abs(x - own) < 0.5 * np.asarray(self.steps), nearest + 1, 0)
+
+    def _atoms(self, dtype: Any) -> tuple[Float[Array, "V D"], Bool[Array, "V D"]]:
+        """Rows of one atom each, and which cell it is."""
+        own = self._column[:, None] == np.arange(len(self.values))
+        rows = np.where(own, np.concatenate(self.values)[:, None], 1.0)
+        return jnp.asarray(rows, dtype), jnp.asarray(own)
 
     def _at_atoms(self) -> tuple[Float[Array, "V K"], Float[Array, "V K"]]:
         """log of theta_k0 f_k(v_j) and of theta_kj / h."""
-        log_theta = jnp.asarray(self.log_theta)
-        values = jnp.asarray(self.values, log_theta.dtype)[:, None]
-        beside = log_theta[:, 0] + self.base.kernel()(values, None)
-        return beside, log_theta[:, 1:].T - math.log(self.step)
+        table = jnp.asarray(self.which.log_theta).T
+        rows, own = self._atoms(table.dtype)
+        beside = table[self.which.first[self._column]] + self.base.kernel(few=True)(rows, own)
+        return beside, table[self._at] - np.log(self.steps)[self._column][:, None]
 
 
-def _known(x: Float[Array, "N 1"], seen: Bool[Array, "N 1"] | None) -> Bool[Array, " N"]:
-    return jnp.ones(len(x), bool) if seen is None else seen[:, 0]
-
-
-def _over(
-    chosen: Bool[Array, " N"], step: Callable[[Any, Int[Array, " n"]], Any], start: Any
-) -> Any:
-    """A carry taken over the numbers of the chosen rows, of which there are few, filled up with N."""
-    size = max(1, len(chosen) // 16)
-    places = jnp.nonzero(chosen, size=len(chosen) + size, fill_value=len(chosen))[0]
-    turns = (jnp.sum(chosen) + size - 1) // size
-
-    def turn(i: Array, carry: Any) -> Any:
-        return step(carry, jax.lax.dynamic_slice(places, (i * size,), (size,)))
-
-    return jax.lax.fori_loop(0, turns, turn, start)
+def _known(x: Float[Array, "N D"], seen: Bool[Array, "N D"] | None) -> Bool[Array, "N D"]:
+    return jnp.ones(x.shape, bool) if seen is None else seen

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import digamma, gammaln
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.distributions.count_densities import log_negative_binomial, log_poisson
 from taut.models.exact.columns.abstract import AbstractColumns, gathered_cells, summed_cells
@@ -49,11 +49,11 @@ class CountFloor(NamedTuple):
     """What keeps counts off the boundary.
 
     Attributes:
-        rows: a, pseudo-rows.
+        rows: a, pseudo-rows, () or (D,).
         values: counts that each column is spread over on its own, equally, (Q, D).
     """
 
-    rows: Float[Array, ""]
+    rows: Float[Array, "*D"]
     values: Float[Array, "Q D"]
 
 
@@ -84,27 +84,35 @@ class Counts(AbstractColumns):
         return log_p(x, *self._parameters)
 
     def kernel(
-        self,
+        self, *, few: bool = False
     ) -> Callable[[Float[Array, "N D"], Bool[Array, "N D"] | None], Float[Array, "N K"]]:
         log_p = _log_poisson if self.inverse_dispersion is None else log_masses
-        return lambda x, seen: summed_cells(log_p, x, seen, self._parameters)
+        return lambda x, seen: summed_cells(log_p, x, seen, self._parameters, few=few)
 
     def moments(
-        self, x: Float[Array, "N D"], seen: Bool[Array, "N D"] | None, r: Float[Array, "N K"]
+        self,
+        x: Float[Array, "N D"],
+        seen: Bool[Array, "N D"] | None,
+        r: Float[Array, "N K"],
+        *,
+        few: bool = False,
     ) -> CountMoments:
         known = jnp.ones_like(x) if seen is None else seen.astype(x.dtype)
         cells = jnp.concatenate([known, x * known, squares_below(x) * known], axis=1)
         rows, first, squares = jnp.split(r.T @ cells, 3, axis=1)
         if self.inverse_dispersion is None:
             return CountMoments(rows, first)
-        logs = gathered_cells(digammas, x, seen, r, (self.inverse_dispersion,))
+        logs = gathered_cells(digammas, x, seen, r, (self.inverse_dispersion,), few=few)
         return CountMoments(rows, first, logs, squares)
 
     def rebased(self, statistics: CountMoments, columns: "Counts") -> CountMoments:
         return statistics
 
     def floor(
-        self, rows: float, least: Float[Array, " D"], sample: Float[np.ndarray, "n D"]
+        self,
+        rows: float | Float[np.ndarray, " D"],
+        least: Float[Array, " D"],
+        sample: Float[np.ndarray, "n D"],
     ) -> CountFloor:
         places = (np.arange(_SPREAD) + 0.5) / _SPREAD
         # A column that no row of the sample has says nothing, as a column of zeros.
@@ -131,16 +139,18 @@ class Counts(AbstractColumns):
         return Counts(means, inverse, self.shift, self.scale)
 
     def log_penalty(self, floor: CountFloor) -> Float[Array, ""]:
-        log_p = jnp.sum(self.kernel()(floor.values, None)) / len(floor.values)
-        return jnp.where(floor.rows > 0, floor.rows * log_p, 0.0)
+        log_mass = _log_poisson if self.inverse_dispersion is None else log_masses
+        each = jnp.full((len(floor.values), len(self.means)), 1 / len(floor.values))
+        log_p = gathered_cells(log_mass, floor.values, None, each, self._parameters)
+        return jnp.sum(jnp.where(floor.rows > 0, floor.rows * log_p, 0.0))
 
-    def held(self, floor: CountFloor) -> Int[Array, " K"]:
-        return jnp.zeros(len(self.means), int)  # masses have a bound of their own
+    def held(self, floor: CountFloor) -> Bool[Array, "K D"]:
+        return jnp.zeros(self.means.shape, bool)  # masses have a bound of their own
 
     def singular(self, rounding: Float[Array, " D"]) -> Bool[Array, " K"]:
         return jnp.any(jnp.isnan(sum(self._parameters)), axis=1)
 
-    def given(self, r: Float[Array, " K"]) -> Given:
+    def given(self, r: Float[Array, "K *D"]) -> Given:
         """The mode is the whole number nearest to the mean."""
         means = jnp.asarray(self.means)
         spread = 0.0 if self.inverse_dispersion is None else means**2 / self.inverse_dispersion

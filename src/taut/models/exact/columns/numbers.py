@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.models.exact.columns.abstract import AbstractColumns, gathered_cells, summed_cells
 from taut.models.exact.covariances.abstract import HELD
@@ -47,12 +47,12 @@ class NumberFloor(NamedTuple):
     """What keeps numbers off the boundary.
 
     Attributes:
-        rows: a, pseudo-rows.
+        rows: a, pseudo-rows, () or (D,).
         mean, variance: of t over the sample, (D,).
         least: smallest variance of t, (D,).
     """
 
-    rows: Float[Array, ""]
+    rows: Float[Array, "*D"]
     mean: Float[Array, " D"]
     variance: Float[Array, " D"]
     least: Float[Array, " D"]
@@ -87,17 +87,22 @@ class Numbers(AbstractColumns):
         return _log_normal(t, self.means, self.deviations) + log_volume
 
     def kernel(
-        self,
+        self, *, few: bool = False
     ) -> Callable[[Float[Array, "N D"], Bool[Array, "N D"] | None], Float[Array, "N K"]]:
         def summed(x: Array, seen: Array | None) -> Array:
             t, log_volume = self._transformed(x, seen)
-            cells = summed_cells(_log_normal, t, seen, (self.means, self.deviations))
+            cells = summed_cells(_log_normal, t, seen, (self.means, self.deviations), few=few)
             return cells + jnp.sum(log_volume, axis=1, keepdims=True)
 
         return summed
 
     def moments(
-        self, x: Float[Array, "N D"], seen: Bool[Array, "N D"] | None, r: Float[Array, "N K"]
+        self,
+        x: Float[Array, "N D"],
+        seen: Bool[Array, "N D"] | None,
+        r: Float[Array, "N K"],
+        *,
+        few: bool = False,
     ) -> NumberMoments:
         t, _ = self._transformed(x, seen)
         known = jnp.ones_like(t) if seen is None else seen.astype(t.dtype)
@@ -105,7 +110,7 @@ class Numbers(AbstractColumns):
         shift = jnp.asarray(self.shift, t.dtype)
         sums = r.T @ jnp.concatenate([known, (t - shift) * known], axis=1)
         rows, first = jnp.split(sums, 2, axis=1)
-        second = gathered_cells(lambda t, mean: (t - mean) ** 2, t, seen, r, (self.means,))
+        second = gathered_cells(_squared, t, seen, r, (self.means,), few=few)
         return NumberMoments(rows, first - rows * (self.means - shift), second)
 
     def rebased(self, statistics: NumberMoments, columns: "Numbers") -> NumberMoments:
@@ -115,7 +120,10 @@ class Numbers(AbstractColumns):
         return NumberMoments(rows, first - rows * shift, moved)
 
     def floor(
-        self, rows: float, least: Float[Array, " D"], sample: Float[np.ndarray, "n D"]
+        self,
+        rows: float | Float[np.ndarray, " D"],
+        least: Float[Array, " D"],
+        sample: Float[np.ndarray, "n D"],
     ) -> NumberFloor:
         seen, logged = ~np.isnan(sample), np.asarray(self.logged)
         t = np.where(seen, sample, 1.0)
@@ -148,16 +156,16 @@ class Numbers(AbstractColumns):
         squares = (floor.variance + (floor.mean - self.means) ** 2) / self.deviations**2
         log_p = -jnp.log(self.deviations) - 0.5 * (squares + math.log(2 * math.pi))
         log_volume = jnp.where(np.asarray(self.logged), -floor.mean, 0.0)
-        return floor.rows * jnp.sum(log_p + log_volume)
+        return jnp.sum(floor.rows * (log_p + log_volume))
 
-    def held(self, floor: NumberFloor) -> Int[Array, " K"]:
-        return jnp.sum(self.deviations**2 <= HELD * floor.least, axis=1)
+    def held(self, floor: NumberFloor) -> Bool[Array, "K D"]:
+        return self.deviations**2 <= HELD * floor.least
 
     def singular(self, rounding: Float[Array, " D"]) -> Bool[Array, " K"]:
         rounding = jnp.where(np.asarray(self.logged), _ROUNDED_LOG, rounding)
         return ~jnp.all(self.deviations**2 > rounding, axis=1)  # True for NaN
 
-    def given(self, r: Float[Array, " K"]) -> Given:
+    def given(self, r: Float[Array, "K *D"]) -> Given:
         means, squares = self._means(), jnp.asarray(self.deviations) ** 2
         variances = jnp.where(np.asarray(self.logged), jnp.expm1(squares) * means**2, squares)
         return given_components(r, means, jnp.minimum(variances, jnp.exp(2 * _LARGEST)))
@@ -209,3 +217,7 @@ class Numbers(AbstractColumns):
 def _log_normal(t: Any, mean: Any, deviation: Any) -> Any:
     log_scale = jnp.log(deviation) + 0.5 * math.log(2 * math.pi)
     return -0.5 * ((t - mean) / deviation) ** 2 - log_scale
+
+
+def _squared(t: Any, mean: Any) -> Any:
+    return (t - mean) ** 2

@@ -55,14 +55,26 @@ class Tables(AbstractColumns):
     def width(self) -> int:
         return sum(self.levels)
 
+    @property
+    def first(self) -> Int[np.ndarray, " D"]:
+        """The place of code 0 of each column."""
+        return np.cumsum([0, *self.levels[:-1]])
+
+    def mixed(self, r: Float[Array, " K"]) -> Float[Array, "D V"]:
+        """The probabilities of a mixture, 0 beyond the V_d of a column."""
+        p = r @ jnp.exp(jnp.asarray(self.log_theta))
+        code = np.arange(max(self.levels))
+        exists = code < np.asarray(self.levels)[:, None]
+        return jnp.where(exists, p[np.where(exists, code + self.first[:, None], 0)], 0.0)
+
     def log_cells(self, x: Float[Array, " D"]) -> Float[Array, "K D"]:
         code, levels = jnp.rint(x).astype(int), np.asarray(self.levels)
         known = (code == x) & (code >= 0) & (code < levels)
-        place = jnp.where(known, code, 0) + self._first()
+        place = jnp.where(known, code, 0) + self.first
         return jnp.where(known, jnp.asarray(self.log_theta)[:, place], -jnp.inf)
 
     def kernel(
-        self,
+        self, *, few: bool = False
     ) -> Callable[[Float[Array, "N D"], Bool[Array, "N D"] | None], Float[Array, "N K"]]:
         table = jnp.maximum(self.log_theta, _LOG_ZERO)
 
@@ -73,7 +85,12 @@ class Tables(AbstractColumns):
         return summed
 
     def moments(
-        self, x: Float[Array, "N D"], seen: Bool[Array, "N D"] | None, r: Float[Array, "N K"]
+        self,
+        x: Float[Array, "N D"],
+        seen: Bool[Array, "N D"] | None,
+        r: Float[Array, "N K"],
+        *,
+        few: bool = False,
     ) -> Float[Array, "K F"]:
         """Rows of each value."""
         return r.T @ self._one_hot(x, seen)
@@ -82,7 +99,10 @@ class Tables(AbstractColumns):
         return statistics
 
     def floor(
-        self, rows: float, least: Float[Array, " D"], sample: Float[np.ndarray, "n D"]
+        self,
+        rows: float | Float[np.ndarray, " D"],
+        least: Float[Array, " D"],
+        sample: Float[np.ndarray, "n D"],
     ) -> TableFloor:
         share = []
         for codes, levels in zip(sample.T, self.levels, strict=True):
@@ -102,15 +122,16 @@ class Tables(AbstractColumns):
         possible = jnp.maximum(self.log_theta, _LOG_ZERO)
         return jnp.sum(jnp.where(floor.pseudo > 0, floor.pseudo * possible, 0.0))
 
-    def held(self, floor: TableFloor) -> Int[Array, " K"]:
-        return jnp.zeros(len(self.log_theta), int)  # probabilities have a bound of their own
+    def held(self, floor: TableFloor) -> Bool[Array, "K D"]:
+        shape = (len(self.log_theta), len(self.levels))
+        return jnp.zeros(shape, bool)  # probabilities have a bound of their own
 
     def singular(self, rounding: Float[Array, " D"]) -> Bool[Array, " K"]:
         return jnp.any(jnp.isnan(self.log_theta), axis=1)
 
     def given(self, r: Float[Array, " K"]) -> Given:
         """Of a category the mode also stands for the mean, and the deviation is 1 - p(mode)."""
-        p = self._mixed(r)
+        p = self.mixed(r)
         mode = jnp.argmax(p, axis=1)
         mean = jnp.where(np.asarray(self.binary), p[:, 1], mode)
         return Given(mean, mode.astype(p.dtype), 1 - jnp.max(p, axis=1))
@@ -119,7 +140,7 @@ class Tables(AbstractColumns):
         return self.given(z).mean
 
     def sample(self, z: Float[Array, " K"], key: PRNGKeyArray) -> Float[Array, " D"]:
-        p = self._mixed(z)
+        p = self.mixed(z)
         return jax.random.categorical(key, jnp.log(p), axis=1).astype(p.dtype)
 
     def points(self, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N F"]:
@@ -130,16 +151,12 @@ class Tables(AbstractColumns):
 
     def described(self, names: list[str]) -> dict[str, Float[np.ndarray, " K"]]:
         theta = np.exp(np.asarray(self.log_theta))
-        columns = zip(names, self.levels, self.binary, self._first().tolist(), strict=True)
+        columns = zip(names, self.levels, self.binary, self.first.tolist(), strict=True)
         return {
             f"p({name}={code})": theta[:, first + code]
             for name, levels, binary, first in columns
             for code in range(int(binary), levels)
         }
-
-    def _first(self) -> Int[np.ndarray, " D"]:
-        """The place of code 0 of each column."""
-        return np.cumsum([0, *self.levels[:-1]])
 
     def _codes(self) -> Int[np.ndarray, " F"]:
         return np.concatenate([np.arange(v) for v in self.levels])
@@ -158,10 +175,3 @@ class Tables(AbstractColumns):
         column = np.repeat(np.arange(len(self.levels)), self.levels)
         sums = jax.ops.segment_sum(values.T, column, len(self.levels), indices_are_sorted=True)
         return sums[column].T
-
-    def _mixed(self, r: Float[Array, " K"]) -> Float[Array, "D V"]:
-        """The probabilities of a mixture, 0 beyond the V_d of a column."""
-        p = r @ jnp.exp(jnp.asarray(self.log_theta))
-        code = np.arange(max(self.levels))
-        exists = code < np.asarray(self.levels)[:, None]
-        return jnp.where(exists, p[np.where(exists, code + self._first()[:, None], 0)], 0.0)
