@@ -1,6 +1,6 @@
 """Guides q(z | x)."""
 
-from taut.guides.abstract import AbstractFamily
+from taut.guides.abstract import AbstractFamily, FeatureGuide
 from taut.guides.amortized import AmortizedGuide
 from taut.guides.at_features import AtFeatures
 from taut.guides.chain_guide import ChainGuide, ChainPair
@@ -37,6 +37,7 @@ __all__ = [
     "ExactPosterior",
     "ExponentialGuide",
     "FactorizedUnits",
+    "FeatureGuide",
     "FlowFamily",
     "FlowPosterior",
     "FullRankGaussian",

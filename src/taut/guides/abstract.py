@@ -1,14 +1,18 @@
-"""`AbstractFamily`: a variational family, from unconstrained features to q(z | x)."""
+"""`AbstractFamily`: a variational family, from unconstrained features to q(z | x).
+
+A guide that names a member of one by its features is a `FeatureGuide`.
+"""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from taut.core import Datum
 from taut.networks import Linear
 
-__all__ = ["AbstractFamily"]
+__all__ = ["AbstractFamily", "FeatureGuide"]
 
 
 class AbstractFamily(eqx.Module):
@@ -37,3 +41,17 @@ class AbstractFamily(eqx.Module):
 
         Its latents have `latent_dim` elements; those of a distribution have the shape (latent_dim,).
         """
+
+
+@runtime_checkable
+class FeatureGuide(Protocol):
+    """q(z | x) = family(features of x)."""
+
+    @property
+    def family(self) -> AbstractFamily:
+        """The family; features of any value name one of its members."""
+        ...
+
+    def features(self, datum: Datum) -> Float[Array, " F"]:
+        """The features at one datum, (num_features,)."""
+        ...

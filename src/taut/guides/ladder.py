@@ -9,18 +9,21 @@ The deterministic way up names a Gaussian for each layer; on the way down it mee
 Source: Sonderby et al., Ladder variational autoencoders (2016), section 2.2.
 """
 
-from typing import Any
+import itertools
+from typing import Any, ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from taut.core import AbstractModel, AbstractPair, Datum
+from taut.guides.abstract import AbstractFamily
 from taut.guides.marking import filled
 from taut.models import AbstractLikelihood, LatentVariableModel, LogCounts, Units
 from taut.models.ladder import BottomLayer, LadderPrior, LadderProposal, TopDown, gaussians, message
 from taut.networks import activation
 
-__all__ = ["BottomUp", "LadderGuide", "LadderPair"]
+__all__ = ["BottomUp", "LadderFamily", "LadderGuide", "LadderPair"]
 
 
 class BottomUp(eqx.Module):
@@ -45,6 +48,31 @@ class BottomUp(eqx.Module):
         return found
 
 
+class LadderFamily(AbstractFamily):
+    """Ways down that share the model's path; features are those of each layer, z_1 first.
+
+    Arguments:
+        path: the model's way down.
+    """
+
+    name: ClassVar[str] = "ladder"
+
+    path: TopDown
+    latent_dim: int = eqx.field(static=True)
+
+    def __init__(self, path: TopDown):
+        self.path, self.latent_dim = path, sum(path.dims)
+
+    @property
+    def num_features(self) -> int:
+        return 2 * self.latent_dim
+
+    def __call__(self, features: Float[Array, " F"]) -> LadderProposal:
+        ends = list(itertools.accumulate(2 * dim for dim in self.path.dims[:-1]))
+        *below, top = jnp.split(features, ends)
+        return LadderProposal(self.path, tuple(message(f) for f in below), gaussians(top))
+
+
 class LadderGuide(eqx.Module):
     """q(z | x) from the top down.
 
@@ -63,11 +91,19 @@ class LadderGuide(eqx.Module):
     marked: bool = eqx.field(static=True, default=False)
 
     def __call__(self, datum: Datum) -> LadderProposal:
+        return self.family(self.features(datum))
+
+    @property
+    def family(self) -> LadderFamily:
+        """What the way up names a member of."""
+        return LadderFamily(self.path)
+
+    def features(self, datum: Datum) -> Float[Array, " F"]:
+        """What the way up says of each layer, z_1 first, (num_features,)."""
         x = datum.x if self.units is None else self.units.standardize(datum.x)
         x = x if self.counts is None else self.counts.standardize(x)
         x = filled(x, datum.mask, marked=self.marked)
-        *below, top = self.encoder(x)
-        return LadderProposal(self.path, tuple(message(f) for f in below), gaussians(top))
+        return jnp.concatenate(self.encoder(x))
 
 
 class LadderPair(AbstractPair):

@@ -109,9 +109,17 @@ class RefinedGuide(eqx.Module):
 
     def __call__(self, datum: Datum) -> Any:
         """q(z | x) with event shape (latent_dim,)."""
-        features = encoder_features(self.amortized, datum)
-        family = self.amortized.family
-        return family(self.refinement(self.model, family, features, datum, key=self.key))
+        return self.family(self.features(datum))
+
+    @property
+    def family(self) -> AbstractFamily:
+        """That of the guide that is refined."""
+        return self.amortized.family
+
+    def features(self, datum: Datum) -> Float[Array, " F"]:
+        """lambda_T, (num_features,)."""
+        start = encoder_features(self.amortized, datum)
+        return self.refinement(self.model, self.family, start, datum, key=self.key)
 
 
 class RefinedPair(AbstractPair):

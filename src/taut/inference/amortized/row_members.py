@@ -2,8 +2,9 @@
 
     q_i = argmax over the family of E_q log w of row i
 
-of the Gaussian families, by natural gradients on draws that are fixed and balanced
-(`taut.inference.posterior.natural_gradient`). What the encoder loses against it is its amortization
+of mean-field and full-rank Gaussians by natural gradients on draws that are fixed and balanced
+(`taut.inference.posterior.natural_gradient`), of other families by steps in the features that name their
+members (`climbed_features`). What the encoder loses against it is its amortization
 gap; what it loses itself against log p(x) is the approximation gap of the family (Cremer, Li and
 Duvenaud 2018). An ascent that has not met its tolerance, and the fixed draws, leave a member below the
 best: its ELBO at other draws is one of the family's, never more than the best one's.
@@ -31,7 +32,8 @@ from taut.core import (
 from taut.core.compiling import even_jit
 from taut.core.kept_rows import kept_rows
 from taut.evidence.importance import proposal_of
-from taut.guides import FullRankGaussian, MeanFieldGaussian, PerDatumGuide
+from taut.guides import FeatureGuide, FullRankGaussian, MeanFieldGaussian, PerDatumGuide
+from taut.inference.amortized.climbed_features import climbed_features
 from taut.inference.amortized.row_gaussians import (
     BLOCK_ROWS,
     RowGaussians,
@@ -51,17 +53,23 @@ def row_members(
     """Find the best member for each row.
 
     Arguments:
-        model: p(x, z) over one vector z of free real numbers.
-        guide: q(z | x), mean-field or full-rank Gaussian, where the ascents start.
+        model: p(x, z).
+        guide: q(z | x), where the ascents start.
         rows: batched, with an index.
-        key: of the fixed draws.
+        key: of all draws.
 
     Raises:
-        InputError: latents that are no vector of free real numbers; another family; rows without an
-            index, or one index twice.
+        InputError: a guide that is no Gaussian over a vector of free real numbers, and either names no
+            member of a family by features or has draws that are not differentiable in them; rows
+            without an index, or one index twice.
     """
-    dim = check_refinable(model, guide, rows)
-    diagonal = _is_diagonal(proposal_of(guide, rows))
+    q = proposal_of(guide, rows)
+    try:
+        dim, diagonal = check_refinable(model, guide, rows), _is_diagonal(q)
+    except InputError:
+        if not (isinstance(guide, FeatureGuide) and q.reparameterized):
+            raise
+        return climbed_features(model, guide, rows, key=key)
     buffer, num_draws = fixed_draws(key, dim, 2 * dim * math.ceil(_LEAST_DRAWS / (2 * dim)))
 
     def found(block: Datum, numbers: Any, _: Any) -> Any:
@@ -86,8 +94,8 @@ def _is_diagonal(q: AbstractProposal) -> bool:
         if isinstance(q.distribution, dist.MultivariateNormal):
             return False
     raise InputError(
-        "a mean-field or full-rank Gaussian guide, whose best member for a row can be found",
-        "another family", "the whole gap of its ELBO", where="guide",
+        "a guide whose best member for a row can be found: a Gaussian, or one of a family whose members "
+        "its features name", "another one", "the whole gap of its ELBO", where="guide",
     )  # fmt: skip
 
 
