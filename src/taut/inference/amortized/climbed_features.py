@@ -26,7 +26,7 @@ from taut.inference.amortized.row_gaussians import BLOCK_ROWS, RowGaussians
 
 __all__ = ["climbed_features"]
 
-_ROUNDS, _STEPS = 3, 80
+_ROUNDS, _STEPS = 4, 80
 _DRAWS = 8  # of a step
 _RATE = 0.05  # of Adam: features are means and logarithms of scales
 _COMPARED = 256  # draws that the ends of a round are compared on
