@@ -50,7 +50,7 @@ def test_a_run_is_read_back(run, capsys):
     assert np.isfinite(again.values).all()
     assert fitted.encode(HOLES).shape == (N, 2)
     components = pl.read_csv(run / "components.csv")
-    assert {"mean_age", "mean_change", "mean_log_income", "p(sex=1)"} <= set(components.columns)
+    assert {"mean_age", "mean_change", "mean_log_income", "p(sex=M)"} <= set(components.columns)
     assert main(["show", str(run)]) == 0
     assert "text with 2 different values" in capsys.readouterr().out
 

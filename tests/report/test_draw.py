@@ -94,7 +94,7 @@ def test_a_fit_is_drawn_on_its_own_test_rows(digits, drawn, asked, tmp_path):
     (rows, means), form = asked["reconstructions"]
     np.testing.assert_array_equal(rows, data.test.x[:16])
     np.testing.assert_array_equal(means, fit.reconstruct(data.test.x[:16]))
-    assert form == {"kind": "image", "shape": (8, 8), "columns": None}
+    assert form == {"kind": "image", "shape": (8, 8), "columns": None, "categories": None}
     (samples,), _ = asked["samples"]
     np.testing.assert_array_equal(samples, fit.sample(64))
     (lines,), ends = asked["interpolation"]

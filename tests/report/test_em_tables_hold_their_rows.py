@@ -79,6 +79,23 @@ def test_loadings_and_the_selection_curve_of_a_factor_model(tmp_path):
     assert curve["free parameters"] == [p.free_parameters for p in points]
 
 
+def test_shares_of_categories_are_under_their_names(tmp_path):
+    town = np.take(["Ulm", "Bonn", "Ulm", "Kiel"], np.arange(40) % 4)
+    pl.DataFrame({"town": town, "sex": np.take(["F", "M"], np.arange(40) % 2)}).write_csv(
+        tmp_path / "t.csv"
+    )
+    data = taut.load_data(tmp_path / "t.csv", dtype="float64")
+    for model in (taut.LCA(components=1), taut.Mixed(components=1)):
+        fit = taut.em(data, model=model, max_iterations=3)
+        (parts,) = (pl.read_csv(p) for p in write_tables(fit, data, tmp_path) if "comp" in p.name)
+        found = {name: parts[f"p(town={name})"].item() for name in ("Bonn", "Kiel", "Ulm")}
+        x = np.asarray(data.train[:].x[:, 0])
+        shares = [np.mean(x == code) for code in range(3)]
+        # Pseudo-rows of the floor move a share by less than half of the least distance of two.
+        np.testing.assert_allclose([*found.values()], shares, atol=0.05)
+        assert "p(sex=M)" in parts.columns
+
+
 @pytest.mark.parametrize("model", [taut.FA(), taut.GMM(components=2)])
 def test_a_fit_and_the_run_that_holds_it_have_the_same_tables(data, model, tmp_path):
     fit = taut.em(data, model=model, components=[1], max_iterations=3, out=tmp_path / "run")

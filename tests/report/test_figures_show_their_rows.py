@@ -10,7 +10,10 @@ import pytest
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 
+from taut.data import Schema
+from taut.data.kinds import Column
 from taut.report import figures
+from taut.report.draw_fit import row_form
 from taut.report.figures import em as em_figures
 from taut.report.style import CLASSES
 
@@ -113,6 +116,36 @@ def test_samples_of_a_table_lie_over_the_same_column_of_the_data(drawn):
     figures.samples(HERE, TABLE + 1e6, data=TABLE, kind="table", shape=(3,), columns=NAMES)
     for axes in _by_title(drawn[1]).values():
         assert [t.get_text() for t in axes.texts] == ["100 % beyond"]
+
+
+def test_categories_stand_on_the_axes_by_their_names(drawn):
+    many = [f"town {i}" for i in range(9)]
+    rows = np.stack([np.arange(9.0), np.arange(9.0) % 2, np.arange(9.0) / 7], axis=1)
+    schema = Schema(
+        "towns", "table", (3,), "mixed", columns=tuple(NAMES),
+        kinds=(
+            Column("categorical", "", tuple(many)), Column("binary", "", ("no", "$yes_")),
+            Column("real", ""),
+        ),
+    )  # fmt: skip
+    form, ends = row_form(schema), np.stack([rows[:2], rows[1:3]], axis=1)
+    figures.samples(HERE, rows, **form)
+    figures.reconstructions(HERE, rows, rows, **form)
+    figures.interpolation(HERE, ends, ends=ends, **form)
+    figures.answers(HERE, rows, rows, rows, np.ones(9, bool), **form)
+    for figure, on in zip(drawn, ("x", "xy", "y", "xy"), strict=True):
+        panels = _by_title(figure)
+        for name, wanted in (("small", many), ("middle", ["no", "$yes_"])):
+            for which in on:
+                axis = getattr(panels[name], f"{which}axis")
+                places, said = axis.get_ticklocs(), [t.get_text() for t in axis.get_ticklabels()]
+                assert said, (name, which)
+                for place, text in zip(places, said, strict=True):
+                    assert text[:4] == wanted[int(place)][:4]
+                    assert text[-1] == wanted[int(place)][-1]
+                low, high = sorted(axis.get_view_interval())
+                assert low <= min(places) <= max(places) <= high
+    assert drawn[0].axes[2].xaxis.get_ticklabels()[0].get_text() not in many
 
 
 def test_curves_of_a_table_run_between_the_values_of_their_rows(drawn):

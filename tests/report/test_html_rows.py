@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 import taut
-from taut.report.html.rows import _categories, _codes
+from taut.report.html.rows import _codes
 
 
 def test_categories_are_named_beside_their_codes():
@@ -12,5 +12,5 @@ def test_categories_are_named_beside_their_codes():
     town = np.take(["Ulm", "Bonn & Co", "A" * 40], rng.integers(0, 3, 60))
     data = taut.load_data(pl.DataFrame({"x": rng.normal(size=60), "town": town}))
     assert _codes(data.schema, 0) == ""
-    assert _categories(data.schema, 1) == ("A" * 40, "Bonn & Co", "Ulm")
+    assert data.schema.categories[1] == ("A" * 40, "Bonn & Co", "Ulm")
     assert _codes(data.schema, 1) == f"; 0 {'A' * 24}, 1 Bonn & Co, 2 Ulm"

@@ -46,7 +46,7 @@ def save_figure(name: str, path: Path, *arrays: Any, of: "Fit", **more: Any) -> 
     from taut.report import figures
     from taut.report.draw_fit import row_form
 
-    getattr(figures, name)(path, *arrays, **row_form(of), **more)
+    getattr(figures, name)(path, *arrays, **row_form(of.schema), **more)
 
 
 def save_table(

@@ -122,6 +122,11 @@ class Schema:
             )
 
     @property
+    def categories(self) -> tuple[tuple[str, ...], ...]:
+        """For each column the names that its codes 0, 1, ... stand for; empty where it has none."""
+        return tuple(c.names for c in self.kinds) if self.kinds else ((),) * self.size
+
+    @property
     def gridded(self) -> tuple[int, ...]:
         """Columns that repeat values on a grid."""
         return tuple(i for i, step in enumerate(self.steps or ()) if step)

@@ -7,6 +7,7 @@ from taut.counterfactuals import Counterfactuals
 from taut.counterfactuals.diagnostics import Path
 from taut.data import Schema
 from taut.report import figures
+from taut.report.draw_fit import row_form
 
 __all__ = ["draw_explain"]
 
@@ -15,7 +16,7 @@ def draw_explain(
     found: Counterfactuals, paths: Sequence[Path], schema: Schema
 ) -> Mapping[str, Callable[[FilePath], FilePath]]:
     """How to draw each figure, by the name of its file."""
-    form = {"kind": schema.kind, "shape": schema.shape, "columns": schema.columns}
+    form = row_form(schema)
 
     def answers(path: FilePath) -> FilePath:
         answer, reached = found.answers[:, 0], found.reached[:, 0]

@@ -7,7 +7,7 @@ import numpy as np
 
 from taut.bounds import AbstractBound
 from taut.core import Estimate
-from taut.data import Data, label_names
+from taut.data import Data, Schema, label_names
 from taut.fitted import Fit
 from taut.recipe import completed
 from taut.report import figures
@@ -32,7 +32,7 @@ def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
     Returns:
         the files.
     """
-    schema, form = fit.schema, row_form(fit)
+    schema, form = fit.schema, row_form(fit.schema)
     test = data.test[: min(len(data.test), _TEST_ROWS)]
     # A model that was not trained itself, as one whose prior alone was fitted, has no curves.
     drawn = [_learning_curves(fit, folder / "learning-curves.png")] if fit.history else []
@@ -66,10 +66,10 @@ def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
     return tuple(drawn)
 
 
-def row_form(fit: Fit) -> dict[str, Any]:
+def row_form(schema: Schema) -> dict[str, Any]:
     """What a figure of rows must know of them."""
-    schema = fit.schema
-    return {"kind": schema.kind, "shape": schema.shape, "columns": schema.columns}
+    form = {name: getattr(schema, name) for name in ("kind", "shape", "columns")}
+    return form | {"categories": schema.categories if schema.kind == "table" else None}
 
 
 def _learning_curves(fit: Fit, path: Path) -> Path:

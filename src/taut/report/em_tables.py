@@ -55,7 +55,7 @@ def write_tables(fitted: Fit, source: Data | str, folder: Path) -> list[Path]:
         columns = [column for i, column in enumerate(columns) if i not in constant]
     tables: dict[str, Mapping[str, Any]] = {}
     if isinstance(model, AbstractMixture):
-        tables["components.csv"] = _components(model, columns)
+        tables["components.csv"] = _components(model, columns, schema.categories)
         if isinstance(source, Data) and isinstance(source.train, Dataset):
             parts = (source.train, source.validation, source.test)
             order = np.argsort(np.concatenate([p.index for p in parts]), kind="stable")
@@ -84,12 +84,14 @@ def _loadings(model: AbstractFactorModel, columns: list[str]) -> dict[str, Any]:
     return {"column": columns, "mean": np.asarray(model.center), "noise_variance": noise} | factors
 
 
-def _components(model: Any, columns: list[str]) -> dict[str, Any]:
+def _components(
+    model: Any, columns: list[str], categories: tuple[tuple[str, ...], ...]
+) -> dict[str, Any]:
     with jax.enable_x64(True):
         pi = np.exp(np.asarray(model.log_pi))
         table: dict[str, Any] = {"component": np.arange(len(pi)), "weight": pi}
         if isinstance(model, ColumnMixture):
-            return table | model.described(columns)
+            return table | model.described(columns, categories)
         if isinstance(model, GaussianMixture):
             scale, centers = jnp.asarray(model.scale), jnp.asarray(model.means)  # loaded: NumPy's
             variances = model.covariance.variances(scale, centers)
@@ -102,7 +104,8 @@ def _components(model: Any, columns: list[str]) -> dict[str, Any]:
         first = 1 if number == theta.shape[2] == 2 and model.codes is None else 0
         for j in range(first, number):
             place = np.broadcast_to(values, theta.shape[1:])[i, j]
-            table[f"p({column}={place:g})"] = theta[:, i, j]
+            named = categories[i][round(float(place))] if categories[i] else f"{place:g}"
+            table[f"p({column}={named})"] = theta[:, i, j]
     return table
 
 

@@ -8,6 +8,7 @@ Colours are safe for the colour-blind: those of Okabe and Ito (2008) for lines, 
 """
 
 import textwrap
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +52,7 @@ FONT = "DejaVu Sans"  # the one that matplotlib brings along
 TITLE, TEXT, SMALL = 10.0, 9.0, 8.0  # points
 _LETTERS_PER_INCH = 12.0  # of title text, on average
 _PANELS_PER_ROW = 4
+_NAMED, _LETTERS = 4, 22  # categories on an axis of a small panel, and letters of their names
 
 
 def new_figure(width: float, height: float, *, constrained: bool = True) -> Figure:
@@ -106,8 +108,27 @@ def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "", small: bool 
         axis.get_offset_text().set(fontsize=size - 1, fontfamily=FONT, color=INK)
 
 
-def few_ticks(axes: Axes, *, axis: Literal["x", "y", "both"] = "both") -> None:
-    """Ticks for a small panel: few, and with their power of ten beside the axis where it is large."""
+def few_ticks(
+    axes: Axes, *, axis: Literal["x", "y", "both"] = "both", names: Sequence[str] = ()
+) -> None:
+    """Ticks for a small panel: few, and with their power of ten beside the axis where it is large.
+
+    Arguments:
+        axes: with their limits set.
+        axis: which of them.
+        names: of the categories that the values 0, 1, ... stand for, which are shown in their place.
+    """
+    if names:
+        codes = range(0, len(names), -(-len(names) // _NAMED))
+        letters = max(4, _LETTERS // len(codes))
+        for one, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
+            if axis in ("both", name):
+                low, high = sorted(one.get_view_interval())
+                shown = [code for code in codes if low <= code <= high]
+                one.set_ticks(shown, [legible(names[code], letters) for code in shown])
+                for label in one.get_ticklabels():
+                    label.set_parse_math(False)
+        return
     axes.locator_params(axis=axis, nbins=4)
     axes.ticklabel_format(axis=axis, scilimits=(-2, 4))
 

@@ -222,11 +222,19 @@ class ColumnMixture(AbstractMixture):
         flat = np.asarray(x).reshape(len(x), -1)
         return np.concatenate([part.points(flat[:, at]) for part, at in self._placed()], axis=1)
 
-    def described(self, names: Sequence[str]) -> dict[str, Float[np.ndarray, " K"]]:
-        """The parameters of the components by column, for a table."""
+    def described(
+        self, names: Sequence[str], categories: Sequence[tuple[str, ...]]
+    ) -> dict[str, Float[np.ndarray, " K"]]:
+        """The parameters of the components by column, for a table.
+
+        Arguments:
+            names: of the columns, (D,).
+            categories: for each of them the names that its codes stand for, empty where it has none.
+        """
         found: dict[str, Any] = {}
         for part, at in self._placed():
-            found |= part.described([names[int(i)] for i in at])
+            places = [int(i) for i in at]
+            found |= part.described([names[i] for i in places], [categories[i] for i in places])
         return found
 
     def _placed(self) -> list[tuple[AbstractColumns, Int[np.ndarray, " d"]]]:

@@ -29,6 +29,7 @@ def answers(
     kind: Kind,
     shape: tuple[int, ...],
     columns: Sequence[str] | None = None,
+    categories: Sequence[Sequence[str]] | None = None,
 ) -> Path:
     """Draw answers beside their rows.
 
@@ -39,13 +40,15 @@ def answers(
         kind: `image` or `table`.
         shape: of one row.
         columns: names of a table's columns, (D,).
+        categories: for each column the names that its codes stand for, empty where it has none.
     """
     x, reconstruction, answer = (
         checked_rows(rows, shape, where="answers") for rows in (x, reconstruction, answer)
     )
     if kind == "image":
         return _images(path, x, reconstruction, answer, reached, shape)
-    return _changes(path, x, answer, reached, checked_columns(columns, shape[0], where="answers"))
+    names = checked_columns(columns, shape[0], where="answers")
+    return _changes(path, x, answer, reached, names, categories or [()] * len(names))
 
 
 def _images(
@@ -88,6 +91,7 @@ def _changes(
     answer: Float[np.ndarray, "N D"],
     reached: Bool[np.ndarray, " N"],
     names: list[str],
+    categories: Sequence[Sequence[str]],
 ) -> Path:
     chosen = most_informative(np.concatenate([x, answer]))
     figure, axes = panels(
@@ -100,7 +104,7 @@ def _changes(
         ax.plot([low, high], [low, high], color=FAINT, linewidth=0.8)
         for kept, color in ((reached, BLUE), (~reached, VERMILION)):
             ax.scatter(both[0, kept], both[1, kept], s=12, color=color, alpha=0.7, linewidth=0)
-        few_ticks(ax)
+        few_ticks(ax, names=categories[int(column)])
     figure.supxlabel("value, in the column's units", fontsize=8)
     figure.supylabel("answer", fontsize=8)
     return save(figure, path)

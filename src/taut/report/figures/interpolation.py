@@ -28,6 +28,7 @@ def interpolation(
     shape: tuple[int, ...],
     ends: Real[np.ndarray, "..."] | None = None,
     columns: Sequence[str] | None = None,
+    categories: Sequence[Sequence[str]] | None = None,
 ) -> Path:
     """Draw interpolations.
 
@@ -39,6 +40,7 @@ def interpolation(
         shape: of one row.
         ends: the two rows that each line runs between, (L, 2, *shape).
         columns: names of a table's columns, (D,).
+        categories: for each column the names that its codes stand for, empty where it has none.
 
     Raises:
         InputError: arrays or names that do not fit the shape or each other.
@@ -58,7 +60,7 @@ def interpolation(
     if kind == "image":
         return _morphs(path, lines, rows, shape)
     names = checked_columns(columns, shape[0], where="interpolation")
-    return _curves(path, lines, rows, names)
+    return _curves(path, lines, rows, names, categories or [()] * len(names))
 
 
 def _morphs(
@@ -92,6 +94,7 @@ def _curves(
     lines: Float[np.ndarray, "L n D"],
     ends: Float[np.ndarray, "L 2 D"] | None,
     names: list[str],
+    categories: Sequence[Sequence[str]],
 ) -> Path:
     chosen = most_informative(lines.reshape(-1, lines.shape[-1]))
     title = f"{_TITLE}; dots: the rows" if ends is not None else _TITLE
@@ -106,7 +109,7 @@ def _curves(
                 ax.plot([0.0, 1.0], ends[i, :, column], linestyle="none", marker="o", **look)
         ax.set_xlim(-0.06, 1.06)
         ax.set_xticks([0.0, 0.5, 1.0], ["a", "½", "b"])
-        few_ticks(ax, axis="y")
+        few_ticks(ax, axis="y", names=categories[int(column)])
     figure.supxlabel("share of the way from the encoding of a to that of b", fontsize=8, color=GREY)
     figure.supylabel("E[x | z], in the column's units", fontsize=8, color=GREY)
     return save(figure, path)

@@ -28,6 +28,7 @@ def reconstructions(
     kind: Kind,
     shape: tuple[int, ...],
     columns: Sequence[str] | None = None,
+    categories: Sequence[Sequence[str]] | None = None,
 ) -> Path:
     """Draw reconstructions.
 
@@ -38,6 +39,7 @@ def reconstructions(
         kind: `image` or `table`.
         shape: of one row.
         columns: names of a table's columns, (D,).
+        categories: for each column the names that its codes stand for, empty where it has none.
 
     Raises:
         InputError: arrays or names that do not fit the shape or each other.
@@ -53,7 +55,8 @@ def reconstructions(
         )
     if kind == "image":
         return _pairs(path, rows[:_MOST_IMAGES], means[:_MOST_IMAGES], shape)
-    return _scatter(path, rows, means, checked_columns(columns, shape[0], where="reconstructions"))
+    names = checked_columns(columns, shape[0], where="reconstructions")
+    return _scatter(path, rows, means, names, categories or [()] * len(names))
 
 
 def _pairs(
@@ -84,6 +87,7 @@ def _scatter(
     x: Float[np.ndarray, "N D"],
     mean: Float[np.ndarray, "N D"],
     names: list[str],
+    categories: Sequence[Sequence[str]],
 ) -> Path:
     chosen = most_informative(x)
     title = f"Reconstructions of {counted_rows(len(x))}"
@@ -99,7 +103,7 @@ def _scatter(
         ax.plot([low, high], [low, high], color=GREY, linewidth=0.8)
         ax.scatter(both[0], both[1], s=size, color=BLUE, alpha=0.6, linewidth=0)
         ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-        few_ticks(ax)
+        few_ticks(ax, names=categories[int(column)])
     figure.supxlabel("value, in the column's units", fontsize=8, color=GREY)
     figure.supylabel("reconstruction", fontsize=8, color=GREY)
     return save(figure, path)

@@ -27,6 +27,7 @@ def samples(
     kind: Kind,
     shape: tuple[int, ...],
     columns: Sequence[str] | None = None,
+    categories: Sequence[Sequence[str]] | None = None,
     data: Real[np.ndarray, "..."] | None = None,
 ) -> Path:
     """Draw samples.
@@ -37,6 +38,7 @@ def samples(
         kind: `image` or `table`.
         shape: of one row.
         columns: names of a table's columns, (D,).
+        categories: for each column the names that its codes stand for, empty where it has none.
         data: rows of the data, (M, *shape), whose marginals are shown with those of a table.
 
     Raises:
@@ -47,7 +49,7 @@ def samples(
         return _grid(path, rows, shape)
     names = checked_columns(columns, shape[0], where="samples")
     reference = None if data is None else checked_rows(data, shape, where="samples, data")
-    return _marginals(path, rows, reference, names)
+    return _marginals(path, rows, reference, names, categories or [()] * len(names))
 
 
 def _grid(path: Path | str, x: Float[np.ndarray, "N ..."], shape: tuple[int, ...]) -> Path:
@@ -73,6 +75,7 @@ def _marginals(
     x: Float[np.ndarray, "N D"],
     data: Float[np.ndarray, "M D"] | None,
     names: list[str],
+    categories: Sequence[Sequence[str]],
 ) -> Path:
     reference = x if data is None else data
     chosen = most_informative(reference)
@@ -90,7 +93,8 @@ def _marginals(
         ax.stairs(_shares(x[:, column], edges), edges, color=BLUE, linewidth=1.2)
         ax.set_ylim(bottom=0)
         _tell_outside(ax, x[:, column], edges)
-        few_ticks(ax)
+        few_ticks(ax, axis="x", names=categories[int(column)])
+        few_ticks(ax, axis="y")
     figure.supxlabel("value, in the column's units", fontsize=8, color=GREY)
     figure.supylabel("share of rows in a bin", fontsize=8, color=GREY)
     return save(figure, path)

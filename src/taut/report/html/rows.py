@@ -126,14 +126,14 @@ def _columns(
     """A small plot for each of the columns that say most."""
     names = checked_columns(schema.columns, schema.size, where="report")
     # A mode of categories beside a category says nothing on two axes.
-    kept = [i for i in range(schema.size) if not (equal and _categories(schema, i))]
+    kept = [i for i in range(schema.size) if not (equal and schema.categories[i])]
     chosen = (
         [kept[int(column)] for column in most_informative(rows[:, kept], _PANELS)] if kept else []
     )
     figures = [
         plot(
             marks(i), title=f"{names[i]}: {title}{_codes(schema, i)}", x=x, y=y, equal=equal,
-            whole=bool(_categories(schema, i)),
+            whole=bool(schema.categories[i]),
         )
         for i in chosen
     ]  # fmt: skip
@@ -142,14 +142,9 @@ def _columns(
     return joined(side_by_side(figures), more)
 
 
-def _categories(schema: Schema, column: int) -> tuple[str, ...]:
-    """What the codes of a column stand for; nothing of a column of numbers."""
-    return schema.kinds[column].names if schema.kinds else ()
-
-
 def _codes(schema: Schema, column: int) -> str:
     """The first codes of a column with what they stand for."""
-    names = _categories(schema, column)
+    names = schema.categories[column]
     if not names:
         return ""
     told = ", ".join(f"{code} {name[:_LETTERS]}" for code, name in enumerate(names[:_CODES]))

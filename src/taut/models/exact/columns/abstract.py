@@ -124,8 +124,15 @@ class AbstractColumns(eqx.Module):
         """Rows as k-means measures them, columns on a scale of about 1; NaN where a cell is missing."""
 
     @abstractmethod
-    def described(self, names: list[str]) -> dict[str, Float[np.ndarray, " K"]]:
-        """The parameters of the components by column, for a table."""
+    def described(
+        self, names: list[str], categories: list[tuple[str, ...]]
+    ) -> dict[str, Float[np.ndarray, " K"]]:
+        """The parameters of the components by column, for a table.
+
+        Arguments:
+            names: of the columns.
+            categories: for each of them the names that its codes stand for, empty where it has none.
+        """
 
 
 def summed_cells(

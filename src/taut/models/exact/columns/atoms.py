@@ -207,7 +207,9 @@ class Atoms(AbstractColumns):
     def points(self, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N F"]:
         return self.base.points(x)
 
-    def described(self, names: list[str]) -> dict[str, Float[np.ndarray, " K"]]:
+    def described(
+        self, names: list[str], categories: list[tuple[str, ...]]
+    ) -> dict[str, Float[np.ndarray, " K"]]:
         found = jax.vmap(self.given)(jnp.eye(len(self.which.log_theta)))
         mean, deviation = np.asarray(found.mean), np.asarray(found.deviation)
         return {f"mean_{name}": mean[:, i] for i, name in enumerate(names)} | {

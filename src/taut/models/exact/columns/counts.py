@@ -171,7 +171,9 @@ class Counts(AbstractColumns):
     def points(self, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N F"]:
         return (np.log1p(x) - np.asarray(self.shift)) / np.asarray(self.scale)
 
-    def described(self, names: list[str]) -> dict[str, Float[np.ndarray, " K"]]:
+    def described(
+        self, names: list[str], categories: list[tuple[str, ...]]
+    ) -> dict[str, Float[np.ndarray, " K"]]:
         means = np.asarray(self.means)
         found = {f"mean_{name}": means[:, i] for i, name in enumerate(names)}
         if self.inverse_dispersion is None:

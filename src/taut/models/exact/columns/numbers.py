@@ -183,7 +183,9 @@ class Numbers(AbstractColumns):
         t = np.where(logged, np.log(np.where(logged, x, 1.0)), x)
         return (t - np.asarray(self.shift)) / np.asarray(self.scale)
 
-    def described(self, names: list[str]) -> dict[str, Float[np.ndarray, " K"]]:
+    def described(
+        self, names: list[str], categories: list[tuple[str, ...]]
+    ) -> dict[str, Float[np.ndarray, " K"]]:
         means, deviations = np.asarray(self.means), np.asarray(self.deviations)
         words = ["log_" if logged else "" for logged in self.logged]
         named = [f"{word}{name}" for word, name in zip(words, names, strict=True)]

@@ -149,12 +149,15 @@ class Tables(AbstractColumns):
         chosen = (x[:, column] == self._codes()) * np.sqrt(0.5)
         return np.where(np.isnan(x[:, column]), np.nan, chosen)
 
-    def described(self, names: list[str]) -> dict[str, Float[np.ndarray, " K"]]:
+    def described(
+        self, names: list[str], categories: list[tuple[str, ...]]
+    ) -> dict[str, Float[np.ndarray, " K"]]:
         theta = np.exp(np.asarray(self.log_theta))
-        columns = zip(names, self.levels, self.binary, self.first.tolist(), strict=True)
+        first = self.first.tolist()
+        columns = zip(names, categories, self.levels, self.binary, first, strict=True)
         return {
-            f"p({name}={code})": theta[:, first + code]
-            for name, levels, binary, first in columns
+            f"p({name}={own[code] if code < len(own) else code})": theta[:, first + code]
+            for name, own, levels, binary, first in columns
             for code in range(int(binary), levels)
         }
 
