@@ -1,6 +1,7 @@
 """Where a guide does not suffice draws are moved to the posterior, and the verdict is about them."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from jax.scipy.stats.norm import logpdf as normal_log_prob
 import taut
 from taut.core import InputError, as_key
 from taut.core.compiling import forget
-from taut.evidence import hmc, weighted_moments
+from taut.evidence import SquareTails, hmc, weighted_moments
 from taut.inference.posterior import Gaussian, PosteriorOptions, fit_posterior, refinement
 from taut.inference.posterior.overdispersed import Overdispersed
 from taut.inference.posterior.tempered_draws import RUNS, TemperedDraws
@@ -233,9 +234,10 @@ def drawn(**parts):
         ({}, {"sd_error": 0.051}, "an sd is known to 5 %"),
         (
             {},
-            {"square_khat": 0.51},
+            {"khat": 0.51, "share": 0.02},
             "the sd of tau hangs on its largest draws: k-hat of the squares 0.51",
         ),
+        ({}, {"khat": 0.51, "share": 0.019}, "16 runs of tempered SMC agree"),
         ({"drift": np.array([0.0, -4.0])}, {}, "a mean by 4.0 standard errors"),
         ({"drift": np.array([0.0, -2.0])}, {}, "16 runs of tempered SMC agree"),
         ({"stuck": 0.011}, {}, "1.1 % of the chains hardly move"),
@@ -245,14 +247,17 @@ def drawn(**parts):
     ],
 )
 def test_each_measure_of_the_runs_can_doubt_them(parts, measured, word):
-    usual = {"evidence_error": 0.05, "ess": 5000.0, "sd_error": 0.02, "square_khat": 0.3} | measured
-    usual["heaviest"] = "tau"
+    usual: dict[str, Any] = {"evidence_error": 0.05, "ess": 5000.0, "sd_error": 0.02} | measured
+    squares = SquareTails(*(np.full(1, usual.pop(name, 0.03)) for name in ("khat", "share")))
     one, sd_error = np.ones(1), np.array([usual.pop("sd_error")])
     nothing = np.zeros((1, 3))
     moments = weighted_moments(np.zeros((2, 1)))._replace(
         sd=one, sd_error=sd_error, quantiles=nothing, quantile_errors=nothing
     )
-    found = judge_tempered(drawn(**parts), moments=moments, threshold=0.7, remedy="x", **usual)
+    found = judge_tempered(
+        drawn(**parts), moments=moments, threshold=0.7, remedy="x",
+        squares=squares, names=("tau",), **usual,
+    )  # fmt: skip
     assert word in str(found)
     assert (found.verdict == BELIEVE) == ("agree" in word)
     assert ("Try num_draws=39936, or x." in str(found)) == (found.verdict == DOUBT)

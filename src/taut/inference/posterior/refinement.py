@@ -2,9 +2,9 @@
 
 A first round of runs is as cheap as it can be. Where its draws do not suffice, the next has four times
 the chains and twice the transitions, and the last sixteen times the chains; so it has where the k-hat of
-squares, of an sd, is within its error of a half. What a start does not reach,
-no chain finds: a mode far from every optimum that starts ended in, and narrow, may still be missed by
-all runs alike.
+squares, of an sd, would doubt it if it were larger by its error. What a start does not reach, no chain
+finds: a mode far from every optimum that starts ended in, and narrow, may still be missed by all runs
+alike.
 """
 
 import math
@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from taut.core import Estimate
 from taut.evidence import (
     PosteriorMoments,
+    SquareTails,
     defensive_log_prob,
     khat_threshold,
     square_tails,
@@ -32,7 +34,7 @@ from taut.inference.posterior.tempered_draws import (
     tempered_draws,
 )
 from taut.inference.posterior.tempered_verdict import judge_tempered
-from taut.inference.posterior.verdict import DOUBT, SEPARATE, SQUARES, Verdict
+from taut.inference.posterior.verdict import DOUBT, SEPARATE, Verdict, hanging
 from taut.inference.posterior.weighted_draws import WeightedDraws
 from taut.models.program import NamedValues
 
@@ -164,16 +166,17 @@ def refine(
         )  # fmt: skip
         if not np.isfinite(drawn.log_evidence).any():
             return None
-        found, khat = _judged(drawn, values, more * count, remedy)
-        if found.verdict.verdict != DOUBT and khat + _khat_error(khat, more * count) <= SQUARES:
+        found, squares = _judged(drawn, values, more * count, remedy)
+        larger = squares._replace(khat=squares.khat + _khat_error(squares.khat, more * count))
+        if found.verdict.verdict != DOUBT and not hanging(larger, values.coordinates):
             break
     return found
 
 
 def _judged(
     drawn: TemperedDraws, values: NamedValues, chains: int, remedy: str
-) -> tuple[Refinement, float]:
-    """What draws say, and the k-hat of the squares."""
+) -> tuple[Refinement, SquareTails]:
+    """What draws say, and what their sds hang on."""
     table = values.table(drawn.z)
     moments = weighted_moments(table, drawn.weights, runs=RUNS)
     first = moments.first(values.num_latents)
@@ -183,11 +186,10 @@ def _judged(
     threshold = khat_threshold(RUNS * chains)
     shares = drawn.weights.reshape(RUNS, -1).sum(axis=1)  # Z of each run, of their sum
     known = float(shares.std(ddof=1) * math.sqrt(RUNS))
-    khats = square_tails(np.asarray(table)[:, : values.num_latents], drawn.weights).khat
-    khat, heaviest = float(khats.max()), values.coordinates[int(khats.argmax())]
+    squares = square_tails(np.asarray(table)[:, : values.num_latents], drawn.weights)
     verdict = judge_tempered(
         drawn, moments=first, ess=ess, evidence_error=known, threshold=threshold, remedy=remedy,
-        square_khat=khat, heaviest=heaviest,
+        squares=squares, names=values.coordinates,
     )  # fmt: skip
     top = drawn.log_evidence.max()
     value = float(top + np.log(np.mean(np.exp(drawn.log_evidence - top))))
@@ -195,12 +197,14 @@ def _judged(
     estimate = Estimate(
         value, "lower", known, unit="nats", flags=flags, values=np.array([value])
     )  # fmt: skip
-    return Refinement(drawn, estimate, moments, ess, threshold, verdict, chains), khat
+    found = Refinement(drawn, estimate, moments, ess, threshold, verdict, chains)
+    return found, squares
 
 
-def _khat_error(khat: float, chains: int) -> float:
-    """What a k-hat may be too small by, one time in twenty, of 3 sqrt(chains) in its tail."""
-    return 1.64 * (1 + khat) / math.sqrt(3 * math.sqrt(RUNS * chains)) if khat > 0 else 0.0
+def _khat_error(khat: Float[np.ndarray, " C"], chains: int) -> Float[np.ndarray, " C"]:
+    """What k-hats may be too small by, one time in twenty, of 3 sqrt(chains) in their tails."""
+    positive = np.where(khat > 0, 1 + khat, 0.0)
+    return 1.64 * positive / math.sqrt(3 * math.sqrt(RUNS * chains))
 
 
 def _others(candidate: Candidate) -> tuple:

@@ -4,8 +4,9 @@ Any of these doubts them:
 
     the evidence is known worse than 0.1 nat, its standard error between runs
     fewer effective draws than a mean to 0.1 sd takes, or an sd of large error, as of the guide's
-    an sd that hangs on its largest draws: k-hat of the squares about a mean above a half, from where on
-        they have no variance, and runs that miss the same tail agree
+    an sd that hangs on its largest draws, as of the guide's: k-hat of the squares about a mean above a
+        half, from where on they have no variance, so that runs that miss the same tail agree, and by
+        it more than a fiftieth of the variance missing
     means that still move at b = 1: by the t-test of R runs at 5 % over all coordinates and log p
     chains that hardly move at b = 1, more than one in a hundred
     weights of a step of temperature whose k-hat is too large
@@ -15,17 +16,17 @@ Agreement of runs is agreement on what the start reaches.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import stdtrit
 
 from taut.core import option
-from taut.evidence import PosteriorMoments
+from taut.evidence import PosteriorMoments, SquareTails
 from taut.inference.posterior.tempered_draws import RUNS, TemperedDraws
 from taut.inference.posterior.verdict import (
     BELIEVE,
     DOUBT,
-    SQUARES,
     Verdict,
     hanging,
     largest_sd_error,
@@ -48,8 +49,8 @@ def judge_tempered(
     moments: PosteriorMoments,
     ess: float,
     evidence_error: float,
-    square_khat: float,
-    heaviest: str,
+    squares: SquareTails,
+    names: Sequence[str],
     threshold: float,
     remedy: str,
 ) -> Verdict:
@@ -60,8 +61,8 @@ def judge_tempered(
         moments: of the latents, with errors between runs.
         ess: effective draws.
         evidence_error: standard error of the log-evidence between runs, nats.
-        square_khat: largest k-hat of the squares about the latents' means.
-        heaviest: the latent whose it is.
+        squares: what the latents' sds hang on.
+        names: of the latents.
         threshold: of k-hat.
         remedy: what to try where they are not to be believed.
     """
@@ -71,6 +72,7 @@ def judge_tempered(
     sd_error = largest_sd_error(moments)
     most = float(stdtrit(RUNS - 1, 1 - _LEVEL / (2 * len(draws.drift))))
     drift = float(np.max(np.abs(draws.drift)))
+    hangs = hanging(squares, names)
     doubts = {
         f"the log-evidences of {RUNS} runs leave an error of {evidence_error:.2f} nats": (
             not evidence_error <= _EVIDENCE
@@ -79,7 +81,7 @@ def judge_tempered(
         f"an sd is known to {100 * sd_error:.0f} %, its standard error": (
             not sd_error <= sd_error_allowed(count)
         ),
-        hanging(square_khat, heaviest): square_khat > SQUARES,
+        hangs: bool(hangs),
         f"the chains still move: a mean by {drift:.1f} standard errors": not drift <= most,
         f"{100 * draws.stuck:.1f} % of the chains hardly move": draws.stuck > _STUCK,
         f"a step of temperature with k-hat {draws.khat:.2f}, above {threshold:.2f}": (

@@ -6,8 +6,8 @@ The first line that applies decides:
     k-hat unknown, or above min(1 - 1 / log10 K, 0.7) while some draw weighs more
     than ten times the mean; or fewer effective draws than a mean to 0.1 sd takes,
     900 or two fifths of the draws; or an sd of large error, or that hangs on a few
-    draws: k-hat of the squares about a mean above a half, one of which holds more
-    than a fiftieth of the variance                                                 do not believe
+    draws: k-hat of the squares about a mean above a half, and by it more than a
+    fiftieth of the variance missing                                                do not believe
     a start widened without end, and its ELBO was above the others'                 do not believe
     starts ended in separate optima whose mass would move the mean or the sd        do not believe
     the guide's means within 0.1 sd, and its sds within 15 %, of the resampled      believe
@@ -29,7 +29,7 @@ from taut.errors import option, worded
 from taut.evidence import PosteriorMoments, SquareTails
 
 __all__ = [
-    "BELIEVE", "DOUBT", "RESAMPLE", "SEPARATE", "SQUARES", "Verdict", "better_guide", "hanging", "judge",
+    "BELIEVE", "DOUBT", "RESAMPLE", "SEPARATE", "Verdict", "better_guide", "hanging", "judge",
     "largest_sd_error", "least_draws", "reliable", "sd_error_allowed",
 ]  # fmt: skip
 
@@ -40,16 +40,14 @@ DOUBT = "do not believe"
 _LEAST_ESS = 900.0  # three standard errors of a mean are then a tenth of a standard deviation
 _LEAST_SHARE = 0.4  # of the draws, where few were asked for: their error is a wish
 _SD_ERROR = 0.05  # relative: three of them are 15 %; tails without a fourth moment have more
-_HOLDS = 0.02  # of the variance, by one draw: 1 % of the sd, and as much again beyond it
+_SQUARES = 0.5  # k-hat of squares from where on they have no variance, nor an sd an error
+_MISSED = 0.02  # of the variance: 1 % of the sd, and a few times that where k-hat is too small
 _MEAN, _SD = 0.1, 0.15  # of a standard deviation: what a reader of a table would not notice
 _MOVED = (0.1, 0.3)  # of the winner's sd and variance: what another optimum may add
 _SIMILAR_MASS = 3.0  # nats, of the words: one further down holds less than a twentieth of the mass
 _HARMLESS = 10.0  # of the mean weight: a thousandth of the sum, for 10 000 draws
 SEPARATE = 2.0
 """Standard deviations between the means of optima that are not one."""
-
-SQUARES = 0.5
-"""k-hat of the squares about a mean from where on they have no variance, nor an sd an error."""
 
 _NEXT = {
     "mean-field": "guide 'full-rank'",
@@ -133,10 +131,7 @@ def judge(
     if error > sd_error_allowed(num_draws):
         known = f"an sd is known to {100 * error:.0f} %, its standard error"
         return Verdict(DOUBT, (known, measured, effective), more)
-    hangs = np.where(squares.share > _HOLDS, squares.khat, -math.inf)
-    if np.max(hangs, initial=-math.inf) > SQUARES:
-        worst = int(np.argmax(hangs))
-        found = hanging(float(hangs[worst]), names[worst])
+    if found := hanging(squares, names):
         return Verdict(DOUBT, (found, measured, effective), more)
     above = sum(b > 0 for b in endless)
     if above:
@@ -179,10 +174,19 @@ def sd_error_allowed(num_draws: int) -> float:
     return max(_SD_ERROR, 1 / math.sqrt(num_draws))
 
 
-def hanging(khat: float, name: str) -> str:
-    """That an sd is the largest draws' alone, in words."""
-    squares = f"k-hat of the squares {khat:.2f}, above {SQUARES}"
-    return f"the sd of {name} hangs on its largest draws: {squares}"
+def hanging(squares: SquareTails, names: Sequence[str]) -> str:
+    """That an sd is the largest draws' alone, in words; empty where none is.
+
+    A Pareto tail of shape k holds 1 / (1 - k) times the share of the largest draw beyond that draw.
+    """
+    k = np.clip(squares.khat, 0.0, 1.0)
+    missing = squares.share * k > _MISSED * (1 - k)
+    khats = np.where(missing, squares.khat, -math.inf)
+    if np.max(khats, initial=-math.inf) <= _SQUARES:
+        return ""
+    worst = int(np.argmax(khats))
+    found = f"k-hat of the squares {khats[worst]:.2f}, above {_SQUARES}"
+    return f"the sd of {names[worst]} hangs on its largest draws: {found}"
 
 
 def _measured(khat: float, threshold: float, largest: float) -> str:
