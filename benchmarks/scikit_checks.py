@@ -32,7 +32,7 @@ class LabelSpreading(SemiSupervisedClassifier):
 FEW = {"hidden": (4,), "max_epochs": 2, "precision": "float64"}
 ESTIMATORS = {
     **{
-        f"Mixture, {kind}": Mixture(2, covariance_type=kind, n_init=1, max_iter=5)
+        f"Mixture, {kind}": Mixture(2, covariance_type=kind, floor=0.01, n_init=1, max_iter=5)
         for kind in ("full", "tied", "diag", "spherical")
     },
     "FactorModel, fa": FactorModel(max_iter=5),

@@ -8,7 +8,8 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 
-from taut.sklearn import AnomalyDetector, Imputer, Mixture, SemiSupervisedClassifier
+from taut.sklearn import VAE, AnomalyDetector, Imputer, Mixture, SemiSupervisedClassifier
+from taut.sklearn.with_target import CHOICES
 
 GENERATOR = np.random.default_rng(0)
 COVARIANCE = np.array([[1.0, 0.8], [0.8, 1.0]])
@@ -91,6 +92,23 @@ def test_few_labels_name_the_components_of_all_rows(known, names):
     np.testing.assert_allclose(found.predict_proba(holed).sum(axis=1), 1)
     again = pickle.loads(pickle.dumps(found))
     np.testing.assert_array_equal(again.predict_proba(holed), found.predict_proba(holed))
+
+
+@pytest.mark.parametrize("method", ["m2", "masked"])  # m1+m2: tests/fitted/test_stacked.py
+def test_rows_and_classes_are_learned_together(method):
+    vae = VAE(1, hidden=(4,), max_epochs=60, batch_size=32, learning_rate=0.02)
+    found = SemiSupervisedClassifier(vae, method=method, random_state=0).fit(SPLIT, FEW)
+    assert found.score(SPLIT, GROUP) > 0.9
+    again = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(again.predict_proba(SPLIT), found.predict_proba(SPLIT))
+
+
+def test_a_method_that_learns_together_takes_networks_alone():
+    assert VAE()._recipe(ROWS, **CHOICES["m1+m2"]).training.head == "mixture-vae"
+    with pytest.raises(ValueError, match=r"expected a VAE of taut\.sklearn where the method is m2"):
+        SemiSupervisedClassifier(Mixture(2), method="m2").fit(ROWS, FEW)
+    with pytest.raises(ValueError, match=r"method: expected one of m1, m2, .*Try 'm1\+m2'"):
+        SemiSupervisedClassifier(method="m1+m3").fit(ROWS, FEW)
 
 
 def test_labels_of_one_class_and_shares_of_all_are_refused():

@@ -8,10 +8,8 @@ in `fit_`. A pickle holds it as the files of a run folder, arrays as safetensors
 """
 
 import contextlib
-import tempfile
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,15 +24,16 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from taut.core import InputError, TautError
-from taut.fitted import Fit, load
+from taut.fitted import Fit
 from taut.program_cache import compilation_cache
+from taut.sklearn.holds_fit import HoldsFit
 from taut.sklearn.parameters import Parameter, check_parameters
 
 __all__ = ["AbstractEstimator", "seed_of"]
 
 
 class AbstractEstimator(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator
+    HoldsFit, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator
 ):
     """An estimator whose fitted model is a `Fit`.
 
@@ -94,17 +93,6 @@ class AbstractEstimator(
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "fit_")
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: Any = super().__getstate__()
-        if "fit_" in state:
-            state = {**state, "fit_": _files_of(state["fit_"])}
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        if "fit_" in state:
-            state = {**state, "fit_": _from_files(state["fit_"])}
-        super().__setstate__(state)
 
     @property
     def _model(self) -> Any:
@@ -169,17 +157,3 @@ def seed_of(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _files_of(fit: Fit) -> dict[str, bytes]:
-    """A run folder of the fit, file by file."""
-    with tempfile.TemporaryDirectory() as parent:
-        folder = fit.save(Path(parent) / "fit")
-        return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-def _from_files(files: Mapping[str, bytes]) -> Fit:
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in files.items():
-            Path(folder, name).write_bytes(content)
-        return load(folder)

@@ -1,10 +1,10 @@
-"""`SemiSupervisedClassifier`: classes from the latent features of a model of all rows."""
+"""`SemiSupervisedClassifier`: classes by a model of all rows, of which few have one."""
 
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
@@ -12,9 +12,12 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from taut.core import InputError
 from taut.fitted.heads import LogisticHead, log_softmax, logistic_head
 from taut.sklearn.abstract import seed_of
+from taut.sklearn.holds_fit import HoldsFit
 from taut.sklearn.mixture import Mixture
-from taut.sklearn.parameters import check_parameters, number
+from taut.sklearn.parameters import check_parameters, choice, number
 from taut.sklearn.upon_model import AbstractUponModel
+from taut.sklearn.vae import VAE
+from taut.sklearn.with_target import CHOICES, class_probabilities, fitted_with_classes
 
 __all__ = ["SemiSupervisedClassifier"]
 
@@ -22,18 +25,24 @@ _COMPONENTS, _ROWS = 20, 10  # of the default: at most so many, and so many rows
 _LEAST_HELD = 5  # labelled rows, with fewer of which nothing is chosen or calibrated
 
 
-class SemiSupervisedClassifier(ClassifierMixin, AbstractUponModel):
-    """A classifier of rows of which few have a label: the model M1.
+class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
+    """A classifier of rows of which few have a label.
 
-    A model without labels is fitted to all rows, and multinomial logistic regression of its latent
-    features, which `transform` gives, to those with a label. Held-out rows with a label choose its
-    penalty and its temperature, so that probabilities are calibrated. As of the classifiers of
-    `sklearn.semi_supervised`, -1 in `y` stands for no label, beside which an array of objects may have
-    None or NaN. NaN in `X` is a cell that was not observed, where the estimator takes it.
+        m1        logistic regression of the latent features of a model that sees no label
+        m2        a VAE with the class as a latent, which is summed over where it is not known
+        m1+m2     that of the latents of a VAE that sees no label
+        masked    a VAE of rows and classes alike, whose conditional distribution of the class predicts
+
+    Held-out rows with a label choose the penalty of the regression, and the temperature by which
+    probabilities are calibrated. As of the classifiers of `sklearn.semi_supervised`, -1 in `y` stands
+    for no label, beside which an array of objects may have None or NaN. NaN in `X` is a cell that was
+    not observed, where the estimator takes it.
 
     Arguments:
-        estimator: what is fitted to all rows, such as `VAE(10)` or `Mixture(20)`; None for a `Mixture`
-            of one Gaussian for every ten rows, at most 20.
+        estimator: what is fitted to all rows: a `VAE`, whose networks and training any method has, or of
+            m1 others, too, such as `Mixture(20)`. None for a `Mixture` of one Gaussian for every ten
+            rows, at most 20, and for `VAE(10)` of the other methods.
+        method: `m1`, `m2`, `m1+m2` or `masked`.
         validation_fraction: the share of the rows with a label that is held out; 0, or where fewer than
             five rows would be, for none: then the penalty is 1, and so is the temperature.
         random_state: seed or generator of what is held out, and of the estimator; None leaves that to
@@ -41,8 +50,11 @@ class SemiSupervisedClassifier(ClassifierMixin, AbstractUponModel):
 
     Attributes:
         classes_: the classes, (C,).
-        estimator_: the estimator that was fitted, whose `fit_` is a `taut.Fit`.
-        head_: the regression.
+        estimator_: of m1 the estimator that was fitted, whose `fit_` is a `taut.Fit`.
+        head_: of m1 the regression.
+        fit_: of the other methods what was fitted.
+
+    Of `masked` the probabilities are estimates by draws, which depend on the place of a row.
 
     Example:
         ```python
@@ -54,9 +66,15 @@ class SemiSupervisedClassifier(ClassifierMixin, AbstractUponModel):
     head_: LogisticHead
 
     def __init__(
-        self, estimator: Any = None, *, validation_fraction: Any = 0.2, random_state: Any = None
+        self,
+        estimator: Any = None,
+        *,
+        method: Any = "m1",
+        validation_fraction: Any = 0.2,
+        random_state: Any = None,
     ):
         self.estimator = estimator
+        self.method = method
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
@@ -66,7 +84,9 @@ class SemiSupervisedClassifier(ClassifierMixin, AbstractUponModel):
         Raises:
             ValueError: a parameter, the rows or the labels cannot be used.
         """
-        check_parameters(self, {"validation_fraction": number(0, 0.2)})
+        check_parameters(
+            self, {"method": choice(("m1", *CHOICES)), "validation_fraction": number(0, 0.2)}
+        )
         if self.validation_fraction >= 1:
             raise InputError(
                 "a share below 1", f"{self.validation_fraction}", "0.2",
@@ -91,10 +111,14 @@ class SemiSupervisedClassifier(ClassifierMixin, AbstractUponModel):
                 "more labels; -1 stands for a row without one",
                 where="SemiSupervisedClassifier, y",
             )  # fmt: skip
+        held = self._held_out(codes)
+        if self.method != "m1":
+            self._fit_together(X, known, codes, held)
+            self.classes_ = classes
+            return self
         x = self._fit_estimator(X)[known]
         self.classes_ = classes
         z = self._features(x)
-        held = self._held_out(codes)
         self.head_ = logistic_head(
             z[~held], codes[~held], (z[held], codes[held]), len(classes)
         )  # fmt: skip
@@ -102,7 +126,10 @@ class SemiSupervisedClassifier(ClassifierMixin, AbstractUponModel):
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "N C"]:
         """p(class | row), (N, C), in the order of `classes_`."""
-        z = self._features(self._rows(X))
+        x = self._rows(X)
+        if self.method != "m1":
+            return class_probabilities(self.fit_, x)
+        z = self._features(x)
         logits = self.head_.logits(z)
         return np.exp(log_softmax(logits / self.head_.temperature))
 
@@ -110,6 +137,39 @@ class SemiSupervisedClassifier(ClassifierMixin, AbstractUponModel):
         """The most probable class of every row, (N,)."""
         codes = self.predict_proba(X).argmax(axis=1)
         return self.classes_[codes]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "classes_")
+
+    def _fit_together(
+        self,
+        X: Any,
+        known: Bool[np.ndarray, " N"],
+        codes: Int[np.ndarray, " n"],
+        held: Bool[np.ndarray, " n"],
+    ) -> None:
+        """Fit rows and classes by another method than m1."""
+        x = self._checked(X, reset=True, ensure_min_samples=2)
+        vae: Any = VAE(10) if self.estimator is None else clone(self.estimator)
+        if not isinstance(vae, VAE):
+            raise InputError(
+                f"a VAE of taut.sklearn where the method is {self.method}", f"{vae!r}",
+                "VAE(10)", where="SemiSupervisedClassifier, estimator",
+            )  # fmt: skip
+        check_parameters(vae, vae.parameters)
+        every, judges = np.full(len(x), -1), np.zeros(len(x), bool)
+        every[known], judges[known] = codes, held
+        seed = seed_of(vae.random_state if self.random_state is None else self.random_state)
+        others = np.random.default_rng(seed).permutation(np.flatnonzero(~known))
+        wanted = max(1, round(vae.validation_fraction * len(x)))
+        judges[others[: max(0, wanted - judges.sum())]] = True
+        if not judges.any():
+            judges[np.flatnonzero(known)[-1]] = True
+        with vae._told():
+            recipe = vae._recipe(x[~judges], **CHOICES[self.method])
+            self.fit_ = fitted_with_classes(
+                x, every, judges, recipe, method=self.method, seed=seed
+            )  # fmt: skip
 
     def _default(self, num_rows: int) -> Mixture:
         return Mixture(min(_COMPONENTS, max(1, num_rows // _ROWS)))

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 
-from taut.recipe import recipe_of
+from taut.recipe import Recipe, recipe_of
 from taut.sklearn.abstract import AbstractEstimator, seed_of
 from taut.sklearn.amortized import encoded, fitted_by_batches, log_densities
 from taut.sklearn.parameters import Parameter, choice, share, whole
@@ -59,19 +59,22 @@ class AbstractTrained(AbstractEstimator):
         """Fit all rows of X."""
         x = self._training_rows(X)
         with self._told():
-            recipe = recipe_of(
-                {
-                    **self._choices(x), "learning_rate": float(self.learning_rate),
-                    "epochs": self.max_epochs, "batch_size": self._batch(len(x)),
-                    "patience": self.patience, "precision": self.precision,
-                }
-            )  # fmt: skip
             self.fit_ = fitted_by_batches(
-                x, recipe, columns=self._column_names, support=self._support(),
+                x, self._recipe(x), columns=self._column_names, support=self._support(),
                 validation=self.validation_fraction, seed=seed_of(self.random_state),
             )  # fmt: skip
         self.n_iter_ = self.fit_.facts.steps
         self._n_features_out_ = encoded(self.fit_, x[:1]).shape[1]
+
+    def _recipe(self, x: Float[np.ndarray, "N D"], **others: str) -> Recipe:
+        """All choices; others than its own where they are given."""
+        return recipe_of(
+            {
+                **self._choices(x), "learning_rate": float(self.learning_rate),
+                "epochs": self.max_epochs, "batch_size": self._batch(len(x)),
+                "patience": self.patience, "precision": self.precision, **others,
+            }
+        )  # fmt: skip
 
     def _support(self) -> str | None:
         """What values the columns have; inferred when None."""
