@@ -1,6 +1,7 @@
 """`taut.fit`, `taut.em`, `taut.load` and the `Fit` they return: thin shells over the layers."""
 
 from taut.api.auditing import audit
+from taut.api.bracketing import bracket_posterior
 from taut.api.calibrating import calibrate, calibrate_posterior
 from taut.api.em import EMProgress, em
 from taut.api.fitting import fit
@@ -29,6 +30,7 @@ Posterior.summary = summary_of_posterior  # pyright: ignore[reportAttributeAcces
 Posterior.report = report_posterior  # pyright: ignore[reportAttributeAccessIssue]
 Fit.predict = predict  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.calibrate = calibrate_posterior  # pyright: ignore[reportAttributeAccessIssue]
+Posterior.bracket = bracket_posterior  # pyright: ignore[reportAttributeAccessIssue]
 shown_in_notebooks()
 
 __all__ = [

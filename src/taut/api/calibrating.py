@@ -16,7 +16,7 @@ from taut.program_cache import compilation_cache
 if TYPE_CHECKING:
     from taut.audit import Calibration
 
-__all__ = ["calibrate", "calibrate_posterior"]
+__all__ = ["calibrate", "calibrate_posterior", "options_of"]
 
 
 @compilation_cache()
@@ -85,16 +85,18 @@ def calibrate_posterior(
     """
     from taut.audit.refits import calibration_by_refits
 
-    precision = str(posterior.z.dtype)
-    asked = options or PosteriorOptions(
-        guide=posterior.layers or posterior.family,
-        precision=precision,  # pyright: ignore[reportArgumentType]
-    )
-    with jax.enable_x64(precision == "float64"), within_memory(draws=draws):
+    asked = options or options_of(posterior)
+    with jax.enable_x64(asked.precision == "float64"), within_memory(draws=draws):
         return calibration_by_refits(
             posterior.model, posterior.datum, asked,
             key=as_key(key), refits=refits, num_draws=draws, seconds=seconds, tell=tell,
         )  # fmt: skip
+
+
+def options_of(posterior: Posterior) -> PosteriorOptions:
+    """What refits of a program take unasked: the guide and the precision of a posterior."""
+    precision: Any = str(posterior.z.dtype)
+    return PosteriorOptions(guide=posterior.layers or posterior.family, precision=precision)
 
 
 def _notes(fit: Fit) -> tuple[str, ...]:

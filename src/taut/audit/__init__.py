@@ -10,6 +10,7 @@ from taut.audit.gradient_moments import GradientMoments, gradient_moments
 from taut.audit.holes import Holes, holes
 from taut.audit.latents import LatentUse, latent_use
 from taut.audit.overlap import Neighbour, Overlap, overlap
+from taut.audit.refit_bracket import RefitBracket, bracket_by_refits
 from taut.audit.refits import calibration_by_refits
 from taut.audit.surgery import Surgery, surgery
 from taut.audit.two_sample import TwoSample, two_sample
@@ -27,11 +28,13 @@ __all__ = [
     "Neighbour",
     "Overlap",
     "Quantity",
+    "RefitBracket",
     "Surgery",
     "Trial",
     "TwoSample",
     "audit_fit",
     "audited_evidence",
+    "bracket_by_refits",
     "calibration",
     "calibration_by_refits",
     "density_excess",

@@ -35,7 +35,7 @@ from taut.models.program import (
     with_observed,
 )
 
-__all__ = ["calibration_by_refits"]
+__all__ = ["calibration_by_refits", "check_refits", "price_refits", "remade"]
 
 _ROUNDING = 64.0  # of the unit in the last place, within which two numbers are one
 
@@ -67,10 +67,10 @@ def calibration_by_refits(
         InputError: a log-joint, minibatches, an improper prior, a factor or scale; too few refits or
             draws, or more of them than there is time for.
     """
-    program = _checked(model, datum, options, refits, num_draws)
-    made = shared_jit(jax.vmap(lambda key: made_data(program, datum, key)))
-    latents, observed = made(jax.random.split(jax.random.fold_in(key, refits), refits))
-    given = given_observed(program, jax.tree.map(lambda leaf: leaf[0], observed))
+    program = check_refits(model, datum, options, refits, fewest=FEWEST_ROWS)
+    if num_draws < 1:
+        raise InputError("at least one draw a fit", f"{num_draws}", "100", where="draws")
+    latents, observed, given = remade(program, datum, key, refits)
     densities = _densities(given)
     names = [*NamedValues.of(program, datum).coordinates[: len(program.coordinates)]]
     names += ["log p(x given z)", "log p(x, z)"]
@@ -94,13 +94,7 @@ def calibration_by_refits(
         }  # fmt: skip
 
     def blocks(begin: int) -> Iterator[dict[str, Any]]:
-        began = time.perf_counter()
-        for number in range(begin, refits):
-            yield refit(number)
-            if number == begin:
-                began = time.perf_counter()  # the first compiles
-            elif number == begin + 1:
-                _price(time.perf_counter() - began, refits - begin, seconds, tell)
+        return price_refits(refit, begin, refits, seconds, tell, fewest=FEWEST_ROWS)
 
     columns = kept_rows(blocks, refits)
     ranks = columns["ranks"][~columns["failed"]]
@@ -121,9 +115,14 @@ def calibration_by_refits(
     return told._replace(judged="data sets")
 
 
-def _checked(
-    model: AbstractProgram, datum: Datum, options: PosteriorOptions, refits: int, num_draws: int
+def check_refits(
+    model: AbstractProgram, datum: Datum, options: PosteriorOptions, refits: int, *, fewest: int
 ) -> NumPyroProgram:
+    """The program that makes data.
+
+    Raises:
+        InputError: a log-joint, minibatches, an improper prior, or fewer refits than `fewest`.
+    """
     while isinstance(model, (Bounded, Edged)):
         model = model.program
     if not isinstance(model, NumPyroProgram):
@@ -137,21 +136,72 @@ def _checked(
         raise InputError(
             "priors that can be drawn from", "an improper one", "proper priors", where=model.name
         )
-    if refits < FEWEST_ROWS:
+    if refits < fewest:
         raise InputError(
-            f"at least {FEWEST_ROWS} refits, as fewer show no fault", f"{refits}",
+            f"at least {fewest} refits, as fewer show no fault", f"{refits}",
             option("refits", 100), where="refits",
         )  # fmt: skip
-    if num_draws < 1:
-        raise InputError("at least one draw a fit", f"{num_draws}", "100", where="draws")
     return model
 
 
-def _price(each: float, refits: int, seconds: float, tell: Callable[[str], None]) -> None:
+def remade(
+    program: NumPyroProgram, datum: Datum, key: PRNGKeyArray, refits: int
+) -> tuple[dict[str, Array], dict[str, Array], NumPyroProgram]:
+    """Latents and observed values of data sets that the program makes, a leading axis over these, and
+    the program that is fitted to them.
+
+    Arguments:
+        program: as `check_refits` returns it.
+        datum: its data, of whose shapes the made ones are.
+        key: fold `refits` of it draws.
+        refits: N.
+
+    Raises:
+        InputError: a factor or scale, or a prior that nothing can be drawn from.
+    """
+    made = shared_jit(jax.vmap(lambda key: made_data(program, datum, key)))
+    latents, observed = made(jax.random.split(jax.random.fold_in(key, refits), refits))
+    return latents, observed, given_observed(program, jax.tree.map(lambda leaf: leaf[0], observed))
+
+
+def price_refits(
+    refit: Callable[[int], dict[str, Any]],
+    begin: int,
+    refits: int,
+    seconds: float,
+    tell: Callable[[str], None],
+    *,
+    fewest: int,
+) -> Iterator[dict[str, Any]]:
+    """The refits one after the other; the second says what all take, and too much is refused.
+
+    Arguments:
+        refit: from its number to what is kept of it.
+        begin: number of the first.
+        refits: N.
+        seconds: what all of them may take.
+        tell: gets one sentence, what they will take.
+        fewest: that a remedy may name.
+
+    Raises:
+        InputError: more of them than there is time for.
+    """
+    began = time.perf_counter()
+    for number in range(begin, refits):
+        yield refit(number)
+        if number == begin:
+            began = time.perf_counter()  # the first compiles
+        elif number == begin + 1:
+            _price(time.perf_counter() - began, refits - begin, seconds, tell, fewest)
+
+
+def _price(
+    each: float, refits: int, seconds: float, tell: Callable[[str], None], fewest: int
+) -> None:
     """Say what the fits take, and refuse what takes too long."""
     whole = each * refits
     if whole > seconds:
-        most = max(int(seconds / each), FEWEST_ROWS)
+        most = max(int(seconds / each), fewest)
         raise InputError(
             f"refits within {seconds:g} seconds", f"{refits}, of {each:.2g} s each",
             f"{option('seconds', math.ceil(1.2 * whole))}"

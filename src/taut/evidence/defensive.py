@@ -47,6 +47,7 @@ def defensive_draws(
     *,
     count: int,
     generator: np.random.Generator,
+    independent: bool = False,
 ) -> DefensiveDraws:
     """Draws of r.
 
@@ -57,14 +58,16 @@ def defensive_draws(
         tril: L, (d, d).
         count: K.
         generator: of the t-draws.
+        independent: whether each draw is of either component by chance, in place of fixed shares.
     """
-    wide = round(_SHARE * count)
+    wide = int(generator.binomial(count, _SHARE)) if independent else round(_SHARE * count)
     d = len(mean)
     stretch = np.sqrt(_DEGREES / generator.chisquare(_DEGREES, size=(wide, 1)))
     heavy = mean + (stretch * generator.standard_normal((wide, d))) @ tril.T
     z = np.concatenate([sample(count - wide), heavy])
     density = log_q(z)
-    log_r = defensive_log_prob(z, density, mean, tril, share=wide / count)
+    share = _SHARE if independent else wide / count
+    log_r = defensive_log_prob(z, density, mean, tril, share=share)
     return DefensiveDraws(z, density, log_r, count - wide)
 
 
