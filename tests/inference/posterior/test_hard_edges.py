@@ -201,11 +201,25 @@ def tilted(p):
     return jnp.where(a + b < 0.5, -0.5 * (a**2 + b**2), -jnp.inf)
 
 
+def test_chains_stay_within_an_edge_that_no_coordinate_follows():
+    """a + b is Normal(0, 2) below 0.5, and a - b is Normal(0, 2)."""
+    found = taut.infer(tilted, support={"a": "real", "b": "real"}, num_starts=1, num_draws=4000)
+    total = stats.truncnorm(-np.inf, 0.5 / np.sqrt(2), scale=np.sqrt(2))
+    sd = np.sqrt(total.var() + 2) / 2
+    moments = found.resampled
+    assert found.verdict.verdict == "believe", found.verdict
+    assert np.max(np.abs(moments.mean - total.mean() / 2)) < 0.1 * sd
+    assert np.max(np.abs(moments.sd / sd - 1)) < 0.1
+    evidence = np.log(2 * np.pi) + stats.norm.logcdf(0.5 / np.sqrt(2))
+    assert abs(found.estimates["log_evidence"].value - evidence) < 0.1
+    assert found.notes[-1] == "no Gaussian stays within it: the guide is a Laplace approximation"
+
+
 def test_an_edge_that_cannot_be_followed_is_named():
     with pytest.raises(
         RunError, match=r"ends at an edge that moves with a and b, beyond which log p"
     ):
-        taut.infer(tilted, support={"a": "real", "b": "real"})
+        taut.infer(tilted, support={"a": "real", "b": "real"}, refine="none")
 
 
 @pytest.mark.parametrize(

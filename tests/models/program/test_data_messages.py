@@ -96,6 +96,24 @@ def test_a_factor_that_is_zero_at_the_start_is_named_without_a_value():
         check_start(model, datum, jnp.zeros(1))
 
 
+@pytest.mark.parametrize("joint", [False, True])
+def test_zeros_in_shares_are_named_with_their_row_where_a_density_has_none(joint):
+    def program(x):
+        a = numpyro.sample("a", dist.HalfNormal(5.0).expand([3]).to_event(1))
+        fn = dist.Dirichlet(a).expand([3])
+        numpyro.sample("x", fn.to_event(1) if joint else fn, obs=x)
+
+    shares = np.array([[0.2, 0.3, 0.5], [0.0, 0.4, 0.6], [0.1, 0.1, 0.8]])
+    words = (
+        r"got \[0, 0.4, 0.6\] in row 2, where Dirichlet takes numbers above 0 that add up to 1. Try a "
+        r"small number added to every cell, each row then divided by its sum, or counts under"
+    )
+    with pytest.raises(InputError, match=words):
+        NumPyroProgram.of(program, {"x": shares})
+    shares = shares + 1e-3
+    NumPyroProgram.of(program, {"x": shares / shares.sum(axis=1, keepdims=True)})
+
+
 @pytest.mark.parametrize("family", [dist.Beta, dist.BetaProportion, dist.Kumaraswamy])
 def test_ends_at_which_a_density_is_zero_or_without_end_are_outside(family):
     def program(y):

@@ -60,7 +60,7 @@ TABLE = {
     "Delta": (lambda: dist.Delta(2.0), [2.0, 2.0], [1.0, NAN]),
     "Dirichlet": (
         lambda: dist.Dirichlet(jnp.ones(3)), [[0.2, 0.3, 0.5], [0.333333, 0.333333, 0.333334]],
-        [[0.2, 0.3, 0.4], [20.0, 30.0, 50.0], [-0.2, 0.7, 0.5], [0.5, NAN, 0.5]],
+        [[0.2, 0.3, 0.4], [20.0, 30.0, 50.0], [-0.2, 0.7, 0.5], [0.5, NAN, 0.5], [0.0, 0.4, 0.6]],
     ),
     "DirichletMultinomial": (
         lambda: dist.DirichletMultinomial(jnp.ones(3), 5), [[0, 2, 3], [5, 0, 0]],

@@ -7,6 +7,7 @@ coordinates, and draws that are moved on from the guide to the posterior where i
 """
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -156,7 +157,7 @@ def _judged(
             f"a program with at most {_MOST_WEIGHED} latent coordinates", f"{model.dim}",
             "summing the rows' latents out of the program", where="infer",
         )  # fmt: skip
-    found, edges, failure, whole = None, None, None, model is program
+    asked, found, edges, failure, whole = choice, None, None, None, model is program
     if not whole and jax.eval_shape(model.margins, datum, jnp.zeros(model.dim)).size:
         names = " and ".join(f"'{name}'" for name in sorted(model.moving))
         raise InputError(
@@ -178,14 +179,13 @@ def _judged(
         if edges is not None and edges.fixed:
             tried = edges.within(model)
             found = _fitted(choice, tried, tried, datum, generator, options, stages)
+        elif edges is not None and options.refine != "none" and not _has_converged(found):
+            # Every Gaussian has draws beyond an edge that moves; chains from one of them stay inside.
+            with suppress(RunError):
+                inside = GuideChoice("laplace")
+                found = _fitted(inside, model, model, datum, generator, options, stages)
+                choice = inside
     if found is None:
-        # A first evaluation that fails says more than that the ELBO could not be maximised.
-        pick = (
-            least_outside(model, datum, generator)
-            if model.moving
-            else random_point(model, generator)
-        )
-        check_start(model, datum, jnp.asarray(pick))
         assert failure is not None
         if edges is not None and edges.moving:
             raise RunError(
@@ -194,10 +194,19 @@ def _judged(
                 "parameters of which one is the distance from that edge, on a positive support",
                 where=model.name,
             ) from failure
+        # A first evaluation that fails says more than that the ELBO could not be maximised.
+        pick = (
+            least_outside(model, datum, generator)
+            if model.moving
+            else random_point(model, generator)
+        )
+        check_start(model, datum, jnp.asarray(pick))
         raise failure
     candidate, draws, notes, seconds = found
     if edges is not None:
         notes = (*notes, *edges.notes(model))
+        if candidate.choice != asked:
+            notes = (*notes, "no Gaussian stays within it: the guide is a Laplace approximation")
     tick, model = time.perf_counter(), tried
     values = NamedValues.of(model, datum)
     table = values.table(draws.z)
@@ -269,6 +278,10 @@ class _Fitted(NamedTuple):
     draws: WeightedDraws
     notes: tuple[str, ...]
     seconds: dict[str, float]
+
+
+def _has_converged(found: _Fitted | None) -> bool:
+    return found is not None and found.candidate.fitted.converged
 
 
 def _fitted(

@@ -38,6 +38,7 @@ _CLOSED = (
 )  # fmt: skip
 _OPEN = (
     dist.Beta,
+    dist.Dirichlet,
     dist.Kumaraswamy,
 )  # no density at 0 and 1, or one without end, for most parameters
 _DIGITS = 1e-6
@@ -173,7 +174,8 @@ def _contains(fn: Any, value: Any, known: Known) -> Any:
     if isinstance(fn, _CLOSED) and isinstance(support, constraints.greater_than):
         support = constraints.greater_than_eq(support.lower_bound)
     if isinstance(fn, _OPEN):
-        return (value > 0) & (value < 1)
+        within = (value > 0) & (value < 1)
+        return satisfies(support, value) & (within.all(axis=-1) if fn.event_dim else within)
     return satisfies(support, value)
 
 

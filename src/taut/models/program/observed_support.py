@@ -101,6 +101,8 @@ def observations(
         except ValueError:  # which is refused as such
             continue
         value = library_of(value).broadcast_to(value, shape)
+        while isinstance(fn, dist.ExpandedDistribution | dist.Independent):
+            fn = fn.base_dist  # whose events are the rows that a message can name
         inside, support = contains(fn, value, known), jax.tree.map(known, support_of(fn))
         found.append(Observation(name, _family(fn), inside, value, support))
     return found
@@ -178,6 +180,8 @@ def _outside(one: Observation, where: str) -> InputError:
     words = _described(support, cell)
     if words and support is constraints.unit_interval and value in (0, 1):
         words += ", both left out"
+    if support is constraints.simplex and np.any(value == 0):
+        words = "numbers above 0 that add up to 1"
     return InputError(
         "data in the support of their distribution",
         shown(value) + place_of(cell) + (f", where {one.family} takes {words}" if words else ""),
@@ -207,6 +211,11 @@ def _bound(bound: Any, cell: Sequence[int]) -> str:
 
 def _remedy(family: str, support: Any, value: Any) -> str:
     if support is constraints.simplex and np.all(value >= 0):
+        if np.any(value == 0):
+            return (
+                "a small number added to every cell, each row then divided by its sum, or counts under "
+                "dist.DirichletMultinomial"
+            )
         return "dividing each row by its sum"
     if isinstance(support, constraints.multinomial):
         return "the total of each row as total_count"

@@ -84,7 +84,7 @@ def _check_part(model: AbstractProgram, name: str, part: Part, z: Array) -> None
     raise InputError(
         f"a finite log-density{at} at the start",
         f"{part.log_prob[bad][0]} at {_parameters(model, z)}",
-        "a start inside the support, or a density without 0/0, log(0) and overflow",
+        "priors under which it is finite, or a density without 0/0, log(0) and overflow",
         where=where,
     )
 
