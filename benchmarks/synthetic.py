@@ -15,10 +15,11 @@ fitted to, and as many rows are drawn as were fitted to. Of each setting
     nearest          share of synthetic rows whose nearest real row was fitted to, and by chance
 
 `real` is what rows that were fitted to reach in place of synthetic ones; its trend beside themselves is
-that of as many drawn from them with replacement. Of several settings, the one
-whose two-sample score beside validation rows is highest is `chosen`. Seconds count fitting and drawing, compilation included, and `load` is how many processes
-the machine had to serve at the end: where it exceeds the cores, the seconds are those of a busy machine.
-Writes benchmarks/results/synthetic.json after each setting, and goes on from there with --resume.
+that of as many drawn from them with replacement. Of several settings, the one whose two-sample score
+beside validation rows is highest is `chosen`. Seconds count fitting and drawing, compilation included,
+and `load` is how many processes the machine had to serve at the end: where it exceeds the cores, the
+seconds are those of a busy machine, and `cpu_seconds` say more. Writes benchmarks/results/synthetic.json
+after each setting, and goes on from there with --resume.
 """
 
 import argparse
