@@ -294,6 +294,22 @@ def of_kills(found: dict[str, Any]) -> Rows:
     return [(what, f"{found['identical']} of {found['runs']}, after {found['kills']} kills")]
 
 
+def of_synthetic(found: dict[str, Any]) -> Rows:
+    best, real = found["found"][found["chosen"]], found["found"]["real"]
+    names, published = ("trend", "two-sample", "area"), found["published"]["TabSyn"]
+    measured = ", ".join(
+        f"{best[name]:.3f} [{other:.2f}]" for name, other in zip(names, published, strict=True)
+    )
+    number = best["settings"]["components"]
+    return [
+        (
+            f"synthetic rows of adult, `mixed` with {number} components: trends of pairs, two-sample "
+            "score, area of trees that learn income from them [TabSyn]; of real rows",
+            f"{measured}; " + ", ".join(f"{real[name]:.3f}" for name in names),
+        )
+    ]
+
+
 def of_refined(found: dict[str, Any]) -> Rows:
     rows = []
     for name, one in found["sets"].items():
@@ -338,4 +354,5 @@ QUALITY: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "toy_densities": of_densities,
     "flows": of_flows,
     "kills": of_kills,
+    "synthetic": of_synthetic,
 }
