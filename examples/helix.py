@@ -72,7 +72,11 @@ def main() -> None:
     other = 1 - network.predict(starts).astype(int)
     ways = {
         "through the flow": {},
-        "through the flow, under a floor": {"plausible": x[:2000], "quantile": 0.05},
+        "through the flow, under a floor": {
+            "plausible": x[:2000],
+            "quantile": 0.05,
+            "nearest": False,
+        },
         "in x": {"geometry": "x-space"},
     }
     found = {}

@@ -211,6 +211,10 @@ class Ascent(eqx.Module):
         reached = at.score >= self._level(at.z.dtype)
         return reached if self.floor is None else reached & (at.log_density >= self.floor)
 
+    def distance(self, x: Array, x0: Array) -> Float[Array, ""]:
+        """The squared distance of a point from a row, in units of the scale."""
+        return jnp.sum(((x - x0) / self.scale) ** 2)
+
     def _level(self, dtype: Any) -> Float[Array, ""]:
         level = self.target.level + _ABOVE * self.target.tolerance
         return jnp.asarray(level + self.margin, dtype)

@@ -1,4 +1,4 @@
-"""The way back from known rows, for rows to which ascent has found no answer above the floor.
+"""The way back from known rows, where ascent has found no answer above the floor, or a farther one.
 
     x_k, k = 1, 2, ...      the nearest of the known rows that reach the level and the floor, once the
                             cells that must stay are those of the row
@@ -6,6 +6,7 @@
 
 The answer is the nearest x(t) to the row, in the scale of the search, that satisfies all of what is
 asked: ascent stops at the local maxima of what it raises, and between cells of a grid; this does not.
+It takes the place of an answer that is farther; fewer known rows are tried where there is one.
 """
 
 from typing import Any, NamedTuple
@@ -16,13 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from taut.counterfactuals.ascent import Ascent
-from taut.counterfactuals.judged import mapped, outputs_of, scores_of
-from taut.counterfactuals.result import REACHED
-from taut.counterfactuals.settled import Settled, densities
+from taut.counterfactuals.judged import densities, encoded, in_blocks, mapped, outputs_of, scores_of
+from taut.counterfactuals.result import ALREADY, REACHED
+from taut.counterfactuals.settled import Settled, distances
 
 __all__ = ["from_known_rows"]
 
-_BLOCK = 256  # points in one compiled program
 _ROUNDS = (16, 112, 896)  # known rows that are tried for a row, the nearest first
 _LINES, _PARTS = 4, 16  # known rows that a way leads back from, and points on each
 
@@ -38,22 +38,28 @@ class _Points(NamedTuple):
 
 
 def from_known_rows(
-    ascent: Ascent, own: np.ndarray, starts: np.ndarray, known: np.ndarray, first: Settled
+    ascent: Ascent,
+    own: np.ndarray,
+    starts: np.ndarray,
+    known: np.ndarray,
+    first: Settled,
+    nearest: np.ndarray,
 ) -> Settled:
-    """Ends of searches, with answers on the way back from known rows where there was none.
+    """Ends of searches, with answers on the way back from known rows where there was none as near.
 
     Arguments:
         ascent, own: as of `settled`.
         starts: codes that the ways lead back to, (M, d).
         known: rows that may be answers, (R, *shape).
         first: how the searches ended.
+        nearest: which of them are to have the nearest answer, also where they have one, (M,).
     """
     outputs = mapped(lambda v: outputs_of(ascent.classifier, v), known)
     known = known[np.asarray(scores_of(ascent.target, jnp.asarray(outputs))) >= ascent.target.level]
-    places = np.flatnonzero(~first.answered).tolist()
+    places = np.flatnonzero(~first.answered | nearest & (first.reasons != ALREADY)).tolist()
     if not len(known) or not len(places):
         return first
-    ends, asked = _ends(ascent, own, places, known)
+    ends, asked = _ends(ascent, own, places, known, first.answered)
     first = first._replace(asked=first.asked + asked)
     found = np.array([place for place in places if len(ends[place])], int)
     if not len(found):
@@ -64,12 +70,13 @@ def from_known_rows(
     counts = np.array([way.shape[0] * way.shape[1] for way in ways])
     rows = np.repeat(own[found], counts, axis=0)
     points = _points(ascent, lines, rows)
-    distance = np.where(points.good, _distance(ascent, points.x, rows), np.inf)
+    distance = np.where(points.good, distances(ascent, points.x, rows), np.inf)
     offsets = np.cumsum([0, *counts])[:-1]
     best = np.array(
         [o + distance[o : o + n].argmin() for o, n in zip(offsets, counts, strict=True)], int
     )
-    reached = np.isfinite(distance[best])
+    so_far = distances(ascent, first.ended.at.x[found], own[found])
+    reached = distance[best] < np.where(first.answered[found], so_far, np.inf)
     best, found, counts = best[reached], found[reached], counts[reached]
     before = jax.tree.map(lambda leaf: leaf[found], first)
     at = before.ended.at._replace(
@@ -85,7 +92,11 @@ def from_known_rows(
 
 
 def _ends(
-    ascent: Ascent, own: np.ndarray, places: list[int], known: np.ndarray
+    ascent: Ascent,
+    own: np.ndarray,
+    places: list[int],
+    known: np.ndarray,
+    answered: np.ndarray,
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
     """Codes of the nearest known rows that are answers to each of some rows, (n, d) with n up to
     `_LINES`, and how often the classifier was asked about them for each of all rows."""
@@ -93,13 +104,17 @@ def _ends(
     found = {p: np.empty((0, 0)) for p in places}
     asked, first, waiting = np.zeros(len(own), int), 0, places
     for count in _ROUNDS:
-        waiting = [p for p in waiting if not len(found[p]) and first < len(order[p])]
+        waiting = [
+            p
+            for p in waiting
+            if not (len(found[p]) or (first and answered[p])) and first < len(order[p])
+        ]
         if not waiting:
             break
         numbers = [order[p][first : first + count] for p in waiting]
         rows = np.repeat(own[waiting], [len(n) for n in numbers], axis=0)
         x = _held(ascent, known[np.concatenate(numbers)], rows)
-        z = _in_blocks(lambda x: _encode(ascent, x), x)
+        z = encoded(ascent.generator, x)
         good = _points(ascent, z, rows).good
         offset = 0
         for place, tried in zip(waiting, numbers, strict=True):
@@ -114,8 +129,11 @@ def _ends(
 def _nearest(ascent: Ascent, row: np.ndarray, known: np.ndarray, most: int) -> np.ndarray:
     """Numbers of known rows by their distance from a row, once they keep to its box."""
     rows = np.broadcast_to(row, known.shape)
-    distance = _distance(ascent, _held(ascent, known, rows), rows)
-    return np.argsort(distance, kind="stable")[:most]
+    distance = distances(ascent, _held(ascent, known, rows), rows)
+    if most < len(distance):
+        numbers = np.argpartition(distance, most)[:most]
+        return numbers[np.argsort(distance[numbers], kind="stable")]
+    return np.argsort(distance, kind="stable")
 
 
 def _held(ascent: Ascent, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -125,14 +143,9 @@ def _held(ascent: Ascent, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
     )
 
 
-def _distance(ascent: Ascent, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    moved = ((x - rows) / np.asarray(ascent.scale)).reshape(len(x), -1)
-    return np.asarray((moved**2).sum(axis=1))
-
-
 def _points(ascent: Ascent, z: np.ndarray, rows: np.ndarray) -> _Points:
     """What the codes of answers to rows would be returned as, and whether they satisfy all."""
-    return _in_blocks(lambda z, rows: _block(ascent, z, rows), z, rows)
+    return in_blocks(lambda z, rows: _block(ascent, z, rows), z, rows)
 
 
 def _block(ascent: Ascent, z: np.ndarray, rows: np.ndarray) -> _Points:
@@ -148,20 +161,6 @@ def _block(ascent: Ascent, z: np.ndarray, rows: np.ndarray) -> _Points:
     scores = np.asarray(scores_of(ascent.target, jnp.asarray(outputs)))
     good &= scores >= ascent.target.level
     return _Points(x, density, outputs, scores, good & (density >= np.asarray(ascent.floor)))
-
-
-def _in_blocks(program: Any, *arrays: np.ndarray) -> Any:
-    """What a program of rows returns, in blocks of one size."""
-    blocks = []
-    for first in range(0, len(arrays[0]), _BLOCK):
-        numbers = np.minimum(np.arange(first, first + _BLOCK), len(arrays[0]) - 1)
-        blocks.append(jax.tree.map(np.asarray, program(*(array[numbers] for array in arrays))))
-    return jax.tree.map(lambda *b: np.concatenate(b)[: len(arrays[0])], *blocks)
-
-
-@eqx.filter_jit
-def _encode(ascent: Ascent, x: Any) -> Any:
-    return jax.vmap(ascent.generator.encode)(x)
 
 
 @eqx.filter_jit

@@ -4,7 +4,6 @@ import contextlib
 import time
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,11 +15,12 @@ from taut.counterfactuals.classifier import as_classifier, num_outputs
 from taut.counterfactuals.constraints import Box, Constraints, Grids
 from taut.counterfactuals.generator import AbstractGenerator, Identity, as_generator
 from taut.counterfactuals.geometry import GEOMETRIES, AbstractGeometry, XSpace
-from taut.counterfactuals.judged import mapped, outputs_of, scores_of
+from taut.counterfactuals.judged import decoded, densities, encoded, mapped, outputs_of, scores_of
 from taut.counterfactuals.known_rows import from_known_rows
+from taut.counterfactuals.nearer import drawn_nearer
 from taut.counterfactuals.pool import all_ended
 from taut.counterfactuals.result import ALREADY, REACHED, Counterfactuals
-from taut.counterfactuals.settled import Settled, densities, settled, surer
+from taut.counterfactuals.settled import Settled, settled, surer
 from taut.counterfactuals.targets import AbstractTarget, Class
 from taut.data import Dataset
 from taut.errors import nearest
@@ -48,6 +48,7 @@ def search(
     sparsity: float = 0.0,
     plausible: Any = None,
     quantile: float = 0.05,
+    nearest: bool = True,
     constraints: Constraints | None = None,
     most_tries: int = 500,
     most_unexplained: float = 0.5,
@@ -74,6 +75,8 @@ def search(
         plausible: rows that an answer is to be as probable as, from which ways lead back to rows that
             ascent finds no answer to; None for no such floor.
         quantile: of their log-densities that is the floor.
+        nearest: whether under a floor the first answer to each row is drawn as near to it as floor and
+            target allow, along their edges; otherwise it stays where ascent ended.
         constraints: of a table, which every answer satisfies or is returned as failed; what a fit
             knows of the values of its columns is among them.
         most_tries: steps that are tried for an answer.
@@ -102,7 +105,7 @@ def search(
         floor = _floor(made, known, quantile)
         _check_reconstructions(made, x, scale, most_unexplained)
         moved = Identity(x.shape[1:], scale, made) if isinstance(chosen, XSpace) else made
-        z = _encoded(moved, x)
+        z = encoded(moved, x)
         chosen.check(int(np.prod(x.shape[1:])), z.shape[1])
         ascent = Ascent(
             moved, judged, wanted, chosen, jnp.asarray(scale, z.dtype), proximity, sparsity, floor,
@@ -117,10 +120,15 @@ def search(
         ended = all_ended(ascent, own, starts, keys, width=width)
         found = settled(ascent, own, ended)
         found = surer(ascent, own, starts, keys, found, width=width)
+        by_ascent = found.answered
         if known is not None:
             codes = np.repeat(z, num_answers, axis=0)
-            found = from_known_rows(ascent, own, codes, known, found)
-        return _result(ascent, x, z, found, keys[::num_answers], begun)
+            near = nearest & (
+                np.arange(len(own)) % num_answers == 0
+            )  # the others are to be diverse
+            found = from_known_rows(ascent, own, codes, known, found, near)
+            found = drawn_nearer(ascent, own, keys, found, near)
+        return _result(ascent, x, z, found, by_ascent, keys[::num_answers], begun)
 
 
 def _geometry(given: AbstractGeometry | str) -> AbstractGeometry:
@@ -192,8 +200,8 @@ def _floor(made: AbstractGenerator, known: np.ndarray | None, quantile: float) -
 def _check_reconstructions(
     made: AbstractGenerator, x: np.ndarray, scale: Any, most_unexplained: float
 ) -> None:
-    code = _encoded(made, x[:_WIDTH])
-    back, centre = _decoded(made, code), _decoded(made, np.zeros_like(code[:1]))
+    code = encoded(made, x[:_WIDTH])
+    back, centre = decoded(made, code), decoded(made, np.zeros_like(code[:1]))
     missed = float(np.sum(((x[:_WIDTH] - back) / scale) ** 2))
     share = missed / max(float(np.sum(((x[:_WIDTH] - centre) / scale) ** 2)), 1e-30)
     if not share <= most_unexplained:
@@ -203,24 +211,6 @@ def _check_reconstructions(
             f"a model that reconstructs rows better, {option('refinements', 100)}, or a larger "
             f"{option('most_unexplained')}", where="generator",
         )  # fmt: skip
-
-
-@eqx.filter_jit
-def _encode(generator: AbstractGenerator, x: Any) -> Any:
-    return jax.vmap(generator.encode)(x)
-
-
-@eqx.filter_jit
-def _decode(generator: AbstractGenerator, z: Any) -> Any:
-    return jax.vmap(generator.decode)(z)
-
-
-def _encoded(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
-    return mapped(lambda x: _encode(generator, x), x)
-
-
-def _decoded(generator: AbstractGenerator, z: np.ndarray) -> np.ndarray:
-    return mapped(lambda z: _decode(generator, z), z)
 
 
 def _starts(z: np.ndarray, num_answers: int, spread: float, key: Any) -> np.ndarray:
@@ -233,7 +223,13 @@ def _starts(z: np.ndarray, num_answers: int, spread: float, key: Any) -> np.ndar
 
 
 def _result(
-    ascent: Ascent, x: np.ndarray, z: np.ndarray, found: Settled, keys: Any, begun: float
+    ascent: Ascent,
+    x: np.ndarray,
+    z: np.ndarray,
+    found: Settled,
+    by_ascent: np.ndarray,
+    keys: Any,
+    begun: float,
 ) -> Counterfactuals:
     generator, target, ended = ascent.generator, ascent.target, found.ended
     num_answers = len(ended.tries) // len(x)
@@ -242,7 +238,7 @@ def _result(
         return np.asarray(values).reshape(len(x), num_answers, *np.shape(values)[1:])
 
     answers, reasons = by_row(ended.at.x), by_row(found.reasons)
-    back = _decoded(generator, z)
+    back = decoded(generator, z)
     outputs = [mapped(lambda v: outputs_of(ascent.classifier, v), v) for v in (x, back)]
     scores = [np.asarray(scores_of(target, jnp.asarray(o))) for o in outputs]
     if (reasons == ALREADY).all():
@@ -266,14 +262,14 @@ def _result(
                 "about: a floor, `plausible`, rules such answers out"
             )
     if ascent.floor is not None:
-        back_from = int(found.returned.sum())
+        back_from = int(np.sum(found.returned & ~by_ascent))
         if back_from:
             notes.append(
                 f"ascent found none of {back_from} of the answers, which lie on the way back from rows "
                 "that are known to be probable"
             )
         reached = found.reasons == REACHED
-        left = int(np.sum(reached & ~found.returned & np.isneginf(ended.bound)))
+        left = int(np.sum(reached & by_ascent & np.isneginf(ended.bound)))
         if left:
             notes.append(
                 f"to {left} of the answers the way leads over rows that are less probable than the floor"

@@ -15,8 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from taut.counterfactuals.ascent import Ascent, RowState
-from taut.counterfactuals.generator import AbstractGenerator
-from taut.counterfactuals.judged import mapped, outputs_of, scores_of
+from taut.counterfactuals.judged import densities, mapped, outputs_of, scores_of
 from taut.counterfactuals.pool import all_ended
 from taut.counterfactuals.result import (
     ALREADY,
@@ -30,7 +29,7 @@ from taut.counterfactuals.result import (
     ROUNDED,
 )
 
-__all__ = ["Settled", "densities", "settled", "surer"]
+__all__ = ["Settled", "distances", "settled", "surer"]
 
 _MARGINS = (10.0, 30.0, 100.0, 300.0)
 
@@ -132,14 +131,10 @@ def surer(
     return first
 
 
-def densities(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
-    """Log-densities of rows by a generator, nats."""
-    return mapped(lambda x: _density(generator, x), x)
-
-
-@eqx.filter_jit
-def _density(generator: AbstractGenerator, x: Any) -> Any:
-    return jax.vmap(lambda x: generator.decode_with_density(generator.encode(x))[1])(x)
+def distances(ascent: Ascent, x: Any, rows: np.ndarray) -> np.ndarray:
+    """Squared distances of points from rows in units of the scale, (M,)."""
+    moved = ((x - rows) / np.asarray(ascent.scale)).reshape(len(x), -1)
+    return np.asarray((moved**2).sum(axis=1))
 
 
 def _reasons(ascent: Ascent, ended: RowState, scores: np.ndarray) -> np.ndarray:
