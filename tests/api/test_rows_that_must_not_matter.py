@@ -230,7 +230,7 @@ def test_the_number_of_components_is_chosen_on_validation_rows_alone():
     # Validation rows that lie along the training rows' third direction want three components.
     direction = np.linalg.svd(data.train.x - data.train.x.mean(0))[2][2]  # pyright: ignore[reportAttributeAccessIssue]
     far = 4 * np.random.default_rng(0).normal(size=(20, 1)) * direction
-    along = replace(data, validation=replace(data.validation, x=far))
+    along = replace(data, validation=replace(data.validation, cells=far))
     assert _chosen(em_of(along, **SELECT)) == 3 != _chosen(whole)
     best = max(em_of(along, **SELECT).facts.em.selection, key=lambda p: p.validation)  # pyright: ignore[reportOptionalMemberAccess]
     assert best.components == 3

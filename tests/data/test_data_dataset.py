@@ -11,8 +11,10 @@ SCHEMA = Schema(name="d", kind="table", shape=(3,), support="real")
 
 def make(x=None, **parts) -> Dataset:
     x = np.arange(12, dtype=np.float32).reshape(4, 3) if x is None else x
-    parts = {"mask": None, "label": None, "index": np.arange(10, 14, dtype=np.int32)} | parts
-    return Dataset(x=x, schema=SCHEMA, **parts)
+    parts = {
+        "cells": x, "mask": None, "label": None, "index": np.arange(10, 14, dtype=np.int32), **parts
+    }  # fmt: skip
+    return Dataset(schema=SCHEMA, **parts)
 
 
 def test_slice_is_a_view():
@@ -55,7 +57,10 @@ def test_batch_is_a_datum():
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"x": np.zeros((4, 2), np.float32)}, "dataset 'd', x: expected shape (4, 3), got (4, 2)"),
+        (
+            {"cells": np.zeros((4, 2), np.float32)},
+            "dataset 'd', cells: expected shape (4, 3), got (4, 2)",
+        ),
         ({"label": np.zeros(3, np.int32)}, "dataset 'd', label: expected shape (4,), got (3,)"),
         ({"mask": np.ones((4, 2), bool)}, "dataset 'd', mask: expected shape (4, 3), got (4, 2)"),
     ],

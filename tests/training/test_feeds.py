@@ -19,7 +19,7 @@ from taut.inference.amortized import joint
 from taut.inference.compiled_steps import compiled_steps
 from taut.training import Loop, train
 from taut.training import feeds as feeds_module
-from taut.training.feeds import ResidentFeed, StreamedFeed
+from taut.training.feeds import ResidentFeed, StreamedFeed, feed_of
 
 ROWS = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
 STEPS = 50  # over two epochs of 160 rows
@@ -63,6 +63,22 @@ def test_any_cut_gives_the_bits_of_the_same_rows_in_memory(on_disk, monkeypatch)
         state = train(algorithm, on_disk, loop._replace(validate_every=every))
         assert _bytes(state.inference) == _bytes(resident)
     assert np.isfinite(log["bound"]).all()
+
+
+def test_bytes_in_memory_train_as_their_numbers_on_the_device_do(monkeypatch):
+    monkeypatch.setattr(feeds_module, "_CHUNK_BYTES", 16 * 12 * 7)
+    grey = np.random.default_rng(1).integers(0, 256, (200, 3), dtype=np.uint8)
+    rows = load_data(grey, support="grey").train
+    resident = ResidentFeed(rows.datum(), batch_size=16, seed=5)
+    made = feed_of(rows, batch_size=16, seed=5, num_steps=STEPS)
+    assert isinstance(made, StreamedFeed)
+    for step in (0, 5, 9, STEPS - 1):
+        found, expected = (
+            jax.tree.map(lambda leaf, order=feed[1][0]: np.asarray(leaf)[order], feed[0])
+            for feed in (made.supply(step, 1), resident.supply(step, 1))
+        )
+        np.testing.assert_array_equal(found.x, expected.x)
+        np.testing.assert_array_equal(found.index, expected.index)
 
 
 def test_going_on_from_any_step_sees_the_same_rows(on_disk, monkeypatch):

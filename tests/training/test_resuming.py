@@ -97,7 +97,7 @@ def _other(part: str) -> Any:
     rows = getattr(DATA, part)
     x = np.array(rows.x)
     x[-1, -1] += 0.5
-    return replace(DATA, **{part: replace(rows, x=x)})
+    return replace(DATA, **{part: replace(rows, cells=x)})
 
 
 OTHERS = {

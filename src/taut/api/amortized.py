@@ -22,7 +22,7 @@ from taut.core import Datum, Estimate, InputError, as_key, host_seed, option
 from taut.core.devices import on_one
 from taut.core.hosts import from_first, num_hosts, told_by_all
 from taut.core.provenance import device, versions
-from taut.data import Data, RowSource, Schema, StreamedRows, steps_per_epoch
+from taut.data import Data, Dataset, RowSource, Schema, StreamedRows, steps_per_epoch
 from taut.evidence import BASELINE_ROWS, expected_bound
 from taut.evidence.bounded import measure_notes
 from taut.evidence.measuring import measure
@@ -58,6 +58,9 @@ _DEFAULT_BATCH = 128
 _WORTH_KNOWING = (
     5.0  # seconds of training, above which devices are compared: that compiles once more
 )
+_MANY_BYTES = (
+    2**28
+)  # of real numbers, from which whole numbers are sent to the device as they are needed
 _HIDE = 0.5  # share of rows of which cells are hidden where a target is a column
 _VALIDATION_STEPS = 50  # at least, between two validations
 
@@ -88,11 +91,7 @@ def fit_amortized(
             if not (redraw and part == "training"):  # still grey; the model sees binary draws of it
                 check_rows(architecture, rows, where=f"{data.schema.name}, {part} rows")
         told = _told(recipe, architecture, bound, data.schema)
-        train_rows = (
-            replace(data.train, dtype=storage)
-            if isinstance(data.train, StreamedRows)
-            else _datum(data.train[:].datum(labelled=told), storage)
-        )
+        train_rows = _fed(data.train, storage, told=told)
         validation_rows, test_rows = (
             _datum(d.datum(labelled=False), storage) for d in (data.validation, data.test)
         )
@@ -114,7 +113,7 @@ def fit_amortized(
         pair = architecture.init(schema, init_key)
         pair = architecture.start(
             pair,
-            _some(train_rows, storage) if isinstance(train_rows, StreamedRows) else train_rows,
+            train_rows if isinstance(train_rows, Datum) else _some(train_rows, storage),
             schema=data.schema,
         )
         pair = inference.pair(pair, jax.device_put(_numbers(data.train)), pair_key)
@@ -232,7 +231,7 @@ def fit_amortized(
         return result
     particles = recipe.evidence.evidence_particles
     with jax.enable_x64(storage == "float64"):
-        if isinstance(train_rows, StreamedRows):
+        if not isinstance(train_rows, Datum):
             train_rows = _some(train_rows, storage)
         seen = inference.fitted_to(pair, test_rows, bound, gradient, unseen_key)
         refined = Refined(particles)
@@ -288,13 +287,24 @@ def _numbers(rows: RowSource) -> np.ndarray:
     return rows.numbers(np.arange(len(rows)))
 
 
+def _fed(rows: RowSource, precision: str, *, told: bool) -> Datum | RowSource:
+    """Training rows on the device, or where they come from step by step: disk, or many whole numbers."""
+    if isinstance(rows, StreamedRows):
+        return replace(rows, dtype=precision)
+    assert isinstance(rows, Dataset)
+    many = rows.coded and len(rows) * rows.row_bytes > _MANY_BYTES
+    if many and not told and rows.schema.dtype == precision:
+        return rows
+    return _datum(rows.datum(labelled=told), precision)
+
+
 def _datum(rows: Datum, precision: str) -> Datum:
     """Observations in the precision of the run."""
     return Datum(np.asarray(rows.x, precision), rows.mask, rows.label, rows.index, rows.weight)
 
 
-def _some(rows: StreamedRows, precision: str) -> Datum:
-    """Rows on disk that stand for all of them."""
+def _some(rows: RowSource, precision: str) -> Datum:
+    """Rows that stand for all of them."""
     return _datum(rows.sample(BASELINE_ROWS).datum(labelled=False), precision)
 
 

@@ -55,7 +55,7 @@ def checksum_of(parts: "Sequence[Dataset]", *, labelled: bool = False) -> str:
     numbers = np.concatenate([part.index for part in parts])
     order = np.argsort(numbers, kind="stable")
     starts = np.cumsum([0, *(len(part) for part in parts)])
-    shape = parts[0].x.shape[1:]
+    shape = parts[0].cells.shape[1:]
     found = hashlib.blake2b(numbers[order].astype(np.int32).tobytes(), digest_size=16)
     found.update(repr(shape).encode())
     height = max(1, _CELLS // max(1, math.prod(shape)))
@@ -64,7 +64,7 @@ def checksum_of(parts: "Sequence[Dataset]", *, labelled: bool = False) -> str:
         rows = np.empty((len(places), *shape), np.float32)
         for part, start in zip(parts, starts, strict=False):
             here = (places >= start) & (places < start + len(part))
-            rows[here] = part.x[places[here] - start]
+            rows[here] = part.take(places[here] - start).x
         found.update(rows.tobytes())
     labels = [part.label for part in parts if part.label is not None]
     if labelled and len(labels) == len(parts):

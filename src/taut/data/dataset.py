@@ -1,9 +1,12 @@
 """`Dataset`: rows in memory, with one schema. `Data`: three sources of rows and where they came from.
 
-Arrays are NumPy arrays on the host; `x` is in the units that the schema describes. A plain slice is
-a view, also of a memory-mapped `x`; an array of row numbers copies those rows.
+Arrays are NumPy arrays on the host; `x` is in the units that the schema describes. Rows of bytes or
+16-bit whole numbers are held as their source holds them, and become `x` when it is asked for: whoever
+passes over all rows does so by `parts`, and has one slab of them as real numbers at a time. A plain
+slice is a view, also of memory-mapped rows; an array of row numbers copies those rows.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -15,6 +18,8 @@ from taut.data.checksum import data_checksum
 from taut.data.options import DataOptions
 from taut.data.row_source import RowSource
 from taut.data.schema import Schema
+from taut.data.slabs import slabs
+from taut.data.support import converted
 from taut.errors import InputError
 
 __all__ = ["Data", "Dataset"]
@@ -25,8 +30,9 @@ class Dataset(RowSource):
     """Rows in memory, with one schema.
 
     Attributes:
-        x: the rows, (N, *shape), float32 or float64, in the schema's units.
-        mask: True where a cell is observed, of the shape of `x`; None when all are.
+        cells: the rows, (N, *shape): `x`, or the whole numbers of the source, or booleans for drawn
+            zeros and ones.
+        mask: True where a cell is observed, of the shape of `cells`; None when all are.
         label: (N,), int32 for classes and whole numbers, else of the dtype of `x`; None without. Of a
             target -1, or NaN, in rows that have none.
         index: the rows' numbers in their source, (N,), counted from 0.
@@ -37,7 +43,7 @@ class Dataset(RowSource):
         InputError: an array whose shape does not fit the schema.
     """
 
-    x: Float[np.ndarray, "..."]
+    cells: Shaped[np.ndarray, "..."]
     mask: Bool[np.ndarray, "..."] | None
     label: Shaped[np.ndarray, "..."] | None
     index: Int32[np.ndarray, "..."]
@@ -45,9 +51,9 @@ class Dataset(RowSource):
     unseen: int = 0
 
     def __post_init__(self):
-        num_rows = self.x.shape[0] if self.x.ndim else 0
-        expected = {"x": (num_rows, *self.schema.shape), "index": (num_rows,)}
-        expected |= {"mask": expected["x"], "label": (num_rows,)}
+        num_rows = self.cells.shape[0] if self.cells.ndim else 0
+        expected = {"cells": (num_rows, *self.schema.shape), "index": (num_rows,)}
+        expected |= {"mask": expected["cells"], "label": (num_rows,)}
         for part, shape in expected.items():
             array = getattr(self, part)
             if array is not None and array.shape != shape:
@@ -59,7 +65,36 @@ class Dataset(RowSource):
                 )
 
     def __len__(self) -> int:
-        return self.x.shape[0]
+        return self.cells.shape[0]
+
+    @property
+    def x(self) -> Float[np.ndarray, "N ..."]:
+        """The rows, (N, *shape), float32 or float64, in the schema's units; made anew where `coded`."""
+        if not self.coded:
+            return self.cells
+        x = np.empty(self.cells.shape, self.schema.dtype)
+        for slab in slabs(x.shape):
+            x[slab] = self.decoded(self.cells[slab])
+        return x
+
+    @property
+    def coded(self) -> bool:
+        """Whether the rows are held as whole numbers."""
+        return self.cells.dtype.kind != "f"
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of `x`."""
+        own = self.schema if self.coded else self.cells
+        return self.schema.size * np.dtype(own.dtype).itemsize
+
+    def decoded(self, cells: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """`x` of cells as they are held."""
+        if cells.dtype.kind == "f":
+            return cells
+        if cells.dtype == bool:
+            return cells.astype(self.schema.dtype)
+        return converted(cells, self.schema, high=math.inf)  # whole numbers are never shares
 
     def __repr__(self) -> str:
         return f"Dataset({len(self)} rows of {self.schema.name}, shape {self.schema.shape})"
@@ -76,7 +111,7 @@ class Dataset(RowSource):
                     where=f"dataset '{self.schema.name}'",
                 )
         return Dataset(
-            x=self.x[rows],
+            cells=self.cells[rows],
             mask=None if self.mask is None else self.mask[rows],
             label=None if self.label is None else self.label[rows],
             index=self.index[rows],
@@ -96,8 +131,12 @@ class Dataset(RowSource):
         return self[positions]
 
     def parts(self) -> Iterator["Dataset"]:
-        """All rows, as one part."""
-        yield self
+        """All rows, as one part, or slab by slab where they are held as whole numbers."""
+        if not self.coded:
+            yield self
+            return
+        for slab in slabs(self.cells.shape):
+            yield self[slab]
 
     def datum(self, *, labelled: bool | None = None) -> Datum:
         """All rows as one batch: a `Datum` whose parts have a leading axis over rows.

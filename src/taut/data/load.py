@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 
 from taut.data.binarize import binarized
 from taut.data.column_values import column_values
@@ -49,7 +49,6 @@ from taut.data.support import (
     has_holes,
     infer_support,
     largest,
-    model_values,
     refuse_unbinarizable,
 )
 from taut.data.targets import (
@@ -229,7 +228,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
         kinds=columns,
         target=options.target,
     )
-    labels, indices, greys, drawn = [], [], [], []
+    labels, indices, drawn = [], [], []
     for i, part in enumerate(parts):
         check_values(part, schema)
         if schema.support == "real" and part.values.dtype != schema.dtype:
@@ -239,22 +238,23 @@ def loaded(source: Any, options: DataOptions) -> Data:
         )  # fmt: skip
         indices.append((part.numbers + offsets[i]).astype(np.int32))
         if how != "none":
-            greys.append(model_values(part, schema))
-            drawn.append(binarized(greys[i], how, seed=seed, part=i))
+            drawn.append(_drawn(part.values, schema, seed=seed, part=i))
     schema = replace(schema, holes=any(has_holes(part.values) for part in parts))
 
     def dataset(which: int, part: int, rows: np.ndarray) -> Dataset:
-        if how == "none":
-            x = _converted(parts[part].values, rows, schema)
+        # Training rows stay grey where every batch of them is drawn anew.
+        if how == "none" or (how == "dynamic" and which == 0):
+            cells = _held(parts[part].values, rows, schema)
         else:
-            # Training rows stay grey where every batch of them is drawn anew.
-            x = (greys if how == "dynamic" and which == 0 else drawn)[part][rows]
+            cells = drawn[part][rows]
         label = None if labels[part] is None else labels[part][rows]
-        return Dataset(x=x, mask=None, label=label, index=indices[part][rows], schema=schema)
+        return Dataset(
+            cells=cells, mask=None, label=label, index=indices[part][rows], schema=schema
+        )
 
     train, validation, test = (dataset(which, *rows) for which, rows in enumerate(plan))
     if options.standardize and schema.support == "real":
-        shift, scale = shift_and_scale(moments_of(train.x, schema))
+        shift, scale = shift_and_scale(moments_of(train.cells, schema))
         schema = replace(schema, shift=shift, scale=scale)
     if columns:
         schema = replace(schema, kinds=standardised(train.x, columns))
@@ -267,12 +267,12 @@ def loaded(source: Any, options: DataOptions) -> Data:
         schema = replace(schema, **grids_of(whole, schema))
         notes += identifier_note(parts[0], schema)
         notes += suspected_codes(whole, schema)
-    low = np.fmin.reduce(train.x)
-    varies = low != np.fmax.reduce(train.x)
+    low = train.decoded(np.fmin.reduce(train.cells))
+    varies = low != train.decoded(np.fmax.reduce(train.cells))
     schema = constant_columns(varies, low, schema)
     notes += (*constant_note(varies, schema), *empty_note(np.isnan(low), schema))
     train, validation, test = (
-        replace(part, schema=schema, mask=observed(part.x, schema))
+        replace(part, schema=schema, mask=observed(part.x, schema) if schema.holes else None)
         for part in (train, validation, test)
     )
     return Data(
@@ -307,14 +307,35 @@ def _plan(
     return [(0, train), (0, validation), (0, test)]
 
 
-def _converted(
+def _held(
     values: Shaped[np.ndarray, "N ..."], rows: Int[np.ndarray, " M"], schema: Schema
-) -> Float[np.ndarray, "M ..."]:
-    """Copies of some rows of a source, as a schema holds them, with no copy of them as they were."""
+) -> Shaped[np.ndarray, "M ..."]:
+    """Copies of some rows of a source: as they are where they are narrow, else as a schema has them."""
+    if _narrow(values):
+        return values[rows]
     x, high = np.empty((len(rows), *values.shape[1:]), schema.dtype), largest(values)
     for slab in slabs(x.shape):
         x[slab] = converted(values[rows[slab]], schema, high=high)
     return x
+
+
+def _drawn(
+    values: Shaped[np.ndarray, "N ..."], schema: Schema, *, seed: int, part: int
+) -> Shaped[np.ndarray, "N ..."]:
+    """Zeros and ones of all rows of a part, as booleans where its values are narrow."""
+    if not _narrow(values):
+        x = converted(values, schema, high=largest(values))
+        return binarized(x, schema.binarize, seed=seed, part=part)
+    drawn = np.empty(values.shape, bool)
+    for slab in slabs(values.shape):
+        x = converted(values[slab], schema, high=largest(values))
+        drawn[slab] = binarized(x, schema.binarize, seed=seed, part=part, first_row=slab.start)
+    return drawn
+
+
+def _narrow(values: Shaped[np.ndarray, "..."]) -> bool:
+    """Whether the values are whole numbers of 8 or 16 bits."""
+    return values.dtype.kind in "iu" and values.dtype.itemsize <= 2
 
 
 def _check_columns(first: RawRows, options: DataOptions) -> None:

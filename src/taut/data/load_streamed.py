@@ -223,7 +223,7 @@ def _in_memory(
         grey = converted(uncoded(file.read(row, row + 1), codes), schema, high=high)
         x[place] = binarized(grey, schema.binarize, seed=seed, first_row=row)[0]
     index = numbers.astype(np.int32)
-    return Dataset(x=x, mask=observed(x, schema), label=None, index=index, schema=schema)
+    return Dataset(cells=x, mask=observed(x, schema), label=None, index=index, schema=schema)
 
 
 def _may_overflow(facts: Facts, schema: Schema) -> bool:

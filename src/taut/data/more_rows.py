@@ -73,7 +73,7 @@ def load_rows(
         new += int(np.isnan(x).sum()) - int(np.isnan(rows.values.astype(np.float64)).sum())
         sets.append(
             Dataset(
-                x=binarized(x, schema.binarize, seed=seed, part=i),
+                cells=binarized(x, schema.binarize, seed=seed, part=i),
                 mask=None,
                 label=labels_like(rows, schema, codes),
                 index=(rows.numbers + offset).astype(np.int32),
@@ -82,10 +82,10 @@ def load_rows(
         )
         offset += len(part)
     labels = [s.label for s in sets if s.label is not None]
-    x = np.concatenate([s.x for s in sets]) if len(sets) > 1 else sets[0].x
+    x = np.concatenate([s.cells for s in sets]) if len(sets) > 1 else sets[0].cells
     holes = bool(np.isnan(x).any())
     return Dataset(
-        x=x,
+        cells=x,
         mask=observed(x, replace(schema, holes=holes)),
         label=np.concatenate(labels) if len(labels) == len(sets) else None,
         index=np.concatenate([s.index for s in sets]),

@@ -118,7 +118,7 @@ class StreamedRows(RowSource):
 
     def _dataset(self, x: np.ndarray, index: np.ndarray) -> Dataset:
         return Dataset(
-            x=x, mask=observed(x, self.schema), label=None, index=index, schema=self.schema
+            cells=x, mask=observed(x, self.schema), label=None, index=index, schema=self.schema
         )
 
 

@@ -70,18 +70,14 @@ def smoothed_histogram(
         levels: V, the number of values of a cell.
         grid: times a cell gives its code, 0..V-1.
     """
-    cells, asked = (x.reshape(len(x), -1) * grid for x in (rows, test))
-    seen = ~np.isnan(cells)
-    codes = np.rint(np.where(seen, cells, 0)).astype(int)
-    wanted = np.rint(np.nan_to_num(asked)).astype(int)
-    counts = np.stack(
-        [
-            np.bincount(column[known], minlength=levels)
-            for column, known in zip(codes.T, seen.T, strict=True)
-        ]
-    )
-    log_p = np.log((counts + 1) / (seen.sum(axis=0)[:, None] + levels))
-    return log_p[np.arange(log_p.shape[0]), wanted]
+    cells, asked = (x.reshape(len(x), -1) for x in (rows, test))
+    found = np.empty(asked.shape)
+    for d in range(asked.shape[1]):
+        column = cells[:, d] * grid
+        known = np.rint(column[~np.isnan(column)]).astype(int)
+        log_p = np.log((np.bincount(known, minlength=levels) + 1) / (len(known) + levels))
+        found[:, d] = log_p[np.rint(np.nan_to_num(asked[:, d] * grid)).astype(int)]
+    return found
 
 
 def _same_family(

@@ -46,10 +46,11 @@ def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
     )
     # Where nothing is drawn a reconstruction is the row itself, or what a surjection keeps of it.
     if fit.architecture.name != "flow" or "elbo" in fit.estimates:
-        shown = test.x[:_RECONSTRUCTED]
+        shown = test[:_RECONSTRUCTED].x
         mean = np.asarray(fit.reconstruct(shown))
         drawn.append(figures.reconstructions(folder / "reconstructions.png", shown, mean, **form))
-    pairs = [(test.x[i], test.x[-1 - i]) for i in range(min(_LINES, len(test) // 2))]
+    number = min(_LINES, len(test) // 2)
+    pairs = list(zip(test[:number].x, test[len(test) - number :].x[::-1], strict=True))
     if pairs:
         paths = np.stack([np.asarray(fit.interpolate(a, b)) for a, b in pairs])
         ends = np.stack([np.stack(pair) for pair in pairs])

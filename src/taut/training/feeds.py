@@ -1,8 +1,8 @@
 """Feeds: where the rows of the next steps come from.
 
     ResidentFeed    all training rows on the device; a step picks its rows by number
-    StreamedFeed    rows on disk; the rows of the next steps are gathered and sent while the device
-                    works on the present ones
+    StreamedFeed    rows on disk, or in memory as whole numbers; the rows of the next steps are gathered
+                    and sent while the device works on the present ones
 
 Either hands the loop rows on the device and row numbers into them, which the one compiled program takes.
 Which rows step t sees is a function of (seed, t) alone. Streamed rows come in chunks of K steps, chunk c
@@ -21,7 +21,15 @@ import numpy as np
 
 from taut.core import Datum, num_rows, padded_block, padded_size
 from taut.core.devices import current_mesh, on_all
-from taut.data import Gatherer, StreamedRows, batch_indices, label_strata, observed
+from taut.data import (
+    Dataset,
+    Gatherer,
+    RowSource,
+    StreamedRows,
+    batch_indices,
+    label_strata,
+    observed,
+)
 
 __all__ = ["MOST_STEPS", "AbstractFeed", "ResidentFeed", "StreamedFeed", "Supply", "feed_of"]
 
@@ -89,7 +97,7 @@ class ResidentFeed(AbstractFeed):
 
 
 class StreamedFeed(AbstractFeed):
-    """Rows on disk, one chunk ahead of the device.
+    """Rows that are read or made as they are needed, one chunk ahead of the device.
 
     Arguments:
         rows: training rows.
@@ -98,10 +106,15 @@ class StreamedFeed(AbstractFeed):
         num_steps: steps in all; none beyond them is prepared.
     """
 
-    def __init__(self, rows: StreamedRows, *, batch_size: int, seed: int, num_steps: int):
+    def __init__(self, rows: RowSource, *, batch_size: int, seed: int, num_steps: int):
         self.num_rows = len(rows)
         self._schema = rows.schema
-        self._gatherer = Gatherer(rows, batch_size, seed)
+        assert isinstance(rows, StreamedRows | Dataset)
+        self._gatherer = (
+            Gatherer(rows, batch_size, seed)
+            if isinstance(rows, StreamedRows)
+            else _Picked(rows, batch_size, seed)
+        )
         self._batch_size, self._num_steps = batch_size, num_steps
         self._steps = max(1, min(MOST_STEPS, _CHUNK_BYTES // (batch_size * rows.row_bytes)))
         self._places = np.arange(self._steps * batch_size, dtype=np.int32)
@@ -134,10 +147,21 @@ class StreamedFeed(AbstractFeed):
         return self._worker.submit(partial(contextvars.copy_context().run, prepare))
 
 
-def feed_of(
-    rows: Datum | StreamedRows, *, batch_size: int, seed: int, num_steps: int
-) -> AbstractFeed:
-    """The feed for rows in memory or on disk."""
-    if isinstance(rows, StreamedRows):
-        return StreamedFeed(rows, batch_size=batch_size, seed=seed, num_steps=num_steps)
-    return ResidentFeed(rows, batch_size=batch_size, seed=seed)
+class _Picked:
+    """The rows of consecutive steps in the order of `batch_indices`, made of what is held of them."""
+
+    def __init__(self, rows: Dataset, batch_size: int, seed: int):
+        self._rows, self._batch_size, self._seed = rows, batch_size, seed
+
+    def gather(self, first_step: int, num_steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of steps first_step, ..., first_step + num_steps - 1 and their numbers."""
+        order = batch_indices(self._seed, first_step, num_steps, len(self._rows), self._batch_size)
+        rows = self._rows.take(order.ravel())
+        return rows.x, rows.index
+
+
+def feed_of(rows: Datum | RowSource, *, batch_size: int, seed: int, num_steps: int) -> AbstractFeed:
+    """The feed for rows on the device, or for a source that holds them in another form."""
+    if isinstance(rows, Datum):
+        return ResidentFeed(rows, batch_size=batch_size, seed=seed)
+    return StreamedFeed(rows, batch_size=batch_size, seed=seed, num_steps=num_steps)

@@ -20,7 +20,7 @@ import numpy as np
 
 from taut.core import Datum, Estimate, InputError, RunError, option
 from taut.core.hosts import told_by_all
-from taut.data import StreamedRows
+from taut.data import RowSource
 from taut.inference import Algorithm, compiled_steps
 from taut.training.blame import blame
 from taut.training.feeds import feed_of
@@ -121,7 +121,7 @@ class Loop(NamedTuple):
 
 def train(
     algorithm: Algorithm,
-    rows: Datum | StreamedRows,
+    rows: Datum | RowSource,
     loop: Loop,
     *,
     validate: Callable[[Any], Estimate] | None = None,
@@ -132,7 +132,7 @@ def train(
 
     Arguments:
         algorithm: what moves.
-        rows: training rows, a batched datum or on disk.
+        rows: training rows, a batched datum or a source of them.
         loop: length, batch size, events.
         validate: from a pair to its bound on the validation rows; None keeps the last parameters, and
             so does a bound that never is finite.

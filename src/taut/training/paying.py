@@ -11,7 +11,7 @@ import jax
 
 from taut.core import Datum
 from taut.core.devices import alone, num_devices, on_one
-from taut.data import StreamedRows
+from taut.data import RowSource
 from taut.inference import Algorithm, compiled_steps
 from taut.training.feeds import feed_of
 from taut.training.loop import Loop
@@ -35,7 +35,7 @@ def filled_up(batch_size: int) -> tuple[str, ...]:
 
 
 def paying(
-    algorithm: Algorithm, rows: Datum | StreamedRows, loop: Loop, state: Any
+    algorithm: Algorithm, rows: Datum | RowSource, loop: Loop, state: Any
 ) -> tuple[str, ...]:
     """A note with the time of a step on the devices of now and on one; none where one is all there is.
 
@@ -62,9 +62,7 @@ def paying(
     )
 
 
-def _seconds_a_step(
-    algorithm: Algorithm, rows: Datum | StreamedRows, loop: Loop, state: Any
-) -> float:
+def _seconds_a_step(algorithm: Algorithm, rows: Datum | RowSource, loop: Loop, state: Any) -> float:
     """The least of three measurements, compilation left out."""
     run = compiled_steps(algorithm)
     feed = feed_of(rows, batch_size=loop.batch_size, seed=loop.seed, num_steps=_STEPS)

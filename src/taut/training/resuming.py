@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from taut.core import InputError, option
-from taut.data import Data
+from taut.data import Data, Dataset
 from taut.errors import TautError
 from taut.inference import Algorithm
 from taut.runs import RunFolder, restore_checkpoint, to_toml
@@ -162,5 +162,13 @@ def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:
     sums = [zlib.crc32(described.encode())]
     train = data.train.sample(_SAMPLE if data.streamed else len(data.train))
     parts = (train, data.validation, data.test)
-    sums += [len(data.train), *(zlib.crc32(part.x.tobytes()) for part in parts)]
+    sums += [len(data.train), *map(_sum_of, parts)]
     return "-".join(f"{total:08x}" for total in sums)
+
+
+def _sum_of(rows: Dataset) -> int:
+    """CRC-32 of the rows' values, one part after another."""
+    total = 0
+    for part in rows.parts():
+        total = zlib.crc32(part.x.tobytes(), total)
+    return total

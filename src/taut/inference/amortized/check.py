@@ -15,7 +15,7 @@ __all__ = ["check_rows", "check_step"]
 
 def check_rows(architecture: AbstractArchitecture, rows: RowSource, *, where: str) -> None:
     """Refuse rows outside the likelihood's support, and missing cells that the model does not take; rows
-    on disk are passed over once.
+    that come in parts are passed over once.
 
     Raises:
         InputError: names the first bad row, on disk by its number in the file, and its cell.
@@ -32,7 +32,7 @@ def check_rows(architecture: AbstractArchitecture, rows: RowSource, *, where: st
     if rows.schema.holes and not architecture.takes_holes:
         for part in rows.parts():
             refuse_holes(architecture, part, where=where)
-    if isinstance(rows, Dataset):
+    if isinstance(rows, Dataset) and not rows.coded:
         architecture.check(rows.schema, rows.x, where=where)
         return
     for part in rows.parts():

@@ -236,7 +236,7 @@ def judged_rows(
         held: whether the floor decides the spread of a component.
     """
     train, rows = RowBlocks(given.train), RowBlocks(part)
-    known = starting_rows(train, seed=0) if given.streamed else train.read(0, train.num_rows)
+    known = starting_rows(train, seed=0) if train.in_parts else train.read(0, train.num_rows)
     fitted = Estimate.from_rows(log_evidences(model, rows), side="exact", index=part.index)
     columns = exact_columns(model, known, Datum(rows.read(0, rows.num_rows), index=part.index))
     return fitted.without_bound() if held else fitted, columns

@@ -30,6 +30,9 @@ _CHUNK_CELLS = 2**18  # 2 MiB: what a core keeps near
 _FEWEST = 2**8  # rows that take no time worth a program of their own
 _WORTH_A_PROGRAM = 4_000  # rows with holes: fewer are worked on with those that have more
 _FEW = 8  # missing cells that cost about the same
+_MANY_CELLS = (
+    2**25
+)  # of whole numbers, 256 MiB of float64: more are made block by block in each pass
 _BLOCK_CELLS = 2**23  # 64 MiB of rows read from disk at a time
 
 
@@ -77,7 +80,7 @@ class RowBlocks:
     """Rows to pass over, in float64.
 
     Arguments:
-        rows: a row source, or an array (N, *shape) of numbers.
+        rows: a row source, or an array (N, *shape) of numbers; real rows in memory stay on the device.
         where: what the rows are, for messages.
         holes: whether NaN in an array is a cell that was not observed; a row source tells itself.
         weight: how often each row in memory counts, (N,); once when None. Rows of weight 0 are left out.
@@ -102,7 +105,7 @@ class RowBlocks:
     ):
         if isinstance(rows, RowSource):
             holes = rows.schema.holes if holes is None else holes
-        if isinstance(rows, Dataset):
+        if isinstance(rows, Dataset) and not (rows.coded and rows.cells.size > _MANY_CELLS):
             rows = rows.x
         self.weight, self._positions = weight, None
         if weight is not None:
@@ -126,6 +129,11 @@ class RowBlocks:
         self._sample: np.ndarray | None = None
         self._distinct: tuple[np.ndarray, np.ndarray] | None = None
         self._most: int | None = None
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the rows are read or made a part at a time, in every pass."""
+        return not isinstance(self._rows, np.ndarray)
 
     @property
     def size(self) -> int:

@@ -57,8 +57,9 @@ def reconstructions(fit: Fit, test: Dataset, *, pixels: int = PIXELS) -> Markup 
     if isinstance(fit.model, AbstractExactModel) or not len(test):
         return None
     number = _PAIRS if fit.schema.kind == "image" else _RECONSTRUCTED
-    x = np.asarray(test.x[:number], np.float64)
-    mean = np.asarray(fit.reconstruct(test.x[:number]), np.float64)
+    shown = test[:number].x
+    x = np.asarray(shown, np.float64)
+    mean = np.asarray(fit.reconstruct(shown), np.float64)
     if fit.schema.kind == "image":
         title = "Held-out rows, each above its reconstruction (a mean)"
         return _mosaic([x, mean], fit.schema, pixels, title)
