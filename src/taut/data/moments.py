@@ -59,10 +59,6 @@ class ColumnMoments:
             values: the rows.
             weight: how often each of them counts; once when None. A column is a cell of a row then.
         """
-
-        def summed(numbers: Shaped[np.ndarray, "N D"]) -> Shaped[np.ndarray, " D"]:
-            return numbers.sum(axis=0) if weight is None else weight @ numbers
-
         cells = values.reshape(-1, 1) if self._together else values.reshape(len(values), -1)
         if not len(cells):
             return self
@@ -75,8 +71,8 @@ class ColumnMoments:
         self.high = np.fmax(self.high, np.fmax.reduce(exact))
         holes = np.isnan(exact)
         if holes.any():
-            number = summed(~holes)
-            mean = summed(np.where(holes, 0.0, exact)) / np.where(number > 0, number, 1)
+            number = _summed(~holes, weight)
+            mean = _summed(np.where(holes, 0.0, exact), weight) / np.where(number > 0, number, 1)
             exact = np.where(holes, mean, exact)
         elif weight is None:
             number, mean = np.full(len(self.mean), len(cells)), exact.mean(axis=0)
@@ -86,7 +82,7 @@ class ColumnMoments:
         exact -= mean
         apart, total = mean - self.mean, self.counts + number
         divisor = np.where(total > 0, total, 1)
-        self._squares += summed(np.square(exact, out=exact))
+        self._squares += _summed(np.square(exact, out=exact), weight)
         self._squares += apart**2 * (self.counts * number / divisor)
         self.mean = self.mean + apart * (number / divisor)
         self.count, self.counts = self.count + len(cells), total
@@ -106,3 +102,9 @@ class ColumnMoments:
     def deviation(self) -> Float[np.ndarray, " D"]:
         """Standard deviation, dividing by N."""
         return np.sqrt(self.variance)
+
+
+def _summed(
+    numbers: Shaped[np.ndarray, "N D"], weight: Float[np.ndarray, " N"] | None
+) -> Shaped[np.ndarray, " D"]:
+    return numbers.sum(axis=0) if weight is None else weight @ numbers
