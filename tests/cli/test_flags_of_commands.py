@@ -18,6 +18,7 @@ import taut
 from taut.cli.main import COMMANDS, main
 from taut.fitted import Fit
 from taut.fitted.imputing import Imputed
+from taut.fitted.prediction import NumberPrediction
 
 # Commands that a recipe's options do not reach, with what they need.
 BASES: dict[str, tuple[str, ...]] = {
@@ -227,8 +228,14 @@ def call(run, tmp_path, monkeypatch) -> Call:
         found.update(given, rows=array(data.test if held_out is None else held_out))
         raise Called
 
-    def predict(fit: Any, rows: Any, **given: Any) -> Any:
-        found.update(given, rows=array(rows), unseen="refuse")
+    def predict(fit: Any, rows: Any, **given: Any) -> NumberPrediction:
+        found.update(given, rows=array(rows), unseen="refuse", predicted=given)
+        zeros = np.zeros(len(found["rows"]))
+        return NumberPrediction("y", zeros, zeros, zeros, zeros)
+
+    def prediction_scores(fit: Any, rows: Any, **given: Any) -> Any:
+        assert given == found["predicted"]
+        assert np.array_equal(array(rows), found["rows"])
         raise Called
 
     def more_rows(fit: Any, data: str, *, unseen: str) -> Any:
@@ -289,6 +296,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
         monkeypatch.setattr(Fit, function.__name__, function)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
     monkeypatch.setattr("taut.fitted.predicting.predict", predict)
+    monkeypatch.setattr("taut.fitted.predicting.prediction_scores", prediction_scores)
     monkeypatch.setattr("taut.cli.predict.all_rows", more_rows)
     monkeypatch.setattr("taut.api.auditing.audit", audit)
     monkeypatch.setattr("taut.fitted.scoring.score", score)

@@ -214,6 +214,29 @@ def test_no_result_depends_on_the_blocks(monkeypatch):
     assert np.ptp(alone.answers, axis=1).max() > 0.1  # several starts, several answers
 
 
+def test_every_number_asked_for_arrives(monkeypatch):
+    class Called(Exception):
+        pass
+
+    def ended(ascent, *_, **__):
+        raise Called(ascent)
+
+    module = importlib.import_module("taut.counterfactuals.search")
+    monkeypatch.setattr(module, "all_ended", ended)
+    asked = {"proximity": 0.25, "sparsity": 0.5, "most_tries": 7}
+    with pytest.raises(Called) as raised:
+        search(
+            DENSE, ROWS, classifier=linear, target=Margin(1, 2.0), geometry="adam",
+            plausible=ROWS, quantile=0.5, **asked,
+        )  # fmt: skip
+    ascent = raised.value.args[0]
+    assert {name: getattr(ascent, name) for name in asked} == asked
+    assert ascent.geometry == GEOMETRIES["adam"]()
+    assert ascent.target == Margin(1, 2.0)
+    densities = [float(log_density(encode(row))) for row in ROWS]
+    assert float(ascent.floor) == pytest.approx(np.median(densities), rel=1e-5)
+
+
 def test_penalties_keep_answers_near():
     free = search(PLANE, ROWS, classifier=linear, target=1, confidence=0.99)
     near = search(PLANE, ROWS, classifier=linear, target=1, confidence=0.99, proximity=0.05)

@@ -1,6 +1,7 @@
 """A fit with a target predicts it: by Python and by the command line, saved, resumed, and refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import taut
 from taut.cli.main import main
 from taut.core import InputError
 from taut.data import load_data, load_rows
-from taut.fitted.predicting import prediction_scores
+from taut.fitted.predicting import prediction_scores, with_predictor
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -101,6 +102,24 @@ def test_a_resumed_run_has_the_same_predictor(run, tmp_path):
     assert before.read_bytes() == after.read_bytes()
 
 
+def test_held_out_labels_set_the_temperature(run):
+    fitted: Any = taut.load(run)
+    data = fitted.recipe.data.load()
+    held, place = data.validation, fitted.schema.place_of_target
+    if place is None:
+        turned = replace(held, label=held.label[::-1])
+    else:
+        x = np.array(held.x)
+        x[:, place] = x[::-1, place]
+        turned = replace(held, x=x, mask=~np.isnan(x))
+    of_turned = with_predictor(fitted, replace(data, validation=turned)).predictor
+    again = with_predictor(fitted, data).predictor
+    assert of_turned is not None
+    assert again is not None
+    assert float(again.temperature) == float(fitted.predictor.temperature)
+    assert float(of_turned.temperature) != float(fitted.predictor.temperature)
+
+
 def test_a_gaussian_predicts_by_its_regression(float64):
     """Of one Gaussian: E[y | x] = m_y + S_yx S_xx^-1 (x - m_x), with the deviation that remains."""
     x = RNG.multivariate_normal([1, 2, 3], [[1, 0.5, 0.6], [0.5, 2, 0.1], [0.6, 0.1, 1]], size=300)
@@ -114,6 +133,10 @@ def test_a_gaussian_predicts_by_its_regression(float64):
     left = np.sqrt(cov[1, 1] - cov[1, [0, 2]] @ slope)
     np.testing.assert_allclose(found.mean, wanted, rtol=1e-9)
     np.testing.assert_allclose(found.deviation, left, rtol=1e-9)
+    ends = [np.mean((end - found.mean) / left) for end in (found.low, found.high)]
+    # Of 400 draws a row: the error of a quantile is sqrt(p (1 - p) / 400) / density.
+    error = np.sqrt(0.05 * 0.95 / (400 * len(wanted))) / norm.pdf(norm.ppf(0.95))
+    np.testing.assert_allclose(ends, norm.ppf([0.05, 0.95]), atol=5 * error)
     nll = -norm.logpdf(data.test.x[:, 1], wanted, left).mean()
     assert fitted.estimates["target_nll"].value == pytest.approx(nll, rel=1e-9)
     assert fitted.estimates["target_nll"].side == "exact"

@@ -18,7 +18,7 @@ from taut.core import Datum
 from taut.data import Column, Schema
 from taut.inference import INFERENCES, AbstractExact
 from taut.models.exact import COVARIANCES, ColumnMixture, LatentClass
-from taut.models.exact.columns import Counts, Numbers, Tables
+from taut.models.exact.columns import Atoms, Counts, Numbers, Tables
 
 REAL = {
     n: Schema(name="t", kind="table", shape=(n,), support="real", dtype="float64") for n in (3, 5)
@@ -28,10 +28,11 @@ BINARY = {
     for n in (2, 5)
 }
 KINDS = Schema(
-    name="k", kind="table", shape=(5,), support="mixed", dtype="float64",
+    name="k", kind="table", shape=(6,), support="mixed", dtype="float64",
     kinds=(
         Column("real"), Column("count", shift=1.0), Column("positive"),
         Column("categorical", names=("a", "b", "c")), Column("constant", shift=2.0),
+        Column("real", atoms=(-1.0, 0.0), step=0.1),
     ),
 )  # fmt: skip
 # (architecture, schema, identifiable)
@@ -67,7 +68,7 @@ def _jacobian(architecture: Any, schema: Schema) -> tuple[Any, np.ndarray]:
         columns = [
             generator.normal(size=number), generator.poisson(3.0, number),
             np.exp(generator.normal(size=number)), generator.integers(0, 3, number),
-            np.full(number, 2.0),
+            np.full(number, 2.0), np.resize([0.0, -1.0, 0.7, 1.3, -2.1], number),
         ]  # fmt: skip
         x = np.stack(columns, axis=1).astype(float)
     elif schema.support == "real":
@@ -97,6 +98,9 @@ def _within(part: Any) -> Any:
         cells = jnp.split(part.log_theta, np.cumsum(part.levels[:-1]), axis=1)
         tables = jnp.concatenate([jax.nn.log_softmax(c, axis=1) for c in cells], axis=1)
         return eqx.tree_at(lambda t: t.log_theta, part, tables)
+    if isinstance(part, Atoms):
+        moved = (_within(part.base), _within(part.which))
+        return eqx.tree_at(lambda a: (a.base, a.which), part, moved)
     if isinstance(part, Numbers):
         return eqx.tree_at(lambda n: n.deviations, part, jnp.exp(part.deviations))
     assert isinstance(part, Counts)

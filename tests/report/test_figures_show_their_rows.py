@@ -3,16 +3,19 @@
 import importlib
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
+from unchecked import types_unchecked
 
 from taut.data import Schema
 from taut.data.kinds import Column
 from taut.report import figures
+from taut.report.draw_explain import draw_explain
 from taut.report.draw_fit import row_form
 from taut.report.figures import em as em_figures
 from taut.report.style import CLASSES
@@ -146,6 +149,22 @@ def test_categories_stand_on_the_axes_by_their_names(drawn):
                 low, high = sorted(axis.get_view_interval())
                 assert low <= min(places) <= max(places) <= high
     assert drawn[0].axes[2].xaxis.get_ticklabels()[0].get_text() not in many
+
+
+def test_the_first_of_several_answers_is_drawn_with_its_own_mark(monkeypatch):
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(figures, "answers", lambda *given, **_: asked.append(given) or HERE)
+    answers = np.stack([TABLE[:4] + 1, TABLE[:4] + 2], axis=1)
+    reached = np.asarray([[True, False], [False, True], [True, True], [False, False]])
+    found: Any = SimpleNamespace(
+        x=TABLE[:4], reconstruction=TABLE[:4] + 3, answers=answers, reached=reached
+    )
+    with types_unchecked():
+        drawn = draw_explain(found, (), Schema("t", "table", (3,), "real"))
+    drawn["answers.png"](HERE)
+    wanted = (HERE, TABLE[:4], TABLE[:4] + 3, TABLE[:4] + 1, reached[:, 0])
+    for given, own in zip(asked[0][1:], wanted[1:], strict=True):
+        np.testing.assert_array_equal(given, own)
 
 
 def test_curves_of_a_table_run_between_the_values_of_their_rows(drawn):

@@ -5,6 +5,7 @@ import pytest
 from pages import Page
 
 from taut.core import Estimate
+from taut.report.html import audited
 from taut.report.html.markup import Markup, element, joined
 from taut.report.html.meanings import MEANINGS, glossary, term
 from taut.report.html.numbers import differences, estimates
@@ -46,6 +47,27 @@ def test_a_page_stands_alone_and_explains_its_words():
     assert "@import" not in text
     assert MEANINGS["± rows"] in found.text
     assert found.row("held-out ELBO")[1:] == [*cells(numbers["held-out ELBO"])]
+
+
+def test_of_many_quantities_the_least_calibrated_are_shown():
+    inside = {"0.5": {"value": 0.5, "error": 0.1}}
+    content = {
+        "verdict": "not calibrated", "rows": 50, "notes": [],
+        "band": {"at": [0.25, 0.75], "low": [0.2, 0.7], "high": [0.3, 0.8]},
+        "quantities": {
+            f"z[{i}]": {
+                "p_value": (i * 7 % 30 + 1) / 30, "words": "calibrated", "coverage": inside,
+                "distribution": [0.25, 0.75],
+            }
+            for i in range(30)
+        },
+    }  # fmt: skip
+    found = Page(page("x", element("p", "y"), [Section("z", audited.calibration(content))]))
+    by_p = sorted(content["quantities"], key=lambda n: content["quantities"][n]["p_value"])
+    shown = [name for name in by_p if any(row[0] == name for row in found.rows if row)]
+    assert by_p[0] in shown
+    assert by_p[-1] not in shown
+    assert found.row(by_p[0])[2] == f"{1 / 30:.2g}"
 
 
 def test_a_flag_that_must_not_be_read_over_is_marked():

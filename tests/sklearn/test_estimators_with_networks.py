@@ -46,6 +46,45 @@ def test_a_flow_is_a_density(flow):
     np.testing.assert_allclose(back, REAL_ROWS, atol=1e-4)
 
 
+WISHES = {
+    "n_components": (3, "model.latent_dim"), "hidden": ((5,), "model.hidden"),
+    "prior": ("mixture:3", "model.prior"), "guide": ("full-rank", "model.guide"),
+    "likelihood": ("gaussian", "model.likelihood"), "bound": ("iwae", "bound.name"),
+    "layers": ("affine-coupling:3", "model.layers"),
+    "learning_rate": (0.25, "training.learning_rate"), "max_epochs": (7, "training.epochs"),
+    "batch_size": (11, "training.batch_size"), "patience": (5, "training.patience"),
+    "precision": ("float64", "training.precision"), "validation_fraction": (0.25, "validation"),
+    "random_state": (9, "seed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("estimator", [VAE, Flow])
+def test_every_parameter_arrives(estimator, monkeypatch):
+    class Called(Exception):
+        pass
+
+    def fitted(x, recipe, **given):
+        raise Called({"recipe": recipe, **given})
+
+    def arrived(place, wish):
+        with pytest.raises(Called) as raised:
+            estimator(**wish).fit(REAL_ROWS)
+        found = raised.value.args[0]
+        if "." not in place:
+            return found[place]
+        table, name = place.split(".")
+        return getattr(getattr(found["recipe"], table), name)
+
+    monkeypatch.setattr("taut.sklearn.trained.fitted_by_batches", fitted)
+    names = set(estimator().get_params()) - {"draws"}  # which are of scores
+    assert names <= set(WISHES)
+    for name in names:
+        wish, place = WISHES[name]
+        found = arrived(place, {name: wish, "random_state": 0} | {name: wish})
+        assert found == wish, name
+        assert arrived(place, {"random_state": 0}) != wish, name  # unlike its default
+
+
 def test_networks_are_kept_in_pickles(vae):
     again = pickle.loads(pickle.dumps(vae))
     np.testing.assert_array_equal(again.transform(ROWS), vae.transform(ROWS))

@@ -86,6 +86,11 @@ def test_other_rows_have_a_calibrated_end_that_says_so(found):
     assert end.words.startswith(CALIBRATED)
     gap = float(np.mean(ends.upper.values - ends.log_evidence.values))
     assert end.value > ends.log_evidence.value + gap
+    # The error of the lower end lies within the bracket, at 95 % of a normal.
+    more = dataclasses.replace(ends.log_evidence, mc_error=ends.log_evidence.mc_error + 1.0)
+    wider = calibrated(dataclasses.replace(real, log_evidence=more), ends).upper
+    assert wider is not None
+    assert wider.value - end.value == pytest.approx(1.96, rel=1e-6)
 
 
 @pytest.mark.parametrize("harder", ["log_w_variance", "khat", "acceptance"])

@@ -16,11 +16,13 @@ from taut.models.exact import COVARIANCES
 KINDS = tuple(COVARIANCES)
 
 
-def mixture(x: np.ndarray, kind: str, *, deviation: float = 1.5) -> GaussianMixture:
-    """A two-component start at two rows, with round covariances."""
+def mixture(
+    x: np.ndarray, kind: str, *, deviation: float = 1.5, number: int = 2
+) -> GaussianMixture:
+    """A start of one or two components at the first and last rows, with round covariances."""
     deviations = jnp.full(x.shape[1], deviation)
-    scale = COVARIANCES[kind].isotropic(deviations, 2)
-    return GaussianMixture(jnp.zeros(2), jnp.asarray(x[[0, -1]]), scale, kind)
+    scale = COVARIANCES[kind].isotropic(deviations, number)
+    return GaussianMixture(jnp.zeros(number), jnp.asarray(x[[0, -1][:number]]), scale, kind)
 
 
 def fitted(x: np.ndarray, kind: str, *, iterations: int = 5, floor: float = 0.0) -> EMResult:

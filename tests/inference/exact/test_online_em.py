@@ -79,6 +79,20 @@ def test_steps_of_size_one_over_all_rows_are_em(clusters):
         np.testing.assert_allclose(a, b, rtol=1e-9)
 
 
+def test_steps_grow_smaller_as_the_decay_says(clusters):
+    """One component: its mean after t steps is that of batches, weighted by (t + delay)^-kappa."""
+    start = mixture(clusters, "diag", number=1)
+    state = expectation_step(start, RowBlocks(clusters[:20]))
+    floor = Floor(0.0).of(start, RowBlocks(clusters))
+    algorithm = online_em(state, floor, num_rows_in_all=90, kappa=0.8, delay=3.0)
+    state, mean = algorithm.init(), clusters[:20].mean(axis=0)
+    for t, part in enumerate(np.split(clusters, 3)):
+        state, _ = algorithm.step(state, Datum(jnp.asarray(part)))
+        size = (t + 3.0) ** -0.8
+        mean = (1 - size) * mean + size * part.mean(axis=0)
+        np.testing.assert_allclose(algorithm.pair(state).bind()[0].means[0], mean, rtol=1e-9)
+
+
 def test_it_comes_near_the_optimum_from_a_file(clusters, tmp_path):
     # Far apart, so that EM itself converges at once and what is left is the noise of the batches.
     clusters = clusters + 20.0 * (np.arange(90) < 45)[:, None]
