@@ -11,6 +11,7 @@ from scipy.stats import multivariate_normal
 import taut
 from taut.cli.main import main
 from taut.core import DENSITY, FREE_CONSTANT, MASS, InputError, Measure
+from taut.models.program import NumPyroProgram
 
 RNG = np.random.default_rng(0)
 GREY = (RNG.random((200, 3, 3)) * 17).astype(np.uint8)
@@ -141,3 +142,68 @@ def test_saved_posteriors_are_of_the_same_data_by_their_arrays(tmp_path):
     found = taut.compare(tmp_path / "one", tmp_path / "wide")["log_evidence"]
     exact = [multivariate_normal(np.zeros(4), s**2 + np.eye(4)).logpdf(Y) for s in (3.0, 30.0)]
     assert abs(found.value - exact[0] + exact[1]) < 5 * found.mc_error
+
+
+def counted(y):
+    numpyro.sample("y", dist.Poisson(numpyro.sample("m", dist.Gamma(1.0))), obs=y)
+
+
+def fewer(y):
+    proper(y[:2])
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [(counted, "4 probabilities and 0 densities"), (fewer, "0 probabilities and 2 densities")],
+)
+def test_evidences_of_other_values_are_refused(second, words, tmp_path):
+    counts = np.array([1.0, 2.0, 2.0, 5.0])
+
+    one, two = (
+        taut.infer(program, data={"y": counts}, guide="laplace", num_draws=500, refine="none")
+        for program in (proper, second)
+    )
+    expected = f"same values, got 0 probabilities and 4 densities, .* in .* and {words}"
+    with pytest.raises(InputError, match=expected):
+        taut.compare(one, two)
+    with pytest.raises(InputError, match=expected):
+        taut.compare(one.save(tmp_path / "one"), two.save(tmp_path / "two"))
+
+
+def test_programs_with_other_arguments_compare_where_they_observe_the_same(tmp_path):
+    def line(y, x):
+        slope = numpyro.sample("slope", dist.Normal(0.0, 3.0))
+        numpyro.sample("y", dist.Normal(slope * x, 1.0), obs=y)
+
+    x = np.arange(4.0)
+    sloped = taut.infer(line, data={"y": Y, "x": x}, guide="laplace", num_draws=2000)
+    level = _infer(proper)
+    exact = [
+        multivariate_normal(np.zeros(4), 9 * np.outer(a, a) + np.eye(4)).logpdf(Y)
+        for a in (x, np.ones(4))
+    ]
+    sides = [(sloped, level), (sloped.save(tmp_path / "s"), level.save(tmp_path / "l"))]
+    for pair in sides:
+        found = taut.compare(*pair)["log_evidence"]
+        assert abs(found.value - exact[0] + exact[1]) < 5 * found.mc_error
+
+
+def test_what_a_program_observes_is_its_values_without_hidden_cells_and_constraints():
+    def program(y, keep):
+        m = numpyro.sample("m", dist.Normal(0.0, 1.0))
+        with numpyro.plate("rows", 3), numpyro.handlers.mask(mask=keep):
+            numpyro.sample("y", dist.Normal(m, 1.0), obs=y)
+        numpyro.sample("k", dist.Categorical(jnp.ones(3) / 3), obs=2)
+
+    def constrained(y, keep):
+        program(y, keep)
+        m = numpyro.sample("n", dist.Normal(0.0, 1.0))
+        numpyro.sample("zero", dist.Normal(0.0, 1.0), obs=m)
+
+    data = {"y": np.array([3.0, 9.0, 1.0]), "keep": np.array([True, False, True])}
+    model, datum = NumPyroProgram.of(program, data)
+    masses, densities = model.observed(datum)
+    np.testing.assert_array_equal(masses, [2.0])
+    np.testing.assert_array_equal(densities, [1.0, 3.0])
+    model, datum = NumPyroProgram.of(constrained, data)
+    assert model.observed(datum) is None

@@ -46,12 +46,14 @@ class _Side(NamedTuple):
             row, for a posterior in memory the arrays.
         name: of the run folder, or of what it is.
         measure: of the log-probabilities; None where it is not known.
+        observed: of which values a program's evidence is; empty where that is not known.
     """
 
     estimates: Mapping[str, Estimate]
     data: Any
     name: str
     measure: Measure | None = None
+    observed: str = ""
 
 
 def compare(
@@ -70,7 +72,8 @@ def compare(
 
     Raises:
         InputError: other data or other rows on the two sides, no estimate in common, or estimates of two
-            measures: a probability and a density, or a log-evidence whose constant is free.
+            measures: a probability and a density, of values and of their logarithms, or a log-evidence
+            whose constant is free.
     """
     a, b = _side(first, "the first"), _side(second, "the second")
     if isinstance(a.data, _Named) != isinstance(b.data, _Named):
@@ -78,7 +81,8 @@ def compare(
             "two run folders, or two posteriors in memory", "one of each",
             "saving the one, or loading the other", where="compare",
         )  # fmt: skip
-    if not _equal(a.data, b.data):
+    # Programs with other arguments may observe the same values.
+    if not (a.observed and a.observed == b.observed) and not _equal(a.data, b.data):
         raise InputError(
             "two runs on the same data", f"{_words(a.data)} and {_words(b.data)}",
             "fitting both to one source", where="compare",
@@ -113,6 +117,13 @@ def _refuse_other_measures(a: _Side, b: _Side) -> None:
                 "which need not be normalised",
                 "numpyro.sample with a proper prior for every latent", where="compare",
             )  # fmt: skip
+    if a.observed and b.observed and a.observed != b.observed:
+        raise InputError(
+            "two log-evidences of the same values",
+            f"{a.observed} in {a.name} and {b.observed} in {b.name}",
+            "programs that observe the data as they are, under distributions of one kind: "
+            "dist.LogNormal(m, s) for y in place of dist.Normal(m, s) for jnp.log(y)", where="compare",
+        )  # fmt: skip
     if a.measure is None or b.measure is None or not (apart := a.measure.apart(b.measure)):
         return
     alike = len(a.measure.kinds) == len(b.measure.kinds) == 1
@@ -136,7 +147,7 @@ def _where(schema: Schema | None, apart: tuple[int, ...]) -> str:
 
 def _side(result: Fit | Posterior | Path | str, name: str) -> _Side:
     if isinstance(result, Posterior):
-        return _Side(result.estimates, result.datum, name)
+        return _Side(result.estimates, result.datum, name, observed=result.observed)
     if isinstance(result, Fit):
         form = {name: getattr(result.schema, name) for name in _OF_ROWS}
         named = _Named(result.recipe.data.source, result.facts.checksum, form, result.schema)
@@ -157,7 +168,9 @@ def _side(result: Fit | Posterior | Path | str, name: str) -> _Side:
     source = named.get("source") if isinstance(named, Mapping) else named
     facts = read_facts(facts, where=str(run.path))
     measure = facts.measure if isinstance(facts, FitFacts) else None
-    return _Side(estimates, _Named(source, facts.checksum, form, schema), str(run.path), measure)
+    observed = "" if isinstance(facts, FitFacts) else facts.observed
+    data = _Named(source, facts.checksum, form, schema)
+    return _Side(estimates, data, str(run.path), measure, observed)
 
 
 def _equal(first: Any, second: Any) -> bool:

@@ -238,6 +238,8 @@ class PosteriorFacts:
         starts: None where there was one.
         seconds: wall time by stage.
         checksum: of the arrays of the data; empty where it was not kept.
+        observed: how many probabilities and densities of which values the evidence is made of; empty
+            where that is not known.
         notes: what a reader should know.
         refined: how draws were moved to the posterior; None where they are the guide's.
     """
@@ -258,6 +260,7 @@ class PosteriorFacts:
     starts: StartCount | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     checksum: str = ""
+    observed: str = ""
     notes: tuple[str, ...] = ()
     refined: Refined | None = None
 

@@ -1,6 +1,7 @@
 """`Posterior`: what `taut.infer` returns, a guide with what tells how far to trust it."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,9 +132,21 @@ class Posterior:
             starts=won,
             seconds=self.seconds,
             checksum=_checksum(self.datum),
+            observed=self.observed,
             notes=self.notes,
             refined=self.refined,
         )
+
+    @cached_property
+    def observed(self) -> str:
+        """Of which values the evidence is, in words with a checksum; empty where that is not known."""
+        with jax.enable_x64(True):
+            found = self.model.observed(self.datum)
+        if found is None:
+            return ""
+        masses, densities = found
+        counted = f"{len(masses)} probabilities and {len(densities)} densities"
+        return f"{counted}, {checksum_of_arrays(found._asdict())[-8:]}"
 
     def draws(
         self,

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.core import AbstractModel, Datum
 from taut.models.program.layout import Layout, scalars
+from taut.models.program.observed_values import ObservedValues
 from taut.models.program.supports import Site
 
 __all__ = ["AbstractProgram", "Part"]
@@ -91,6 +92,10 @@ class AbstractProgram(AbstractModel):
     def has_free_constant(self, datum: Datum) -> bool:
         """True where the evidence is known up to a constant: some density need not be normalised."""
         return False
+
+    def observed(self, datum: Datum) -> ObservedValues | None:
+        """The values that the log-joint is a probability of; None where that is not known."""
+        return None
 
     @abstractmethod
     def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from taut.core import Datum
 from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.layout import Layout
+from taut.models.program.observed_values import ObservedValues
 
 __all__ = ["AbstractInner", "log_slope", "normal", "unit_exponential"]
 
@@ -41,6 +42,9 @@ class AbstractInner(AbstractProgram):
     @property
     def name(self) -> str:
         return self.program.name
+
+    def observed(self, datum: Datum) -> ObservedValues | None:
+        return self.program.observed(datum)
 
     def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
         return self.program.constrain(self.inner(z))

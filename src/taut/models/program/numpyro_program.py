@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.distributions import ImproperUniform
 from numpyro.distributions.transforms import IdentityTransform, Transform
@@ -30,6 +31,7 @@ from taut.models.program.distribution_support import contains, margins, support_
 from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout
 from taut.models.program.noncentred import noncentring
+from taut.models.program.observed_values import ObservedValues, observed_values
 from taut.models.program.read import Reading, read
 from taut.models.program.supports import onto
 from taut.models.program.tracing import cells, drawn, factor, is_latent, log_prob
@@ -145,6 +147,15 @@ class NumPyroProgram(AbstractProgram):
 
         jax.eval_shape(look, jnp.zeros(self.dim))
         return bool(found)
+
+    def observed(self, datum: Datum) -> ObservedValues | None:
+        first, second = (
+            observed_values(self._placed(datum, jnp.full(self.dim, at)).sites) for at in (0.0, 0.3)
+        )
+        if first is None or second is None:
+            return None
+        # What moves with latents is no data, but a constraint on them.
+        return first if all(map(np.array_equal, first, second)) else None
 
     def constrain(self, z: Float[Array, " d"]) -> dict[str, Array]:
         layout = self.layout
