@@ -112,6 +112,7 @@ OF_POSTERIOR_FACTS: dict[str, Callable[[Posterior], Any]] = {
     "starts": lambda p: p.starts and (len(p.starts.starts), p.starts.winner),
     "seconds": lambda p: p.seconds,
     "checksum": lambda p: checksum_of_arrays({"['y']": np.array([2.0, 0.0])}),
+    "observed": lambda p: "",  # of a log-joint, whose data may be anything
     "notes": lambda p: p.notes,
     "refined": lambda p: p.refined,
 }
