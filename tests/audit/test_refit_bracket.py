@@ -57,6 +57,7 @@ def test_both_ends_hold_what_is_known(posterior):
         assert off.mean() > -5 * off.std(ddof=1) / math.sqrt(len(off))
         assert abs(off.mean()) < 0.1
     assert found.upper is not None, found
+    assert found.lower == posterior.estimates["log_evidence"]  # of draws as those of the refits
     assert (found.lower.side, found.upper.side) == ("lower", "none")
     assert CALIBRATED in found.upper.flags
     assert found.lower.value - 5 * found.lower.mc_error < log_evidence(Y) < found.upper.value

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 import taut
 from taut.cli.main import main
@@ -107,8 +108,21 @@ def test_a_program_is_fitted_anew_and_named_again(tmp_path, monkeypatch, capsys)
     assert set(found["quantities"]) == {"m", "log p(x given z)", "log p(x, z)"}
     assert main(["calibrate", "run", "normal.py", "--refits", "50", "--seconds", "0.0001"]) == 2
     assert "Try --seconds " in capsys.readouterr().err
+    # The same run and its program: the log-evidence, with an end above it.
+    assert main(["evaluate", "run", "normal.py"]) == 0
+    told = capsys.readouterr()
+    assert "20 refits take " in told.err
+    assert "calibrated on simulated" in " ".join(told.out.split())
+    found = json.loads((tmp_path / "run" / "bracket.json").read_text())
+    known = multivariate_normal(np.zeros(3), np.eye(3) + 4.0).logpdf([1.0, 2.0, 0.5])
+    assert abs(found["lower"]["value"] - known) < 0.1
+    assert found["upper"]["side"] == "none"
+    assert known - 1e-6 < found["upper"]["value"] < known + 0.3
+    assert main(["evaluate", "run", "normal.py", "--method", "smc"]) == 2
+    assert "leaving out --method" in capsys.readouterr().err
 
 
 def test_a_fit_has_no_program(run, capsys):
-    assert main(["calibrate", str(run), "normal.py"]) == 2
-    assert "which has no program" in capsys.readouterr().err
+    for command in ("calibrate", "evaluate"):
+        assert main([command, str(run), "normal.py"]) == 2
+        assert "which has no program" in capsys.readouterr().err

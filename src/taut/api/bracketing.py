@@ -55,7 +55,7 @@ def bracket_posterior(
     with jax.enable_x64(asked.precision == "float64"):
         return bracket_by_refits(
             posterior.model, posterior.datum, asked,
-            lower=posterior.evidence(), doubted=posterior.verdict.verdict == DOUBT,
+            lower=posterior.estimates["log_evidence"], doubted=posterior.verdict.verdict == DOUBT,
             guide_khat=posterior.guide_khat,
             key=as_key(key), refits=refits, seconds=seconds, tell=tell,
         )  # fmt: skip

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from taut.audit.refits import check_refits, price_refits, remade
-from taut.core import CALIBRATED, Datum, Estimate, InputError, RunError, option
+from taut.core import CALIBRATED, Datum, Estimate, InputError, RunError
 from taut.core.kept_rows import kept_rows
 from taut.evidence import defensive_draws, defensive_log_prob, summarize
 from taut.inference.posterior import PosteriorOptions, fit_posterior
@@ -117,7 +117,7 @@ def bracket_by_refits(
         InputError: a log-joint, minibatches, an improper prior, a factor or scale; too few refits, or
             more of them than there is time for.
     """
-    program = check_refits(model, datum, options, refits, fewest=FEWEST_REFITS)
+    program = check_refits(model, datum, options, refits, fewest=FEWEST_REFITS, where="bracket")
     latents, observed, given = remade(program, datum, key, refits)
     count = options.num_draws or 1000
 
@@ -137,7 +137,7 @@ def bracket_by_refits(
         return {"ends": np.array([ends]), "khat": np.array([khat]), "usable": [usable]}
 
     def blocks(begin: int) -> Iterator[dict[str, Any]]:
-        return price_refits(refit, begin, refits, seconds, tell, fewest=FEWEST_REFITS)
+        return price_refits(refit, begin, refits, seconds, tell, fewest=refits, where="bracket")
 
     columns = kept_rows(blocks, refits)
     usable = columns["usable"] & np.isfinite(columns["ends"]).all(axis=1)
@@ -192,8 +192,7 @@ def _upper(
         return None, "the lower end has no error that is known"
     if len(gaps) < FEWEST_REFITS:
         return None, (
-            f"{len(gaps)} fits to simulated data are to be believed, and it takes {FEWEST_REFITS}: "
-            f"{option('refits', 5 * FEWEST_REFITS)}"
+            f"{len(gaps)} fits to simulated data are to be believed, and it takes {FEWEST_REFITS}"
         )
     if np.nan_to_num(guide_khat, nan=-math.inf) > np.nan_to_num(khats, nan=-math.inf).max():
         return None, "the data are harder than simulated ones, by the k-hat of the guide's weights"

@@ -67,7 +67,7 @@ def calibration_by_refits(
         InputError: a log-joint, minibatches, an improper prior, a factor or scale; too few refits or
             draws, or more of them than there is time for.
     """
-    program = check_refits(model, datum, options, refits, fewest=FEWEST_ROWS)
+    program = check_refits(model, datum, options, refits, fewest=FEWEST_ROWS, where="calibrate")
     if num_draws < 1:
         raise InputError("at least one draw a fit", f"{num_draws}", "100", where="draws")
     latents, observed, given = remade(program, datum, key, refits)
@@ -94,7 +94,9 @@ def calibration_by_refits(
         }  # fmt: skip
 
     def blocks(begin: int) -> Iterator[dict[str, Any]]:
-        return price_refits(refit, begin, refits, seconds, tell, fewest=FEWEST_ROWS)
+        return price_refits(
+            refit, begin, refits, seconds, tell, fewest=FEWEST_ROWS, where="calibrate"
+        )
 
     columns = kept_rows(blocks, refits)
     ranks = columns["ranks"][~columns["failed"]]
@@ -116,9 +118,15 @@ def calibration_by_refits(
 
 
 def check_refits(
-    model: AbstractProgram, datum: Datum, options: PosteriorOptions, refits: int, *, fewest: int
+    model: AbstractProgram,
+    datum: Datum,
+    options: PosteriorOptions,
+    refits: int,
+    *,
+    fewest: int,
+    where: str,
 ) -> NumPyroProgram:
-    """The program that makes data.
+    """The program that makes data; `where` is what asks, for messages.
 
     Raises:
         InputError: a log-joint, minibatches, an improper prior, or fewer refits than `fewest`.
@@ -128,10 +136,10 @@ def check_refits(
     if not isinstance(model, NumPyroProgram):
         raise InputError(
             "a NumPyro program, which makes data", "a log-joint, which is a density alone",
-            "a program", where="calibrate",
+            "a program", where=where,
         )  # fmt: skip
     if options.subsample or model.reading.plate is not None:
-        raise InputError("fits to all rows", "minibatches", "all rows", where="calibrate")
+        raise InputError("fits to all rows", "minibatches", "all rows", where=where)
     if model.has_free_constant(datum):
         raise InputError(
             "priors that can be drawn from", "an improper one", "proper priors", where=model.name
@@ -172,6 +180,7 @@ def price_refits(
     tell: Callable[[str], None],
     *,
     fewest: int,
+    where: str,
 ) -> Iterator[dict[str, Any]]:
     """The refits one after the other; the second says what all take, and too much is refused.
 
@@ -182,6 +191,7 @@ def price_refits(
         seconds: what all of them may take.
         tell: gets one sentence, what they will take.
         fewest: that a remedy may name.
+        where: what asks, for the message.
 
     Raises:
         InputError: more of them than there is time for.
@@ -192,11 +202,11 @@ def price_refits(
         if number == begin:
             began = time.perf_counter()  # the first compiles
         elif number == begin + 1:
-            _price(time.perf_counter() - began, refits - begin, seconds, tell, fewest)
+            _price(time.perf_counter() - began, refits - begin, seconds, tell, fewest, where)
 
 
 def _price(
-    each: float, refits: int, seconds: float, tell: Callable[[str], None], fewest: int
+    each: float, refits: int, seconds: float, tell: Callable[[str], None], fewest: int, where: str
 ) -> None:
     """Say what the fits take, and refuse what takes too long."""
     whole = each * refits
@@ -206,7 +216,7 @@ def _price(
             f"refits within {seconds:g} seconds", f"{refits}, of {each:.2g} s each",
             f"{option('seconds', math.ceil(1.2 * whole))}"
             + (f", or {option('refits', most)}" if most * each <= seconds else ""),
-            where="calibrate",
+            where=where,
         )  # fmt: skip
     more = "more where draws are moved to the posterior"
     tell(f"{refits} refits take {whole:.2g} seconds, as the second took {each:.2g}, or {more}")

@@ -1,6 +1,5 @@
 """`taut calibrate`."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,10 +8,10 @@ from cyclopts import Parameter
 
 from taut.cli.going_on import going_on
 from taut.cli.output import print_json, waiting
+from taut.cli.programs import is_posterior, posterior_of, refuse_program
 from taut.cli.rows import open_run
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
-from taut.errors import InputError
 
 if TYPE_CHECKING:
     from taut.audit import Calibration
@@ -62,18 +61,14 @@ def calibrate(
     """
     from taut.core import write_json
     from taut.report.calibration import calibration_table, draw_calibration, plain_calibration
-    from taut.runs import RunFolder
 
-    if "posterior" in RunFolder.open(run).read_config():
+    if is_posterior(run):
         found = _by_refits(run, program, refits, draws, seconds, seed, quiet=json)
     else:
         from taut.api.calibrating import calibrate as calibrated
 
         if program is not None:
-            raise InputError(
-                "nothing after the folder of a fit, which has no program", repr(program),
-                shlex.join(["taut", "calibrate", str(run)]), where=str(run),
-            )  # fmt: skip
+            refuse_program(run, program, command="calibrate")
         fitted = open_run(run)
         asked = {"rows": rows, "draws": draws, "seed": seed}
         with (
@@ -112,24 +107,8 @@ def _by_refits(
     """The calibration of a program, whose file is named again."""
     from taut.api.calibrating import calibrate_posterior
     from taut.api.inferring import source_of
-    from taut.cli.infer import program_data, with_found_data
-    from taut.fitted import Posterior, load
-    from taut.models.program import load_program, support_beside
-    from taut.recipe import ProgramRecipe
-    from taut.runs import RunFolder
 
-    content = RunFolder.open(run).read_config()
-    recipe = with_found_data(ProgramRecipe.from_dict(content, where=str(run / "config.toml")), run)
-    if source is None:
-        named = shlex.join(["taut", "calibrate", str(run), str(recipe.program or "FILE.py")])
-        raise InputError(
-            "the program on the command line, as nothing that a run folder names is executed", "none",
-            f"`{named}`, if you trust that file", where=str(run),
-        )  # fmt: skip
-    function = load_program(source)
-    data = program_data(recipe, function)
-    posterior = load(run, like=function, data=data, support=support_beside(function))
-    assert isinstance(posterior, Posterior)
+    posterior, recipe, function = posterior_of(run, source, command="calibrate")
     asked = {"refits": refits, "draws": draws, "seed": seed, "source": source_of(function)}
     with (
         going_on(run, "calibrate", asked, posterior.datum),

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from taut.cli.evaluate_program import evaluate_program
 from taut.cli.going_on import going_on
 from taut.cli.output import print_json, waiting
+from taut.cli.programs import is_posterior, refuse_program
 from taut.cli.rows import open_run, rows_of
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
@@ -21,6 +23,7 @@ _PRECISION_NATS, _SECONDS = 0.1, 300.0
 
 def evaluate(
     run: Path,
+    program: str | None = None,
     /,
     *,
     data: str | None = None,
@@ -40,12 +43,15 @@ def evaluate(
     numbers are lower bounds in expectation; the upper end is calibrated on rows simulated from the
     model. Pareto k-hat above the threshold says that a row's estimate cannot be trusted;
     RUN/figures/khat.png shows all of them. With --method, that one alone. Stopped or killed, the same
-    command goes on.
+    command goes on. A run of `taut infer` has one data set: the end above its log-evidence is calibrated
+    on data sets that its program makes and is fitted to.
 
     Parameters
     ----------
     run
         Run folder.
+    program
+        Of a run of `taut infer`: FILE.py or FILE.py:name. The file is executed.
     data
         Other rows to evaluate, all of them; they must fit the run's columns.
     split
@@ -79,6 +85,15 @@ def evaluate(
             f"{option('method')} without {option(given)}, which says when to stop trying others",
             "both", f"leaving out {option('method')}", where=option(given),
         )  # fmt: skip
+    if program is not None and is_posterior(run):
+        others = {
+            "data": data, "split": split, "method": method, "precision_nats": precision_nats,
+            "num_particles": num_particles, "devices": devices,
+        }  # fmt: skip
+        evaluate_program(run, program, seconds=seconds, seed=seed, others=others, json=json)
+        return
+    if program is not None:
+        refuse_program(run, program, command="evaluate")
     fitted = open_run(run)
     rows = rows_of(fitted, data=data, split=split)
     asked = {"method": method, "num_particles": num_particles, "seed": seed}

@@ -14,7 +14,7 @@ __all__ = ["own_files", "what_is_there"]
 
 # In the order in which they are removed: what is left is a run that is not finished, at every moment.
 _RESULTS = (
-    "report.html", "evaluation.json", "calibration.json", "audit.json", "fidelity.json",
+    "report.html", "evaluation.json", "bracket.json", "calibration.json", "audit.json", "fidelity.json",
     "scores.csv", "scores-columns.csv", "imputed.csv", "imputed-sd.csv", "imputed-draws.csv",
     "summary.json", "rows.safetensors", "draws.safetensors", "coordinates.csv", "components.csv",
     "responsibilities.csv", "loadings.csv", "selection.csv", "samples.png", "reconstructions.png",
