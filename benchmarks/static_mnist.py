@@ -43,6 +43,12 @@ from taut.guides.refined import encoder_features
 from taut.inference.amortized import wake_sleep
 from taut.training import Loop, schedule, train
 
+MODEL = {
+    "latent_dim": 50,
+    "hidden": (200, 200),
+    "activation": "tanh",
+    "likelihood": "bernoulli",
+}
 PUBLISHED = {"elbo": 88.71, "iwae": 87.63}
 EPOCHS = {"elbo": 780, "iwae": 400}
 WARMUP_EPOCHS = {"elbo": 60, "iwae": 30}
@@ -84,9 +90,7 @@ def main() -> None:
     else:
         fitted = taut.fit(
             parts,
-            model=taut.VAE(
-                latent_dim=50, hidden=(200, 200), activation="tanh", likelihood="bernoulli"
-            ),
+            model=taut.VAE(**MODEL),
             bound=bound,
             optimizer=optax.adam(rate, eps=1e-4),
             **choices,
