@@ -153,6 +153,26 @@ def test_little_mass_far_away_is_found_for_what_it_does_to_the_spread():
         assert missed.spread > 0.15, seed
 
 
+def test_a_mode_that_the_draws_of_the_guide_miss_by_chance_is_found():
+    """5 % of the mass seven sds away, where a few of 10 000 draws are on average and sometimes none."""
+
+    def narrow(z):
+        masses = jnp.log(jnp.array([0.95, 0.05]))
+        return jax.nn.logsumexp(
+            masses + normal_log_prob(z, jnp.array([0.0, 7.0]), jnp.array([1.0, 0.3]))
+        )
+
+    program, datum = LogJoint.of(narrow, {"z": "real"})
+    options = PosteriorOptions(num_starts=1, refine="none", num_draws=10_000)
+    found = fit_posterior(program, datum, options, key=as_key(0))
+    near = found.draws.z[:, 0] < 5.5
+    assert np.sum(~near) < 10
+    unlucky = found.draws._replace(z=found.draws.z[near], weights=found.draws.weights[near])
+    for seed in range(10):
+        missed = refinement.overlooked(found.candidate, unlucky, np.random.default_rng(seed))
+        assert 0.02 < missed.mass < 0.1, seed
+
+
 def test_smc_that_is_asked_for_refines_a_guide_that_suffices():
     data = {**DATA, "precision": np.eye(2), "constant": -math.log(2 * math.pi)}
     kinds = [
