@@ -222,6 +222,18 @@ def test_an_edge_that_cannot_be_followed_is_named():
         taut.infer(tilted, support={"a": "real", "b": "real"}, refine="none")
 
 
+def test_a_posterior_without_edges_that_is_improper_is_said_to_be():
+    """One row, flat location and flat scale."""
+
+    def program(y):
+        m = numpyro.sample("m", dist.ImproperUniform(dist.constraints.real, (), ()))
+        s = numpyro.sample("s", dist.ImproperUniform(dist.constraints.positive, (), ()))
+        numpyro.sample("y", dist.Normal(m, s), obs=y)
+
+    with pytest.raises(RunError, match=r"^improper posterior"):
+        taut.infer(program, data={"y": np.array([1.3])}, num_draws=2000)
+
+
 @pytest.mark.parametrize(
     ("target", "data", "name"), [(waiting, {"y": Y}, "t"), (around, {"x": U}, "h")]
 )

@@ -166,7 +166,7 @@ def _judged(
         )  # fmt: skip
     if whole and model.moving:
         edges = edges_of(model, datum, generator)
-    tried = edges.within(model) if edges else model
+    tried, moved = edges.within(model) if edges else model, options.refine != "none"
     try:
         found = _fitted(
             choice, tried if whole else program, tried, datum, generator, options, stages
@@ -179,7 +179,7 @@ def _judged(
         if edges is not None and edges.fixed:
             tried = edges.within(model)
             found = _fitted(choice, tried, tried, datum, generator, options, stages)
-        elif edges is not None and options.refine != "none" and not _has_converged(found):
+        elif edges is not None and edges.moving and not _has_converged(found) and moved:
             # Every Gaussian has draws beyond an edge that moves; chains from one of them stay inside.
             with suppress(RunError):
                 inside = GuideChoice("laplace")
