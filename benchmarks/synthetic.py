@@ -16,10 +16,11 @@ fitted to, and as many rows are drawn as were fitted to. Of each setting
 
 `real` is what rows that were fitted to reach in place of synthetic ones; its trend beside themselves is
 that of as many drawn from them with replacement. Of several settings, the one whose two-sample score
-beside validation rows is highest is `chosen`, among those that remember no row that was fitted to. Seconds count fitting and drawing, compilation included,
-and `load` is how many processes the machine had to serve at the end: where it exceeds the cores, the
-seconds are those of a busy machine, and `cpu_seconds` say more. Writes benchmarks/results/synthetic.json
-after each setting, and goes on from there with --resume.
+beside validation rows is highest is `chosen`, among those that remember no row that was fitted to.
+Seconds count fitting and drawing, compilation included, and `load` is how many processes the machine had
+to serve at the end: where it exceeds the cores, the seconds are those of a busy machine, and
+`cpu_seconds` say more. Writes benchmarks/results/synthetic.json after each setting, and goes on from
+there with --resume.
 """
 
 import argparse
@@ -96,7 +97,7 @@ def main() -> None:
 
 
 def chosen(found: dict[str, Any]) -> str:
-    """The setting whose rows are the least distinguishable from validation rows, of clean ones if any."""
+    """The setting least distinguishable from validation rows, of those that remember none if any."""
     settings = [name for name in found if name != "real"]
     clean = [name for name in settings if not found[name]["nearest"]["memorised"]]
     return max(clean or settings, key=lambda name: found[name]["two-sample beside validation"])
