@@ -111,7 +111,7 @@ def test_held_out_labels_set_the_temperature(run):
     else:
         x = np.array(held.x)
         x[:, place] = x[::-1, place]
-        turned = replace(held, x=x, mask=~np.isnan(x))
+        turned = replace(held, cells=x, mask=~np.isnan(x))
     of_turned = with_predictor(fitted, replace(data, validation=turned)).predictor
     again = with_predictor(fitted, data).predictor
     assert of_turned is not None
