@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,19 @@ def made(request, tmp_path_factory) -> tuple[Path, dict[str, Any], str]:
         "--out",
         str(folder / "run"),
     ]
+    before: list[str] = []
+
+    def drawn(*_: Any) -> tuple[()]:  # other tests look at the figures
+        assert isinstance(sys.stdout, io.StringIO)
+        before.append(sys.stdout.getvalue())
+        return ()
+
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("draw_fit", "draw_em"):  # other tests look at the figures
-            patch.setattr(f"taut.report.{name}.{name}", lambda *_: ())
-        text = _printed(*words)
-        return folder / "run", json.loads(_printed(*words, "--json", "--force")), text
+        for name in ("draw_fit", "draw_em"):
+            patch.setattr(f"taut.report.{name}.{name}", drawn)
+        text, as_json = _printed(*words), _printed(*words, "--json", "--force")
+    assert before == [text, as_json]  # nobody waits for figures
+    return folder / "run", json.loads(as_json), text
 
 
 def _summary(run: Path) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def run_fit(
     json: bool = False,
     place: Placement | None = None,
 ) -> None:
-    """Fit or go on fitting, draw the figures, print the results.
+    """Fit or go on fitting, print the results, draw the figures.
 
     Arguments:
         source: where the rows are.

@@ -89,12 +89,11 @@ def run_infer(
     json: bool = False,
     devices: str | None = None,
 ) -> None:
-    """Fit or go on fitting, draw the figures, print the results; arguments as of `infer`."""
+    """Fit or go on fitting, print the results, draw the figures; arguments as of `infer`."""
     from taut.api.inferring import infer_recipe
     from taut.cli.output import waiting
     from taut.core.devices import over_devices
     from taut.models.program import load_program, support_beside
-    from taut.report.draw_posterior import draw_posterior
     from taut.runs import RunFolder, claimed_next
 
     program = recipe.program
@@ -112,8 +111,10 @@ def run_infer(
                 data=data, support=support_beside(function), key=recipe.seed or 0,
                 out=folder, force=force, resume=resume,
             )  # fmt: skip
-        draw_posterior(fitted, folder / "figures", precision_nats=recipe.posterior.precision_nats)
         print_posterior(folder, json=json)
+        from taut.report.draw_posterior import draw_posterior  # the numbers do not wait for it
+
+        draw_posterior(fitted, folder / "figures", precision_nats=recipe.posterior.precision_nats)
 
 
 def with_found_data(recipe: "ProgramRecipe", run: Path) -> "ProgramRecipe":

@@ -1,4 +1,4 @@
-"""What commands print, and the figures that they leave behind.
+"""What commands print, and the figures that they leave behind, which are drawn after it.
 
 Standard output holds results: a table, or with --json one JSON object. Standard error holds progress
 and complaints.
@@ -60,10 +60,14 @@ def waiting(what: str, *, quiet: bool) -> contextlib.AbstractContextManager[Any]
 
 
 def finish_fit(fitted: "Fit", data: "Data", folder: Path, *, json: bool) -> None:
-    """Draw the figures of a new run and print its results."""
-    from taut.report.draw_fit import draw_fit
+    """Print the results of a new run and draw its figures."""
+    _print_fit(fitted, folder, json=json)
+    from taut.report.draw_fit import draw_fit  # as long to import as JAX: the numbers do not wait
 
     draw_fit(fitted, data, folder / "figures")
+
+
+def _print_fit(fitted: "Fit", folder: Path, *, json: bool) -> None:
     if json:
         print_json(
             {"run": str(folder), **results(fitted.estimates), "facts": fitted.facts.to_dict()}
@@ -93,16 +97,20 @@ def results(estimates: Any) -> dict[str, Any]:
 
 def print_json(content: Any) -> None:
     """One JSON object on standard output."""
-    print(json_format.dumps(content, indent=2, allow_nan=False))
+    print(json_format.dumps(content, indent=2, allow_nan=False), flush=True)
 
 
 def finish_em(fitted: "Fit", source: Any, folder: Path, *, json: bool) -> None:
-    """Figures and tables into the run folder, results onto standard output."""
-    from taut.report.draw_em import draw_em
+    """Tables into the run folder, results onto standard output, then the figures."""
     from taut.report.em_tables import write_tables
 
-    tables = write_tables(fitted, source, folder)
+    _print_em(fitted, write_tables(fitted, source, folder), folder, json=json)
+    from taut.report.draw_em import draw_em
+
     draw_em(fitted, folder / "figures")
+
+
+def _print_em(fitted: "Fit", tables: list[Path], folder: Path, *, json: bool) -> None:
     if json:
         content = {"run": str(folder), **results(fitted.estimates), "facts": fitted.facts.to_dict()}
         print_json({**content, "tables": [str(path) for path in tables]})
