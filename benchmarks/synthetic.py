@@ -49,7 +49,7 @@ NAMES = (
 SPLIT = (0.8, 0.1, 0.1)
 SETTINGS: dict[str, dict[str, Any]] = {
     str(number): {"components": number, "restarts": 1, "max_iterations": 30}
-    for number in (120, 250, 500)
+    for number in (120, 180, 250, 500)
 }
 PUBLISHED = {  # trend, two-sample, area
     "TVAE": (0.67, 0.00, 0.87),
