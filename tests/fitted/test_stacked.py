@@ -29,6 +29,14 @@ def test_the_stack_predicts_is_measured_and_comes_back(tmp_path):
     np.testing.assert_array_equal(again.predict(X).probabilities, found.predict(X).probabilities)
 
 
+def test_neighbours_predict_where_they_are_asked_for():
+    options = {**STACK, "head": "propagation"}
+    found: Any = taut.fit(_parts(Y), **options, **TINY)
+    assert (found.predict(X).labels == CLASS).mean() > 0.9
+    note = "classes are spread along neighbours"
+    assert not [text for text in found.facts.notes if text.startswith(note)]  # was asked for
+
+
 def test_without_held_out_labels_nothing_is_calibrated():
     found: Any = taut.fit(
         _parts(np.where(np.arange(N) < 240, Y, np.nan)), **STACK, **{**TINY, "epochs": 1}
@@ -44,7 +52,8 @@ def test_without_held_out_labels_nothing_is_calibrated():
         ({"inference": "per-datum"}, "a vae with an encoder"),
         ({"inference": "semi-amortized"}, "a vae with an encoder"),
         ({"target_as": "column"}, "a target of classes beside the columns .*, got the target 'y'"),
-        ({"head": "m2"}, "one of logistic, mixture-vae, got 'm2'"),
+        ({"head": "propagation", "model": "mixture-vae"}, "whose latents are no classes"),
+        ({"head": "m2"}, "one of auto, logistic, propagation, mixture-vae, got 'm2'"),
     ],
 )
 def test_what_has_no_features_or_no_classes_is_refused(options, words):

@@ -5,7 +5,8 @@
                        temperature alone
     test rows          accuracy, NLL and ECE; of numbers RMSE, NLL and coverage
 
-each of them those with a target alone; the model has seen all training rows.
+each of them those with a target alone; the model has seen all training rows, and so has a head that
+spreads classes along neighbours.
 """
 
 import math
@@ -21,6 +22,7 @@ from jaxtyping import PRNGKeyArray
 from taut.architectures import VAE, AbstractArchitecture
 from taut.core import Datum, Estimate, InputError, as_key, option, write_atomically
 from taut.data import Data, Dataset, has_label, load_rows, target_of
+from taut.fitted.class_head import class_head
 from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
 from taut.fitted.given_rows import as_array, mask_of
@@ -29,7 +31,6 @@ from taut.fitted.heads import (
     RidgeHead,
     best_temperature,
     log_softmax,
-    logistic_head,
     ridge_head,
 )
 from taut.fitted.prediction import (
@@ -39,6 +40,7 @@ from taut.fitted.prediction import (
     class_scores,
     number_scores,
 )
+from taut.fitted.propagation import PropagatedHead
 from taut.fitted.stacked import StackedHead, stack_gain, stacked_head
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe
@@ -63,9 +65,10 @@ __all__ = [
 NUM_PARTICLES = 200
 """Draws of the latents for each row and class."""
 
-Predictor = LogisticHead | RidgeHead | Conditional | ClassLatent | StackedHead
+Predictor = LogisticHead | PropagatedHead | RidgeHead | Conditional | ClassLatent | StackedHead
 _PREDICTORS: dict[Any, Any] = {
-    frozenset(kind._fields): kind for kind in (LogisticHead, RidgeHead, Conditional, ClassLatent)
+    frozenset(kind._fields): kind
+    for kind in (LogisticHead, PropagatedHead, RidgeHead, Conditional, ClassLatent)
 }
 _DRAWS = 400  # that the ends of an interval are quantiles of
 _FILE = "predictor.safetensors"
@@ -79,7 +82,7 @@ def refuse_target(model: AbstractArchitecture, data: Data, recipe: Recipe) -> No
             of a model that takes no missing cells; a head that does not go with model and target.
     """
     name = data.schema.target
-    if recipe.training.head != "logistic":
+    if recipe.training.head in ("mixture-vae", "propagation"):
         _check_head(model, data, recipe)
     if name is None:
         return
@@ -119,6 +122,11 @@ def with_predictor(fit: "Fit", data: Data) -> "Fit":
     if absent:
         shown = ", ".join(f"'{c}'" for c in absent[:5])
         notes.append(f"no labelled training row is {shown}: nothing is known of the class")
+    if isinstance(fit.predictor, PropagatedHead) and fit.recipe.training.head == "auto":
+        notes.append(
+            "classes are spread along neighbours among the latent features: held-out labels are more "
+            "probable so than by regression"
+        )
     if not len(held):
         notes.append("no validation row has a target: probabilities are not calibrated")
     if isinstance(fit.predictor, StackedHead):
@@ -237,9 +245,9 @@ def _learned(
             return kind(one)
         logits = _logits(fit, kind(one), held, NUM_PARTICLES, as_key(0))
         return kind(best_temperature(logits, held_label))
-    z, judged = _features(fit, train), (_features(fit, held), held_label)
+    judged = _features(fit, held), held_label
     if classes is None:
-        return ridge_head(z, label.astype(np.float64), judged)
+        return ridge_head(_features(fit, train), label.astype(np.float64), judged)
     if fit.recipe.training.head == "mixture-vae":
         known: Any = data.train, data.validation
         rows: Any = [_in_precision(part.datum(labelled=False), fit.precision) for part in known]
@@ -251,7 +259,11 @@ def _learned(
         if not len(held):
             return head
         return head._replace(temperature=best_temperature(head.logits(judged[0]), held_label))
-    return logistic_head(z, label, judged, len(classes))
+    every: Any = data.train
+    return class_head(
+        _features(fit, every), np.asarray(target_of(every)), judged, len(classes),
+        name=fit.recipe.training.head,
+    )  # fmt: skip
 
 
 def _logits(
@@ -286,14 +298,21 @@ def _joint(
 
 
 def _check_head(model: AbstractArchitecture, data: Data, recipe: Recipe) -> None:
-    """Refuse a second model where there are no latent features of a vae, or no classes.
+    """Refuse a head where there are no latent features that it takes, or no classes.
 
     Raises:
         InputError: names what there is instead.
     """
     schema, inference = data.schema, recipe.inference
     wanted, where = option("head", recipe.training.head), option("head")
-    if not isinstance(model, VAE) or inference.claims.guides != "any":
+    if recipe.training.head == "propagation" and model.learns_classes:
+        raise InputError(
+            f"a model whose latents are no classes with {wanted}", option("model", model.name),
+            option("model", "vae"), where=where,
+        )  # fmt: skip
+    if recipe.training.head == "mixture-vae" and (
+        not isinstance(model, VAE) or inference.claims.guides != "any"
+    ):
         got = f"{option('model', model.name)} by {inference.name}"
         raise InputError(
             f"a vae with an encoder with {wanted}", got, option("model", "vae"), where=where

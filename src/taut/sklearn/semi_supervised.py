@@ -10,7 +10,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from taut.core import InputError
-from taut.fitted.heads import LogisticHead, log_softmax, logistic_head
+from taut.fitted.class_head import class_head
+from taut.fitted.heads import LogisticHead, log_softmax
+from taut.fitted.propagation import PropagatedHead
 from taut.sklearn.abstract import seed_of
 from taut.sklearn.holds_fit import HoldsFit
 from taut.sklearn.mixture import Mixture
@@ -28,7 +30,8 @@ _LEAST_HELD = 5  # labelled rows, with fewer of which nothing is chosen or calib
 class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
     """A classifier of rows of which few have a label.
 
-        m1        logistic regression of the latent features of a model that sees no label
+        m1        latent features of a model that sees no label, and logistic regression of them, or
+                  their neighbours, whichever makes held-out labels more probable
         m2        a VAE with the class as a latent, which is summed over where it is not known
         m1+m2     that of the latents of a VAE that sees no label
         masked    a VAE of rows and classes alike, whose conditional distribution of the class predicts
@@ -51,7 +54,7 @@ class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
     Attributes:
         classes_: the classes, (C,).
         estimator_: of m1 the estimator that was fitted, whose `fit_` is a `taut.Fit`.
-        head_: of m1 the regression.
+        head_: of m1 what predicts by the features.
         fit_: of the other methods what was fitted.
 
     Of `masked` the probabilities are estimates by draws, which depend on the place of a row.
@@ -63,7 +66,7 @@ class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
     """
 
     classes_: Shaped[np.ndarray, " C"]
-    head_: LogisticHead
+    head_: LogisticHead | PropagatedHead
 
     def __init__(
         self,
@@ -116,12 +119,12 @@ class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
             self._fit_together(X, known, codes, held)
             self.classes_ = classes
             return self
-        x = self._fit_estimator(X)[known]
+        z = self._features(self._fit_estimator(X))
         self.classes_ = classes
-        z = self._features(x)
-        self.head_ = logistic_head(
-            z[~held], codes[~held], (z[held], codes[held]), len(classes)
-        )  # fmt: skip
+        rows = np.flatnonzero(known)[held]
+        every = np.full(len(z), -1)
+        every[known] = np.where(held, -1, codes)
+        self.head_ = class_head(z, every, (z[rows], codes[held]), len(classes))
         return self
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "N C"]:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from taut.api.amortized import fit_amortized
 from taut.data import load_data
 from taut.fitted import Fit
-from taut.fitted.predicting import with_predictor
+from taut.fitted.predicting import predict, with_predictor
 from taut.recipe import Recipe
 
 __all__ = ["CHOICES", "class_probabilities", "fitted_with_classes"]
@@ -67,7 +67,7 @@ def fitted_with_classes(
 
 def class_probabilities(fit: Fit, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N C"]:
     """p(class | row), (N, C), by rising code."""
-    found: Any = fit.predict(_frame(x, None))
+    found: Any = predict(fit, _frame(x, None))
     return np.asarray(found.probabilities, np.float64)
 
 

@@ -14,7 +14,7 @@ from taut.training.schedules import SCHEDULES, ScheduleName
 __all__ = ["OPTIMIZERS", "Precision", "TrainingOptions"]
 
 Precision = Literal["float64", "float32", "bfloat16"]
-HeadName = Literal["logistic", "mixture-vae"]
+HeadName = Literal["auto", "logistic", "propagation", "mixture-vae"]
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "adam": optax.adam,
     "sgd": optax.sgd,
@@ -55,7 +55,9 @@ class TrainingOptions:
             the networks alone, with float32 for the rest and for the numbers at the end.
         checkpoint_every: steps between checkpoints in the run folder.
         head: what learns a target of classes from latent features: `logistic` regression, of the rows
-            that have one; or `mixture-vae`, a second model of the features of all rows (M1+M2).
+            that have one; `propagation` along the neighbours of all rows; `auto`, the one of them under
+            which held-out labels are more probable; or `mixture-vae`, a second model of the features of
+            all rows (M1+M2).
         hide: share of the rows of a batch of which cells are hidden, so that an encoder comes to know
             any pattern of missing ones; None for one half where a target is one of the columns, and for
             none elsewhere.
@@ -78,7 +80,7 @@ class TrainingOptions:
     )
     precision: Precision = "float32"
     checkpoint_every: int = 1000
-    head: HeadName = "logistic"
+    head: HeadName = "auto"
     hide: float | None = None
 
     def __post_init__(self):

@@ -1,0 +1,49 @@
+"""The head of a target of classes: regression of the rows with one, or classes spread along all rows.
+
+Regression says how a class lies among the features, and needs labels for it; spreading says that
+neighbours are alike, and needs rows. Held-out labels decide, and then how warm probabilities are. Where
+none is held out, or where most rows have a class, regression it is.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from taut.fitted.heads import LogisticHead, best_temperature, log_softmax, logistic_head
+from taut.fitted.propagation import PropagatedHead, propagated_head
+
+__all__ = ["class_head"]
+
+
+def class_head(
+    z: Float[np.ndarray, "N d"],
+    codes: Int[np.ndarray, " N"],
+    held: tuple[Float[np.ndarray, "M d"], Int[np.ndarray, " M"]],
+    num_classes: int,
+    *,
+    name: str = "auto",
+) -> LogisticHead | PropagatedHead:
+    """The head under which held-out labels are most probable, or the one that is named.
+
+    Arguments:
+        z: features of all rows.
+        codes: their classes, two or more different ones, and -1 for none.
+        held: features and classes of held-out rows, perhaps none.
+        num_classes: C.
+        name: `logistic`, `propagation`, or `auto` for the better one.
+    """
+    known = codes >= 0
+    judged, truth = held
+    found: list[LogisticHead | PropagatedHead] = []
+    if name != "propagation":
+        found.append(logistic_head(z[known], codes[known], held, num_classes))
+    few = len(truth) > 0 and 2 * known.sum() < len(codes)
+    if name == "propagation" or (name == "auto" and few):
+        spread = propagated_head(z, codes, num_classes)
+        found.append(
+            spread._replace(temperature=best_temperature(spread.logits(judged), truth))
+        )  # fmt: skip
+    if len(found) == 1:
+        return found[0]
+    log_p = [log_softmax(head.logits(judged) / float(head.temperature)) for head in found]
+    nll = [-float(p[np.arange(len(truth)), truth].mean()) for p in log_p]
+    return found[int(np.argmin(nll))]

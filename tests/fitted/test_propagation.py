@@ -1,0 +1,87 @@
+"""Classes spread along neighbours: against a dense solution, and where they are the better head."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_moons
+
+from taut.fitted.class_head import class_head
+from taut.fitted.heads import LogisticHead
+from taut.fitted.predicting import load_predictor, save_predictor
+from taut.fitted.propagation import PropagatedHead, propagated_head
+
+RNG = np.random.default_rng(0)
+
+
+def _dense(z, codes, num_classes):
+    """The equations of the module, with an inverse."""
+    distance = np.linalg.norm(z[:, None] - z[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    near = np.argsort(distance, axis=1)[:, :5]
+    radius = np.sort(distance, axis=1)[:, 4]
+    w = np.zeros_like(distance)
+    for i, j in ((i, j) for i, row in enumerate(near) for j in row):
+        w[i, j] = w[j, i] = np.exp(-(distance[i, j] ** 2) / (radius[i] * radius[j]))
+    root = np.diag(w.sum(axis=1) ** -0.5)
+    y = np.eye(num_classes)[codes] * (codes >= 0)[:, None]
+    g = root @ np.linalg.inv(np.eye(len(z)) - 0.99 * root @ w @ root) @ y
+    q = np.bincount(codes[codes >= 0], minlength=num_classes) + 0.5
+    q /= q.sum()
+    p = q * g / np.maximum(g.sum(axis=0), 1e-300)
+    return 0.999 * p / p.sum(axis=1, keepdims=True) + 0.001 * q
+
+
+def test_classes_are_those_of_the_dense_equations():
+    z, codes = RNG.normal(size=(30, 2)), np.full(30, -1)
+    codes[:6] = [0, 1, 0, 2, 0, 1]
+    head = propagated_head(z, codes, 4)  # no row has the last class
+    np.testing.assert_allclose(head.classes, _dense(z, codes, 4), rtol=1e-4)
+    # At a row's own place it has nearly all the weight where others are far.
+    apart = head._replace(points=z * 1e3, radius=head.radius)
+    np.testing.assert_allclose(np.exp(apart.logits(z * 1e3)), head.classes, rtol=1e-5)
+    assert head.logits(z[:0]).shape == (0, 4)
+
+
+def _moons() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, classes, and what is known of them: six of each."""
+    z, truth = make_moons(600, noise=0.08, random_state=0)
+    known = np.full(600, -1)
+    for code in (0, 1):
+        known[np.flatnonzero(truth == code)[:6]] = code
+    return z, truth, known
+
+
+def test_few_labels_find_the_shape_of_their_classes(tmp_path):
+    z, truth, known = _moons()
+    held = np.arange(500, 540)
+    head = class_head(z, known, (z[held], truth[held]), 2)
+    assert isinstance(head, PropagatedHead)
+    other, wanted = make_moons(300, noise=0.08, random_state=1)
+    assert (head.logits(other).argmax(axis=1) == wanted).mean() > 0.98
+    line = class_head(z, known, (z[held], truth[held]), 2, name="logistic")
+    assert isinstance(line, LogisticHead)
+    assert (line.logits(other).argmax(axis=1) == wanted).mean() < 0.93
+    save_predictor(tmp_path, head)
+    again = load_predictor(tmp_path)
+    assert isinstance(again, PropagatedHead)
+    np.testing.assert_array_equal(again.logits(other), head.logits(other))
+
+
+@pytest.mark.parametrize("labelled", [60, 400])
+def test_regression_stays_where_neighbours_tell_less(labelled):
+    """A line through much noise: of few labels held-out ones say so, of many it is not asked."""
+    z = RNG.normal(size=(600, 8))
+    truth = (z[:, 0] + 0.3 * RNG.normal(size=600) > 0).astype(int)
+    known = np.where(np.arange(600) < labelled, truth, -1)
+    held = np.arange(500, 560)
+    assert isinstance(class_head(z, known, (z[held], truth[held]), 2), LogisticHead)
+    assert isinstance(class_head(z, known, (z[:0], truth[:0]), 2), LogisticHead)
+
+
+def test_rows_that_are_alike_and_groups_without_a_label_have_probabilities():
+    z = np.concatenate([np.zeros((40, 2)), np.ones((40, 2)), RNG.normal(size=(40, 2)) + 50])
+    codes = np.full(120, -1)
+    codes[[0, 40]] = [0, 1]
+    head = propagated_head(z, codes, 2)
+    found = head.logits(np.array([[0.0, 0.0], [1.0, 1.0], [50.0, 50.0], [7.0, 9.0]]))
+    assert np.isfinite(found).all()
+    assert found[2] == pytest.approx(np.log(0.5))  # as frequent as the labels are
