@@ -3,12 +3,16 @@
 import re
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 import taut
-from taut.core import InputError
+from taut.bounds import ELBO
+from taut.core import Datum, InputError
 from taut.data import label_names
+from taut.evidence import expected_bound
+from taut.fitted.class_latent import class_logits, with_classification
 from taut.report.html.rows import latents
 
 RNG = np.random.default_rng(0)
@@ -35,6 +39,22 @@ def test_few_labels_name_the_classes_that_all_rows_show(fitted):
     assert "log q(y | x) is added" in found.facts.objective_departure
     again: Any = taut.load(folder)
     np.testing.assert_array_equal(again.predict(X).probabilities, found.predict(X).probabilities)
+
+
+def test_validation_looks_at_what_is_climbed(fitted):
+    """The bound and alpha times the mean of log q(y | x): labels that are learned by heart end a fit."""
+    found, _ = fitted
+    assert found.architecture.label_alpha == 1  # as if every row had a label
+    rows = Datum(X[300:].astype(np.float32))
+    bound = expected_bound(found.pair, rows, ELBO(), key=jax.random.key(0))
+    told = with_classification(bound, found.pair, (rows, CLASS[300:]), 2.5)
+    log_q = class_logits(found.pair, rows)
+    wanted = bound.value + 2.5 * log_q[np.arange(20), CLASS[300:]].mean()
+    assert (told.value, told.side) == (pytest.approx(wanted), "none")
+    assert told.values.mean() == pytest.approx(wanted)
+    assert with_classification(bound, found.pair, (rows, CLASS[:0]), 2.5) is bound
+    last = [step["validation"] for step in found.history if "validation" in step][-1]
+    assert last["side"] == "none"  # of rows with labels; of others it is a lower bound
 
 
 def test_evidence_of_rows_does_not_look_at_their_labels(fitted):

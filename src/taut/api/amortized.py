@@ -22,12 +22,21 @@ from taut.core import Datum, Estimate, InputError, as_key, host_seed, option
 from taut.core.devices import on_one
 from taut.core.hosts import from_first, num_hosts, told_by_all
 from taut.core.provenance import device, versions
-from taut.data import Data, Dataset, RowSource, Schema, StreamedRows, steps_per_epoch
+from taut.data import (
+    Data,
+    Dataset,
+    RowSource,
+    Schema,
+    StreamedRows,
+    has_label,
+    steps_per_epoch,
+)
 from taut.evidence import BASELINE_ROWS, expected_bound
 from taut.evidence.bounded import measure_notes
 from taut.evidence.measuring import measure
 from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
+from taut.fitted.class_latent import with_classification
 from taut.fitted.facts import ChosenGradient, FitFacts, RowCounts
 from taut.fitted.predicting import refuse_target, save_predictor, with_predictor
 from taut.guides import QuantizedPair
@@ -95,6 +104,9 @@ def fit_amortized(
         validation_rows, test_rows = (
             _datum(d.datum(labelled=False), storage) for d in (data.validation, data.test)
         )
+        codes = np.asarray(data.validation.label if told else np.zeros(0, np.int32))
+        at = np.flatnonzero(has_label(codes))
+        held = jax.tree.map(lambda leaf: leaf[at], validation_rows), codes[at]
         example = jax.tree.map(
             lambda leaf: leaf[0], _datum(data.train[:1].datum(labelled=told), storage)
         )
@@ -150,9 +162,11 @@ def fit_amortized(
 
         def judged(moved: Any, rows: Datum) -> Estimate:
             seen = inference.fitted_to(moved, rows, bound, gradient, unseen_key)
-            return expected_bound(
+            found = expected_bound(
                 seen, rows, training.validation_bound or bound, key=validation_key
             )
+            weight = getattr(architecture, "label_alpha", 0.0)
+            return with_classification(found, seen, held, weight) if told else found
 
         jury = judges(judged(pair, validation_rows))
         jurors = jax.tree.map(lambda leaf: leaf[jury.positions], validation_rows)

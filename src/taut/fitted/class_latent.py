@@ -1,15 +1,16 @@
 """Prediction by a class that is a latent of the model: q(y | x), which labels have taught."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from taut.core import AbstractPair, Datum, over_rows
+from taut.core import AbstractPair, Datum, Estimate, over_rows
 
-__all__ = ["ClassLatent", "class_logits"]
+__all__ = ["ClassLatent", "class_logits", "with_classification"]
 
 _WIDTH = 512  # rows that are encoded together
 
@@ -38,6 +39,28 @@ def class_logits(pair: AbstractPair, rows: Datum) -> Float[np.ndarray, "N C"]:
     """
     blocks = over_rows(lambda block, *_: _block(pair, block), rows, width=_WIDTH)
     return np.concatenate(list(blocks)).astype(np.float64)
+
+
+def with_classification(
+    found: Estimate,
+    pair: AbstractPair,
+    told: tuple[Datum, Int[np.ndarray, " N"]],
+    weight: float,
+) -> Estimate:
+    """A mean bound plus weight times the mean of log q(y | x), of side `none`: what is climbed.
+
+    Arguments:
+        found: of rows without labels.
+        pair: whose guide proposes a class.
+        told: rows with a class, batched, without labels, and the classes; perhaps none.
+        weight: alpha.
+    """
+    rows, codes = told
+    if not len(codes) or found.values is None:
+        return found
+    log_q = class_logits(pair, rows)[np.arange(len(codes)), codes]
+    more = weight * float(log_q.mean())
+    return replace(found, value=found.value + more, values=found.values + more, side="none")
 
 
 @eqx.filter_jit

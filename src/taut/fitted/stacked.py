@@ -27,7 +27,7 @@ from taut.bounds import ELBO
 from taut.core import AbstractPair, Datum, Estimate, as_key, as_proposal, host_seed
 from taut.data import Schema, has_label, load_data
 from taut.evidence import expected_bound
-from taut.fitted.class_latent import class_logits
+from taut.fitted.class_latent import class_logits, with_classification
 from taut.inference.amortized import joint
 from taut.inference.amortized.prior_ascent import expected_log_prior, features_of, latents_of
 from taut.training import Loop, TrainingOptions, schedule, train
@@ -138,14 +138,8 @@ def stacked_head(
 
         def validate(moved: AbstractPair) -> Estimate:
             found = expected_bound(moved, Datum(some), bound, key=judge_key)
-            if not len(known):
-                return found
-            log_q = class_logits(moved, Datum(judged[known]))
-            told = log_q[np.arange(len(known)), labels[1][known]].mean()
-            return Estimate.from_rows(
-                np.asarray(found.values) + upper.label_alpha * told, side="none",
-                mc_errors=np.nan, index=np.arange(len(some)),
-            )  # fmt: skip
+            told = Datum(judged[known]), labels[1][known]
+            return with_classification(found, moved, told, upper.label_alpha)
 
         loop = Loop(
             num_steps=num_steps, batch_size=min(training.batch_size or 128, len(z)),
