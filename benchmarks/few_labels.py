@@ -6,7 +6,7 @@
 MNIST with 100 labels and adult with 100, 1,000 and all, the labels drawn anew for each draw; a fifth of
 them chooses penalties and temperatures, and the test rows are seen by no fit.
 
-    m1          a head on the latent features of a VAE of all training rows
+    m1          a head on the latent features of a VAE of all training rows: regression, or neighbours
     m2          a class that is enumerated, which labels tell; q(y given x) predicts
     m1+m2       m2 on the latent features of m1
     masked      a VAE of features and label alike, cells hidden at random; its conditional predicts
@@ -35,7 +35,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 import taut
 from taut.data import load_rows
-from taut.fitted.heads import logistic_head
+from taut.fitted.class_head import class_head
 from taut.fitted.prediction import class_scores
 
 TARGET = "target"
@@ -159,14 +159,15 @@ def m1(set_name, train, validation, classes, test, draw, epochs) -> dict:
     code = {name: i for i, name in enumerate(classes)}
 
     def features(frame):
-        known = frame.filter(pl.col(TARGET).is_not_null())
-        rows = load_rows(known.drop(TARGET), fit.schema, unseen="missing")
+        rows = load_rows(frame.drop(TARGET), fit.schema, unseen="missing")
         z = np.asarray(fit.encode(rows), np.float64)
-        return z, np.array([code[name] for name in known[TARGET]])
+        return z, np.array([-1 if name is None else code[name] for name in frame[TARGET]])
 
-    head = logistic_head(*features(train), features(validation), len(classes))
+    known = validation.filter(pl.col(TARGET).is_not_null())
+    head = class_head(*features(train), features(known), len(classes))
     z, codes = features(test)
-    return scored(_softmax(head.logits(z) / head.temperature), codes)
+    found = scored(_softmax(head.logits(z) / float(head.temperature)), codes)
+    return {"head": type(head).__name__, **found}
 
 
 def m2(set_name, train, validation, classes, test, draw, epochs) -> dict:
