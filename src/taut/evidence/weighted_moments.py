@@ -23,6 +23,8 @@ from taut.evidence.weights import summarize
 
 __all__ = ["PosteriorMoments", "SquareTails", "square_tails", "weighted_moments"]
 
+_ULPS = 64  # of sums of squares that must be 1, such as the rows of a correlation's factor
+
 
 class PosteriorMoments(NamedTuple):
     """Moments of C coordinates.
@@ -70,12 +72,13 @@ def weighted_moments(
         probabilities: of the quantiles.
         runs: R independent ones of equal length, one after the other; None for independent draws.
     """
-    count = len(values)
+    values, count = np.asarray(values), len(values)
     w = np.full(count, 1 / count) if weights is None else weights
     mean = w @ values
-    deviation = (values - mean) ** 2
+    away = _away(values, mean)
+    deviation = away**2
     variance = w @ deviation
-    mean_error = np.sqrt(_squared(w, values - mean, runs))
+    mean_error = np.sqrt(_squared(w, away, runs))
     sd = np.sqrt(variance)
     sd_error = np.sqrt(_squared(w, deviation - variance, runs)) / (2 * np.where(sd > 0, sd, 1.0))
     order = np.argsort(values, axis=0)
@@ -116,7 +119,7 @@ def square_tails(values: Float[np.ndarray, "K C"], weights: Float[np.ndarray, " 
         values: (K, C).
         weights: add up to 1, (K,).
     """
-    away = np.asarray(values) - weights @ values
+    away = _away(np.asarray(values), weights @ values)
     with np.errstate(divide="ignore"):
         log_squares = np.log(weights) + 2 * np.log(np.abs(away.T))
     found = summarize(log_squares)
@@ -125,6 +128,12 @@ def square_tails(values: Float[np.ndarray, "K C"], weights: Float[np.ndarray, " 
     share = np.where(moving, np.exp(log_squares.max(axis=1) - total), 0.0)
     khat = np.nan_to_num(found.khat, nan=-math.inf, posinf=math.inf, neginf=-math.inf)
     return SquareTails(khat, share)
+
+
+def _away(values: Float[np.ndarray, "K C"], mean: Float[np.ndarray, " C"]) -> np.ndarray:
+    """Deviations from a mean; zero in coordinates that do not move, up to rounding."""
+    rounding = _ULPS * np.finfo(values.dtype).eps * np.abs(values).max(axis=0, initial=0.0)
+    return np.where(np.ptp(values, axis=0) <= rounding, 0.0, values - mean)
 
 
 def _squared(

@@ -320,3 +320,21 @@ def test_an_sd_of_heavy_tails_hangs_on_its_largest_draws():
     assert alone.khat <= alone.khat_threshold or alone.ess > 9000
     assert alone.verdict.verdict == DOUBT
     assert "the sd of t hangs on its largest draws" in str(alone.verdict)
+
+
+def test_a_correlation_of_two_columns_is_believed():
+    """Its factor holds a one, a zero and two cells that move together."""
+
+    def program(y):
+        tril = numpyro.sample("tril", dist.LKJCholesky(2, 1.0))
+        numpyro.sample("y", dist.MultivariateNormal(jnp.zeros(2), scale_tril=tril), obs=y)
+
+    y = np.random.default_rng(6).multivariate_normal(np.zeros(2), [[1.0, 0.7], [0.7, 1.0]], 15)
+    found = taut.infer(program, data={"y": y}, num_starts=1, num_draws=2000, refine="smc")
+    assert found.verdict.verdict == "believe", found.verdict
+    r = np.linspace(-0.999, 0.999, 4001)
+    squares = np.sum(y**2) - 2 * r * np.sum(y[:, 0] * y[:, 1])
+    p = np.exp(-7.5 * np.log1p(-(r**2)) - 0.5 * squares / (1 - r**2) + 20)
+    mean = p @ r / p.sum()
+    place = found.coordinates.index("tril[1,0]")
+    assert abs(found.resampled.mean[place] - mean) < 0.1 * found.resampled.sd[place]

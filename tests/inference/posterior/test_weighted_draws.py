@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import multivariate_normal, multivariate_t
 
-from taut.evidence import defensive_draws, weighted_moments
+from taut.evidence import defensive_draws, square_tails, weighted_moments
 
 
 def test_weights_stand_for_repeated_draws():
@@ -45,3 +45,19 @@ def test_the_defensive_density_is_the_mixture():
     assert drawn.num_guide == 40
     mixture = 0.8 * q.pdf(drawn.z) + 0.2 * multivariate_t(mean, cov, df=5).pdf(drawn.z)
     np.testing.assert_allclose(drawn.log_r, np.log(mixture), rtol=1e-9)
+
+
+def test_a_coordinate_that_moves_by_rounding_alone_does_not_move():
+    """The first cell of a correlation's factor is one, its row a square root of one."""
+    generator = np.random.default_rng(0)
+    one = 1.0 + np.spacing(1.0) * generator.integers(-3, 4, 500)
+    values = np.stack([one, generator.normal(size=500)], axis=1)
+    w = generator.dirichlet(np.ones(500))
+    for moments in (weighted_moments(values, w), weighted_moments(values, runs=10)):
+        assert moments.sd[0] == moments.sd_error[0] == moments.mean_error[0] == 0.0
+        assert moments.sd[1] > 0.9
+    tails = square_tails(values, w)
+    assert tails.share[0] == 0.0
+    assert tails.share[1] > 0.0
+    small = weighted_moments(1e8 + 1e-3 * values[:, 1:])
+    np.testing.assert_allclose(small.sd, 1e-3 * weighted_moments(values[:, 1:]).sd, rtol=1e-3)
