@@ -9,7 +9,7 @@ import pytest
 
 import taut
 from taut.core import Datum, InputError, paired_difference
-from taut.inference.amortized.prior_ascent import started_prior
+from taut.inference.amortized.prior_ascent import prior_ascent, started_prior
 from taut.models import MixtureOfGaussians
 
 DIM = 2
@@ -60,6 +60,34 @@ def test_a_refitted_prior_gains_on_held_out_rows_and_moves_nothing_else(fitted, 
     shared: Any = again.fit.pair
     for a, b in zip(jax.tree.leaves(old.guide), jax.tree.leaves(shared.guide), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_validation_rows_choose_and_steps_shrink_along_a_cosine(fitted, monkeypatch):
+    class Called(Exception):
+        pass
+
+    def ascent(pair, optimizer, **given):
+        kept["optimizer"] = optimizer
+        return prior_ascent(pair, optimizer, **given)
+
+    def train(algorithm, *_, validate, **__):
+        raise Called(validate(algorithm.pair(algorithm.init())))
+
+    kept: dict[str, Any] = {}
+    monkeypatch.setattr("taut.api.refitting.prior_ascent", ascent)
+    monkeypatch.setattr("taut.api.refitting.train", train)
+    data = taut.load_data(rows())
+    with pytest.raises(Called) as raised:
+        taut.refit_prior(fitted, data, prior="mixture:2", steps=10, learning_rate=0.25)
+    judged = raised.value.args[0]
+    assert sorted(judged.index.tolist()) == sorted(data.validation.index.tolist())
+    state, sizes = kept["optimizer"].init(jnp.zeros(())), []
+    for _ in range(10):
+        moved, state = kept["optimizer"].update(jnp.ones(()), state)
+        sizes.append(-float(moved))
+    # Steps of Adam along one slope have the length of the rate.
+    wanted = 0.25 * (1 + np.cos(np.pi * np.arange(10) / 10)) / 2
+    np.testing.assert_allclose(sizes, wanted, rtol=1e-4)
 
 
 @pytest.mark.usefixtures("float64")

@@ -21,6 +21,7 @@ from taut.evidence import (
     QuasiMonteCarlo,
     agreement,
     beside_the_prior,
+    doubted,
     missed,
     summarize,
 )
@@ -65,6 +66,19 @@ def test_a_mode_that_is_missed_is_seen(method):
     assert math.isnan(told.log_evidence.mc_error)
     assert told.log_evidence.value == found.log_evidence.value
     assert told.notes[0].startswith("draws of the prior find more on 8 of 8 rows, by 0.")
+
+
+def test_a_second_doubt_keeps_the_rows_of_the_first():
+    found = Importance(500)(pair(), ROWS, key=KEY)
+    first = np.arange(8) == 2
+    higher = replace(
+        found.log_evidence, values=found.log_evidence.values + 9.0 * (np.arange(8) > 5)
+    )
+    told = doubted(
+        replace(found, missed=first), replace(found, log_evidence=higher), where="others"
+    )
+    assert told.missed is not None
+    assert np.flatnonzero(told.missed).tolist() == [2, 6, 7]
 
 
 def test_a_guide_that_covers_both_is_left_as_it_is():

@@ -2,12 +2,17 @@
 
 from typing import Any
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 
 import taut
-from taut.core import InputError
+from taut.core import Datum, InputError
+from taut.fitted.stacked import stacked_head
+from taut.training import TrainingOptions, start
 
 RNG = np.random.default_rng(0)
 N = 320
@@ -35,6 +40,22 @@ def test_neighbours_predict_where_they_are_asked_for():
     assert (found.predict(X).labels == CLASS).mean() > 0.9
     note = "classes are spread along neighbours"
     assert not [text for text in found.facts.notes if text.startswith(note)]  # was asked for
+
+
+def test_the_best_parameters_of_the_stack_are_kept(monkeypatch):
+    def train(algorithm, *_, **__):
+        state = start(algorithm)
+        return state._replace(best=jax.tree.map(jnp.zeros_like, state.best))
+
+    monkeypatch.setattr("taut.fitted.stacked.train", train)
+    schema = taut.load_data(X.astype(np.float32)).schema
+    pair = taut.VAE(latent_dim=2, hidden=(4,)).resolved(schema)[0].init(schema, jax.random.key(0))
+    rows, labels = Datum(X[:24].astype(np.float32)), CLASS[:24].astype(np.int32)
+    training = TrainingOptions(batch_size=8)
+    head = stacked_head(pair, (rows, rows), (labels, labels), 2, training, num_steps=1)
+    leaves = jax.tree.leaves(eqx.filter(head.pair, eqx.is_array))
+    assert leaves
+    assert not any(np.any(leaf) for leaf in leaves)
 
 
 def test_without_held_out_labels_nothing_is_calibrated():

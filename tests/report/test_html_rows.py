@@ -1,9 +1,14 @@
 """Pictures of rows on a page: categories by their names."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import polars as pl
+from unchecked import types_unchecked
 
 import taut
+from taut.report.html import rows
 from taut.report.html.rows import _codes
 
 
@@ -14,3 +19,21 @@ def test_categories_are_named_beside_their_codes():
     assert _codes(data.schema, 0) == ""
     assert data.schema.categories[1] == ("A" * 40, "Bonn & Co", "Ulm")
     assert _codes(data.schema, 1) == f"; 0 {'A' * 24}, 1 Bonn & Co, 2 Ulm"
+
+
+def test_reconstructions_are_of_the_rows_that_they_stand_beside(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(1500, 2)).astype(np.float32)
+    data = taut.load_data(x)
+    assert len(data.test) > rows._RECONSTRUCTED
+    seen: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(rows, "_pairs", lambda *both: seen.append(both) or [])
+    fit: Any = SimpleNamespace(
+        architecture=SimpleNamespace(name="vae"), model=None, schema=data.schema, estimates={},
+        reconstruct=lambda some: some + 3,
+    )  # fmt: skip
+    with types_unchecked():
+        rows.reconstructions(fit, data.test)
+    assert len(seen) == 2
+    for own, mean in seen:
+        assert len(own) == rows._RECONSTRUCTED
+        np.testing.assert_allclose(mean, own + 3, rtol=1e-6)

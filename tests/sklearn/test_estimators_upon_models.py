@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 
+from taut.fitted.heads import logistic_head
 from taut.sklearn import VAE, AnomalyDetector, Imputer, Mixture, SemiSupervisedClassifier
 from taut.sklearn.with_target import CHOICES
 
@@ -92,6 +93,24 @@ def test_few_labels_name_the_components_of_all_rows(known, names):
     np.testing.assert_allclose(found.predict_proba(holed).sum(axis=1), 1)
     again = pickle.loads(pickle.dumps(found))
     np.testing.assert_array_equal(again.predict_proba(holed), found.predict_proba(holed))
+
+
+def test_rows_that_choose_the_head_are_not_fitted(monkeypatch):
+    seen = []
+
+    def head(z, codes, held, num_classes):
+        seen.append((z, held[0]))
+        return logistic_head(z, codes, held, num_classes)
+
+    monkeypatch.setattr("taut.sklearn.semi_supervised.logistic_head", head)
+    rows = np.random.default_rng(0).normal(size=(60, 2)) + 3.0 * (np.arange(60) % 2)[:, None]
+    SemiSupervisedClassifier(Mixture(2, n_init=1), validation_fraction=0.25, random_state=0).fit(
+        rows, np.arange(60) % 2
+    )
+    ((fitted, held),) = seen
+    assert len(held) == 14
+    assert len(fitted) == 46
+    assert not {row.tobytes() for row in fitted} & {row.tobytes() for row in held}
 
 
 @pytest.mark.parametrize("method", ["m2", "masked"])  # m1+m2: tests/fitted/test_stacked.py

@@ -18,6 +18,7 @@ from taut.inference.exact import (
     run_online_em,
 )
 from taut.inference.exact import row_blocks as blocks_module
+from taut.inference.exact.online_em import _batches
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -91,6 +92,15 @@ def test_steps_grow_smaller_as_the_decay_says(clusters):
         size = (t + 3.0) ** -0.8
         mean = (1 - size) * mean + size * part.mean(axis=0)
         np.testing.assert_allclose(algorithm.pair(state).bind()[0].means[0], mean, rtol=1e-9)
+
+
+@pytest.mark.parametrize("first", [1, 7])
+def test_batches_go_on_in_their_order_wherever_they_are_taken_up(clusters, first):
+    rows = RowBlocks(clusters)
+    whole = list(_batches(rows, 18, 3, 5, first=0))
+    assert len(whole) == 15
+    for a, b in zip(whole[first:], _batches(rows, 18, 3, 5, first=first), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_it_comes_near_the_optimum_from_a_file(clusters, tmp_path):
