@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 
-from taut.fitted.heads import logistic_head
+from taut.fitted.class_head import class_head
 from taut.sklearn import VAE, AnomalyDetector, Imputer, Mixture, SemiSupervisedClassifier
 from taut.sklearn.with_target import CHOICES
 
@@ -98,11 +98,11 @@ def test_few_labels_name_the_components_of_all_rows(known, names):
 def test_rows_that_choose_the_head_are_not_fitted(monkeypatch):
     seen = []
 
-    def head(z, codes, held, num_classes):
-        seen.append((z, held[0]))
-        return logistic_head(z, codes, held, num_classes)
+    def head(z, every, held, num_classes):
+        seen.append((z[every >= 0], held[0]))
+        return class_head(z, every, held, num_classes)
 
-    monkeypatch.setattr("taut.sklearn.semi_supervised.logistic_head", head)
+    monkeypatch.setattr("taut.sklearn.semi_supervised.class_head", head)
     rows = np.random.default_rng(0).normal(size=(60, 2)) + 3.0 * (np.arange(60) % 2)[:, None]
     SemiSupervisedClassifier(Mixture(2, n_init=1), validation_fraction=0.25, random_state=0).fit(
         rows, np.arange(60) % 2
