@@ -9,7 +9,7 @@ from sklearn.neural_network import MLPClassifier
 
 import taut
 from taut.core import InputError
-from taut.counterfactuals import diagnose, diagnostics, search
+from taut.counterfactuals import Constraints, diagnose, diagnostics, search
 from taut.counterfactuals.ascent import Ascent
 from taut.counterfactuals.classifier import Differentiable
 from taut.counterfactuals.generator import Functions
@@ -64,6 +64,20 @@ def test_a_way_ends_at_the_answer(found):
         np.testing.assert_allclose(path.x[0], found.reconstruction[path.row], atol=1e-5)
         assert path.quantiles is None
         assert path.to_dict()["row"] == path.row
+
+
+def test_a_way_ends_at_the_answer_that_was_rounded():
+    """Beyond the last point of the ascent lies the one on the grid."""
+    same = (lambda x: x, lambda z: z, gaussian)
+    found = search(
+        same, ROWS, classifier=classifier, target=1, constraints=Constraints(whole=[0, 1, 2])
+    )
+    assert found.reached.all()
+    for path in diagnose(found):
+        np.testing.assert_array_equal(path.x[-1], found.answers[path.row, 0])
+        assert path.scores[-1] == found.scores[2][path.row, 0]
+        assert path.scores[-2] >= found.level + found.margin[path.row, 0]
+        assert len(path.tangent) == len(path.normal) == len(path.x) - 1
 
 
 def test_a_curved_map_has_a_residual_of_second_order():

@@ -5,7 +5,7 @@ import numpy as np
 from scipy.optimize import minimize
 from unchecked import types_unchecked
 
-from taut.counterfactuals import search
+from taut.counterfactuals import diagnose, search
 
 MATRIX = np.array([[1.0, 0.3], [0.1, 0.2]])
 BACK = np.linalg.inv(MATRIX)
@@ -51,6 +51,11 @@ def test_the_first_answer_is_the_nearest_one():
     least = np.linalg.norm(known - ROWS, axis=1)
     np.testing.assert_allclose(np.linalg.norm(found.answers[:, 0] - ROWS, axis=1), least, atol=0.02)
     np.testing.assert_allclose(found.z[:, 0] @ MATRIX.T, found.answers[:, 0], atol=1e-4)
+    for path in diagnose(found):
+        np.testing.assert_array_equal(path.x[-1], found.answers[path.row, 0])
+        np.testing.assert_allclose(path.x[0], ROWS[path.row], atol=1e-4)
+    assert found.returned[:, 0].any()
+    assert not found.returned[:, 0].all()
     assert (np.linalg.norm(found.answers[:, 1] - ROWS, axis=1) > least + 0.05).any()  # as found
 
 

@@ -6,13 +6,17 @@
                                          is 2 where the first-order statement holds
     |g(e(x)) - x|                        what the encoder loses, which is no part of an answer
 
+A way is the ascent that led to the answer, or from a row's code straight to that of an answer that was
+found on the way back from a known row; its last point is the answer as it was returned, drawn nearer
+and rounded.
+
 Tangent are the directions whose singular value is at least a tenth of the largest: with as many latents
 as cells every direction has one. Beyond 256 latents the spectrum is that of the 32 largest, by subspace
 iteration with J and J^T alone.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -28,16 +32,17 @@ __all__ = ["Path", "diagnose"]
 
 _TANGENT = 0.1  # of the largest singular value
 _MOST_LATENTS, _LARGEST, _SWEEPS = 256, 32, 12
+_PARTS = np.linspace(0, 1, 17)  # of a straight way
 _LENGTHS = 10.0 ** np.linspace(-1.5, -4.0, 6)  # of steps in latent space
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """One row's way to its first answer, by ascent to the level of the target and before rounding.
+    """One row's way to its first answer.
 
     Attributes:
         row: its number among the rows that were searched.
-        x: points, (T, *shape), the reconstruction first.
+        x: points, (T, *shape), the reconstruction first and the answer last.
         scores: of the target, (T,).
         log_density: nats, (T,); None where it is not known.
         quantiles: of these among reference rows, (T,); None without reference rows.
@@ -73,6 +78,15 @@ class Path:
         return {"row": self.row, **plain}
 
 
+class _Way(NamedTuple):
+    """Points of a row's way; attributes are those of `Point`, with a leading axis."""
+
+    z: np.ndarray
+    x: np.ndarray
+    score: np.ndarray
+    log_density: np.ndarray
+
+
 def diagnose(
     found: Counterfactuals, *, rows: int = 8, reference: np.ndarray | None = None
 ) -> tuple[Path, ...]:
@@ -85,30 +99,63 @@ def diagnose(
     """
     count = min(rows, len(found))
     ascent, double = found.ascent, found.z0.dtype == np.float64
+    ways: dict[int, _Way] = {}
+    straight, margin = found.returned[:count, 0], found.margin[:count, 0]
     with jax.enable_x64(double):
-        states = list(steps_of(ascent, found.x[:count], found.z0[:count], found.keys[:count]))
-        points = [jax.tree.map(np.asarray, state.at) for state in states]
-    return tuple(_path(found, ascent, points, row, reference) for row in range(count))
+        for further in np.unique(margin[~straight]):
+            asked = eqx.tree_at(lambda a: a.margin, ascent, jnp.asarray(further, found.z0.dtype))
+            states = steps_of(asked, found.x[:count], found.z0[:count], found.keys[:count])
+            points = [jax.tree.map(np.asarray, state.at) for state in states]
+            for row in np.flatnonzero(~straight & (margin == further)).tolist():
+                ways[row] = _ended(found, row, *(
+                    np.stack([getattr(point, name)[row] for point in points])
+                    for name in _Way._fields
+                ))  # fmt: skip
+        for row in np.flatnonzero(straight).tolist():
+            along = found.z0[row] + _PARTS[:, None] * (found.z[row, 0] - found.z0[row])
+            at = _points(ascent, along.astype(found.z0.dtype), found.x[row], found.keys[row])
+            ways[row] = _ended(
+                found, row, *(np.asarray(getattr(at, name)) for name in _Way._fields)
+            )
+    return tuple(_path(found, ascent, ways[row], row, reference) for row in range(count))
+
+
+def _ended(
+    found: Counterfactuals, row: int, z: np.ndarray, x: np.ndarray, *numbers: np.ndarray
+) -> _Way:
+    """The points of a way that differ, with the answer at its end."""
+    kept = np.flatnonzero(np.append(True, (z[1:] != z[:-1]).any(axis=1)))
+    way = _Way(z[kept], x[kept], *(number[kept] for number in numbers))
+    answer, density = found.answers[row, 0], found.log_density
+    if np.array_equal(way.x[-1], answer):
+        return way
+    end = _Way(
+        found.z[row, 0], answer, found.scores[2][row, 0],
+        np.zeros_like(way.log_density[0]) if density is None else density[1][row, 0],
+    )  # fmt: skip
+    return _Way(
+        *(np.concatenate([points, point[None]]) for points, point in zip(way, end, strict=True))
+    )
+
+
+@eqx.filter_jit
+def _points(ascent: Ascent, z: Any, x0: Any, key: Any) -> Any:
+    return jax.vmap(lambda z: ascent.point(z, jnp.asarray(x0), key))(jnp.asarray(z))
 
 
 def _path(
     found: Counterfactuals,
     ascent: Ascent,
-    points: list[Any],
+    way: _Way,
     row: int,
     reference: np.ndarray | None,
 ) -> Path:
-    z = np.stack([point.z[row] for point in points])
-    kept = np.flatnonzero(np.append(True, (z[1:] != z[:-1]).any(axis=1)))
-    x = np.stack([points[i].x[row] for i in kept])
-    density = np.array([points[i].log_density[row] for i in kept])
+    z, x, scores, density = way
     with jax.enable_x64(True):
         exact = jax.tree.map(
             lambda a: jnp.asarray(a, jnp.float64) if eqx.is_inexact_array(a) else a, ascent
         )
-        frames = [
-            _frame(exact, jnp.asarray(z[i], jnp.float64)) for i in kept[: max(len(kept) - 1, 1)]
-        ]
+        frames = [_frame(exact, jnp.asarray(at, jnp.float64)) for at in z[: max(len(z) - 1, 1)]]
         slope = _residual_slope(
             exact, jnp.asarray(found.x[row], jnp.float64), z[0], found.keys[row]
         )
@@ -123,7 +170,7 @@ def _path(
         placed = np.searchsorted(np.sort(reference), density) / len(reference)
     lost = (found.reconstruction[row] - found.x[row]) / np.asarray(ascent.scale)
     return Path(
-        row=row, x=x, scores=np.array([points[i].score[row] for i in kept]),
+        row=row, x=x, scores=scores,
         log_density=density if known else None, quantiles=placed, singular_values=values,
         effective_dimension=float(np.sum(values**2) ** 2 / np.sum(values**4)),
         tangent=parts[:, 0], normal=parts[:, 1], path_tangent=whole[0], path_normal=whole[1],

@@ -86,7 +86,7 @@ def from_known_rows(
     new = Settled(
         before.ended._replace(at=at), points.outputs[best], points.scores[best],
         np.full(len(best), REACHED, first.reasons.dtype), before.asked + counts,
-        np.ones(len(best), bool),
+        np.ones(len(best), bool), before.margin,
     )  # fmt: skip
     return first.with_some(found, new)
 

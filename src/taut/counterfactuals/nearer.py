@@ -98,7 +98,7 @@ def drawn_nearer(
     near, far = (distances(ascent, s.ended.at.x, rows) for s in (again, before))
     good = again.answered & (near < far)
     asked = tries * ascent.classifier.queries(starts.shape[1])
-    again = again._replace(asked=before.asked, returned=before.returned)
+    again = again._replace(asked=before.asked, returned=before.returned, margin=before.margin)
     new = first.with_some(places[good], jax.tree.map(lambda leaf: leaf[good], again))
     new.asked[places] += asked
     return new

@@ -50,6 +50,8 @@ class Counterfactuals:
         queries: how often the classifier was asked, (N, A).
         tries: steps tried, (N, A).
         drift: largest 1 - cos between a step and the gradient by z, (N, A).
+        margin: that s was asked to be above the level by, where rounding took the target, (N, A).
+        returned: whether an answer was found on the way back from a known row, (N, A).
         seconds: of the search, compilation included.
         geometry: name.
         notes: what a reader must know, one sentence each.
@@ -72,6 +74,8 @@ class Counterfactuals:
     queries: np.ndarray
     tries: np.ndarray
     drift: np.ndarray
+    margin: np.ndarray
+    returned: np.ndarray
     seconds: float
     geometry: str
     ascent: Ascent

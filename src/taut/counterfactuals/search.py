@@ -283,7 +283,8 @@ def _result(
         floor=None if ascent.floor is None else float(ascent.floor),
         density_of=generator.density_of,
         queries=by_row((ended.tries + 1) * per_try + found.asked), tries=by_row(ended.tries),
-        drift=by_row(ended.drift), seconds=time.perf_counter() - begun,
+        drift=by_row(ended.drift), margin=by_row(found.margin), returned=by_row(found.returned),
+        seconds=time.perf_counter() - begun,
         geometry=ascent.geometry.name, ascent=ascent, keys=keys, notes=tuple(notes),
     )  # fmt: skip
 

@@ -43,6 +43,7 @@ class Settled(NamedTuple):
         reasons: why each search ended, (M,).
         asked: queries of the classifier beside those of the tries, (M,).
         returned: whether the answer was found on the way back from a known row, (M,).
+        margin: that s was asked to be above the level by, (M,).
     """
 
     ended: RowState
@@ -51,6 +52,7 @@ class Settled(NamedTuple):
     reasons: np.ndarray
     asked: np.ndarray
     returned: np.ndarray
+    margin: np.ndarray
 
     @property
     def lost(self) -> np.ndarray:
@@ -100,7 +102,13 @@ def settled(ascent: Ascent, own: np.ndarray, ended: RowState) -> Settled:
         _reasons(ascent, ended, scores),
     )  # fmt: skip
     return Settled(
-        ended, outputs, scores, reasons, np.zeros(len(answers), int), np.zeros_like(broken)
+        ended,
+        outputs,
+        scores,
+        reasons,
+        np.zeros(len(answers), int),
+        np.zeros_like(broken),
+        np.full(len(answers), float(ascent.margin)),
     )
 
 
