@@ -69,7 +69,7 @@ def test_a_mode_that_is_missed_is_seen(method):
 
 
 def test_a_second_doubt_keeps_the_rows_of_the_first():
-    found = Importance(500)(pair(), ROWS, key=KEY)
+    found: Any = Importance(500)(pair(), ROWS, key=KEY)
     first = np.arange(8) == 2
     higher = replace(
         found.log_evidence, values=found.log_evidence.values + 9.0 * (np.arange(8) > 5)

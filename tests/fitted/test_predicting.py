@@ -112,10 +112,8 @@ def test_held_out_labels_set_the_temperature(run):
         x = np.array(held.x)
         x[:, place] = x[::-1, place]
         turned = replace(held, cells=x, mask=~np.isnan(x))
-    of_turned = with_predictor(fitted, replace(data, validation=turned)).predictor
-    again = with_predictor(fitted, data).predictor
-    assert of_turned is not None
-    assert again is not None
+    of_turned: Any = with_predictor(fitted, replace(data, validation=turned)).predictor
+    again: Any = with_predictor(fitted, data).predictor
     assert float(again.temperature) == float(fitted.predictor.temperature)
     assert float(of_turned.temperature) != float(fitted.predictor.temperature)
 
