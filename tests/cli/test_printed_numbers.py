@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import taut
+from taut.cli import output
 from taut.cli.main import main
 from taut.core import Estimate
 from taut.report.words import fact_words
@@ -137,3 +138,16 @@ def test_rows_of_the_summary_are_the_rows_of_the_data(made):
         assert estimate.values is not None
         assert estimate.value == pytest.approx(estimate.values.mean(), rel=1e-12)
         assert estimate.count == len(data.test)
+
+
+def test_figures_are_drawn_where_the_reader_of_the_numbers_has_gone(monkeypatch, tmp_path):
+    def gone(*_: Any, **__: Any) -> None:
+        raise BrokenPipeError
+
+    drawn: list[Path] = []
+    monkeypatch.setattr(output, "_print_fit", gone)
+    monkeypatch.setattr("taut.report.draw_fit.draw_fit", lambda *given: drawn.append(given[2]))
+    nothing: Any = None
+    with pytest.raises(BrokenPipeError):
+        output.finish_fit(nothing, nothing, tmp_path, json=False)
+    assert drawn == [tmp_path / "figures"]

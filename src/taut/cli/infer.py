@@ -111,10 +111,13 @@ def run_infer(
                 data=data, support=support_beside(function), key=recipe.seed or 0,
                 out=folder, force=force, resume=resume,
             )  # fmt: skip
-        print_posterior(folder, json=json)
-        from taut.report.draw_posterior import draw_posterior  # the numbers do not wait for it
+        try:
+            print_posterior(folder, json=json)
+        finally:
+            from taut.report.draw_posterior import draw_posterior  # the numbers do not wait for it
 
-        draw_posterior(fitted, folder / "figures", precision_nats=recipe.posterior.precision_nats)
+            wanted = recipe.posterior.precision_nats
+            draw_posterior(fitted, folder / "figures", precision_nats=wanted)
 
 
 def with_found_data(recipe: "ProgramRecipe", run: Path) -> "ProgramRecipe":

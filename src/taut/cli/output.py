@@ -61,10 +61,14 @@ def waiting(what: str, *, quiet: bool) -> contextlib.AbstractContextManager[Any]
 
 def finish_fit(fitted: "Fit", data: "Data", folder: Path, *, json: bool) -> None:
     """Print the results of a new run and draw its figures."""
-    _print_fit(fitted, folder, json=json)
-    from taut.report.draw_fit import draw_fit  # as long to import as JAX: the numbers do not wait
+    try:
+        _print_fit(fitted, folder, json=json)
+    finally:  # also where whoever read along has gone
+        from taut.report.draw_fit import (
+            draw_fit,
+        )  # as long to import as JAX: the numbers do not wait
 
-    draw_fit(fitted, data, folder / "figures")
+        draw_fit(fitted, data, folder / "figures")
 
 
 def _print_fit(fitted: "Fit", folder: Path, *, json: bool) -> None:
@@ -104,10 +108,13 @@ def finish_em(fitted: "Fit", source: Any, folder: Path, *, json: bool) -> None:
     """Tables into the run folder, results onto standard output, then the figures."""
     from taut.report.em_tables import write_tables
 
-    _print_em(fitted, write_tables(fitted, source, folder), folder, json=json)
-    from taut.report.draw_em import draw_em
+    tables = write_tables(fitted, source, folder)
+    try:
+        _print_em(fitted, tables, folder, json=json)
+    finally:
+        from taut.report.draw_em import draw_em
 
-    draw_em(fitted, folder / "figures")
+        draw_em(fitted, folder / "figures")
 
 
 def _print_em(fitted: "Fit", tables: list[Path], folder: Path, *, json: bool) -> None:
