@@ -168,9 +168,34 @@ def test_a_mode_that_the_draws_of_the_guide_miss_by_chance_is_found():
     near = found.draws.z[:, 0] < 5.5
     assert np.sum(~near) < 10
     unlucky = found.draws._replace(z=found.draws.z[near], weights=found.draws.weights[near])
+    generator = np.random.default_rng(1)
+    noise = generator.normal(size=4000)
+    exact = np.concatenate([noise[:3800], 7.0 + 0.3 * noise[3800:]])
+
+    def missed(seed, chains=None):
+        generator = np.random.default_rng(seed)
+        return refinement.overlooked(found.candidate, unlucky, generator, chains=chains)
+
     for seed in range(10):
-        missed = refinement.overlooked(found.candidate, unlucky, np.random.default_rng(seed))
-        assert 0.02 < missed.mass < 0.1, seed
+        assert 0.02 < missed(seed).mass < 0.1, seed
+        assert missed(seed, ended(exact[:3800])).noticed, seed
+        assert not missed(seed, ended(exact)).noticed, seed
+
+
+def ended(z):
+    weights = np.full(len(z), 1 / len(z))
+    return TemperedDraws(z[:, None], weights, np.zeros(16), 1.0, 0.7, 0.0, 0.1, 1.0, np.zeros(2), 9)
+
+
+def test_chains_that_miss_what_wide_draws_find_are_doubted(monkeypatch):
+    monkeypatch.setattr(refinement, "overlooked", lambda *_, **__: refinement.Overlooked(0.0, 0.2))
+    monkeypatch.setattr(refinement, "_ROUNDS", (1,))
+    data = {**DATA, "precision": np.eye(2), "constant": -math.log(2 * math.pi)}
+    found = taut.infer(
+        correlated, data=data, support=SUPPORT, num_starts=1, num_draws=1000, refine="smc"
+    )
+    assert found.verdict.verdict == DOUBT
+    assert "no chain ends" in str(found.verdict)
 
 
 def test_smc_that_is_asked_for_refines_a_guide_that_suffices():

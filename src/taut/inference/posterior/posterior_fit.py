@@ -34,8 +34,6 @@ __all__ = ["PosteriorFit", "fit_posterior"]
 
 _MOST_WEIGHED = 1000  # coordinates: a covariance of a million entries
 _FEW = 0.01  # of the guide's draws beyond an edge: their weight of zero leaves the others right
-_MISSED = 0.01  # of the mass: ten sds away, a tenth of an sd of the mean
-_SPREAD = 0.15  # of the variance: 7 % of the sd
 _CELLS = 4e9  # data cells x draws that weighing may cost: about a minute
 
 
@@ -100,8 +98,7 @@ def fit_posterior(
     if found.verdict.verdict == DOUBT and (other := _noncentred(found.values)) is not None:
         found = _better(found, choice, other, generator, options, stages)
     if options.refine == "auto" and found.verdict.verdict != DOUBT:
-        missed = overlooked(found.candidate, found.draws, generator)
-        if missed.mass < _MISSED and missed.spread < _SPREAD:
+        if not overlooked(found.candidate, found.draws, generator).noticed:
             return found
         words = "wide draws find mass where no draw of the guide is"
         doubted = Verdict(DOUBT, (words, *found.verdict.reasons), better_guide(choice.family))
@@ -245,7 +242,7 @@ def _refined(
     """The fit with draws that were moved to the posterior, or what kept them from it."""
     tick = time.perf_counter()
     found = refine(
-        fit.candidate, fit.values, generator,
+        fit.candidate, fit.draws, fit.values, generator,
         num_draws=options.num_draws or _affordable(fit.values.datum),
         asked=options.refine == "smc", remedy=better_guide(fit.candidate.choice.family),
     )  # fmt: skip

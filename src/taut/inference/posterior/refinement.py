@@ -2,7 +2,8 @@
 
 A first round of runs is as cheap as it can be. Where its draws do not suffice, the next has four times
 the chains and twice the transitions, and the last sixteen times the chains; so it has where the k-hat of
-squares, of an sd, would doubt it if it were larger by its error. What a start does not reach, no chain
+squares, of an sd, would doubt it if it were larger by its error, and where wide draws find mass that no
+chain does: a part of 3e-4 far away has next to none of them. What a start does not reach, no chain
 finds: a mode far from every optimum that starts ended in, and narrow, may still be missed by all runs
 alike.
 """
@@ -44,6 +45,8 @@ _LEAST = 32  # chains in a run: resampling of fewer loses most of what it starts
 _ROUNDS = (1, 4, 16)  # times the chains: errors of a quarter
 _PROBES = 400  # wide draws, at least
 _SELDOM = math.log(100.0)  # nats: of a weight, over the mean
+_MISSED = 0.01  # of the mass: ten sds away, a tenth of an sd of the mean
+_SPREAD = 0.15  # of the variance: 7 % of the sd
 _WORK = 4e10  # cells x gradients that refining may cost unasked: about a minute
 _OVERHEAD = 1000  # cells whose gradient takes as long as one without data
 
@@ -77,7 +80,7 @@ class TooDear(NamedTuple):
 
 
 class Overlooked(NamedTuple):
-    """What wide draws find beyond what the draws of the guide do where these seldom are.
+    """What wide draws find beyond what others do where those of the guide seldom are.
 
     Attributes:
         mass: share of the posterior's mass.
@@ -87,45 +90,71 @@ class Overlooked(NamedTuple):
     mass: float
     spread: float
 
+    @property
+    def noticed(self) -> bool:
+        """Whether it would change a mean or an sd."""
+        return self.mass >= _MISSED or self.spread >= _SPREAD
+
 
 def overlooked(
-    candidate: Candidate, draws: WeightedDraws, generator: np.random.Generator
+    candidate: Candidate,
+    draws: WeightedDraws,
+    generator: np.random.Generator,
+    *,
+    chains: TemperedDraws | None = None,
 ) -> Overlooked:
-    """Mass of the posterior where draws of the guide seldom are, as wide draws find it but they do not.
+    """Mass of the posterior where draws of the guide seldom are, that wide draws find and others do not.
 
-        E_{q_0}[w 1_F (1, (z - m)^2 / s^2)] / p(x) - the same from draws of r,
+        E_{q_0}[w 1_F (1, (z - m)^2 / s^2)] / p(x) - the same of the others - 3 errors,
         F = {z: p(x, z) / r(z) > 100 p(x)}
 
     with r of `draws` and m, s of the guide. A mass of 5 % in F has five of 10 000 draws of r at most,
     and often none; an unbiased estimate of next to nothing is seldom large (Markov): a single wide draw
-    that makes one large tells. In many dimensions none is there.
+    that makes one large tells. In many dimensions none is there. The errors are those that the first
+    estimate would have if the others were right, none where they find nothing, and the others' own.
 
     Arguments:
         candidate: the guide.
         draws: its weighted draws.
         generator: of the wide draws.
+        chains: the others, where they are not the guide's own.
     """
     family, guide = candidate.family, candidate.fitted.guide
     moments = family.moments(guide)
-    start = Overdispersed.around(moments, _others(candidate))
-    z = start.sample(generator, max(len(draws.weights) // 2, _PROBES))
-    log_p = family.log_density.values(z)
-    log_p = np.where(np.isfinite(log_p), log_p, -np.inf) - draws.log_evidence.value
-    log_r = defensive_log_prob(z, family.log_q(guide, z), moments.mean, moments.tril)
-    with np.errstate(invalid="ignore", over="ignore"):
-        w = np.where(log_p - log_r > _SELDOM, np.exp(log_p - start.log_prob(z)), 0.0) / len(z)
-    own = draws.weights * (draws.weights * len(draws.weights) > math.exp(_SELDOM))
 
-    def found(z: np.ndarray, w: np.ndarray) -> np.ndarray:
+    def known(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """log p(z | x) and whether z is in F."""
+        log_p = family.log_density.values(z)
+        log_p = np.where(np.isfinite(log_p), log_p, -np.inf) - draws.log_evidence.value
+        log_r = defensive_log_prob(z, family.log_q(guide, z), moments.mean, moments.tril)
+        with np.errstate(invalid="ignore"):
+            return log_p, log_p - log_r > _SELDOM
+
+    def parts(z: np.ndarray, w: np.ndarray) -> np.ndarray:
         squares = ((z - moments.mean) / np.linalg.norm(moments.tril, axis=1)) ** 2
-        return w @ np.column_stack([np.ones(len(z)), squares])
+        return w[:, None] * np.column_stack([np.ones(len(z)), squares])
 
-    mass, *spreads = found(z, w) - found(draws.z, own)
+    start = Overdispersed.around(moments, _others(candidate))
+    wide = start.sample(generator, max(len(draws.weights) // 2, _PROBES))
+    log_p, seldom = known(wide)
+    with np.errstate(over="ignore"):
+        w = np.where(seldom, np.exp(log_p - start.log_prob(wide)), 0.0) / len(wide)
+    if chains is None:
+        z, own = draws.z, draws.weights
+        own = own * (own * len(own) > math.exp(_SELDOM))
+    else:
+        z, own = chains.z, chains.weights * known(chains.z)[1]
+    first, second = parts(wide, w), parts(z, own)
+    value, other = first.sum(axis=0), second.sum(axis=0)
+    share = np.divide(other, value, out=np.zeros_like(value), where=value > 0)
+    error = np.sqrt((first**2).sum(axis=0) * share + (second**2).sum(axis=0))
+    mass, *spreads = value - other - 3 * error
     return Overlooked(float(mass), float(max(spreads)))
 
 
 def refine(
     candidate: Candidate,
+    draws: WeightedDraws,
     values: NamedValues,
     generator: np.random.Generator,
     *,
@@ -137,6 +166,7 @@ def refine(
 
     Arguments:
         candidate: the guide, and where its starts ended.
+        draws: its weighted draws.
         values: from z to the parameters that are reported.
         generator: of everything random.
         num_draws: about how many are wanted.
@@ -175,8 +205,12 @@ def refine(
             return None
         found, squares = _judged(drawn, values, more * count, remedy)
         larger = squares._replace(khat=squares.khat + _khat_error(squares.khat, more * count))
-        if found.verdict.verdict != DOUBT and not hanging(larger, values.coordinates):
+        if found.verdict.verdict == DOUBT or hanging(larger, values.coordinates):
+            continue
+        if not overlooked(candidate, draws, generator, chains=drawn).noticed:
             break
+        reasons = ("wide draws find mass where no chain ends", *found.verdict.reasons)
+        found = found._replace(verdict=Verdict(DOUBT, reasons, remedy))
     return found
 
 
