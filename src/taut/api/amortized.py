@@ -64,12 +64,8 @@ __all__ = ["fit_amortized"]
 
 _DEFAULT_STEPS = 6000  # enough for the bundled data to stop by itself
 _DEFAULT_BATCH = 128
-_WORTH_KNOWING = (
-    5.0  # seconds of training, above which devices are compared: that compiles once more
-)
-_MANY_BYTES = (
-    2**28
-)  # of real numbers, from which whole numbers are sent to the device as they are needed
+_WORTH_KNOWING = 5.0  # seconds of training, above which devices are compared: compiles once more
+_MANY_BYTES = 2**28  # of real numbers, above which whole numbers are sent as they are needed
 _HIDE = 0.5  # share of rows of which cells are hidden where a target is a column
 _VALIDATION_STEPS = 50  # at least, between two validations
 
