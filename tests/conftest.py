@@ -14,7 +14,7 @@ from type_checks import checked
 from xla_flags import QUICK, known_flags
 
 _CACHE = {
-    "jax_persistent_cache_min_compile_time_secs": 0.05,
+    "jax_persistent_cache_min_compile_time_secs": 0.005,
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
 

@@ -220,7 +220,7 @@ class TestMatlab:
         path = tmp_path / "a.mat"
         scipy.io.savemat(path, {"X": np.eye(3)})
         content = path.read_bytes()
-        for length in range(1, len(content) - 8, 5):
+        for length in range(1, len(content) - 8, 17):
             path.write_bytes(content[:length])
             assert "a.mat: expected" in refusal(only, path), length
 
