@@ -64,9 +64,7 @@ def finish_fit(fitted: "Fit", data: "Data", folder: Path, *, json: bool) -> None
     try:
         _print_fit(fitted, folder, json=json)
     finally:  # also where whoever read along has gone
-        from taut.report.draw_fit import (
-            draw_fit,
-        )  # as long to import as JAX: the numbers do not wait
+        from taut.report.draw_fit import draw_fit  # dear to import: the numbers do not wait
 
         draw_fit(fitted, data, folder / "figures")
 
