@@ -77,7 +77,8 @@ def test_no_units_are_refused(name):
     x, y, width, noise = CASES[name]
     data = {"x": x, "y": y, "width": width, "noise": noise}
     evidence, mean, sd = exact(x, y, width, noise)
-    for key in KEYS:
+    # A short series goes on to SMC, which is dear.
+    for key in KEYS[:1] if name.startswith("short") else KEYS:
         found = taut.infer(regression, data=data, key=key, num_draws=4000)
         estimate = found.estimates["log_evidence"]
         assert abs(estimate.value - evidence) < 5 * estimate.mc_error + 1e-3

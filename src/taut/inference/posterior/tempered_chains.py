@@ -25,6 +25,7 @@ from taut.inference.posterior.overdispersed import Overdispersed
 __all__ = ["CYCLE", "Chains", "Kernel", "TemperedChains"]
 
 _WIDTH = 128  # chains at once: beyond, vector units gain nothing
+_BLOCKS = 16  # of so many chains in one call, which costs as much as some moves of a block
 _STEPS = (1.0, 0.3, 0.1, 0.03)  # of the tuned step, in turn: narrow places take short ones
 CYCLE = len(_STEPS)
 """Transitions in which each length of step has had its turn."""
@@ -91,26 +92,31 @@ class TemperedChains:
             key: of momenta and acceptances.
             moves: transitions.
         """
-        count, width = len(z), self._width
-        padded = np.concatenate([z, np.repeat(z[-1:], -count % width, axis=0)])
-        fixed = (jnp.asarray(kernel.factor, float), *(jnp.asarray(n, float) for n in kernel[::2]))
+        count, (blocks, width) = len(z), (_BLOCKS, self._width)
+        real = jax.dtypes.canonicalize_dtype(float)
+        used = -(-count // width)
+        rows = np.empty((-(-used // blocks) * blocks * width, z.shape[1]), real)
+        rows[:count], rows[count:] = z, z[-1]
+        rows = rows.reshape(-1, blocks, width, z.shape[1])
+        fixed = [np.asarray(part, real) for part in (kernel.factor, kernel.beta, kernel.step)]
         parts = [
             _moved(
-                self._log_p, jnp.asarray(padded[first : first + width], float), self._start,
-                self._arrays, *fixed, jnp.asarray(kernel.leapfrog), jnp.asarray(moves),
-                jax.random.fold_in(key, first),
+                self._log_p, part, self._start, self._arrays, *fixed, kernel.leapfrog, moves, key,
+                first, min(used - first, blocks),
             )
-            for first in range(0, len(padded), width)
+            for first, part in zip(range(0, used, blocks), rows, strict=True)
         ]  # fmt: skip
         ends = (np.concatenate([np.asarray(p) for p in each]) for each in zip(*parts, strict=True))
-        z, log_p, log_w, acceptance = (np.asarray(end[:count], np.float64) for end in ends)
+        z, log_p, log_w, acceptance = (
+            np.asarray(end.reshape(-1, *end.shape[2:])[:count], np.float64) for end in ends
+        )
         return Chains(z, log_p, np.where(log_w < np.inf, log_w, -np.inf), acceptance)
 
 
 @partial(quick_jit, static=1)
 def _moved(
     log_p: Callable[[Array, Any], Array],
-    z: Float[Array, "W d"],
+    z: Float[Array, "B W d"],
     start: Overdispersed,
     arrays: Any,
     factor: Float[Array, "d d"],
@@ -119,8 +125,15 @@ def _moved(
     leapfrog: Array,
     moves: Array,
     key: PRNGKeyArray,
+    first: Array,
+    used: Array,
 ) -> tuple[Array, Array, Array, Array]:
-    """z, log p, log-weights and mean acceptance of W chains."""
+    """z, log p, log-weights and mean acceptance of W chains in each of the blocks that are used.
+
+    Arguments as `TemperedChains.moved` has them, and:
+        first: how many blocks were moved before, of the same key.
+        used: blocks, from the first on; what comes out for others says nothing.
+    """
 
     def chain(origin: Array, own: PRNGKeyArray) -> tuple[Array, Array, Array, Array]:
         def at(v: Array) -> Point:
@@ -143,4 +156,11 @@ def _moved(
         share = accepted / jnp.maximum(moves, 1)
         return origin + factor @ point.u, point.log_q + point.log_w, point.log_w, share
 
-    return jax.vmap(chain)(z, jax.random.split(key, len(z)))
+    def block(b: Array, ends: tuple[Array, ...]) -> tuple[Array, ...]:
+        width = z.shape[1]
+        own = jax.random.split(jax.random.fold_in(key, (first + b) * width), width)
+        moved = jax.vmap(chain)(z[b], own)
+        return tuple(end.at[b].set(part) for end, part in zip(ends, moved, strict=True))
+
+    numbers = jnp.zeros(z.shape[:2], z.dtype)
+    return jax.lax.fori_loop(0, used, block, (z, numbers, numbers, numbers))
