@@ -35,6 +35,7 @@ ESTIMATORS = {
         f"Mixture, {kind}": Mixture(2, covariance_type=kind, floor=0.01, n_init=1, max_iter=5)
         for kind in ("full", "tied", "diag", "spherical")
     },
+    "Mixture, mixed": Mixture(2, columns="mixed", n_init=1, max_iter=5),
     "FactorModel, fa": FactorModel(max_iter=5),
     "FactorModel, ppca": FactorModel(model="ppca", max_iter=5),
     "Imputer": Imputer(Mixture(n_init=1, max_iter=5)),

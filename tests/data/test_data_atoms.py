@@ -34,3 +34,15 @@ def test_spikes_and_columns_of_few_values_have_some():
     atoms, step = atoms_of(few, "real")
     assert atoms == (0.0, 0.1, 0.25, 0.4)
     np.testing.assert_allclose(step, 0.1)
+
+
+@pytest.mark.parametrize("kind", ["count", "real"])
+def test_weights_are_rows_repeated(kind):
+    generator = np.random.default_rng(3)
+    values = np.where(generator.random(300) < 0.4, 40, generator.integers(0, 400, 300)).astype(
+        float
+    )
+    weight = generator.integers(0, 4, 300)
+    assert atoms_of(values, kind, weight.astype(float)) == atoms_of(np.repeat(values, weight), kind)
+    assert 40.0 in atoms_of(values, kind)[0]
+    assert 40.0 not in atoms_of(values, kind, np.where(values == 40, 1e-3, 1.0))[0]

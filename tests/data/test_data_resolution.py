@@ -40,3 +40,14 @@ def test_pixels_share_theirs_and_a_constant_column_has_none():
     np.testing.assert_allclose(resolution(images), np.full((3, 3), 1 / 16), rtol=1e-12)
     table = np.column_stack([np.full(50, 0.1), images[:, 1, 1]])
     np.testing.assert_allclose(resolution(table), [0.0, 1 / 16], rtol=1e-12)
+
+
+def test_weights_are_rows_repeated():
+    values = np.array([0.0, 0.1, 1.0, 2.0, np.nan, 5.0])[:, None]
+    weight = np.array([1, 1, 20, 20, 3, 1])
+    assert resolution(values)[0] == pytest.approx(0.1)
+    for found in (
+        resolution(values, weight.astype(float)),
+        resolution(np.repeat(values, weight, 0)),
+    ):
+        assert found[0] == pytest.approx(0.9)

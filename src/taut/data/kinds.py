@@ -32,6 +32,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from taut.data.atoms import atoms_of
+from taut.data.moments import mean_and_variance
 from taut.data.sources.dates import date_text
 from taut.data.sources.raw_rows import RawRows, Unit
 from taut.data.timeline import STEPS, step_of
@@ -133,13 +134,18 @@ class Wish:
         return Wish(**{name: own[name] or known[name] for name in own})
 
 
-def columns_of(parts: Sequence[RawRows], wishes: Mapping[str, Wish]) -> tuple[Column, ...]:
+def columns_of(
+    parts: Sequence[RawRows],
+    wishes: Mapping[str, Wish],
+    weight: Float[np.ndarray, " N"] | None = None,
+) -> tuple[Column, ...]:
     """What the columns of all parts of a source are.
 
     Arguments:
         parts: rows with names of columns, NaN where a cell is missing; codes with their names where a
             column is text.
         wishes: what is said of columns, by their names.
+        weight: how often each row of all parts counts; once when None.
 
     Raises:
         InputError: text that names no categories; a kind or a likelihood that the values do not fit.
@@ -156,7 +162,7 @@ def columns_of(parts: Sequence[RawRows], wishes: Mapping[str, Wish]) -> tuple[Co
             texts = sorted({n for own in text for n in own})
             own = (
                 _ordered(texts, wish, place) if asked == "ordinal"
-                else _of_text(parts, i, texts, name, place, asked=asked)
+                else _of_text(parts, i, texts, name, place, asked=asked, weight=weight)
             )  # fmt: skip
             if asked not in (None, own.kind, "categorical"):
                 raise InputError(
@@ -168,8 +174,9 @@ def columns_of(parts: Sequence[RawRows], wishes: Mapping[str, Wish]) -> tuple[Co
             found.append(_wished(own, wish, place))
             continue
         values = np.concatenate([part.values[:, i] for part in parts]).astype(np.float64)
-        values, unit = values[~np.isnan(values)], _unit(parts, i, place)
-        own = _of_numbers(values)
+        known, unit = ~np.isnan(values), _unit(parts, i, place)
+        values = values[known]
+        own = _of_numbers(values, None if weight is None else weight[known])
         if unit.form and len(values):
             own, values = _dated(values, unit.form)
         if asked not in (None, own.kind):
@@ -237,7 +244,14 @@ def _dated(seconds: Float[np.ndarray, " N"], form: str) -> tuple[Column, Float[n
 
 
 def _of_text(
-    parts: Sequence[RawRows], i: int, names: list[str], name: str, place: str, *, asked: str | None
+    parts: Sequence[RawRows],
+    i: int,
+    names: list[str],
+    name: str,
+    place: str,
+    *,
+    asked: str | None,
+    weight: Float[np.ndarray, " N"] | None,
 ) -> Column:
     if asked != "categorical" and (truths := _truths(names)) is not None:
         return Column("binary", f"{truths[0]} and {truths[1]}", truths)
@@ -248,7 +262,8 @@ def _of_text(
             f"plain numbers, or {option('kind', (f'{name}=categorical',))}",
             where=_first_place(parts, i, signed),
         )  # fmt: skip
-    rows = sum(int((~np.isnan(part.values[:, i])).sum()) for part in parts)
+    known = np.concatenate([~np.isnan(part.values[:, i]) for part in parts])
+    rows = round(float(known.sum() if weight is None else weight @ known))
     if len(names) > _MOST_NAMES or (rows >= _FEW_ROWS and len(names) > rows / 2 and not asked):
         raise InputError(
             f"numbers, or the names of at most {_MOST_NAMES} categories that come up again",
@@ -280,7 +295,7 @@ def _truths(names: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
-def _of_numbers(values: Float[np.ndarray, " N"]) -> Column:
+def _of_numbers(values: Float[np.ndarray, " N"], weight: Float[np.ndarray, " N"] | None) -> Column:
     if not len(values):
         return Column("constant", "no row has a value")
     low, high = float(values.min()), float(values.max())
@@ -291,7 +306,9 @@ def _of_numbers(values: Float[np.ndarray, " N"]) -> Column:
         return Column("binary", "0 and 1")
     if whole and low >= 0:
         return Column("count", f"whole numbers from {low:g} to {high:g}")
-    if low > 0 and _skewness(values) > max(_LONG_TAIL, 2 * abs(_skewness(np.log(values)))):
+    if low > 0 and _skewness(values, weight) > max(
+        _LONG_TAIL, 2 * abs(_skewness(np.log(values), weight))
+    ):
         return Column("positive", "numbers above 0 with a long tail upwards")
     return Column("real", f"numbers from {low:g} to {high:g}")
 
@@ -320,9 +337,10 @@ def _as_asked(values: Float[np.ndarray, " N"], kind: ColumnKind, wish: Wish, pla
     return Column(kind, "asked for")
 
 
-def _skewness(values: Float[np.ndarray, " N"]) -> float:
-    away = values - values.mean()
-    return float((away**3).mean() / ((away**2).mean() ** 1.5 + np.finfo(float).tiny))
+def _skewness(values: Float[np.ndarray, " N"], weight: Float[np.ndarray, " N"] | None) -> float:
+    mean, variance = mean_and_variance(values, weight)
+    third = np.average((values - mean) ** 3, weights=weight)
+    return float(third / (variance**1.5 + np.finfo(float).tiny))
 
 
 def kinds_note(columns: Sequence[Column]) -> str:
@@ -339,11 +357,20 @@ def transformed(values: Shaped[np.ndarray, "..."], kind: str) -> Float[np.ndarra
     return np.log1p(values) if kind == "count" else np.asarray(values)
 
 
-def standardised(x: Float[np.ndarray, "N D"], columns: Sequence[Column]) -> tuple[Column, ...]:
-    """The columns with shift, scale and atoms of training rows; constant where these do not vary."""
+def standardised(
+    x: Float[np.ndarray, "N D"],
+    columns: Sequence[Column],
+    weight: Float[np.ndarray, " N"] | None = None,
+) -> tuple[Column, ...]:
+    """The columns with shift, scale and atoms of training rows; constant where these do not vary.
+
+    A row counts as often as its weight says.
+    """
     found = []
     for i, column in enumerate(columns):
-        values = x[~np.isnan(x[:, i]), i].astype(np.float64)
+        known = ~np.isnan(x[:, i])
+        values = x[known, i].astype(np.float64)
+        own = None if weight is None else weight[known]
         if not len(values) or (values == values[0]).all():
             one = "no training row has a value" if not len(values) else "one value in training rows"
             reason = column.reason if column.kind == "constant" else one
@@ -351,8 +378,9 @@ def standardised(x: Float[np.ndarray, "N D"], columns: Sequence[Column]) -> tupl
             found.append(replace(column, kind="constant", reason=reason, shift=value))
         elif column.kind in ("real", "positive", "count"):
             t = transformed(values, column.kind)
-            atoms, step = atoms_of(values, column.kind)
-            shift, scale = float(t.mean()), float(t.std())
+            atoms, step = atoms_of(values, column.kind, own)
+            shift, variance = mean_and_variance(t, own)
+            scale = math.sqrt(variance)
             found.append(replace(column, shift=shift, scale=scale, atoms=atoms, step=step))
         else:
             found.append(column)

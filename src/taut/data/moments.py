@@ -20,7 +20,7 @@ Statistician 37 (1983), equations 2.1.
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-__all__ = ["ColumnMoments"]
+__all__ = ["ColumnMoments", "mean_and_variance"]
 
 
 class ColumnMoments:
@@ -102,6 +102,16 @@ class ColumnMoments:
     def deviation(self) -> Float[np.ndarray, " D"]:
         """Standard deviation, dividing by N."""
         return np.sqrt(self.variance)
+
+
+def mean_and_variance(
+    values: Float[np.ndarray, " N"], weight: Float[np.ndarray, " N"] | None = None
+) -> tuple[float, float]:
+    """Of the observed values of one column, each of which counts as often as its weight says."""
+    if weight is None:
+        return float(values.mean()), float(values.var())
+    mean = float(weight @ values / weight.sum())
+    return mean, float(weight @ (values - mean) ** 2 / weight.sum())
 
 
 def _summed(

@@ -23,15 +23,18 @@ _TOLD_APART = 64 * float(
 )  # of the largest value: nearer values are one, and arithmetic
 
 
-def resolution(x: Float[np.ndarray, "N ..."]) -> Float[np.ndarray, "..."]:
+def resolution(
+    x: Float[np.ndarray, "N ..."], weight: Float[np.ndarray, " N"] | None = None
+) -> Float[np.ndarray, "..."]:
     """h of every cell, of a row's shape; 0 for a cell (of an image: for all) that is constant.
 
     Arguments:
         x: training rows or a sample of them, (N, D) of a table, (N, H, W) or (N, H, W, C) of images; NaN
             is a cell that was not observed, and a cell that never is counts as constant.
+        weight: how often each row of a table counts; once when None.
     """
     columns = x.reshape(len(x), -1).T if x.ndim == 2 else x.reshape(1, -1)
-    steps = np.asarray([_step(column) for column in columns])
+    steps = np.asarray([_step(column, weight) for column in columns])
     return np.broadcast_to(steps.reshape(x.shape[1:] if x.ndim == 2 else 1), x.shape[1:])
 
 
@@ -41,10 +44,11 @@ def resolved_rows(num_rows: int) -> Int[np.ndarray, " n"]:
     return np.sort(np.random.default_rng(0).choice(num_rows, few, replace=False))
 
 
-def _step(values: Float[np.ndarray, " N"]) -> float:
+def _step(values: Float[np.ndarray, " N"], weight: Float[np.ndarray, " N"] | None) -> float:
     """The distance to the nearest other value that a tenth of the values is within."""
-    values = values[~np.isnan(values)]
-    found, counts = np.unique(values, return_counts=True)
+    known = ~np.isnan(values)
+    found, place = np.unique(values[known], return_inverse=True)
+    counts = np.bincount(place, None if weight is None else weight[known])
     apart = np.diff(found)
     new = apart > _TOLD_APART * np.abs(found).max(initial=0.0)
     groups = np.concatenate([[0], np.cumsum(new)])
@@ -55,5 +59,5 @@ def _step(values: Float[np.ndarray, " N"]) -> float:
     nearest = np.minimum(around[:-1], around[1:])
     rows = np.bincount(groups, weights=counts)
     order = np.argsort(nearest)
-    reached = np.searchsorted(np.cumsum(rows[order]), _SHARE * len(values))
+    reached = np.searchsorted(np.cumsum(rows[order]), _SHARE * counts.sum())
     return float(nearest[order][reached])

@@ -115,10 +115,8 @@ class AbstractEstimator(
         check_parameters(self, self.parameters)
         return self._checked(X, reset=True, ensure_min_samples=2, **checks)
 
-    def _weights(
-        self, sample_weight: Any, x: Float[np.ndarray, "N D"]
-    ) -> Float[np.ndarray, " N"] | None:
-        """How often each row counts; None where each does once."""
+    def _weights(self, sample_weight: Any, x: Any) -> Float[np.ndarray, " N"] | None:
+        """How often each row of an array or a frame counts; None where each does once."""
         if sample_weight is None:
             return None
         kind: Any = np.float64

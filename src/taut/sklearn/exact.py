@@ -6,7 +6,6 @@ An estimator trains on every row: who holds rows out is a splitter of scikit-lea
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -18,7 +17,7 @@ from taut.architectures import LCA
 from taut.core import AbstractPair, Datum, InputError, as_key, as_proposal, host_seed
 from taut.core.compiling import kept_jit
 from taut.core.provenance import device, versions
-from taut.data import Data, DataOptions, load_data
+from taut.data import Data, DataOptions
 from taut.fitted import Fit
 from taut.fitted.facts import EMFacts, FitFacts, HeldApart, RowCounts
 from taut.guides import ExactPair
@@ -32,16 +31,14 @@ from taut.inference.exact.selection import check_numbers
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe
 
-__all__ = ["described", "drawn", "fitted_to_all", "with_cells"]
+__all__ = ["described", "drawn", "fitted_to_all", "profiles", "with_cells"]
 
 
 def fitted_to_all(
-    x: Float[np.ndarray, "N D"],
+    data: Data,
     architecture: Any,
     inference: EM,
     *,
-    columns: tuple[str, ...] | None,
-    support: str,
     seed: int,
     start: AbstractExactModel | None = None,
     weight: Float[np.ndarray, " N"] | None = None,
@@ -49,11 +46,9 @@ def fitted_to_all(
     """A `Fit` of all rows.
 
     Arguments:
-        x: rows, NaN where a cell is missing.
+        data: the rows, all of which are training rows.
         architecture: a model whose posterior is exact.
         inference: how EM runs.
-        columns: names of the columns, where they have some.
-        support: what their values are, `real` or `count`.
         seed: of everything random.
         start: model to start from instead of random ones.
         weight: how often each row counts; once when None.
@@ -63,9 +58,9 @@ def fitted_to_all(
         RunError: a covariance became singular.
     """
     began = time.perf_counter()
-    data = _data(x, columns, support)
     if isinstance(architecture, LCA):
-        architecture = architecture.with_codes(data.schema, [x]).resolved(data.schema)[0]
+        x = [np.asarray(part.x) for part in data.train.parts()]
+        architecture = architecture.with_codes(data.schema, x).resolved(data.schema)[0]
     inference.check(architecture, None, None)
     check_rows(architecture, data.train, where="X")
     regularized = bool(inference.floor or inference.reg_covar)
@@ -84,7 +79,7 @@ def fitted_to_all(
     model, steps = result.model, len(result.log_evidence) - 1
     bic = -2 * rows.total * result.log_evidence[-1] + model.num_parameters * np.log(rows.total)
     facts = FitFacts(
-        rows=RowCounts(len(x), 0, 0),
+        rows=RowCounts(len(data.train), 0, 0),
         steps=steps,
         best_step=steps,
         training_seconds=time.perf_counter() - began,
@@ -154,6 +149,13 @@ def drawn(
     return np.asarray(x), np.asarray(z)
 
 
+def profiles(fit: Fit) -> dict[str, Float[np.ndarray, " K"]]:
+    """Every parameter of the components of a mixture of columns, by its name."""
+    model: Any = fit.model
+    with jax.enable_x64(True):
+        return model.described(fit.schema.columns, fit.schema.categories)
+
+
 def _check_warm_start(start: AbstractExactModel, wanted: AbstractExactModel) -> None:
     """Refuse a model that was fitted with other choices, or to other columns."""
     try:
@@ -172,16 +174,6 @@ def with_cells(
     for cell, value in cells:
         array = np.insert(array, cell, value, axis=-1)
     return array
-
-
-def _data(
-    x: Float[np.ndarray, "N D"], columns: tuple[str, ...] | None, support: str | None
-) -> Data:
-    """The rows as training rows; what has to stand in the other parts is never looked at."""
-    parts = (x, x[:1], x[:1])
-    data: Any = load_data(parts, dtype=np.float64, support=support, name="X", stream="no")
-    schema = replace(data.schema, columns=columns)
-    return replace(data, schema=schema, train=replace(data.train, schema=schema))
 
 
 @kept_jit

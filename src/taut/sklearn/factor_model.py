@@ -12,6 +12,7 @@ from taut.inference import EM
 from taut.sklearn.abstract import AbstractEstimator, seed_of
 from taut.sklearn.exact import described, drawn, fitted_to_all, with_cells
 from taut.sklearn.parameters import Parameter, choice, flag, number, whole
+from taut.sklearn.rows import rows_alike
 
 __all__ = ["FactorModel"]
 
@@ -95,10 +96,9 @@ class FactorModel(AbstractEstimator):
         start = self._model if self.warm_start and hasattr(self, "fit_") else None
         with self._told():
             self.fit_ = fitted_to_all(
-                x, self._architecture(x),
+                rows_alike(x, self._column_names, "real"), self._architecture(x),
                 EM(tolerance=self.tol, max_iterations=self.max_iter),
-                columns=self._column_names, support="real", seed=seed_of(self.random_state),
-                start=start, weight=weight,
+                seed=seed_of(self.random_state), start=start, weight=weight,
             )  # fmt: skip
         self._show()
         return self

@@ -1,0 +1,89 @@
+"""Rows that an estimator is given, as a `Data` whose training rows are all of them.
+
+What has to stand in its other parts is never looked at.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from taut.data import Data, Dataset, Schema, load_data, observed
+from taut.data.column_values import column_values
+from taut.data.grids import whole_columns
+from taut.data.kinds import columns_of, standardised
+from taut.data.sources import Request, read_source
+from taut.data.standardize import constant_columns
+from taut.data.wishes import check_wished, wish_texts, wishes_of
+
+__all__ = ["rows_alike", "rows_by_column"]
+
+
+def rows_alike(
+    x: Float[np.ndarray, "N D"], columns: tuple[str, ...] | None, support: str | None
+) -> Data:
+    """Rows whose columns are all of one kind, in float64.
+
+    Arguments:
+        x: rows, NaN where a cell is missing.
+        columns: their names, where they have some.
+        support: what their values are; inferred when None.
+    """
+    parts = (x, x[:1], x[:1])
+    data: Any = load_data(parts, dtype=np.float64, support=support, name="X", stream="no")
+    schema = replace(data.schema, columns=columns)
+    return replace(data, schema=schema, train=replace(data.train, schema=schema))
+
+
+def rows_by_column(
+    frame: Any,
+    kind: Sequence[str] | Mapping[str, Any],
+    weight: Float[np.ndarray, " N"] | None,
+) -> Data:
+    """Rows whose columns are each of the kind that their values show; see `taut.data.kinds`.
+
+    No column is left out, also none that numbers the rows. What is learned of the columns is learned of
+    the rows by their weights, so that a weight of 2 and the row twice teach the same.
+
+    Arguments:
+        frame: that Narwhals accepts.
+        kind: what is said of columns, as of `taut.load_data`.
+        weight: how often each row counts; once when None. Rows of weight 0 are missing in every cell.
+
+    Raises:
+        InputError: columns that hold neither numbers nor text nor dates; a kind that values do not fit.
+    """
+    wishes = wishes_of(wish_texts(kind), where="kind")
+    words = {name: wish.missing for name, wish in wishes.items() if wish.missing}
+    counted = np.flatnonzero(np.ones(len(frame)) if weight is None else weight)
+    weight = None if weight is None else weight[counted]
+    (rows,) = read_source(_some(frame, counted), Request(missing=words))
+    names = rows.columns or ()
+    check_wished(wishes, names, rows.where)
+    columns = columns_of([rows], wishes, weight)
+    x = column_values(rows, columns, "float64")
+    schema = Schema(
+        name="X", kind="table", shape=(len(columns),), support="mixed", columns=names,
+        dtype="float64", kinds=standardised(x, columns, weight), holes=bool(np.isnan(x).any()),
+    )  # fmt: skip
+    schema = replace(schema, whole=whole_columns([x], schema) or None)
+    low = np.fmin.reduce(x)
+    schema = constant_columns(low != np.fmax.reduce(x), low, schema)
+    cells = np.full((len(frame), len(columns)), np.nan)
+    cells[counted] = x
+    train = Dataset(
+        cells=cells, mask=observed(cells, schema), label=None,
+        index=np.arange(len(cells), dtype=np.int32), schema=schema,
+    )  # fmt: skip
+    return Data(train, train[:1], train[:1], schema, rows.notes)
+
+
+def _some(frame: Any, rows: np.ndarray) -> Any:
+    """The rows of these places."""
+    import narwhals as nw
+
+    if len(rows) == len(frame):
+        return frame
+    return nw.to_native(nw.from_native(frame, eager_only=True)[rows])
