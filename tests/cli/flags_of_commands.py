@@ -147,7 +147,7 @@ OTHERWISE = {
     "score": ("out",),
     "show": ("out",),
     "fidelity": ("synthetic",),
-    **dict.fromkeys(("evaluate", "audit"), ("devices",)),
+    **dict.fromkeys(("evaluate", "audit"), ("place",)),
     "resume": ("place",),
     "sample": ("given", "num_particles"),
     "report": ("out",),

@@ -1,12 +1,13 @@
 """Several hosts: they meet, disagree by name, fit as one does, and end together where one is lost."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 import taut
 from taut.cli.main import main
 from taut.core import links
+from taut.core.kept_rows import keeping, kept_rows
 from taut.core.links import Watch, called, listened
 
 HELLO = {"version of taut": "1", "number of hosts": 2}
@@ -209,28 +211,54 @@ def parameters(fit: taut.Fit) -> np.ndarray:
     return np.concatenate([np.asarray(leaf, float).ravel() for leaf in leaves])
 
 
-def test_a_lost_host_ends_the_other_by_one_line_and_one_host_goes_on_to_the_same_fit(tmp_path):
-    """Two hosts through EM, then to step 9, where one is killed; one from the checkpoint of step 8."""
-    address, out = f"127.0.0.1:{free_port()}", tmp_path / "run"
+def four_of_them(begin: int) -> Iterator[dict[str, Any]]:
+    yield {"squares": hosts_child.SQUARES[begin:4]}
+    raise KeyboardInterrupt
+
+
+EVALUATED = ("--method", "importance", "--num-particles", "5")
+
+
+def test_hosts_evaluate_as_one_and_one_host_goes_on_to_the_same_fit_where_another_is_lost(
+    tmp_path, capsys
+):
+    """Two hosts through EM and an evaluation, then to step 9, where one is killed; one from step 8."""
+    address, out, whole_out = f"127.0.0.1:{free_port()}", tmp_path / "run", tmp_path / "whole"
+    np.save(tmp_path / "x.npy", hosts_child.X)
+    whole = taut.fit(tmp_path / "x.npy", out=whole_out, **hosts_child.OPTIONS)
+    kept = hosts_child.keeper(tmp_path)
+    with keeping(kept), pytest.raises(KeyboardInterrupt):
+        kept_rows(four_of_them, len(hosts_child.SQUARES))
+    assert kept.save()
     child = str(Path(hosts_child.__file__))
     hosts = [
         subprocess.Popen(
-            [sys.executable, child, address, str(index), str(out)], text=True,
+            [sys.executable, child, address, str(index), str(tmp_path)], text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         for index in (0, 1)
     ]  # fmt: skip
-    (printed, told), _ = (host.communicate(timeout=300) for host in hosts)
+    (printed, told), (other_printed, _) = (host.communicate(timeout=300) for host in hosts)
     assert [host.returncode for host in hosts] == [1, -9], told
     mixture = taut.fit(hosts_child.X, **hosts_child.MIXTURE).estimates["log_evidence"].value
-    assert float(printed) == pytest.approx(mixture, rel=1e-9)
+    told_by = [json.loads((tmp_path / f"told-{index}.json").read_text()) for index in (0, 1)]
+    assert told_by[0]["clock"] == told_by[1]["clock"]
+    for said in told_by:
+        assert said["mixture"] == pytest.approx(mixture, rel=1e-9)
+        assert (said["begins"], said["squares"]) == ([4], hosts_child.SQUARES.tolist())
+    assert other_printed == ""
+    together = json.loads(printed)["importance"]["log_evidence"]
+    capsys.readouterr()
+    assert main(["evaluate", str(whole_out), *EVALUATED, "--json"]) == 0
+    alone = json.loads(capsys.readouterr().out)["importance"]["log_evidence"]
+    for name in ("value", "data_error"):
+        assert together[name] == pytest.approx(alone[name], rel=1e-9)
     assert told.count("\n") == 1, told
     assert "got host 1 of 2 ended without a word. Try `taut resume RUN`" in told
     assert (
         sorted(p.name for p in (out / "checkpoints").iterdir())[-1] == "step-000000008.safetensors"
     )
     resumed = taut.fit(hosts_child.X, out=out, resume=True, **hosts_child.OPTIONS)
-    whole = taut.fit(hosts_child.X, **hosts_child.OPTIONS)
     scale = np.abs(parameters(whole)).max()
     np.testing.assert_allclose(parameters(resumed), parameters(whole), rtol=0, atol=1e-9 * scale)
     assert [r["step"] for r in resumed.history] == [r["step"] for r in whole.history]

@@ -7,6 +7,7 @@ import pytest
 from taut.core import memory
 from taut.core.compiling import kept_jit
 from taut.core.memory import TooMuchMemory, free_bytes, within_memory
+from taut.errors import RunError
 
 MIB = 2**20
 
@@ -41,6 +42,13 @@ def test_the_message_says_how_much_of_the_option_would_fit(two_mib):
         jax.jit(lambda: None)
     assert 1e4 < fits < 2**19
     assert f"num_samples={fits}" in str(caught.value)
+
+
+def test_on_one_of_several_hosts_it_is_a_failure_that_no_other_method_follows(two_mib, monkeypatch):
+    """The others have room, and would wait for what this one leaves out."""
+    monkeypatch.setattr(memory, "num_hosts", lambda: 2)
+    with pytest.raises(RunError, match="memory: expected no more memory"), within_memory(num=9):
+        kept_jit(drawn)(2**22)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from taut.cli.going_on import going_on
 from taut.cli.output import print_json, waiting
+from taut.cli.placement import AGAIN, Placement
 from taut.cli.rows import open_run, own_data, rows_of
 from taut.cli.whole import Whole
 
@@ -22,7 +23,7 @@ def audit(
     try_remedies: Annotated[bool, Parameter(name="--try", negative=())] = False,
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
-    devices: str | None = None,
+    place: Annotated[Placement | None, Parameter(name="*")] = None,
 ) -> None:
     """Where the ELBO of a run loses nats: encoder, family of the guide, or prior; and what to try.
 
@@ -45,22 +46,31 @@ def audit(
         Random seed of rows and draws.
     json
         Print the results as JSON on standard output.
-    devices
-        How many devices share the rows, or `all`. [default: 1]
     """
     from taut.api.auditing import audit as audited
-    from taut.core.devices import over_devices
+    from taut.core.hosts import agree_on, writes
 
-    fitted = open_run(run)
-    own = own_data(fitted)
-    held_out = None if data is None else rows_of(fitted, data=data, split=None)
-    told = f"audit of {rows} training and as many held-out rows"
-    asked = {"data": own.checksum, "rows": rows, "seed": seed}
-    other = None if held_out is None else held_out.datum()
-    with over_devices(devices), going_on(run, "audit", asked, other), waiting(told, quiet=json):
-        found = audited(
-            fitted, own, held_out=held_out, rows=rows, try_remedies=try_remedies, key=seed
-        )
+    with (place or Placement()).entered(remedy=AGAIN):
+        fitted = open_run(run)
+        own = own_data(fitted)
+        held_out = None if data is None else rows_of(fitted, data=data, split=None)
+        told = f"audit of {rows} training and as many held-out rows"
+        asked = {"data": own.checksum, "rows": rows, "seed": seed}
+        other = None if held_out is None else held_out.datum()
+        agree_on({"try": try_remedies})
+        with (
+            going_on(run, "audit", asked, other),
+            waiting(told, quiet=json or not writes()),
+        ):
+            found = audited(
+                fitted, own, held_out=held_out, rows=rows, try_remedies=try_remedies, key=seed
+            )
+        if writes():
+            _print(run, found, json=json)
+
+
+def _print(run: Path, found: Any, *, json: bool) -> None:
+    """Write what was found into the run folder, and print it."""
     content = {"run": str(run), **found.to_dict(door="command line")}
     files = _kept(run, found, content)
     if json:

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from taut.cli.evaluate_program import evaluate_program
 from taut.cli.going_on import going_on
 from taut.cli.output import print_json, waiting
+from taut.cli.placement import AGAIN, Placement
 from taut.cli.programs import is_posterior, refuse_program
 from taut.cli.rows import open_run, rows_of
 from taut.cli.save import drawn_where_possible
@@ -34,7 +35,7 @@ def evaluate(
     num_particles: Whole | None = None,
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
-    devices: str | None = None,
+    place: Annotated[Placement | None, Parameter(name="*")] = None,
 ) -> None:
     """Log-evidence of held-out rows: one number to quote, and how far above it the truth may lie.
 
@@ -72,13 +73,7 @@ def evaluate(
         Random seed of the draws.
     json
         Print the results as JSON on standard output.
-    devices
-        How many devices share the rows, or `all`. [default: 1]
     """
-    from taut.core.devices import over_devices
-    from taut.evidence import EscalationInterrupted
-    from taut.report.words import METHODS
-
     if method is not None and (precision_nats is not None or seconds is not None):
         given = "precision_nats" if precision_nats is not None else "seconds"
         raise InputError(
@@ -88,32 +83,58 @@ def evaluate(
     if program is not None and is_posterior(run):
         others = {
             "data": data, "split": split, "method": method, "precision_nats": precision_nats,
-            "num_particles": num_particles, "devices": devices,
+            "num_particles": num_particles, **vars(place or Placement()),
         }  # fmt: skip
         evaluate_program(run, program, seconds=seconds, seed=seed, others=others, json=json)
         return
     if program is not None:
         refuse_program(run, program, command="evaluate")
-    fitted = open_run(run)
-    rows = rows_of(fitted, data=data, split=split)
+    with (place or Placement()).entered(remedy=AGAIN):
+        fitted = open_run(run)
+        rows = rows_of(fitted, data=data, split=split)
+        _measure(
+            run, fitted, rows, of=data or split or "test", method=method,
+            precision_nats=_PRECISION_NATS if precision_nats is None else precision_nats,
+            seconds=_SECONDS if seconds is None else seconds,
+            num_particles=num_particles, seed=seed, json=json,
+        )  # fmt: skip
+
+
+def _measure(
+    run: Path,
+    fitted: Any,
+    rows: Any,
+    *,
+    of: str,
+    method: str | None,
+    precision_nats: float,
+    seconds: float,
+    num_particles: int | None,
+    seed: int,
+    json: bool,
+) -> None:
+    """Estimate the log-evidence of rows; host 0 writes and prints what was found."""
+    from taut.core.hosts import agree_on, writes
+    from taut.evidence import EscalationInterrupted
+    from taut.report.words import METHODS
+
     asked = {"method": method, "num_particles": num_particles, "seed": seed}
-    waited, interrupt = f"log-evidence of {len(rows)} rows", None
+    agree_on({"precision nats": precision_nats, "seconds": seconds})
+    waited, interrupt, quiet = f"log-evidence of {len(rows)} rows", None, json or not writes()
 
     def kept() -> Any:
         return going_on(run, "evaluate", asked, rows.datum())
 
     if method is None:
         try:
-            with over_devices(devices), kept(), waiting(waited, quiet=json) as status:
+            with kept(), waiting(waited, quiet=quiet) as status:
 
                 def begun(name: str) -> None:
                     if status is not None:
                         status.update(f"{waited}: {METHODS.get(name, name)}")
 
                 bracket = fitted.bracket(
-                    rows,
-                    precision_nats=_PRECISION_NATS if precision_nats is None else precision_nats,
-                    seconds=_SECONDS if seconds is None else seconds,
+                    rows, precision_nats=precision_nats, seconds=seconds,
                     num_particles=num_particles, key=seed, begun=begun,
                 )  # fmt: skip
         except EscalationInterrupted as found_until:
@@ -124,15 +145,19 @@ def evaluate(
         if num_particles is None and method in _DRAWN:
             num_particles = _NUM_PARTICLES
         told = f"{waited}: {METHODS.get(method, method)}"
-        with over_devices(devices), kept(), waiting(told, quiet=json):
+        with kept(), waiting(told, quiet=quiet):
             shown = fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
         found, bracket = {method: shown}, None
+    if not writes():
+        if interrupt is not None:
+            raise interrupt
+        return
     content = {
         "rows": len(rows),
         **({"bracket": bracket.to_dict()} if bracket is not None else {}),
         **{name: as_json(evidence) for name, evidence in found.items()},
     }
-    _kept(run, content, list(found), of=data or split or "test")
+    _kept(run, content, list(found), of=of)
     _show(run, shown, found, bracket, content, json=json)
     if interrupt is not None:
         raise interrupt

@@ -4,7 +4,9 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Placement"]
+__all__ = ["AGAIN", "Placement"]
+
+AGAIN = "the same commands again, which go on from what was kept"
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,19 @@ class Placement:
     host_count: int | None = None
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
-        """Compute there while the block runs."""
+    def entered(self, *, remedy: str | None = None) -> Iterator[None]:
+        """Compute there while the block runs.
+
+        Arguments:
+            remedy: what goes on where a host was lost; None for a run that is resumed.
+        """
         from taut.core.devices import over_devices
         from taut.core.hosts import over_hosts
+        from taut.core.links import RESUME
 
-        met = over_hosts(self.hosts, host_index=self.host_index, host_count=self.host_count)
+        met = over_hosts(
+            self.hosts, host_index=self.host_index, host_count=self.host_count,
+            remedy=RESUME if remedy is None else remedy,
+        )  # fmt: skip
         with met, over_devices(self.devices):
             yield

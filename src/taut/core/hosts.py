@@ -22,15 +22,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from taut.core.devices import num_devices, over_devices, share, whole
-from taut.core.links import Link, Watch, called, listened
+from taut.core.links import RESUME, Link, Watch, called, listened
 from taut.errors import InputError, RunError, TautError, option
 
 __all__ = [
     "agree_on",
+    "bytes_of_first",
     "from_first",
     "num_hosts",
     "over_hosts",
     "told_by_all",
+    "told_by_first",
     "writes",
 ]
 
@@ -46,6 +48,7 @@ def over_hosts(
     host_index: int | None = None,
     host_count: int | None = None,
     seconds: float = _SECONDS,
+    remedy: str = RESUME,
 ) -> Iterator[None]:
     """Share rows out over the devices of several hosts while the block runs.
 
@@ -57,6 +60,7 @@ def over_hosts(
         host_index: the number of this host, from 0.
         host_count: of all.
         seconds: to wait for the others.
+        remedy: what goes on where a host was lost.
 
     Raises:
         InputError: an address or number that cannot be used; hosts that disagree, named.
@@ -76,7 +80,8 @@ def over_hosts(
     if _watch is not None:
         raise InputError("hosts that meet once", "once more", f"leaving out {option('hosts')}")
     address, index, count, local = _placed(hosts, host_index, host_count)
-    watch = _watch = _meet(address, index, count, local, seconds)
+    links = _meet(address, index, count, local, seconds)
+    watch = _watch = Watch(links, index, count, remedy=remedy)
     try:
         with over_devices("all"):
             yield
@@ -130,6 +135,21 @@ def told_by_all(*values: float | int) -> np.ndarray:
     return whole(share(everywhere))[[of_hosts.index(i) for i in range(num_hosts())]]
 
 
+def told_by_first(value: float) -> float:
+    """What host 0 says: the same on all of them."""
+    bits = from_first(np.array([value], np.float64).view(np.int32))  # float64 where JAX has none
+    return float(bits.view(np.float64)[0])
+
+
+def bytes_of_first(content: bytes) -> bytes:
+    """Bytes as host 0 has them, whatever the others give."""
+    if _watch is None:
+        return content
+    own = np.frombuffer(content, np.uint8)
+    (size,) = from_first(np.array([len(own)], np.int32))
+    return from_first(own if writes() else np.zeros(size, np.uint8)).tobytes()
+
+
 def from_first(tree: Any) -> Any:
     """Arrays and random keys as host 0 has them, which on the others need only have their form."""
     return tree if _watch is None else jax.tree.map(_of_first, tree)
@@ -144,7 +164,9 @@ def _of_first(leaf: Any) -> Any:
     return jnp.asarray(found) if isinstance(leaf, jax.Array) else found
 
 
-def _meet(address: tuple[str, int], index: int, count: int, local: Any, seconds: float) -> Watch:
+def _meet(
+    address: tuple[str, int], index: int, count: int, local: Any, seconds: float
+) -> dict[int, Link]:
     """All hosts as one runtime of JAX's, and the connections between them."""
     from jax._src import xla_bridge
 
@@ -185,7 +207,7 @@ def _meet(address: tuple[str, int], index: int, count: int, local: Any, seconds:
             f"{count} hosts to meet at {coordinator} within {seconds:g} s",
             str(error).partition("\n")[0], "an address that all hosts reach", where="hosts",
         ) from error  # fmt: skip
-    return Watch(links, index, count)
+    return links
 
 
 def _placed(

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from taut.core.hosts import told_by_first
+
 __all__ = ["AbstractKeeper", "clock", "keeping", "kept_rows", "part"]
 
 
@@ -107,9 +109,9 @@ def kept_rows(
 
 
 def clock() -> float:
-    """Seconds that go by, with those that was made took which is not made again."""
+    """Seconds that go by, on host 0, with those that was made took which is not made again."""
     now = _NOW.get()
-    return time.perf_counter() + (0.0 if now is None else now.keeper.credited)
+    return told_by_first(time.perf_counter() + (0.0 if now is None else now.keeper.credited))
 
 
 def _joined(parts: list[dict[str, Any]]) -> dict[str, np.ndarray]:

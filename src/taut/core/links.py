@@ -22,8 +22,9 @@ from typing import Any
 
 from taut.errors import InputError, RunError, TautError, option
 
-__all__ = ["Link", "Watch", "called", "listened"]
+__all__ = ["RESUME", "Link", "Watch", "called", "listened"]
 
+RESUME = "`taut resume RUN` with any number of hosts"
 _BEAT = 2.0  # seconds between two signs of life
 _SILENCE = 30.0  # seconds without one, after which a host counts as stalled
 _GRACE = 5.0  # seconds for a process to end by itself
@@ -198,13 +199,14 @@ class Watch:
         links: of this host, by the number of the other.
         index: of this host.
         count: of all.
+        remedy: what goes on where a host was lost.
 
     Attributes:
         lost: what happened to another host, in words; None while all are well.
     """
 
-    def __init__(self, links: Mapping[int, Link], index: int, count: int):
-        self.links, self.index, self.count = dict(links), index, count
+    def __init__(self, links: Mapping[int, Link], index: int, count: int, *, remedy: str = RESUME):
+        self.links, self.index, self.count, self.remedy = dict(links), index, count, remedy
         self.lost: str | None = None
         self._left, self._done = threading.Event(), set[int]()
         self._said: dict[int, queue.Queue[Any]] = {number: queue.Queue() for number in links}
@@ -239,7 +241,7 @@ class Watch:
         if self.lost is None:
             return None
         self._left.set()  # this process ends by itself
-        return _failure(self.lost)
+        return self._failure(self.lost)
 
     def leave(self, why: str = "") -> None:
         """Tell the others that this host ends.
@@ -259,7 +261,7 @@ class Watch:
                 return self._said[number].get(timeout=_BEAT)
             except queue.Empty:
                 if self.lost is not None:
-                    raise _failure(self.lost) from ConnectionError(self.lost)
+                    raise self._failure(self.lost) from ConnectionError(self.lost)
 
     def _beat(self) -> None:
         while not self._left.wait(_BEAT):
@@ -302,11 +304,9 @@ class Watch:
     def _end(self) -> None:
         if self.lost is None or self._left.is_set():
             return
-        print(f"taut: {_failure(self.lost).worded('command line')}", file=sys.stderr, flush=True)
+        told = self._failure(self.lost).worded("command line")
+        print(f"taut: {told}", file=sys.stderr, flush=True)
         os._exit(RunError.exit_code)  # the main thread may wait for the lost host for ever
 
-
-def _failure(lost: str) -> RunError:
-    return RunError(
-        "all hosts to the end", lost, "`taut resume RUN` with any number of hosts", where="hosts"
-    )
+    def _failure(self, lost: str) -> RunError:
+        return RunError("all hosts to the end", lost, self.remedy, where="hosts")

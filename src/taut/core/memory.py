@@ -14,7 +14,8 @@ from typing import Any
 
 import jax
 
-from taut.errors import InputError, option
+from taut.core.hosts import num_hosts
+from taut.errors import InputError, RunError, TautError, option
 
 __all__ = ["TooMuchMemory", "check_program", "free_bytes", "within_memory"]
 
@@ -67,6 +68,7 @@ def check_program(compiled: Any) -> None:
 
     Raises:
         TooMuchMemory: it does.
+        RunError: likewise, on one of several hosts.
     """
     stats = compiled.memory_analysis()
     if stats is None:
@@ -74,7 +76,7 @@ def check_program(compiled: Any) -> None:
     needed = stats.temp_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
     free = free_bytes()
     if free is not None and needed > free:
-        raise _refused(needed, free)
+        raise _of_host(_refused(needed, free))
 
 
 @contextlib.contextmanager
@@ -88,7 +90,7 @@ def within_memory(**asked: int | None) -> Iterator[None]:
     try:
         yield
     except TooMuchMemory as error:
-        raise (error.of(given) if given else error) from None
+        raise _of_host(error.of(given) if given else error) from None
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _FAILED.search(str(error)):
             raise
@@ -96,7 +98,7 @@ def within_memory(**asked: int | None) -> Iterator[None]:
         known = found is not None and found[2] in _UNITS
         size = int(float(found[1]) * 1024 ** _UNITS.index(found[2])) if found and known else None
         refused = _refused(size, free_bytes())
-        raise (refused.of(given) if given else refused) from error
+        raise _of_host(refused.of(given) if given else refused) from error
 
 
 def _refused(needed: int | None, free: int | None) -> TooMuchMemory:
@@ -110,6 +112,13 @@ def _refused(needed: int | None, free: int | None) -> TooMuchMemory:
     if needed and free is not None:
         error.share = free / needed
     return error
+
+
+def _of_host(refused: TooMuchMemory) -> TautError:
+    """What one of several hosts lacks ends them all: the others would go on without it."""
+    if num_hosts() == 1:
+        return refused
+    return RunError(*refused.parts, where=refused.where)
 
 
 def _size(count: int) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import jax
 
 from taut.core import Datum, InputError, num_rows
+from taut.core.hosts import told_by_first
 from taut.core.kept_rows import clock
 from taut.core.memory import TooMuchMemory
 from taut.evidence.abstract import AbstractMethod
@@ -145,7 +146,7 @@ class Escalation:
             steps += (replace(step, raised=raised, width=bracket.width),)
             if bracket.lower.side == "exact":
                 return self._ended(bracket, steps, "exact", "it is exact")
-            if bracket.width <= self.precision_nats:
+            if told_by_first(bracket.width) <= self.precision_nats:
                 why = f"the bracket is at most {self.precision_nats:g} nats wide"
                 return self._ended(bracket, steps, "precision", why)
             if left() <= 0:

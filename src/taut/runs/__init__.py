@@ -10,6 +10,7 @@ from taut.runs.archive import (
 )
 from taut.runs.checkpoint import Restored, restore_checkpoint, save_checkpoint
 from taut.runs.claim import LOCK, claimed, claimed_next
+from taut.runs.kept_by_first import KeptByFirst
 from taut.runs.kept_rows import KeptRows
 from taut.runs.packed import packed, unpacked
 from taut.runs.reading import read_arrays, read_json, reading, write_sealed_json
@@ -20,6 +21,7 @@ from taut.runs.toml import read_toml, to_toml
 __all__ = [
     "FORMAT",
     "LOCK",
+    "KeptByFirst",
     "KeptRows",
     "KeptStages",
     "Restored",
