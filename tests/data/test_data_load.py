@@ -1,11 +1,11 @@
 """`load_data` and `load_rows`: rows keep their numbers and labels; every bad wish is refused."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
-import scipy.sparse
 from sklearn.datasets import load_digits, load_iris
 
 from taut.data import SOURCES, Schema, load_data, load_rows
@@ -302,7 +302,7 @@ def test_unknown_source(refusal, source, close):
         (None, "an array of its rows"),
         ({"a": [1.0, 2.0]}, "a data frame of it, such as polars.DataFrame(...)"),
         ([[1.0, 2.0], [3.0]], "rows of numbers, all of one length"),
-        (scipy.sparse.csr_matrix(TABLE), "its .toarray()"),
+        (SimpleNamespace(X=TABLE, obs_names=[]), "its .X"),
     ],
 )
 def test_objects_that_are_no_source(refusal, source, remedy):
@@ -313,8 +313,8 @@ def test_objects_that_are_no_source(refusal, source, remedy):
 
 
 def test_what_is_to_be_tried_of_objects_that_are_no_source_works():
-    sparse = scipy.sparse.csr_matrix(TABLE)
-    np.testing.assert_array_equal(load_data(sparse.toarray()).train.x, load_data(TABLE).train.x)
+    annotated = SimpleNamespace(X=TABLE, obs_names=[])
+    np.testing.assert_array_equal(load_data(annotated.X).train.x, load_data(TABLE).train.x)
     columns = {"a": [*range(30)], "b": [*range(30, 0, -1)]}
     assert load_data(pl.DataFrame(columns)).schema.columns == ("a", "b")
 

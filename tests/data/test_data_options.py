@@ -147,6 +147,25 @@ def _matlab(folder: Path) -> str:
     return f"{folder / 'a.mat'}:x"
 
 
+def _market(folder: Path) -> str:
+    import scipy.io
+
+    scipy.io.mmwrite(folder / "a.mtx", scipy.sparse.coo_array(np.arange(180).reshape(60, 3) % 4))
+    return str(folder / "a.mtx")
+
+
+def _annotated(folder: Path) -> str:
+    import h5py
+
+    with h5py.File(folder / "a.h5ad", "w") as file:
+        file["X"] = REAL
+        for name, number in (("obs", 60), ("var", 3)):
+            table = file.create_group(name)
+            table.attrs["_index"] = "names"
+            table["names"] = [f"{name}{i}" for i in range(number)]
+    return str(folder / "a.h5ad")
+
+
 def _parquet(folder: Path) -> str:
     pl.DataFrame(REAL, schema=["a", "b", "c"]).write_parquet(folder / "a.parquet")
     return str(folder / "a.parquet")
@@ -164,6 +183,8 @@ FORMS: dict[str, Callable[[Path], str]] = {
     "npy": _array(REAL),
     "npz": _packed,
     "mat": _matlab,
+    "mtx": _market,
+    "h5ad": _annotated,
     "csv": _table,
     "parquet": _parquet,
     "folder": _folder,
@@ -211,7 +232,7 @@ def test_every_form_of_file_is_there():
 
     tried = {"digits", "FILE.npy", "FILE.npz[:KEY]", "FILE.mat[:KEY]", "FILE.parquet"}
     tried |= {"FILE.csv, .tsv, .txt, .data, .amat [.gz]", "a folder of PNG or JPEG images"}
-    tried |= {"TRAIN,VALIDATION,TEST (three files)"}
+    tried |= {"TRAIN,VALIDATION,TEST (three files)", "FILE.mtx [.gz]", "FILE.h5ad[:LAYER]"}
     assert {source.form for source in SOURCES} - tried == {"mnist:FOLDER", "FILE-idx3-ubyte[.gz]"}
     assert len(tried) == len(FORMS)
 

@@ -66,6 +66,9 @@ _DEFAULT_STEPS = 6000  # enough for the bundled data to stop by itself
 _DEFAULT_BATCH = 128
 _WORTH_KNOWING = 5.0  # seconds of training, above which devices are compared: compiles once more
 _MANY_BYTES = 2**28  # of real numbers, above which whole numbers are sent as they are needed
+_MANY_SPARSE_BYTES = 2**25  # the same of sparse rows, which are a small part of them
+_FEWEST_ROWS = 256  # that stand for all
+_SOME_CELLS = 2**21  # of sparse rows that stand for all of them, 8 MiB in float32
 _HIDE = 0.5  # share of rows of which cells are hidden where a target is a column
 _VALIDATION_STEPS = 50  # at least, between two validations
 
@@ -98,7 +101,8 @@ def fit_amortized(
         told = _told(recipe, architecture, bound, data.schema)
         train_rows = _fed(data.train, storage, told=told)
         validation_rows, test_rows = (
-            _datum(d.datum(labelled=False), storage) for d in (data.validation, data.test)
+            _datum(d.datum(labelled=False, sparse=True), storage)
+            for d in (data.validation, data.test)
         )
         codes = np.asarray(data.validation.label if told else np.zeros(0, np.int32))
         at = np.flatnonzero(has_label(codes))
@@ -302,7 +306,8 @@ def _fed(rows: RowSource, precision: str, *, told: bool) -> Datum | RowSource:
     if isinstance(rows, StreamedRows):
         return replace(rows, dtype=precision)
     assert isinstance(rows, Dataset)
-    many = rows.coded and len(rows) * rows.row_bytes > _MANY_BYTES
+    most = _MANY_SPARSE_BYTES if rows.sparse else _MANY_BYTES
+    many = rows.coded and len(rows) * rows.row_bytes > most
     if many and not told and rows.schema.dtype == precision:
         return rows
     return _datum(rows.datum(labelled=told), precision)
@@ -310,12 +315,16 @@ def _fed(rows: RowSource, precision: str, *, told: bool) -> Datum | RowSource:
 
 def _datum(rows: Datum, precision: str) -> Datum:
     """Observations in the precision of the run."""
-    return Datum(np.asarray(rows.x, precision), rows.mask, rows.label, rows.index, rows.weight)
+    x = rows.x.astype(precision, copy=False)
+    return Datum(x, rows.mask, rows.label, rows.index, rows.weight)
 
 
 def _some(rows: RowSource, precision: str) -> Datum:
     """Rows that stand for all of them."""
-    return _datum(rows.sample(BASELINE_ROWS).datum(labelled=False), precision)
+    number = BASELINE_ROWS
+    if isinstance(rows, Dataset) and rows.sparse:
+        number = min(number, max(_SOME_CELLS // rows.schema.size, _FEWEST_ROWS))
+    return _datum(rows.sample(number).datum(labelled=False), precision)
 
 
 def _products(precision: str) -> contextlib.AbstractContextManager[Any]:

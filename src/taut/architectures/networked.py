@@ -34,6 +34,10 @@ _Own = TypeVar("_Own", bound="AbstractNetworked")
 _Auto = TypeVar("_Auto", bound="AbstractAutoencoder")
 
 
+# What is counted in a row of a sparse table depends on how long it was looked at, as reads of a cell do.
+_GIVEN_TOTAL = "; rows are sparse, so that each row's total is given and its shares are modelled"
+
+
 @dataclass(frozen=True, kw_only=True)
 class AbstractNetworked(AbstractArchitecture):
     """Networks and a likelihood.
@@ -75,7 +79,12 @@ class AbstractNetworked(AbstractArchitecture):
         name, reason = choose_likelihood(
             kind=schema.kind, support=schema.support, levels=schema.levels
         )
-        return replace(chosen, likelihood=name), {"likelihood": reason}
+        options = self.likelihood_options
+        if schema.sparse and schema.support == "count":
+            options = {"library": True, **options}
+            if options["library"]:
+                reason += _GIVEN_TOTAL
+        return replace(chosen, likelihood=name, likelihood_options=options), {"likelihood": reason}
 
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
         self.resolved(schema)[0].make_likelihood(schema).check(x, where=where)

@@ -49,8 +49,8 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
         Parameters
         ----------
         data
-            `digits` (bundled), `mnist:FOLDER`, a file (.npy, .npz, .mat, .csv, .tsv, .parquet), a folder
-            of images, or `train,valid,test` files.
+            `digits` (bundled), `mnist:FOLDER`, a file (.npy, .npz, .mat, .mtx, .h5ad, .csv, .tsv,
+            .parquet), a folder of images, or `train,valid,test` files.
         components
             Number of components or factors, or several to choose from: 5, 1-10, or 2,4,8. [default: 4]
         online

@@ -47,8 +47,8 @@ def fit_command(arguments: Sequence[str]) -> Callable[..., None]:
         Parameters
         ----------
         data
-            `digits` (bundled), `mnist:FOLDER`, a file (.npy, .npz, .mat, .csv, .tsv, .parquet), a folder
-            of images, or `train,valid,test` files.
+            `digits` (bundled), `mnist:FOLDER`, a file (.npy, .npz, .mat, .mtx, .h5ad, .csv, .tsv,
+            .parquet), a folder of images, or `train,valid,test` files.
         out
             Run folder. [default: runs/DATA-MODEL-N]
         config

@@ -1,12 +1,15 @@
 """`taut show`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from taut.cli.output import print_json, results
 from taut.errors import InputError, option
+
+if TYPE_CHECKING:
+    from taut.data import Data
 
 __all__ = ["show"]
 
@@ -23,7 +26,8 @@ def show(
     Parameters
     ----------
     run
-        Run folder, or a file of data, whose columns are printed as `taut fit` reads them one by one.
+        Run folder, or a file of data, whose columns are printed as `taut fit` reads them one by one, or
+        how many counts a sparse one stores.
     out
         A file such as columns.toml for the kinds of the columns, to be edited and given to --columns.
     json
@@ -79,6 +83,9 @@ def _show_columns(source: str, out: Path | None, *, json: bool) -> None:
 
     data = load_data(source, columns="auto", stream="no")
     schema = data.schema.to_dict()
+    if data.schema.sparse and out is None:
+        _show_counts(data, source, json=json)
+        return
     if out is not None:
         _write_columns(schema, out, where=source)
     if json:
@@ -86,6 +93,36 @@ def _show_columns(source: str, out: Path | None, *, json: bool) -> None:
         print_json({"data": source, "columns": {n: dict(c) for n, c in told}, "notes": data.notes})
         return
     _print_columns(schema)
+    for note in data.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _show_counts(data: "Data", source: str, *, json: bool) -> None:
+    """A sparse table, whose columns are alike: its size, what is stored of it, and the rows' totals."""
+    import sys
+
+    import numpy as np
+
+    parts: list[Any] = [part[:].cells for part in data.parts().values()]
+    rows, columns = sum(map(len, parts)), data.schema.size
+    stored = sum(part.matrix.nnz for part in parts)
+    totals = np.concatenate([part.matrix.sum(axis=1) for part in parts])
+    low, middle, high = (int(q) for q in np.quantile(totals, (0, 0.5, 1)))
+    found = {"rows": rows, "columns": columns, "values": data.schema.support, "stored": stored}
+    told = {"least": low, "median": middle, "largest": high}
+    if json:
+        print_json({"data": source, **found, "row_totals": told, "notes": data.notes})
+        return
+    from rich.console import Console
+
+    from taut.report import tables
+
+    shown = {
+        name: f"{value:,}" if isinstance(value, int) else value for name, value in found.items()
+    }
+    shown["stored"] += f" of {rows * columns:,} cells, {stored / (rows * columns):.2%}"
+    shown["total of a row"] = f"{low:,} to {high:,}, median {middle:,}"
+    tables.facts_table(Console(), "sparse table", shown)
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
 

@@ -56,7 +56,9 @@ def as_schema(rows: RawRows, schema: Schema) -> RawRows:
         )
     columns = schema.columns if schema.kind == "table" else None
     labels = rows.labels if rows.label_name == schema.label_name else None
-    values = rows.values.reshape(len(rows), *schema.shape)
+    values = rows.values
+    if shape != schema.shape:
+        values = values.reshape(len(rows), *schema.shape)
     return replace(rows, values=values, columns=columns, labels=labels)
 
 

@@ -1,9 +1,9 @@
 """`Dataset`: rows in memory, with one schema. `Data`: three sources of rows and where they came from.
 
 Arrays are NumPy arrays on the host; `x` is in the units that the schema describes. Rows of bytes or
-16-bit whole numbers are held as their source holds them, and become `x` when it is asked for: whoever
-passes over all rows does so by `parts`, and has one slab of them as real numbers at a time. A plain
-slice is a view, also of memory-mapped rows; an array of row numbers copies those rows.
+16-bit whole numbers, and sparse ones, are held as their source holds them, and become `x` when it is
+asked for: whoever passes over all rows does so by `parts`, and has one slab of them as real numbers at a
+time. A plain slice is a view, also of memory-mapped rows; an array of row numbers copies those rows.
 """
 
 import math
@@ -19,6 +19,7 @@ from taut.data.options import DataOptions
 from taut.data.row_source import RowSource
 from taut.data.schema import Schema
 from taut.data.slabs import slabs
+from taut.data.sparse_rows import SparseRows, selected
 from taut.data.support import converted
 from taut.errors import InputError
 
@@ -31,7 +32,7 @@ class Dataset(RowSource):
 
     Attributes:
         cells: the rows, (N, *shape): `x`, or the whole numbers of the source, or booleans for drawn
-            zeros and ones.
+            zeros and ones; sparse as `SparseRows` of whole numbers.
         mask: True where a cell is observed, of the shape of `cells`; None when all are.
         label: (N,), int32 for classes and whole numbers, else of the dtype of `x`; None without. Of a
             target -1, or NaN, in rows that have none.
@@ -43,7 +44,7 @@ class Dataset(RowSource):
         InputError: an array whose shape does not fit the schema.
     """
 
-    cells: Shaped[np.ndarray, "..."]
+    cells: Shaped[np.ndarray, "..."] | SparseRows
     mask: Bool[np.ndarray, "..."] | None
     label: Shaped[np.ndarray, "..."] | None
     index: Int32[np.ndarray, "..."]
@@ -70,7 +71,7 @@ class Dataset(RowSource):
     @property
     def x(self) -> Float[np.ndarray, "N ..."]:
         """The rows, (N, *shape), float32 or float64, in the schema's units; made anew where `coded`."""
-        if not self.coded:
+        if isinstance(self.cells, np.ndarray) and not self.coded:
             return self.cells
         x = np.empty(self.cells.shape, self.schema.dtype)
         for slab in slabs(x.shape):
@@ -81,6 +82,11 @@ class Dataset(RowSource):
     def coded(self) -> bool:
         """Whether the rows are held as whole numbers."""
         return self.cells.dtype.kind != "f"
+
+    @property
+    def sparse(self) -> bool:
+        """Whether only the cells that are not zero are held."""
+        return isinstance(self.cells, SparseRows)
 
     @property
     def row_bytes(self) -> int:
@@ -111,7 +117,7 @@ class Dataset(RowSource):
                     where=f"dataset '{self.schema.name}'",
                 )
         return Dataset(
-            cells=self.cells[rows],
+            cells=selected(self.cells, rows),
             mask=None if self.mask is None else self.mask[rows],
             label=None if self.label is None else self.label[rows],
             index=self.index[rows],
@@ -138,15 +144,18 @@ class Dataset(RowSource):
         for slab in slabs(self.cells.shape):
             yield self[slab]
 
-    def datum(self, *, labelled: bool | None = None) -> Datum:
+    def datum(self, *, labelled: bool | None = None, sparse: bool = False) -> Datum:
         """All rows as one batch: a `Datum` whose parts have a leading axis over rows.
 
         Arguments:
             labelled: with their labels; None for all labels but those of a target, which a model may
                 take for what is known of a row.
+            sparse: x of sparse rows as `SparseRows`, which whoever takes rows of has dense.
         """
         labelled = self.schema.target is None if labelled is None else labelled
-        parts = {"x": self.x, "mask": self.mask, "index": self.index}
+        kept = sparse and isinstance(self.cells, SparseRows)
+        x = self.cells.astype(self.schema.dtype) if kept else self.x
+        parts = {"x": x, "mask": self.mask, "index": self.index}
         return Datum(**parts, label=self.label if labelled else None)
 
 

@@ -34,6 +34,7 @@ from taut.data.options import DataOptions
 from taut.data.schema import Kind, Schema
 from taut.data.slabs import slabs
 from taut.data.sources import RawRows, Request, read_source, source_name
+from taut.data.sparse_rows import SparseRows, column_extremes, selected
 from taut.data.split import DEFAULT_SPLIT, split_rows
 from taut.data.standardize import (
     constant_columns,
@@ -42,6 +43,7 @@ from taut.data.standardize import (
     refuse_rounding,
     shift_and_scale,
 )
+from taut.data.staying_sparse import as_asked
 from taut.data.support import (
     Inferred,
     check_values,
@@ -176,7 +178,9 @@ def loaded(source: Any, options: DataOptions) -> Data:
     if on_disk:
         return load_streamed(str(source), request, options)
     how, seed = options.binarize, options.split_seed
-    parts = [as_images(part, options.image_shape) for part in read_source(source, request)]
+    told = bool(options.kind) or (options.target is not None and beside is None)
+    parts = [as_asked(part, options, by_column=told) for part in read_source(source, request)]
+    parts = [as_images(part, options.image_shape) for part in parts]
     refuse_unlike(parts)
     offsets = np.cumsum([0, *(len(part) for part in parts)])
     notes = [note for part in parts for note in part.notes]
@@ -192,7 +196,8 @@ def loaded(source: Any, options: DataOptions) -> Data:
 
     kind, asked = _kind(parts[0]), asked_of_columns(parts, options)
     columns = None
-    if asked or options.columns == "auto" or any(_tells(part) for part in parts):
+    sparse = isinstance(parts[0].values, SparseRows)  # of columns that are alike
+    if asked or (options.columns == "auto" and not sparse) or any(_tells(part) for part in parts):
         _check_columns(parts[0], options)
         own = wishes_of(asked, where=f"{parts[0].where}, kind")
         check_wished(own, (*(parts[0].columns or ()), *options.drop), parts[0].where)
@@ -227,6 +232,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
         dtype=options.dtype,
         kinds=columns,
         target=options.target,
+        sparse=sparse,
     )
     labels, indices, drawn = [], [], []
     for i, part in enumerate(parts):
@@ -260,15 +266,15 @@ def loaded(source: Any, options: DataOptions) -> Data:
         schema = replace(schema, kinds=standardised(train.x, columns))
         notes.append(kinds_note(schema.kinds or ()))
     values = [part.values for part in parts]
-    if kind == "table":
+    if kind == "table" and not schema.sparse:
         schema = replace(schema, whole=whole_columns(values, schema) or None)
-    if kind == "table" and not columns:
+    if kind == "table" and not columns and not schema.sparse:  # whose columns number no rows
         whole = np.concatenate(values) if len(values) > 1 else values[0]
         schema = replace(schema, **grids_of(whole, schema))
         notes += identifier_note(parts[0], schema)
         notes += suspected_codes(whole, schema)
-    low = train.decoded(np.fmin.reduce(train.cells))
-    varies = low != train.decoded(np.fmax.reduce(train.cells))
+    low, high = map(train.decoded, column_extremes(train.cells))
+    varies = low != high
     schema = constant_columns(varies, low, schema)
     notes += (*constant_note(varies, schema), *empty_note(np.isnan(low), schema))
     train, validation, test = (
@@ -308,11 +314,11 @@ def _plan(
 
 
 def _held(
-    values: Shaped[np.ndarray, "N ..."], rows: Int[np.ndarray, " M"], schema: Schema
-) -> Shaped[np.ndarray, "M ..."]:
-    """Copies of some rows of a source: as they are where they are narrow, else as a schema has them."""
-    if _narrow(values):
-        return values[rows]
+    values: Shaped[np.ndarray, "N ..."] | SparseRows, rows: Int[np.ndarray, " M"], schema: Schema
+) -> Shaped[np.ndarray, "M ..."] | SparseRows:
+    """Copies of some rows of a source: as they are where narrow or sparse, else as a schema has them."""
+    if isinstance(values, SparseRows) or _narrow(values):
+        return selected(values, rows)
     x, high = np.empty((len(rows), *values.shape[1:]), schema.dtype), largest(values)
     for slab in slabs(x.shape):
         x[slab] = converted(values[rows[slab]], schema, high=high)

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from taut.data.missing_codes import coded, uncoded
 from taut.data.schema import Schema
 from taut.data.sources.raw_rows import RawRows
+from taut.data.sparse_rows import SparseRows
 from taut.errors import InputError, nearest, option
 
 __all__ = [
@@ -52,6 +53,8 @@ def empty_note(empty: Bool[np.ndarray, "..."], schema: Schema) -> tuple[str, ...
 
 def marked(rows: RawRows, codes: Sequence[float]) -> RawRows:
     """The rows with NaN where a cell holds a number that stands for a missing one."""
+    if not len(codes):
+        return rows
     values = uncoded(rows.values, codes)
     whole = rows.whole or (values is not rows.values and rows.values.dtype.kind != "f")
     return replace(rows, values=values, whole=whole)
@@ -90,18 +93,20 @@ class Tally:
             return np.zeros(len(rows), bool)  # whole numbers have no word for a missing one
         absent = _absent(rows, self._codes)
         if self._missing == "model":
-            holes = np.isnan(rows.values).reshape(len(rows), -1)
+            values = _cells(rows)
+            holes = np.isnan(values)
             self.holes += int(holes.sum())
             absent[:, :-1] &= ~holes
             if self._infinite is None and absent[:, :-1].any():
-                self._infinite = float(rows.values.reshape(len(rows), -1)[absent[:, :-1]][0])
+                self._infinite = float(values[absent[:, :-1]][0])
         bad_rows = np.asarray(absent.any(axis=1))
         if bad_rows.any():
             self.num_cells += int(absent.sum())
             numbers = np.flatnonzero(bad_rows)
             self._bad.append(numbers if rows.index is None else rows.index[numbers])
             first = np.argwhere(absent)[: _SHOWN - len(self._places)]
-            self._places += [_place(rows, int(r), int(c)) for r, c in first]
+            last = absent.shape[1] - 1
+            self._places += [_place(rows, int(r), int(c), last) for r, c in first]
         return bad_rows
 
     @property
@@ -193,18 +198,24 @@ def _absent(rows: RawRows, codes: Sequence[float]) -> Bool[np.ndarray, "N D"]:
         labels = ~np.isfinite(rows.labels)
     elif rows.labels is not None and rows.labels.dtype.kind == "U":
         labels = rows.labels == ""
-    values = rows.values.reshape(len(rows), -1)
+    values = _cells(rows)
     cells = ~np.isfinite(values)
     if (found := coded(values, codes)) is not None:
         cells |= found
     return np.concatenate([cells, labels[:, None]], axis=1)
 
 
-def _place(rows: RawRows, row: int, cell: int) -> str:
-    shape = rows.values.shape[1:]
-    if cell == int(np.prod(shape)):
+def _cells(rows: RawRows) -> np.ndarray:
+    """The cells of each row in which one may be missing, (N, cells): of sparse rows none."""
+    if isinstance(rows.values, SparseRows):
+        return np.zeros((len(rows), 0))
+    return rows.values.reshape(len(rows), -1)
+
+
+def _place(rows: RawRows, row: int, cell: int, label: int) -> str:
+    if cell == label:
         return f"{rows.place(row)}, label '{rows.label_name}'"
-    return rows.place(row, [int(i) for i in np.unravel_index(cell, shape)])
+    return rows.place(row, [int(i) for i in np.unravel_index(cell, rows.values.shape[1:])])
 
 
 def _many(count: int, noun: str) -> str:

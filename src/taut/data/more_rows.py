@@ -15,8 +15,10 @@ from taut.data.missing import Missing, check_missing, observed, without_missing
 from taut.data.schema import Schema
 from taut.data.sources import RawRows, Request, read_source
 from taut.data.sources.frame import refuse_text
+from taut.data.sparse_rows import SparseRows, joined
+from taut.data.staying_sparse import as_known
 from taut.data.streams import check_seed
-from taut.data.support import model_values
+from taut.data.support import check_values, has_holes, model_values
 from taut.data.targets import labels_like, with_target_column
 
 __all__ = ["load_rows"]
@@ -67,13 +69,19 @@ def load_rows(
     sets: list[Dataset] = []
     offset, new = 0, 0
     for i, part in enumerate(read_source(source, request)):
-        part = as_schema(with_target_column(part, schema), schema)
+        part = as_known(with_target_column(part, schema), schema, codes)
+        part = as_schema(part, schema)
         rows, _ = without_missing(part, cast(Missing, missing), codes, labelled=own is None)
-        x = model_values(_of_numbers(rows, schema, unseen), schema)
-        new += int(np.isnan(x).sum()) - int(np.isnan(rows.values.astype(np.float64)).sum())
+        if isinstance(rows.values, SparseRows):
+            check_values(rows, schema)
+            cells = rows.values
+        else:
+            x = model_values(_of_numbers(rows, schema, unseen), schema)
+            new += int(np.isnan(x).sum()) - int(np.isnan(rows.values.astype(np.float64)).sum())
+            cells = binarized(x, schema.binarize, seed=seed, part=i)
         sets.append(
             Dataset(
-                cells=binarized(x, schema.binarize, seed=seed, part=i),
+                cells=cells,
                 mask=None,
                 label=labels_like(rows, schema, codes),
                 index=(rows.numbers + offset).astype(np.int32),
@@ -82,11 +90,11 @@ def load_rows(
         )
         offset += len(part)
     labels = [s.label for s in sets if s.label is not None]
-    x = np.concatenate([s.cells for s in sets]) if len(sets) > 1 else sets[0].cells
-    holes = bool(np.isnan(x).any())
+    cells = joined([s.cells for s in sets])
+    holes = has_holes(cells)
     return Dataset(
-        cells=x,
-        mask=observed(x, replace(schema, holes=holes)),
+        cells=cells,
+        mask=observed(cells, replace(schema, holes=True)) if holes else None,
         label=np.concatenate(labels) if len(labels) == len(sets) else None,
         index=np.concatenate([s.index for s in sets]),
         schema=schema,

@@ -64,6 +64,7 @@ class Schema:
         binarize: how grey values became binary: `static` and `threshold` once, on loading;
             `dynamic` leaves the training rows grey, to be drawn anew for each batch.
         dtype: `float32` or `float64`.
+        sparse: rows of the source are held without their zeros; it says nothing of what rows may be.
         kinds: of a table whose columns differ in kind, what each of them is, (D,); else None.
     """
 
@@ -87,6 +88,7 @@ class Schema:
     holes: bool = field(default=False, compare=False)
     kinds: tuple[Column, ...] | None = None
     target: str | None = None
+    sparse: bool = field(default=False, compare=False)
 
     def __post_init__(self):
         _one_of(self.dtype, ("float32", "float64"), "dtype")

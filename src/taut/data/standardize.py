@@ -15,12 +15,13 @@ from jaxtyping import Bool, Float, Shaped
 from taut.data.moments import ColumnMoments
 from taut.data.schema import Schema
 from taut.data.slabs import slabs
+from taut.data.sparse_rows import SparseRows
 from taut.errors import InputError, option
 
 __all__ = ["constant_columns", "constant_note", "moments_of", "refuse_rounding", "shift_and_scale"]
 
 
-def moments_of(x: Shaped[np.ndarray, "N ..."], schema: Schema) -> ColumnMoments:
+def moments_of(x: Shaped[np.ndarray, "N ..."] | SparseRows, schema: Schema) -> ColumnMoments:
     """Of the columns of a table's rows, or of all cells of images together."""
     moments = ColumnMoments(schema.size if schema.kind == "table" else None, schema.dtype)
     for slab in slabs(x.shape):

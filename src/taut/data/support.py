@@ -21,6 +21,7 @@ from jaxtyping import Float, Shaped
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.slabs import slabs
 from taut.data.sources.raw_rows import RawRows
+from taut.data.sparse_rows import SparseRows
 from taut.errors import InputError, option
 
 __all__ = [
@@ -174,14 +175,20 @@ def _holes(values: Shaped[np.ndarray, "..."]) -> np.ndarray | None:
     return holes if holes.any() else None
 
 
-def has_holes(values: Shaped[np.ndarray, "N ..."]) -> bool:
+def has_holes(values: Shaped[np.ndarray, "N ..."] | SparseRows) -> bool:
     """Whether a cell is missing."""
+    values = _told(values)
     return any(_holes(values[slab]) is not None for slab in slabs(values.shape))
 
 
-def largest(values: Shaped[np.ndarray, "..."]) -> float:
+def largest(values: Shaped[np.ndarray, "..."] | SparseRows) -> float:
     """The largest value that is there, 0 where all are below or missing."""
-    return float(np.fmax.reduce(values, axis=None, initial=0))
+    return float(np.fmax.reduce(_told(values), axis=None, initial=0))
+
+
+def _told(values: Shaped[np.ndarray, "..."] | SparseRows) -> Shaped[np.ndarray, "..."]:
+    """All values, or those of sparse rows that are not zero and one zero, which tell as much."""
+    return values.stored if isinstance(values, SparseRows) else values
 
 
 def _check_codes(rows: RawRows, top: int) -> None:
@@ -260,13 +267,14 @@ def _wished(wish: str, facts: Facts, inferred: Inferred, where: str) -> Inferred
     return Inferred(cast(Support, wish), as_image.levels if wish in ("binary", "grey") else None)
 
 
-def facts_of(values: Shaped[np.ndarray, "N ..."], *, whole: bool = False) -> Facts:
+def facts_of(values: Shaped[np.ndarray, "N ..."] | SparseRows, *, whole: bool = False) -> Facts:
     """What the rules ask, of the values that are there: NaN is none.
 
     Arguments:
         values: one or more.
         whole: the source's type holds whole numbers alone.
     """
+    values = _told(values)
     return merged_facts([_facts_of(values[slab], whole) for slab in slabs(values.shape)])
 
 
@@ -312,17 +320,24 @@ def _refuse(
 ) -> None:
     """Refuse rows in which a function finds bad cells among those that are there."""
 
+    all_values = rows.values
+    if isinstance(all_values, SparseRows):
+        all_values = all_values.matrix.data  # zero is in every support and on every grid
+
     def found(slab: slice) -> np.ndarray:
-        values = rows.values[slab]
+        values = all_values[slab]
         holes = _holes(values)
-        # Zero is in every support and on every grid.
         return bad_of(values if holes is None else np.where(holes, 0, values))
 
-    slices = list(slabs(rows.values.shape))
+    slices = list(slabs(all_values.shape))
     if not any(found(slab).any() for slab in slices):
         return
     bad = np.concatenate([found(slab) for slab in slices])
-    row, *cell = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+    first = np.unravel_index(int(bad.argmax()), bad.shape)
+    got = f"{all_values[first]:g}"
+    if isinstance(rows.values, SparseRows):
+        first = rows.values.place(int(first[0]))
+    row, *cell = map(int, first)
     others = int(bad.sum()) - 1
-    got = f"{rows.values[(row, *cell)]:g}" + (f" ({others} more such cells)" if others else "")
+    got += f" ({others} more such cells)" if others else ""
     raise InputError(expected, got, remedy, where=f"{rows.where}, {rows.place(row, cell)}")

@@ -26,6 +26,9 @@ __all__ = ["BASELINE_ROWS", "independent_columns", "smoothed_histogram"]
 BASELINE_ROWS = 10_000  # of the training rows, enough to fit one or two numbers per column
 # Of L-BFGS, whose problem is smooth and separates over columns: nats per row that a step still promises.
 _TOLERANCE, _MAX_EVALUATIONS = 1e-6, 400
+# Of as many cells together, dozens of seconds for counts: columns of wide tables, which start at the
+# right moments, end a little below the maximum.
+_MAX_CELLS, _LEAST_EVALUATIONS = 2**26, 16
 
 
 def independent_columns(
@@ -106,7 +109,7 @@ def _same_family(
         values = jax.vmap(lambda x, mask: log_prob(parameters, x, mask))(x, mask)
         return -jnp.mean(values, where=counted)
 
-    parameters = _minimize(nll, (arrays, outputs))
+    parameters = _minimize(nll, (arrays, outputs), cells=rows.size)
     values = shared_jit(jax.vmap(log_prob, in_axes=(None, 0, 0)))
 
     def of_block(block: Datum, *_: Any) -> Any:
@@ -117,7 +120,7 @@ def _same_family(
     return np.concatenate([*found]).astype(np.float64)
 
 
-def _minimize(function: Any, start: Any) -> Any:
+def _minimize(function: Any, start: Any, *, cells: int) -> Any:
     """L-BFGS on the host, so that one value with its gradient is all there is to compile."""
     flat, unflat = ravel_pytree(start)
     value_and_gradient = shared_jit(jax.value_and_grad(lambda flat: function(unflat(flat))))
@@ -126,7 +129,6 @@ def _minimize(function: Any, start: Any) -> Any:
         value, gradient = value_and_gradient(jnp.asarray(point, flat.dtype))
         return -float(value), -np.asarray(gradient, np.float64)
 
-    found = lbfgs(
-        rises, np.asarray(flat, np.float64), tolerance=_TOLERANCE, max_steps=_MAX_EVALUATIONS
-    )
+    most = min(_MAX_EVALUATIONS, max(_LEAST_EVALUATIONS, _MAX_CELLS // cells))
+    found = lbfgs(rises, np.asarray(flat, np.float64), tolerance=_TOLERANCE, max_steps=most)
     return unflat(jnp.asarray(found.point, flat.dtype))

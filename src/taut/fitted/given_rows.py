@@ -23,7 +23,7 @@ def as_datum(rows: Any, schema: Schema, precision: str) -> Datum:
     if isinstance(rows, Datum):
         return rows
     if isinstance(rows, Dataset):
-        return rows.datum()
+        return rows.datum(sparse=True)
     x, _ = as_array(rows, schema, precision)
     return Datum(np.asarray(x), mask_of(x))
 

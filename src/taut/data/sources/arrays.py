@@ -1,7 +1,7 @@
 """`FILE.npy`, `FILE.npz[:KEY]`, and SciPy's sparse `.npz`: NumPy's own formats, never unpickled.
 
 A `.npz` of several arrays needs the name of one after a colon, or a label that names another one of
-two. A sparse matrix that `scipy.sparse.save_npz` wrote is read as the dense table it stands for.
+two. A sparse matrix that `scipy.sparse.save_npz` wrote is read as sparse rows.
 """
 
 import zipfile
@@ -12,6 +12,7 @@ import numpy as np
 
 from taut.data.sources.files import existing_file, opened_file
 from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns, take_label
+from taut.data.sources.sparse import is_sparse_archive, read_sparse_archive
 from taut.errors import InputError, nearest
 
 __all__ = ["choose_array", "read_npy", "read_npz", "split_key"]
@@ -45,9 +46,9 @@ def read_npz(source: str, request: Request) -> tuple[RawRows, ...]:
         # Opened here, as NumPy leaves a file open that turns out to be damaged.
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             names = list(archive.files)
-            if key is None and {"data", "shape", "format"} <= set(names):
+            if key is None and is_sparse_archive(set(names)):
                 refuse_columns(request, source)
-                return (RawRows(values=numeric_rows(_dense(file), source), where=source),)
+                return (read_sparse_archive(file, set(names), source),)
             chosen, label = choose_array(names, key, request, path)
             values, labels = archive[chosen], archive[label] if label else None
     except InputError:
@@ -93,12 +94,6 @@ def choose_array(
             "one array", found, f"{path}:{others[0] if others else 'NAME'}", where=path
         )
     return key or others[0], label
-
-
-def _dense(file) -> np.ndarray:
-    import scipy.sparse
-
-    return scipy.sparse.load_npz(file).toarray()
 
 
 def _check_start(first: bytes, magic: bytes, kind: str, where: str) -> None:

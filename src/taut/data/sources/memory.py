@@ -1,4 +1,5 @@
-"""Data in memory: an array, a data frame, one of them with labels, or three that are split already."""
+"""Data in memory: an array, a sparse matrix, a data frame, one of them with labels, or three that are
+split already."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,6 +9,7 @@ import numpy as np
 
 from taut.data.sources.frame import read_frame
 from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns
+from taut.data.sources.sparse import is_sparse, sparse_rows
 from taut.errors import InputError
 
 __all__ = ["read_memory"]
@@ -80,6 +82,9 @@ def _one(source: Any, request: Request, where: str) -> RawRows:
 
     if nw.dependencies.is_into_dataframe(source) or nw.dependencies.is_polars_lazyframe(source):
         return read_frame(source, request, where or "data frame")
+    if is_sparse(source):
+        refuse_columns(request, where or "sparse matrix")
+        return sparse_rows(source, where or "sparse matrix")
     if hasattr(source, "__array__"):
         where = where or "array"
         refuse_columns(request, where)
@@ -106,8 +111,8 @@ def _numbers(source: Any) -> np.ndarray | None:
 
 def _remedy(source: Any) -> str:
     """What makes an array or a data frame of an object."""
-    if hasattr(source, "toarray"):
-        return "its .toarray()"
+    if hasattr(source, "obs_names"):
+        return "its .X"
     if isinstance(source, Mapping):
         return "a data frame of it, such as polars.DataFrame(...)"
     if isinstance(source, list | tuple):

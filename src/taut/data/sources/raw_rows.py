@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from taut.data.sparse_rows import selected
 from taut.errors import InputError, nearest
 
 __all__ = [
@@ -66,7 +67,8 @@ class RawRows:
     """Rows as their source holds them.
 
     Attributes:
-        values: (N, ...), booleans, whole or real numbers; NaN where a cell is missing.
+        values: (N, ...), booleans, whole or real numbers, or `SparseRows` of them; NaN where a cell
+            is missing.
         where: the file or object, for messages.
         columns: names of the columns of a table; None where there are none.
         labels: (N,) numbers or strings; None without.
@@ -80,7 +82,7 @@ class RawRows:
         whole: the source's cells are whole numbers, though `values` are real to hold NaN among them.
     """
 
-    values: Shaped[np.ndarray, "..."]
+    values: Any
     where: str
     columns: tuple[str, ...] | None = None
     labels: Shaped[np.ndarray, " N"] | None = None
@@ -118,7 +120,7 @@ class RawRows:
         """Some of the rows, which keep their numbers."""
         return replace(
             self,
-            values=self.values[rows],
+            values=selected(self.values, rows),
             labels=None if self.labels is None else self.labels[rows],
             lines=None if self.lines is None else self.lines[rows],
             index=self.numbers[rows],

@@ -14,8 +14,10 @@ from taut.data.sources.arrays import read_npy, read_npz, split_key
 from taut.data.sources.digits import read_digits
 from taut.data.sources.files import expanded, extension
 from taut.data.sources.folder import read_folder
+from taut.data.sources.h5ad import read_h5ad
 from taut.data.sources.idx import is_idx, read_idx_file
 from taut.data.sources.matlab import is_matlab, read_matlab
+from taut.data.sources.matrix_market import read_matrix_market
 from taut.data.sources.memory import read_memory
 from taut.data.sources.mnist import read_mnist
 from taut.data.sources.parquet import read_parquet
@@ -83,7 +85,7 @@ def _resolved(source: str) -> str:
         return ",".join(_resolved(name.strip()) for name in source.split(","))
     prefix = "mnist:" if source.startswith("mnist:") else ""
     path, key = source.removeprefix(prefix), None
-    for ending in (".npz", "mat"):
+    for ending in (".npz", "mat", ".h5ad"):
         if key is None:
             path, key = split_key(path, ending)
     return prefix + str(expanded(path).resolve()) + ("" if key is None else f":{key}")
@@ -119,8 +121,8 @@ def _ends_in(*endings: str) -> Callable[[str], bool]:
     return lambda text: extension(text) in endings
 
 
-def _npz(text: str) -> bool:
-    return extension(split_key(text, ".npz")[0]) == ".npz"
+def _keyed(ending: str) -> Callable[[str], bool]:
+    return lambda text: extension(split_key(text, ending)[0]) == ending
 
 
 def _is_folder(text: str) -> bool:
@@ -136,8 +138,10 @@ SOURCES = (
     Source("mnist:FOLDER", lambda text: text.startswith("mnist:"), read_mnist),
     Source("TRAIN,VALIDATION,TEST (three files)", _several, _read_three),
     Source("FILE.npy", _ends_in(".npy"), read_npy),
-    Source("FILE.npz[:KEY]", _npz, read_npz),
+    Source("FILE.npz[:KEY]", _keyed(".npz"), read_npz),
     Source("FILE.mat[:KEY]", is_matlab, read_matlab),
+    Source("FILE.mtx [.gz]", _ends_in(".mtx"), read_matrix_market),
+    Source("FILE.h5ad[:LAYER]", _keyed(".h5ad"), read_h5ad),
     Source("FILE-idx3-ubyte[.gz]", is_idx, read_idx_file),
     Source("FILE.csv, .tsv, .txt, .data, .amat [.gz]", _ends_in(*EXTENSIONS), read_text),
     Source("FILE.parquet", _ends_in(".parquet"), read_parquet),
