@@ -48,7 +48,7 @@ from taut.fitted.below_columns import below_columns
 from taut.fitted.conditioning import sample_given
 from taut.fitted.escalating import escalated
 from taut.fitted.facts import FitFacts
-from taut.fitted.given_rows import as_array, as_datum, mask_of
+from taut.fitted.given_rows import as_array, as_datum, is_sparse, mask_of
 from taut.fitted.imputing import Imputed, impute
 from taut.fitted.methods import AUTO, measured_by, method_of
 from taut.fitted.predicting import (
@@ -122,11 +122,9 @@ class Fit:
         if isinstance(bound, str):
             if bound not in BOUNDS:
                 raise InputError(
-                    f"one of {', '.join(BOUNDS)}",
-                    repr(bound),
-                    nearest(bound, BOUNDS),
+                    f"one of {', '.join(BOUNDS)}", repr(bound), nearest(bound, BOUNDS),
                     where="bound",
-                )
+                )  # fmt: skip
             bound = BOUNDS[bound]()
         with self._precision():
             given = self._rows(rows)
@@ -239,6 +237,8 @@ class Fit:
 
     def encode(self, rows: Any) -> Float[Array, "... d"]:
         """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable; see `coding.encode`."""
+        if is_sparse(rows):
+            return jnp.concatenate([self.encode(part.x) for part in rows.parts()])
         x, single = as_array(rows, self.schema, self.precision)
         with self._precision(x):
             pair, *beside = self._encoding(x)

@@ -11,7 +11,12 @@ from taut.core import Datum, InputError
 from taut.data import Dataset, Schema, load_rows
 from taut.data.sources.frame import with_text_names
 
-__all__ = ["as_array", "as_datum", "mask_of"]
+__all__ = ["as_array", "as_datum", "is_sparse", "mask_of"]
+
+
+def is_sparse(rows: Any) -> bool:
+    """Whether rows are a `Dataset` held without its zeros, of which a part at a time is made dense."""
+    return isinstance(rows, Dataset) and rows.sparse
 
 
 def as_datum(rows: Any, schema: Schema, precision: str) -> Datum:
