@@ -35,12 +35,15 @@ class Callback:
                 rejected. Of EM also `components` and `start`.
         """
 
-    def on_validation(self, step: int, estimate: Estimate) -> None:
+    def on_validation(self, step: int, estimate: Estimate) -> object:
         """After the validation rows were looked at.
 
         Arguments:
             step: number of the step before.
             estimate: the bound on these rows.
+
+        Returns:
+            True to end the training there, as if it had been the last step; on several hosts on any.
         """
 
     def on_end(self, fit: "Fit") -> None:
@@ -72,8 +75,8 @@ def tell(
     first: int,
     metrics: Mapping[str, np.ndarray],
     validation: Estimate | None,
-) -> None:
-    """Tell of consecutive steps.
+) -> bool:
+    """Tell of consecutive steps; whether one of the callbacks wants the training to end there.
 
     Arguments:
         callbacks: whom.
@@ -81,14 +84,15 @@ def tell(
         metrics: by name, each (n,).
         validation: made after the last of them; None where there was none.
     """
-    count = len(metrics["bound"])
+    count, enough = len(metrics["bound"]), False
     for one in callbacks:
         if (on_step := getattr(one, "on_step", None)) is not None:
             for i in range(count):
                 on_step(first + i, {name: float(values[i]) for name, values in metrics.items()})
         on_validation = getattr(one, "on_validation", None)
         if validation is not None and on_validation is not None:
-            on_validation(first + count - 1, validation)
+            enough |= on_validation(first + count - 1, validation) is True
+    return enough
 
 
 def ended(callbacks: Iterable[Any], fit: "Fit") -> None:

@@ -9,7 +9,7 @@ in `fit_`. A pickle holds it as the files of a run folder, arrays as safetensors
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +26,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from taut.core import InputError, TautError
 from taut.fitted import Fit
 from taut.program_cache import compilation_cache
+from taut.sklearn.callback_tasks import CallbackSupport, FitTask
 from taut.sklearn.holds_fit import HoldsFit
 from taut.sklearn.parameters import Parameter, check_parameters
 
@@ -33,7 +34,12 @@ __all__ = ["AbstractEstimator", "seed_of"]
 
 
 class AbstractEstimator(
-    HoldsFit, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator
+    HoldsFit,
+    CallbackSupport,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    DensityMixin,
+    BaseEstimator,
 ):
     """An estimator whose fitted model is a `Fit`.
 
@@ -139,6 +145,25 @@ class AbstractEstimator(
         finite = "allow-nan" if self.holes else True
         x: Any = validate_data(self, X, dtype=np.float64, ensure_all_finite=finite, **checks)
         return x
+
+    def _show(self) -> None:
+        """Set the attributes that people read, of the model in `fit_`."""
+
+    def _watched(self, task: FitTask) -> Callable[[str, Callable[[], Fit]], bool]:
+        """What makes a subtask of every iteration that it is told of."""
+
+        def watch(name: str, made: Callable[[], Fit]) -> bool:
+            def attributes() -> dict[str, Any]:
+                other = object.__new__(type(self))
+                other.__dict__.update(vars(self), fit_=made())
+                other._show()
+                return {n: v for n, v in vars(other).items() if n.endswith("_")}
+
+            if not task.open:
+                task.begin(name)
+            return task.end(attributes)
+
+        return watch
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

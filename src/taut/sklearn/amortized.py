@@ -4,7 +4,7 @@ A share of the rows stops the training and trains nothing. Every row is scored b
 numbers, so that its score does not depend on the rows beside it, and rows come in blocks of one size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,7 @@ def fitted_by_batches(
     support: str | None,
     validation: float,
     seed: int,
+    callbacks: Sequence[Any] = (),
 ) -> Fit:
     """A `Fit` of the rows, without estimates.
 
@@ -45,6 +46,7 @@ def fitted_by_batches(
         support: what the values are; inferred when None.
         validation: the share of the rows that decides when to stop.
         seed: of everything random.
+        callbacks: told of steps and validations.
 
     Raises:
         InputError: the rows, an option, or both together cannot be used.
@@ -54,6 +56,7 @@ def fitted_by_batches(
     fit = fit_amortized(
         replace(recipe, data=data.options, seed=seed), data,
         key=seed, out=None, force=False, resume=False, progress=None, measured=False,
+        callbacks=callbacks,
     )  # fmt: skip
     rows = RowCounts(len(data.train), len(data.validation), 0)
     return replace(fit, facts=replace(fit.facts, rows=rows, checksum=""))

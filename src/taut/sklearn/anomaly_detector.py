@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.base import OutlierMixin
 
+from taut.sklearn.callback_tasks import with_callbacks
 from taut.sklearn.parameters import check_parameters, share
 from taut.sklearn.upon_model import AbstractUponModel
 
@@ -34,6 +35,7 @@ class AnomalyDetector(OutlierMixin, AbstractUponModel):
         self.contamination = contamination
         self.random_state = random_state
 
+    @with_callbacks
     def fit(self, X: Any, y: Any = None) -> "AnomalyDetector":
         """Fit the estimator to X, (N, D), outliers among them; y is not looked at.
 
@@ -41,8 +43,9 @@ class AnomalyDetector(OutlierMixin, AbstractUponModel):
             ValueError: a parameter or the rows cannot be used.
         """
         check_parameters(self, {"contamination": share(0.5, 0.1)})
-        x = self._fit_estimator(X)
+        x, task = self._fit_estimator(X, y)
         self.offset_ = np.percentile(self.estimator_.score_samples(x), 100 * self.contamination)
+        task.finish()
         return self
 
     def score_samples(self, X: Any) -> Float[np.ndarray, " N"]:

@@ -5,7 +5,7 @@ An estimator trains on every row: who holds rows out is a splitter of scikit-lea
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -24,7 +24,7 @@ from taut.guides import ExactPair
 from taut.inference import EM
 from taut.inference.amortized.check import check_rows
 from taut.inference.exact.candidate import skeleton_of
-from taut.inference.exact.em import check_start
+from taut.inference.exact.em import Climb, EMResult, check_start
 from taut.inference.exact.restarts import best_of_restarts
 from taut.inference.exact.row_blocks import RowBlocks
 from taut.inference.exact.selection import check_numbers
@@ -41,6 +41,7 @@ def fitted_to_all(
     *,
     seed: int,
     start: AbstractExactModel | None = None,
+    watch: Callable[[str, Callable[[], Fit]], bool] | None = None,
     weight: Float[np.ndarray, " N"] | None = None,
 ) -> Fit:
     """A `Fit` of all rows.
@@ -51,6 +52,7 @@ def fitted_to_all(
         inference: how EM runs.
         seed: of everything random.
         start: model to start from instead of random ones.
+        watch: called after every iteration with its name and what makes the `Fit` so far; True ends EM.
         weight: how often each row counts; once when None.
 
     Raises:
@@ -72,12 +74,35 @@ def fitted_to_all(
     skeleton = skeleton_of(architecture, data)
     if start is not None:
         _check_warm_start(start, skeleton)
+    recipe = Recipe(data=DataOptions(), model=architecture, inference=inference, seed=seed)
+
+    def watched(number: int, iteration: int, so_far: Callable[[], Climb]) -> bool:
+        def made() -> Fit:
+            climb = so_far()
+            result = EMResult(climb.state.model, climb.log_evidence, climb.objective, False, ())
+            return _fit(result, (), recipe, data, rows.total, began)
+
+        return watch is not None and watch(f"start {number}, iteration {iteration}", made)
+
     result, ends = best_of_restarts(
         skeleton, rows, inference.floor_of(architecture), **inference.options(architecture),
-        seed=host_seed(as_key(seed)), start=start,
+        seed=host_seed(as_key(seed)), start=start, watch=watched if watch else None,
     )  # fmt: skip
+    return _fit(result, ends, recipe, data, rows.total, began)
+
+
+def _fit(
+    result: EMResult,
+    ends: tuple[float, ...],
+    recipe: Recipe,
+    data: Data,
+    total: float | int,
+    began: float,
+) -> Fit:
+    """What a run of EM left, as a `Fit` without estimates."""
+    architecture: Any = recipe.model
     model, steps = result.model, len(result.log_evidence) - 1
-    bic = -2 * rows.total * result.log_evidence[-1] + model.num_parameters * np.log(rows.total)
+    bic = -2 * total * result.log_evidence[-1] + model.num_parameters * np.log(total)
     facts = FitFacts(
         rows=RowCounts(len(data.train), 0, 0),
         steps=steps,
@@ -105,7 +130,6 @@ def fitted_to_all(
             zip(result.log_evidence, result.objective, strict=True)
         )
     )
-    recipe = Recipe(data=DataOptions(), model=architecture, inference=inference, seed=seed)
     return Fit(
         ExactPair(model), architecture, data.schema, facts, recipe, tuple(history),
         precision="float64",

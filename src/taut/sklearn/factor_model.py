@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from taut.architectures import FA, PPCA
 from taut.inference import EM
 from taut.sklearn.abstract import AbstractEstimator, seed_of
+from taut.sklearn.callback_tasks import FitTask, with_callbacks
 from taut.sklearn.exact import described, drawn, fitted_to_all, with_cells
 from taut.sklearn.parameters import Parameter, choice, flag, number, whole
 from taut.sklearn.rows import rows_alike
@@ -80,6 +81,7 @@ class FactorModel(AbstractEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
+    @with_callbacks
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "FactorModel":
         """Fit all rows of X, (N, D); y is not looked at.
 
@@ -94,13 +96,16 @@ class FactorModel(AbstractEstimator):
         x = self._training_rows(X, ensure_min_features=2)
         weight = self._weights(sample_weight, x)
         start = self._model if self.warm_start and hasattr(self, "fit_") else None
+        task = FitTask(self, X, y, sample_weight=sample_weight)
         with self._told():
             self.fit_ = fitted_to_all(
                 rows_alike(x, self._column_names, "real"), self._architecture(x),
                 EM(tolerance=self.tol, max_iterations=self.max_iter),
                 seed=seed_of(self.random_state), start=start, weight=weight,
+                watch=self._watched(task) if task.heard else None,
             )  # fmt: skip
         self._show()
+        task.finish()
         return self
 
     def sample(self, n_samples: int = 1) -> Float[np.ndarray, "N D"]:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from taut.architectures import Flow as FlowArchitecture
+from taut.sklearn.callback_tasks import with_callbacks
 from taut.sklearn.parameters import Parameter
 from taut.sklearn.trained import TRAINING, AbstractTrained
 
@@ -68,13 +69,14 @@ class Flow(AbstractTrained):
         self.precision = precision
         self.random_state = random_state
 
+    @with_callbacks
     def fit(self, X: Any, y: Any = None) -> "Flow":
         """Fit the rows of X, (N, D); y is not looked at.
 
         Raises:
             ValueError: a parameter or the rows cannot be used.
         """
-        self._trained(X)
+        self._trained(X, y)
         return self
 
     def _support(self) -> str | None:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 
 from taut.sklearn.abstract import seed_of
+from taut.sklearn.callback_tasks import with_callbacks
 from taut.sklearn.parameters import check_parameters, flag
 from taut.sklearn.upon_model import AbstractUponModel
 
@@ -32,6 +33,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, AbstractUponModel):
         self.sample_posterior = sample_posterior
         self.random_state = random_state
 
+    @with_callbacks
     def fit(self, X: Any, y: Any = None) -> "Imputer":
         """Fit the estimator to X, (N, D), with its holes; y is not looked at.
 
@@ -39,7 +41,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, AbstractUponModel):
             ValueError: a parameter or the rows cannot be used.
         """
         check_parameters(self, {"sample_posterior": flag()})
-        self._fit_estimator(X)
+        self._fit_estimator(X, y)[1].finish()
         return self
 
     def transform(self, X: Any) -> Float[np.ndarray, "N D"]:

@@ -13,6 +13,7 @@ from taut.data import Data
 from taut.inference import EM
 from taut.models.exact import COVARIANCES, ColumnMixture, LatentClass
 from taut.sklearn.abstract import AbstractEstimator, seed_of
+from taut.sklearn.callback_tasks import FitTask, with_callbacks
 from taut.sklearn.exact import described, drawn, fitted_to_all, profiles, with_cells
 from taut.sklearn.parameters import Parameter, check_parameters, choice, flag, number, whole
 from taut.sklearn.rows import rows_alike, rows_by_column
@@ -121,6 +122,7 @@ class Mixture(AbstractEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
+    @with_callbacks
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "Mixture":
         """Fit all rows of X, (N, D); y is not looked at.
 
@@ -142,6 +144,9 @@ class Mixture(AbstractEstimator):
         weight = self._weights(sample_weight, table)
         weight = np.ones(len(table)) if weight is None else weight
         start = self._model if self.warm_start and hasattr(self, "fit_") else None
+        task = FitTask(self, X, y, sample_weight=sample_weight)
+        if self.columns == "mixed":
+            self._form = TableForm.of(X)
         with self._told():
             self.fit_ = fitted_to_all(
                 self._data(table, weight), self._architecture(),
@@ -150,10 +155,10 @@ class Mixture(AbstractEstimator):
                     floor=self.floor, reg_covar=self.reg_covar,
                 ),
                 seed=seed_of(self.random_state), start=start, weight=weight,
+                watch=self._watched(task) if task.heard else None,
             )  # fmt: skip
-        if self.columns == "mixed":
-            self._form = TableForm.of(X)
         self._show()
+        task.finish()
         return self
 
     def predict(self, X: Any) -> Int[np.ndarray, " N"]:

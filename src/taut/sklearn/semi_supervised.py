@@ -14,6 +14,7 @@ from taut.fitted.class_head import class_head
 from taut.fitted.heads import LogisticHead, log_softmax
 from taut.fitted.propagation import PropagatedHead
 from taut.sklearn.abstract import seed_of
+from taut.sklearn.callback_tasks import FitTask, Validations, with_callbacks
 from taut.sklearn.holds_fit import HoldsFit
 from taut.sklearn.mixture import Mixture
 from taut.sklearn.parameters import check_parameters, choice, number
@@ -81,6 +82,7 @@ class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
+    @with_callbacks
     def fit(self, X: Any, y: Any) -> "SemiSupervisedClassifier":
         """Fit all rows of X, (N, D), and the classes of those that have one in y, (N,).
 
@@ -116,15 +118,19 @@ class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
             )  # fmt: skip
         held = self._held_out(codes)
         if self.method != "m1":
-            self._fit_together(X, known, codes, held)
+            task = FitTask(self, X, y)
+            self._fit_together(X, known, codes, held, task)
             self.classes_ = classes
+            task.finish()
             return self
-        z = self._features(self._fit_estimator(X))
+        x, task = self._fit_estimator(X, y)
+        z = self._features(x)
         self.classes_ = classes
         rows = np.flatnonzero(known)[held]
         every = np.full(len(z), -1)
         every[known] = np.where(held, -1, codes)
         self.head_ = class_head(z, every, (z[rows], codes[held]), len(classes))
+        task.finish()
         return self
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "N C"]:
@@ -150,6 +156,7 @@ class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
         known: Bool[np.ndarray, " N"],
         codes: Int[np.ndarray, " n"],
         held: Bool[np.ndarray, " n"],
+        task: FitTask,
     ) -> None:
         """Fit rows and classes by another method than m1."""
         x = self._checked(X, reset=True, ensure_min_samples=2)
@@ -171,7 +178,8 @@ class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
         with vae._told():
             recipe = vae._recipe(x[~judges], **CHOICES[self.method])
             self.fit_ = fitted_with_classes(
-                x, every, judges, recipe, method=self.method, seed=seed
+                x, every, judges, recipe, method=self.method, seed=seed,
+                callbacks=(Validations(task),) if task.heard else (),
             )  # fmt: skip
 
     def _default(self, num_rows: int) -> Mixture:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from taut.recipe import Recipe, recipe_of
 from taut.sklearn.abstract import AbstractEstimator, seed_of
 from taut.sklearn.amortized import encoded, fitted_by_batches, log_densities
+from taut.sklearn.callback_tasks import FitTask, Validations
 from taut.sklearn.parameters import Parameter, choice, share, whole
 
 __all__ = ["TRAINING", "AbstractTrained"]
@@ -55,16 +56,19 @@ class AbstractTrained(AbstractEstimator):
     def _choices(self, x: Float[np.ndarray, "N D"]) -> dict[str, Any]:
         """The model with its options, by taut's names; None for a default."""
 
-    def _trained(self, X: Any) -> None:
+    def _trained(self, X: Any, y: Any) -> None:
         """Fit all rows of X."""
         x = self._training_rows(X)
+        task = FitTask(self, X, y)
         with self._told():
             self.fit_ = fitted_by_batches(
                 x, self._recipe(x), columns=self._column_names, support=self._support(),
                 validation=self.validation_fraction, seed=seed_of(self.random_state),
+                callbacks=(Validations(task),) if task.heard else (),
             )  # fmt: skip
         self.n_iter_ = self.fit_.facts.steps
         self._n_features_out_ = encoded(self.fit_, x[:1]).shape[1]
+        task.finish()
 
     def _recipe(self, x: Float[np.ndarray, "N D"], **others: str) -> Recipe:
         """All choices; others than its own where they are given."""

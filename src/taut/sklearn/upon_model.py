@@ -9,12 +9,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from taut.core import InputError
 from taut.sklearn.abstract import AbstractEstimator
+from taut.sklearn.callback_tasks import CallbackSupport, FitTask
 from taut.sklearn.mixture import Mixture
 
 __all__ = ["AbstractUponModel"]
 
 
-class AbstractUponModel(BaseEstimator):
+class AbstractUponModel(CallbackSupport, BaseEstimator):
     """An estimator upon a fitted model.
 
     Attributes:
@@ -35,8 +36,8 @@ class AbstractUponModel(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "estimator_")
 
-    def _fit_estimator(self, X: Any) -> Float[np.ndarray, "N D"]:
-        """Fit a copy of the estimator, or the default; returns the rows as an array."""
+    def _fit_estimator(self, X: Any, y: Any) -> tuple[Float[np.ndarray, "N D"], FitTask]:
+        """Fit a copy of the estimator, or the default: the rows as an array, and the task to finish."""
         x = self._checked(X, reset=True, ensure_min_samples=2)
         wanted = self._default(len(x)) if self.estimator is None else self.estimator
         if not isinstance(wanted, AbstractEstimator):
@@ -47,8 +48,10 @@ class AbstractUponModel(BaseEstimator):
         estimator: Any = clone(wanted)
         if self.random_state is not None:
             estimator.set_params(random_state=self.random_state)
-        self.estimator_ = estimator.fit(x)
-        return x
+        task = FitTask(self, X, y, subtasks=1)
+        with task.of(estimator):
+            self.estimator_ = estimator.fit(x, y)
+        return x, task
 
     def _default(self, num_rows: int) -> Mixture:
         """What is fitted where no estimator is given: a Gaussian."""

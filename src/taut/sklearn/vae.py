@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from taut.sklearn.callback_tasks import with_callbacks
 from taut.sklearn.parameters import Parameter, whole
 from taut.sklearn.trained import TRAINING, AbstractTrained
 
@@ -85,13 +86,14 @@ class VAE(AbstractTrained):
         self.precision = precision
         self.random_state = random_state
 
+    @with_callbacks
     def fit(self, X: Any, y: Any = None) -> "VAE":
         """Fit the rows of X, (N, D); y is not looked at.
 
         Raises:
             ValueError: a parameter or the rows cannot be used.
         """
-        self._trained(X)
+        self._trained(X, y)
         return self
 
     def _choices(self, x: Float[np.ndarray, "N D"]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def fitted_with_classes(
     *,
     method: str,
     seed: int,
+    callbacks: Sequence[Any] = (),
 ) -> Fit:
     """A `Fit` with what predicts the class, without estimates.
 
@@ -47,6 +48,7 @@ def fitted_with_classes(
         recipe: all choices.
         method: a name among `CHOICES`.
         seed: of everything random.
+        callbacks: told of steps and validations.
 
     Raises:
         InputError: the rows, an option, or both together cannot be used.
@@ -61,6 +63,7 @@ def fitted_with_classes(
     fit = fit_amortized(
         replace(recipe, data=data.options, seed=seed), data,
         key=seed, out=None, force=False, resume=False, progress=None, measured=False,
+        callbacks=callbacks,
     )  # fmt: skip
     return with_predictor(fit, data)
 

@@ -88,13 +88,13 @@ class Recorder(NamedTuple):
         progress: called about twice a second.
         checkpoint: called with a state to keep, after `steps` was told of all steps before it.
         told: called as `steps`, after a due checkpoint: what it or `progress` raises stops the loop
-            once the state is kept.
+            once the state is kept, and where it returns True after a validation the loop ends well.
     """
 
     steps: Callable[[int, dict[str, np.ndarray], Estimate | None], None] | None = None
     progress: Callable[[Progress], None] | None = None
     checkpoint: Callable[[TrainingState], object] | None = None
-    told: Callable[[int, dict[str, np.ndarray], Estimate | None], None] | None = None
+    told: Callable[[int, dict[str, np.ndarray], Estimate | None], object] | None = None
 
 
 class Loop(NamedTuple):
@@ -196,9 +196,10 @@ def train(
             kept = last or interrupted or _due(step, loop.checkpoint_every, loop)
             if recorder.checkpoint and kept:
                 recorder.checkpoint(state)
+            wished = False
             with _kept(state, recorder if not kept else Recorder()):
                 if recorder.told:
-                    recorder.told(step - count, metrics, estimate)
+                    wished = bool(recorder.told(step - count, metrics, estimate))
                 if interrupted:
                     raise KeyboardInterrupt(f"interrupted after {step} steps")
                 now = time.perf_counter()
@@ -215,6 +216,12 @@ def train(
                             seconds=now - started,
                         )
                     )
+            if estimate is not None and told_by_all(wished).any():
+                if recorder.checkpoint and not kept:
+                    recorder.checkpoint(state)
+                if not np.isfinite(state.best_value):
+                    state = state._replace(best=_arrays(algorithm, state), best_step=state.step)
+                break
     return state
 
 

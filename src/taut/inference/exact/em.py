@@ -139,7 +139,7 @@ def run_em(
     tolerance: float = 1e-6,
     max_iterations: int = 1000,
     monotone: bool = True,
-    on_iteration: Callable[[int, float], None] | None = None,
+    on_iteration: Callable[[int, float, Callable[[], Climb]], object] | None = None,
     begun: Climb | None = None,
     reached: Callable[[Callable[[], Climb]], None] | None = None,
 ) -> EMResult:
@@ -155,7 +155,8 @@ def run_em(
         tolerance: nats per row; 0 runs for `max_iterations`.
         max_iterations: M-steps at most.
         monotone: whether the M-step is exact for an objective, so that a fall is an error.
-        on_iteration: called after each M-step with its number and the mean log-evidence.
+        on_iteration: called after each M-step with its number, the mean log-evidence and what makes the
+            `Climb` so far; True ends the run there.
         begun: where to go on instead of starting.
         reached: called after each M-step that is not the last with what makes the `Climb` so far.
 
@@ -177,7 +178,7 @@ def _iterate(
     tolerance: float,
     max_iterations: int,
     monotone: bool,
-    on_iteration: Callable[[int, float], None] | None,
+    on_iteration: Callable[[int, float, Callable[[], Climb]], object] | None,
     begun: Climb | None,
     reached: Callable[[Callable[[], Climb]], None] | None,
 ) -> EMResult:
@@ -214,8 +215,8 @@ def _iterate(
                 f"a larger {option('floor')}, or data whose columns have been centred",
                 where="em",
             )
-        if on_iteration:
-            on_iteration(iteration, evidences[-1])
+        if on_iteration and on_iteration(iteration, evidences[-1], so_far):
+            break
         if tolerance > 0 and _remaining(objectives) < tolerance:
             converged = True
             break

@@ -140,6 +140,7 @@ def best_of_restarts(
     max_iterations: int,
     start: AbstractExactModel | None = None,
     on_iteration: Callable[[int, int, float], None] | None = None,
+    watch: Callable[[int, int, Callable[[], Climb]], bool] | None = None,
     stages: AbstractStages = UNKEPT,
 ) -> tuple[EMResult, tuple[float, ...]]:
     """Run EM from random starts, or once from a given one.
@@ -154,6 +155,8 @@ def best_of_restarts(
         max_iterations: of each run.
         start: where to start instead.
         on_iteration: called with the restart, the iteration and the mean log-evidence.
+        watch: called with the restart, the iteration and what makes the `Climb` so far; True ends the
+            run there, and no other start follows.
         stages: of which this is one.
 
     Returns:
@@ -170,6 +173,7 @@ def best_of_restarts(
     best = _Run(climb.state.model, none, none, np.asarray(False), np.zeros((0, len(Held._fields))))
     like = _Restarts(none, best, climb)
     cells = rows.num_rows * model.width if model.statistics_depend_on_model else 0
+    stopped = False
 
     def climbed(number: int, before: _Restarts) -> EMResult:
         first = start if before.climb is None else before.climb.state.model
@@ -180,9 +184,12 @@ def best_of_restarts(
             least = np.maximum(spread.least, floor.least(spread))
             first = random_start(model, rows, spread._replace(least=least), seed=own)
 
-        def report(iteration: int, log_evidence: float) -> None:
+        def report(iteration: int, log_evidence: float, so_far: Callable[[], Climb]) -> bool:
+            nonlocal stopped
             if on_iteration:
                 on_iteration(number, iteration, log_evidence)
+            stopped = watch is not None and watch(number, iteration, so_far)
+            return stopped
 
         return run_em(
             first, rows, arrays,
@@ -201,6 +208,8 @@ def best_of_restarts(
                 so_far = so_far.ended(_Run.of(climbed(number, so_far)))
             except RunError as error:
                 so_far, failure = so_far.ended(None), error
+            if stopped:
+                break
         if not so_far.found:
             assert failure is not None
             raise failure
