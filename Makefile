@@ -9,7 +9,7 @@ CONSTRAINTS := $(if $(filter 3.11 3.12,$(VERSION)),constraints.txt,constraints-p
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 TESTS ?=
 
-.PHONY: install test demo demo-hosts lint docs report-test sklearn-matrix clean
+.PHONY: install test demo demo-hosts lint docs report-test torch-test sklearn-matrix clean
 
 install: $(VENV)/.installed
 
@@ -35,6 +35,10 @@ docs: $(VENV)/.docs
 CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
 report-test: $(VENV)/.browser
 	TAUT_CHROMIUM=$(CHROMIUM) TAUT_AXE=$(VENV)/axe/package/axe.min.js $(BIN)/python -m pytest browser
+
+# PyTorch modules as encoders, decoders and classifiers: needs PyTorch.
+torch-test: $(VENV)/.torch
+	$(BIN)/python -m pytest pytorch
 
 # Every check of scikit-learn on every estimator, on each version in a folder before the installed one.
 sklearn-matrix: $(VENV)/.installed
@@ -67,6 +71,10 @@ $(VENV)/.browser: $(VENV)/.installed
 	$(INSTALL) "playwright>=1.50"
 	mkdir -p $(VENV)/axe
 	cd $(VENV)/axe && npm pack --silent axe-core@4 && tar xf axe-core-4.*.tgz package/axe.min.js
+	touch $@
+
+$(VENV)/.torch: $(VENV)/.installed
+	$(INSTALL) --editable ".[torch]"
 	touch $@
 
 clean:

@@ -314,6 +314,7 @@ def test_answers_of_a_linear_factor_model_lie_in_its_plane(fits):
         ({"classifier": lambda x: x @ np.ones(4)}, r"classifier of one row of shape \(3,\), got"),
         ({"classifier": lambda x: np.asarray(x) * 2.0}, r"JAX operations.*Try a black box"),
         ({"classifier": lambda x: jnp.outer(x, x)}, r"one output for each class.*shape \(3, 3\)"),
+        ({"classifier": lambda x: (x, x)}, r"one array of outputs of one row, got 2 of them"),
         ({"classifier": 3}, r"classifier: expected a classifier: a function of a row.*got int"),
         ({"target": Between(0.0, 1.0)}, r"classifier with one output.*got 2 outputs"),
         ({"confidence": 1e-9}, r"target: expected a target that some row has not reached"),

@@ -36,6 +36,7 @@ from sklearn.decomposition import PCA
 
 from taut.core import InputError
 from taut.report import figures
+from taut.report.figures.along_path import along_path
 from taut.report.style import DPI, legible, new_figure, save
 
 
@@ -320,3 +321,9 @@ def test_arrays_that_do_not_fit_are_refused(
     with pytest.raises(InputError, match=message):
         draw(tmp_path / "figure.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_ways_of_other_lengths_are_drawn_together(tmp_path: Path):
+    scores = [np.array([-1.0, 0.2, 0.6]), np.array([-0.5, 0.7])]
+    drawn = along_path(tmp_path / "along.png", scores, [None, None], level=0.5, density_of=None)
+    assert drawn.stat().st_size

@@ -15,6 +15,7 @@ from taut.data.sources.raw_rows import numeric_rows
 from taut.data.support import facts_of, support_of
 from taut.fitted import Fit
 from taut.fitted.facts import FitFacts, RowCounts
+from taut.networks import jax_function
 from taut.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -46,9 +47,10 @@ def wrap_model(
         data: rows, (N, *shape), in the units that the model takes: a NumPy or JAX array, or a `Data` or
             `Dataset` of taut. They say what a row is, and rows outside the support are refused.
         encode: JAX function of one row, to (mean, scale) of independent Gaussians, each (d,), or to a
-            NumPyro distribution. `taut.from_torch(module)` makes one of a PyTorch module.
+            NumPyro distribution; or a PyTorch module of a batch of rows that returns both. Of one that
+            returns something else, `taut.from_torch(module, read=...)` makes it.
         decode: JAX function of one z, (d,), to the outputs of `likelihood` for one row, or to a NumPyro
-            distribution over one row.
+            distribution over one row; or a PyTorch module of a batch of z to these outputs.
         prior: NumPyro distribution p(z), or a prior of `taut.models`; N(0, I) when None.
         likelihood: by name, with its outputs before their link (logits of `bernoulli`), or one of
             `taut.models`; None where `decode` returns a distribution.
@@ -61,6 +63,7 @@ def wrap_model(
         InputError: parts whose shapes do not meet, rows outside the support, scales that are not
             positive, a program without one latent for each row.
     """
+    encode, decode = jax_function(encode, "encode"), jax_function(decode, "decode")
     functions = {"encode": encode, "decode": decode, "prior": prior, "likelihood": likelihood}
     programs = {"model": model, "guide": guide, "params": params}
     given = [name for name, part in (functions | programs).items() if part is not None]

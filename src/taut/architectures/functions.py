@@ -32,6 +32,7 @@ from taut.models import (
     StandardNormal,
     make_likelihood,
 )
+from taut.networks import TorchFunction
 
 __all__ = ["Functions", "check_support"]
 
@@ -93,7 +94,8 @@ class Functions(AbstractArchitecture):
         few = jnp.asarray(x[:_LOOKED_AT], jnp.result_type(float))
         gaussian, decoded = _looked_at(model, guide, few)
         if gaussian is not None:
-            _check_gaussian(*gaussian)
+            mean, scale = gaussian
+            _check_gaussian(mean, scale, self.encode)
         if isinstance(model, LatentVariableModel):
             model.likelihood.check(np.asarray(x), where=where)
             outputs = np.asarray(decoded)
@@ -207,14 +209,16 @@ def _looked_at(model: Any, guide: EncodedGuide, rows: Any) -> tuple[Any, Any]:
     return gaussian, jax.vmap(model.outputs)(z)
 
 
-def _check_gaussian(mean: Any, scale: Any) -> None:
+def _check_gaussian(mean: Any, scale: Any, encode: Any) -> None:
     for values, name in ((mean, "means"), (scale, "scales")):
         _check_finite(np.asarray(values), "encode", name)
     least = float(np.min(scale))
     if least <= 0:
         raise InputError(
             "positive scales, standard deviations of z, beside the means from `encode`", f"{least:.3g}",
-            "jnp.exp(0.5 * log_variance) where the network gives log-variances", where="encode",
+            "taut.from_torch(module, read=lambda out: (out[0], (0.5 * out[1]).exp())) where it gives "
+            "log-variances" if isinstance(encode, TorchFunction)
+            else "jnp.exp(0.5 * log_variance) where the network gives log-variances", where="encode",
         )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def explain(
         Rows to explain; they must fit the run's columns. [default: the run's own test rows]
     classifier
         logistic or mlp, trained on the labels of the run's training rows; or FILE.py:name, a function
-        from a row to logits or a value, written in JAX. The file is executed.
+        from a row to logits or a value, written in JAX, or a PyTorch module. The file is executed.
     target
         A class; LOW..HIGH, an interval of a predicted value; or <NUMBER, an anomaly score below it.
     out

@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import InputError, option
+from taut.networks import TorchFunction, jax_function
 
 __all__ = ["AbstractClassifier", "BlackBox", "Differentiable", "as_classifier"]
 
@@ -162,9 +163,10 @@ def as_classifier(
     """A classifier of rows of this shape.
 
     Arguments:
-        given: a JAX function or Equinox module of one row; an object with `predict_proba`,
-            `decision_function` or `predict` of many rows, such as any of scikit-learn; one of the
-            classes here; with `black_box` a NumPy function of many rows.
+        given: a JAX function or Equinox module of one row; a PyTorch module of many rows; an object with
+            `predict_proba`, `decision_function` or `predict` of many rows, such as any of scikit-learn;
+            one of the classes here; with `black_box` a NumPy function of many rows, or a PyTorch module
+            without gradients.
         x_shape: of a row.
         black_box: whether a function is to be asked on the host, without gradients.
 
@@ -172,8 +174,11 @@ def as_classifier(
         InputError: rows of another shape, or a function that has no gradients and is not called a
             black box.
     """
+    given = jax_function(given, "classifier")
     if isinstance(given, AbstractClassifier):
         made = given
+    elif isinstance(given, TorchFunction):
+        made = _boxed(given.of_rows, x_shape) if black_box else Differentiable(given)
     elif hasattr(given, "predict") or hasattr(given, "predict_proba"):
         made = _of_estimator(given, x_shape)
     elif black_box:
@@ -199,7 +204,16 @@ def num_outputs(classifier: AbstractClassifier, x_shape: tuple[int, ...]) -> int
 def _check_traced(classifier: Differentiable, x_shape: tuple[int, ...]) -> None:
     x = jax.ShapeDtypeStruct(x_shape, jnp.result_type(float))
     try:
+        parts = jax.tree.leaves(jax.eval_shape(classifier.function, x))
+        if len(parts) > 1 and any(part.shape for part in parts):
+            raise InputError(
+                "one array of outputs of one row", f"{len(parts)} of them",
+                "the logits alone; of a PyTorch module taut.from_torch(module, read=lambda out: out[0])",
+                where="classifier",
+            )  # fmt: skip
         found = jax.eval_shape(classifier.outputs, x)
+    except InputError:
+        raise
     except (jax.errors.JAXTypeError, AttributeError) as error:
         raise InputError(
             "a classifier made of JAX operations, for a search by gradients",

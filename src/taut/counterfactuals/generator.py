@@ -23,6 +23,7 @@ from taut.core import AbstractPair, Datum, InputError, as_proposal, option, tota
 from taut.fitted import Fit
 from taut.guides import ChainPair
 from taut.models.exact.mixture import AbstractMixture
+from taut.networks import jax_function
 from taut.transforms import Chain, ColumnDequantization, Dequantization
 
 __all__ = [
@@ -201,7 +202,7 @@ def as_generator(
     if isinstance(given, Fit):
         made = _of_fit(given, refinements)
     elif isinstance(given, tuple) and len(given) in (2, 3) and all(map(callable, given)):
-        encoder, decoder, *density = given
+        encoder, decoder, *density = (jax_function(part, "generator") for part in given)
         made = Functions(
             encoder=encoder,
             decoder=decoder,

@@ -60,9 +60,11 @@ def search(
     back to the level that was asked for. A row without an answer keeps its best attempt and the reason.
 
     Arguments:
-        generator: a fit, or functions (encode, decode) or (encode, decode, log_density) of one row.
+        generator: a fit, or functions (encode, decode) or (encode, decode, log_density) of one row,
+            which may be PyTorch modules.
         rows: in the data's own units, as of `taut.Fit`; one or many.
-        classifier: a JAX function of one row; an object of many rows such as any of scikit-learn.
+        classifier: a JAX function of one row; a PyTorch module, or `taut.from_torch` of one; an object
+            of many rows such as any of scikit-learn.
         target: a number of a class, at `confidence`, or one of `taut.counterfactuals`.
         confidence: between 0 and 1.
         geometry: by name or with options of its own; see `taut.counterfactuals.geometry`.

@@ -6,7 +6,7 @@ from taut.networks.gated_mlp import GatedMLP
 from taut.networks.mlp import MLP, Linear
 from taut.networks.registry import NETWORKS, AbstractNetwork, last_layer
 from taut.networks.residual_conv import ResidualConvDecoder, ResidualConvEncoder
-from taut.networks.torch_module import from_torch
+from taut.networks.torch_module import TorchFunction, from_torch, jax_function
 
 __all__ = [
     "ACTIVATIONS",
@@ -19,7 +19,9 @@ __all__ = [
     "ResidualBlock",
     "ResidualConvDecoder",
     "ResidualConvEncoder",
+    "TorchFunction",
     "activation",
     "from_torch",
+    "jax_function",
     "last_layer",
 ]

@@ -121,10 +121,11 @@ def _executed(file: Path) -> ModuleType:
         loader.exec_module(module)
     except (Exception, SystemExit) as error:
         line = getattr(error, "lineno", None)
+        torch = isinstance(error, ModuleNotFoundError) and error.name == "torch"
         raise InputError(
             "a Python file that runs",
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}",
-            f"python {file}",
+            "`pip install 'taut[torch]'`" if torch else f"python {file}",
             where=f"{file}, line {line}" if line else str(file),
         ) from error
     finally:

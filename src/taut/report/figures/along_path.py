@@ -16,8 +16,8 @@ _MOST = 12
 
 def along_path(
     path: Path | str,
-    scores: Sequence[Real[np.ndarray, " T"]],
-    log_density: Sequence[Real[np.ndarray, " T"] | None],
+    scores: Sequence[Real[np.ndarray, " _"]],
+    log_density: Sequence[Real[np.ndarray, " _"] | None],
     *,
     level: float,
     density_of: str | None,
