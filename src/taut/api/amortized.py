@@ -56,7 +56,7 @@ from taut.training import (
     train,
 )
 from taut.training.ending import ending, judges
-from taut.training.hiding import hidden_at_random
+from taut.training.hiding import hidden_at_random, share_hidden
 from taut.training.paying import filled_up, paying
 from taut.training.resuming import begin, fingerprint
 
@@ -69,7 +69,6 @@ _MANY_BYTES = 2**28  # of real numbers, above which whole numbers are sent as th
 _MANY_SPARSE_BYTES = 2**25  # the same of sparse rows, which are a small part of them
 _FEWEST_ROWS = 256  # that stand for all
 _SOME_CELLS = 2**21  # of sparse rows that stand for all of them, 8 MiB in float32
-_HIDE = 0.5  # share of rows of which cells are hidden where a target is a column
 _VALIDATION_STEPS = 50  # at least, between two validations
 
 
@@ -120,7 +119,7 @@ def fit_amortized(
             warmup_steps=training.learning_rate_warmup,
         )
         refuse_target(architecture, data, recipe)
-        hide = _hide(training.hide, architecture, data.schema)
+        hide = share_hidden(training.hide, architecture, data.schema)
         schema = replace(data.schema, holes=data.schema.holes or hide > 0)
         pair = architecture.init(schema, init_key)
         pair = architecture.start(
@@ -354,20 +353,6 @@ def _told(
                 option(name, value), option("model", "vae"), where=option("target"),
             )  # fmt: skip
     return True
-
-
-def _hide(asked: float | None, model: AbstractArchitecture, schema: Schema) -> float:
-    """The share of rows of which cells are hidden.
-
-    Raises:
-        InputError: a wish that the model does not serve.
-    """
-    if asked and not model.takes_holes:
-        raise InputError(
-            f"a model that takes missing cells with {option('hide')}", option("model", model.name),
-            f"leaving out {option('hide')}", where=option("hide"),
-        )  # fmt: skip
-    return (_HIDE if schema.place_of_target is not None else 0.0) if asked is None else asked
 
 
 def _hidden_words(hide: float) -> str:

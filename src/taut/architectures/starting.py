@@ -17,11 +17,13 @@ import numpy as np
 
 from taut.core import Datum, padded_block, padded_size
 from taut.core.compiling import shared_jit
-from taut.models import AbstractLikelihood, LatentDecoder, LogCounts, Units
+from taut.models import AbstractLikelihood, LatentDecoder, LogCounts, SelfMasking, Units
 from taut.models.likelihoods import Start
 from taut.models.likelihoods.moments import column_moments
 
-__all__ = ["start_of", "started_counts", "started_decoder"]
+__all__ = ["start_of", "started_counts", "started_decoder", "started_masking"]
+
+_LEAN = 1.0  # log-odds for each deviation of a value, of a column of skewness far from 0
 
 
 def start_of(likelihood: AbstractLikelihood, units: Units | None, rows: Datum) -> Start | None:
@@ -46,6 +48,28 @@ def started_counts(counts: LogCounts, rows: Datum) -> LogCounts:
     shift, scale = _of_logarithms(*_padded(rows))
     dtype = counts.units.shift.dtype
     return LogCounts(Units(shift.astype(dtype), scale.astype(dtype)))
+
+
+def started_masking(rows: Datum, units: Units | None) -> SelfMasking:
+    """Cells that are missing as often as in these rows, more so towards the shorter tail.
+
+    Slope 0 is a saddle of the likelihood: the observed values look whole from there. Where large values
+    hide, those that are left are skewed to the left.
+    """
+    offset, skew = _shape_of_holes(units, *_padded(rows))
+    return SelfMasking(offset, -_LEAN * jnp.tanh(skew))
+
+
+@shared_jit
+def _shape_of_holes(units: Units | None, *rows: Any) -> tuple[Any, Any]:
+    """Log-odds of a missing cell, half a cell added to each count, and the skewness of the observed."""
+    x, weight = _cells(*rows)
+    u = x if units is None else units.standardize(x)
+    total, seen = jnp.sum(rows[2]), jnp.sum(weight, axis=0)
+    mean, variance = column_moments(u, weight)
+    scale = jnp.sqrt(jnp.where(variance > 0, variance, 1.0))
+    third = jnp.sum(weight * ((u - mean) / scale) ** 3, axis=0) / jnp.maximum(seen, 1)
+    return jnp.log((total - seen + 0.5) / (seen + 0.5)).astype(x.dtype), third.astype(x.dtype)
 
 
 @shared_jit

@@ -12,7 +12,7 @@ datum to a distribution (instead of it).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -20,8 +20,9 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import PRNGKeyArray
 
-from taut.architectures.choices import at_least_one, counts_of, units_of
+from taut.architectures.choices import at_least_one, counts_of, known, units_of
 from taut.architectures.networked import AbstractAutoencoder
+from taut.architectures.starting import started_masking
 from taut.bounds import ELBO, AbstractBound
 from taut.core import AbstractPair, Datum, InputError, Pair, option
 from taut.data import Schema
@@ -40,7 +41,9 @@ from taut.models import (
     ColumnReader,
     FixedPrior,
     LatentVariableModel,
+    SelfMasking,
     VampPrior,
+    check_maskable,
     check_prior,
     column_forms,
     make_prior,
@@ -48,6 +51,8 @@ from taut.models import (
 from taut.networks import last_layer
 
 __all__ = ["VAE"]
+
+Missingness = Literal["at-random", "self-masking"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,9 @@ class VAE(AbstractAutoencoder):
             an `AbstractFamily`, or a guide.
         guide_hidden: widths of the hidden layers inside the layers of a flow guide; None for two,
             each four times the latent dimensions and at least 64.
+        missingness: why cells are missing: `at-random` given the other cells of the row, so that
+            densities are those of the observed cells; or `self-masking`, by a cell's own value, for
+            which a logistic curve of each column is learned.
         encoder: user's network from x to the family's features; None for `network`'s.
         decoder: user's network from z to the likelihood's outputs; None for `network`'s.
     """
@@ -76,12 +84,14 @@ class VAE(AbstractAutoencoder):
     prior: Any = "standard-normal"
     guide: Any = "mean-field"
     guide_hidden: Sequence[int] | None = None
+    missingness: Missingness = "at-random"
     encoder: Any = field(default=None, metadata={"flag": None})
     decoder: Any = field(default=None, metadata={"flag": None})
 
     def __post_init__(self):
         super().__post_init__()
         at_least_one(self.latent_dim, "latent_dim")
+        known(self.missingness, dict.fromkeys(get_args(Missingness)), "missingness")
         if isinstance(self.prior, str):
             check_prior(self.prior)
         if isinstance(self.guide, str):
@@ -117,7 +127,8 @@ class VAE(AbstractAutoencoder):
         if decoder is None:
             decoder = chosen.make_decoder(schema, likelihood, self.latent_dim, decoder_key)
         prior = self._prior(schema, prior_key)
-        model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units)
+        masking = self._masking(schema, likelihood)
+        model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units, masking)
         family = self.guide
         if isinstance(family, str):
             family = make_family(family, self.latent_dim, hidden=self.guide_hidden, key=guide_key)
@@ -149,10 +160,25 @@ class VAE(AbstractAutoencoder):
     def start(self, pair: AbstractPair, rows: Datum, *, schema: Schema) -> AbstractPair:
         """The pair at independent columns of the training rows, pseudo-inputs of a prior at rows."""
         pair = super().start(pair, rows, schema=schema)
+        if self.missingness == "self-masking":
+            model: Any = pair.bind()[0]
+            started = started_masking(rows, model.units)
+            pair = eqx.tree_at(lambda p: p.model.masking, pair, started)
         if not isinstance(pair, VampPair):
             return pair
         prior: Any = pair.model.prior_family
         return eqx.tree_at(lambda p: p.model.prior_family, pair, prior.started_at(rows))
+
+    def _masking(self, schema: Schema, likelihood: Any) -> SelfMasking | None:
+        if self.missingness == "at-random":
+            return None
+        check_maskable(likelihood)
+        if not schema.holes:
+            raise InputError(
+                "rows with missing cells, where cells hide themselves", "rows without one",
+                option("missingness", "at-random"), where=option("missingness"),
+            )  # fmt: skip
+        return SelfMasking.start(schema.shape)
 
     def _prior(self, schema: Schema, key: PRNGKeyArray) -> AbstractPrior:
         if isinstance(self.prior, str):

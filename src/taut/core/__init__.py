@@ -29,6 +29,7 @@ from taut.core.over_rows import over_rows, padded_block, padded_size
 from taut.core.owners import Owner, this_process
 from taut.core.particles import (
     LOG_LIKELIHOOD,
+    LOG_MASK,
     LOG_PRIOR,
     LOG_VOLUME,
     NEG_LOG_Q,
@@ -58,6 +59,7 @@ __all__ = [
     "DENSITY",
     "FREE_CONSTANT",
     "LOG_LIKELIHOOD",
+    "LOG_MASK",
     "LOG_PRIOR",
     "LOG_VOLUME",
     "MASS",

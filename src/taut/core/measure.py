@@ -28,19 +28,23 @@ class Measure:
 
     Attributes:
         kinds: one `CellKind` for each column of a table, or one for all cells.
+        masked: which cells are missing has a probability, too.
     """
 
     kinds: tuple[str, ...]
+    masked: bool = False
 
     def apart(self, other: "Measure") -> tuple[int, ...]:
         """The columns in which two measures differ; (0,) where one kind stands for all cells."""
         width = max(len(self.kinds), len(other.kinds))
         pairs = zip(self._wide(width), other._wide(width), strict=True)
-        return tuple(i for i, (a, b) in enumerate(pairs) if a != b)
+        masked = self.masked != other.masked
+        return tuple(i for i, (a, b) in enumerate(pairs) if a != b or masked)
 
     def words(self, column: int) -> str:
         """The kind of a column in words."""
-        return _WORDS[cast(CellKind, self.kinds[column if len(self.kinds) > 1 else 0])]
+        kind = _WORDS[cast(CellKind, self.kinds[column if len(self.kinds) > 1 else 0])]
+        return f"{kind} and of what is missing" if self.masked else kind
 
     def _wide(self, width: int) -> tuple[str, ...]:
         return self.kinds * width if len(self.kinds) == 1 else self.kinds

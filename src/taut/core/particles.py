@@ -19,6 +19,7 @@ from taut.errors import InputError
 
 __all__ = [
     "LOG_LIKELIHOOD",
+    "LOG_MASK",
     "LOG_PRIOR",
     "LOG_VOLUME",
     "NEG_LOG_Q",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 LOG_LIKELIHOOD = "log_likelihood"
+LOG_MASK = "log_mask"
 LOG_PRIOR = "log_prior"
 NEG_LOG_Q = "-log_q"
 LOG_VOLUME = "log_volume"

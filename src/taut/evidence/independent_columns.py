@@ -4,7 +4,8 @@
 
 Columns that take values on a known grid (binary, grey levels, categories) get their smoothed
 histogram, (n_v + 1) / (N + V) for V values; others the maximum-likelihood member of the likelihood's
-own family. A model that does not beat it has learned nothing of how the columns hang together.
+own family. Where a model says which cells are missing, so do the columns. A model that does not beat it
+has learned nothing of how the columns hang together.
 """
 
 from typing import Any
@@ -55,7 +56,20 @@ def independent_columns(
         values = cells.sum(axis=1)
     else:
         values = _same_family(model, rows, seen, held_out)
+    if model.masking is not None:
+        values = values + _of_masks(rows, seen, held_out)
     return Estimate.from_rows(values, side="exact", index=held_out.index)
+
+
+def _of_masks(
+    rows: Float[np.ndarray, "N ..."], seen: np.ndarray | None, held_out: Datum
+) -> Float[np.ndarray, " M"]:
+    """log p(s) of the cells that are missing, by column and Laplace's rule, nats."""
+    known = np.ones(rows.shape, bool) if seen is None else seen
+    share = (known.sum(axis=0) + 1) / (len(known) + 2)
+    mask = np.ones(np.shape(held_out.x), bool) if held_out.mask is None else held_out.mask
+    values = np.where(np.asarray(mask), np.log(share), np.log1p(-share))
+    return values.reshape(len(values), -1).sum(axis=1)
 
 
 def smoothed_histogram(

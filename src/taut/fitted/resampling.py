@@ -7,8 +7,9 @@
     deviation    that of x_k under w_k; of a category, the probability that it is not the mode
     draws        x_k, each drawn with probability w_k
 
-Cells are independent given z, so that the draws of a row are joint draws of its missing cells. All are
-those of p(x_m | x_o) as K grows.
+Of a model that says which cells are missing (`taut.models.SelfMasking`) w_k and x_k are those given that
+x_m is missing. Cells are independent given z, so that the draws of a row are joint draws of its missing
+cells. All are those of p(x_m | x_o) as K grows.
 """
 
 from typing import Any
@@ -117,9 +118,9 @@ def _filled(
     made = particles(model, guide, guide, datum, z_key, sizes[1])
     log_w = made.log_mass + made.log_w
     weight = jax.nn.softmax(log_w)
-    x = jax.vmap(model.sample)(made.z, jax.random.split(x_key, len(weight)))
+    x = jax.vmap(model.hidden_sample)(made.z, jax.random.split(x_key, len(weight)))
     x = x.astype(datum.x.dtype)
-    mean = jnp.tensordot(weight, jax.vmap(model.mean)(made.z), axes=1)
+    mean = jnp.tensordot(weight, jax.vmap(model.hidden_mean)(made.z), axes=1)
     deviation = jnp.sqrt(jnp.tensordot(weight, (x - mean) ** 2, axes=1))
     mode = mean
     if levels:

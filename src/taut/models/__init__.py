@@ -36,6 +36,7 @@ from taut.models.priors import (
     check_prior,
     make_prior,
 )
+from taut.models.self_masking import SelfMasking, check_maskable
 from taut.models.stochastic_layer import ConditionalLayer, StochasticLayer
 from taut.models.units import LogCounts, Units
 
@@ -67,10 +68,12 @@ __all__ = [
     "MixtureOfGaussians",
     "ProbabilisticPCA",
     "ProductPrior",
+    "SelfMasking",
     "StandardNormal",
     "StochasticLayer",
     "Units",
     "VampPrior",
+    "check_maskable",
     "check_prior",
     "choose_likelihood",
     "column_forms",

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from taut.core import (
     LOG_LIKELIHOOD,
+    LOG_MASK,
     LOG_PRIOR,
     AbstractModel,
     AbstractProposal,
@@ -28,6 +29,7 @@ from taut.distributions import entropy_of, proposal_kl
 from taut.models.latent_decoder import LatentDecoder
 from taut.models.likelihoods import AbstractLikelihood
 from taut.models.priors import AbstractPrior
+from taut.models.self_masking import SelfMasking
 from taut.models.units import Units
 
 __all__ = ["LatentVariableModel"]
@@ -43,6 +45,8 @@ class LatentVariableModel(AbstractModel):
         likelihood: p(x | outputs), cell by cell.
         data_shape: shape of x, static.
         units: standardisation of x; None where the decoder works in the data's units.
+        masking: p(s | x) of which cells are observed; None where that is left out, which is exact where
+            a cell's value does not decide it. With it the evidence is log p(x_o, s).
     """
 
     prior_family: AbstractPrior
@@ -50,18 +54,23 @@ class LatentVariableModel(AbstractModel):
     likelihood: AbstractLikelihood
     data_shape: tuple[int, ...] = eqx.field(static=True)
     units: Units | None = None
+    masking: SelfMasking | None = None
 
     def terms(self, datum: Datum, z: Any) -> Terms:
         x = datum.x if self.units is None else self.units.standardize(datum.x)
-        log_likelihood = self.likelihood.log_prob(x, self.outputs(z), datum.mask)
+        outputs = self.outputs(z)
+        log_likelihood = self.likelihood.log_prob(x, outputs, datum.mask)
         if self.units is not None:
             log_likelihood = log_likelihood + self.units.log_volume(datum.mask)
         log_prior = -_only(as_proposal(self.prior()).terms(z))
-        return {LOG_LIKELIHOOD: log_likelihood, LOG_PRIOR: log_prior}
+        terms = {LOG_LIKELIHOOD: log_likelihood, LOG_PRIOR: log_prior}
+        if self.masking is None:
+            return terms
+        return terms | {LOG_MASK: self.masking.log_prob(x, datum.mask, self.likelihood(outputs))}
 
     @property
     def measure(self) -> Measure:
-        return Measure(self.likelihood.measures)
+        return Measure(self.likelihood.measures, masked=self.masking is not None)
 
     def kl(self, datum: Datum, q: AbstractProposal, z: Any) -> Float[Array, " G"] | None:
         own = self.prior_family.kl(q, z)
@@ -93,6 +102,20 @@ class LatentVariableModel(AbstractModel):
     def sample(self, z: Any, key: Any) -> Array:
         """One x ~ p(x | z), of the data's shape and in its units."""
         x = jnp.asarray(self.likelihood(self.outputs(z)).sample(key))
+        return x if self.units is None else self.units.restore(x)
+
+    def hidden_mean(self, z: Any) -> Float[Array, "..."]:
+        """E[x_d | z] of each cell given that it is missing, in the data's units."""
+        if self.masking is None:
+            return self.mean(z)
+        mean = self.masking.mean(self.likelihood(self.outputs(z)))
+        return mean if self.units is None else self.units.restore(mean)
+
+    def hidden_sample(self, z: Any, key: Any) -> Array:
+        """One draw of each cell given z and that it is missing, in the data's units."""
+        if self.masking is None:
+            return self.sample(z, key)
+        x = self.masking.sample(self.likelihood(self.outputs(z)), key)
         return x if self.units is None else self.units.restore(x)
 
     def entropy(self, z: Any, *, most: int) -> Float[Array, ""] | None:

@@ -14,9 +14,34 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from taut.core import Datum
+from taut.architectures import AbstractArchitecture
+from taut.core import Datum, InputError, option
+from taut.data import Schema
 
-__all__ = ["hidden_at_random"]
+__all__ = ["hidden_at_random", "share_hidden"]
+
+_HIDE = 0.5  # share of rows of which cells are hidden where a target is a column
+
+
+def share_hidden(asked: float | None, model: AbstractArchitecture, schema: Schema) -> float:
+    """The share of rows of which cells are hidden.
+
+    Raises:
+        InputError: a wish that the model does not serve.
+    """
+    if asked and not model.takes_holes:
+        raise InputError(
+            f"a model that takes missing cells with {option('hide')}", option("model", model.name),
+            f"leaving out {option('hide')}", where=option("hide"),
+        )  # fmt: skip
+    share = (_HIDE if schema.place_of_target is not None else 0.0) if asked is None else asked
+    missingness = getattr(model, "missingness", "at-random")
+    if share and missingness != "at-random":
+        raise InputError(
+            f"{option('missingness', 'at-random')}, where cells are hidden at random in training",
+            option("missingness", missingness), option("hide", 0), where=option("missingness"),
+        )  # fmt: skip
+    return share
 
 
 def hidden_at_random(datum: Datum, key: PRNGKeyArray, *, share: float) -> Datum:
