@@ -6,7 +6,8 @@
     growth    processor seconds of one iteration on 50,000 x 20 rows, from 10 to 128 components
     infer     a script that asks `taut.infer` of eight schools, first and second process, over imports
     help      `taut --help` and `taut fit --help`
-    memory    the most that reading a .npy file takes over what the imports take, in sizes of the file
+    memory    the most that reading a .npy file takes over what the imports take, and one epoch of a VAE
+              and two iterations of EM from it on, in sizes of the file
 
 Sides are asked in turn within a round; the figure to quote is the median over rounds of the ratio within
 a round. Processor seconds are those that the system charges the process and its children: on a machine
@@ -98,6 +99,7 @@ print(json.dumps(found))
 """
 
 READING = """
+import json
 import resource
 import sys
 import taut
@@ -110,8 +112,17 @@ def most():
 
 
 before = most()
-taut.load_data(sys.argv[1], stream="no")
-print(most() - before)
+data = taut.load_data(sys.argv[1], stream="no")
+found = {"read": most() - before}
+if sys.argv[2] == "fit":
+    taut.fit(
+        data, model=taut.VAE(latent_dim=2, hidden=(16,)), epochs=1, patience=0,
+        evidence_particles=2, progress=False,
+    )
+else:
+    model = taut.GMM(components=2, covariance="diag")
+    taut.em(data, model=model, restarts=1, max_iterations=2, progress=False)
+print(json.dumps({**found, sys.argv[2]: most() - before}))
 """
 
 
@@ -134,7 +145,8 @@ def main() -> None:
         for part in options.only.split(","):
             content[part] = PARTS[part](processor_seconds, here, options)
             print(part, json.dumps(content[part], indent=2))
-    print(save_result("whole_command", content))
+    parts = "" if options.only == ",".join(PARTS) else "_" + options.only.replace(",", "_")
+    print(save_result(f"whole_command{parts}", content))
 
 
 Run = Callable[..., tuple[float, str]]
@@ -214,21 +226,25 @@ def help(run: Run, here: Path, options: argparse.Namespace) -> dict[str, Any]:  
 
 
 def memory(run: Run, here: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Files of float32, float64 and bytes."""
+    """Files of float32, float64 and bytes: images that a VAE is fitted to, tables that a mixture is."""
     cells, found = options.file_mib * 2**20, {}
     for form in ("float32", "float64", "uint8"):
-        path = here / f"{form}.npy"
-        rows = cells // (784 * np.dtype(form).itemsize)
-        stored = np.lib.format.open_memmap(path, mode="w+", dtype=form, shape=(rows, 28, 28))
-        for first in range(0, rows, 4096):
-            last = min(first + 4096, rows)
-            some = np.random.default_rng(first).integers(0, 256, size=(last - first, 28, 28))
-            stored[first:last] = some if form == "uint8" else some / 7.0
-        stored.flush()
-        del stored
-        _, printed = run(sys.executable, "-c", READING, path)
-        found[form] = int(printed) / path.stat().st_size
-        path.unlink()
+        found[form] = {}
+        for what, shape in (("fit", (28, 28)), ("em", (64,))):
+            path = here / f"{form}.npy"
+            rows = cells // (int(np.prod(shape)) * np.dtype(form).itemsize)
+            stored = np.lib.format.open_memmap(path, mode="w+", dtype=form, shape=(rows, *shape))
+            for first in range(0, rows, 4096):
+                last = min(first + 4096, rows)
+                some = np.random.default_rng(first).integers(0, 256, size=(last - first, *shape))
+                stored[first:last] = some if form == "uint8" else some / 7.0
+            stored.flush()
+            del stored
+            _, printed = run(sys.executable, "-c", READING, path, what)
+            size = path.stat().st_size
+            taken = {name: count / size for name, count in json.loads(printed).items()}
+            found[form] |= {f"read, {what}": taken["read"], what: taken[what]}
+            path.unlink()
     return found
 
 

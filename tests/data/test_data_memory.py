@@ -20,6 +20,7 @@ _ROWS = 4000
         ("float32", (16, 16), "float32", 2),
         ("uint8", (32, 32), "float32", 2),
         ("uint8", (32, 32), "float64", 2),
+        ("uint8", (256,), "float32", 2),
     ],
 )
 def test_a_file_is_held_once_and_its_rows_once(form, shape, dtype, copies, tmp_path, monkeypatch):

@@ -99,10 +99,7 @@ def fit_amortized(
                 check_rows(architecture, rows, where=f"{data.schema.name}, {part} rows")
         told = _told(recipe, architecture, bound, data.schema)
         train_rows = _fed(data.train, storage, told=told)
-        validation_rows, test_rows = (
-            _datum(d.datum(labelled=False, sparse=True), storage)
-            for d in (data.validation, data.test)
-        )
+        validation_rows = _datum(data.validation.datum(labelled=False, sparse=True), storage)
         codes = np.asarray(data.validation.label if told else np.zeros(0, np.int32))
         at = np.flatnonzero(has_label(codes))
         held = jax.tree.map(lambda leaf: leaf[at], validation_rows), codes[at]
@@ -169,6 +166,7 @@ def fit_amortized(
 
         jury = judges(judged(pair, validation_rows))
         jurors = jax.tree.map(lambda leaf: leaf[jury.positions], validation_rows)
+        del validation_rows  # and the test rows are made when they are measured
 
         def validate(moved: Any) -> Estimate:
             return judged(moved, jurors)
@@ -187,6 +185,7 @@ def fit_amortized(
         _, static = eqx.partition(pair, eqx.is_array)
         pair = eqx.combine(on_one(state.best), static)
         about_measure = measure_notes(pair.bind()[0], data.schema)
+        test_rows = _datum(data.test.datum(labelled=False, sparse=True), storage)
 
     steps = int(state.step)
     ended = ending(

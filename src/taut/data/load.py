@@ -246,6 +246,10 @@ def loaded(source: Any, options: DataOptions) -> Data:
         if how != "none":
             drawn.append(_drawn(part.values, schema, seed=seed, part=i))
     schema = replace(schema, holes=any(has_holes(part.values) for part in parts))
+    if kind == "table" and not schema.sparse:  # before the rows are copied part by part
+        schema, told = _of_table([part.values for part in parts], schema, parts[0])
+    else:
+        told = ()
 
     def dataset(which: int, part: int, rows: np.ndarray) -> Dataset:
         # Training rows stay grey where every batch of them is drawn anew.
@@ -265,14 +269,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
     if columns:
         schema = replace(schema, kinds=standardised(train.x, columns))
         notes.append(kinds_note(schema.kinds or ()))
-    values = [part.values for part in parts]
-    if kind == "table" and not schema.sparse:
-        schema = replace(schema, whole=whole_columns(values, schema) or None)
-    if kind == "table" and not columns and not schema.sparse:  # whose columns number no rows
-        whole = np.concatenate(values) if len(values) > 1 else values[0]
-        schema = replace(schema, **grids_of(whole, schema))
-        notes += identifier_note(parts[0], schema)
-        notes += suspected_codes(whole, schema)
+    notes += told
     low, high = map(train.decoded, column_extremes(train.cells))
     varies = low != high
     schema = constant_columns(varies, low, schema)
@@ -289,6 +286,18 @@ def loaded(source: Any, options: DataOptions) -> Data:
         notes=tuple(dict.fromkeys(notes)),
         options=options,
     )
+
+
+def _of_table(
+    values: list[np.ndarray], schema: Schema, first: RawRows
+) -> tuple[Schema, tuple[str, ...]]:
+    """What the columns of a table tell by all their values, and notes of it."""
+    schema = replace(schema, whole=whole_columns(values, schema) or None)
+    if schema.kinds is not None:
+        return schema, ()
+    whole = np.concatenate(values) if len(values) > 1 else values[0]
+    schema = replace(schema, **grids_of(whole, schema))
+    return schema, (*identifier_note(first, schema), *suspected_codes(whole, schema))
 
 
 def _plan(

@@ -9,6 +9,7 @@ over the training rows is left out, as the model leaves it out.
 """
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,19 +18,26 @@ from jaxtyping import Float
 from taut.architectures import LCA
 from taut.core import Datum, Estimate, InputError
 from taut.data import RESOLVED_ROWS, ColumnMoments, resolution
+from taut.data.slabs import slabs
 from taut.evidence.mixed_columns import mixed_columns
 from taut.models import AbstractExactModel, ColumnMixture, LatentClass
 
 __all__ = ["exact_columns"]
 
+# log p_d(x_d) of every cell of rows, (M, D) to (M, D), nats.
+_Cells = Callable[[np.ndarray], np.ndarray]
 
-def exact_columns(model: AbstractExactModel, train: Any, held_out: Datum) -> Estimate:
+
+def exact_columns(
+    model: AbstractExactModel, train: Any, held_out: Datum | Iterable[Datum], *, index: Any = None
+) -> Estimate:
     """Held-out log-likelihood of independent columns, nats per row.
 
     Arguments:
         model: tells densities of numbers from tables of values.
         train: rows that the marginals are fitted to, (N, *shape); NaN is a cell that was not observed.
-        held_out: rows that they are judged on, by their observed cells.
+        held_out: rows that they are judged on, by their observed cells; all of them, or part by part.
+        index: numbers of the rows that come in parts.
 
     Returns:
         exact; without a bound where a column's variance is that of its resolution.
@@ -37,22 +45,34 @@ def exact_columns(model: AbstractExactModel, train: Any, held_out: Datum) -> Est
     Raises:
         InputError: rows that are all equal have no density.
     """
-    rows, test = (np.asarray(x, np.float64) for x in (train, held_out.x))
-    unbounded = False
+    if isinstance(held_out, Datum):
+        held_out, index = [held_out], held_out.index
+    rows, unbounded = np.asarray(train, np.float64), False
     if isinstance(model, ColumnMixture):
-        rows = rows.reshape(len(rows), -1)
-        values, unbounded = mixed_columns(model, rows, _flat(held_out))
-        found = Estimate.from_rows(values, side="exact", index=held_out.index)
-        return found.without_bound() if unbounded else found
-    if isinstance(model, LatentClass):
-        cells = _tables(model, rows.reshape(len(rows), -1), test.reshape(len(test), -1))
+        parts = [_flat(part) for part in held_out]
+        test = parts[0] if len(parts) == 1 else Datum(np.concatenate([part.x for part in parts]))
+        values, unbounded = mixed_columns(model, rows.reshape(len(rows), -1), test)
     else:
-        cells, unbounded = _gaussian(model, rows, test)
-    if held_out.mask is not None:
-        cells = np.where(np.asarray(held_out.mask).reshape(cells.shape), cells, 0.0)
-    cells = np.where(np.isnan(test).reshape(cells.shape), 0.0, cells)
-    found = Estimate.from_rows(cells.sum(axis=1), side="exact", index=held_out.index)
+        if isinstance(model, LatentClass):
+            cells_of = _tables(model, rows.reshape(len(rows), -1))
+        else:
+            cells_of, unbounded = _gaussian(model, rows)
+        values = np.concatenate([_rows(cells_of, part) for part in held_out])
+    found = Estimate.from_rows(values, side="exact", index=index)
     return found.without_bound() if unbounded else found
+
+
+def _rows(cells_of: _Cells, rows: Datum) -> Float[np.ndarray, " M"]:
+    """The sum over the observed cells of every row, a few rows at a time."""
+    found = np.empty(len(rows.x))
+    for slab in slabs(rows.x.shape):
+        test = np.asarray(rows.x[slab], np.float64)
+        test = test.reshape(len(test), -1)
+        cells = cells_of(test)
+        if rows.mask is not None:
+            cells = np.where(np.asarray(rows.mask[slab]).reshape(cells.shape), cells, 0.0)
+        found[slab] = np.where(np.isnan(test), 0.0, cells).sum(axis=1)
+    return found
 
 
 def _flat(rows: Datum) -> Datum:
@@ -60,30 +80,32 @@ def _flat(rows: Datum) -> Datum:
     return Datum(*parts)
 
 
-def _tables(
-    model: LatentClass, rows: Float[np.ndarray, "N D"], test: Float[np.ndarray, "M D"]
-) -> Float[np.ndarray, "M D"]:
+def _tables(model: LatentClass, rows: Float[np.ndarray, "N D"]) -> _Cells:
     """By Laplace's rule over the values of each column; -inf for another value."""
-    cells, pseudo = np.zeros(test.shape), LCA.default_floor or 0.0
-    numbers = [model.log_theta.shape[2]] * test.shape[1]
+    pseudo, tables = LCA.default_floor or 0.0, []
+    numbers = [model.log_theta.shape[2]] * rows.shape[1]
     if model.codes is not None:
         numbers = list(map(len, model.codes))
     for d, (values, number) in enumerate(zip(model.values(), numbers, strict=True)):
         known, seen = np.rint(values[:number] * model.top), np.rint(rows[:, d] * model.top)
         counts = (seen[:, None] == known).sum(axis=0) + pseudo
         observed = np.sum(~np.isnan(seen))
-        log_p = np.log(counts / (observed + number * pseudo))
-        place = np.rint(test[:, d] * model.top)[:, None] == known
-        cells[:, d] = np.where(place.any(axis=1), log_p[place.argmax(axis=1)], -np.inf)
-    return cells
+        tables.append((known, np.log(counts / (observed + number * pseudo))))
+
+    def cells_of(test: Float[np.ndarray, "M D"]) -> Float[np.ndarray, "M D"]:
+        cells = np.zeros(test.shape)
+        for d, (known, log_p) in enumerate(tables):
+            place = np.rint(test[:, d] * model.top)[:, None] == known
+            cells[:, d] = np.where(place.any(axis=1), log_p[place.argmax(axis=1)], -np.inf)
+        return cells
+
+    return cells_of
 
 
-def _gaussian(
-    model: Any, rows: Float[np.ndarray, "N ..."], test: Float[np.ndarray, "M ..."]
-) -> tuple[Float[np.ndarray, "M D"], bool]:
+def _gaussian(model: Any, rows: Float[np.ndarray, "N ..."]) -> tuple[_Cells, bool]:
     """And whether the resolution decides a variance."""
     least = (resolution(rows[:RESOLVED_ROWS]) ** 2 / 12).ravel()
-    rows, test = (x.reshape(len(x), -1) for x in (rows, test))
+    rows = rows.reshape(len(rows), -1)
     varies = np.isin(np.arange(rows.shape[1]), [cell for cell, _ in model.constants], invert=True)
     known = ColumnMoments(rows.shape[1]).add(rows)
     largest = np.where(known.counts > 0, np.fmax.reduce(np.abs(rows)), 1.0)
@@ -95,5 +117,9 @@ def _gaussian(
         )  # fmt: skip
     mean, spread = known.mean, np.where(known.counts > 0, known.variance, 1.0)
     variance = np.where(varies, np.maximum(spread, least), 1.0)
-    cells = -0.5 * (np.log(2 * math.pi * variance) + (test - mean) ** 2 / variance)
-    return np.where(varies, cells, 0.0), bool(np.any(varies & (spread <= least)))
+
+    def cells_of(test: Float[np.ndarray, "M D"]) -> Float[np.ndarray, "M D"]:
+        cells = -0.5 * (np.log(2 * math.pi * variance) + (test - mean) ** 2 / variance)
+        return np.where(varies, cells, 0.0)
+
+    return cells_of, bool(np.any(varies & (spread <= least)))

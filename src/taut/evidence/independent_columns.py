@@ -20,6 +20,7 @@ from jaxtyping import Float
 from taut.core import Datum, Estimate, over_rows, padded_block, padded_size
 from taut.core.compiling import shared_jit
 from taut.core.lbfgs import lbfgs
+from taut.data.slabs import slabs
 from taut.models import LatentVariableModel
 
 __all__ = ["BASELINE_ROWS", "independent_columns", "smoothed_histogram"]
@@ -50,10 +51,7 @@ def independent_columns(
         top = max(float(np.nanmax(rows)), float(np.nanmax(test)))
         # Grey levels lie in [0, 1], codes are whole numbers.
         grid = 1 if top > 1 else levels - 1
-        cells = smoothed_histogram(rows, test, levels, grid=grid)
-        if held_out.mask is not None:
-            cells = np.where(np.asarray(held_out.mask).reshape(cells.shape), cells, 0.0)
-        values = cells.sum(axis=1)
+        values = smoothed_histogram(rows, test, held_out.mask, levels, grid=grid)
     else:
         values = _same_family(model, rows, seen, held_out)
     if model.masking is not None:
@@ -75,25 +73,35 @@ def _of_masks(
 def smoothed_histogram(
     rows: Float[np.ndarray, "N ..."],
     test: Float[np.ndarray, "M ..."],
+    mask: Any,
     levels: int,
     *,
     grid: int,
-) -> Float[np.ndarray, "M D"]:
-    """log p_d(x_d) of every held-out cell by Laplace's rule, nats.
+) -> Float[np.ndarray, " M"]:
+    """sum_d log p_d(x_d) of every held-out row by Laplace's rule, nats.
 
     Arguments:
         rows: that are counted, NaN where a cell is not observed.
         test: held-out rows of the same shape; what is not observed has the value of code 0.
+        mask: the cells of those that count, (M, ...); None for all.
         levels: V, the number of values of a cell.
         grid: times a cell gives its code, 0..V-1.
     """
     cells, asked = (x.reshape(len(x), -1) for x in (rows, test))
-    found = np.empty(asked.shape)
+    tables = []
     for d in range(asked.shape[1]):
         column = cells[:, d] * grid
         known = np.rint(column[~np.isnan(column)]).astype(int)
-        log_p = np.log((np.bincount(known, minlength=levels) + 1) / (len(known) + levels))
-        found[:, d] = log_p[np.rint(np.nan_to_num(asked[:, d] * grid)).astype(int)]
+        tables.append(np.log((np.bincount(known, minlength=levels) + 1) / (len(known) + levels)))
+    found = np.empty(len(asked))
+    for slab in slabs(asked.shape):
+        some = asked[slab]
+        log_p = np.empty(some.shape)
+        for d, table in enumerate(tables):
+            log_p[:, d] = table[np.rint(np.nan_to_num(some[:, d] * grid)).astype(int)]
+        if mask is not None:
+            log_p = np.where(np.asarray(mask[slab]).reshape(log_p.shape), log_p, 0.0)
+        found[slab] = log_p.sum(axis=1)
     return found
 
 

@@ -235,10 +235,10 @@ def judged_rows(
         part: those to judge by.
         held: whether the floor decides the spread of a component.
     """
-    train, rows = RowBlocks(given.train), RowBlocks(part)
+    train, rows = RowBlocks(given.train), RowBlocks(part, once=True)
     known = starting_rows(train, seed=0) if train.in_parts else train.read(0, train.num_rows)
     fitted = Estimate.from_rows(log_evidences(model, rows), side="exact", index=part.index)
-    columns = exact_columns(model, known, Datum(rows.read(0, rows.num_rows), index=part.index))
+    columns = exact_columns(model, known, map(Datum, rows.parts()), index=part.index)
     return fitted.without_bound() if held else fitted, columns
 
 

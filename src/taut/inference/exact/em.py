@@ -242,7 +242,7 @@ def expectation_step(model: AbstractExactModel, rows: RowBlocks) -> EMState:
     """One pass over all rows: the model with their statistics."""
     state = EMState(model, _no_statistics(model, _row_like(rows)))
     for block in rows.blocks(model):
-        state = on_one(_pass(state, block))
+        state = on_one(_pass(jax.block_until_ready(state), block))  # one in memory, not all
     return state
 
 

@@ -33,7 +33,7 @@ _FEW = 8  # missing cells that cost about the same
 _MANY_CELLS = (
     2**25
 )  # of whole numbers, 256 MiB of float64: more are made block by block in each pass
-_BLOCK_CELLS = 2**23  # 64 MiB of rows read from disk at a time
+_BLOCK_CELLS = 2**21  # 16 MiB of rows made at a time; several are there at once
 
 
 class Block(NamedTuple):
@@ -84,6 +84,7 @@ class RowBlocks:
         where: what the rows are, for messages.
         holes: whether NaN in an array is a cell that was not observed; a row source tells itself.
         weight: how often each row in memory counts, (N,); once when None. Rows of weight 0 are left out.
+        once: whether there is one pass, for which whole numbers are not made real all together.
 
     Attributes:
         num_rows: rows with a weight.
@@ -102,10 +103,12 @@ class RowBlocks:
         *,
         holes: bool | None = None,
         weight: Float[np.ndarray, " N"] | None = None,
+        once: bool = False,
     ):
         if isinstance(rows, RowSource):
             holes = rows.schema.holes if holes is None else holes
-        if isinstance(rows, Dataset) and not (rows.coded and rows.cells.size > _MANY_CELLS):
+        many = _BLOCK_CELLS if once else _MANY_CELLS
+        if isinstance(rows, Dataset) and not (rows.coded and rows.cells.size > many):
             rows = rows.x
         self.weight, self._positions = weight, None
         if weight is not None:
@@ -255,7 +258,7 @@ class RowBlocks:
     def most_missing(self) -> int:
         """Missing cells of the row that has most; found in a pass."""
         if self._most is None:
-            counts = (np.isnan(part).reshape(len(part), -1).sum(axis=1) for part in self._parts())
+            counts = (np.isnan(part).reshape(len(part), -1).sum(axis=1) for part in self.parts())
             self._most = max(int(count.max()) for count in counts)
         return self._most
 
@@ -269,7 +272,7 @@ class RowBlocks:
             return self._spread
         moments = ColumnMoments(self.size)
         first = 0
-        for part in self._parts():
+        for part in self.parts():
             bad = np.isinf(part) if self.holes else ~np.isfinite(part)
             if bad.any():
                 place = np.argwhere(bad)[0]
@@ -297,7 +300,8 @@ class RowBlocks:
         self._spread = Spread(*(a.reshape(self.shape) for a in found))
         return self._spread
 
-    def _parts(self) -> Iterator[np.ndarray]:
+    def parts(self) -> Iterator[Float[np.ndarray, "n ..."]]:
+        """All rows in order, some at a time."""
         height = max(1, _BLOCK_CELLS // self.size)
         for first in range(0, self.num_rows, height):
             yield self.read(first, min(first + height, self.num_rows))
