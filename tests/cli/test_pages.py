@@ -81,10 +81,12 @@ def test_a_page_that_fails_is_not_kept(shown, tmp_path):
     assert not list((tmp_path / "taut" / "help").iterdir())
 
 
-def test_only_help_is_for_help():
-    assert pages.is_for_help(["fit", "--model", "vq", "-h"])
-    for runs in ([], ["fit", "help"], ["fit", "--", "--help"], ["fit", "--out=--help"]):
-        assert not pages.is_for_help(runs)
+def test_only_help_and_scripts_for_shells_are_pages():
+    for shown in (["fit", "--model", "vq", "-h"], ["completion", "bash"]):
+        assert pages.is_page(shown)
+    for runs in ([], ["fit", "help"], ["fit", "--", "--help"], ["fit", "--out=--help"],
+                 ["fit", "completion"]):  # fmt: skip
+        assert not pages.is_page(runs)
 
 
 def test_the_second_help_of_a_command_imports_nothing_of_it(tmp_path):

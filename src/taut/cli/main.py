@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from taut import __version__
-from taut.cli.pages import is_for_help, show_page
+from taut.cli.pages import is_page, show_page
 from taut.errors import InputError, RunError, TautError, option
 from taut.program_cache import compilation_cache
 from taut.signals import Interrupted, ending_signals
@@ -148,7 +148,7 @@ def _run(arguments: list[str], *, keeps_pages: bool = False) -> int:
     arguments = [a for a in arguments if a != "--debug"]
     _collect_rarely()
     try:
-        if keeps_pages and is_for_help(arguments):
+        if keeps_pages and is_page(arguments):
             show_page(arguments, lambda: _parse_and_run(arguments))
         else:
             with compilation_cache():

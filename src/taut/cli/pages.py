@@ -1,5 +1,5 @@
-"""Help that is shown from disk: what a command's options are is known once its modules are imported,
-which takes two seconds, and changes only with the code.
+"""Help, and scripts for shells, from disk: what a command's options are is known once its modules are
+imported, which takes seconds, and changes only with the code.
 
 A page is kept for its arguments and the terminal's width, colours and characters, with a stamp of the
 code that made it: the files of taut and what is installed beside the parser. A page of another stamp is
@@ -18,14 +18,16 @@ from typing import Any
 import taut
 from taut.cache_folder import cache_folder
 
-__all__ = ["is_for_help", "show_page"]
+__all__ = ["is_page", "show_page"]
 
 _MOST = 500  # pages, of up to 50 kB
 
 
-def is_for_help(arguments: Sequence[str]) -> bool:
-    """Whether the parser shows help and runs nothing."""
-    return "--" not in arguments and any(word in arguments for word in ("--help", "-h"))
+def is_page(arguments: Sequence[str]) -> bool:
+    """Whether the parser shows help, or a script for a shell, and runs nothing."""
+    if "--" in arguments:
+        return False
+    return any(word in arguments for word in ("--help", "-h")) or "completion" in arguments[:1]
 
 
 def show_page(arguments: Sequence[str], make: Callable[[], object]) -> None:
