@@ -14,11 +14,12 @@ PACKAGES = ("taut", "jax", "jaxlib", "equinox", "optax", "numpyro", "numpy", "to
 
 
 def save_result(name: str, content: dict[str, Any]) -> Path:
-    """Write `results/name.json` with the conditions of the run."""
+    """Write `results/name.json` with the conditions of the run, in one step."""
+    from taut.core.files import write_atomically
+
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({**conditions(), **content}, indent=2) + "\n")
-    return path
+    text = json.dumps({**conditions(), **content}, indent=2) + "\n"
+    return write_atomically(RESULTS / f"{name}.json", lambda file: file.write(text.encode()))
 
 
 def conditions() -> dict[str, Any]:
