@@ -194,6 +194,8 @@ def test_encode_reconstruct_and_interpolate(run, tmp_path, capsys):
 
     main(["reconstruct", str(run), "-n", "4", "--out", str(tmp_path / "r.npy")])
     assert np.load(tmp_path / "r.npy").shape == (4, 8, 8)
+    main(["reconstruct", str(run), "-n", "4", "--out", str(tmp_path / "r.csv")])
+    assert pl.read_csv(tmp_path / "r.csv")["row"].to_list() == table["row"][:4].to_list()
     # Rows by their numbers in the data set, wherever they were split to.
     mine, out = ["--data", str(tmp_path / "mine.npy")], tmp_path / "i.npy"
     main(["reconstruct", str(run), *mine, "--out", str(tmp_path / "m.npy")])

@@ -4,6 +4,7 @@ import html
 import io
 import json
 import shlex
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -148,6 +149,19 @@ def test_the_page_is_one_screen_wide_and_a_notebook_shows_the_same(page):
     lines = console.file.getvalue().splitlines()
     assert [line for line in lines if len(line) > 80] == []
     assert len(lines) < 70
+
+
+def test_a_prior_that_loses_nats_is_not_said_to_be_right(page):
+    assert "prior" in {finding.name for finding in page.findings}
+    near = replace(page.holes, two_sample=page.holes.two_sample._replace(p_value=0.4))
+    for findings, words in (
+        (page.findings, "differ by less than a test of draws sees, p = 0.4"),
+        ((), "not told apart, p = 0.4"),
+    ):
+        printed = io.StringIO()
+        shown = replace(page, holes=near, findings=findings)
+        audit_page(Console(file=printed, width=300), shown)
+        assert words in printed.getvalue()
 
 
 def test_other_held_out_rows(run):

@@ -93,6 +93,12 @@ def test_holes_are_filled_in_as_the_table_has_them(run, tmp_path):
         for i in (0, 1, 2):
             assert found[i] == wanted[i] or not wanted[i]
     assert given["change"].null_count() > 0
+    assert main(["impute", str(run), "--draws", "2", "--out", str(out)]) == 0
+    full, draws = pl.read_csv(out), pl.read_csv(tmp_path / "full-draws.csv")
+    assert full.columns == ["row", *given.columns]
+    assert draws["row"].to_list() == 2 * full["row"].to_list()
+    ages = given["age"][full["row"].to_list()]
+    assert all(a == b for a, b in zip(ages, full["age"], strict=True) if a is not None)
 
 
 def test_rows_are_drawn_as_the_table_has_them(run, tmp_path):

@@ -49,6 +49,12 @@ def test_kinds_follow_from_the_values(tmp_path, how):
     assert city == TABLE["city"][data.test.index.tolist()].to_list()
 
 
+def test_a_mean_of_codes_is_named_after_the_nearest():
+    columns = [Column("binary", names=("no", "yes")), Column("ordinal", names=("S", "M", "L"))]
+    x = np.array([[0.9, 1.7], [0.2, np.nan]])
+    assert as_written(x, columns) == (["yes", "no"], ["L", None])
+
+
 def test_numbers_are_standardised_by_the_training_rows():
     data = load_data(TABLE, dtype="float64")
     found, train = data.schema.kinds or (), data.train[:].x

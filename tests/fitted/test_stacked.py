@@ -74,6 +74,7 @@ def test_without_held_out_labels_nothing_is_calibrated():
         ({"inference": "semi-amortized"}, "a vae with an encoder"),
         ({"target_as": "column"}, "a target of classes beside the columns .*, got the target 'y'"),
         ({"head": "propagation", "model": "mixture-vae"}, "whose latents are no classes"),
+        ({"head": "logistic", "model": "mixture-vae"}, "whose latents are no classes"),
         ({"head": "m2"}, "one of auto, logistic, propagation, mixture-vae, got 'm2'"),
     ],
 )

@@ -100,7 +100,8 @@ def reconstruct(
     split
         Part of the run's own data. [default: test]
     out
-        .png for a picture, .npy, .csv or .parquet for the numbers. [default: RUN/reconstructions.png]
+        .png for a picture; .csv or .parquet for the numbers, with those of the rows in their data set
+        in a column `row`; or .npy. [default: RUN/reconstructions.png]
     json
         Print where they are as JSON.
     """
@@ -110,12 +111,15 @@ def reconstruct(
     out = check_suffix(out or run / "reconstructions.png", (".png", ".npy", ".csv", ".parquet"))
     if num_rows < 1:
         raise InputError("at least one row", f"{num_rows}", "16", where="num-rows")
-    x = rows_of(fitted, data=data, split=split)[:num_rows].x
+    rows = rows_of(fitted, data=data, split=split)[:num_rows]
+    x = rows.x
     mean = np.asarray(fitted.reconstruct(x))
     if out.suffix == ".png":
         save_figure("reconstructions", out, x, mean, of=fitted)
     else:
-        save_table(out, table_of(fitted, mean), column_names(fitted), array=mean)
+        save_table(
+            out, table_of(fitted, mean), column_names(fitted), array=mean, index=rows.index
+        )  # fmt: skip
     _done(json, "reconstructions", len(mean), out)
 
 

@@ -30,7 +30,8 @@ def impute(
     """Fill in the missing cells of rows: the mean of a number, the most probable category.
 
     Beside the table FILE goes FILE-sd with the standard deviation of each filled cell, or the
-    probability that its category is another one, and 0 where a cell was observed.
+    probability that its category is another one, and 0 where a cell was observed. Rows of a file come as
+    they stand there; those of a part of the run's own data have their numbers in a column `row`.
 
     Parameters
     ----------
@@ -63,9 +64,12 @@ def impute(
     rows = rows_of(fitted, data=None, split=split) if data is None else all_rows(fitted, data)
     found = fitted.impute(rows, draws=draws, num_particles=num_particles, key=seed)
     names, beside = column_names(fitted), {"sd": out.with_stem(f"{out.stem}-sd")}
-    save_table(out, table_of(fitted, found.mode), names, array=found.mode, as_came=True)
+    index = rows.index if data is None else None
+    save_table(
+        out, table_of(fitted, found.mode), names, array=found.mode, index=index, as_came=True
+    )
     flat = found.deviation.reshape(len(rows), -1)
-    save_table(beside["sd"], flat, names, array=found.deviation)
+    save_table(beside["sd"], flat, names, array=found.deviation, index=index)
     if draws:
         beside["draws"] = out.with_stem(f"{out.stem}-draws")
         every = found.draws.reshape(draws * len(rows), *found.mode.shape[1:])
@@ -74,8 +78,9 @@ def impute(
             every.reshape(len(every), -1).T
         )  # fmt: skip
         save_table(
-            beside["draws"], (turn, *table), ["draw", *names], array=found.draws, as_came=True
-        )
+            beside["draws"], (turn, *table), ["draw", *names], array=found.draws, as_came=True,
+            index=None if index is None else np.tile(index, draws),
+        )  # fmt: skip
     if json:
         print_json({"rows": len(rows), "out": str(out), **{n: str(p) for n, p in beside.items()}})
         return

@@ -125,10 +125,7 @@ def _print_em(fitted: "Fit", tables: list[Path], folder: Path, *, json: bool) ->
     from taut.report import tables as terminal
     from taut.report.words import ESTIMATES, fact_words
 
-    names = ESTIMATES | {
-        "log_evidence": "held-out log-evidence",
-        "independent_columns": "log-evidence, independent columns",
-    }
+    names = ESTIMATES | {"log_evidence": "held-out log-evidence"}
     facts = fact_words(fitted.facts)
     facts |= {"run": str(folder), "tables": ", ".join(path.name for path in tables)}
     terminal.summary_table(

@@ -122,7 +122,10 @@ def _refuse(
 
 
 def as_written(x: Float[np.ndarray, "N D"], columns: Sequence[Column]) -> tuple[list[Any], ...]:
-    """The columns as a source has them: names for codes, whole counts, None for holes."""
+    """The columns as a source has them: names for codes, whole counts, None for holes.
+
+    A mean of codes, such as the probability of yes, has the name of the nearest one.
+    """
     return tuple(_written(values, column) for values, column in zip(x.T, columns, strict=True))
 
 
@@ -130,7 +133,7 @@ def _written(values: Float[np.ndarray, " N"], column: Column) -> list[Any]:
     known = ~np.isnan(values)
     if column.names:
         texts = column.names
-        return [texts[int(v)] if k else None for v, k in zip(values, known, strict=True)]
+        return [texts[round(float(v))] if k else None for v, k in zip(values, known, strict=True)]
     if column.form:
         return [_date(float(v), column) if k else None for v, k in zip(values, known, strict=True)]
     whole = column.kind in ("count", "binary") and (values[known] % 1 == 0).all()

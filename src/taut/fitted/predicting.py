@@ -82,7 +82,7 @@ def refuse_target(model: AbstractArchitecture, data: Data, recipe: Recipe) -> No
             of a model that takes no missing cells; a head that does not go with model and target.
     """
     name = data.schema.target
-    if recipe.training.head in ("mixture-vae", "propagation"):
+    if recipe.training.head != "auto":
         _check_head(model, data, recipe)
     if name is None:
         return
@@ -305,7 +305,7 @@ def _check_head(model: AbstractArchitecture, data: Data, recipe: Recipe) -> None
     """
     schema, inference = data.schema, recipe.inference
     wanted, where = option("head", recipe.training.head), option("head")
-    if recipe.training.head == "propagation" and model.learns_classes:
+    if recipe.training.head != "mixture-vae" and model.learns_classes:
         raise InputError(
             f"a model whose latents are no classes with {wanted}", option("model", model.name),
             option("model", "vae"), where=where,
@@ -323,7 +323,7 @@ def _check_head(model: AbstractArchitecture, data: Data, recipe: Recipe) -> None
             f"a target of classes beside the columns with {wanted}", got,
             f"leaving out {option('head')}", where=where,
         )  # fmt: skip
-    if data.streamed:
+    if data.streamed and recipe.training.head != "logistic":
         raise InputError(
             f"rows in memory with {wanted}", "rows that stay on disk", option("stream", "no"),
             where=where,

@@ -128,8 +128,7 @@ def _frame_in_form(
 def _rounded(values: np.ndarray, column: Column, type_: Any) -> np.ndarray:
     import narwhals as nw
 
-    named = column.kind == "binary" and (column.names or type_ == nw.Boolean)
-    return np.rint(values) if named else values
+    return np.rint(values) if column.kind == "binary" and type_ == nw.Boolean else values
 
 
 def _moment(x: float, column: Column, type_: Any) -> datetime:
