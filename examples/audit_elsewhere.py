@@ -3,8 +3,7 @@
     python examples/audit_elsewhere.py
 
 Its posteriors are known. An encoder that names only their means and variances drops their correlations,
-and the audit says what these cost: the approximation gap. Of a VAE in PyTorch, encode and decode are
-`taut.from_torch(vae.encoder)` and `taut.from_torch(vae.decoder)`.
+and the audit says what these cost: the approximation gap. A VAE in PyTorch: `examples/audit_torch.py`.
 """
 
 import numpy as np
