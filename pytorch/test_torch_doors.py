@@ -1,5 +1,8 @@
 """What takes PyTorch modules: audits, counterfactuals, the command line; against the same in JAX."""
 
+import subprocess
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -73,6 +76,17 @@ def test_every_method_of_evidence_takes_modules():
     for method in ("importance", "refined", "annealed"):
         values = [fit.evidence(BITS[:8], method=method).values for fit in (torched, written)]
         np.testing.assert_allclose(*values, atol=1e-3)
+
+
+def test_pytorch_is_imported_by_who_uses_it_alone():
+    code = (
+        "import sys, numpy, taut; taut.counterfactuals.search, taut.from_torch; "
+        "taut.wrap_model(numpy.eye(4), encode=lambda x: (x[:2], x[:2] + 1), "
+        "decode=lambda z: z.sum() + numpy.zeros(4), likelihood='bernoulli'); "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_parts_that_do_not_meet_are_named():
