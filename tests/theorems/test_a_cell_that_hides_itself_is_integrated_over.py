@@ -42,11 +42,16 @@ def line(likelihood, *, units=None, slope=SLOPE):
     return LatentVariableModel(StandardNormal(1), network, likelihood, (2,), units, masking)
 
 
+@eqx.filter_jit
+def _given(model, datum, z):
+    terms = jax.vmap(lambda one: model.terms(datum, one[None]))(z)
+    return terms[LOG_LIKELIHOOD] + terms[LOG_MASK]
+
+
 def log_evidence(model, datum):
     """By quadrature over z."""
     z, weight = np.polynomial.hermite_e.hermegauss(80)
-    terms = jax.vmap(lambda one: model.terms(datum, one[None]))(jnp.asarray(z))
-    given = np.asarray(terms[LOG_LIKELIHOOD] + terms[LOG_MASK])
+    given = np.asarray(_given(model, datum, jnp.asarray(z)))
     return float(np.log(np.sum(weight / weight.sum() * np.exp(given))))
 
 
@@ -165,6 +170,7 @@ def test_the_mean_of_what_hides_above_a_threshold_is_found_where_the_observed_me
 def test_what_it_does_not_serve_is_refused():
     import taut
     from taut.data import load_data
+    from taut.training.hiding import share_hidden
 
     holes = np.where(np.random.default_rng(0).random((30, 2)) < 0.3, np.nan, 1.5)
     holes[:, 0] = np.arange(30)
@@ -177,4 +183,4 @@ def test_what_it_does_not_serve_is_refused():
     with types_unchecked(), pytest.raises(InputError, match="one of at-random, self-masking"):
         taut.VAE(missingness="self")
     with pytest.raises(InputError, match="where cells are hidden at random in training"):
-        taut.fit(holes, model=taut.VAE(missingness="self-masking"), hide=0.5)
+        share_hidden(0.5, taut.VAE(missingness="self-masking"), schema)
