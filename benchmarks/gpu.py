@@ -64,9 +64,7 @@ def main() -> None:
     ends = time.monotonic() + options.seconds
     device = _of_part("device", options.small, 60.0)
     if "error" in device:
-        sys.exit(
-            f"gpu.sh: expected JAX with its devices, got {device['error']}. Try `make install`."
-        )
+        _refuse(f"expected JAX with its devices, got {device['error']}. Try `make install`.")
     if device["platform"] == "cpu" and not options.small:
         _refuse(
             f"expected a GPU that JAX sees, got {device['kind']} alone. "
