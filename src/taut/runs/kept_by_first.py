@@ -26,13 +26,11 @@ class KeptByFirst(AbstractKeeper):
     def __init__(self, keeper: KeptRows | None):
         self._keeper = keeper
 
-    @property
-    def credited(self) -> float:
-        """As of host 0, whose clock decides; 0 on the others."""
-        return 0.0 if self._keeper is None else self._keeper.credited
-
     def found(self, call: str) -> dict[str, np.ndarray]:
-        own = {} if self._keeper is None else self._keeper.found(call)
+        own = {}
+        if self._keeper is not None:
+            own = self._keeper.found(call)
+            self.credited = self._keeper.credited  # on host 0, whose clock decides
         return unpacked(bytes_of_first(packed(own))).arrays
 
     def made(self, call: str, columns: Callable[[], dict[str, np.ndarray]]) -> None:
