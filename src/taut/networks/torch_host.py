@@ -81,11 +81,11 @@ class HostedModule(AbstractHostFunction):
         try:
             linked = self._pushed(x, x)[1] if way == "push" else self._pulled(x, units)[1]
         except Exception as error:  # whatever an operation without a derivative raises
-            remedy = "plain" if way == "push" else "adam"
+            forward = way == "push"
             raise InputError(
-                f"a module that autograd differentiates {'forward' if way == 'push' else 'backward'}",
+                f"a module that autograd differentiates {'forward' if forward else 'backward'}",
                 _told(error),
-                f"{option('geometry', remedy)}, which needs no such derivatives" if way == "push"
+                f"{option('geometry', 'plain')}, which needs no such derivatives" if forward
                 else f"a black box ({option('black_box', True)})", where=self._where,
             ) from error  # fmt: skip
         if any(v and not one for v, one in zip(probed.varies, linked, strict=True)):
