@@ -1,10 +1,13 @@
 """Shared set-up: float64 for laws and theorems on request, and one cache of compiled programs."""
 
 import gc
+import math
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import jax
@@ -17,6 +20,11 @@ _CACHE = {
     "jax_persistent_cache_min_compile_time_secs": 0.005,
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
+
+_BEGAN = time.monotonic()
+_FIRST = ("laws", "theorems")
+_LATE = 8  # tests beyond --within of which one runs
+_late = count()
 
 if "XLA_FLAGS" not in os.environ:
     os.environ["XLA_FLAGS"] = " ".join(known_flags(QUICK))
@@ -62,10 +70,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every", type=int, default=1, metavar="N", help="run every Nth test of each folder"
     )
+    parser.addoption(
+        "--within", type=float, default=math.inf, metavar="SECONDS",
+        help="run of the tests that would begin later every eighth",
+    )  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the first, the N+1st, ... test of each folder, so that every layer has some."""
+    """Keep the first, the N+1st, ... test of each folder, so that each layer has some. Laws go first."""
+    items.sort(key=lambda item: item.path.relative_to(config.rootpath).parts[1] not in _FIRST)
     counts: Counter[Path] = Counter()
     kept, left = [], []
     for item in items:
@@ -74,6 +87,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Keep to the time of a slow machine; what is left out is counted as skipped."""
+    within = item.config.getoption("--within")
+    if time.monotonic() - _BEGAN > within and next(_late) % _LATE:
+        pytest.skip(f"{within:g} seconds are over, after which every eighth test runs")
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ class HostedModule(AbstractHostFunction):
     def _probe(self, shape: tuple[int, ...]) -> Probed:
         if self._shape is not None and np.prod(self._shape) != np.prod(shape):
             raise InputError(
-                f"rows with {int(np.prod(self._shape))} cells, for {option('shape', self._shape)}",
+                f"rows with {int(np.prod(self._shape))} cells, as the module takes {self._shape}",
                 f"rows of shape {shape}", "the shape in which the module takes a row",
                 where=self._where,
             )  # fmt: skip
