@@ -182,6 +182,20 @@ def test_a_mode_that_the_draws_of_the_guide_miss_by_chance_is_found():
         assert not missed(seed, ended(exact)).noticed, seed
 
 
+def test_chains_in_the_mode_that_a_guide_misses_miss_nothing():
+    """Half of the mass fifteen sds away, which the guide's own evidence does not count."""
+    program, datum = LogJoint.of(lambda z: modes(1.5 * z, 0.5) + math.log(1.5), {"z": "real"})
+    options = PosteriorOptions(num_starts=1, refine="none", num_draws=4000)
+    found = fit_posterior(program, datum, options, key=as_key(0))
+    noise = np.random.default_rng(2).normal(size=4000)
+    exact = np.concatenate([-4 + 0.5 * noise[:2000], 4 + noise[2000:]]) / 1.5
+    assert found.draws.log_evidence.value < -0.3
+    for seed in range(5):
+        generator = np.random.default_rng(seed)
+        missed = refinement.overlooked(found.candidate, found.draws, generator, chains=ended(exact))
+        assert not missed.noticed, seed
+
+
 def ended(z):
     weights = np.full(len(z), 1 / len(z))
     return TemperedDraws(z[:, None], weights, np.zeros(16), 1.0, 0.7, 0.0, 0.1, 1.0, np.zeros(2), 9)

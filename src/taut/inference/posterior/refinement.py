@@ -121,11 +121,13 @@ def overlooked(
     """
     family, guide = candidate.family, candidate.fitted.guide
     moments = family.moments(guide)
+    # The guide's own evidence lacks what its draws do not see.
+    log_evidence = draws.log_evidence.value if chains is None else _of_runs(chains)
 
     def known(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """log p(z | x) and whether z is in F."""
         log_p = family.log_density.values(z)
-        log_p = np.where(np.isfinite(log_p), log_p, -np.inf) - draws.log_evidence.value
+        log_p = np.where(np.isfinite(log_p), log_p, -np.inf) - log_evidence
         log_r = defensive_log_prob(z, family.log_q(guide, z), moments.mean, moments.tril)
         with np.errstate(invalid="ignore"):
             return log_p, log_p - log_r > _SELDOM
@@ -232,14 +234,19 @@ def _judged(
         drawn, moments=first, ess=ess, evidence_error=known, threshold=threshold, remedy=remedy,
         squares=squares, names=values.coordinates,
     )  # fmt: skip
-    top = drawn.log_evidence.max()
-    value = float(top + np.log(np.mean(np.exp(drawn.log_evidence - top))))
+    value = _of_runs(drawn)
     flags = frozenset(("unreliable",) if verdict.verdict == DOUBT else ())
     estimate = Estimate(
         value, "lower", known, unit="nats", flags=flags, values=np.array([value])
     )  # fmt: skip
     found = Refinement(drawn, estimate, moments, ess, threshold, verdict, chains)
     return found, squares
+
+
+def _of_runs(drawn: TemperedDraws) -> float:
+    """log of the mean evidence of all runs, nats."""
+    top = drawn.log_evidence.max()
+    return float(top + np.log(np.mean(np.exp(drawn.log_evidence - top))))
 
 
 def _khat_error(khat: Float[np.ndarray, " C"], chains: int) -> Float[np.ndarray, " C"]:
