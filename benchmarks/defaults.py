@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import RESULTS, save_result
+from record import RESULTS, commit, save_result
 
 import taut
 
@@ -67,7 +67,7 @@ def record(part: str, key: int, first: np.ndarray, second: np.ndarray, **more: A
     """Write a difference, row by row, with its standard error."""
     difference = first - second
     error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
-    entry = {"nats": float(difference.mean()), "error": error, **more}
+    entry = {"nats": float(difference.mean()), "error": error, "commit": commit(), **more}
     save_result(NAME, {"differences": found() | {f"{part} {key}": entry}})
     print(f"{part} key {key}: {entry['nats']:+.3f} ± {error:.3f}", flush=True)
 
