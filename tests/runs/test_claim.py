@@ -261,6 +261,41 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
         pass
 
 
+def test_a_folder_that_another_removes_meanwhile_is_made_again(tmp_path, monkeypatch):
+    """Between any two looks at it: whoever made it without need takes it away again."""
+    folder = tmp_path / "run"
+    mkdir, moments = Path.mkdir, iter([True, False])
+
+    def made_and_removed(path, *arguments) -> None:
+        if next(moments, False):
+            raise FileExistsError
+        mkdir(path, *arguments)
+
+    monkeypatch.setattr(Path, "mkdir", made_and_removed)
+    with claimed(folder):
+        assert (folder / LOCK).exists()
+    listdir = os.listdir
+
+    def removed_before(path) -> list[str]:
+        monkeypatch.setattr(os, "listdir", listdir)
+        path.rmdir()
+        return listdir(path)
+
+    (tmp_path / "run-1").mkdir()
+    monkeypatch.setattr(os, "listdir", removed_before)
+    with claimed_next(tmp_path, "run") as first:
+        assert first.name == "run-1"
+
+
+def test_a_link_to_nothing_is_no_folder(tmp_path):
+    (tmp_path / "run").symlink_to(tmp_path / "gone")
+    with (
+        pytest.raises(InputError, match="got something else of that name"),
+        claimed(tmp_path / "run"),
+    ):
+        pass
+
+
 def test_a_process_is_known_by_its_number_and_its_beginning(other):
     from taut.core.owners import began
 

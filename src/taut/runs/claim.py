@@ -19,6 +19,7 @@ import errno
 import itertools
 import os
 import shlex
+import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -177,13 +178,21 @@ def _key(folder: Path) -> tuple[int, int]:
 
 
 def _make(folder: Path, made: list[Path]) -> None:
+    """Make a folder and its parents; `FileNotFoundError` where another process has just removed one."""
     missing = list(itertools.takewhile(lambda p: not p.exists(), (folder, *folder.parents)))
     for path in reversed(missing):
         with contextlib.suppress(FileExistsError):
             path.mkdir()
             made.append(path)
-    if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "something else of that name")
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        if not folder.is_symlink():
+            raise
+    else:
+        if stat.S_ISDIR(found.st_mode):
+            return
+    raise NotADirectoryError(errno.ENOTDIR, "something else of that name")
 
 
 def _begun(folder: Path) -> list[tuple[int, int] | None]:
@@ -209,7 +218,12 @@ def _resume(folder: Path) -> str:
 
 
 def _is_bare(folder: Path) -> bool:
-    return folder.is_dir() and os.listdir(folder) == [LOCK]
+    try:
+        return os.listdir(folder) == [LOCK]
+    except FileNotFoundError:
+        return True  # whoever had made it has just removed it again
+    except NotADirectoryError:
+        return False
 
 
 def _refusal(folder: Path, holder: Holder) -> InputError:
