@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import jaxtyping
 import pytest
+from threadpoolctl import threadpool_limits
 from type_checks import checked
 from xla_flags import QUICK, known_flags
 
@@ -32,6 +33,11 @@ if "XLA_FLAGS" not in os.environ:
 # Workers share the cores: threads of their own for each cost a tenth of the time of all.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("NPROC", "1")
+
+# Threads of OpenBLAS spin while they wait for a core that another process has: on two shared cores a
+# triangular solve of NumPy's takes 36 times as long with two, a singular value decomposition 20 times.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of commands that tests start, and of SciPy
+threadpool_limits(int(os.environ["OPENBLAS_NUM_THREADS"]), user_api="blas")
 
 # What the import hook, installed by now, puts on each function of taut as it is imported.
 jaxtyping.jaxtyped = checked
