@@ -29,8 +29,20 @@ def _log_mass(f: Family, low: Decimal, high: Decimal, *p: Decimal) -> Decimal:
     return below + log1m_exp(f.log_below(low, *p) - below)
 
 
-def _truncated(f: Family, bounds: Sequence[tuple[float, float, float]], of: Any) -> Density:
-    """Three ways: bounded on the left, on both sides, on the right."""
+def _truncated(
+    f: Family,
+    bounds: Sequence[tuple[float, float, float]],
+    of: Any,
+    others: Sequence[tuple[float, ...]] = (),
+) -> Density:
+    """Three ways: bounded on the left, on both sides, on the right.
+
+    Arguments:
+        f: the family, with its first parameters.
+        bounds: x with its bounds.
+        of: makes the truncated distribution.
+        others: x with its bounds and parameters beside them.
+    """
 
     def log_prob(x: Any, low: Any, high: Any, kind: Any, *p: Any) -> Any:
         d = f.make(*p)
@@ -47,7 +59,8 @@ def _truncated(f: Family, bounds: Sequence[tuple[float, float, float]], of: Any)
         return f.log_density(x, *p) - mass
 
     p = f.parameters[0]
-    points = [(*b, k, *p) for b in bounds for k in (-1.0, 0.0, 1.0)]
+    places = [(b, p) for b in bounds] + [(at[:3], at[3:]) for at in others]
+    points = [(*b, k, *q) for b, q in places for k in (-1.0, 0.0, 1.0)]
     return Density(log_prob, exact, points, (0, 1, 2, *range(4, 4 + len(p))))
 
 
@@ -81,6 +94,11 @@ _POSITIVE_BOUNDS = [
     (300.0, 200.0, 400.0),
 ]
 
+# The bounds lie where people's data are and the centre far from them, where both terms are huge.
+_FAR_CENTRES = [
+    (*b, loc, 1.0) for loc in (-1e5, 1e3) for b in ((2.125, 2.0, 3.0), (-1.75, -2.0, -1.5))
+]
+
 BOUNDED: dict[str, Density] = {
     **{
         f"TruncatedDistribution({name})": _truncated(
@@ -88,17 +106,9 @@ BOUNDED: dict[str, Density] = {
             f,
             _BOUNDS[:-1] if name == "Laplace" else _BOUNDS,
             dist.TruncatedDistribution,
+            _FAR_CENTRES if name == "Normal" else (),
         )
         for name, f in LINE.items()
-    },
-    # The bounds lie where people's data are and the centre far from them, where both terms are huge.
-    **{
-        f"TruncatedDistribution(Normal) about {loc}": _truncated(
-            LINE["Normal"]._replace(parameters=[(loc, 1.0)]),
-            [(2.125, 2.0, 3.0), (-1.75, -2.0, -1.5)],
-            dist.TruncatedDistribution,
-        )
-        for loc in (-1e5, 1e3)
     },
     "TruncatedGamma": _truncated(
         TAILS["Gamma"],
