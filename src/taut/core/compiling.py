@@ -61,7 +61,9 @@ _CONTEXT = (
 )
 _TRACES = 8  # of one function
 _KEPT = 16  # programs of one function: a fit to a program takes up to 7 MB and 60 maps of memory
-_KEPT_LARGE = 6  # programs of all training and evidence: a network's take up to 30 MB
+# Programs of all training, and of all evidence: a network's take up to 30 MB. Fits of ever another
+# number of rows, up to a doubling, meet seven: two of steps, five of held-out rows.
+_KEPT_LARGE = 8
 _KEPT_SMALL = 64  # programs that compile soon, of functions made anew and of exact models
 
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from taut.core import Datum, Estimate, num_rows
+from taut.core import Datum, Estimate, num_rows, padded_size
 from taut.core.compiling import kept_jit
 from taut.models import AbstractExactModel
 
@@ -23,10 +23,10 @@ def closed_form(model: AbstractExactModel, rows: Datum) -> Estimate:
         rows: a batched datum.
     """
     total = num_rows(rows)
-    width = min(_BLOCK_ROWS, total)
+    width = min(_BLOCK_ROWS, padded_size(total))
     values = []
     for first in range(0, total, width):
-        # The last block is padded with its last row to keep one compiled shape.
+        # Filled up with its last row, so that few compiled shapes serve all numbers of rows.
         numbers = np.minimum(np.arange(first, first + width), total - 1)
         block = Datum(*(None if v is None else v[numbers] for v in (rows.x, rows.mask)))
         values.append(np.asarray(_log_evidences(model, block), np.float64)[: total - first])

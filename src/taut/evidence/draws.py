@@ -24,6 +24,7 @@ from taut.core import (
     log_weighted_sum,
     num_rows,
     over_rows,
+    padded_size,
     particles,
     total,
     weighted_sum,
@@ -82,7 +83,7 @@ def weighted_draws(
     Raises:
         InputError: the log-weights are subsampled over a plate.
     """
-    width = min(_BLOCK_ROWS, num_rows(rows))
+    width = min(_BLOCK_ROWS, padded_size(num_rows(rows)))
     example = jax.tree.map(lambda leaf: leaf[0], rows)
     q = eqx.filter_eval_shape(lambda g, d: as_proposal(g(d)), guide, example)
     chunks = math.ceil(num_particles * q.strata * width / _CHUNK_DRAWS)

@@ -19,7 +19,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from taut.core import Datum, num_rows, padded_block, padded_size
+from taut.core import Datum, num_rows, padded_block
 from taut.core.devices import current_mesh, on_all
 from taut.data import (
     Dataset,
@@ -79,8 +79,8 @@ class ResidentFeed(AbstractFeed):
             weights = self._strata.weights.astype(rows.x.dtype)
             rows = eqx.tree_at(lambda r: r.weight, rows, weights, is_leaf=lambda leaf: leaf is None)
         if sum(leaf.nbytes for leaf in jax.tree.leaves(rows)) <= _SMALL_BYTES:
-            # As over_rows does: the program is compiled for the number of rows, and no step picks these.
-            rows, _ = padded_block(rows, 0, width=padded_size(self.num_rows))
+            # The program is compiled for the number of rows: one for each doubling. No step picks these.
+            rows, _ = padded_block(rows, 0, width=1 << (self.num_rows - 1).bit_length())
         self._rows = on_all(rows) if current_mesh() else jax.device_put(rows)
         self._batch_size, self._seed = batch_size, seed
 
