@@ -78,7 +78,7 @@ class TemperedChains:
 
     def at(self, z: Float[np.ndarray, "K d"]) -> Chains:
         """Chains that have not moved yet."""
-        nowhere = Kernel(0.0, np.eye(z.shape[1]), 0.0, 0)
+        nowhere = Kernel(1.0, np.eye(z.shape[1]), 0.0, 0)
         return self.moved(z, nowhere, jax.random.key(0), moves=0)
 
     def moved(
@@ -144,15 +144,19 @@ def _moved(
 
         def move(i: Array, carry: tuple[Point, Array]) -> tuple[Point, Array]:
             point, accepted = carry
-            key = jax.random.fold_in(own, i)
+            key, begins = jax.random.fold_in(own, i), i < 0
             scale = jnp.ones_like(origin)
-            length = step * jnp.asarray(_STEPS, step.dtype)[i % CYCLE]
-            point, probability = transition(point, at, beta, length, scale, key, leapfrog=leapfrog)
-            return point, accepted + probability
+            length = jnp.where(begins, 0, step * jnp.asarray(_STEPS, step.dtype)[i % CYCLE])
+            point, probability = transition(
+                point, at, beta, length, scale, key, leapfrog=jnp.where(begins, 1, leapfrog)
+            )
+            return point, accepted + jnp.where(begins, 0, probability)
 
-        point, accepted = jax.lax.fori_loop(
-            0, moves, move, (at(jnp.zeros_like(origin)), jnp.zeros((), origin.dtype))
-        )
+        # A first move of no length, from a place that nothing is less probable than, evaluates the
+        # densities where the chain is: once more in the program, it took twice as long to compile.
+        still, nothing = jnp.zeros_like(origin), jnp.full((), -jnp.inf, origin.dtype)
+        begun = Point(still, nothing, nothing, still, still)
+        point, accepted = jax.lax.fori_loop(-1, moves, move, (begun, jnp.zeros((), origin.dtype)))
         share = accepted / jnp.maximum(moves, 1)
         return origin + factor @ point.u, point.log_q + point.log_w, point.log_w, share
 
