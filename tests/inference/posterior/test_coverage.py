@@ -88,10 +88,14 @@ class Replications:
         fine = family.maximise(coarse.point, family.draws(self.generator, 8), tolerance=0.01)
         return truth, family, fine.point
 
-    def weighed(self, family: GaussianFamily, guide: Gaussian):
-        """Weighted draws of a guide, its moments raw and resampled, and the verdict."""
+    def drawn(self, family: GaussianFamily, guide: Gaussian):
+        """Weighted draws of a guide, and the parameters that they stand for."""
         found = weighted_draws(family, guide, count=DRAWS, generator=self.generator)
-        values = self.model.natural(found.z)
+        return found, self.model.natural(found.z)
+
+    def weighed(self, family: GaussianFamily, guide: Gaussian):
+        """Moments of a guide's draws, raw and resampled, and the verdict."""
+        found, values = self.drawn(family, guide)
         raw = weighted_moments(values[: found.num_guide])
         resampled = weighted_moments(values, found.weights)
         verdict = judge(
@@ -110,8 +114,8 @@ def test_intervals_of_the_resampled_draws_cover_at_their_rate(name, float64):
     inside = narrow = 0
     for _ in range(REPLICATIONS):
         truth, family, guide = replications.fit()
-        _, resampled, _ = replications.weighed(family, guide)
-        low, middle, high = resampled.quantiles.T
+        found, values = replications.drawn(family, guide)
+        low, middle, high = weighted_moments(values, found.weights).quantiles.T
         inside += (low < truth) & (truth < high)
         narrow += (middle + 0.7 * (low - middle) < truth) & (truth < middle + 0.7 * (high - middle))
     share = binom.cdf(inside, REPLICATIONS, 0.9)
