@@ -27,8 +27,9 @@ def _with(x: np.ndarray, value: float) -> np.ndarray:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_rest_is_fitted_as_if_it_were_not_there(name, clusters, tmp_path):
+    """Values differ in how they are found to be constant, which no model sees: one takes them all."""
     alone = taut.em((clusters,) * 3, model=MODELS[name], restarts=1)
-    for value in VALUES:
+    for value in VALUES if name == "gmm diag" else VALUES[2:3]:
         x = _with(clusters, value)
         fit: Any = taut.em((x, x, x), model=MODELS[name], restarts=1)
         for quantity, estimate in fit.estimates.items():

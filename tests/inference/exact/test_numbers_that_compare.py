@@ -86,13 +86,13 @@ def test_an_end_of_the_range_is_said():
     groups = np.repeat(np.arange(4) * 20.0, 50)[GENERATOR.permutation(200), None]
     x = groups + GENERATOR.normal(size=(200, 2))
     model = taut.GMM(covariance="spherical")
-    fit = taut.em(_rows(x), model=model, components=[1, 2, 3])
+    fit = taut.em(_rows(x), model=model, components=[2, 3])
     assert _says(
-        fit, "the best of 1 to 3 components is 3, the end of the range: try components 3-6"
+        fit, "the best of 2 to 3 components is 3, the end of the range: try components 3-6"
     )
-    fit = taut.em(_rows(x), model=model, components=[4, 7], select="bic")
+    fit = taut.em(_rows(x), model=model, components=[4, 5], select="bic")
     assert _says(
-        fit, "the best of 4 to 7 components is 4, the end of the range: try components 1-4"
+        fit, "the best of 4 to 5 components is 4, the end of the range: try components 1-4"
     )
-    fit = taut.em(_rows(x), model=model, components=[3, 4, 7], select="bic")
+    fit = taut.em(_rows(x), model=model, components=[3, 4, 5], select="bic")
     assert not _says(fit, "the end of the range")
