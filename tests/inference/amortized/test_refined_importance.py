@@ -68,7 +68,7 @@ def some(num):
     return rows_of(np.random.default_rng(3).normal(size=(num, 3)))
 
 
-# Every row of bits, twice, since fits go in blocks of sixteen: one compiled program for all numbers of rows.
+# Every row of bits, twice: fits go in blocks of sixteen, and one program serves all numbers of rows.
 BITS = rows_of([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(8)] * 2)
 
 
