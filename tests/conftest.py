@@ -26,6 +26,8 @@ _BEGAN = time.monotonic()
 _FIRST = ("laws", "theorems")
 _LATE = 8  # tests beyond --within of which one runs
 _late = count()
+_FORGOTTEN = 8  # files after which programs are dropped
+_files = count(1)
 
 if "XLA_FLAGS" not in os.environ:
     os.environ["XLA_FLAGS"] = " ".join(known_flags(QUICK))
@@ -101,6 +103,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     within = item.config.getoption("--within")
     if time.monotonic() - _BEGAN > within and next(_late) % _LATE:
         pytest.skip(f"{within:g} seconds are over, after which every eighth test runs")
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A worker does not keep the programs of every file, which would take 10 GB; the disk has them."""
+    if nextitem is not None and nextitem.path != item.path and not next(_files) % _FORGOTTEN:
+        from taut.core.compiling import forget  # after what changes how taut is imported
+
+        forget()
 
 
 @pytest.fixture
