@@ -36,9 +36,10 @@ if "XLA_FLAGS" not in os.environ:
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("NPROC", "1")
 
-# Threads of OpenBLAS spin while they wait for a core that another process has: on two shared cores a
-# triangular solve of NumPy's takes 36 times as long with two, a singular value decomposition 20 times.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of commands that tests start, and of SciPy
+# Threads of OpenBLAS and OpenMP spin while they wait for a core that another process has: on two shared
+# cores a triangular solve takes 36 times as long with two, scikit-learn's trees and k-means 20 times.
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # of commands and of later imports
+    os.environ.setdefault(_name, "1")
 threadpool_limits(int(os.environ["OPENBLAS_NUM_THREADS"]), user_api="blas")
 
 # What the import hook, installed by now, puts on each function of taut as it is imported.
