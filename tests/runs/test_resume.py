@@ -74,10 +74,10 @@ def _killed_after(lines: int, run: Path) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_kill_at_any_moment_changes_no_byte(seed, whole, tmp_path, capsys):
+def test_a_kill_at_any_moment_changes_no_byte(whole, tmp_path, capsys):
+    """Between two checkpoints; a stop in the middle of a write is in the tests below."""
     run = tmp_path / "run"
-    _killed_after(random.Random(seed).randrange(STEPS), run)
+    _killed_after(random.Random(0).randrange(STEPS), run)
     assert main(["resume", str(run), "--json"]) == 0
     _same_result(run, whole)
 

@@ -28,7 +28,10 @@ FORMS = tuple(
 def generic() -> Any:
     generator = np.random.default_rng(0)
     model: Any = ColumnMixture.uniform(FORMS, 2)
-    model = jax.tree.map(lambda a: jnp.asarray(a * np.exp(generator.normal(size=a.shape))), model)
+    # By NumPy: JAX would compile each operation by itself.
+    model = jax.tree.map(
+        lambda a: jnp.asarray(np.asarray(a) * np.exp(generator.normal(size=a.shape))), model
+    )
     tables, numbers, counts = model.parts
     parts = (
         normalised(tables),
@@ -38,8 +41,9 @@ def generic() -> Any:
 
 
 def normalised(tables: Any) -> Any:
-    columns = jnp.split(tables.log_theta, np.cumsum(tables.levels)[:-1], axis=1)
-    return replace(tables, log_theta=jnp.concatenate([jax.nn.log_softmax(c) for c in columns], 1))
+    columns = np.split(np.asarray(tables.log_theta), np.cumsum(tables.levels)[:-1], axis=1)
+    theta = np.concatenate([scipy.special.log_softmax(c, axis=1) for c in columns], axis=1)
+    return replace(tables, log_theta=jnp.asarray(theta))
 
 
 def rows(number: int = 60, share: float = 0.1) -> np.ndarray:
