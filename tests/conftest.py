@@ -15,6 +15,7 @@ import jaxtyping
 import pytest
 from threadpoolctl import threadpool_limits
 from type_checks import checked
+from undrawn_figures import without_figures
 from xla_flags import QUICK, known_flags
 
 _CACHE = {
@@ -124,7 +125,5 @@ def float64() -> Iterator[None]:
 @pytest.fixture
 def undrawn() -> Iterator[None]:
     """Commands leave out their figures, the dearest part of a short run, where a test looks at none."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("draw_fit", "draw_em", "draw_posterior"):
-            patch.setattr(f"taut.report.{name}.{name}", lambda *_, **__: ())
+    with without_figures():
         yield
