@@ -124,9 +124,23 @@ def rows_for(name: str) -> np.ndarray:
     return generator.normal(size=(40, 6)) + 3.0 * group
 
 
+# Of the architectures with networks, such as compile soon.
+SMALL: dict[str, dict[str, Any]] = {
+    "vae": {"hidden": (4,), "latent_dim": 2},
+    "mixture-vae": {"hidden": (4,), "latent_dim": 2},
+    "ladder": {"hidden": (4,), "latent_dims": (2,)},
+    "flow": {"hidden": (4,), "layers": "affine-coupling:2"},
+    "discrete": {"hidden": (4,)},
+    "vq": {"hidden": (4,)},
+}
+
+
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def fit(request) -> Any:
-    return taut.fit(rows_for(request.param), model=request.param, epochs=1, evidence_particles=4)
+    small = SMALL.get(request.param, {})
+    return taut.fit(
+        rows_for(request.param), model=request.param, epochs=1, evidence_particles=4, **small
+    )
 
 
 def test_every_architecture_ends_with_one_number(fit, monkeypatch):

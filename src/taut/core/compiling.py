@@ -62,8 +62,8 @@ _CONTEXT = (
 _TRACES = 8  # of one function
 _KEPT = 16  # programs of one function: a fit to a program takes up to 7 MB and 60 maps of memory
 # Programs of all training, and of all evidence: a network's take up to 30 MB. Fits of ever another
-# number of rows, up to a doubling, meet seven: two of steps, five of held-out rows.
-_KEPT_LARGE = 8
+# number of rows, up to a doubling, meet seven: two of steps, five of held-out rows; an audit has eleven.
+_KEPT_LARGE = 12
 _KEPT_SMALL = 64  # programs that compile soon, of functions made anew and of exact models
 
 
