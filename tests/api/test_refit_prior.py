@@ -56,7 +56,7 @@ def test_a_refitted_prior_gains_on_held_out_rows_and_moves_nothing_else(fitted, 
     np.testing.assert_array_equal(loaded.sample(5, key=1), found.fit.sample(5, key=1))
     # A folder that was read can be refitted, with a prior that shares the encoder.
     method: Any = loaded
-    again = method.refit_prior(rows(), prior="vamp:6", steps=10, num_particles=20)
+    again = method.refit_prior(rows(), prior="vamp:6", steps=10, num_particles=50)
     shared: Any = again.fit.pair
     for a, b in zip(jax.tree.leaves(old.guide), jax.tree.leaves(shared.guide), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+from undrawn_figures import without_figures
 
 from taut.cli.main import main
 from taut.errors import InputError
@@ -21,7 +22,8 @@ def run(tmp_path_factory):
     """A run whose gradient brings its bound along."""
     folder = tmp_path_factory.mktemp("discrete") / "run"
     model = ["--latents", "categorical:3x4", "--gradient", "vimco", "--num-particles", "3"]
-    assert main([*BITS, *QUICK, *model, "--out", str(folder)]) == 0
+    with without_figures():
+        assert main([*BITS, *QUICK, *model, "--out", str(folder)]) == 0
     return folder
 
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from undrawn_figures import without_figures
 
 import taut
 from taut.cli.main import main
@@ -22,7 +23,8 @@ def run(tmp_path_factory):
     options = ["--network", "residual-conv", "--hidden", "4", "--prior", "mixture:3"]
     scaled = ["--likelihood", "gaussian", "--support", "real", "--scale", "datum"]
     scaled += ["--likelihood-floor", "0.1"]
-    assert main(["fit", "digits", "--out", str(folder), *QUICK, *options, *scaled]) == 0
+    with without_figures():
+        assert main(["fit", "digits", "--out", str(folder), *QUICK, *options, *scaled]) == 0
     return folder
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from undrawn_figures import without_figures
 
 import taut
 from taut.cli.main import main
@@ -37,11 +38,12 @@ def place(tmp_path_factory):
     }
     pl.DataFrame(rows).write_csv(folder / "t.csv")
     source = str(folder / "t.csv")
-    for name, seed in (("one", "0"), ("two", "1")):
-        asked = ["fit", source, "--label", "kind", "--seed", seed, *QUICK]
-        assert main([*asked, "--out", str(folder / name)]) == 0
-    asked = ["em", source, "--drop", "kind", "--components", "1,2", "--out", str(folder / "em")]
-    assert main(asked) == 0
+    with without_figures():  # a page draws its own
+        for name, seed in (("one", "0"), ("two", "1")):
+            asked = ["fit", source, "--label", "kind", "--seed", seed, *QUICK]
+            assert main([*asked, "--out", str(folder / name)]) == 0
+        asked = ["em", source, "--drop", "kind", "--components", "1,2", "--out", str(folder / "em")]
+        assert main(asked) == 0
     taut.infer(lambda p: -((p["a"] - 1.0) ** 2) / 2, support={"a": "real"}, guide="laplace").save(
         folder / "post"
     )
