@@ -32,7 +32,7 @@ ONE_PASS = {n: i for n, i in VARIANTS.items() if not (isinstance(i, PerDatum) an
 every_enumerated = pytest.mark.parametrize("inference", ENUMERATED.values(), ids=ENUMERATED.keys())
 
 
-ADAM, SGD = optax.adam(0.01), optax.sgd(0.1)
+ADAM, SGD = optax.adam(0.01), optax.sgd(0.03)
 
 
 @functools.cache
@@ -110,7 +110,7 @@ def only_rises(algorithm: Algorithm, rows: Datum) -> None:
 def test_what_claims_to_raise_the_bound_raises_it_at_every_small_step(inference, float64):
     if isinstance(inference, PerDatum):
         inference = dataclasses.replace(inference, row_learning_rate=0.001)
-    algorithm, rows = algorithm_and_rows(inference, optax.sgd(0.01))
+    algorithm, rows = shared(inference, SGD)
     only_rises(algorithm, rows)
 
 
