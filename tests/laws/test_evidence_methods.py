@@ -1,5 +1,6 @@
 """Laws over the evidence methods, from what they claim."""
 
+import functools
 from dataclasses import fields
 from typing import Any
 
@@ -57,6 +58,19 @@ def rows(count):
     return Datum(jnp.linspace(-1.5, 2.0, count))
 
 
+@pytest.fixture
+def pairs_of_rows(monkeypatch):
+    """Blocks of two rows."""
+    for module in ("annealed", "quasi_monte_carlo"):
+        monkeypatch.setattr(f"taut.evidence.{module}._BLOCK_ROWS", 2)
+
+
+@functools.cache
+def five_rows_in_pairs(name):
+    """Under `pairs_of_rows` only."""
+    return short(name)(gaussian(), rows(5), key=jax.random.key(3))
+
+
 def test_every_method_is_registered():
     assert concrete_subclasses(AbstractMethod, taut) == set(METHODS.values())
 
@@ -83,11 +97,9 @@ def test_latents_that_cannot_move_are_refused(name, case):
 
 
 @pytest.mark.parametrize("name", SWEPT)
-def test_a_sweep_that_goes_on_ends_with_the_same_bytes(name, monkeypatch):
-    for module in ("annealed", "quasi_monte_carlo"):
-        monkeypatch.setattr(f"taut.evidence.{module}._BLOCK_ROWS", 2)
+def test_a_sweep_that_goes_on_ends_with_the_same_bytes(name, pairs_of_rows):
     method, data = short(name), rows(5)
-    whole = method(gaussian(), data, key=jax.random.key(3))
+    whole = five_rows_in_pairs(name)
     begun = method.sweep(gaussian(), data, key=jax.random.key(3))
     state = begun.step(begun.init())
     assert state.done == 2
@@ -104,12 +116,10 @@ def test_a_sweep_that_goes_on_ends_with_the_same_bytes(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", SWEPT)
-def test_rows_do_not_depend_on_their_blocks(name, monkeypatch):
-    method, data = short(name), rows(5)
-    together = method(gaussian(), data, key=jax.random.key(3))
-    for module in ("annealed", "quasi_monte_carlo"):
-        monkeypatch.setattr(f"taut.evidence.{module}._BLOCK_ROWS", 2)
-    apart = method(gaussian(), data, key=jax.random.key(3))
+def test_rows_do_not_depend_on_their_blocks(name, request):
+    together = short(name)(gaussian(), rows(5), key=jax.random.key(3))
+    request.getfixturevalue("pairs_of_rows")
+    apart = five_rows_in_pairs(name)
     np.testing.assert_allclose(
         numbers(apart.log_evidence), numbers(together.log_evidence), rtol=1e-4
     )
