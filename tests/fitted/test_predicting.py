@@ -90,6 +90,7 @@ def test_an_empty_column_is_normal_and_a_missing_one_is_named(run, capsys):
     assert "1 cells of categories that the fit has not seen" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_resumed_run_has_the_same_predictor(run, tmp_path):
     import shutil
 
