@@ -65,7 +65,8 @@ def transition(
         point: where it is.
         at: the point at any u.
         beta: b, positive.
-        step: e, in units of `scale`.
+        step: e, in units of `scale`. One of 0 asks for the density alone: where a chain is, the gradient
+            need not be a number.
         scale: standard deviations of pi_b, as far as they are known, (d,).
         key: of momentum, step size and acceptance.
         leapfrog: L.
@@ -75,11 +76,14 @@ def transition(
     length = step * jax.random.uniform(step_key, (), dtype, 0.5, 1.0)
     momentum = jax.random.normal(momentum_key, point.u.shape, dtype)
 
+    def kick(here: Point) -> Array:
+        return jnp.where(length == 0, 0.0, 0.5 * length * scale * here.gradient(beta))
+
     def leap(_: Array, moving: tuple[Point, Array]) -> tuple[Point, Array]:
         here, p = moving
-        p = p + 0.5 * length * scale * here.gradient(beta)
+        p = p + kick(here)
         there = at(here.u + length * scale * p)
-        return there, p + 0.5 * length * scale * there.gradient(beta)
+        return there, p + kick(there)
 
     proposed, end = jax.lax.fori_loop(0, leapfrog, leap, (point, momentum))
     gained = proposed.log_density(beta) - point.log_density(beta)

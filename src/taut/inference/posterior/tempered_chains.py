@@ -153,7 +153,7 @@ def _moved(
             return point, accepted + jnp.where(begins, 0, probability)
 
         # A first move of no length, from a place that nothing is less probable than, evaluates the
-        # densities where the chain is: once more in the program, it took twice as long to compile.
+        # densities where the chain is: with them once more, the program takes twice as long to compile.
         still, nothing = jnp.zeros_like(origin), jnp.full((), -jnp.inf, origin.dtype)
         begun = Point(still, nothing, nothing, still, still)
         point, accepted = jax.lax.fori_loop(-1, moves, move, (begun, jnp.zeros((), origin.dtype)))
