@@ -82,8 +82,8 @@ def test_recovers_the_entropy(name):
         Data(*sets, schema),
         model=taut.VAE(latent_dim=1, hidden=(32,), likelihood=name),
         bound=taut.IWAE(num_particles=4),
-        learning_rate=3e-2,
-        epochs=15,
+        learning_rate=1e-2,
+        epochs=30,
         evidence_particles=100,
     )
     truth = -entropy[parts[2]]
