@@ -2,6 +2,7 @@
 
 import os
 import platform
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def device() -> str:
     return f"{f'{count} of ' * (count > 1)}{first.device_kind} ({first.platform})"
 
 
+@cache
 def versions() -> str:
     """Of what a number depends on, in words."""
     python = platform.python_version()

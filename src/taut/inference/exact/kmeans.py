@@ -14,11 +14,12 @@ Chi and Baraniuk 2016).
 """
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from taut.core import InputError, option
 
@@ -62,7 +63,7 @@ def kmeans(
         known = sums / np.where(count > 0, count, 1)
         x = np.where(missing, known, x)
     # On products as small as these, the threads of a BLAS cost more than they share.
-    with threadpool_limits(1, "blas"):
+    with _libraries().limit(limits=1, user_api="blas"):
         if num_clusters >= _MANY:
             seeds = kmeans_plus_plus(x, num_clusters, generator, trials=1, weight=weight)
             return lloyd(x, x[seeds], missing, most=_RACED, weight=weight).owner
@@ -75,6 +76,12 @@ def kmeans(
         )  # fmt: skip
         ahead = min(raced, key=lambda found: found.scatter)
         return lloyd(x, ahead.centers, missing, weight=weight).owner
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """That of NumPy; finding it takes as long as clustering a thousand rows."""
+    return ThreadpoolController()
 
 
 def lloyd(
