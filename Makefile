@@ -26,9 +26,10 @@ TOGETHER = $(BIN)/taut fit digits --hosts 127.0.0.1:$(PORT) --host-count 2
 demo-hosts: $(VENV)/.installed
 	@$(TOGETHER) --host-index 1 & $(TOGETHER) --host-index 0; status=$$?; wait; exit $$status
 
-# Any warning, and any block on a page that raises, ends the build.
+# Any warning, and any block on a page that raises, ends the build. Each job reads a share of the pages: more than
+# there are cores, so that one with long pages is not waited for.
 docs: $(VENV)/.docs
-	$(BIN)/sphinx-build --fail-on-warning --quiet docs docs/_build/html
+	$(BIN)/sphinx-build --jobs 6 --fail-on-warning --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 # The report in a browser: needs Chromium, and npm for axe-core, which judges accessibility.

@@ -6,7 +6,7 @@ They are plain text: a line that is set in further is an equation or code, as on
 
 import re
 
-__all__ = ["as_rst"]
+__all__ = ["as_rst", "types_as_rst"]
 
 _SECTION = re.compile(r"^(Attributes|Arguments|Args|Returns|Raises|Yields|Example|Examples):$")
 _QUOTED = re.compile(r"(`[^`]*`)")
@@ -35,6 +35,11 @@ def as_rst(app, what, name, obj, options, lines: list[str]) -> None:
             literal = True
         found.append(line if literal else _escaped(line))
     lines[:] = found
+
+
+def types_as_rst(app, what, name, obj, options, lines: list[str]) -> None:
+    """Rewrite the types of attributes, which are taken from annotations."""
+    lines[:] = [_escaped(line) if line.startswith(":vartype ") else line for line in lines]
 
 
 def _escaped(line: str) -> str:
