@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from trust_tables import TRUST
+
 from taut.fitted.facts import FitFacts, read_facts
 
 __all__ = ["tables"]
@@ -15,9 +17,9 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def tables() -> str:
-    """One table of speed and memory and one of quality, each with what has been measured."""
+    """Tables of speed and memory, of quality and of trust, each with what has been measured."""
     lines = [f"On {hardware()}; published figures in brackets where there are any."]
-    for title, tables in (("speed and memory", SPEED), ("quality", QUALITY)):
+    for title, tables in (("speed and memory", SPEED), ("quality", QUALITY), ("trust", TRUST)):
         lines += ["", f"| {title} | measured |", "|---|---|"]
         for name, rows in tables.items():
             path = RESULTS / f"{name}.json"

@@ -1,0 +1,152 @@
+"""Results in words of what lets a number be trusted: evidence, audits, stops, damage, memory."""
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["TRUST"]
+
+Rows = list[tuple[str, str]]
+
+
+def of_oracles(found: dict[str, Any]) -> Rows:
+    of = found["summary"]["all_methods"]
+    return [
+        (
+            f"evidence that is known, {len(found['methods'])} methods: 95 % intervals of trusted rows "
+            "that hold it; bounds, brackets of simulated rows that do not",
+            f"{of['share']:.1%} of {of['rows']:,}; {len(found['summary']['bounds_that_do_not_hold'])}, "
+            f"{len(found['summary']['brackets_of_simulated_rows_that_do_not_hold'])}",
+        )
+    ]
+
+
+def of_evidence(found: dict[str, Any]) -> Rows:
+    what = f"static MNIST, {found['model']['latent_dim']} latents, {found['rows']} rows: log-evidence by"
+    rows = []
+    for name, of in found["methods"].items():
+        flag = f", {of['share_unreliable']:.0%} of rows flagged" if of["flags"] else ", no flag"
+        rows.append((f"{what} {name}", f"{of['log_evidence']:.2f}{flag}, {of['seconds']:.0f} s"))
+    narrow = f"{found['narrowest_of_simulated_rows']:.3f} nats"
+    return [*rows, ("narrowest bracket of rows that the model made", narrow)]
+
+
+def of_audit(found: dict[str, Any]) -> Rows:
+    of, told = found["gaps"]["held_out"], found["published"]
+    mutual = found["mutual_information"]
+    least, most = (mutual[end]["value"] for end in ("at_least", "at_most"))
+    return [
+        (
+            f"audit of static MNIST, {found['choices']['latent_dim']} latents, "
+            f"{found['rows_looked_at']} held-out rows: gap, amortization, approximation",
+            f"{of['total']['value']:.2f}, {of['amortization']['value']:.2f} "
+            f"[{told['amortization']}], {of['approximation']['value']:.2f} [{told['approximation']}]",
+        ),
+        ("its mutual information; log N", f"{least:.2f} to {most:.2f}; {mutual['log_n']:.2f}"),
+    ]
+
+
+def of_pythae(found: dict[str, Any]) -> Rows:
+    off = max(abs(of["nats"]) for of in found["difference_with_equal_keys"].values())
+    door = found["door"]
+    return [
+        (
+            f"a VAE of Pythae after {found['training']['seconds']:.0f} s: ELBO, evidence, amortization, "
+            "approximation; the same weights rebuilt in taut differ by at most",
+            f"{door['elbo']['value']:.2f}, {door['log_evidence']['value']:.2f}, "
+            f"{door['amortization']['value']:.2f}, {door['approximation']['value']:.2f}; {off:.0e} nats",
+        )
+    ]
+
+
+def of_stopping(found: dict[str, Any]) -> Rows:
+    rising = found["rising"].values()
+    early = ", ".join(f"{of['taut']['share']:.1%}" for of in rising)
+    slope = ", ".join(f"{of['slope test']['share']:.1%}" for of in rising)
+    return [
+        (
+            f"traces of {', '.join(found['rising'])}, {found['traces']:,} each: stopped with more than "
+            f"{found['precision_nats']} nats left; by a test of the slope",
+            f"{early}; {slope}",
+        )
+    ]
+
+
+def of_robustness(found: dict[str, Any]) -> Rows:
+    parts = found["parts"]
+    rows = []
+    for name in ("SIGKILL", "SIGTERM"):
+        of = parts[name]["counts"]
+        what = (
+            f"{of['stops']:,} stops by {name} in {of['trials']} runs: the same bytes as undisturbed"
+        )
+        rows.append((what, f"{of['same']} of {of['trials']}"))
+    of = parts["pairs"]["counts"]
+    what = f"{of['trials']} pairs of commands on one folder at once: one owner, nothing mixed"
+    rows.append((what, f"{min(of['owners_right'], of['whole'])} of {of['trials']}"))
+    for name, what in (
+        ("inputs", "bad inputs made at random"), ("damages", "damaged run folders"),
+        ("disk", "full disks, at each write in turn"),
+    ):  # fmt: skip
+        of = parts[name]["counts"]
+        kept = f"{of['kept']:,} of {of['tries']:,}"
+        rows.append((f"{what}: one line or a right result, nothing lost", kept))
+    return rows
+
+
+def of_soak(found: dict[str, Any]) -> Rows:
+    tasks = found["tasks"]
+    rows = [
+        (
+            f"{of['calls']:,} calls of `{name}` in one process: memory gained",
+            f"{of['grown_mib']} MiB",
+        )
+        for name, of in tasks.items()
+        if name != "cold"
+    ]
+    for name, of in tasks.get("cold", {}).items():
+        what = f"first and second call of `taut.infer` ({name}), CPU seconds"
+        rows.append((what, f"{of['first']:.2f}, {of['second']:.2f}"))
+    return rows
+
+
+def of_mixtures(found: dict[str, Any]) -> Rows:
+    return [
+        (
+            f"`taut.sklearn.Mixture` on {of['rows']:,} x {of['columns']} rows, {of['components']} "
+            "components: speed over scikit-learn's, seconds over those of `taut.em`",
+            f"{of['times_scikit_learn']:.2f}, {of['times_em']:.2f}",
+        )
+        for of in (found["large"], found["small"])
+    ]
+
+
+def of_scikit_tests(found: dict[str, Any]) -> Rows:
+    cases = found["cases"]
+    return [
+        (
+            f"tests of scikit-learn {found['scikit-learn']} for its own mixture that ours passes",
+            f"{cases['passed']} of {cases['passed'] + cases['failed']}",
+        )
+    ]
+
+
+def of_imputation(found: dict[str, Any]) -> Rows:
+    rows = []
+    for name, of in found["found"].items():
+        errors = ", ".join(f"{who} {each['mean error']:.4f}" for who, each in sorted(of.items()))
+        rows.append((f"filled-in cells of {name}: mean error", errors))
+    return rows
+
+
+TRUST: dict[str, Callable[[dict[str, Any]], Rows]] = {
+    "evidence_oracles": of_oracles,
+    "evidence_mnist": of_evidence,
+    "audit_mnist": of_audit,
+    "audit_pythae": of_pythae,
+    "stopping": of_stopping,
+    "robustness": of_robustness,
+    "long_process": of_soak,
+    "sklearn_facade": of_mixtures,
+    "sklearn_mixture_tests": of_scikit_tests,
+    "imputation": of_imputation,
+}
