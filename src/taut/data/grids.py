@@ -73,17 +73,17 @@ def whole_columns(parts: Sequence[Shaped[np.ndarray, "N D"]], schema: Schema) ->
     real = range(schema.size) if schema.support == "real" else ()
     if schema.kinds is not None:
         real = [i for i, column in enumerate(schema.kinds) if column.kind == "real"]
-    found = []
-    for i in real:
-        known = [_known(part[:, i]) for part in parts]
-        values = np.unique(np.concatenate(known))
-        if (
-            len(values) > 1
-            and np.abs(values).max() < _MOST_WHOLE
-            and (values == np.rint(values)).all()
-        ):
-            found.append(i)
-    return tuple(found)
+    return tuple(i for i in real if _is_whole([_known(part[:, i]) for part in parts]))
+
+
+def _is_whole(parts: Sequence[Shaped[np.ndarray, " n"]]) -> bool:
+    """Whether the observed cells of a column vary and are whole."""
+    some = [part for part in parts if part.size]
+    if not all((part == np.rint(part)).all() for part in some):
+        return False
+    least = min((float(part.min()) for part in some), default=0.0)
+    most = max((float(part.max()) for part in some), default=0.0)
+    return least < most and max(abs(least), abs(most)) < _MOST_WHOLE
 
 
 def _known(column: Shaped[np.ndarray, " N"]) -> Shaped[np.ndarray, " n"]:
