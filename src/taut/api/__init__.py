@@ -1,5 +1,6 @@
 """`taut.fit`, `taut.em`, `taut.load` and the `Fit` they return: thin shells over the layers."""
 
+from taut.api.annotating import annotate
 from taut.api.auditing import audit
 from taut.api.bracketing import bracket_posterior
 from taut.api.calibrating import calibrate, calibrate_posterior
@@ -19,6 +20,7 @@ from taut.fitted.predicting import predict
 from taut.fitted.scoring import score
 from taut.inference.posterior.verdict import Verdict
 
+Fit.annotate = annotate  # pyright: ignore[reportAttributeAccessIssue]
 Fit.audit = audit  # pyright: ignore[reportAttributeAccessIssue]
 Fit.calibrate = calibrate  # pyright: ignore[reportAttributeAccessIssue]
 Fit.refit_prior = refit_prior  # pyright: ignore[reportAttributeAccessIssue]

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from taut.data.sources.annotated import annotated_rows
 from taut.data.sources.arrays import split_key
 from taut.data.sources.files import existing_file
-from taut.data.sources.frame import choose_columns
-from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, take_label
-from taut.data.sources.sparse import broken, sparse_rows
+from taut.data.sources.raw_rows import RawRows, Request
+from taut.data.sources.sparse import broken
 from taut.errors import InputError, nearest
 
 __all__ = ["read_h5ad"]
@@ -58,27 +58,9 @@ def _rows(opened: Any, layer: str | None, request: Request, path: str) -> RawRow
         raise InputError(known, f"'{layer}'", remedy, where=path)
     where = path if layer is None else f"{path}:{layer}"
     matrix = _matrix(opened["X" if layer is None else f"layers/{layer}"])
-    names = _index(opened["var"])
-    observed = {n for n in opened["obs"] if n != opened["obs"].attrs["_index"]}
-    label = request.label if request.label in observed else None
-    # A label is no column here, and one that is neither is refused among the observations.
-    if request.label is not None and label is None and not request.rows_only:
-        raise InputError(
-            f"a label among {', '.join(sorted(observed))}" if observed else "no label, as obs is empty",
-            f"'{request.label}'", nearest(request.label, observed) if observed else "leaving it out",
-            where=path,
-        )  # fmt: skip
-    data, _ = choose_columns(names, request._replace(label=None), path)
-    if data != names:
-        place = {name: i for i, name in enumerate(names)}
-        matrix = matrix[:, [place[name] for name in data]]
-    labels = (
-        None if label is None else take_label(_column(opened["obs"][label]), matrix.shape[0], path)
-    )
-    parts = {"columns": tuple(data), "labels": labels, "label_name": label}
-    if isinstance(matrix, np.ndarray):
-        return RawRows(values=numeric_rows(matrix, where), where=where, **parts)
-    return sparse_rows(matrix, where, **parts)
+    obs = opened["obs"]
+    labels = {n: lambda n=n: _column(obs[n]) for n in obs if n != obs.attrs["_index"]}
+    return annotated_rows(matrix, _index(opened["var"]), labels, request, where, path)
 
 
 def _matrix(stored: Any) -> Any:

@@ -1,5 +1,5 @@
-"""Data in memory: an array, a sparse matrix, a data frame, one of them with labels, or three that are
-split already."""
+"""Data in memory: an array, a sparse matrix, a data frame, one of them with labels, an AnnData, or three
+that are split already."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from taut.data.sources.annotated import is_annotated, read_annotated
 from taut.data.sources.frame import read_frame
 from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns
 from taut.data.sources.sparse import is_sparse, sparse_rows
@@ -82,6 +83,8 @@ def _one(source: Any, request: Request, where: str) -> RawRows:
 
     if nw.dependencies.is_into_dataframe(source) or nw.dependencies.is_polars_lazyframe(source):
         return read_frame(source, request, where or "data frame")
+    if is_annotated(source):
+        return read_annotated(source, request, where or "AnnData")
     if is_sparse(source):
         refuse_columns(request, where or "sparse matrix")
         return sparse_rows(source, where or "sparse matrix")
