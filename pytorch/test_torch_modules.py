@@ -142,6 +142,23 @@ class Doubled(torch.autograd.Function):
         return 2 * slope
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_one_output_among_others_that_is_cut_off_is_refused_as_well(first):
+    def parts(s, x):
+        return (x.detach() ** 2, x**2) if first else (x**2, x.detach() ** 2)
+
+    cut = taut.from_torch(Changing(parts))
+    np.testing.assert_array_equal(cut(jnp.full(5, 3.0))[1 - first], 9.0)
+    for mode in (jax.jacfwd, jax.jacrev):
+        with pytest.raises(taut.InputError, match="cut off from them"):
+            mode(cut)(jnp.ones(5))
+    constant = taut.from_torch(Changing(lambda s, x: (torch.ones(len(x), 2), x**2)))
+    for mode in (jax.jacfwd, jax.jacrev):
+        nothing, slope = mode(constant)(jnp.ones(5))
+        np.testing.assert_array_equal(nothing, 0)
+        np.testing.assert_array_equal(slope, 2 * np.eye(5))
+
+
 def test_derivatives_that_are_not_there_are_refused_before_a_program_runs():
     cut = taut.from_torch(Changing(lambda s, x: x.detach() ** 2))
     np.testing.assert_array_equal(cut(jnp.full(5, 3.0)), 9.0)

@@ -53,6 +53,18 @@ def test_scores_of_small_tables_by_hand():
     assert np.isnan(np.diag(trends)).all()
 
 
+@pytest.mark.parametrize("column", range(4))
+def test_a_missing_cell_leaves_its_row_out_of_the_pairs_it_is_in(column):
+    """Of numbers, of categories, and of one beside the other."""
+    generator, named = np.random.default_rng(1), np.array([False, False, True, True])
+    tables = generator.integers(0, 3, (2, 40, 4)).astype(float)
+    holed, full = tables.copy(), np.arange(40) % 8 > 0
+    holed[:, ~full, column] = np.nan
+    found, whole = pair_trends(*holed, named), pair_trends(*tables, named)
+    whole[column] = whole[:, column] = pair_trends(*tables[:, full], named)[column]
+    np.testing.assert_allclose(found, whole)
+
+
 def test_rows_of_the_same_distribution_are_alike():
     same = found(OTHERS)
     assert same.columns == ("a", "b", "c")

@@ -4,6 +4,8 @@ The model is a linear factor model, whose best diagonal guide is known: with it,
 of the guide is left to complain of.
 """
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import equinox as eqx
@@ -13,9 +15,11 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from known_models import LinearGaussian, LinearGuide
+from unchecked import types_unchecked
 
 from taut.audit import audited_evidence, findings, gaps, holes, latent_use, surgery
-from taut.core import AbstractProposal, Datum, Draws, Pair, equal_mass
+from taut.audit.gaps import Gaps
+from taut.core import AbstractProposal, Datum, Draws, Estimate, Pair, equal_mass
 
 RNG = np.random.default_rng(7)
 LOADINGS = np.array([[2.0, 1.0], [0.6, 1.5], [-0.5, 1.0], [0.8, -0.7], [0.3, 1.1], [1.0, 0.2]])
@@ -136,3 +140,27 @@ def test_a_dropped_log_q_cannot_be(float64):
     above = 0.5 * np.linalg.slogdet(precision)[1] - np.log(2 * np.pi)
     assert abs(-loss.value - above) < 0.05
     assert above > 1
+
+
+@pytest.mark.parametrize(
+    ("value", "draws", "rows", "told"),
+    [
+        (1.0, 0.1, 0.1, True),
+        (1.0, 0.1, 0.6, False),
+        (1.0, 0.6, 0.1, False),
+        (1.0, 0.4, 0.4, False),  # which are too large together alone
+        (1.0, np.nan, 0.1, True),
+        (1.0, 0.1, np.nan, True),
+        (0.09, 0.0, 0.0, False),
+    ],
+)
+def test_a_loss_is_told_above_two_of_its_errors_over_draws_and_rows(value, draws, rows, told):
+    none = Estimate(0.0, "none", 0.0, 0.0)
+    loss = Estimate(value, "lower", draws, rows)
+    sound = Gaps(none, none, none, none, none)
+    use: Any = SimpleNamespace(collapsed=False, moved=np.ones(2), num_active=2)
+    for name in ("amortization", "approximation"):
+        lossy = replace(sound, **{name: loss})
+        with types_unchecked():
+            names = [f.name for f in findings(sound, lossy, SimpleNamespace(), use, None, beta=1.0)]
+        assert names == ([name] if told else [])

@@ -92,11 +92,12 @@ def _named(at):
 
 
 def stubbed(monkeypatch, gaps, khats, verdict="believe"):
-    """Fits whose ends are so far apart, one after the other."""
-    state = iter(zip(gaps, khats, strict=True))
+    """Fits whose ends are so far apart, one after the other, with one verdict or with one each."""
+    verdicts = [verdict] * len(gaps) if isinstance(verdict, str) else verdict
+    state = iter(zip(gaps, khats, verdicts, strict=True))
 
     def fit(model, datum, options, *, key):
-        gap, khat = next(state)
+        gap, khat, verdict = next(state)
         draws = SimpleNamespace(log_evidence=SimpleNamespace(value=-7.0), guide_khat=khat, gap=gap)
         return SimpleNamespace(draws=draws, verdict=SimpleNamespace(verdict=verdict))
 
@@ -138,3 +139,18 @@ def test_an_end_that_cannot_be_calibrated_is_withheld(
 def test_too_few_refits_are_refused(posterior):
     with pytest.raises(InputError, match="at least 19 refits"):
         posterior.bracket(refits=18)
+
+
+@pytest.mark.parametrize("khat", [-1.0, 0.9])
+def test_a_fit_that_is_left_out_decides_nothing(khat, posterior, monkeypatch):
+    """Neither by its gap nor by its k-hat, which would call harder data no harder."""
+    gaps, khats = np.arange(19) / 100, np.full(19, khat)
+    stubbed(monkeypatch, gaps, khats)
+    without = bracket(posterior, refits=19)
+    assert (without.upper is None) == (khat < posterior.guide_khat)
+    verdicts = [*["believe"] * 7, "do not believe", *["believe"] * 12]
+    stubbed(monkeypatch, np.insert(gaps, 7, 5.0), np.insert(khats, 7, 9.0), verdicts)
+    found = bracket(posterior, refits=20)
+    assert found.without_upper == without.without_upper
+    assert (found.upper and found.upper.value) == (without.upper and without.upper.value)
+    assert np.isnan(found.known_upper[7])

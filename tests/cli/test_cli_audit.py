@@ -5,6 +5,8 @@ import io
 import json
 import shlex
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
@@ -105,6 +107,30 @@ def test_what_is_tried_is_told_with_its_gains(run, page, refits):
     said = "tried for prior: the prior mixture:10 fitted to the posteriors of training rows, "
     both = "+1.5 nats of ELBO (± 0.5) and +1.25 nats of log-evidence (± 0.5) on held-out rows."
     assert f"{said}{both}" in printed.getvalue()
+
+
+def test_what_a_gaussian_of_each_row_gains_is_its_own_evidence_less_that_of_the_guide(
+    run, monkeypatch
+):
+    asked: list[Any] = []
+
+    def method(name: str, values: list[float]) -> Any:
+        def found(pair: Any, rows: Any, *, key: Any) -> Any:
+            of_rows = Estimate.from_rows(values, side="lower", index=rows.index)
+            return SimpleNamespace(log_evidence=of_rows)
+
+        return lambda num_particles: asked.append((name, num_particles)) or found
+
+    monkeypatch.setattr("taut.api.trying.Refined", method("fitted", [-1.0, -2.0, -3.0]))
+    monkeypatch.setattr("taut.api.trying.Importance", method("guide", [-1.5, -3.0, -4.5]))
+    fit = taut.load(run)
+    data = fit.recipe.data.load()
+    (trial,) = tried(
+        fit, (Finding("amortization", "", ""),), data, data.test[:3].datum(),
+        key=jax.random.key(0), num_particles=17,
+    )  # fmt: skip
+    np.testing.assert_allclose(trial.gains["log_evidence"].values, [0.5, 1.0, 1.5])
+    assert asked == [("fitted", 17), ("guide", 17)]
 
 
 def test_what_cannot_be_tried_says_why(run):

@@ -1,5 +1,8 @@
 """Diagnostics of maps whose singular values, densities and ways are known; and classifiers as layers."""
 
+from dataclasses import replace
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,6 +59,14 @@ def test_a_linear_map_is_seen_as_it_is(found):
         assert path.residual_slope == np.inf
         clipped = np.clip((path.log_density + 9) / 9, 0, 1)
         np.testing.assert_allclose(path.quantiles, clipped, atol=2e-3)
+
+
+def test_what_the_encoder_loses_is_in_the_scale_of_the_search(found):
+    lost, scale = np.array([3.0, -1.0, 0.5]), np.array([2.0, 0.5, 4.0])
+    scaled = eqx.tree_at(lambda a: a.scale, found.ascent, jnp.asarray(scale))
+    back = replace(found, ascent=scaled, reconstruction=found.x + lost)
+    for path in diagnose(back, rows=2):
+        assert path.round_trip == pytest.approx(np.linalg.norm(lost / scale), rel=1e-5)
 
 
 def test_a_way_ends_at_the_answer(found):

@@ -170,3 +170,13 @@ def test_annealing_begins_at_fitted_gaussians_where_there_are_some():
     other = Pair(Table(TABLE), CategoricalGuide(jnp.zeros(2)))
     assert ladder(other, Datum(jnp.zeros(3, int)), 7)[2:] == (Annealed(), Annealed(temperatures=80))
     assert ladder(other, Datum(jnp.zeros(3, int)), 7)[0] == Importance(7)
+
+
+def test_draws_that_are_asked_for_reach_every_method_that_weighs_them():
+    pair = Pair(
+        Scalar(CONJUGATE), Vector(NormalGuide(jnp.array(0.4), jnp.array(0.1), jnp.array(0.0)))
+    )
+    usual, asked = (ladder(pair, Datum(jnp.asarray(X)), number) for number in (None, 7))
+    assert usual[:2] == (Importance(1000), Refined(1000))
+    assert asked[:2] == (Importance(7), Refined(7))
+    assert asked[2:] == usual[2:]  # chains cost more than draws, and have a number of their own

@@ -76,6 +76,18 @@ def test_a_ridge_head_has_the_deviation_of_held_out_errors():
     assert head.deviation == pytest.approx(2, rel=0.1)
 
 
+def test_held_out_rows_decide_the_penalty_of_a_ridge_head_and_its_deviation():
+    """Of as many features as rows the smallest penalty is best on the rows that were fitted alone."""
+    generator = np.random.default_rng(2)
+    z, weights = generator.normal(size=(60, 24)), np.eye(24)[0]
+    y = z @ weights + 2 * generator.normal(size=60)
+    own, held = (z[:30], y[:30]), (z[30:], y[30:])
+    head = ridge_head(*own, held)
+    assert head.deviation == pytest.approx(np.sqrt(np.mean((head.means(held[0]) - held[1]) ** 2)))
+    within = np.sqrt(np.mean((ridge_head(*own, own).means(held[0]) - held[1]) ** 2))
+    assert head.deviation < 0.9 * within
+
+
 def test_calibration_error_by_hand():
     # Two bins: three rows at .9 of which two are right, one at .6 which is wrong.
     p = np.array([[0.9, 0.1]] * 3 + [[0.6, 0.4]])

@@ -3,11 +3,13 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
 
 import taut
+from taut.api import amortized
 from taut.core import Datum, InputError
 from taut.training.hiding import hidden_at_random
 
@@ -63,3 +65,16 @@ def test_a_target_among_the_columns_is_hidden_by_default():
     fitted = taut.fit(frame, **options)
     assert fitted.schema.holes
     assert "50% of the rows" in fitted.facts.objective_departure
+
+
+@pytest.mark.parametrize(("redraw", "hide"), [(True, 0.0), (False, 0.5), (True, 0.5)])
+def test_what_a_step_sees_of_a_row_has_its_label_number_and_weight(redraw, hide):
+    """Pixels that are drawn anew, cells that are hidden, and both."""
+    seen: Any = amortized._prepare(redraw=redraw, hide=hide)
+    row = Datum(
+        jnp.full(6, 0.5), jnp.arange(6) > 0, jnp.asarray(1), jnp.asarray(7), jnp.asarray(2.5)
+    )
+    found = seen(row, jax.random.key(0))
+    assert set(np.unique(found.x)) <= ({0.0, 1.0} if redraw else {0.5})
+    assert not found.mask[0]
+    assert [float(part) for part in (found.label, found.index, found.weight)] == [1, 7, 2.5]

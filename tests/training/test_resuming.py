@@ -115,3 +115,40 @@ def test_with_other_rows_or_options_it_does_not_go_on(what, stopped):
     assert fingerprint(data, settings) != fingerprint(DATA, SETTINGS)
     with pytest.raises(InputError, match=r"as the run began|that the run began with"):
         _begin(stopped[0], data, settings, resume=True)
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_labels_count_where_they_are_to_be_predicted(part):
+    def relabelled(data: Any) -> Any:
+        rows = getattr(data, part)
+        return replace(data, **{part: replace(rows, label=np.ones(len(rows), np.int32))})
+
+    told: Any = taut.load_data((ROWS, np.arange(60) % 2), target="y")
+    assert fingerprint(relabelled(told), SETTINGS) != fingerprint(told, SETTINGS)
+    assert fingerprint(relabelled(DATA), SETTINGS) == fingerprint(DATA, SETTINGS)
+
+
+def test_a_fit_goes_on_with_the_random_key_and_the_labels_that_it_began_with(tmp_path, monkeypatch):
+    """A key that is no whole number is in no config.toml."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise Stop
+
+    def fit(label: Any, number: int, *, resume: bool = True) -> None:
+        taut.fit(
+            (ROWS, label), target="y", key=jax.random.key(number), out=tmp_path / "run",
+            resume=resume, latent_dim=1, hidden=(4,), epochs=1,
+        )  # fmt: skip
+
+    monkeypatch.setattr("taut.api.amortized.measure", stop)
+    label = np.arange(60) % 2
+    with pytest.raises(Stop):
+        fit(label, 3, resume=False)
+    for other in ((label, 4), (1 - label, 3)):
+        with pytest.raises(InputError, match="the data and options that the run began with"):
+            fit(*other)
+    with pytest.raises(Stop):
+        fit(label, 3)

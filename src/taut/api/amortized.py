@@ -135,13 +135,14 @@ def fit_amortized(
             )
         )  # fmt: skip
         algorithm = averaged(algorithm, training.ema) if training.ema else algorithm
+        drawn = host_seed(as_key(key)) if recipe.seed is None else None
         run, history, state, resumed = begin(
-            out, recipe.to_dict(), algorithm, data, force=force, resume=resume
+            out, recipe.to_dict(), algorithm, data, force=force, resume=resume, key=drawn
         )
         if num_hosts() > 1:  # the same on all of them, whatever their processors round
             state = from_first(start(algorithm) if state is None else state)
 
-        mark = "" if run is None else fingerprint(data, recipe.to_dict())
+        mark = "" if run is None else fingerprint(data, recipe.to_dict(), key=drawn)
 
         def record(first: int, metrics: dict[str, np.ndarray], validation: Estimate | None) -> None:
             for i in range(len(metrics["bound"])):

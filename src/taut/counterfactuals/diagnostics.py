@@ -186,7 +186,7 @@ def _parts(move: np.ndarray, directions: np.ndarray, values: np.ndarray) -> tupl
 
 
 def _frame(ascent: Ascent, z: Array) -> tuple[np.ndarray, np.ndarray]:
-    """U and S of the Jacobian at z in the scale of the search, the largest first."""
+    """U and S of the Jacobian at z, the largest first."""
     if len(z) <= _MOST_LATENTS:
         u, s, _ = np.linalg.svd(np.asarray(_jacobian(ascent, z)), full_matrices=False)
         return u, s

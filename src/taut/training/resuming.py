@@ -32,6 +32,7 @@ def begin(
     *,
     force: bool,
     resume: bool,
+    key: int | None = None,
 ) -> tuple[RunFolder | None, list[dict[str, Any]], TrainingState | None, tuple[str, ...]]:
     """A new run folder, or an old one as its last checkpoint saw it.
 
@@ -42,6 +43,7 @@ def begin(
         data: what the run is about.
         force: replace a run that is there.
         resume: go on with it instead.
+        key: as of `fingerprint`.
 
     Returns:
         run folder, records of the steps so far, the state to go on from (None for the start), notes.
@@ -53,7 +55,7 @@ def begin(
     if run is None or not resume:
         return run, [], None, ()
     found = restore_checkpoint(
-        run.checkpoints, start(algorithm), fingerprint=fingerprint(data, settings)
+        run.checkpoints, start(algorithm), fingerprint=fingerprint(data, settings, key=key)
     )
     step = 0 if found.state is None else int(found.state.step)
     note = f"resumed from step {step}"
@@ -150,12 +152,19 @@ def _in_words(name: str) -> str:
     return table if last in ("name", "source") else last
 
 
-def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:
+def fingerprint(data: Data, settings: Mapping[str, Any], *, key: int | None = None) -> str:
     """Changes with the rows, their form, and the options that touch training.
 
-    Of rows on disk a sample stands for all. Where their file lies is not looked at.
+    Of rows on disk a sample stands for all. Where their file lies is not looked at. Labels belong to the
+    rows where they are to be predicted.
+
+    Arguments:
+        data: the rows.
+        settings: what config.toml holds.
+        key: drawn from a random key that no setting holds; None where a seed is among them.
     """
     options = {name: value for name, value in settings.items() if name != _MEASURED}
+    options |= {} if key is None else {"key": key}
     if isinstance(source := options.get("data"), Mapping):
         options["data"] = {name: value for name, value in source.items() if name != "source"}
     described = json.dumps(data.schema.to_dict(), sort_keys=True) + to_toml(options)
@@ -167,8 +176,10 @@ def fingerprint(data: Data, settings: Mapping[str, Any]) -> str:
 
 
 def _sum_of(rows: Dataset) -> int:
-    """CRC-32 of the rows' values, one part after another."""
+    """CRC-32 of the rows' values and of labels that are a target, one part after another."""
     total = 0
     for part in rows.parts():
         total = zlib.crc32(part.x.tobytes(), total)
+        if rows.schema.target is not None and part.label is not None:
+            total = zlib.crc32(part.label.tobytes(), total)
     return total

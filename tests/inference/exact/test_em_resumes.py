@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import polars as pl
 import pytest
 
@@ -99,6 +100,23 @@ def test_what_was_done_is_not_done_again(clusters, tmp_path, monkeypatch):
     assert iterations == [(2, 1, 3), (2, 1, 4)]
 
 
+def test_stops_one_after_the_other_lose_nothing(clusters, tmp_path, monkeypatch):
+    """Each leaves its newest state, also where it came to fewer of them than the stop before."""
+    data, run = (clusters, clusters[::2], clusters[1::2]), tmp_path / "run"
+    options: dict[str, Any] = {"model": taut.FA(1), "tolerance": 0.0, "max_iterations": 6}
+    iterations: list[int] = []
+    for number, writes in enumerate((3, 1, 1)):
+        with stopped_at(writes, monkeypatch):
+            taut.em(
+                data, **options, out=run, resume=number > 0,
+                progress=lambda p: iterations.append(p.iteration),
+            )  # fmt: skip
+    taut.em(
+        data, **options, out=run, resume=True, progress=lambda p: iterations.append(p.iteration)
+    )
+    assert iterations == [1, 2, 3, 4, 5, 6]
+
+
 def test_batches_that_were_seen_are_not_read_again(clusters, tmp_path, monkeypatch):
     data, run = (clusters, clusters[::2], clusters[1::2]), tmp_path / "run"
     with stopped_at(7, monkeypatch):  # one iteration on the sample, its result, five of 12 batches
@@ -130,6 +148,15 @@ def test_the_data_and_the_options_are_those_that_it_began_with(
     with pytest.raises(InputError, match=r"a run that is not finished.* `taut show"):
         _factors(data, out=run, resume=True)
     assert found.facts.steps == 4
+
+
+def test_so_is_a_random_key_that_no_file_holds(clusters, tmp_path, monkeypatch):
+    data, run = (clusters, clusters[::2], clusters[1::2]), tmp_path / "run"
+    with stopped_at(2, monkeypatch):
+        _factors(data, out=run, key=jax.random.key(3))
+    with pytest.raises(InputError, match="the data and options that the run began with"):
+        _factors(data, out=run, resume=True, key=jax.random.key(4))
+    assert _factors(data, out=run, resume=True, key=jax.random.key(3)).facts.steps == 4
 
 
 def test_a_damaged_state_gives_way_to_the_one_before(clusters, tmp_path, monkeypatch):
