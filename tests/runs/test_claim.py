@@ -287,11 +287,12 @@ def test_a_folder_that_another_removes_meanwhile_is_made_again(tmp_path, monkeyp
         assert first.name == "run-1"
 
 
-def test_a_link_to_nothing_is_no_folder(tmp_path):
+@pytest.mark.parametrize("name", ["run", "run/inner"])
+def test_a_link_to_nothing_is_no_folder(name, tmp_path):
     (tmp_path / "run").symlink_to(tmp_path / "gone")
     with (
         pytest.raises(InputError, match="got something else of that name"),
-        claimed(tmp_path / "run"),
+        claimed(tmp_path / name),
     ):
         pass
 

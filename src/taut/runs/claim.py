@@ -180,19 +180,15 @@ def _key(folder: Path) -> tuple[int, int]:
 def _make(folder: Path, made: list[Path]) -> None:
     """Make a folder and its parents; `FileNotFoundError` where another process has just removed one."""
     missing = list(itertools.takewhile(lambda p: not p.exists(), (folder, *folder.parents)))
+    other = NotADirectoryError(errno.ENOTDIR, "something else of that name")
+    if any(path.is_symlink() for path in missing):  # to nothing, on the way as well as at its end
+        raise other
     for path in reversed(missing):
         with contextlib.suppress(FileExistsError):
             path.mkdir()
             made.append(path)
-    try:
-        found = folder.stat()
-    except FileNotFoundError:
-        if not folder.is_symlink():
-            raise
-    else:
-        if stat.S_ISDIR(found.st_mode):
-            return
-    raise NotADirectoryError(errno.ENOTDIR, "something else of that name")
+    if not stat.S_ISDIR(folder.stat().st_mode):
+        raise other
 
 
 def _begun(folder: Path) -> list[tuple[int, int] | None]:
