@@ -26,7 +26,7 @@ from taut.inference.posterior.posterior_fit import PosteriorFit
 from taut.inference.posterior.refinement import Refinement
 from taut.inference.posterior.targets import program_of
 from taut.inference.stages import UNKEPT
-from taut.models.program import AbstractProgram, NamedValues
+from taut.models.program import AbstractProgram
 from taut.program_cache import compilation_cache
 from taut.recipe import ProgramRecipe
 from taut.runs import KeptStages, RunFolder
@@ -175,12 +175,13 @@ def source_of(target: Callable | AbstractProgram) -> str:
 def _posterior(found: PosteriorFit, reading: float, notes: tuple[str, ...]) -> Posterior:
     """What is reported of a fit."""
     draws, fitted = found.draws, found.candidate.fitted
+    constant_known = not found.values.model.has_free_constant(found.values.datum)
     return Posterior(
         natural=found.values, guide=found.guide,
         family=found.candidate.choice.family, layers=found.candidate.choice.layers,
         estimates={
-            "elbo": _known(draws.elbo, found.values),
-            "log_evidence": _known(draws.log_evidence, found.values),
+            "elbo": _flagged(draws.elbo, constant_known),
+            "log_evidence": _flagged(draws.log_evidence, constant_known),
             "remaining_gain": fitted.remaining,
         },
         khat=draws.khat, guide_khat=draws.guide_khat, khat_threshold=draws.threshold,
@@ -202,8 +203,8 @@ def _how(refinement: Refinement | None) -> Refined | None:
     )  # fmt: skip
 
 
-def _known(estimate: Estimate, values: NamedValues) -> Estimate:
+def _flagged(estimate: Estimate, constant_known: bool) -> Estimate:
     """With a flag where another scale of some density of the program would shift the evidence."""
-    if not values.model.has_free_constant(values.datum):
+    if constant_known:
         return estimate
     return replace(estimate, flags=estimate.flags | {FREE_CONSTANT})
