@@ -5,12 +5,12 @@
 Each task runs in a process of its own: `infer` (the eight schools, other data and another key each
 time), `infer-changing` (a program with another number in it each time, so that each is compiled),
 `fit`, `fit-changing` (another number of rows each time, 400 to 799), `fit-growing` (seven rows more
-each time), `em`, `load` and `sample`. Recorded are resident memory, memory maps, open descriptors and
-files in the folder for temporaries, after the warm-up (a tenth of the calls) and at the end; and the
-CPU seconds of the first call, the second, and the median of the later ones. Slow tasks take `--share`
-of the calls. The aim for equal calls is at most 20 MiB from warm-up to the end. What is new has its
-own price: each new program keeps what was compiled for it, and rows that grow meet a new size every
-quarter of a doubling.
+each time), `em`, `load` and `sample`. Recorded are resident memory, what of it the allocator of C
+has given out, memory maps, open descriptors and files in the folder for temporaries, after the warm-up
+(a tenth of the calls) and at the end; and the CPU seconds of the first call, the second, and the median
+of the later ones. Slow tasks take `--share` of the calls. The aim for equal calls is at most 20 MiB
+from warm-up to the end. What is new has its own price: each new program keeps what was compiled for it,
+and rows that grow meet a new size every quarter of a doubling.
 
 Tasks that are not asked for stay in the file as they were, if it is of the same commit.
 
@@ -19,6 +19,7 @@ compiled nothing, without a cache on disk.
 """
 
 import argparse
+import ctypes
 import gc
 import json
 import os
@@ -97,6 +98,7 @@ def soak(call: Callable[[int], Any], calls: int) -> dict[str, Any]:
         "after_warm_up": kept,
         "at_the_end": end,
         "grown_mib": round(end["mib"] - kept["mib"], 1),
+        "allocated_more_mib": round(end["allocated_mib"] - kept["allocated_mib"], 1),
         "cpu_seconds": {"first": seconds[0], "second": seconds[1], "later": later},
     }
 
@@ -107,10 +109,29 @@ def held() -> dict[str, Any]:
     resident = next(line for line in status if line.startswith("VmRSS"))
     return {
         "mib": round(int(resident.split()[1]) / 1024, 1),
+        "allocated_mib": round(allocated() / 2**20, 1),
         "maps": len(Path("/proc/self/maps").read_text().splitlines()),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "temporaries": len(os.listdir(tempfile.gettempdir())),
     }
+
+
+class _MallInfo(ctypes.Structure):
+    """`struct mallinfo2` of glibc 2.33 and later."""
+
+    _names = (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd",
+        "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+    )  # fmt: skip
+    _fields_ = tuple((name, ctypes.c_size_t) for name in _names)
+
+
+def allocated() -> int:
+    """Bytes that the allocator of C has given out; what it holds for later is no part of them."""
+    ask = ctypes.CDLL("libc.so.6").mallinfo2
+    ask.restype = _MallInfo
+    info = ask()
+    return info.uordblks + info.hblkhd
 
 
 def cpu_seconds() -> float:
