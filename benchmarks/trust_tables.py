@@ -138,6 +138,18 @@ def of_imputation(found: dict[str, Any]) -> Rows:
     return rows
 
 
+def of_few_labels(found: dict[str, Any]) -> Rows:
+    """One row for each set and number of labels."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for of in found["summary"]:
+        words = f"{of['method']} {of['error']['mean']:.3f}"
+        groups.setdefault((of["set"], of["labels"]), []).append(words)
+    return [
+        (f"{name}, {labels} labels: mean test error", ", ".join(words))
+        for (name, labels), words in groups.items()
+    ]
+
+
 TRUST: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "evidence_oracles": of_oracles,
     "evidence_mnist": of_evidence,
@@ -149,4 +161,5 @@ TRUST: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "sklearn_facade": of_mixtures,
     "sklearn_mixture_tests": of_scikit_tests,
     "imputation": of_imputation,
+    "few_labels": of_few_labels,
 }

@@ -80,8 +80,12 @@ def _suspects(
     x: Shaped[np.ndarray, "N D"], sign: float, first: int, *, real: bool = False
 ) -> list[_Suspect]:
     """Extremes of columns, numbered from `first`, far from the rest: below (-1) or above (1)."""
-    outward = sign * x.astype(np.float64)
-    top = np.fmax.reduce(outward)
+    ends = (np.fmax if sign > 0 else np.fmin).reduce(x).astype(np.float64)
+    asked = np.array([_looks_like_a_code(float(end)) for end in ends])
+    if real:
+        asked |= (x == ends).sum(axis=0) >= _OFTEN
+    places = np.flatnonzero(asked)  # few: how far others lie from the rest does not matter
+    outward, top = sign * x[:, places].astype(np.float64), sign * ends[places]
     extreme, hole = outward == top, np.isnan(outward)
     count, known = extreme.sum(axis=0), len(x) - hole.sum(axis=0)
     others, aside = np.maximum(known - count, 1), extreme | hole
@@ -90,11 +94,11 @@ def _suspects(
         spread = np.sqrt(np.where(aside, 0.0, (outward - mean) ** 2).sum(axis=0) / others)
     following = np.where(aside, -np.inf, outward).max(axis=0)
     found = []
-    for column in np.flatnonzero((count < known) & (top - following > spread) & (spread > 0)):
-        distance, value = (top - mean)[column] / spread[column], float(sign * top[column])
-        plain = real and count[column] >= _OFTEN and distance > _OTHER
+    for i in np.flatnonzero((count < known) & (top - following > spread) & (spread > 0)):
+        distance, value = (top - mean)[i] / spread[i], float(sign * top[i])
+        plain = real and count[i] >= _OFTEN and distance > _OTHER
         if plain or (distance > _CODE and _looks_like_a_code(value)):
-            number, times = first + int(column), int(count[column])
+            number, times = first + int(places[i]), int(count[i])
             found.append(_Suspect(value, number, times, float(distance)))
     return found
 

@@ -12,10 +12,14 @@ NUMBER = 6
 
 @pytest.fixture(scope="module")
 def x() -> np.ndarray:
+    return about_centers(300)
+
+
+def about_centers(number: int) -> np.ndarray:
     """Rows about six centers, some of which overlap."""
     generator = np.random.default_rng(1)
     centers = 2.0 * generator.normal(size=(NUMBER, 3))
-    return centers[generator.integers(0, NUMBER, 300)] + generator.normal(size=(300, 3))
+    return centers[generator.integers(0, NUMBER, number)] + generator.normal(size=(number, 3))
 
 
 @pytest.fixture(params=range(3))
@@ -47,8 +51,10 @@ def test_a_center_without_rows_stays_where_it_is(x):
     np.testing.assert_array_equal(clusters.centers[2], far[0])
 
 
-def test_of_several_seedings_a_good_one_goes_on(x):
+@pytest.mark.parametrize("number", [300, 6000], ids=["all rows race", "a part races"])
+def test_of_several_seedings_a_good_one_goes_on(number):
     """On average over keys, the race keeps no more scatter than one seeding leaves, run to its end."""
+    x = about_centers(number)
 
     def scatter(owner: np.ndarray) -> float:
         return sum(((x[owner == k] - x[owner == k].mean(0)) ** 2).sum() for k in np.unique(owner))
@@ -60,6 +66,14 @@ def test_of_several_seedings_a_good_one_goes_on(x):
         single.append(lloyd(x, x[seeds]).scatter)
     assert np.mean(raced) < np.mean(single)
     assert max(raced) < max(single)
+
+
+def test_clusters_that_a_part_of_the_rows_misses_are_found_among_all():
+    x = np.zeros((20_000, 2))
+    x[7], x[19_000] = (5.0, 0.0), (0.0, 5.0)
+    for key in range(5):
+        owner = kmeans(x, 3, np.random.default_rng(key))
+        assert len({owner[0], owner[7], owner[19_000]}) == 3
 
 
 def test_weights_count_as_rows_repeated(x):

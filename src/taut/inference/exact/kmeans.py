@@ -6,7 +6,8 @@ k-means++ draws each seed with probability proportional to the squared distance 
 far, and keeps the best of 2 + log K such draws (Arthur and Vassilvitskii 2007); Lloyd's iterations never
 raise the scatter about the means. Of several seedings, that with the least scatter after a few
 iterations goes on to the end: most of what tells them apart is decided by then, and most of the
-iterations, in which few rows change their owner, come later.
+iterations, in which few rows change their owner, come later. Of many rows a random part decides, which
+holds hundreds of each cluster, and the iterations of all rows end when one row in a thousand changes.
 
 NaN is a missing cell. It stands at the mean of its column among the rows that have it, and from then on
 at the center of its row's owner, so that it adds nothing to the scatter, which still never rises (Chi,
@@ -14,6 +15,7 @@ Chi and Baraniuk 2016).
 """
 
 import math
+from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
 
@@ -29,6 +31,8 @@ _SEEDINGS = 4
 _RACED = 8  # iterations, after which the seedings are ranked
 _LLOYD = 100  # iterations of the one that goes on, which seldom needs a third of them
 _MANY = 100  # clusters: from here on seedings are alike, and one is enough, with few iterations
+_SEEDING = 200  # rows for each cluster, which are raced by themselves; 4,096 at least
+_MORE = 6  # seedings of these: each is a quarter of the work or less
 
 
 class Clusters(NamedTuple):
@@ -67,15 +71,35 @@ def kmeans(
         if num_clusters >= _MANY:
             seeds = kmeans_plus_plus(x, num_clusters, generator, trials=1, weight=weight)
             return lloyd(x, x[seeds], missing, most=_RACED, weight=weight).owner
-        raced = (
-            lloyd(
-                x, x[kmeans_plus_plus(x, num_clusters, generator, weight=weight)], missing,
-                most=_RACED, weight=weight,
-            )
-            for _ in range(_SEEDINGS)
-        )  # fmt: skip
-        ahead = min(raced, key=lambda found: found.scatter)
-        return lloyd(x, ahead.centers, missing, weight=weight).owner
+        centers, enough = None, max(_SEEDING * num_clusters, 4096)
+        if len(x) > enough:
+            some = generator.choice(len(x), enough, replace=False)
+            few = (None if part is None else part[some] for part in (missing, weight))
+            with suppress(InputError):  # it has too few distinct rows, and all rows may have enough
+                centers = _best_seeding(x[some], num_clusters, generator, *few, _MORE)
+        if centers is None:
+            centers = _best_seeding(x, num_clusters, generator, missing, weight)
+        settled = len(x) // 1000 if len(x) > enough else 0
+        return lloyd(x, centers, missing, settled=settled, weight=weight).owner
+
+
+def _best_seeding(
+    x: Float[np.ndarray, "N D"],
+    num_clusters: int,
+    generator: np.random.Generator,
+    missing: Bool[np.ndarray, "N D"] | None,
+    weight: Float[np.ndarray, " N"] | None,
+    seedings: int = _SEEDINGS,
+) -> Float[np.ndarray, "K D"]:
+    """The centers that a few iterations leave of several seedings, with the least scatter."""
+    raced = (
+        lloyd(
+            x, x[kmeans_plus_plus(x, num_clusters, generator, weight=weight)], missing,
+            most=_RACED, weight=weight,
+        )
+        for _ in range(seedings)
+    )  # fmt: skip
+    return min(raced, key=lambda found: found.scatter).centers
 
 
 @cache
@@ -90,15 +114,24 @@ def lloyd(
     missing: Bool[np.ndarray, "N D"] | None = None,
     *,
     most: int = _LLOYD,
+    settled: int = 0,
     weight: Float[np.ndarray, " N"] | None = None,
 ) -> Clusters:
-    """k-means from these centers, for as many iterations at most, or until no row changes its owner."""
+    """k-means from these centers, until no row changes its owner.
+
+    Arguments:
+        x, centers: rows, and the means that they begin with.
+        missing: cells whose value follows the row's owner.
+        most: iterations at most.
+        settled: rows that may still change their owner.
+        weight: how often each row counts; once when None.
+    """
     columns, number = np.ascontiguousarray(x.T), len(centers)
     owner = np.full(len(x), -1)
     for _ in range(most):
         # The nearest mean has the least |c|^2 / 2 - x c.
         nearest = np.argmin(0.5 * np.sum(centers**2, axis=1)[:, None] - centers @ columns, axis=0)
-        if np.array_equal(nearest, owner):
+        if np.count_nonzero(nearest != owner) <= settled:
             break
         owner = nearest
         if missing is not None:
