@@ -20,8 +20,9 @@ def distinct_rows(
     """
     flat = x.reshape(len(x), -1)
     order = np.argsort(flat[:, 0])
-    if not (np.diff(flat[order, 0]) > 0).all():  # else the first column tells all rows apart
-        order = np.lexsort(flat.T[::-1])
+    if (np.diff(flat[order, 0]) > 0).all():  # the first column tells all rows apart
+        return x[order], weight[order]
+    order = np.lexsort(flat.T[::-1])
     flat = flat[order]
     alike = (flat[1:] == flat[:-1]) | (np.isnan(flat[1:]) & np.isnan(flat[:-1]))
     first = np.flatnonzero(np.concatenate([[True], ~alike.all(axis=1)]))

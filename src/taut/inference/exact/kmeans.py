@@ -194,4 +194,6 @@ def kmeans_plus_plus(
 def _squared_distances(
     x: Float[np.ndarray, "N D"], seeds: Float[np.ndarray, "K D"]
 ) -> Float[np.ndarray, "K N"]:
-    return np.stack([((x - s) ** 2).sum(axis=1) for s in seeds])
+    from scipy.spatial.distance import cdist
+
+    return cdist(seeds, x, "sqeuclidean")  # exactly zero between rows that are equal
