@@ -5,9 +5,9 @@ import pytest
 from sklearn.datasets import make_moons
 
 from taut.fitted.class_head import class_head
-from taut.fitted.heads import LogisticHead
+from taut.fitted.heads import LogisticHead, log_softmax
 from taut.fitted.predicting import load_predictor, save_predictor
-from taut.fitted.propagation import PropagatedHead, propagated_head
+from taut.fitted.propagation import PropagatedHead, left_out_logits, propagated_head
 
 RNG = np.random.default_rng(0)
 
@@ -39,6 +39,35 @@ def test_classes_are_those_of_the_dense_equations():
     apart = head._replace(points=z * 1e3, radius=head.radius)
     np.testing.assert_allclose(np.exp(apart.logits(z * 1e3)), head.classes, rtol=1e-5)
     assert head.logits(z[:0]).shape == (0, 4)
+
+
+def test_a_label_that_is_left_out_says_nothing_of_its_row():
+    z, codes = RNG.normal(size=(30, 2)), np.full(30, -1)
+    codes[:9] = [0, 1, 0, 2, 0, 1, 0, 0, 1]
+    logits, own = left_out_logits(z, codes, 4)
+    np.testing.assert_array_equal(own, [0, 1, 0, 0, 1, 0, 0, 1])  # not the only row of its class
+    parts = ([0, 1, 7], [2, 5], [4, 8], [6])
+    places = [0, 1, 2, 4, 5, 6, 7, 8]
+    for part in parts:
+        hidden = codes.copy()
+        hidden[part] = -1
+        wanted = _dense(z, hidden, 4)[part]
+        np.testing.assert_allclose(
+            np.exp(logits[[places.index(i) for i in part]]), wanted, rtol=1e-4
+        )
+
+
+def test_confidence_is_that_of_the_classes_it_finds():
+    """Ten groups, eight labels each and two held out, which alone would say little of a temperature."""
+    generator = np.random.default_rng(3)
+    centers, truth = 2.2 * generator.normal(size=(10, 5)), np.arange(4000) % 10
+    z = centers[truth] + generator.normal(size=(4000, 5))
+    known, held, new = np.full(2000, -1), np.arange(80, 100), np.arange(2000, 4000)
+    known[:80] = truth[:80]
+    head = class_head(z[:2000], known, (z[held], truth[held]), 10, name="propagation")
+    p = np.exp(log_softmax(head.logits(z[new]) / float(head.temperature)))
+    right = (p.argmax(axis=1) == truth[new]).mean()
+    assert p.max(axis=1).mean() == pytest.approx(right, abs=0.05)
 
 
 def _moons() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,15 +1,17 @@
 """The head of a target of classes: regression of the rows with one, or classes spread along all rows.
 
 Regression says how a class lies among the features, and needs labels for it; spreading says that
-neighbours are alike, and needs rows. Held-out labels decide, and then how warm probabilities are. Where
-none is held out, or where most rows have a class, regression it is.
+neighbours are alike, and needs rows. Held-out labels decide, and then how warm probabilities are; how
+warm those of neighbours are is decided by the other labels, too, each left out in turn, for what spreads
+is no probability before, and few labels are held out where there are few. Where none is held out, or
+where most rows have a class, regression it is.
 """
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from taut.fitted.heads import LogisticHead, best_temperature, log_softmax, logistic_head
-from taut.fitted.propagation import PropagatedHead, propagated_head
+from taut.fitted.propagation import PropagatedHead, left_out_logits, propagated_head
 
 __all__ = ["class_head"]
 
@@ -39,9 +41,9 @@ def class_head(
     few = len(truth) > 0 and 2 * known.sum() < len(codes)
     if name == "propagation" or (name == "auto" and few):
         spread = propagated_head(z, codes, num_classes)
-        found.append(
-            spread._replace(temperature=best_temperature(spread.logits(judged), truth))
-        )  # fmt: skip
+        logits, own = left_out_logits(z, codes, num_classes)
+        told = np.concatenate([logits, spread.logits(judged)]), np.concatenate([own, truth])
+        found.append(spread._replace(temperature=best_temperature(*told)))
     if len(found) == 1:
         return found[0]
     log_p = [log_softmax(head.logits(judged) / float(head.temperature)) for head in found]

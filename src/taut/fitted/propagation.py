@@ -19,13 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-__all__ = ["PropagatedHead", "propagated_head"]
+__all__ = ["PropagatedHead", "left_out_logits", "propagated_head"]
 
 _NEIGHBOURS = 5
 _SPREAD = 0.99  # a, as Zhou et al. have it
 _MOST = 20_000  # rows that are kept
 _MIXED = 1e-3  # of q
 _BLOCK = 4096  # rows whose neighbours are sought together
+_PARTS = 4  # of the labels, each left out in turn
 
 
 class PropagatedHead(NamedTuple):
@@ -73,34 +74,85 @@ def propagated_head(
         codes: their classes, -1 for none.
         num_classes: C.
     """
-    from scipy.sparse import csr_array, diags_array
-    from scipy.sparse.linalg import cg
-    from sklearn.neighbors import NearestNeighbors
-
-    order = np.random.default_rng(0).permutation(len(z))
-    kept = np.sort(order[np.argsort(codes[order] < 0, kind="stable")][:_MOST])
+    kept = _kept(codes)
     z, codes = z[kept], codes[kept]
-    number, count = len(z), min(_NEIGHBOURS, len(z) - 1)
-    distance, place = NearestNeighbors(n_neighbors=count).fit(z).kneighbors()
-    least = 1e-6 * distance.mean() or 1.0  # rows that are alike are at no distance
-    radius = np.maximum(distance[:, -1], least)
-    weight = np.exp(-(distance**2) / (radius[:, None] * radius[place]))
-    row = np.repeat(np.arange(number), count)
-    graph = csr_array((weight.ravel(), (row, place.ravel())), shape=(number, number))
-    graph = graph.maximum(graph.T)
-    root = 1 / np.sqrt(np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-300))
-    system = diags_array(np.ones(number)) - _SPREAD * (
-        diags_array(root) @ graph @ diags_array(root)
-    )
-    share = np.bincount(codes[codes >= 0], minlength=num_classes) + 0.5
-    share = share / share.sum()
-    mass = np.zeros((number, num_classes))
-    for code in np.unique(codes[codes >= 0]):
-        spread = np.maximum(cg(system, (codes == code).astype(float), rtol=1e-6)[0], 0.0) * root
-        mass[:, code] = share[code] * spread / spread.sum()
-    total = mass.sum(axis=1, keepdims=True)
-    found = np.where(total > 0, mass / np.where(total > 0, total, 1.0), share)
-    classes = (1 - _MIXED) * found + _MIXED * share
+    graph = _Graph(z)
+    classes = graph.spread(codes, num_classes)
     return PropagatedHead(
-        z.astype(np.float32), radius, classes.astype(np.float32), np.asarray(1.0)
+        z.astype(np.float32), graph.radius, classes.astype(np.float32), np.asarray(1.0)
     )  # fmt: skip
+
+
+def left_out_logits(
+    z: Float[np.ndarray, "N d"], codes: Int[np.ndarray, " N"], num_classes: int
+) -> tuple[Float[np.ndarray, "n C"], Int[np.ndarray, " n"]]:
+    """What rows with a class would be called were theirs not known, and their classes.
+
+    The rows of a class are shared out among four parts, of which each is left out in turn; a row that
+    is the only one of its class stays.
+
+    Arguments:
+        z, codes, num_classes: as of `propagated_head`.
+    """
+    kept = _kept(codes)
+    z, codes = z[kept], codes[kept]
+    part = np.full(len(codes), -1)
+    for code in np.unique(codes[codes >= 0]):
+        own = np.flatnonzero(codes == code)
+        if len(own) > 1:
+            part[own] = np.arange(len(own)) % _PARTS
+    graph, out = _Graph(z), part >= 0
+    found = np.zeros((len(codes), num_classes))
+    for number in np.unique(part[out]):
+        left = part == number
+        found[left] = graph.spread(np.where(left, -1, codes), num_classes)[left]
+    return np.log(found[out]), codes[out]
+
+
+def _kept(codes: Int[np.ndarray, " N"]) -> Int[np.ndarray, " M"]:
+    """Places of the rows that the head is made of."""
+    order = np.random.default_rng(0).permutation(len(codes))
+    return np.sort(order[np.argsort(codes[order] < 0, kind="stable")][:_MOST])
+
+
+class _Graph:
+    """Neighbours of all rows, along which classes spread.
+
+    Arguments:
+        z: features, (M, d).
+
+    Attributes:
+        radius: distance to the last neighbour of each row, (M,).
+    """
+
+    def __init__(self, z: Float[np.ndarray, "M d"]):
+        from scipy.sparse import csr_array, diags_array
+        from sklearn.neighbors import NearestNeighbors
+
+        number, count = len(z), min(_NEIGHBOURS, len(z) - 1)
+        distance, place = NearestNeighbors(n_neighbors=count).fit(z).kneighbors()
+        least = 1e-6 * distance.mean() or 1.0  # rows that are alike are at no distance
+        self.radius = np.maximum(distance[:, -1], least)
+        weight = np.exp(-(distance**2) / (self.radius[:, None] * self.radius[place]))
+        row = np.repeat(np.arange(number), count)
+        graph = csr_array((weight.ravel(), (row, place.ravel())), shape=(number, number))
+        graph = graph.maximum(graph.T)
+        self._root = 1 / np.sqrt(np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-300))
+        self._system = diags_array(np.ones(number)) - _SPREAD * (
+            diags_array(self._root) @ graph @ diags_array(self._root)
+        )
+
+    def spread(self, codes: Int[np.ndarray, " M"], num_classes: int) -> Float[np.ndarray, "M C"]:
+        """Probabilities of the classes of all rows, none of them zero."""
+        from scipy.sparse.linalg import cg
+
+        share = np.bincount(codes[codes >= 0], minlength=num_classes) + 0.5
+        share = share / share.sum()
+        mass = np.zeros((len(codes), num_classes))
+        for code in np.unique(codes[codes >= 0]):
+            told = (codes == code).astype(float)
+            spread = np.maximum(cg(self._system, told, rtol=1e-6)[0], 0.0) * self._root
+            mass[:, code] = share[code] * spread / spread.sum()
+        total = mass.sum(axis=1, keepdims=True)
+        found = np.where(total > 0, mass / np.where(total > 0, total, 1.0), share)
+        return (1 - _MIXED) * found + _MIXED * share
