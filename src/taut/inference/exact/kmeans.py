@@ -74,9 +74,9 @@ def kmeans(
         centers, enough = None, max(_SEEDING * num_clusters, 4096)
         if len(x) > enough:
             some = generator.choice(len(x), enough, replace=False)
-            few = (None if part is None else part[some] for part in (missing, weight))
+            holes, counts = (None if part is None else part[some] for part in (missing, weight))
             with suppress(InputError):  # it has too few distinct rows, and all rows may have enough
-                centers = _best_seeding(x[some], num_clusters, generator, *few, _MORE)
+                centers = _best_seeding(x[some], num_clusters, generator, holes, counts, _MORE)
         if centers is None:
             centers = _best_seeding(x, num_clusters, generator, missing, weight)
         settled = len(x) // 1000 if len(x) > enough else 0
