@@ -13,9 +13,9 @@
 A part ends when it has counted so many stops, pairs or tries. Each trial is known by its part, case
 and seed; its outcome is appended to a file of trials when it ends, so a command goes on where it was
 stopped, does more when it is asked for more, and begins anew on another commit. results/robustness.json
-has the counts of each part with its commit, and what trials that failed have said. The commands of the
-first two parts run in children of this process (`forked`); those of the others in this process, many to
-a trial.
+has the counts of each part with its commit, and what trials that failed have said; parts of which there
+are no trials here stay in it. The commands of the first two parts run in children of this process
+(`forked`); those of the others in this process, many to a trial.
 """
 
 import argparse
@@ -162,7 +162,7 @@ def _trials(
         done[name, seed] = found
         with TRIALS.open("a") as file:
             file.write(json.dumps(found) + "\n")
-        write_json(PATH, {**_NOW, "parts": _told(_read())})
+        write_json(PATH, {**_NOW, "parts": _kept() | _told(_read())})
         yield found
 
 
@@ -171,6 +171,11 @@ _NOW = conditions()
 
 def _is_of_now(outcome: dict[str, Any]) -> bool:
     return outcome["commit"] == _NOW["commit"]
+
+
+def _kept() -> dict[str, Any]:
+    """Parts that have been counted, by trials that may lie elsewhere."""
+    return json.loads(PATH.read_text())["parts"] if PATH.exists() else {}
 
 
 def _read() -> list[dict[str, Any]]:
