@@ -7,12 +7,14 @@ import pytest
 import taut
 from taut.cli.main import main
 from taut.core import memory
+from taut.core.compiling import forget
 
 ROWS = np.random.default_rng(0).normal(size=(53, 3))
 
 
 @pytest.fixture
 def little(monkeypatch):
+    forget()  # programs of other tests were compared with the memory that was free then
     monkeypatch.setattr(memory, "free_bytes", lambda: 1000)
 
 
