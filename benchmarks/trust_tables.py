@@ -151,6 +151,22 @@ def of_few_labels(found: dict[str, Any]) -> Rows:
     ]
 
 
+def of_hosts(found: dict[str, Any]) -> Rows:
+    kills = found["kills"]
+    return [
+        (
+            "steps a second of two processes on two cores over one on one core",
+            f"{found['speed']['times']:.2f}",
+        ),
+        (
+            f"of two hosts one is killed, {kills['kills']} times: the other ends by one line, the run "
+            "is resumed on one; seconds at most",
+            f"{kills['ended_by_one_line']}, {kills['resumed_on_one_host']}; "
+            f"{kills['seconds_to_end']['most']:.1f}",
+        ),
+    ]
+
+
 def of_single_cell(found: dict[str, Any]) -> Rows:
     cells, genes = (found["settings"][name] for name in ("cells", "genes"))
     ours = found["runs"]["taut"]
@@ -186,4 +202,5 @@ TRUST: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "imputation": of_imputation,
     "few_labels": of_few_labels,
     "single_cell": of_single_cell,
+    "hosts": of_hosts,
 }
