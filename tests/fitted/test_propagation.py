@@ -7,7 +7,7 @@ from sklearn.datasets import make_moons
 from taut.fitted.class_head import class_head
 from taut.fitted.heads import LogisticHead, log_softmax
 from taut.fitted.predicting import load_predictor, save_predictor
-from taut.fitted.propagation import PropagatedHead, left_out_logits, propagated_head
+from taut.fitted.propagation import PropagatedHead, Propagation
 
 RNG = np.random.default_rng(0)
 
@@ -33,7 +33,7 @@ def _dense(z, codes, num_classes):
 def test_classes_are_those_of_the_dense_equations():
     z, codes = RNG.normal(size=(30, 2)), np.full(30, -1)
     codes[:6] = [0, 1, 0, 2, 0, 1]
-    head = propagated_head(z, codes, 4)  # no row has the last class
+    head = Propagation(z, codes, 4).head()  # no row has the last class
     np.testing.assert_allclose(head.classes, _dense(z, codes, 4), rtol=1e-4)
     # At a row's own place it has nearly all the weight where others are far.
     apart = head._replace(points=z * 1e3, radius=head.radius)
@@ -44,7 +44,7 @@ def test_classes_are_those_of_the_dense_equations():
 def test_a_label_that_is_left_out_says_nothing_of_its_row():
     z, codes = RNG.normal(size=(30, 2)), np.full(30, -1)
     codes[:9] = [0, 1, 0, 2, 0, 1, 0, 0, 1]
-    logits, own = left_out_logits(z, codes, 4)
+    logits, own = Propagation(z, codes, 4).left_out()
     np.testing.assert_array_equal(own, [0, 1, 0, 0, 1, 0, 0, 1])  # not the only row of its class
     parts = ([0, 1, 7], [2, 5], [4, 8], [6])
     places = [0, 1, 2, 4, 5, 6, 7, 8]
@@ -58,7 +58,10 @@ def test_a_label_that_is_left_out_says_nothing_of_its_row():
 
 
 def test_confidence_is_that_of_the_classes_it_finds():
-    """Ten groups, eight labels each and two held out, which alone would say little of a temperature."""
+    """Ten groups, eight labels each and two held out, which alone say little of a temperature.
+
+    A twentieth is more than keys of the labels move it; by the held-out labels alone it is more.
+    """
     generator = np.random.default_rng(3)
     centers, truth = 2.2 * generator.normal(size=(10, 5)), np.arange(4000) % 10
     z = centers[truth] + generator.normal(size=(4000, 5))
@@ -110,7 +113,7 @@ def test_rows_that_are_alike_and_groups_without_a_label_have_probabilities():
     z = np.concatenate([np.zeros((40, 2)), np.ones((40, 2)), RNG.normal(size=(40, 2)) + 50])
     codes = np.full(120, -1)
     codes[[0, 40]] = [0, 1]
-    head = propagated_head(z, codes, 2)
+    head = Propagation(z, codes, 2).head()
     found = head.logits(np.array([[0.0, 0.0], [1.0, 1.0], [50.0, 50.0], [7.0, 9.0]]))
     assert np.isfinite(found).all()
     assert found[2] == pytest.approx(np.log(0.5))  # as frequent as the labels are

@@ -8,8 +8,8 @@ numbers, where log Gamma(x + 1) and x log m are of order x log x and lose eps x 
 difference. D is the deviance of a Poisson with mean m, halved.
 
 Stirling's series holds for large x. Of x < 8 it is taken at y = x + 8, as Gamma of the two differ by a
-product, and digamma by a sum, of few terms: two logarithms, where the log-gamma function of a library
-takes twenty times as long. So small numbers are left here, too:
+product, and digamma by a sum, of few terms: a few logarithms, where the log-gamma function of a library
+takes many times as long. So small numbers are left here, too:
 
     s(x) = log(2 pi y) / 2 + ... + x log(y / x) - 8 - sum_{k = 1..7} log((x + k) / y)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from taut.fitted.heads import LogisticHead, best_temperature, log_softmax, logistic_head
-from taut.fitted.propagation import PropagatedHead, left_out_logits, propagated_head
+from taut.fitted.propagation import PropagatedHead, Propagation
 
 __all__ = ["class_head"]
 
@@ -40,8 +40,8 @@ def class_head(
         found.append(logistic_head(z[known], codes[known], held, num_classes))
     few = len(truth) > 0 and 2 * known.sum() < len(codes)
     if name == "propagation" or (name == "auto" and few):
-        spread = propagated_head(z, codes, num_classes)
-        logits, own = left_out_logits(z, codes, num_classes)
+        propagation = Propagation(z, codes, num_classes)
+        spread, (logits, own) = propagation.head(), propagation.left_out()
         told = np.concatenate([logits, spread.logits(judged)]), np.concatenate([own, truth])
         found.append(spread._replace(temperature=best_temperature(*told)))
     if len(found) == 1:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-__all__ = ["PropagatedHead", "left_out_logits", "propagated_head"]
+__all__ = ["PropagatedHead", "Propagation"]
 
 _NEIGHBOURS = 5
 _SPREAD = 0.99  # a, as Zhou et al. have it
@@ -63,50 +63,47 @@ class PropagatedHead(NamedTuple):
         return np.log(np.concatenate(found))
 
 
-def propagated_head(
-    z: Float[np.ndarray, "N d"], codes: Int[np.ndarray, " N"], num_classes: int
-) -> PropagatedHead:
-    """The head of rows with a class and of those without, with temperature 1.
+class Propagation:
+    """Classes spread along the neighbours of all rows, with the labels that there are or with fewer.
 
     Arguments:
-        z: their features; of more than 20,000 rows random ones, and all that have a class as far as
-            they go.
-        codes: their classes, -1 for none.
+        z: features, (N, d); of more than 20,000 rows random ones are kept, and all that have a class as
+            far as they go.
+        codes: classes, (N,), -1 for none.
         num_classes: C.
     """
-    kept = _kept(codes)
-    z, codes = z[kept], codes[kept]
-    graph = _Graph(z)
-    classes = graph.spread(codes, num_classes)
-    return PropagatedHead(
-        z.astype(np.float32), graph.radius, classes.astype(np.float32), np.asarray(1.0)
-    )  # fmt: skip
 
+    def __init__(self, z: Float[np.ndarray, "N d"], codes: Int[np.ndarray, " N"], num_classes: int):
+        kept = _kept(codes)
+        self._z, self._codes, self._num_classes = z[kept], codes[kept], num_classes
+        self._graph = _Graph(self._z)
 
-def left_out_logits(
-    z: Float[np.ndarray, "N d"], codes: Int[np.ndarray, " N"], num_classes: int
-) -> tuple[Float[np.ndarray, "n C"], Int[np.ndarray, " n"]]:
-    """What rows with a class would be called were theirs not known, and their classes.
+    def head(self) -> PropagatedHead:
+        """The head of rows with a class and of those without, with temperature 1."""
+        classes = self._graph.spread(self._codes, self._num_classes)
+        return PropagatedHead(
+            self._z.astype(np.float32), self._graph.radius, classes.astype(np.float32),
+            np.asarray(1.0),
+        )  # fmt: skip
 
-    The rows of a class are shared out among four parts, of which each is left out in turn; a row that
-    is the only one of its class stays.
+    def left_out(self) -> tuple[Float[np.ndarray, "n C"], Int[np.ndarray, " n"]]:
+        """Logits of rows with a class as if theirs were not known, and their classes.
 
-    Arguments:
-        z, codes, num_classes: as of `propagated_head`.
-    """
-    kept = _kept(codes)
-    z, codes = z[kept], codes[kept]
-    part = np.full(len(codes), -1)
-    for code in np.unique(codes[codes >= 0]):
-        own = np.flatnonzero(codes == code)
-        if len(own) > 1:
-            part[own] = np.arange(len(own)) % _PARTS
-    graph, out = _Graph(z), part >= 0
-    found = np.zeros((len(codes), num_classes))
-    for number in np.unique(part[out]):
-        left = part == number
-        found[left] = graph.spread(np.where(left, -1, codes), num_classes)[left]
-    return np.log(found[out]), codes[out]
+        The rows of a class are shared out among four parts, of which each is left out in turn; a row
+        that is the only one of its class stays.
+        """
+        part = np.full(len(self._codes), -1)
+        for code in np.unique(self._codes[self._codes >= 0]):
+            own = np.flatnonzero(self._codes == code)
+            if len(own) > 1:
+                part[own] = np.arange(len(own)) % _PARTS
+        out = part >= 0
+        found = np.zeros((len(part), self._num_classes))
+        for number in np.unique(part[out]):
+            left = part == number
+            told = np.where(left, -1, self._codes)
+            found[left] = self._graph.spread(told, self._num_classes)[left]
+        return np.log(found[out]), self._codes[out]
 
 
 def _kept(codes: Int[np.ndarray, " N"]) -> Int[np.ndarray, " M"]:
