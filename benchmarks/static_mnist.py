@@ -24,6 +24,7 @@ A run that was interrupted goes on where it was; one that is finished is measure
 import argparse
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,9 +144,9 @@ def nll(evidence: Estimate) -> dict[str, Any]:
     }
 
 
-def refitted(pair: AbstractPair, rows: Datum) -> AbstractPair:
+def refitted(pair: AbstractPair, rows: Datum, refit: Mapping[str, Any] = REFIT) -> AbstractPair:
     """The pair after its guide alone was fitted to dreams of its model; the rows drive the loop."""
-    rate = optax.cosine_decay_schedule(REFIT["learning_rate"], REFIT["steps"])
+    rate = optax.cosine_decay_schedule(refit["learning_rate"], refit["steps"])
     algorithm = wake_sleep(
         pair,
         optax.adam(rate),
@@ -154,7 +155,7 @@ def refitted(pair: AbstractPair, rows: Datum) -> AbstractPair:
         phi="sleep",
         key=jax.random.key(2),
     )
-    loop = Loop(REFIT["steps"], batch_size=REFIT["batch_size"], seed=0, validate_every=0)
+    loop = Loop(refit["steps"], batch_size=refit["batch_size"], seed=0, validate_every=0)
     return algorithm.pair(train(algorithm, rows, loop).inference)
 
 
