@@ -18,14 +18,14 @@ al. 2017), 78.6 to 79 the best.
 
 The bound of the validation rows and the checkpoint are written about once a minute. The training ends
 where what is left of the seconds is due to the evaluation; the epochs should fit, since the step size
-falls to 0 at the last.
+falls to 0 at the last. A run that is finished is measured only, and what its training found is kept.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,7 +34,7 @@ import equinox as eqx
 import jax
 import numpy as np
 import optax
-from record import save_result
+from record import RESULTS, save_result
 from static_mnist import nll, refitted, split
 
 import taut
@@ -78,8 +78,8 @@ PRESETS = {
     ),
     "gpu": Preset(
         latent_dim=64, widths=(48, 96), blocks=2, couplings=8, coupling_width=256, particles=5,
-        batch_size=250, learning_rate=1e-3, weight_decay=0.05, epochs=200, warmup_epochs=15,
-        refit_steps=4000, evidence_particles=2000, seconds=420, reserve=110, target=80.1,
+        batch_size=250, learning_rate=1e-3, weight_decay=0.05, epochs=45, warmup_epochs=8,
+        refit_steps=4000, evidence_particles=500, seconds=420, reserve=200, target=80.1,
     ),
 }  # fmt: skip
 
@@ -149,10 +149,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seconds", type=float, help="from the start to the last number")
     parser.add_argument("--rows", type=int, default=10_000, help="test rows that are measured")
+    parser.add_argument("--particles", type=int, help="draws for each of them")
+    parser.add_argument("--refit-steps", type=int, help="of the encoder; 0 leaves it as it is")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--pace", action="store_true", help="a few epochs, not measured")
     options = parser.parse_args()
     preset = PRESETS[options.preset]
+    given = {"evidence_particles": options.particles, "refit_steps": options.refit_steps}
+    preset = replace(preset, **{n: value for n, value in given.items() if value is not None})
     epochs = options.epochs or (3 if options.pace else preset.epochs)
     parts = split()
     seconds = options.seconds or preset.seconds
@@ -163,49 +167,72 @@ def main() -> None:
         "device": f"{jax.devices()[0].device_kind} ({jax.default_backend()})",
     }
 
+    run = options.runs / f"best-mnist-{options.preset}"
+    finished = (run / "summary.json").exists() and not options.pace
+    if finished and (RESULTS / f"{name}.json").exists():
+        content = json.loads((RESULTS / f"{name}.json").read_text())
+
     def write(**more: Any) -> Path | None:
-        content.update(more, seconds=time.perf_counter() - BEGAN)
+        content.update(more)
+        content.setdefault("seconds", {})["measurement" if finished else "all"] = (
+            time.perf_counter() - BEGAN
+        )
         return None if options.pace else save_result(name, content)
 
     minutes = Minutes(write, deadline=BEGAN + seconds - preset.reserve)
-    fitted = trained(preset, parts, epochs, options, minutes)
-    per_epoch = fitted.facts.training_seconds / epochs
+    if finished:
+        fitted = taut.load(run, like=architecture(preset))
+    else:
+        fitted = trained(preset, parts, epochs, options, minutes, run)
     if options.pace:
         seen = minutes.seen
         last = (seen[-1]["seconds"] - seen[0]["seconds"]) / (len(seen) - 1)
         print(json.dumps({"preset": options.preset, "epoch_seconds": last}))
         return
-    write(facts=fitted.facts.to_dict(), epoch_seconds=per_epoch)
+    write(facts=fitted.facts.to_dict())
     test = Datum(parts[2][: options.rows].astype(np.float32), index=np.arange(options.rows))
-    write(encoder=measured(fitted.pair, test, preset))
-    train = Datum(parts[0].astype(np.float32))
-    refit = {"steps": preset.refit_steps, "batch_size": preset.batch_size, "learning_rate": 1e-3}
-    pair = refitted(fitted.pair, train, refit)
-    write(refitted=measured(pair, test, preset) | {"refit": refit})
-    best = min(content[by]["test_nll"] for by in ("encoder", "refitted"))
+    ways = {"encoder": measured(fitted.pair, test, preset)}
+    write(**ways)
+    if preset.refit_steps:
+        train = Datum(parts[0].astype(np.float32))
+        refit = {
+            "steps": preset.refit_steps, "batch_size": preset.batch_size, "learning_rate": 1e-3,
+        }  # fmt: skip
+        pair = refitted(fitted.pair, train, refit)
+        ways["refitted"] = measured(pair, test, preset) | {"refit": refit}
+    best = min(way["test_nll"] for way in ways.values())
     print(f"test NLL {best:.3f}, asked {preset.target}")
-    print(write(test_nll=best, test_rows=options.rows))
+    print(write(**ways, test_nll=best, test_rows=options.rows))
+
+
+def architecture(preset: Preset) -> DeepVAE:
+    """The model under its flow."""
+    prior = FlowPrior(
+        preset.latent_dim, f"affine-coupling:{preset.couplings}",
+        hidden=(preset.coupling_width,) * 2, key=jax.random.key(1),
+    )  # fmt: skip
+    return DeepVAE(
+        latent_dim=preset.latent_dim, prior=prior, network="residual-conv", hidden=preset.widths,
+        blocks=preset.blocks, likelihood="bernoulli",
+    )  # fmt: skip
 
 
 def trained(
-    preset: Preset, parts: Sequence[np.ndarray], epochs: int, options: Any, minutes: Minutes
+    preset: Preset,
+    parts: Sequence[np.ndarray],
+    epochs: int,
+    options: Any,
+    minutes: Minutes,
+    run: Path,
 ) -> taut.Fit:
     """The fit; its folder has a checkpoint of each validation."""
     per_epoch = len(parts[0]) // preset.batch_size
     rate = schedule(
         "cosine", preset.learning_rate, num_steps=epochs * per_epoch, warmup_steps=per_epoch
     )
-    prior = FlowPrior(
-        preset.latent_dim, f"affine-coupling:{preset.couplings}",
-        hidden=(preset.coupling_width,) * 2, key=jax.random.key(1),
-    )  # fmt: skip
-    model = DeepVAE(
-        latent_dim=preset.latent_dim, prior=prior, network="residual-conv", hidden=preset.widths,
-        blocks=preset.blocks, likelihood="bernoulli",
-    )  # fmt: skip
     looks = per_epoch * (1 if options.pace else max(1, epochs // 8))
     return taut.fit(
-        parts, model=model,
+        parts, model=architecture(preset),
         bound=IWAE(preset.particles, warmup_steps=preset.warmup_epochs * per_epoch),
         optimizer=optax.adamw(
             rate, eps=1e-6, weight_decay=preset.weight_decay,
@@ -213,8 +240,7 @@ def trained(
         ),
         ema=0.999, epochs=epochs, batch_size=preset.batch_size, patience=0, validate_every=looks,
         checkpoint_every=looks, validation_bound=IWAE(16), evidence_particles=2,
-        callbacks=[minutes], key=0, out=options.runs / f"best-mnist-{options.preset}", force=True,
-        progress=False,
+        callbacks=[minutes], key=0, out=run, force=True, progress=False,
     )  # fmt: skip
 
 
