@@ -81,6 +81,19 @@ def test_autoencoders_of_classes_tell_whose_an_answer_is():
     assert further.error == pytest.approx(np.std([2, 2, 3], ddof=1) / np.sqrt(3))
 
 
+def test_a_difference_without_rows_has_no_value_and_one_without_a_name_is_refused():
+    near = answers(0 * X, (True, False, False))
+    far = answers(0 * X, (False, True, True))
+    found = metrics({"near": near, "far": far}, X, **GIVEN)
+    assert found.compared == 0
+    assert np.isnan(found.difference("l1", "near", "far")).all()
+    moved = metrics({"moved": answers(0 * X)}, X, **GIVEN)
+    with pytest.raises(InputError, match=r"one of moved, got 'movd'\. Try 'moved'"):
+        moved.difference("l1", "moved", "movd")
+    with pytest.raises(InputError, match=r"one of validity, .*, got 'im1'"):
+        moved.difference("im1", "moved", "moved")
+
+
 def test_the_nearest_unlike_neighbour_is_found_by_brute_force():
     found = nearest_unlike(
         X, TRAIN, classifier=CLASSIFIER, target=TARGET, scale=np.array([1.0, 3.0])

@@ -25,11 +25,11 @@ prototypes (2021), section 4.1.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from taut.core import InputError
+from taut.core import InputError, nearest
 from taut.counterfactuals.baselines import Answers, scored
 from taut.counterfactuals.classifier import AbstractClassifier
 from taut.counterfactuals.constraints import Box
@@ -80,7 +80,18 @@ class Metrics:
     values: Mapping[str, Mapping[str, np.ndarray]]
 
     def difference(self, metric: str, first: str, second: str) -> Mean:
-        """The mean over rows of what the first method has more of a metric than the second."""
+        """The mean over rows of what the first method has more of a metric than the second; NaN
+        where no row has an answer of all methods.
+
+        Raises:
+            InputError: a method or a metric that was not measured.
+        """
+        for name in (first, second):
+            _check_measured(name, self.of, "method")
+        if not self.compared:
+            return Mean.over(np.empty(0))
+        for name in (first, second):
+            _check_measured(metric, self.values[name], "metric")
         pair = [np.asarray(self.values[name][metric], np.float64) for name in (first, second)]
         return Mean.over(pair[0] - pair[1])
 
@@ -136,7 +147,7 @@ def metrics(
     answered = {name: _answered(found) for name, found in methods.items()}
     common = np.all(list(answered.values()), axis=0)
     flat = (train / scale).reshape(len(train), -1)
-    near = NearestNeighbors(n_neighbors=neighbours).fit(flat)
+    close = NearestNeighbors(n_neighbors=neighbours).fit(flat)
     outlier = LocalOutlierFactor(n_neighbors=neighbours, novelty=True).fit(flat[of_target])
     median = None if log_density is None else np.median(log_density(train))
     least = 0.0 if isinstance(target, Class | Margin) else target.level
@@ -151,7 +162,7 @@ def metrics(
         moved = np.abs(u - (x[common] / scale).reshape(len(answer), -1))
         rows = {
             "validity": scored(answer, classifier, target) >= target.level,
-            "neighbours": of_target[near.kneighbors(u, return_distance=False)].mean(axis=1),
+            "neighbours": of_target[close.kneighbors(u, return_distance=False)].mean(axis=1),
             "l0": (moved > _CHANGED).sum(axis=1), "l1": moved.sum(axis=1),
             "l2": np.sqrt((moved**2).sum(axis=1)), "linf": moved.max(axis=1),
             "outlier factor": -outlier.score_samples(u),
@@ -171,6 +182,13 @@ def metrics(
         by_row[name] = rows
         kept.update({metric: Mean.over(values) for metric, values in rows.items()})
     return Metrics(measured, len(x), int(common.sum()), by_row)
+
+
+def _check_measured(name: str, names: Mapping[str, Any], where: str) -> None:
+    if name not in names:
+        raise InputError(
+            f"one of {', '.join(names)}", repr(name), nearest(name, names), where=where
+        )
 
 
 def _answered(found: Counterfactuals | Answers) -> np.ndarray:
