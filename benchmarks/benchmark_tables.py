@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from explanation_tables import EXPLANATIONS
+from gpu_tables import GPU
 from trust_tables import TRUST
 
 from taut.fitted.facts import FitFacts, read_facts
@@ -17,9 +19,16 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def tables() -> str:
-    """Tables of speed and memory, of quality and of trust, each with what has been measured."""
+    """Tables of speed, quality, trust and counterfactuals, each with what has been measured."""
     lines = [f"On {hardware()}; published figures in brackets where there are any."]
-    for title, tables in (("speed and memory", SPEED), ("quality", QUALITY), ("trust", TRUST)):
+    all_tables = {
+        "speed and memory": SPEED,
+        "on a GPU": GPU,
+        "quality": QUALITY,
+        "trust": TRUST,
+        "counterfactuals": EXPLANATIONS,
+    }
+    for title, tables in all_tables.items():
         lines += ["", f"| {title} | measured |", "|---|---|"]
         for name, rows in tables.items():
             path = RESULTS / f"{name}.json"

@@ -1,0 +1,60 @@
+"""Rows of the benchmark tables that were measured on a GPU, as `benchmark_tables.py` reads them."""
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["GPU"]
+
+Rows = list[tuple[str, str]]
+STEPS = {
+    "mlp": "784-400-20 VAE",
+    "conv": "residual convolutional VAE, 28 x 28",
+    "flow": "eight couplings of 64 columns",
+}
+
+
+def of_gpu(found: dict[str, Any]) -> Rows:
+    """One row for each part that ended; the device stands in the first."""
+    commands = {
+        name: of
+        for name, of in found["commands"].items()
+        if isinstance(of, dict) and "error" not in of
+    }
+    seconds = ", ".join(f"{name} {of['seconds']:.0f}" for name, of in commands.items())
+    rows = [
+        (f"whole commands on {found['device']['kind']}, nothing compiled before, seconds", seconds)
+    ]
+    for part, words in STEPS.items():
+        batches = [name for name in found.get(part, {}) if name.startswith("batch")]
+        if batches:
+            times = [f"{found[part][b]['milliseconds_per_step']:.2f} ms" for b in batches]
+            rows.append((f"training step, {words}, {', '.join(batches)}", ", ".join(times)))
+    em = found.get("em", {})
+    if "milliseconds_per_iteration" in em:
+        what = f"{em['rows']:,} x {em['columns']} rows, {em['components']} full components"
+        rows.append(
+            (f"an iteration of EM, {what}, float64", f"{em['milliseconds_per_iteration']:.1f} ms")
+        )
+    evidence = found.get("evidence", {})
+    if "draws_per_second" in evidence:
+        rows.append(
+            ("draws a second of importance sampling", f"{evidence['draws_per_second']:,.0f}")
+        )
+    record = found.get("record", {}).get("test_log_evidence")
+    if record:
+        rows.append(("test NLL of static MNIST, one-layer model", f"{-record['value']:.2f}"))
+    return rows
+
+
+def of_best(found: dict[str, Any]) -> Rows:
+    """The best model of static MNIST; where the test rows were not measured, the best validation."""
+    asked, device = found["preset"]["target"], found["device"]
+    what = f"best model of static MNIST without an autoregressive decoder, on {device}"
+    best = max(found["validation"], key=lambda one: one["bound"])
+    words = f"validation bound of 16 draws {-best['bound']:.2f} after {best['seconds']:.0f} s"
+    if "test_nll" in found:
+        words = f"test NLL {found['test_nll']:.2f}, {words}"
+    return [(f"{what}: nats (asked {asked}) [{found['published_test_nll']}]", words)]
+
+
+GPU: dict[str, Callable[[dict[str, Any]], Rows]] = {"gpu": of_gpu, "best_mnist_gpu": of_best}
