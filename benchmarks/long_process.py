@@ -12,7 +12,7 @@ of the later ones. Slow tasks take `--share` of the calls. The aim for equal cal
 from warm-up to the end. What is new has its own price: each new program keeps what was compiled for it,
 and rows that grow meet a new size every quarter of a doubling.
 
-Tasks that are not asked for stay in the file as they were, if it is of the same commit.
+Tasks that are not asked for stay in the file as they were; each names its commit.
 
 `cold` holds the first and the second call of three programs, each in a process of its own that has
 compiled nothing, without a cache on disk.
@@ -32,9 +32,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import RESULTS, conditions
+from record import RESULTS, commit, conditions
 
-SLOW = ("infer-changing", "fit", "fit-changing", "fit-growing", "em", "load")
+SLOW = ("infer-changing", "fit", "fit-changing", "fit-growing", "em", "load", "search")
 Y = np.array([28.0, 8, -3, 7, -1, 1, 18, 12])
 SIGMA = np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
 
@@ -57,15 +57,13 @@ def main() -> None:
     found: dict[str, Any] = {}
     for name in [n for n in chosen if n in TASKS]:
         calls = max(round(options.calls * (options.share if name in SLOW else 1)), 3)
-        found[name] = in_process(name, calls)
+        found[name] = in_process(name, calls) | {"commit": commit()}
         print(name, found[name], flush=True)
     if "cold" in chosen:
         found["cold"] = {name: in_process(name, 2)["cpu_seconds"] for name in PROGRAMS}
         print("cold", found["cold"], flush=True)
-    now = conditions()
-    before = json.loads(options.out.read_text()) if options.out.exists() else {"commit": None}
-    kept = before["tasks"] if before["commit"] == now["commit"] else {}
-    options.out.write_text(json.dumps({**now, "tasks": kept | found}, indent=2) + "\n")
+    kept = json.loads(options.out.read_text())["tasks"] if options.out.exists() else {}
+    options.out.write_text(json.dumps({**conditions(), "tasks": kept | found}, indent=2) + "\n")
 
 
 def in_process(name: str, calls: int) -> dict[str, Any]:
@@ -251,6 +249,26 @@ def samples() -> Callable[[int], Any]:
     return lambda number: fitted.sample(1000, key=number)
 
 
+def searches() -> Callable[[int], Any]:
+    import jax.numpy as jnp
+
+    import taut
+    from taut.counterfactuals import Differentiable, search
+
+    rows = _rows(0, 400).astype(np.float32)
+    fitted = taut.fit(
+        rows, model=taut.Flow(layers="affine-coupling:2", hidden=(8,)), epochs=2,
+        evidence_particles=2,
+    )  # fmt: skip
+
+    def call(number: int) -> Any:
+        weight = np.random.default_rng(number).normal(size=(2, 5)).astype(np.float32)
+        classifier = Differentiable(lambda x: jnp.asarray(weight) @ x)
+        return search(fitted, rows[:20], classifier=classifier, target=1, plausible=rows)
+
+    return call
+
+
 PROGRAMS = {"infer": schools, "regression": regression, "mixture": mixture}
 TASKS: dict[str, Callable[[], Callable[[int], Any]]] = {
     **PROGRAMS,
@@ -261,6 +279,7 @@ TASKS: dict[str, Callable[[], Callable[[int], Any]]] = {
     "em": mixtures_by_em,
     "load": loads,
     "sample": samples,
+    "search": searches,
 }
 
 

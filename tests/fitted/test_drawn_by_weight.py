@@ -1,5 +1,6 @@
 """Draws by the weights of particles take memory as both numbers grow, not as their product does."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,13 +23,14 @@ KEY = jax.random.key(0)
 def filled(pair):
     block = jax.tree.map(lambda leaf: leaf[None], ROW)
     named = np.zeros(2, bool)
-    return resampling._block.lower(
+    return eqx.filter_jit(resampling._block.__wrapped__).lower(
         pair, block, jnp.zeros(1, int), KEY, named, (DRAWS, PARTICLES), 0
     )
 
 
 def given(pair):
-    return conditioning._resampled.lower(pair, ROW, KEY, DRAWS, PARTICLES)
+    resampled = eqx.filter_jit(conditioning._resampled.__wrapped__)
+    return resampled.lower(pair, ROW, KEY, DRAWS, PARTICLES)
 
 
 @pytest.mark.parametrize("lowered", [filled, given])

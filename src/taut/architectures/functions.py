@@ -21,6 +21,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
 from taut.core import AbstractPair, AbstractProposal, Datum, InputError, Pair, as_proposal, option
+from taut.core.compiling import kept_jit
 from taut.data import Schema
 from taut.guides import EncodedGuide
 from taut.models import (
@@ -192,7 +193,7 @@ def _shaped(function: Callable[..., Any], given: Any, name: str, takes: str) -> 
         ) from error  # fmt: skip
 
 
-@eqx.filter_jit
+@kept_jit
 def _looked_at(model: Any, guide: EncodedGuide, rows: Any) -> tuple[Any, Any]:
     """Means and scales of rows where `encode` returns these, else None; and what `decode` makes of a
     draw for each row, or of that for the first one where it is a distribution."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +12,7 @@ from jaxtyping import PRNGKeyArray
 from taut.architectures.abstract import AbstractArchitecture
 from taut.architectures.functions import check_support
 from taut.core import AbstractPair, Datum, InputError, Pair, as_proposal
+from taut.core.compiling import kept_jit
 from taut.data import Schema
 from taut.guides.row_program import RowProgramGuide
 from taut.models.row_program import RowProgram, row_sites, run_at
@@ -68,7 +68,7 @@ class RowPrograms(AbstractArchitecture):
             )  # fmt: skip
 
 
-@eqx.filter_jit
+@kept_jit
 def _log_weights(model: RowProgram, guide: RowProgramGuide, rows: Any) -> Any:
     def one(row: Any) -> Any:
         q = as_proposal(guide(Datum(row)))

@@ -10,6 +10,7 @@
     steady_jit        all cores, in place of XLA's default, which keeps each on one
                       (`benchmarks/convolutions.py`)
     kept_jit          for all others that are given data of many sizes
+    transformed_jit   for those of them that people differentiate
     shared_jit        for functions that are made anew for each use, or of arguments that are: all that
                       do the same operations on the same shapes (`Traced`) share one program
 
@@ -46,6 +47,7 @@ __all__ = [
     "shared_jit",
     "steady_jit",
     "steady_options",
+    "transformed_jit",
 ]
 
 _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
@@ -133,6 +135,18 @@ def even_jit(function: Callable) -> Callable:
 def kept_jit(function: Callable) -> Callable:
     """`shared_jit(function)` with the compiler's own options."""
     return shared_jit(function, options=_usual_options)
+
+
+def transformed_jit(function: Callable) -> Callable:
+    """`kept_jit(function)` of values; within a gradient, `vmap` or program what JAX can go on with."""
+    kept, inner = kept_jit(function), eqx.filter_jit(function)
+
+    @wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        within = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((arguments, named)))
+        return (inner if within else kept)(*arguments, **named)
+
+    return call
 
 
 def forget() -> None:

@@ -14,6 +14,7 @@ filled up, and what fills them has no weight.
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Literal
 
 import jax
@@ -137,7 +138,12 @@ def _gathered(leaf: Any) -> Any:
 def _identity(leaf: jax.Array) -> jax.Array:
     mesh = current_mesh()
     assert mesh is not None  # or all of it were here
-    return jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))(leaf)
+    return _copied_to_all(mesh)(leaf)
+
+
+@cache
+def _copied_to_all(mesh: Mesh) -> Callable[[jax.Array], jax.Array]:
+    return jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))
 
 
 def _on_one(leaf: Any) -> Any:

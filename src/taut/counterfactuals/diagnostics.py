@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from taut.core.compiling import kept_jit
 from taut.counterfactuals.ascent import Ascent
 from taut.counterfactuals.pool import steps_of
 from taut.counterfactuals.result import Counterfactuals
@@ -138,7 +139,7 @@ def _ended(
     )
 
 
-@eqx.filter_jit
+@kept_jit
 def _points(ascent: Ascent, z: Any, x0: Any, key: Any) -> Any:
     return jax.vmap(lambda z: ascent.point(z, jnp.asarray(x0), key))(jnp.asarray(z))
 
@@ -196,12 +197,12 @@ def _frame(ascent: Ascent, z: Array) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(u), np.asarray(s)
 
 
-@eqx.filter_jit
+@kept_jit
 def _jacobian(ascent: Ascent, z: Array) -> Array:
     return jax.jacfwd(lambda z: ascent.generator.decode(z).ravel())(z)
 
 
-@eqx.filter_jit
+@kept_jit
 def _largest(ascent: Ascent, z: Array, start: Array) -> tuple[Array, Array]:
     """The largest singular values and their directions in x, without J itself."""
 
@@ -226,7 +227,7 @@ def _residual_slope(ascent: Ascent, x0: Array, z: np.ndarray, key: Any) -> float
     return float(np.polyfit(np.log(_LENGTHS), np.log(residuals), 1)[0])
 
 
-@eqx.filter_jit
+@kept_jit
 def _residuals(ascent: Ascent, x0: Array, z: Array, key: Any) -> Array:
     slope = ascent.point(z, x0, key).slope
     slope = slope / jnp.linalg.norm(slope)

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 
 from taut.core import Datum, over_rows
+from taut.core.compiling import kept_jit
 from taut.counterfactuals.classifier import AbstractClassifier
 from taut.counterfactuals.generator import AbstractGenerator
 from taut.counterfactuals.targets import AbstractTarget
@@ -18,13 +18,13 @@ _WIDTH = 1024  # rows in a block
 _BLOCK = 256  # of programs that take long to a row
 
 
-@eqx.filter_jit
+@kept_jit
 def outputs_of(classifier: AbstractClassifier, x: Any) -> Any:
     """Outputs of each row, (N, C)."""
     return jax.vmap(classifier.outputs)(x).reshape(len(x), -1)
 
 
-@eqx.filter_jit
+@kept_jit
 def scores_of(target: AbstractTarget, outputs: Any) -> Any:
     """The target's score of each row's outputs, (N,)."""
     return jax.vmap(target.score)(outputs)
@@ -60,16 +60,16 @@ def densities(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
     return mapped(lambda x: _density(generator, x), x)
 
 
-@eqx.filter_jit
+@kept_jit
 def _encode(generator: AbstractGenerator, x: Any) -> Any:
     return jax.vmap(generator.encode)(x)
 
 
-@eqx.filter_jit
+@kept_jit
 def _decode(generator: AbstractGenerator, z: Any) -> Any:
     return jax.vmap(generator.decode)(z)
 
 
-@eqx.filter_jit
+@kept_jit
 def _density(generator: AbstractGenerator, x: Any) -> Any:
     return jax.vmap(lambda x: generator.decode_with_density(generator.encode(x))[1])(x)

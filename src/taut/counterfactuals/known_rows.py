@@ -11,11 +11,11 @@ It takes the place of an answer that is farther; fewer known rows are tried wher
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from taut.core.compiling import kept_jit
 from taut.counterfactuals.ascent import Ascent
 from taut.counterfactuals.judged import densities, encoded, in_blocks, mapped, outputs_of, scores_of
 from taut.counterfactuals.result import ALREADY, REACHED
@@ -163,6 +163,6 @@ def _block(ascent: Ascent, z: np.ndarray, rows: np.ndarray) -> _Points:
     return _Points(x, density, outputs, scores, good & (density >= np.asarray(ascent.floor)))
 
 
-@eqx.filter_jit
+@kept_jit
 def _decode(ascent: Ascent, z: Any, rows: Any) -> Any:
     return jax.vmap(ascent.decoded)(z, rows)

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from taut.core.compiling import kept_jit
 from taut.counterfactuals.ascent import Ascent, Point
 from taut.counterfactuals.generator import Identity
 from taut.counterfactuals.judged import encoded, in_blocks
@@ -104,7 +105,7 @@ def drawn_nearer(
     return new
 
 
-@eqx.filter_jit
+@kept_jit
 def _ended(ascent: Ascent, starts: Any, aims: Any, rows: Any, keys: Any) -> tuple[Point, Any]:
     """The nearest points of a block of rows, and how many were tried."""
     begun = jax.vmap(lambda *of: _begun(ascent, *of))(starts, aims, rows, keys)

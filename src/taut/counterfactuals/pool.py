@@ -7,11 +7,11 @@ in a narrower block. Draws are keyed by the row's number: no result depends on t
 from collections.abc import Iterator
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from taut.core.compiling import kept_jit
 from taut.counterfactuals.ascent import Ascent, RowState, is_done
 
 __all__ = ["all_ended", "steps_of"]
@@ -70,19 +70,19 @@ def steps_of(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any) -> Iterato
         yield states
 
 
-@eqx.filter_jit
+@kept_jit
 def _placed(ascent: Ascent, x: Any, z: Any, keys: Any) -> RowState:
     return jax.vmap(ascent.place)(jnp.asarray(x), jnp.asarray(z), keys)
 
 
-@eqx.filter_jit
+@kept_jit
 def _advanced(ascent: Ascent, states: RowState, tries: Any) -> RowState:
     return jax.lax.fori_loop(
         0, jnp.asarray(tries), lambda _, s: jax.vmap(ascent.advance)(s), states
     )
 
 
-@jax.jit
+@kept_jit
 def _merged(fresh: Any, new: RowState, old: RowState) -> RowState:
     def chosen(a: Any, b: Any) -> Any:
         return jnp.where(fresh.reshape(-1, *[1] * (a.ndim - 1)), a, b)

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import AbstractPair, Datum, Estimate, over_rows
+from taut.core.compiling import kept_jit
 
 __all__ = ["ClassLatent", "class_logits", "with_classification"]
 
@@ -63,7 +63,7 @@ def with_classification(
     return replace(found, value=found.value + more, values=found.values + more, side="none")
 
 
-@eqx.filter_jit
+@kept_jit
 def _block(pair: AbstractPair, block: Datum) -> Float[Array, "B C"]:
     guide = pair.bind()[1]
     return jax.vmap(lambda datum: guide(datum).log_q_y)(block)

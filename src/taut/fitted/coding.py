@@ -5,19 +5,18 @@ All take a pair and arrays of rows or latents with a leading axis; they are diff
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, InputError, as_proposal, option
-from taut.core.compiling import kept_jit
+from taut.core.compiling import kept_jit, transformed_jit
 
 __all__ = ["decode", "encode", "interpolate", "reconstruct", "sample"]
 
 
-@eqx.filter_jit
+@transformed_jit
 def encode(
     pair: AbstractPair,
     x: Float[Array | np.ndarray, "N ..."],
@@ -40,7 +39,7 @@ def encode(
     return jax.vmap(one)(x, index, mask)
 
 
-@eqx.filter_jit
+@transformed_jit
 def decode(pair: AbstractPair, z: Float[Array, "N d"]) -> Float[Array, "N ..."]:
     """E[x | z] of each latent, in the data's units."""
     model, _ = pair.bind()

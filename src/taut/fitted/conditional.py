@@ -12,13 +12,13 @@ is missing of a row is integrated out, never filled in.
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, over_rows, particles
+from taut.core.compiling import kept_jit
 from taut.models import AbstractExactModel
 
 __all__ = ["Conditional", "hidden", "joint_evidences"]
@@ -74,7 +74,7 @@ def joint_evidences(
     return np.concatenate(list(blocks))
 
 
-@eqx.filter_jit
+@kept_jit
 def _block(
     pair: AbstractPair, block: Datum, numbers: Any, key: PRNGKeyArray, place: Any, count: int
 ) -> Float[Array, "B V"]:

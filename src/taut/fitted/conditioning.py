@@ -14,7 +14,6 @@ large.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -174,7 +173,7 @@ def _completed(model: Any, row: Datum, numbers: Any, key: PRNGKeyArray) -> Array
     return jax.vmap(lambda n: model.completed(row, jax.random.fold_in(key, n)))(numbers)
 
 
-@eqx.filter_jit
+@kept_jit
 def _resampled(
     pair: AbstractPair, row: Datum, key: PRNGKeyArray, num_samples: int, num_particles: int
 ) -> tuple[Array, Array]:

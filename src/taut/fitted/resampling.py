@@ -14,13 +14,13 @@ cells. All are those of p(x_m | x_o) as K grows.
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, InputError, option, over_rows, particles
+from taut.core.compiling import kept_jit
 from taut.data import Schema
 from taut.fitted.imputing import Imputed
 from taut.models import LatentVariableModel
@@ -83,7 +83,7 @@ def _levels(schema: Schema) -> tuple[int, np.ndarray]:
     return max(numbers), np.asarray(numbers) > 0
 
 
-@eqx.filter_jit
+@kept_jit
 def _block(
     pair: AbstractPair,
     block: Datum,
