@@ -34,7 +34,7 @@ import equinox as eqx
 import jax
 import numpy as np
 import optax
-from record import RESULTS, save_result
+from record import RESULTS, conditions, save_result
 from static_mnist import nll, refitted, split
 
 import taut
@@ -79,7 +79,7 @@ PRESETS = {
     "gpu": Preset(
         latent_dim=64, widths=(48, 96), blocks=2, couplings=8, coupling_width=256, particles=5,
         batch_size=250, learning_rate=1e-3, weight_decay=0.05, epochs=45, warmup_epochs=8,
-        refit_steps=4000, evidence_particles=500, seconds=420, reserve=200, target=80.1,
+        refit_steps=4000, evidence_particles=500, seconds=420, reserve=150, target=80.1,
     ),
 }  # fmt: skip
 
@@ -170,7 +170,7 @@ def main() -> None:
     run = options.runs / f"best-mnist-{options.preset}"
     finished = (run / "summary.json").exists() and not options.pace
     if finished and (RESULTS / f"{name}.json").exists():
-        content = json.loads((RESULTS / f"{name}.json").read_text())
+        content = json.loads((RESULTS / f"{name}.json").read_text()) | {"measured": conditions()}
 
     def write(**more: Any) -> Path | None:
         content.update(more)

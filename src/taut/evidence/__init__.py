@@ -25,6 +25,7 @@ from taut.evidence.weighted_moments import (
     weighted_moments,
 )
 from taut.evidence.weights import (
+    LEAST_FOR_KHAT,
     RowWeights,
     khat_threshold,
     mean_and_error,
@@ -35,6 +36,7 @@ from taut.evidence.weights import (
 __all__ = [
     "BASELINE_ROWS",
     "EVIDENCE",
+    "LEAST_FOR_KHAT",
     "SMC",
     "AbstractMethod",
     "Annealed",

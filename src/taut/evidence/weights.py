@@ -36,6 +36,7 @@ from jaxtyping import Float
 from taut.evidence.pareto_tail import pareto_shape, pareto_smoothed, tail_size
 
 __all__ = [
+    "LEAST_FOR_KHAT",
     "RowWeights",
     "khat_threshold",
     "log_normal_error",
@@ -44,7 +45,7 @@ __all__ = [
     "summarize",
 ]
 
-_LEAST_FOR_KHAT = 25  # below, the largest fifth of the draws has fewer than five members
+LEAST_FOR_KHAT = 25  # draws; below, the largest fifth of them has fewer than five members
 
 _TIMES = 20  # that a weight is drawn until its share is known to a fifth
 
@@ -103,7 +104,7 @@ def summarize(
     # Weights that differ by rounding alone have no tail, whatever is fitted to the rounding; where the
     # tail underflows beside the few draws that carry the sum, it is heavier than any that is fitted.
     few = share * tail_size(count) > 1
-    khat = np.where(np.isnan(khat) & few & (count >= _LEAST_FOR_KHAT), math.inf, khat)
+    khat = np.where(np.isnan(khat) & few & (count >= LEAST_FOR_KHAT), math.inf, khat)
     khat = np.where(_largest_tie(log_w), -math.inf, khat)
     khat = np.where(np.isfinite(log_evidence), khat, math.nan)
     with np.errstate(divide="ignore", invalid="ignore"):  # nor a largest one of its mean
@@ -152,7 +153,7 @@ def smoothed_weights(log_w: Float[np.ndarray, "R K"]) -> Float[np.ndarray, "R K"
     log_w = np.asarray(log_w, np.float64)
     with np.errstate(invalid="ignore"):  # a row without a finite weight, whose draws count alike
         log_ratios = np.nan_to_num(log_w - log_w.max(axis=1, keepdims=True), neginf=-np.inf)
-    if log_w.shape[1] < _LEAST_FOR_KHAT:
+    if log_w.shape[1] < LEAST_FOR_KHAT:
         weights = np.exp(log_ratios)
         return weights / weights.sum(axis=1, keepdims=True)
     return pareto_smoothed(log_ratios)
@@ -186,7 +187,7 @@ def _largest_tie(log_w: Float[np.ndarray, "R K"]) -> np.ndarray:
     """Whether all draws of the tail weigh the same, or the largest was drawn many times, (R,); all draws
     where they are few."""
     count = log_w.shape[1]
-    size = int(tail_size(count)) + 1 if count >= _LEAST_FOR_KHAT else count
+    size = int(tail_size(count)) + 1 if count >= LEAST_FOR_KHAT else count
     tail = np.partition(log_w, count - size, axis=1)[:, count - size :]
     largest = tail.max(axis=1)
     with np.errstate(invalid="ignore"):
@@ -195,6 +196,6 @@ def _largest_tie(log_w: Float[np.ndarray, "R K"]) -> np.ndarray:
 
 
 def _khat(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:
-    if log_ratios.shape[1] < _LEAST_FOR_KHAT:
+    if log_ratios.shape[1] < LEAST_FOR_KHAT:
         return np.full(log_ratios.shape[0], math.nan)
     return pareto_shape(log_ratios)

@@ -239,6 +239,22 @@ def test_a_fit_ends_with_the_cheapest_number_that_is_not_flagged(barely):
     assert barely.facts.evidence_method == "importance"
 
 
+@pytest.mark.parametrize(("draws", "tried"), [(24, False), (25, True)])
+def test_draws_too_few_for_a_khat_are_not_refined_in_vain(draws, tried, monkeypatch):
+    asked = []
+    refine = Refined.__call__
+    monkeypatch.setattr(
+        Refined,
+        "__call__",
+        lambda self, *of, **named: asked.append(1) or refine(self, *of, **named),
+    )
+    taut.fit(
+        pairs_of_bits(), model="vae", latent_dim=6, hidden=(16,), epochs=150,
+        evidence_particles=draws, key=1,
+    )  # fmt: skip
+    assert bool(asked) is tried
+
+
 def test_rows_without_numbers_are_served(barely):
     found = barely.evaluate(pairs_of_bits()[:5], method="refined", num_particles=100)
     assert np.isfinite(found.log_evidence.values).all()

@@ -15,7 +15,15 @@ import jax
 from jaxtyping import PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, InputError, num_rows
-from taut.evidence import AbstractMethod, Claims, Evidence, Simulated, weigh, weigh_known
+from taut.evidence import (
+    LEAST_FOR_KHAT,
+    AbstractMethod,
+    Claims,
+    Evidence,
+    Simulated,
+    weigh,
+    weigh_known,
+)
 from taut.inference.amortized.row_gaussians import (
     check_refinable,
     fit_draws,
@@ -63,8 +71,10 @@ class Refined(AbstractMethod):
         """Whether the rows take so many evaluations of log p(x, z) with its gradient, or fewer.
 
         A count, no time: the same fit always ends with the same numbers. Latents that cannot be refined
-        never do.
+        never do, nor draws so few that no k-hat could tell whether refinement helped.
         """
+        if self.num_particles < LEAST_FOR_KHAT:
+            return False
         try:
             dim = check_refinable(*pair.bind(), rows)
         except InputError:
