@@ -13,6 +13,7 @@ import taut
 from taut.core import Datum, InputError
 from taut.fitted.stacked import stacked_head
 from taut.training import TrainingOptions, start
+from taut.training import train as trained
 
 RNG = np.random.default_rng(0)
 N = 320
@@ -56,6 +57,50 @@ def test_the_best_parameters_of_the_stack_are_kept(monkeypatch):
     leaves = jax.tree.leaves(eqx.filter(head.pair, eqx.is_array))
     assert leaves
     assert not any(np.any(leaf) for leaf in leaves)
+
+
+STEPS = 12
+ARRIVES: dict[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "learning_rate_schedule": "cosine",
+    "learning_rate_warmup": 8,
+    "clip_norm": 1e-3,
+    "batch_size": 6,
+    "patience": 1,
+    "precision": "float64",
+}
+
+
+@pytest.fixture(scope="module")
+def headed():
+    """The parameters of a stack, and its loop, by options of training."""
+    schema = taut.load_data(X.astype(np.float32)).schema
+    pair = taut.VAE(latent_dim=2, hidden=(4,)).resolved(schema)[0].init(schema, jax.random.key(0))
+    rows, labels = Datum(X[:24].astype(np.float32)), CLASS[:24].astype(np.int32)
+
+    def made(**options: Any) -> tuple[np.ndarray, Any]:
+        loops = []
+
+        def train(algorithm, of, loop, **judges):
+            loops.append(loop)
+            state = trained(algorithm, of, loop._replace(patience=0), **judges)
+            return state._replace(best=eqx.filter(algorithm.pair(state.inference), eqx.is_array))
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("taut.fitted.stacked.train", train)
+            training = TrainingOptions(**{"batch_size": 8, "patience": 5, **options})
+            head = stacked_head(pair, (rows, rows), (labels, labels), 2, training, num_steps=STEPS)
+        leaves = jax.tree.leaves(eqx.filter(head.pair, eqx.is_inexact_array))
+        return np.concatenate([np.ravel(leaf) for leaf in leaves]), loops[0]
+
+    return made
+
+
+@pytest.mark.parametrize("name", ARRIVES)
+def test_an_option_of_training_reaches_the_upper_model(name, headed):
+    (plain, loop), (other, told) = headed(), headed(**{name: ARRIVES[name]})
+    assert loop != told or plain.dtype != other.dtype or not np.array_equal(plain, other)
 
 
 def test_without_held_out_labels_nothing_is_calibrated():

@@ -65,6 +65,7 @@ def test_a_target_among_the_columns_is_hidden_by_default():
     fitted = taut.fit(frame, **options)
     assert fitted.schema.holes
     assert "50% of the rows" in fitted.facts.objective_departure
+    assert "of the rows" not in taut.fit(frame, hide=0, **options).facts.objective_departure
 
 
 @pytest.mark.parametrize(("redraw", "hide"), [(True, 0.0), (False, 0.5), (True, 0.5)])
