@@ -14,7 +14,7 @@ import scipy.stats
 import taut
 from taut.audit import refit_bracket
 from taut.audit.refits import remade
-from taut.core import CALIBRATED, InputError
+from taut.core import CALIBRATED, Estimate, InputError
 from taut.inference.posterior import PosteriorOptions, fit_posterior
 from taut.models.program import NumPyroProgram
 
@@ -112,6 +112,17 @@ def test_the_end_is_above_all_but_one_gap_in_twenty(posterior, monkeypatch):
     assert found.upper is not None
     more = found.upper.value - found.lower.value - 1.96 * found.lower.mc_error
     assert more == pytest.approx(0.37)  # the 38th of 39, as 40 are alike
+
+
+@pytest.mark.parametrize("number", [19, 20, 38, 39, 40, 59, 60, 100])
+def test_one_gap_more_is_below_the_end_in_19_cases_of_20_and_no_lower_end_is(number):
+    """The rank of one gap among N + 1 alike is uniform: the k-th holds it with k / (N + 1)."""
+    lower = Estimate(-7.0, "lower")
+    gaps = np.random.default_rng(0).permutation(np.arange(1.0, number + 1))
+    end, why = refit_bracket._upper(lower, gaps, False, 0.0, np.full(number, 0.5))
+    assert end is not None, why
+    rank = end.value - lower.value
+    assert (rank - 1) / (number + 1) < 0.95 <= rank / (number + 1)
 
 
 @pytest.mark.parametrize(
