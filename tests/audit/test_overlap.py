@@ -13,10 +13,10 @@ MODEL = ConjugateGaussian(np.array(1.0), np.array(0.0), np.array(0.0))
 X = np.array([0.0, 1.0, 3.0, 7.0, 7.5])
 
 
-def seen(slope, x=X, scale=0.5, num_draws=500):
+def seen(slope, x=X, scale=0.5, num_draws=500, key=0):
     pair = Pair(MODEL, NormalGuide(np.array(slope), np.array(0.0), np.log(scale)))
     rows = Datum(x, index=np.arange(10, 10 + len(x)))
-    return overlap(surgery(pair, rows, key=jax.random.key(0), num_draws=num_draws))
+    return overlap(surgery(pair, rows, key=jax.random.key(key), num_draws=num_draws))
 
 
 @pytest.mark.parametrize(("slope", "rows", "share"), [(0.0, 5, 0.0), (100.0, 1, 0.0)])
@@ -24,6 +24,13 @@ def test_all_alike_are_n_rows_and_all_apart_are_one(slope, rows, share, float64)
     found = seen(slope)
     np.testing.assert_allclose(found.effective_rows.value, rows, rtol=1e-9)
     assert found.larger_elsewhere.value == share
+
+
+def test_the_error_of_effective_rows_is_their_spread_over_keys(float64):
+    """Of 60 keys the ratio of the two has a standard error of 1 / sqrt(2 * 59) = 0.09."""
+    found = [seen(1.0, num_draws=40, key=key).effective_rows for key in range(60)]
+    spread = np.std([one.value for one in found], ddof=1)
+    assert spread / np.mean([one.mc_error for one in found]) == pytest.approx(1, abs=5 * 0.09)
 
 
 def test_the_share_of_draws_that_another_row_explains_better(float64):
