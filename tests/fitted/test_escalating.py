@@ -116,6 +116,14 @@ def test_discrete_latents_end_with_what_applies_to_them():
     assert "discrete" in found.steps[1].reason
 
 
+@pytest.mark.parametrize(("share", "stopped"), [(1.01, "precision"), (0.99, "methods")])
+def test_a_bracket_ends_where_its_whole_width_is_as_asked(share, stopped):
+    pair = Pair(Table(TABLE), CategoricalGuide(jnp.array([0.1, 0.3])))
+    x = np.arange(30) % 3
+    width = bracket(pair, x, precision_nats=1e-9).width
+    assert bracket(pair, x, precision_nats=share * width).stopped == stopped
+
+
 def rows_for(name: str) -> np.ndarray:
     generator = np.random.default_rng(4)
     group = generator.random((40, 1)) < 0.5
