@@ -23,6 +23,16 @@ def imputer() -> Imputer:
     return Imputer(random_state=0).fit(HOLED)
 
 
+def test_more_classes_than_digits_keep_their_order():
+    y = np.arange(240) % 12
+    x = 6.0 * np.eye(12)[y] + np.random.default_rng(1).normal(size=(240, 12))
+    vae = VAE(4, hidden=(16,), max_epochs=60, batch_size=32, learning_rate=0.02)
+    found = SemiSupervisedClassifier(vae, method="m2", random_state=0).fit(x, y)
+    assert found.classes_.tolist() == list(range(12))
+    assert np.mean(found.predict_proba(x).argmax(axis=1) == y) > 0.6  # by chance 1 in 12
+    assert np.mean(found.predict(x) == y) > 0.6
+
+
 def test_a_missing_cell_is_the_regression_on_the_others(imputer):
     model = imputer.estimator_
     (mean,), (cov,) = model.means_, model.covariances_
