@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
@@ -38,6 +39,35 @@ def test_answers_lie_in_the_box_and_reach_the_target():
     assert (found.answers[:, 0, 0] <= 2.5).all()
     density = -0.5 * (found.answers[:, 0] ** 2).sum(axis=1)
     np.testing.assert_allclose(found.log_density[1][:, 0], density, rtol=1e-5)  # of the clipped row
+
+
+# The row is at 1; by way, the ends of what it may reach within -2 and 4, and within 2 and 4.
+REACHED = {
+    "free": ((-2.0, 4.0), (2.0, 4.0)),
+    "rising": ((1.0, 4.0), (2.0, 4.0)),
+    "falling": ((-2.0, 1.0), None),
+    "immutable": ((1.0, 1.0), None),
+}
+
+
+@pytest.mark.parametrize("way", REACHED)
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_ends_of_a_row_are_the_narrowest_of_all_constraints(way, which):
+    low, high = ((-2.0, 4.0), (2.0, 4.0))[which]
+    row = np.array([[1.0, 0.0]], np.float32)
+    given: dict[str, Any] = {} if way == "free" else {way: [0]}
+    constraints = Constraints(ranges={0: (low, high)}, **given)
+    if (ends := REACHED[way][which]) is None:
+        with pytest.raises(InputError, match="that its rows can reach"):
+            constraints.box(2, None, row)
+        return
+    box = constraints.box(2, None, row)
+    tried = np.array([[value, 0.0] for value in np.arange(-4.0, 7.0)], np.float32)
+    broken = box.violated(tried, np.repeat(row, len(tried), axis=0))
+    allowed = tried[~np.asarray(broken), 0]
+    assert (allowed.min(), allowed.max()) == ends
+    clipped = np.asarray(jax.vmap(lambda x: box.clip(x, jnp.asarray(row[0])))(tried))[:, 0]
+    np.testing.assert_array_equal(clipped, np.clip(tried[:, 0], *ends))
 
 
 def test_what_cannot_move_far_enough_keeps_to_the_box_and_has_a_reason():
