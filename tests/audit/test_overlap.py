@@ -26,6 +26,19 @@ def test_all_alike_are_n_rows_and_all_apart_are_one(slope, rows, share, float64)
     assert found.larger_elsewhere.value == share
 
 
+@pytest.mark.parametrize("widest", [1, 2, 3, 4])
+def test_what_fills_up_the_last_block_of_components_is_nobody(widest, float64, monkeypatch):
+    whole = seen(1.0)
+    monkeypatch.setattr("taut.audit.among_rows._WIDEST", widest)
+    found = seen(1.0)
+    for name in ("effective_rows", "larger_elsewhere"):
+        own, its = getattr(found, name), getattr(whole, name)
+        np.testing.assert_allclose(
+            [own.value, own.mc_error, own.data_error], [its.value, its.mc_error, its.data_error]
+        )
+    assert [n.other for n in found.neighbours] == [n.other for n in whole.neighbours]
+
+
 def test_the_error_of_effective_rows_is_their_spread_over_keys(float64):
     """Of 60 keys the ratio of the two has a standard error of 1 / sqrt(2 * 59) = 0.09."""
     found = [seen(1.0, num_draws=40, key=key).effective_rows for key in range(60)]
