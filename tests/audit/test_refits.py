@@ -52,14 +52,15 @@ def judged(program=location, *, count=100, seconds=600.0, told=None, options=Non
         )  # fmt: skip
 
 
-def stubbed(monkeypatch, mean_of, sd):
-    """Fits whose draws of m are Normal(mean_of(y), sd)."""
+def stubbed(monkeypatch, mean_of, sd, *, astray=0):
+    """Fits whose draws of m are Normal(mean_of(y), sd), and so many others that weigh nothing."""
 
     def fit(model, datum, options, *, key):
         y = np.asarray(datum.x["taut observed"]["y"])
         generator = np.random.default_rng(np.asarray(jax.random.key_data(key)))
         z = generator.standard_normal((500, 2)) * [sd, 1.0] + [mean_of(y), 0.0]
-        draws = SimpleNamespace(z=z, weights=np.full(500, 1 / 500))
+        z = np.concatenate([z, np.full((astray, 2), 50.0)])
+        draws = SimpleNamespace(z=z, weights=np.repeat([1 / 500, 0.0], [500, astray]))
         verdict = SimpleNamespace(verdict="believe")
         return SimpleNamespace(draws=draws, values=NamedValues.of(model, datum), verdict=verdict)
 
@@ -71,6 +72,12 @@ PRECISION = 1 / 4 + len(Y)
 
 def exact(y):
     return y.sum() / PRECISION
+
+
+def test_draws_are_ranked_by_their_weights(monkeypatch):
+    stubbed(monkeypatch, exact, PRECISION**-0.5, astray=500)
+    found = judged()
+    assert found.passes, found
 
 
 def test_the_exact_posterior_passes(monkeypatch):
