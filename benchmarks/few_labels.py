@@ -12,8 +12,8 @@ them chooses penalties and temperatures, and the test rows are seen by no fit.
     masked      a VAE of features and label alike, cells hidden at random; its conditional predicts
     supervised  of the labelled rows alone: logistic regression of pixels; gradient boosting of a table
 
-Every run is written when it is done, and those in benchmarks/results/few_labels.json (with --try
-few_labels_try.json) are not run again.
+Every run is written when it is done, with its commit, and those in benchmarks/results/few_labels.json
+(with --try few_labels_try.json) are not run again.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import polars as pl
-from record import RESULTS, save_result
+from record import RESULTS, commit, save_result
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegressionCV
@@ -78,7 +78,7 @@ def main() -> None:
             parts = labelled(train, number, draw, balanced=set_name == "mnist")
             scores = METHODS[method](set_name, *parts, test, draw, epochs)
             took = {"epochs": epochs, "seconds": time.perf_counter() - begun}
-            runs.append({**key, **took, **scores})
+            runs.append({**key, **took, **scores, "commit": commit()})
             save_result(name, {"runs": runs, "summary": summary(runs)})
             print(runs[-1], flush=True)
 
