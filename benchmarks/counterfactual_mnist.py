@@ -44,7 +44,7 @@ def main() -> None:
     (x, y), (x_test, y_test) = (x[chosen], y[chosen]), loaded("t10k")
 
     def judge(model: Any, labels: np.ndarray) -> Differentiable:
-        return Differentiable(as_layers(0.0, 1.0, model.fit(x, labels)))
+        return Differentiable(as_layers(0.0, 1.0, model.fit(x.reshape(len(x), -1), labels)))
 
     def network(seed: int) -> MLPClassifier:
         return MLPClassifier((256, 256), random_state=seed, max_iter=100, early_stopping=True)
@@ -96,13 +96,13 @@ def main() -> None:
 
 
 def loaded(part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images with cells between 0 and 1, (N, 784), and their digits."""
+    """Images with cells between 0 and 1, (N, 28, 28), and their digits."""
     folder = Path(os.environ.get("TAUT_DATA", "../shared/data")) / "mnist"
 
     def bytes_of(name: str, skipped: int) -> np.ndarray:
         return np.frombuffer(gzip.open(folder / name).read(), np.uint8, offset=skipped)
 
-    x = bytes_of(f"{part}-images-idx3-ubyte.gz", 16).reshape(-1, 784).astype(np.float32) / 255
+    x = bytes_of(f"{part}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28).astype(np.float32) / 255
     return x, bytes_of(f"{part}-labels-idx1-ubyte.gz", 8).astype(np.int64)
 
 
