@@ -40,7 +40,7 @@ import jax
 import numpy as np
 import optax
 import polars as pl
-from record import RESULTS, save_result
+from record import RESULTS, commit, save_result
 from sklearn.datasets import load_digits, load_wine, make_moons
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -92,7 +92,7 @@ def main() -> None:
         for fold, (train, test) in zip(range(asked.folds), folds, strict=False):
             if (name, fold) in kept:
                 continue
-            found = {"set": name, "fold": fold, "rows": asked.rows}
+            found = {"set": name, "fold": fold, "rows": asked.rows, "commit": commit()}
             found |= measured(name, train, test, asked, fold)
             kept[name, fold] = found
             if not asked.trying:

@@ -33,7 +33,7 @@ def of_counterfactuals(found: dict[str, Any]) -> Rows:
                 for way in SHOWN
             ]
             violated = ways[SHOWN[0]].get("violations")
-            what = f"counterfactuals of {name}, {kind}, {folds[name]} folds"
+            what = f"counterfactuals of {name}, {kind}, mean of {folds[name]} of 5 folds"
             if violated is not None:
                 what += f", constraints violated {violated:.0%}"
             rows.append((what, "; ".join(cells)))
