@@ -8,7 +8,8 @@ https://github.com/carla-recourse/cf-data). Two categories each are 0 and 1; who
 
 A flow is fitted to the training rows of each fold, and another one with other layers and another seed
 judges plausibility: both with weight decay, stopped early on rows of their own, and small where there
-are fewer than 1000 rows; what the judge says of its training and of the test rows is kept. The floor of
+are fewer than 1000 rows; what the judge says of its training and of the test rows is kept, and how many
+of these it calls plausible: an answer should not have to be likelier than real rows. The floor of
 answers is the 90% quantile of the training rows, above the median that is judged by, for two models
 differ; rows that cannot have an answer above it, such as those whose fixed columns are rare, are asked
 again under the 80%, 70%, 60% and 50% quantile. An MLP of 2 x 256 and a logistic regression are
@@ -141,9 +142,11 @@ def loaded(name: str) -> tuple[np.ndarray, np.ndarray, list[str] | None]:
     return np.stack(coded, axis=1).astype(np.float64), table[label].to_numpy(), columns
 
 
-def constraints(name: str, train: np.ndarray, columns: list[str] | None) -> Constraints | None:
+def constraints(name: str, train: np.ndarray, columns: list[str] | None) -> Constraints:
+    """Cells keep to their ranges over the training rows; of tables some are fixed, all whole."""
     if columns is None:
-        return None
+        ends = zip(train.min(0).tolist(), train.max(0).tolist(), strict=True)
+        return Constraints(ranges={i: (a, b) for i, (a, b) in enumerate(ends) if a < b})
     ranges = {
         c: (float(low), float(high))
         for c, low, high in zip(columns, train.min(0), train.max(0), strict=True)
@@ -190,8 +193,9 @@ def measured(name: str, train: np.ndarray, test: np.ndarray, asked, fold: int) -
     def log_density(rows: np.ndarray) -> np.ndarray:
         return np.asarray(independent.evidence(rows).values)
 
-    said_by_judge = {
-        part: float(np.mean(log_density(rows))) for part, rows in (("train", x), ("test", x_test))
+    judged = {part: log_density(rows) for part, rows in (("train", x), ("test", x_test))}
+    said_by_judge = {part: float(np.mean(values)) for part, values in judged.items()} | {
+        "plausibility of test rows": float(np.mean(judged["test"] > np.median(judged["train"])))
     }
     target = Class(TARGETS[name], CONFIDENCES.get(name, 0.5))
     of_digits = rebuilt(x, y, epochs) if name == "digits" else {}
@@ -204,7 +208,7 @@ def measured(name: str, train: np.ndarray, test: np.ndarray, asked, fold: int) -
         ways = answered(fit, x_test[chosen], x, size, given, box)
         found = metrics(
             ways, x_test[chosen], train=x, of_target=y == target.index, others=others, scale=size,
-            box=box and box.box(x.shape[1], columns, x_test[chosen]),
+            box=box.box(x.shape[1], columns, x_test[chosen]),
             log_density=log_density,
             autoencoders=of_digits or None, origin=said[chosen], **given,
         )  # fmt: skip
@@ -224,9 +228,9 @@ def measured(name: str, train: np.ndarray, test: np.ndarray, asked, fold: int) -
     return {"of": result, "judge": said_by_judge}
 
 
-def answered(fit, rows, train, size, given: dict, box: Constraints | None) -> dict:
+def answered(fit, rows, train, size, given: dict, box: Constraints) -> dict:
     """Answers of all methods."""
-    bound = {} if box is None else {"constraints": box}
+    bound = {"constraints": box}
     return {
         "plain": search(fit, rows, **given, **bound),
         "plain, plausible": above_floors(fit, rows, train, **given, **bound),
