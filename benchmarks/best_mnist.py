@@ -16,9 +16,10 @@ al. 2017), 78.6 to 79 the best.
     TAUT_DATA=FOLDER python benchmarks/best_mnist.py [--preset cpu|gpu] [--epochs N] [--seconds S]
     TAUT_DATA=FOLDER python benchmarks/best_mnist.py --pace [--preset gpu]      seconds an epoch alone
 
-The bound of the validation rows and the checkpoint are written about once a minute. The training ends
-where what is left of the seconds is due to the evaluation; the epochs should fit, since the step size
-falls to 0 at the last. A run that is finished is measured only, and what its training found is kept.
+The bound of the validation rows and the checkpoint are written at each eighth of the epochs. The
+training ends where what is left of the seconds is due to the evaluation; the epochs should fit, since
+the step size falls to 0 at the last. A run that is finished is measured only, and what its training
+found is kept.
 """
 
 import argparse
@@ -125,7 +126,7 @@ class Blocks(eqx.Module):
         return reduce(lambda h, block: block(h), self.blocks, h)
 
 
-class Minutes(taut.callbacks.Callback):
+class Looks(taut.callbacks.Callback):
     """The result so far at each validation, and the end where the seconds are over."""
 
     def __init__(self, write: Any, *, deadline: float):
@@ -179,13 +180,13 @@ def main() -> None:
         )
         return None if options.pace else save_result(name, content)
 
-    minutes = Minutes(write, deadline=BEGAN + seconds - preset.reserve)
+    told = Looks(write, deadline=BEGAN + seconds - preset.reserve)
     if finished:
         fitted = taut.load(run, like=architecture(preset))
     else:
-        fitted = trained(preset, parts, epochs, options, minutes, run)
+        fitted = trained(preset, parts, epochs, options, told, run)
     if options.pace:
-        seen = minutes.seen
+        seen = told.seen
         last = (seen[-1]["seconds"] - seen[0]["seconds"]) / (len(seen) - 1)
         print(json.dumps({"preset": options.preset, "epoch_seconds": last}))
         return
@@ -222,7 +223,7 @@ def trained(
     parts: Sequence[np.ndarray],
     epochs: int,
     options: Any,
-    minutes: Minutes,
+    told: Looks,
     run: Path,
 ) -> taut.Fit:
     """The fit; its folder has a checkpoint of each validation."""
@@ -240,7 +241,7 @@ def trained(
         ),
         ema=0.999, epochs=epochs, batch_size=preset.batch_size, patience=0, validate_every=looks,
         checkpoint_every=looks, validation_bound=IWAE(16), evidence_particles=2,
-        callbacks=[minutes], key=0, out=run, force=True, progress=False,
+        callbacks=[told], key=0, out=run, force=True, progress=False,
     )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ Targets: agreement at least 0.8; neighbours and im1 better than the pixels'.
 """
 
 import argparse
-import gzip
 import json
 import os
 import time
@@ -28,6 +27,7 @@ from sklearn.neural_network import MLPClassifier
 import taut
 from taut.counterfactuals import Class, Differentiable, metrics, search
 from taut.counterfactuals.sklearn_classifier import as_layers
+from taut.data.sources.idx import read_idx
 
 PAIRS = ((4, 9), (3, 8), (7, 1))
 CONFIDENCE, TRAINING = 0.99, 12_000
@@ -97,13 +97,9 @@ def main() -> None:
 
 def loaded(part: str) -> tuple[np.ndarray, np.ndarray]:
     """Images with cells between 0 and 1, (N, 28, 28), and their digits."""
-    folder = Path(os.environ.get("TAUT_DATA", "../shared/data")) / "mnist"
-
-    def bytes_of(name: str, skipped: int) -> np.ndarray:
-        return np.frombuffer(gzip.open(folder / name).read(), np.uint8, offset=skipped)
-
-    x = bytes_of(f"{part}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28).astype(np.float32) / 255
-    return x, bytes_of(f"{part}-labels-idx1-ubyte.gz", 8).astype(np.int64)
+    folder = Path(os.environ["TAUT_DATA"]) / "mnist"
+    x = read_idx(f"{folder / part}-images-idx3-ubyte.gz").astype(np.float32) / 255
+    return x, read_idx(f"{folder / part}-labels-idx1-ubyte.gz").astype(np.int64)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import time
 import numpy as np
 import optax
 import polars as pl
-from counterfactuals import CREDIT, above_floors, constraints
+from counterfactuals import CREDIT, above_floors, coded, constraints
 from record import save_result
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
@@ -104,13 +104,7 @@ def main() -> None:
 def loaded(part: str) -> tuple[np.ndarray, np.ndarray]:
     """Rows as numbers and their incomes, of the split's training or test rows."""
     table = pl.read_csv(CREDIT / f"adult_{part}.csv")
-    coded = [
-        table[c].rank("dense").to_numpy() - 1
-        if table[c].dtype == pl.String
-        else table[c].to_numpy()
-        for c in names()
-    ]
-    return np.stack(coded, axis=1).astype(np.float64), table["income"].to_numpy()
+    return coded(table, names()), table["income"].to_numpy()
 
 
 def names() -> list[str]:

@@ -133,13 +133,18 @@ def loaded(name: str) -> tuple[np.ndarray, np.ndarray, list[str] | None]:
     table = pl.read_csv(path)
     label = {"adult": "income", "compas": "score"}[name]
     columns = [column for column in table.columns if column != label]
-    coded = [
+    return coded(table, columns), table[label].to_numpy(), columns
+
+
+def coded(table: pl.DataFrame, columns: list[str]) -> np.ndarray:
+    """Columns as numbers, categories by their rank."""
+    numbers = [
         table[c].rank("dense").to_numpy() - 1
         if table[c].dtype == pl.String
         else table[c].to_numpy()
         for c in columns
     ]
-    return np.stack(coded, axis=1).astype(np.float64), table[label].to_numpy(), columns
+    return np.stack(numbers, axis=1).astype(np.float64)
 
 
 def constraints(name: str, train: np.ndarray, columns: list[str] | None) -> Constraints:

@@ -3,7 +3,7 @@
 #
 #     TAUT_DATA=FOLDER benchmarks/gpu_best_mnist.sh [--epochs N] [--runs FOLDER]
 #
-# Result and checkpoint are written about once a minute, so that a run that is cut keeps what it has.
+# Result and checkpoint are written at each eighth of the epochs, so that a run that is cut keeps them.
 # Needs `pip install 'taut[cuda]'`; PYTHON names an interpreter other than .venv/bin/python.
 set -euo pipefail
 

@@ -53,7 +53,8 @@ def of_best(found: dict[str, Any]) -> Rows:
     best = max(found["validation"], key=lambda one: one["bound"])
     words = f"validation bound of 16 draws {-best['bound']:.2f} after {best['seconds']:.0f} s"
     if "test_nll" in found:
-        words = f"test NLL {found['test_nll']:.2f}, {words}"
+        draws = found["encoder"]["particles"]
+        words = f"test NLL {found['test_nll']:.2f} by {draws} draws a row, {words}"
     return [(f"{what}: nats (asked {asked}) [{found['published_test_nll']}]", words)]
 
 

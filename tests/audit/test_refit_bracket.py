@@ -10,11 +10,13 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 import scipy.stats
+from first_kept import FirstKept
 
 import taut
 from taut.audit import refit_bracket
 from taut.audit.refits import remade
 from taut.core import CALIBRATED, Estimate, InputError
+from taut.core.kept_rows import keeping
 from taut.inference.posterior import PosteriorOptions, fit_posterior
 from taut.models.program import NumPyroProgram
 
@@ -112,6 +114,21 @@ def test_the_end_is_above_all_but_one_gap_in_twenty(posterior, monkeypatch):
     assert found.upper is not None
     more = found.upper.value - found.lower.value - 1.96 * found.lower.mc_error
     assert more == pytest.approx(0.37)  # the 38th of 39, as 40 are alike
+
+
+def test_refits_after_a_stop_are_as_they_were(posterior, monkeypatch):
+    gaps, khats = np.random.default_rng(2).normal(size=39), np.full(39, 0.9)
+    stubbed(monkeypatch, gaps, khats)
+    all_of_them = FirstKept()
+    with keeping(all_of_them):
+        whole = bracket(posterior, refits=39)
+    stubbed(monkeypatch, gaps[11:], khats[11:])
+    with keeping(FirstKept(all_of_them, 11)):
+        again = bracket(posterior, refits=39)
+    assert again.upper is not None
+    assert whole.upper is not None
+    assert again.upper.value == whole.upper.value
+    np.testing.assert_array_equal(again.known_upper, whole.known_upper)
 
 
 @pytest.mark.parametrize("number", [19, 20, 38, 39, 40, 59, 60, 100])

@@ -8,10 +8,12 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from first_kept import FirstKept
 
 import taut
 from taut.audit import refits
 from taut.core import InputError
+from taut.core.kept_rows import keeping
 from taut.inference.posterior import PosteriorOptions
 from taut.models.program import (
     LogJoint,
@@ -78,6 +80,15 @@ def test_draws_are_ranked_by_their_weights(monkeypatch):
     stubbed(monkeypatch, exact, PRECISION**-0.5, astray=500)
     found = judged()
     assert found.passes, found
+
+
+def test_refits_after_a_stop_are_as_they_were(monkeypatch):
+    stubbed(monkeypatch, exact, PRECISION**-0.5)
+    all_of_them = FirstKept()
+    with keeping(all_of_them):
+        whole = judged()
+    with keeping(FirstKept(all_of_them, 37)):
+        np.testing.assert_equal(judged(), whole)
 
 
 def test_the_exact_posterior_passes(monkeypatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
+from compilations import compilations
 
 import taut
 from taut.core import compiling
@@ -41,25 +41,15 @@ def test_programs_are_compiled_by_tables_that_forget():
     assert found == set(KEEPS)
 
 
-@pytest.fixture
-def programs(monkeypatch):
-    """How many programs are held, by all tables together and by no other."""
+def held() -> int:
+    """Programs and traces in all tables."""
+    return sum(len(table._values) for table in compiling._Kept._all)
+
+
+def test_searches_for_ever_other_classifiers_share_their_programs():
     forget()
-    jax.clear_caches()
-
-    def number() -> int:
-        return sum(len(table._values) for table in compiling._Kept._all)
-
-    return number
-
-
-def test_searches_for_ever_other_classifiers_share_their_programs(programs):
     x = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
     generator = (lambda x: x / 2, lambda z: z * 2, lambda x: -jnp.sum(x**2))
-    compiled: list[int] = []
-
-    def count(event: str, *_: object, **__: object) -> None:
-        compiled.append(event == "/jax/core/compile/backend_compile_duration")
 
     def explained(seed: int) -> None:
         weight = np.random.default_rng(seed).normal(size=(2, 2)).astype(np.float32)
@@ -68,12 +58,12 @@ def test_searches_for_ever_other_classifiers_share_their_programs(programs):
 
     for seed in range(12):
         explained(seed)
-    held = programs()
-    jax.monitoring.register_event_duration_secs_listener(count)
-    for seed in range(12, 16):
-        explained(seed)
-    assert sum(compiled) <= 4  # a way that no search before had taken
-    assert programs() <= held + 2
+    before = held()
+    with compilations() as compiled:
+        for seed in range(12, 16):
+            explained(seed)
+    assert not compiled
+    assert held() == before
 
 
 def test_what_people_differentiate_is_the_same_within_and_without():

@@ -138,7 +138,7 @@ def kept_jit(function: Callable) -> Callable:
 
 
 def transformed_jit(function: Callable) -> Callable:
-    """`kept_jit(function)` of values; within a gradient, `vmap` or program what JAX can go on with."""
+    """`kept_jit(function)` of values; under JAX's transformations `equinox.filter_jit` of tracers."""
     kept, inner = kept_jit(function), eqx.filter_jit(function)
 
     @wraps(function)

@@ -147,7 +147,7 @@ def metrics(
     answered = {name: _answered(found) for name, found in methods.items()}
     common = np.all(list(answered.values()), axis=0)
     flat = (train / scale).reshape(len(train), -1)
-    close = NearestNeighbors(n_neighbors=neighbours).fit(flat)
+    near = NearestNeighbors(n_neighbors=neighbours).fit(flat)
     outlier = LocalOutlierFactor(n_neighbors=neighbours, novelty=True).fit(flat[of_target])
     median = None if log_density is None else np.median(log_density(train))
     least = 0.0 if isinstance(target, Class | Margin) else target.level
@@ -162,7 +162,7 @@ def metrics(
         moved = np.abs(u - (x[common] / scale).reshape(len(answer), -1))
         rows = {
             "validity": scored(answer, classifier, target) >= target.level,
-            "neighbours": of_target[close.kneighbors(u, return_distance=False)].mean(axis=1),
+            "neighbours": of_target[near.kneighbors(u, return_distance=False)].mean(axis=1),
             "l0": (moved > _CHANGED).sum(axis=1), "l1": moved.sum(axis=1),
             "l2": np.sqrt((moved**2).sum(axis=1)), "linf": moved.max(axis=1),
             "outlier factor": -outlier.score_samples(u),

@@ -93,7 +93,7 @@ def test_refined_draws_are_saved_and_loaded(refined, tmp_path):
     for which in ("raw", "resampled"):
         own, its = getattr(loaded, which), getattr(refined, which)
         for name in own._fields:
-            np.testing.assert_allclose(getattr(own, name), getattr(its, name), 1e-6, err_msg=name)
+            np.testing.assert_allclose(getattr(own, name), getattr(its, name), 1e-9, err_msg=name)
     assert loaded.facts.num_draws == refined.facts.num_draws
     np.testing.assert_array_equal(loaded.draws(50)["z"], refined.draws(50)["z"])
 
