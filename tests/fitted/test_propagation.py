@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_moons
 
-from taut.fitted.class_head import class_head
+from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.heads import LogisticHead, log_softmax
 from taut.fitted.predicting import load_predictor, save_predictor
 from taut.fitted.propagation import PropagatedHead, Propagation
@@ -73,9 +73,9 @@ def test_confidence_is_that_of_the_classes_it_finds():
     assert p.max(axis=1).mean() == pytest.approx(right, abs=0.05)
 
 
-def _moons() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _moons(noise: float = 0.08) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features, classes, and what is known of them: six of each."""
-    z, truth = make_moons(600, noise=0.08, random_state=0)
+    z, truth = make_moons(600, noise=noise, random_state=0)
     known = np.full(600, -1)
     for code in (0, 1):
         known[np.flatnonzero(truth == code)[:6]] = code
@@ -117,3 +117,31 @@ def test_rows_that_are_alike_and_groups_without_a_label_have_probabilities():
     found = head.logits(np.array([[0.0, 0.0], [1.0, 1.0], [50.0, 50.0], [7.0, 9.0]]))
     assert np.isfinite(found).all()
     assert found[2] == pytest.approx(np.log(0.5))  # as frequent as the labels are
+
+
+def test_spread_labels_are_those_of_neighbours_but_for_the_least_sure():
+    z, truth, known = _moons(noise=0.2)
+    held = np.arange(500, 540)
+    told = spread_labels(z, known, (z[held], truth[held]), 2)
+    assert told.dtype == known.dtype
+    np.testing.assert_array_equal(told[known >= 0], known[known >= 0])
+    logits = class_head(z, known, (z[held], truth[held]), 2, name="propagation").logits(z)
+    lead = np.abs(logits[:, 1] - logits[:, 0])
+    unsure = (known < 0) & (lead < np.quantile(lead, 0.1))
+    assert 0 < unsure.sum() <= 60
+    np.testing.assert_array_equal(told < 0, unsure)
+    right = logits.argmax(axis=1) == truth
+    assert (told == truth)[~unsure].mean() > right.mean() > 0.8
+
+
+def test_labels_stay_as_they_are_where_neighbours_are_not_the_better_head():
+    z = RNG.normal(size=(600, 8))
+    truth = (z[:, 0] + 0.3 * RNG.normal(size=600) > 0).astype(int)
+    held = np.arange(500, 560)
+    judged = z[held], truth[held]
+    few = np.where(np.arange(600) < 60, truth, -1)
+    np.testing.assert_array_equal(spread_labels(z, few, judged, 2), few)
+    many = np.where(np.arange(600) < 400, truth, -1)
+    np.testing.assert_array_equal(spread_labels(z, many, judged, 2), many)
+    alike = np.where(np.arange(600) < 60, 1, -1)
+    np.testing.assert_array_equal(spread_labels(z, alike, judged, 2), alike)

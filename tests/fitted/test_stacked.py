@@ -35,6 +35,33 @@ def test_the_stack_predicts_is_measured_and_comes_back(tmp_path):
     np.testing.assert_array_equal(again.predict(X).probabilities, found.predict(X).probabilities)
 
 
+def test_the_upper_model_is_told_the_classes_of_neighbours(monkeypatch):
+    seen = {}
+
+    def spread(z, codes, held, num_classes):
+        seen.update(z=z, codes=codes, held=held, num_classes=num_classes)
+        return np.where(codes < 0, 1, codes)
+
+    def stacked(pair, rows, labels, *rest, **options):
+        seen.update(told=labels[0], judged=labels[1])
+        return stacked_head(pair, rows, labels, *rest, **options)
+
+    monkeypatch.setattr("taut.fitted.predicting.spread_labels", spread)
+    monkeypatch.setattr("taut.fitted.predicting.stacked_head", stacked)
+    found: Any = taut.fit(_parts(Y), **STACK, **{**TINY, "epochs": 1})
+    codes = np.where(np.isnan(Y), -1, Y)
+    np.testing.assert_array_equal(seen["codes"], codes[:240])
+    np.testing.assert_array_equal(seen["told"], np.where(codes < 0, 1, codes)[:240])
+    np.testing.assert_array_equal(seen["judged"], codes[240:280])  # held-out labels stay few
+    np.testing.assert_allclose(seen["z"], found.encode(X[:240]), rtol=1e-5, atol=1e-6)
+    known = np.flatnonzero(codes[240:280] >= 0)
+    np.testing.assert_allclose(
+        seen["held"][0], found.encode(X[240:280][known]), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_array_equal(seen["held"][1], codes[240:280][known])
+    assert seen["num_classes"] == 2
+
+
 def test_neighbours_predict_where_they_are_asked_for():
     options = {**STACK, "head": "propagation"}
     found: Any = taut.fit(_parts(Y), **options, **TINY)

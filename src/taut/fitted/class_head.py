@@ -5,6 +5,10 @@ neighbours are alike, and needs rows. Held-out labels decide, and then how warm 
 warm those of neighbours are is decided by the other labels, too, each left out in turn, for what spreads
 is no probability before, and few labels are held out where there are few. Where none is held out, or
 where most rows have a class, regression it is.
+
+What spreads may teach a model of its own as well: `spread_labels` tells it the classes of all rows but
+those that are least sure. Told a few labels alone, it would share the rows out among its classes by what
+tells them apart most, which need not be what the labels say.
 """
 
 import numpy as np
@@ -13,7 +17,9 @@ from jaxtyping import Float, Int
 from taut.fitted.heads import LogisticHead, best_temperature, log_softmax, logistic_head
 from taut.fitted.propagation import PropagatedHead, Propagation
 
-__all__ = ["class_head"]
+__all__ = ["class_head", "spread_labels"]
+
+_UNSURE = 0.1  # of the rows, whose classes are left open
 
 
 def class_head(
@@ -49,3 +55,28 @@ def class_head(
     log_p = [log_softmax(head.logits(judged) / float(head.temperature)) for head in found]
     nll = [-float(p[np.arange(len(truth)), truth].mean()) for p in log_p]
     return found[int(np.argmin(nll))]
+
+
+def spread_labels(
+    z: Float[np.ndarray, "N d"],
+    codes: Int[np.ndarray, " N"],
+    held: tuple[Float[np.ndarray, "M d"], Int[np.ndarray, " M"]],
+    num_classes: int,
+) -> Int[np.ndarray, " N"]:
+    """Classes as they are known, and of other rows as they spread, but of a tenth, the least sure.
+
+    Only what is known where regression is the better head, or where one class alone is known.
+
+    Arguments:
+        z, codes, held, num_classes: as of `class_head`.
+    """
+    if len(np.unique(codes[codes >= 0])) < 2:
+        return codes
+    head = class_head(z, codes, held, num_classes)
+    if not isinstance(head, PropagatedHead):
+        return codes
+    logits = head.logits(z)
+    second, first = np.partition(logits, -2, axis=1)[:, -2:].T
+    lead = first - second
+    told = (codes < 0) & (lead >= np.quantile(lead, _UNSURE))
+    return np.where(told, logits.argmax(axis=1), codes).astype(codes.dtype)

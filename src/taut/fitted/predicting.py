@@ -22,7 +22,7 @@ from jaxtyping import PRNGKeyArray
 from taut.architectures import VAE, AbstractArchitecture
 from taut.core import Datum, Estimate, InputError, as_key, option, write_atomically
 from taut.data import Data, Dataset, has_label, load_rows, target_of
-from taut.fitted.class_head import class_head
+from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
 from taut.fitted.given_rows import as_array, mask_of
@@ -245,25 +245,24 @@ def _learned(
             return kind(one)
         logits = _logits(fit, kind(one), held, NUM_PARTICLES, as_key(0))
         return kind(best_temperature(logits, held_label))
+    known: Any = data.train, data.validation
     judged = _features(fit, held), held_label
     if classes is None:
         return ridge_head(_features(fit, train), label.astype(np.float64), judged)
-    if fit.recipe.training.head == "mixture-vae":
-        known: Any = data.train, data.validation
-        rows: Any = [_in_precision(part.datum(labelled=False), fit.precision) for part in known]
-        head = stacked_head(
-            fit.pair, (rows[0], rows[1]), (known[0].label, known[1].label), len(classes),
-            fit.recipe.training, num_steps=max(1, fit.facts.steps),
-            key=fit.recipe.seed or 0,
-        )  # fmt: skip
-        if not len(held):
-            return head
-        return head._replace(temperature=best_temperature(head.logits(judged[0]), held_label))
-    every: Any = data.train
-    return class_head(
-        _features(fit, every), np.asarray(target_of(every)), judged, len(classes),
-        name=fit.recipe.training.head,
+    features, codes = _features(fit, known[0]), np.asarray(target_of(known[0]))
+    if not len(held):
+        judged = features[:0], held_label
+    if fit.recipe.training.head != "mixture-vae":
+        return class_head(features, codes, judged, len(classes), name=fit.recipe.training.head)
+    rows: Any = [_in_precision(part.datum(labelled=False), fit.precision) for part in known]
+    told = spread_labels(features, codes, judged, len(classes))
+    head = stacked_head(
+        fit.pair, (rows[0], rows[1]), (told, known[1].label), len(classes), fit.recipe.training,
+        num_steps=max(1, fit.facts.steps), key=fit.recipe.seed or 0,
     )  # fmt: skip
+    if not len(held):
+        return head
+    return head._replace(temperature=best_temperature(head.logits(judged[0]), held_label))
 
 
 def _logits(

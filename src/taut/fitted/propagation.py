@@ -23,7 +23,7 @@ __all__ = ["PropagatedHead", "Propagation"]
 
 _NEIGHBOURS = 5
 _SPREAD = 0.99  # a, as Zhou et al. have it
-_MOST = 20_000  # rows that are kept
+_MOST = 60_000  # rows that are kept
 _MIXED = 1e-3  # of q
 _BLOCK = 4096  # rows whose neighbours are sought together
 _PARTS = 4  # of the labels, each left out in turn
@@ -67,7 +67,7 @@ class Propagation:
     """Classes spread along the neighbours of all rows, with the labels that there are or with fewer.
 
     Arguments:
-        z: features, (N, d); of more than 20,000 rows random ones are kept, and all that have a class as
+        z: features, (N, d); of more than 60,000 rows random ones are kept, and all that have a class as
             far as they go.
         codes: classes, (N,), -1 for none.
         num_classes: C.

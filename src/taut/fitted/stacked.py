@@ -9,8 +9,14 @@ the bound
     log p(x) >= E_{q(z | x)} [log p(x | z) - log q(z | x) + L(z)],      L(z) the upper model's own,
 
 which is the VAE's ELBO plus E_{q(z | x)} [L(z) - log p(z)]. Of q(y | z) the mean of q(z | x) is z where
-classes are predicted. Source: Kingma, Mohamed, Rezende and Welling, Semi-supervised learning with deep
-generative models (2014), section 2.1 and 4.1.
+classes are predicted.
+
+The aggregated posterior of the VAE is near its prior, so that a class gains little of L: told a few
+labels alone, the upper model would spend its classes on whatever gains most. Where neighbours among the
+features tell classes, it is told theirs, too (`class_head.spread_labels`).
+
+Source: Kingma, Mohamed, Rezende and Welling, Semi-supervised learning with deep generative models
+(2014), section 2.1 and 4.1.
 """
 
 from collections.abc import Mapping
