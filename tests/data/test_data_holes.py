@@ -91,6 +91,9 @@ def test_a_column_without_a_value_is_named_and_leaves_the_others_as_they_are():
 def test_codes_become_holes():
     coded = np.where(np.isnan(HOLES), -999.0, HOLES)
     np.testing.assert_array_equal(_all(load_data(coded, missing_codes=-999))[1], ~np.isnan(HOLES))
+    coded[:, 0] = np.where(np.isnan(HOLES[:, 0]), 777.0, HOLES[:, 0])
+    both = load_data(coded, missing_codes=(777, -999))
+    np.testing.assert_array_equal(_all(both)[1], ~np.isnan(HOLES))
     whole = np.where(np.isnan(HOLES), -9, np.rint(np.abs(HOLES))).astype(int)
     data = load_data(whole, missing_codes=-9)
     assert data.schema.support == "count"

@@ -55,22 +55,26 @@ def test_ordinary_tables_have_no_suspects():
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int16"])
 @pytest.mark.parametrize("how", ["no", "yes"])
-def test_named_codes_are_missing_cells(tmp_path, dtype, how):
+@pytest.mark.parametrize("codes", [(-999,), (-999, -77, 555)], ids=["one", "three"])
+def test_named_codes_are_missing_cells(tmp_path, dtype, how, codes):
     """In memory and streamed: the rows are those of the table without them."""
-    whole = (10 * X).astype(dtype)
-    rows = _with(-999, 11, whole)
+    rows = (10 * X).astype(dtype)
+    for number, code in enumerate(codes):  # each in rows of its own
+        rows[10 * number : 10 * number + 4, 1] = code
     np.save(tmp_path / "a.npy", rows)
+    count = 4 * len(codes)
     with pytest.raises(
-        InputError, match=r'11 missing or infinite cells in 11 rows.*missing="drop-rows"'
+        InputError,
+        match=rf'{count} missing or infinite cells in {count} rows.*missing="drop-rows"',
     ):
-        taut.load_data(tmp_path / "a.npy", missing_codes=[-999], missing="refuse", stream=how)
-    data = taut.load_data(tmp_path / "a.npy", missing_codes=[-999], missing="drop-rows", stream=how)
+        taut.load_data(tmp_path / "a.npy", missing_codes=codes, missing="refuse", stream=how)
+    data = taut.load_data(tmp_path / "a.npy", missing_codes=codes, missing="drop-rows", stream=how)
     assert (
-        _suspicions(tmp_path / "a.npy", missing_codes=[-999], missing="drop-rows", stream=how) == []
+        _suspicions(tmp_path / "a.npy", missing_codes=codes, missing="drop-rows", stream=how) == []
     )
     x = np.concatenate([data.train[:].x, data.validation.x, data.test.x])
     index = np.concatenate([data.train[:].index, data.validation.index, data.test.index])
-    kept = np.flatnonzero((rows != -999).all(axis=1))
+    kept = np.flatnonzero(~np.isin(rows, codes).any(axis=1))
     np.testing.assert_array_equal(np.sort(index), kept)
     np.testing.assert_array_equal(x[np.argsort(index)], rows[kept].astype(np.float32))
     assert data.options.load().checksum == data.checksum

@@ -49,6 +49,18 @@ def test_a_score_is_a_log_density_and_its_rank_among_held_out_rows(run, float64)
     np.testing.assert_allclose(others.quantile[[0, 2]], [0.0, 0.9])
 
 
+def test_a_held_out_row_as_odd_as_a_row_is_not_below_it(run, float64):
+    """Else a row would be called odder than rows like it: with rank r of n, 1 - a or more has probability
+    a at most if rows alike in score count against it."""
+    fitted = taut.load(run)
+    test = taut.load_data(str(run.parent / "t.csv"), dtype=np.float64).test.x[:9]
+    found = fitted.score(test, held_out=test)
+    ranks = np.argsort(np.argsort(found.score.values))
+    np.testing.assert_allclose(found.quantile, ranks / 10)
+    alike = fitted.score(test[:1], held_out=np.repeat(test[:1], 9, axis=0))
+    assert alike.quantile == 0
+
+
 def test_a_cell_is_as_odd_as_its_conditional_density_says(run, float64):
     fitted = taut.load(run)
     mean, covariance = moments(fitted)

@@ -205,6 +205,20 @@ def test_points_have_the_colour_of_their_own_label(dim, drawn):
     assert shown == {str(k): wanted[k] for k in range(3)}
 
 
+@pytest.mark.parametrize("dim", [2, 4])
+def test_points_have_the_shade_of_their_own_number(dim, drawn):
+    generator = np.random.default_rng(3)
+    label = generator.permutation(40).astype(float)
+    z = generator.normal(size=(40, dim))
+    z[:, 0] = 10 * label
+    label[label == 7] = np.nan
+    figures.latent_scatter(HERE, z, label=label)
+    points = drawn[0].axes[0].collections[-1]
+    place, number = np.asarray(points.get_offsets())[:, 0], points.get_array()
+    wanted = np.where(np.arange(40) == 7, np.nan, np.arange(40.0))
+    np.testing.assert_array_equal(np.ma.filled(number, np.nan)[np.argsort(place)], wanted)
+
+
 def test_khats_are_red_above_the_threshold_alone(drawn):
     values = np.asarray([0.9, 0.1, 0.7, np.nan, 0.3, np.inf, -np.inf, 0.71])
     figures.khat(HERE, values, 0.7)

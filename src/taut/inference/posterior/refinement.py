@@ -22,6 +22,7 @@ from taut.evidence import (
     defensive_log_prob,
     khat_threshold,
     square_tails,
+    summarize,
     weighted_moments,
 )
 from taut.inference.posterior.candidate import Candidate
@@ -245,8 +246,7 @@ def _judged(
 
 def _of_runs(drawn: TemperedDraws) -> float:
     """log of the mean evidence of all runs, nats."""
-    top = drawn.log_evidence.max()
-    return float(top + np.log(np.mean(np.exp(drawn.log_evidence - top))))
+    return float(summarize(drawn.log_evidence[None]).log_evidence[0])
 
 
 def _khat_error(khat: Float[np.ndarray, " C"], chains: int) -> Float[np.ndarray, " C"]:
