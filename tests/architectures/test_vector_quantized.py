@@ -141,6 +141,9 @@ def test_the_use_of_codes_is_counted(pair):
     found = code_use(pair, Datum(jnp.asarray(X)))
     counts = np.bincount(np.concatenate([nearest(pair, x) for x in X]), minlength=CODES)
     assert_allclose(found.shares, counts / (len(X) * POSITIONS))
+    many = np.concatenate([np.repeat(X[:1], 512, axis=0), X])  # more than are looked at together
+    counts = 512 * np.bincount(nearest(pair, X[0]), minlength=CODES) + counts
+    assert_allclose(code_use(pair, Datum(jnp.asarray(many))).shares, counts / counts.sum())
     alike = CodeUse(np.full(4, 0.25), 8)
     assert alike.perplexity == pytest.approx(4.0)
     half = CodeUse(np.array([0.5, 0.5, 0.0, 0.0]), 8)

@@ -6,6 +6,7 @@ import equinox as eqx
 import numpy as np
 import pytest
 
+import taut
 from taut.core import Datum
 from taut.core.optimum import Optimum
 from taut.evidence import independent_columns
@@ -48,3 +49,17 @@ def test_a_wide_table_takes_fewer_evaluations(cells, most, monkeypatch):
     model = LatentVariableModel(StandardNormal(1), None, Gaussian(shape=(3,)), (3,))
     independent_columns(model, Datum(BITS), Datum(BITS[:4]), levels=None)
     assert asked == [most]
+
+
+@pytest.mark.parametrize(("model", "holes"), [("lca", False), ("lca", True), ("gmm", False)])
+def test_one_component_is_what_its_columns_are_alone(model, holes):
+    """By its own route, over the observed cells (EM of a Gaussian with holes only draws near)."""
+    generator = np.random.default_rng(2)
+    levels, real = generator.integers(0, 3, (90, 4)), generator.normal(size=(90, 4))
+    x = (levels if model == "lca" else real).astype(float)
+    if holes:
+        x[generator.random(x.shape) < [0.0, 0.1, 0.4, 0.7]] = np.nan
+    data = taut.load_data(x, support="count" if model == "lca" else "real", dtype="float64")
+    fit = taut.em(data, model=taut.LCA(1) if model == "lca" else taut.GMM(1, covariance="diag"))
+    alone = fit.estimates["independent_columns"]
+    np.testing.assert_allclose(alone.values, fit.estimates["log_evidence"].values, rtol=1e-6)

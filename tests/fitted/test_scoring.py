@@ -50,8 +50,7 @@ def test_a_score_is_a_log_density_and_its_rank_among_held_out_rows(run, float64)
 
 
 def test_a_held_out_row_as_odd_as_a_row_is_not_below_it(run, float64):
-    """Else a row would be called odder than rows like it: with rank r of n, 1 - a or more has probability
-    a at most if rows alike in score count against it."""
+    """Else a row would be called odder than rows like it."""
     fitted = taut.load(run)
     test = taut.load_data(str(run.parent / "t.csv"), dtype=np.float64).test.x[:9]
     found = fitted.score(test, held_out=test)

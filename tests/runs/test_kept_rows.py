@@ -64,6 +64,31 @@ def test_what_is_kept_is_not_made_again(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_seconds_of_all_parts_are_credited(tmp_path, monkeypatch):
+    """A command that is stopped again and again tells what all of its parts took."""
+    now = [0.0]
+    monkeypatch.setattr(on_disk.time, "perf_counter", lambda: now[0])
+
+    def slowly(stop: int) -> Any:
+        def make(begin: int) -> Iterator[dict[str, Any]]:
+            for block in Made(stop)(begin):
+                now[0] += 5
+                yield block
+
+        return make
+
+    for stop in (3, 6, 9):
+        kept = keeper(tmp_path)
+        with keeping(kept), part("a method"), pytest.raises(KeyboardInterrupt):
+            kept_rows(slowly(stop), COUNT)
+        now[0] += 100  # between the parts
+        assert kept.save()
+    last = keeper(tmp_path)
+    with keeping(last), part("a method"):
+        kept_rows(slowly(COUNT), COUNT)
+    assert last.credited == 15
+
+
 def test_what_others_left_is_removed_and_not_used(tmp_path):
     stopped(tmp_path)
     left = next((tmp_path / "checkpoints").iterdir())

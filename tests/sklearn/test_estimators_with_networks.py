@@ -59,6 +59,22 @@ WISHES = {
 
 
 @pytest.mark.parametrize("estimator", [VAE, Flow])
+def test_rows_that_decide_when_to_stop_are_not_trained_on(estimator, monkeypatch):
+    seen = {}
+
+    def fitted(recipe, data, **_):
+        seen.update({name: getattr(data, name)[:].x for name in ("train", "validation")})
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("taut.sklearn.amortized.fit_amortized", fitted)
+    with pytest.raises(ZeroDivisionError):
+        estimator(validation_fraction=0.25).fit(REAL_ROWS)
+    assert (len(seen["train"]), len(seen["validation"])) == (60, 20)
+    together = np.concatenate([seen["train"], seen["validation"]])
+    np.testing.assert_allclose(np.sort(together, axis=0), np.sort(REAL_ROWS, axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("estimator", [VAE, Flow])
 def test_every_parameter_arrives(estimator, monkeypatch):
     class Called(Exception):
         pass

@@ -1,5 +1,7 @@
 """What `taut.infer` says where nothing can be fitted, and starts near the bulk by Pathfinder."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -130,3 +132,24 @@ def test_starts_by_pathfinder_reach_the_same_evidence(guide):
         ),
     ):
         taut.infer(line, data={"y": y, "x": y}, init="best")  # pyright: ignore[reportArgumentType]
+
+
+def test_of_several_starts_the_one_that_reached_a_mode_is_reported(monkeypatch):
+    """The first start ends at a saddle, elsewhere."""
+    module = sys.modules["taut.inference.posterior.candidate"]
+    real, calls = module.laplace, []
+
+    def found(density, z):
+        mode = real(density, z)
+        calls.append(mode)
+        if len(calls) > 1:
+            return mode
+        away = mode.guide._replace(mean=mode.guide.mean + 5.0)
+        return mode._replace(guide=away, num_negative=1)
+
+    monkeypatch.setattr(module, "laplace", found)
+    x, y = np.arange(3.0), np.array(Y)
+    found = taut.infer(line, data={"y": y, "x": x}, guide="laplace", refine="none", key=0)
+    assert len(calls) == 2
+    assert found.resampled.mean[0] == pytest.approx((x @ y) / (1 + x @ x), abs=0.1)
+    assert found.verdict.verdict == "believe"
