@@ -9,6 +9,7 @@ from typing import Any
 
 from explanation_tables import EXPLANATIONS
 from gpu_tables import GPU
+from prior_tables import PRIORS
 from trust_tables import TRUST
 
 from taut.fitted.facts import FitFacts, read_facts
@@ -24,7 +25,7 @@ def tables() -> str:
     all_tables = {
         "speed and memory": SPEED,
         "on a GPU": GPU,
-        "quality": QUALITY,
+        "quality": QUALITY | PRIORS,
         "trust": TRUST,
         "counterfactuals": EXPLANATIONS,
     }

@@ -74,8 +74,8 @@ class Preset:
 PRESETS = {
     "cpu": Preset(
         latent_dim=40, widths=(16, 32), blocks=1, couplings=6, coupling_width=128, particles=1,
-        batch_size=100, learning_rate=1e-3, weight_decay=0.02, epochs=120, warmup_epochs=10,
-        refit_steps=10_000, evidence_particles=1000, seconds=7200, reserve=1200, target=82.8,
+        batch_size=100, learning_rate=1e-3, weight_decay=0.02, epochs=56, warmup_epochs=10,
+        refit_steps=0, evidence_particles=500, seconds=7200, reserve=1200, target=82.8,
     ),
     "gpu": Preset(
         latent_dim=64, widths=(48, 96), blocks=2, couplings=8, coupling_width=256, particles=5,

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from prior_tables import of_best
+
 __all__ = ["GPU"]
 
 Rows = list[tuple[str, str]]
@@ -44,18 +46,6 @@ def of_gpu(found: dict[str, Any]) -> Rows:
     if record:
         rows.append(("test NLL of static MNIST, one-layer model", f"{-record['value']:.2f}"))
     return rows
-
-
-def of_best(found: dict[str, Any]) -> Rows:
-    """The best model of static MNIST; where the test rows were not measured, the best validation."""
-    asked, device = found["preset"]["target"], found["device"]
-    what = f"best model of static MNIST without an autoregressive decoder, on {device}"
-    best = max(found["validation"], key=lambda one: one["bound"])
-    words = f"validation bound of 16 draws {-best['bound']:.2f} after {best['seconds']:.0f} s"
-    if "test_nll" in found:
-        draws = found["encoder"]["particles"]
-        words = f"test NLL {found['test_nll']:.2f} by {draws} draws a row, {words}"
-    return [(f"{what}: nats (asked {asked}) [{found['published_test_nll']}]", words)]
 
 
 GPU: dict[str, Callable[[dict[str, Any]], Rows]] = {"gpu": of_gpu, "best_mnist_gpu": of_best}
