@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from taut.data.kinds import Column
+from taut.data.number_names import name_codes, number_name
 from taut.data.sources.dates import date_text
 from taut.data.sources.raw_rows import RawRows, Unit
 from taut.data.timeline import STEPS, dated_text
@@ -95,10 +96,9 @@ def _coded(
     if own:
         texts = [own[int(v)] if k else "" for v, k in zip(values, known, strict=True)]
     else:
-        texts = [f"{v:.17g}" if k else "" for v, k in zip(values, known, strict=True)]
+        texts = [number_name(v) if k else "" for v, k in zip(values, known, strict=True)]
     same = str.lower if column.kind == "binary" else str
-    place = {same(name): code for code, name in enumerate(column.names)}
-    codes = np.array([place.get(same(text), -1) for text in texts], np.float64)
+    codes = name_codes(texts, column.names, same=same).astype(np.float64)
     codes[~known | ((codes < 0) & (unseen == "missing"))] = np.nan
     if (new := codes < 0).any():
         text = texts[int(np.flatnonzero(new)[0])]

@@ -33,6 +33,7 @@ from jaxtyping import Float, Shaped
 
 from taut.data.atoms import atoms_of
 from taut.data.moments import mean_and_variance
+from taut.data.number_names import name_codes, names_read, number_name
 from taut.data.sources.dates import date_text
 from taut.data.sources.raw_rows import RawRows, Unit
 from taut.data.timeline import STEPS, step_of
@@ -97,6 +98,7 @@ class Column:
         """The inverse of `to_dict`."""
         named = ("names", "missing", "atoms")
         lists = {name: tuple(content.get(name, ())) for name in named}
+        lists["names"] = names_read(lists["names"])
         return cls(**{**content, **lists})
 
     def to_dict(self) -> dict[str, Any]:
@@ -210,7 +212,8 @@ def _ordered(found: Sequence[str], wish: Wish, place: str) -> Column:
             f"levels = {json.dumps(list(found[:_MOST_SHOWN]), ensure_ascii=False)} in a file of columns",
             where=place,
         )  # fmt: skip
-    other = next((name for name in found if name not in levels), None)
+    codes = name_codes(found, levels)
+    other = next((name for name, code in zip(found, codes, strict=True) if code < 0), None)
     if other is not None or not 2 <= len(levels) <= _MOST_NAMES:
         raise InputError(
             f"2 to {_MOST_NAMES} levels that hold every value of the column",
@@ -315,10 +318,10 @@ def _of_numbers(values: Float[np.ndarray, " N"], weight: Float[np.ndarray, " N"]
 
 def _as_asked(values: Float[np.ndarray, " N"], kind: ColumnKind, wish: Wish, place: str) -> Column:
     if kind == "ordinal":
-        names = tuple(f"{v:.17g}" for v in np.unique(values))
+        names = tuple(map(number_name, np.unique(values)))
         return _ordered(names, wish if wish.levels or wish.bounds else Wish(levels=names), place)
     if kind == "categorical":
-        names = tuple(f"{v:.17g}" for v in np.unique(values))
+        names = tuple(map(number_name, np.unique(values)))
         if len(names) < 2 or len(names) > _MOST_NAMES:
             raise InputError(
                 f"2 to {_MOST_NAMES} different values in a categorical column", f"{len(names)}",

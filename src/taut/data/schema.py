@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from taut.data.kinds import Column
+from taut.data.number_names import names_read
 from taut.errors import InputError, nearest, option
 
 __all__ = ["Binarize", "Kind", "Schema", "Support"]
@@ -203,6 +204,8 @@ class Schema:
         }
         if restored.get("kinds") is not None:
             restored["kinds"] = tuple(map(Column.from_dict, restored["kinds"]))
+        if restored.get("classes") is not None:
+            restored["classes"] = names_read(restored["classes"])
         return cls(**restored)
 
 

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Shaped
 from taut.data.dataset import Dataset
 from taut.data.kinds import Column
 from taut.data.labels import label_values
+from taut.data.number_names import name_codes, number_name
 from taut.data.options import DataOptions
 from taut.data.schema import Schema
 from taut.data.sources.frame import text_codes
@@ -46,11 +47,6 @@ _MOST_CLASSES = 20  # whole numbers of more different values count or measure so
 _CLASSES = ("categorical", "binary")
 
 
-def _number_name(value: float) -> str:
-    """The name of a class that is a number."""
-    return f"{value:.17g}"
-
-
 def target_classes(
     labels: Sequence[Shaped[np.ndarray, " N"]], *, kind: str | None, where: str
 ) -> tuple[str, ...] | None:
@@ -78,7 +74,7 @@ def target_classes(
         values = values[~np.isnan(values)]
         whole = bool((values == np.rint(values)).all())
         classes = kind in _CLASSES if kind else whole and len(values) <= _MOST_CLASSES
-        found = [_number_name(float(v)) for v in values]
+        found = [number_name(v) for v in values]
     if len(found) < 2:
         got = f"'{found[0]}' in every row that has one" if found else "no row that has one"
         raise InputError(
@@ -108,15 +104,13 @@ def target_values(
                 raise InputError("a number", f"'{other}'", "numbers, as at the fit", where=where)
             return np.full(len(labels), np.nan, dtype)
         return labels.astype(dtype)
-    place = {name: code for code, name in enumerate(classes)}
-    codes = np.full(len(labels), UNLABELLED, np.int32)
-    for row, value in enumerate(labels):
-        name = value.strip() if labels.dtype.kind == "U" else _number_name(float(value))
-        if name in place:
-            codes[row] = place[name]
-        elif name.lower() not in MISSING_WORDS:
+    text = labels.dtype.kind == "U"
+    names = [value.strip() if text else number_name(value) for value in labels]
+    codes = name_codes(names, classes)
+    for name in (names[row] for row in np.flatnonzero(codes < 0)):
+        if name.lower() not in MISSING_WORDS:
             raise InputError("a known class", f"'{name}'", nearest(name, classes), where=where)
-    return codes
+    return np.where(codes < 0, UNLABELLED, codes).astype(np.int32)
 
 
 def has_label(label: Shaped[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:

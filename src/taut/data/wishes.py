@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from taut.data.kinds import ColumnKind, Wish
+from taut.data.number_names import number_name
 from taut.data.schema import Schema
 from taut.errors import InputError, nearest, option
 
@@ -151,7 +152,7 @@ def _texts(content: Mapping[str, Any], key: str, example: str, place: str) -> tu
         raise InputError(
             "a list of numbers or words", repr(found), f"{key} = {example}", where=place
         )
-    return tuple(f"{v:.17g}" if isinstance(v, int | float) else str(v) for v in found)
+    return tuple(number_name(v) if isinstance(v, int | float) else str(v) for v in found)
 
 
 def _toml(text: str, *, where: str) -> dict[str, Any]:
