@@ -15,6 +15,7 @@ from taut.cli.main import main
 from taut.core import InputError
 from taut.data import load_data, load_rows
 from taut.fitted.predicting import prediction_scores, with_predictor
+from taut.fitted.prediction import ClassPrediction
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -174,3 +175,21 @@ def test_a_fit_without_a_target_predicts_nothing():
     with pytest.raises(InputError, match="a fit with a target, got one without"):
         fitted.predict(FRAME)
     assert load_rows(FRAME, fitted.schema).label is None
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"),
+    [
+        (("0", "7", "-12"), [0, 7, -12]),
+        (("007", "7"), ["007", "7"]),
+        (("0", "-0"), ["0", "-0"]),
+        (("+1", "1"), ["+1", "1"]),
+        (("1", "1.5"), ["1", "1.5"]),
+        (("--1", "1"), ["--1", "1"]),
+        (("\N{ARABIC-INDIC DIGIT TWO}", "2"), ["\N{ARABIC-INDIC DIGIT TWO}", "2"]),
+        (("no", "yes"), ["no", "yes"]),
+    ],
+)
+def test_labels_are_whole_numbers_where_these_spell_all_classes(classes, labels):
+    found = ClassPrediction("y", classes, np.eye(len(classes))).labels
+    assert found.tolist() == labels

@@ -12,6 +12,7 @@ ECE is above 0 by chance also where the probabilities are right, the more so the
 """
 
 import math
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ __all__ = ["INTERVAL", "ClassPrediction", "NumberPrediction", "class_scores", "n
 INTERVAL = 0.9
 """The share of rows that an interval should hold."""
 
+_WHOLE = re.compile("0|-?[1-9][0-9]*")  # 007 and 7 are two classes
 _BINS = 15
 _RESAMPLES = 200
 
@@ -51,8 +53,8 @@ class ClassPrediction(NamedTuple):
 
     @property
     def labels(self) -> Shaped[np.ndarray, " N"]:
-        """The most probable class of each row: whole numbers where all classes are, else text."""
-        whole = all(name.lstrip("-").isdecimal() for name in self.classes)
+        """The most probable class of each row: whole numbers where these spell every class, or text."""
+        whole = all(_WHOLE.fullmatch(name) for name in self.classes)
         return np.array([int(n) for n in self.classes] if whole else self.classes)[self.codes]
 
 
