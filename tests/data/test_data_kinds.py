@@ -271,3 +271,30 @@ def test_mistakes_in_a_file_of_columns(tmp_path, refusal, text, said):
 def test_numbers_are_written_with_the_digits_that_their_type_has():
     cells = np.array([[0.1], [6052.47], [np.nan], [7.0]], np.float32)
     assert as_written(cells, (Column("real"),)) == ([0.1, 6052.47, None, 7.0],)
+
+
+@pytest.mark.parametrize("role", ["label", "target"])
+@pytest.mark.parametrize("name", ["visits", "owner", "height", "city"])
+@pytest.mark.parametrize("how", ["frame", "csv", "parquet"])
+def test_what_is_said_of_the_label_is_said_of_no_column(tmp_path, how, name, role):
+    TABLE.write_parquet(tmp_path / "t.parquet")
+    source = TABLE if how == "frame" else _written(tmp_path, TABLE)
+    source = tmp_path / "t.parquet" if how == "parquet" else source
+    (place := tmp_path / "columns.toml").write_text(columns_toml(load_data(TABLE).schema))
+    plain = load_data(source, **{role: name}, columns="auto")
+    for said in ([], [f"{name}=real"], [f"{name}=real", f"{name}=positive"]):
+        data = load_data(source, **{role: name}, columns=str(place), kind=said)
+        assert data.schema.columns == plain.schema.columns
+        assert data.schema.kinds == plain.schema.kinds
+        np.testing.assert_array_equal(data.train[:].x, plain.train[:].x)
+        if role == "label":
+            np.testing.assert_array_equal(data.train[:].label, plain.train[:].label)
+            assert data.schema.classes == plain.schema.classes
+
+
+def test_what_is_said_of_labels_beside_rows_is_said_of_no_column():
+    x, y = TABLE.select("height", "visits"), TABLE["owner"].to_numpy()
+    for kind in ({"y": "real"}, {"y": {"missing": [-9]}}):
+        assert load_data((x, y), kind=kind).schema == load_data((x, y)).schema
+        both = load_data((x.with_columns(y=x["height"]), y), kind=kind)
+        assert _kinds(both) == ["real", "count", "real"]

@@ -60,6 +60,8 @@ def test_a_label_is_no_column_and_a_column_is_no_label():
         ([0.5, 1.0, None] * 20, {}, None),
         ([2, 1, -9] * 20, {"missing_codes": -9}, ("1", "2")),
         ([2, 1, 3] * 20, {"kind": "income=real"}, None),
+        ([2, 1, 3] * 20, {"kind": ["income=real", "income={missing = [-9]}"]}, None),
+        ([2, 1, 3] * 20, {"kind": ["income=real", "income=categorical"]}, ("1", "2", "3")),
     ],
 )  # fmt: skip
 def test_what_a_target_is_follows_from_its_values(values, options, classes):

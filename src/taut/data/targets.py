@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 
 from taut.data.dataset import Dataset
-from taut.data.kinds import Column
+from taut.data.kinds import Column, Wish
 from taut.data.labels import label_values
 from taut.data.number_names import name_codes, number_name
 from taut.data.options import DataOptions
@@ -177,16 +177,15 @@ def check_target(options: DataOptions, *, on_disk: bool) -> None:
 
 
 def asked_of_columns(parts: Sequence[RawRows], options: DataOptions) -> tuple[str, ...]:
-    """`column=kind` that decides how columns are read: also for a target of classes among numbers.
+    """`column=kind` that decides how columns are read: none of labels, but one of a target of classes
+    among numbers.
 
     Raises:
         InputError: a target that is no column.
     """
-    if options.target is None:
-        return options.kind
-    if options.target_as == "label":
-        own = _asked(options)
-        return tuple(text for text in options.kind if text != own)
+    if options.target is None or options.target_as == "label":
+        beside = _beside(parts[0], options)
+        return tuple(text for text in options.kind if beside not in wishes_of([text], where="kind"))
     if _asked(options) is not None or options.support is not None:
         return options.kind
     place = _column_of(parts, options.target)
@@ -283,15 +282,20 @@ def _column_of(parts: Sequence[RawRows], target: str | None) -> int:
     return columns.index(target)
 
 
-def _asked(options: DataOptions) -> str | None:
+def _beside(rows: RawRows, options: DataOptions) -> str | None:
+    """The name of the labels, unless it is that of a column as well."""
+    asked = options.label or options.target
+    return rows.label_name if asked or rows.label_name not in (rows.columns or ()) else None
+
+
+def _asked(options: DataOptions) -> Wish | None:
     """What is said of the target among what is said of columns."""
-    own = [text for text in options.kind if options.target in wishes_of([text], where="kind")]
-    return own[-1] if own else None
+    return wishes_of(options.kind, where="kind").get(options.target or "")
 
 
 def _asked_kind(options: DataOptions) -> str | None:
     asked = _asked(options)
-    return asked and wishes_of([asked], where="kind")[options.target or ""].kind
+    return asked and asked.kind
 
 
 def _without_codes(labels: Shaped[np.ndarray, " N"] | None, codes: Sequence[float]) -> np.ndarray:
