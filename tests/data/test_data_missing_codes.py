@@ -8,6 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 import taut
 from taut.cli.main import main
 from taut.core import InputError
+from taut.data import load_rows
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(5, 2, size=(200, 3)).round(2)
@@ -103,3 +104,18 @@ def test_a_code_that_the_type_of_the_file_cannot_hold_is_nowhere(tmp_path, code,
     np.save(tmp_path / "rows.npy", rows)
     data = taut.load_data(str(tmp_path / "rows.npy"), missing_codes=(code,), missing="drop-rows")
     assert sum(len(part.x) for part in (data.train, data.validation, data.test)) == 30
+
+
+@pytest.mark.parametrize("how", ["frame", "csv", "parquet"])
+def test_a_code_of_a_column_is_rounded_as_its_type_does(tmp_path, how):
+    cells = np.array([-9.99, 0.1, 1.5, -np.inf] * 15, np.float32)
+    frame = pl.DataFrame({"a": RNG.normal(size=60), "b": cells})
+    (tmp_path / "t.csv").write_text(frame.write_csv())
+    frame.write_parquet(tmp_path / "t.parquet")
+    source = frame if how == "frame" else tmp_path / f"t.{how}"
+    for codes, empty in (([-9.99, "-inf"], [1, 0, 0, 1]), ([-9.99, "-inf", -1e300], [1, 0, 0, 1])):
+        data = taut.load_data(source, kind={"b": {"missing": codes}}, columns="auto")
+        for rows in (data.train[:], load_rows(source, data.schema)):
+            np.testing.assert_array_equal(np.isnan(rows.x[:, 1]), np.array(empty)[rows.index % 4])
+    with pytest.raises(InputError, match="infinite"):
+        taut.load_data(source, kind={"b": {"missing": [-1e300]}}, columns="auto")

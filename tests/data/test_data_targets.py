@@ -1,11 +1,14 @@
 """A target: which column is to be predicted, which rows have none, what its values are."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
 from taut import InputError, load_data
-from taut.data import has_label, load_rows, target_of
+from taut.data import Schema, has_label, load_rows, target_of
 
 RNG = np.random.default_rng(0)
 FRAME = pl.DataFrame(
@@ -147,3 +150,63 @@ def test_another_value_of_the_target_is_other_data(role):
     changed = FRAME.with_columns(income=pl.Series(["", "low", "high"] * 20))
     assert first == again
     assert load_data(changed, **given).checksum != first
+
+
+CODED = {
+    "classes": ([2, 1, -9, -8], [-9, -8], [1, 0, -1, -1]),
+    "numbers": ([2.5, -9.99, 0.1, 1.5], [-9.99], [2.5, None, 0.1, 1.5]),
+    "text": (["b", "?", "lost", "a"], ["lost"], [1, -1, -1, 0]),
+    "text and a number": (["b", "-9", "-9.0", "a"], [-9], [1, -1, -1, 0]),
+}
+READERS = ("polars", "pandas", "narrow", "csv", "parquet", "narrow parquet")
+
+
+def _source(frame: pl.DataFrame, how: str, folder):
+    if "narrow" in how:
+        frame = frame.with_columns(pl.col(pl.Float64).cast(pl.Float32))
+    if how in ("csv", "parquet", "narrow parquet"):
+        path = folder / f"t.{how.split()[-1]}"
+        getattr(frame, f"write_{path.suffix[1:]}")(path)
+        return path
+    return pd.DataFrame(frame.to_dict(as_series=False)) if how == "pandas" else frame
+
+
+@pytest.mark.parametrize("how", READERS)
+@pytest.mark.parametrize("role", ["label", "column"])
+@pytest.mark.parametrize("values", CODED)
+def test_codes_of_a_missing_target_are_those_of_any_column(tmp_path, values, role, how):
+    cells, codes, expected = CODED[values]
+    frame = FRAME.with_columns(income=pl.Series(cells * 15))
+    source = _source(frame, how, tmp_path)
+    kind = {"income": {"missing": codes}}
+    data = load_data(source, target="income", target_as=role, kind=kind)
+    schema = Schema.from_dict(json.loads(json.dumps(data.schema.to_dict())))
+    known = np.array([np.nan if v is None else v for v in expected * 15], np.float64)
+    more = [load_rows(source, schema), load_rows(frame[:4], schema)]
+    for part in (data.train[:], data.validation, data.test, *more):
+        found = np.asarray(target_of(part), np.float64)
+        np.testing.assert_array_equal(found, known[part.index].astype(np.float32))
+    assert (data.schema.classes is None) == (values == "numbers")
+
+
+@pytest.mark.parametrize("empty", [-9, -9.99])
+def test_codes_of_labels_beside_an_array(empty):
+    for dtype in (np.float32, np.float64) if empty % 1 else (int, float):
+        y = np.array([empty, 2, 5] * 20, dtype)
+        given = (RNG.normal(size=(60, 2)), y)
+        data = load_data(given, target="y", kind={"y": {"missing": [empty]}})
+        assert data.schema.classes == ("2", "5")
+        for part in (data.train[:], load_rows(given, data.schema)):
+            assert np.array_equal(has_label(np.asarray(part.label)), part.index % 3 > 0)
+
+
+@pytest.mark.parametrize("how", READERS)
+def test_a_label_that_is_a_code_is_none(tmp_path, refusal, how):
+    source = _source(FRAME.with_columns(income=pl.Series([-9, 1, 2] * 20)), how, tmp_path)
+    kind = {"income": {"missing": [-9]}}
+    said = refusal(load_data, source, label="income", kind=kind)
+    assert "a label for every row, got 20 infinite cell or empty labels in 20" in said
+    data = load_data(source, label="income", kind=kind, missing="drop-rows")
+    rows = load_rows(source, data.schema, missing="drop-rows")
+    assert rows.index.tolist() == [i for i in range(60) if i % 3]
+    assert set(rows.label) == set(data.train[:].label) == {1, 2}

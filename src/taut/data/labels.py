@@ -1,20 +1,47 @@
 """Labels as numbers: whole numbers as they are, text as positions in a list of class names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Shaped
 
+from taut.data.missing_codes import uncoded
 from taut.data.sources.raw_rows import RawRows
+from taut.data.sources.words import emptied, numbers_among
 from taut.errors import InputError, nearest, option
 
-__all__ = ["class_names", "label_values"]
+__all__ = ["class_names", "label_codes", "label_values", "with_empty_labels"]
 
 
 def class_names(parts: Sequence[RawRows]) -> tuple[str, ...] | None:
     """The distinct labels of all parts in alphabetical order where they are text, else None."""
     texts = [p.labels for p in parts if p.labels is not None and p.labels.dtype.kind == "U"]
     return tuple(str(c) for c in np.unique(np.concatenate(texts))) if texts else None
+
+
+def label_codes(rows: RawRows, missing: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The codes of labels that stand for none; a name that a column has as well is that of the column.
+
+    Arguments:
+        rows: with or without labels.
+        missing: such codes, by the names of columns and labels.
+    """
+    name = rows.label_name
+    return () if name is None or name in (rows.columns or ()) else missing.get(name, ())
+
+
+def with_empty_labels(rows: RawRows, missing: Mapping[str, tuple[str, ...]]) -> RawRows:
+    """Rows whose labels are empty, or NaN, where they are a code; arguments as of `label_codes`."""
+    labels, codes = rows.labels, label_codes(rows, missing)
+    if labels is None or not codes:
+        return rows
+    if labels.dtype.kind != "U":
+        return replace(rows, labels=uncoded(labels, numbers_among(codes)))
+    import polars as pl
+
+    cells = emptied(pl.Series(labels.tolist(), dtype=pl.String).str.strip_chars(), codes)
+    return replace(rows, labels=np.where((cells == "").to_numpy(), "", labels))
 
 
 def label_values(

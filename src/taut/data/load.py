@@ -26,7 +26,7 @@ from taut.data.kinds import (
     kinds_note,
     standardised,
 )
-from taut.data.labels import class_names, label_values
+from taut.data.labels import class_names, label_codes, label_values, with_empty_labels
 from taut.data.load_streamed import load_streamed, stays_on_disk
 from taut.data.missing import empty_note, observed, without_missing
 from taut.data.missing_codes import suspected_codes
@@ -179,7 +179,8 @@ def loaded(source: Any, options: DataOptions) -> Data:
         return load_streamed(str(source), request, options)
     how, seed = options.binarize, options.split_seed
     told = bool(options.kind) or (options.target is not None and beside is None)
-    parts = [as_asked(part, options, by_column=told) for part in read_source(source, request)]
+    parts = [with_empty_labels(part, request.missing) for part in read_source(source, request)]
+    parts = [as_asked(part, options, by_column=told) for part in parts]
     parts = [as_images(part, options.image_shape) for part in parts]
     refuse_unlike(parts)
     offsets = np.cumsum([0, *(len(part) for part in parts)])
@@ -233,6 +234,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
         kinds=columns,
         target=options.target,
         sparse=sparse,
+        label_missing=label_codes(parts[0], request.missing),
     )
     labels, indices, drawn = [], [], []
     for i, part in enumerate(parts):

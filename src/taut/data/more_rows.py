@@ -10,6 +10,7 @@ from taut.data.binarize import binarized
 from taut.data.column_values import check_unseen, column_values
 from taut.data.conform import as_schema
 from taut.data.dataset import Dataset
+from taut.data.labels import with_empty_labels
 from taut.data.load_streamed import refuse_too_large
 from taut.data.missing import Missing, check_missing, observed, without_missing
 from taut.data.schema import Schema
@@ -60,16 +61,20 @@ def load_rows(
     if keep is not None:
         keep = tuple(name for name in keep if name != own)
     known = dict(zip(schema.columns or (), schema.kinds or (), strict=False))
+    empty = {n: c.missing for n, c in known.items() if c.missing}
+    if schema.label_name is not None and schema.label_missing:
+        empty[schema.label_name] = schema.label_missing
     request = Request(
         label=schema.label_name or own, keep=keep, rows_only=True, decimal=decimal,
         forms={n: c.form for n, c in known.items()},
-        missing={n: c.missing for n, c in known.items() if c.missing},
+        missing=empty,
     )  # fmt: skip
     refuse_too_large(source, request, schema.dtype)
     sets: list[Dataset] = []
     offset, new = 0, 0
     for i, part in enumerate(read_source(source, request)):
-        part = as_known(with_target_column(part, schema), schema, codes)
+        part = with_target_column(with_empty_labels(part, empty), schema)
+        part = as_known(part, schema, codes)
         part = as_schema(part, schema)
         rows, _ = without_missing(part, cast(Missing, missing), codes, labelled=own is None)
         if isinstance(rows.values, SparseRows):

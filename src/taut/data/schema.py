@@ -50,6 +50,8 @@ class Schema:
             None for one that varies, length D; None where all vary. It says nothing of what rows may
             be: schemas that differ in it alone are equal.
         label_name: what the labels are; None without labels.
+        label_missing: labels that stand for none, as the source has them; it says nothing of what rows
+            may be.
         classes: names that integer labels stand for, where the source spelled them out; of a target
             that is one of the columns, those of its values.
         target: what is to be predicted: `label_name`, or one of the columns; None for nothing.
@@ -90,6 +92,7 @@ class Schema:
     kinds: tuple[Column, ...] | None = None
     target: str | None = None
     sparse: bool = field(default=False, compare=False)
+    label_missing: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self):
         _one_of(self.dtype, ("float32", "float64"), "dtype")
@@ -176,6 +179,8 @@ class Schema:
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds of it: lists for tuples."""
         found = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        if not self.label_missing:
+            del found["label_missing"]
         return found | {"kinds": self.kinds and [column.to_dict() for column in self.kinds]}
 
     @classmethod

@@ -186,7 +186,7 @@ def asked_of_columns(parts: Sequence[RawRows], options: DataOptions) -> tuple[st
     if options.target is None or options.target_as == "label":
         beside = _beside(parts[0], options)
         return tuple(text for text in options.kind if beside not in wishes_of([text], where="kind"))
-    if _asked(options) is not None or options.support is not None:
+    if _asked_reading(options) or options.support is not None:
         return options.kind
     place = _column_of(parts, options.target)
     others = [np.delete(part.values, place, axis=1) for part in parts]
@@ -291,6 +291,12 @@ def _beside(rows: RawRows, options: DataOptions) -> str | None:
 def _asked(options: DataOptions) -> Wish | None:
     """What is said of the target among what is said of columns."""
     return wishes_of(options.kind, where="kind").get(options.target or "")
+
+
+def _asked_reading(options: DataOptions) -> bool:
+    """Whether more is said of the target than which cells are missing."""
+    asked = _asked(options)
+    return asked is not None and replace(asked, missing=()) != Wish()
 
 
 def _asked_kind(options: DataOptions) -> str | None:

@@ -1,6 +1,5 @@
 """Data frames: any that Narwhals accepts (Polars, pandas, PyArrow, Modin, ...), by named columns."""
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from taut.data.sources.dates import DAY, TIME, dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.raw_rows import RawRows, Request, Unit, take_label
 from taut.data.sources.units import unit_note, without_units
-from taut.data.sources.words import MISSING_WORDS, emptied, words
+from taut.data.sources.words import MISSING_WORDS, emptied, numbers_among, words
 from taut.errors import InputError, nearest, option
 
 __all__ = [
@@ -138,7 +137,10 @@ def frame_rows(
     refuse_others([n for n in others if n not in empty], where)
     narrow = (nw.Boolean, nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32)
     counted = all(t in narrow for t in dtypes.values())
-    codes = {n: _codes(c) for n, c in request.missing.items() if n in data and n not in wordy}
+    codes = {
+        n: _codes(c, np.float32 if dtypes[n] == nw.Float32 else np.float64)
+        for n, c in request.missing.items() if n in data and n not in wordy
+    }  # fmt: skip
     whole = counted and not codes and not any(columns[n].is_null().any() for n in dtypes)
     values = np.empty((len(table), len(data)), dtype=np.int64 if whole else np.float64)
     names: list[tuple[str, ...] | None] = [None] * len(data)
@@ -216,13 +218,12 @@ def _of_texts(
     return numbers.fill_null(float("nan")).to_numpy(), None, Unit(unit), told
 
 
-def _codes(words: Sequence[str]) -> list[float]:
-    """The numbers among codes of missing cells."""
-    found = []
-    for word in words:
-        with contextlib.suppress(ValueError):
-            found.append(float(word))
-    return found
+def _codes(words: Sequence[str], dtype: type) -> np.ndarray:
+    """The numbers among codes of missing cells, as a column's type rounds them."""
+    codes = np.array(numbers_among(words), np.float64)
+    with np.errstate(over="ignore"):
+        rounded = codes.astype(dtype)
+    return rounded[np.isinf(rounded) == np.isinf(codes)]
 
 
 def _of_dates(column: Any) -> tuple[np.ndarray, Unit]:
@@ -292,7 +293,9 @@ def label_of(column: Any, where: str) -> np.ndarray:
     if whole and not column.is_null().any():
         return take_label(_numbers(column, True), len(column), where)
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
-        return take_label(_numbers(column, False), len(column), where)
+        labels = _numbers(column, False)
+        narrow = column.dtype == nw.Float32  # which rounds codes as it rounds the column
+        return take_label(labels.astype(np.float32) if narrow else labels, len(column), where)
     if column.dtype in (nw.String, nw.Categorical, nw.Enum):
         texts = column.cast(nw.String).fill_null("").to_list()
         return take_label(np.array(texts, dtype=str), len(column), where)

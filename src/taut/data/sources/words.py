@@ -1,9 +1,10 @@
 """Words that stand for a missing cell, and cells of text without them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-__all__ = ["MISSING_WORDS", "emptied", "words"]
+__all__ = ["MISSING_WORDS", "emptied", "numbers_among", "words"]
 
 # What common tools write for a missing cell, in lower case.
 MISSING_WORDS = ("", "?", "-", "na", "n/a", "nan", "null", "none", ".")
@@ -26,3 +27,12 @@ def emptied(column: Any, codes: Sequence[str]) -> Any:
     spelled = column.cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
     coded = column.is_in(own.to_list()).fill_null(value=False) | spelled
     return column.set(coded, "" if column.dtype == pl.String else None)
+
+
+def numbers_among(codes: Sequence[str]) -> list[float]:
+    """The numbers among codes of missing cells."""
+    found = []
+    for code in codes:
+        with suppress(ValueError):
+            found.append(float(code))
+    return found
