@@ -263,7 +263,7 @@ def _written(
     """Write JSON, tables and figures into the folder; those that were written."""
     import json as json_format
 
-    from taut.cli.save import drawn_where_possible, save_table
+    from taut.cli.save import drawn_where_possible, free_names, save_table
     from taut.core import write_atomically
     from taut.counterfactuals.diagnostics import diagnose as diagnosed
     from taut.report.draw_explain import draw_explain
@@ -279,7 +279,8 @@ def _written(
     said = ["answer"] if num_answers == 1 else [f"answer {i + 1}" for i in range(num_answers)]
     tables = [_columns(fitted, rows) for rows in (found.x, *found.answers.swapaxes(0, 1))]
     cells = tuple(cell for together in zip(*tables, strict=True) for cell in together)
-    titles = [title for name in names for title in (name, *(f"{name} ({word})" for word in said))]
+    own = iter(free_names([f"{name} ({word})" for name in names for word in said], names))
+    titles = [title for name in names for title in (name, *(next(own) for _ in said))]
     paths = diagnosed(found)
     written = [dumped(folder / "counterfactuals.json", content)]
     save_table(folder / "answers.csv", cells, titles, index=numbers, as_came=True)

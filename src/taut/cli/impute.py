@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from taut.cli.explore import column_names, table_of
 from taut.cli.output import print_json
 from taut.cli.rows import all_rows, open_run, rows_of
-from taut.cli.save import check_suffix, save_table
+from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
 from taut.errors import InputError
 
@@ -31,7 +31,8 @@ def impute(
 
     Beside the table FILE goes FILE-sd with the standard deviation of each filled cell, or the
     probability that its category is another one, and 0 where a cell was observed. Rows of a file come as
-    they stand there; those of a part of the run's own data have their numbers in a column `row`.
+    they stand there; those of a part of the run's own data have their numbers in a column `row`, or
+    `row_` where the data have a column of that name.
 
     Parameters
     ----------
@@ -78,7 +79,8 @@ def impute(
             every.reshape(len(every), -1).T
         )  # fmt: skip
         save_table(
-            beside["draws"], (turn, *table), ["draw", *names], array=found.draws, as_came=True,
+            beside["draws"], (turn, *table), [*free_names(["draw"], names), *names],
+            array=found.draws, as_came=True,
             index=None if index is None else np.tile(index, draws),
         )  # fmt: skip
     if json:

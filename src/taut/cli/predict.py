@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from taut.cli.output import print_json
 from taut.cli.rows import all_rows, open_run, rows_of
-from taut.cli.save import check_suffix, save_table
+from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
 from taut.errors import InputError
 
@@ -94,4 +94,4 @@ def _table(found: Any) -> tuple[tuple[Any, ...], list[str]]:
         names = [f"p({found.target}={name})" for name in found.classes]
         return (found.labels, *found.probabilities.T), [found.target, *names]
     table = (found.mean, found.deviation, found.low, found.high)
-    return table, [found.target, "deviation", "low", "high"]
+    return table, [found.target, *free_names(["deviation", "low", "high"], [found.target])]

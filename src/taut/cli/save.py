@@ -11,7 +11,7 @@ from taut.errors import InputError, option
 if TYPE_CHECKING:
     from taut.fitted import Fit
 
-__all__ = ["check_suffix", "drawn_where_possible", "save_figure", "save_table"]
+__all__ = ["check_suffix", "drawn_where_possible", "free_names", "save_figure", "save_table"]
 
 
 def check_suffix(path: Path, allowed: Sequence[str]) -> Path:
@@ -49,6 +49,21 @@ def save_figure(name: str, path: Path, *arrays: Any, of: "Fit", **more: Any) -> 
     getattr(figures, name)(path, *arrays, **row_form(of.schema), **more)
 
 
+def free_names(wished: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """Names of columns that a command adds: as wished or, where one is taken, with `_` after it.
+
+    Arguments:
+        wished: by the command.
+        taken: names in the data, which keep them.
+    """
+    found: list[str] = []
+    for name in wished:
+        while name in taken or name in found:
+            name += "_"
+        found.append(name)
+    return found
+
+
 def save_table(
     path: Path,
     table: Any,
@@ -64,10 +79,11 @@ def save_table(
     Arguments:
         path: the ending decides.
         table: (N, D), or D columns.
-        columns: D names.
+        columns: D different names.
         array: what .npy holds; `table` when None.
-        index: rows' numbers in their data set, a first column `row` of the table.
-        label: their labels, a second column.
+        index: rows' numbers in their data set, a first column `row` of the table, or `row_` where
+            `columns` has that name.
+        label: their labels, a second column, named likewise.
         as_came: write 70 in .csv for a whole number among real ones, as tables of such have it.
     """
     import io
@@ -82,7 +98,9 @@ def save_table(
         np.save(buffer, table if array is None else array, allow_pickle=False)
     else:
         extra = {"row": index, "label": label}
-        frame = pl.DataFrame({name: v for name, v in extra.items() if v is not None} | dict(
+        extra = {name: v for name, v in extra.items() if v is not None}
+        named = zip(free_names([*extra], columns), extra.values(), strict=True)
+        frame = pl.DataFrame(dict(named) | dict(
             zip(columns, table if isinstance(table, tuple) else np.asarray(table).T, strict=True)
         ))  # fmt: skip
         if as_came and path.suffix == ".csv":
