@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "all_rows",
     "found_again",
+    "holds_rows_of",
     "load_source",
     "open_run",
     "own_data",
@@ -90,9 +91,9 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
         InputError: the run's data cannot be loaded again, have changed, or the source does not fit
             their schema.
     """
-    from taut.data import checksum_of, load_rows, same_source
+    from taut.data import load_rows, same_source
 
-    options, known = fitted.recipe.data, fitted.facts.checksum
+    options = fitted.recipe.data
     if data is not None and not (options.source and same_source(data, options.source)):
         if split is not None:
             raise InputError(
@@ -107,7 +108,7 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
         except InputError as error:
             # How rows are read was chosen at the fit; the commands on a run have no options for it.
             raise error.trying(_MENDED) if error.offers else error from None
-        if not known or checksum_of([rows]) != known:
+        if not holds_rows_of(fitted, rows):
             return rows
         print(
             f"note: {data} holds the rows that the run was fitted to: its test rows are taken",
@@ -115,6 +116,14 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
         )
         return replace(_part(replace(options, source=data).load(), "test"), schema=fitted.schema)
     return _part(own_data(fitted), split or "test")
+
+
+def holds_rows_of(fitted: "Fit", rows: "Dataset") -> bool:
+    """Whether rows are those that a run was fitted to, with its target where it has one."""
+    from taut.data import checksum_of
+
+    known, labelled = fitted.facts.checksum, fitted.schema.target is not None
+    return bool(known) and checksum_of([rows], labelled=labelled) == known
 
 
 def all_rows(fitted: "Fit", data: str, *, unseen: str = "refuse") -> "Dataset":

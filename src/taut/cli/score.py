@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from taut.cli.explore import column_names
 from taut.cli.output import print_json, waiting
-from taut.cli.rows import all_rows, open_run, own_data, rows_of
+from taut.cli.rows import all_rows, holds_rows_of, open_run, own_data, rows_of
 from taut.cli.save import check_suffix, save_table
 from taut.cli.whole import Whole
 from taut.errors import InputError
@@ -109,10 +109,10 @@ def score(
 
 def _parts(fitted: "Fit", data: str, rows: "Dataset") -> list[str] | None:
     """To which part of the run's own data each row belongs; None for rows of other data."""
-    from taut.data import checksum_of, same_source
+    from taut.data import same_source
 
-    source, known = fitted.recipe.data.source, fitted.facts.checksum
-    if not (source and same_source(data, source)) and (not known or checksum_of([rows]) != known):
+    source = fitted.recipe.data.source
+    if not (source and same_source(data, source)) and not holds_rows_of(fitted, rows):
         return None
     own = own_data(fitted)
     named = {int(i): "test" for i in own.test.index}

@@ -1,0 +1,64 @@
+"""Commands know the rows that a run was fitted to, with a target and where some were dropped."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import taut
+from taut.cli.main import main
+from taut.cli.rows import open_run, rows_of
+
+RNG = np.random.default_rng(0)
+N = 200
+X = RNG.normal(size=(N, 3)).round(6)
+FRAME = pl.DataFrame(X, schema=["a", "b", "c"])
+SOME = pl.Series(np.arange(N) % 7 > 0)
+TARGETS = {
+    "classes": pl.when(SOME).then(
+        pl.when(pl.col("a") > 0).then(pl.lit("up")).otherwise(pl.lit("down"))
+    ),
+    "numbers": pl.when(SOME).then(pl.col("a") + pl.col("b")),
+}
+
+
+def fitted(folder: Path, frame: pl.DataFrame, **options: Any) -> Path:
+    """A run on `t.csv` in a folder, with `copy.csv` beside it."""
+    for name in ("t.csv", "copy.csv"):
+        frame.write_csv(folder / name)
+    data = taut.load_data(str(folder / "t.csv"), **options)
+    model = "mixed" if data.schema.kinds else "ppca"
+    taut.em(data, model=model, components=1, max_iterations=2, out=folder / "run")
+    return folder / "run"
+
+
+def scored(run: Path, source: Path) -> pl.DataFrame:
+    """What `taut score` writes of every row of a file."""
+    out = run.parent / "scores.csv"
+    assert main(["score", str(run), str(source), "--out", str(out)]) == 0
+    return pl.read_csv(out)
+
+
+def parts(run: Path) -> dict[int, str]:
+    """The part of each row, by the data themselves."""
+    data = open_run(run).recipe.data.load()
+    own = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {int(i): name for name, rows in own.items() for i in rows.numbers(np.arange(len(rows)))}
+
+
+@pytest.mark.parametrize("target_as", ["label", "column"])
+@pytest.mark.parametrize("kind", TARGETS)
+def test_a_copy_is_known_with_its_target(kind, target_as, tmp_path, capsys):
+    frame = FRAME.with_columns(y=TARGETS[kind])
+    run = fitted(tmp_path, frame, target="y", target_as=target_as)
+    own = rows_of(open_run(run), data=None, split=None)
+    capsys.readouterr()
+    found = rows_of(open_run(run), data=str(tmp_path / "copy.csv"), split=None)
+    np.testing.assert_array_equal(found.index, own.index)
+    assert "its test rows are taken" in capsys.readouterr().err
+    table = scored(run, tmp_path / "copy.csv")
+    assert dict(zip(table["row"], table["part"], strict=True)) == parts(run)
+    frame.with_columns(a=-FRAME["a"]).write_csv(tmp_path / "others.csv")
+    assert len(rows_of(open_run(run), data=str(tmp_path / "others.csv"), split=None)) == N
