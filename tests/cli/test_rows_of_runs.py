@@ -62,3 +62,19 @@ def test_a_copy_is_known_with_its_target(kind, target_as, tmp_path, capsys):
     assert dict(zip(table["row"], table["part"], strict=True)) == parts(run)
     frame.with_columns(a=-FRAME["a"]).write_csv(tmp_path / "others.csv")
     assert len(rows_of(open_run(run), data=str(tmp_path / "others.csv"), split=None)) == N
+
+
+@pytest.mark.parametrize("file", ["t.csv", "copy.csv"])
+@pytest.mark.parametrize("code", [None, -999.0])
+def test_a_row_that_was_dropped_is_in_no_part(code, file, tmp_path, capsys):
+    holes = FRAME.with_columns(b=pl.when(SOME).then(pl.col("b")).otherwise(code))
+    codes = () if code is None else (code,)
+    run = fitted(tmp_path, holes, missing="drop-rows", missing_codes=codes)
+    capsys.readouterr()
+    table = scored(run, tmp_path / file)
+    wanted = parts(run)
+    assert table["row"].to_list() == list(range(N))
+    assert table["part"].to_list() == [wanted.get(i) for i in range(N)]
+    assert table["part"].null_count() == (~SOME).sum()
+    count = list(wanted.values()).count("train")
+    assert f"{count} of them are training rows" in capsys.readouterr().out

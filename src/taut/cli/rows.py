@@ -119,9 +119,16 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
 
 
 def holds_rows_of(fitted: "Fit", rows: "Dataset") -> bool:
-    """Whether rows are those that a run was fitted to, with its target where it has one."""
+    """Whether rows are those that a run was fitted to, with its target where it has one.
+
+    Of a run whose data had to be complete, rows with missing cells are looked past.
+    """
+    import numpy as np
+
     from taut.data import checksum_of
 
+    if fitted.recipe.data.missing != "model" and rows.mask is not None:
+        rows = rows[np.flatnonzero(rows.mask.reshape(len(rows), -1).all(axis=1))]
     known, labelled = fitted.facts.checksum, fitted.schema.target is not None
     return bool(known) and checksum_of([rows], labelled=labelled) == known
 

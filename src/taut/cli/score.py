@@ -44,7 +44,8 @@ def score(
         Run folder.
     data
         Rows to score, all of them; they must fit the run's columns. Of the file that the run was fitted
-        to, a column says to which part of the split each row belongs. [default: the run's test rows]
+        to, a column says to which part of the split each row belongs, and nothing of those that the fit
+        dropped. [default: the run's test rows]
     split
         Part of the run's own data. [default: test]
     out
@@ -107,17 +108,20 @@ def score(
         print(f"  row {row['row']}: {row['score']:.2f} nats, {row['quantile']:.4f}{cell}")
 
 
-def _parts(fitted: "Fit", data: str, rows: "Dataset") -> list[str] | None:
-    """To which part of the run's own data each row belongs; None for rows of other data."""
+def _parts(fitted: "Fit", data: str, rows: "Dataset") -> list[str | None] | None:
+    """To which part of the run's own data each row belongs, if any; None for rows of other data."""
+    import numpy as np
+
     from taut.data import same_source
 
     source = fitted.recipe.data.source
     if not (source and same_source(data, source)) and not holds_rows_of(fitted, rows):
         return None
-    own = own_data(fitted)
-    named = {int(i): "test" for i in own.test.index}
-    named |= {int(i): "validation" for i in own.validation.index}
-    return [named.get(int(i), "train") for i in rows.index]
+    own, named = own_data(fitted), {}
+    for name in ("train", "validation", "test"):
+        part = getattr(own, name)
+        named |= dict.fromkeys(part.numbers(np.arange(len(part))).tolist(), name)
+    return [named.get(i) for i in rows.index.tolist()]
 
 
 def _oddest(fitted: "Fit", rows: "Dataset", found: "Scores") -> list[dict[str, Any]]:
