@@ -34,6 +34,11 @@ def fitted(folder: Path, frame: pl.DataFrame, **options: Any) -> Path:
     return folder / "run"
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return fitted(tmp_path_factory.mktemp("plain"), FRAME)
+
+
 def scored(run: Path, source: Path) -> pl.DataFrame:
     """What `taut score` writes of every row of a file."""
     out = run.parent / "scores.csv"
@@ -78,3 +83,30 @@ def test_a_row_that_was_dropped_is_in_no_part(code, file, tmp_path, capsys):
     assert table["part"].null_count() == (~SOME).sum()
     count = list(wanted.values()).count("train")
     assert f"{count} of them are training rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["t.csv", "copy.csv"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["encode", "RUN", "FILE", "--out", "OUT"],
+        ["reconstruct", "RUN", "--data", "FILE", "--out", "OUT"],
+        ["evaluate", "RUN", "--data", "FILE"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_command_on_the_file_of_the_run_says_which_of_its_rows_are_taken(
+    run, command, file, tmp_path, capsys
+):
+    names = {"RUN": run, "FILE": run.parent / file, "OUT": tmp_path / "o.csv"}
+    assert main([str(names.get(word, word)) for word in command]) == 0
+    assert f"note: {names['FILE']} holds the rows that the run" in capsys.readouterr().err
+    if "--data" not in command:
+        test = [i for i, part in parts(run).items() if part == "test"]
+        assert sorted(pl.read_csv(tmp_path / "o.csv")["row"]) == sorted(test)
+
+
+def test_a_part_that_is_asked_for_needs_no_note(run, tmp_path, capsys):
+    words = ["encode", str(run), str(run.parent / "t.csv"), "--split", "train"]
+    assert main([*words, "--out", str(tmp_path / "o.csv")]) == 0
+    assert capsys.readouterr().err == ""

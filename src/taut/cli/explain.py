@@ -57,7 +57,8 @@ def explain(
     run
         Run folder of a flow, a VAE, a ladder or a factor model.
     data
-        Rows to explain; they must fit the run's columns. [default: the run's own test rows]
+        Rows to explain; they must fit the run's columns. Of the file that the run was fitted to, its
+        test rows are taken. [default: the run's own test rows]
     classifier
         logistic or mlp, trained on the labels of the run's training rows; or FILE.py:name, a function
         from a row to logits or a value, written in JAX, or a PyTorch module. The file is executed.

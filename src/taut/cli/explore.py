@@ -139,7 +139,8 @@ def encode(
     run
         Run folder.
     data
-        Rows to encode; they must fit the run's columns. [default: the run's own test rows]
+        Rows to encode; they must fit the run's columns. Of the file that the run was fitted to, its test
+        rows are taken. [default: the run's own test rows]
     split
         Part of the run's own data. [default: test]
     out

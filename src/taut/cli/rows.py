@@ -21,6 +21,7 @@ __all__ = [
     "load_source",
     "open_run",
     "own_data",
+    "rows_alike",
     "rows_numbered",
     "rows_of",
     "with_its_data",
@@ -91,31 +92,52 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
         InputError: the run's data cannot be loaded again, have changed, or the source does not fit
             their schema.
     """
-    from taut.data import load_rows, same_source
+    from taut.data import Dataset
 
-    options = fitted.recipe.data
-    if data is not None and not (options.source and same_source(data, options.source)):
-        if split is not None:
-            raise InputError(
-                "--split with the run's own data", f"--data {data}", "leaving out --split",
-                where="split",
-            )  # fmt: skip
-        try:
-            rows = load_rows(
-                data, fitted.schema, missing=options.missing, missing_codes=options.missing_codes,
-                decimal=options.decimal,
-            )  # fmt: skip
-        except InputError as error:
-            # How rows are read was chosen at the fit; the commands on a run have no options for it.
-            raise error.trying(_MENDED) if error.offers else error from None
-        if not holds_rows_of(fitted, rows):
-            return rows
+    found = _source(fitted, data, split)
+    if isinstance(found, Dataset):
+        return found
+    if data is not None and split is None:
         print(
             f"note: {data} holds the rows that the run was fitted to: its test rows are taken",
             file=sys.stderr,
         )
-        return replace(_part(replace(options, source=data).load(), "test"), schema=fitted.schema)
-    return _part(own_data(fitted), split or "test")
+    return replace(_part(found, split or "test"), schema=fitted.schema)
+
+
+def _source(fitted: "Fit", data: str | None, split: str | None) -> "Data | Dataset":
+    """The run's own data, whatever they are called, or the rows of another source."""
+    from taut.data import same_source
+
+    options = fitted.recipe.data
+    if data is None or (options.source and same_source(data, options.source)):
+        return own_data(fitted)
+    if split is not None:
+        raise InputError(
+            "--split with the run's own data", f"--data {data}", "leaving out --split",
+            where="split",
+        )  # fmt: skip
+    rows = rows_alike(fitted, data)
+    return replace(options, source=data).load() if holds_rows_of(fitted, rows) else rows
+
+
+def rows_alike(fitted: "Fit", data: str) -> "Dataset":
+    """Every row of a source that is read as the rows of the run were.
+
+    Raises:
+        InputError: a source that does not fit their schema.
+    """
+    from taut.data import load_rows
+
+    options = fitted.recipe.data
+    try:
+        return load_rows(
+            data, fitted.schema, missing=options.missing, missing_codes=options.missing_codes,
+            decimal=options.decimal,
+        )  # fmt: skip
+    except InputError as error:
+        # How rows are read was chosen at the fit; the commands on a run have no options for it.
+        raise error.trying(_MENDED) if error.offers else error from None
 
 
 def holds_rows_of(fitted: "Fit", rows: "Dataset") -> bool:
