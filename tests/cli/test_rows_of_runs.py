@@ -110,3 +110,18 @@ def test_a_part_that_is_asked_for_needs_no_note(run, tmp_path, capsys):
     words = ["encode", str(run), str(run.parent / "t.csv"), "--split", "train"]
     assert main([*words, "--out", str(tmp_path / "o.csv")]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("more", [[], ["--data", "t.csv"], ["--data", "copy.csv"]], ids=str)
+def test_a_row_has_its_number_in_the_file_whatever_the_file_is_called(
+    run, more, monkeypatch, capsys
+):
+    monkeypatch.chdir(run.parent)
+    known = parts(run)
+    for part in ("train", "validation", "test"):
+        first, second = [i for i, name in known.items() if name == part][:2]
+        words = ["interpolate", "run", str(first), str(second), "--out", "o.npy"]
+        assert main([*words, *more]) == 0
+        assert capsys.readouterr().err == ""
+        ends = open_run(run).reconstruct(X[[first, second]])
+        np.testing.assert_allclose(np.load("o.npy")[[0, -1]], ends, rtol=1e-4, atol=1e-4)

@@ -222,18 +222,22 @@ def rows_numbered(
     Arguments:
         fitted: the run.
         numbers: by the argument that holds each.
-        data, split: as of `rows_of`; but with neither, all parts of the run's own data are looked
+        data, split: as of `rows_of`; but without `split`, all parts of the run's own data are looked
             through, the test rows first.
 
     Raises:
         InputError: as `rows_of`; no such row there.
     """
-    if data is None and split is None and fitted.recipe.data.source is not None:
-        loaded = own_data(fitted)
-        parts = [_part(loaded, "test"), loaded.validation]
-        parts += [] if loaded.streamed else [_part(loaded, "train")]
+    from taut.data import Dataset
+
+    found = _source(fitted, data, split)
+    if isinstance(found, Dataset):
+        parts = [found]
+    elif split is not None:
+        parts = [_part(found, split)]
     else:
-        parts = [rows_of(fitted, data=data, split=split)]
+        parts = [found.test, found.validation]
+        parts += [] if found.streamed else [_part(found, "train")]
     return [_numbered(parts, number, split, where) for where, number in numbers.items()]
 
 
