@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from taut.cli.output import print_json, waiting
-from taut.cli.rows import open_run, own_data, rows_of
+from taut.cli.rows import open_run, own_data, rows_alike, rows_of
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
 
@@ -48,12 +48,11 @@ def fidelity(
         Print the results as JSON on standard output.
     """
     from taut.api.likening import fidelity as compared
-    from taut.data import load_rows
 
     fitted = open_run(run)
     own = own_data(fitted)
     held_out = None if data is None else rows_of(fitted, data=data, split=None)
-    others = None if synthetic is None else load_rows(synthetic, fitted.schema)
+    others = None if synthetic is None else rows_alike(fitted, synthetic)
     with waiting("fidelity of synthetic rows", quiet=json):
         found = compared(
             fitted, own, held_out=held_out, synthetic=others, num_samples=num_samples, key=seed
