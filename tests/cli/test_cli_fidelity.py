@@ -38,15 +38,3 @@ def test_holes_of_synthetic_rows_are_what_they_were_at_the_fit(
     found = json.loads(capsys.readouterr().out)
     assert found["rows"]["synthetic"] == rows
     assert found["synthetic"]["trend"] > 0.9  # real rows, among which a code would be an outlier
-
-
-def test_rows_that_cannot_be_read_so_are_refused_without_options_of_a_fit(tmp_path, capsys):
-    FRAME.write_csv(tmp_path / "t.csv")
-    taut.em(str(tmp_path / "t.csv"), model="ppca", components=1, out=tmp_path / "run")
-    FRAME.with_columns(b=pl.lit("inf")).write_csv(tmp_path / "s.csv")
-    capsys.readouterr()
-    words = ["fidelity", str(tmp_path / "run"), "--synthetic", str(tmp_path / "s.csv")]
-    assert main(words) == 2
-    refused = capsys.readouterr().err
-    assert len(refused.splitlines()) == 1
-    assert "--missing" not in refused

@@ -125,3 +125,24 @@ def test_a_row_has_its_number_in_the_file_whatever_the_file_is_called(
         assert capsys.readouterr().err == ""
         ends = open_run(run).reconstruct(X[[first, second]])
         np.testing.assert_allclose(np.load("o.npy")[[0, -1]], ends, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["score"],
+        ["impute"],
+        ["encode"],
+        ["fidelity", "--synthetic"],
+        ["interpolate", "0", "1", "--data"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_other_rows_are_offered_no_option_of_a_fit(run, command, tmp_path, capsys):
+    FRAME.with_columns(b=pl.lit("inf")).write_csv(tmp_path / "s.csv")
+    name, *more = command
+    assert main([name, str(run), *more, str(tmp_path / "s.csv")]) == 2
+    refused = capsys.readouterr().err
+    assert len(refused.splitlines()) == 1
+    assert "Try a copy of the data without that" in refused
+    assert "--missing" not in refused

@@ -127,17 +127,7 @@ def rows_alike(fitted: "Fit", data: str) -> "Dataset":
     Raises:
         InputError: a source that does not fit their schema.
     """
-    from taut.data import load_rows
-
-    options = fitted.recipe.data
-    try:
-        return load_rows(
-            data, fitted.schema, missing=options.missing, missing_codes=options.missing_codes,
-            decimal=options.decimal,
-        )  # fmt: skip
-    except InputError as error:
-        # How rows are read was chosen at the fit; the commands on a run have no options for it.
-        raise error.trying(_MENDED) if error.offers else error from None
+    return _read(fitted, data, missing=fitted.recipe.data.missing, unseen="refuse")
 
 
 def holds_rows_of(fitted: "Fit", rows: "Dataset") -> bool:
@@ -163,13 +153,21 @@ def all_rows(fitted: "Fit", data: str, *, unseen: str = "refuse") -> "Dataset":
         data: where the rows are.
         unseen: as of `taut.data.load_rows`.
     """
+    return _read(fitted, data, missing="model", unseen=unseen)
+
+
+def _read(fitted: "Fit", data: str, *, missing: str, unseen: str) -> "Dataset":
     from taut.data import load_rows
 
     options = fitted.recipe.data
-    return load_rows(
-        data, fitted.schema, missing_codes=options.missing_codes, decimal=options.decimal,
-        unseen=unseen,
-    )  # fmt: skip
+    try:
+        return load_rows(
+            data, fitted.schema, missing=missing, missing_codes=options.missing_codes,
+            decimal=options.decimal, unseen=unseen,
+        )  # fmt: skip
+    except InputError as error:
+        # How rows are read was chosen at the fit; the commands on a run have no options for it.
+        raise error.trying(_MENDED) if error.offers else error from None
 
 
 def own_data(fitted: "Fit") -> "Data":
