@@ -86,7 +86,7 @@ def weighted_draws(
     width = min(_BLOCK_ROWS, padded_size(num_rows(rows)))
     example = jax.tree.map(lambda leaf: leaf[0], rows)
     q = eqx.filter_eval_shape(lambda g, d: as_proposal(g(d)), guide, example)
-    chunks = math.ceil(num_particles * q.strata * width / _CHUNK_DRAWS)
+    chunks = min(math.ceil(num_particles * q.strata * width / _CHUNK_DRAWS), num_particles)
     chunk = math.ceil(num_particles / chunks)
 
     few = num_rows(rows) * num_particles * q.strata <= _FEW_DRAWS

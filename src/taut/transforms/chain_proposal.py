@@ -2,8 +2,9 @@
 
 all layers Dirac                        one path of mass 1; the number is exact
 finite fibres, small enough together    every path, with mass q(path | x); the number is exact
-otherwise                               K paths of mass 1/K for each outcome of the finite fibres
-                                        that are small enough; a lower bound
+otherwise                               K paths for each outcome of the finite fibres, if these are
+                                        small enough together, of mass q(outcome | what was drawn) / K,
+                                        replicate by replicate; a lower bound
 """
 
 import math
@@ -49,6 +50,13 @@ class ChainProposal(AbstractProposal):
     def exhaustive(self) -> bool:
         return self.dirac or (self.chain.fibre_size is not None and self._enumerates)
 
+    @property
+    def strata(self) -> int:
+        if self.exhaustive:
+            return 1
+        summed = [la for la in self.chain.layers if _summed(la, self._enumerates)]
+        return math.prod(la.fibre_size for la in summed if la.fibre_size is not None)
+
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
         if self.dirac:
             first = lambda leaf: jnp.asarray(leaf)[None]  # noqa: E731
@@ -58,7 +66,7 @@ class ChainProposal(AbstractProposal):
         log_mass = jnp.zeros(1)
         path: list[Any] = []
         terms: list[Terms] = []
-        drawn = False
+        drawn, ahead = False, 1  # outcomes of the fibres before the first layer that draws
         for i, layer in enumerate(self.chain.layers):
             layer_key = jax.random.fold_in(key, i)
             condition = None if layer.condition_shape is None else self.condition
@@ -73,6 +81,7 @@ class ChainProposal(AbstractProposal):
                 xs, own = jax.tree.map(flat, (fibre.z, own))
             else:
                 copies = 1 if drawn else num_particles
+                ahead = ahead if drawn else log_mass.shape[0]
                 drawn = True
                 xs = _repeated(xs, copies)
                 log_mass = jnp.repeat(log_mass, copies) - math.log(copies)
@@ -83,7 +92,11 @@ class ChainProposal(AbstractProposal):
             terms = [_repeated(t, copies) for t in terms]
             path.append(xs)
             terms.append(own)
-        return Draws(tuple(path), log_mass, stacked(terms))
+        draws = Draws(tuple(path), log_mass, stacked(terms))
+        if ahead == 1:
+            return draws
+        parts = (ahead, num_particles, self.strata // ahead)
+        return jax.tree.map(lambda leaf: _replicates_first(leaf, parts), draws)
 
     def terms(self, z: Any) -> Terms:
         return self.chain.inference_terms(self.x, z, self.condition)
@@ -118,6 +131,12 @@ def _outcomes(layer: AbstractLayer, x: Any, condition: Array | None) -> tuple[Fi
 
 def _summed(layer: AbstractLayer, enumerates: bool) -> bool:
     return enumerates and not layer.deterministic_encode and layer.fibre_size is not None
+
+
+def _replicates_first(leaf: Array, parts: tuple[int, int, int]) -> Array:
+    """Draws in the order (ahead, replicate, after) as (replicate, ahead, after)."""
+    apart = leaf.reshape(*parts, *leaf.shape[1:])
+    return jnp.swapaxes(apart, 0, 1).reshape(leaf.shape)
 
 
 def _repeated(tree: Any, copies: int) -> Any:
