@@ -169,6 +169,24 @@ def test_every_architecture_ends_with_one_number(fit, monkeypatch):
     assert [step["method"] for step in plain["steps"]] == [step.method for step in found.steps]
 
 
+@pytest.mark.parametrize(
+    "layers", ["dequantize,affine-coupling:2", "vae:2", "augment:1,affine-coupling:2"]
+)
+def test_a_chain_that_draws_ends_with_its_lower_number(layers, monkeypatch):
+    """A simulated row comes with the last latent of its path, and weights are of whole paths."""
+    monkeypatch.setattr("taut.fitted.escalating._SIMULATED_ROWS", 10)
+    rows = np.random.default_rng(0).poisson(3, size=(40, 2)).astype(float)
+    fit = taut.fit(rows, model="flow", layers=layers, hidden=(4,), epochs=1, evidence_particles=4)
+    # No upper end is looked for where the errors of the lower one are not known.
+    monkeypatch.setattr("taut.evidence.importance._TRUSTED_SHARE", 1.0)
+    found = fit.bracket(rows[:6], num_particles=20)
+    assert (found.method, found.upper, found.stopped) == ("importance", None, "methods")
+    assert np.isfinite(found.lower.value)
+    assert found.evidence.notes == (
+        "no upper end: not for a chain of layers, of whose latents simulated rows know the last alone",
+    )
+
+
 def test_annealing_begins_at_fitted_gaussians_where_there_are_some():
     pair = Pair(
         Scalar(CONJUGATE), Vector(NormalGuide(jnp.array(0.4), jnp.array(0.1), jnp.array(0.0)))

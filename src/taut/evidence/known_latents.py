@@ -39,6 +39,7 @@ from taut.evidence.draws import weighted_draws
 from taut.evidence.importance import Evidence, assembled, averages, proposal_of
 from taut.evidence.simulated import Simulated
 from taut.evidence.weights import summarize
+from taut.models import ChainModel
 
 __all__ = ["weigh_known"]
 
@@ -60,9 +61,15 @@ def weigh_known(
         num_particles: K.
 
     Raises:
-        InputError: a guide whose draws are not independent ones with a density, or log-weights
-            subsampled over a plate.
+        InputError: a chain of layers; a guide whose draws are not independent ones with a density; or
+            log-weights subsampled over a plate.
     """
+    if isinstance(model, ChainModel):
+        raise InputError(
+            "a model of one latent, an exact draw of which comes with each simulated row",
+            "a chain of layers, of whose latents simulated rows know the last alone",
+            "the lower end alone", where="weigh_known",
+        )  # fmt: skip
     q = proposal_of(guide, made.rows)
     if q.exhaustive or q.dirac or q.strata > 1:
         raise InputError(
