@@ -39,6 +39,7 @@ from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.path import require_path
 from taut.gradients.scaled import scaled
+from taut.gradients.strata import require_masses
 from taut.gradients.warmup import refuse_warmup
 
 __all__ = ["DoublyReparameterized"]
@@ -65,6 +66,7 @@ class DoublyReparameterized(AbstractEstimator):
     ) -> Surrogate:
         alpha = _order(bound)
         q = as_proposal(guide(datum))
+        require_masses(bound, q)
         require_path(q, instead="vimco")
         still = frozen(q)
         weighed = particles(

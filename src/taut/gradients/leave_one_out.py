@@ -8,7 +8,8 @@ draws (Richter, Boustati, Nüsken, Ruiz and Akyildiz 2020), so at q(z | x) = p(z
 in the guide is zero. The -1 of grad_phi log w is the same for all draws and leaves with the baseline.
 
 Needs two draws or more of a bound that is an average over them: the ELBO, with the KL in closed form or
-from the draws. Unbiased in both parameter groups. One evaluation of the model and of the guide per draw.
+from the draws. Refused where the guide enumerates a class, as the mean of the others tells which one was
+left out. Unbiased in both parameter groups. One evaluation of the model and of the guide per draw.
 """
 
 from typing import Any, ClassVar
@@ -29,6 +30,7 @@ from taut.core import (
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.still import each_alone, still_log_q, still_particles
+from taut.gradients.strata import require_masses
 
 __all__ = ["LeaveOneOut"]
 
@@ -53,6 +55,15 @@ class LeaveOneOut(AbstractEstimator):
         step: Int[Array, ""] | int = 0,
         aux: Any = None,
     ) -> Surrogate:
+        q = as_proposal(guide(datum))
+        require_masses(bound, q)
+        if q.strata > 1:
+            raise InputError(
+                "draws of one distribution, any of which may stand in for the one that is left out",
+                f"{q.strata} classes that the guide enumerates",
+                f"{option('gradient', 'reparameterized')}, or {option('gradient', 'score-function')}",
+                where="leave-one-out gradient",
+            )
         if bound.minted < 2:
             count = "num_draws" if isinstance(bound, ELBO) else "num_particles"
             raise InputError(
@@ -68,7 +79,6 @@ class LeaveOneOut(AbstractEstimator):
                 f"{option('gradient', 'vimco')}, or {option('bound', 'elbo')} without free bits",
                 where="leave-one-out gradient",
             )
-        q = as_proposal(guide(datum))
         minted = still_particles(model, q, datum, key, bound.minted)
         signal = each_alone(bound, minted, step)
         others = (jnp.sum(signal) - signal) / (minted.num_particles - 1)

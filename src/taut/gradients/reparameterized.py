@@ -20,6 +20,7 @@ from taut.bounds import AbstractBound
 from taut.core import AbstractModel, Datum, InputError, as_proposal, option, particles
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.path import family
+from taut.gradients.strata import require_masses
 
 __all__ = ["Reparameterized"]
 
@@ -51,5 +52,6 @@ class Reparameterized(AbstractEstimator):
                 f"{option('gradient', 'score-function')}, or a Gaussian guide",
                 where="gradient",
             )
+        require_masses(bound, q)
         minted = particles(model, guide, guide, datum, key, bound.minted)
         return Surrogate(value=bound(minted), surrogate=bound.objective(minted, step))

@@ -10,7 +10,8 @@ that -1, which is a constant as well. In a logarithm of weights the second part 
 stays.
 
 Unbiased for every bound in both parameter groups, for any guide with a density, continuous ones among
-them. One evaluation of the model and of the guide per particle.
+them; where the guide enumerates a class, for the ELBO without free bits. One evaluation of the model and
+of the guide per particle.
 """
 
 from collections.abc import Mapping
@@ -20,13 +21,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from taut.bounds import AbstractBound
-from taut.core import AbstractModel, AbstractProposal, Datum, InputError, as_proposal, weighted_sum
+from taut.bounds import ELBO, AbstractBound
+from taut.core import (
+    AbstractModel,
+    AbstractProposal,
+    Datum,
+    InputError,
+    as_proposal,
+    option,
+    weighted_sum,
+)
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.baselines import AbstractBaseline, MovingAverage, baseline_of
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.scaled import scaled
 from taut.gradients.still import each_alone, require_chance, still_log_q, still_particles
+from taut.gradients.strata import require_masses
 
 __all__ = ["ScoreFunction", "score_surrogate"]
 
@@ -86,10 +96,12 @@ def score_surrogate(
     """The score-function surrogate of one datum, with what moves the baseline.
 
     Raises:
-        InputError: the guide draws nothing at random; a baseline without its state.
+        InputError: the guide draws nothing at random, or enumerates a class in an objective that is no
+            average over its classes; a baseline without its state.
     """
     q = as_proposal(guide(datum))
     require_chance(q)
+    _require_average(bound, q)
     if baseline is not None and state is None:
         raise InputError("the baseline's state", "None", "`estimator.init(key, row)`", where="aux")
     centering = None if baseline is None else jax.lax.stop_gradient(baseline(state, datum))
@@ -118,3 +130,15 @@ def score_surrogate(
         aux_surrogate=baseline.loss(state, datum, signal),
         statistics=baseline.statistics(state, datum, signal),
     )
+
+
+def _require_average(bound: AbstractBound, q: AbstractProposal) -> None:
+    """Refuse an objective that joins the classes which the guide enumerates."""
+    require_masses(bound, q)
+    if q.strata > 1 and isinstance(bound, ELBO) and bound.free_bits > 0:
+        raise InputError(
+            "an objective that is an average over the classes that the guide enumerates",
+            "free bits, which clip that average",
+            f"{option('free_bits', 0)}, or {option('gradient', 'reparameterized')}",
+            where="score function",
+        )

@@ -33,6 +33,7 @@ from taut.core import (
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.path import require_path
+from taut.gradients.strata import require_masses
 
 __all__ = ["StickingTheLanding"]
 
@@ -54,6 +55,8 @@ class StickingTheLanding(AbstractEstimator):
         step: Int[Array, ""] | int = 0,
         aux: Any = None,
     ) -> Surrogate:
+        q = as_proposal(guide(datum))
+        require_masses(bound, q)
         if not bound.separable:
             raise InputError(
                 "the ELBO, whose dropped score has mean zero",
@@ -61,7 +64,6 @@ class StickingTheLanding(AbstractEstimator):
                 f"{option('gradient', 'dreg')}, or {option('bound', 'elbo')}",
                 where="sticking the landing",
             )
-        q = as_proposal(guide(datum))
         require_path(q, instead="rloo")
         minted = particles(model, lambda _: q, lambda _: frozen(q), datum, key, bound.minted)
         by_draws = minted

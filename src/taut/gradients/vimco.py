@@ -24,6 +24,7 @@ from taut.core import AbstractModel, AbstractProposal, Datum, InputError, as_pro
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.still import still_particles
+from taut.gradients.strata import require_masses
 from taut.gradients.warmup import refuse_warmup
 
 __all__ = ["VIMCO"]
@@ -61,6 +62,7 @@ class VIMCO(AbstractEstimator):
     ) -> Surrogate:
         order = _power(bound)
         q = as_proposal(guide(datum))
+        require_masses(bound, q)
         minted = still_particles(model, q, datum, key, bound.minted)
         log_terms = jax.lax.stop_gradient(order * minted.log_w)
         signals = (_log_mean(log_terms) - self._without_each(log_terms)) / order
