@@ -14,8 +14,8 @@ import pytest
 from planted_estimators import MeanOfAllDraws
 
 from taut.bounds import ELBO, IWAE, Renyi
-from taut.core import Datum, InputError, Pair, StratifiedProposal, particles_at
-from taut.gradients import ESTIMATORS, LeaveOneOut, ScoreFunction
+from taut.core import Datum, InputError, Pair, StratifiedProposal, particles, particles_at
+from taut.gradients import ESTIMATORS, LeaveOneOut, NetworkBaseline, ScoreFunction
 from taut.models import LatentVariableModel, ProductPrior, StandardNormal
 from taut.models.likelihoods import Gaussian
 
@@ -196,3 +196,37 @@ def test_baselines_and_signals_that_mix_classes_are_refused():
         "enumerates, got free bits, which clip that average. Try free_bits=0, or "
         'gradient="reparameterized".'
     )
+
+
+@pytest.mark.parametrize("label", [None, 2])
+@pytest.mark.parametrize("baseline", ["moving-average", "network"])
+def test_a_baseline_learns_the_average_over_classes_by_their_mass(baseline, label):
+    """Of a row whose class is known, the signal of that class alone."""
+    pair, datum, bound = stratified_pair(), row(label), ELBO(num_draws=2)
+    estimator = (
+        ScoreFunction() if baseline == "moving-average" else ScoreFunction(NetworkBaseline())
+    )
+    aux = estimator.init(jax.random.key(1), datum, pair.guide)
+    if baseline == "network":  # which predicts nothing yet
+        aux = aux._replace(
+            network=jax.tree.map(lambda a: a * 0 if eqx.is_array(a) else a, aux.network)
+        )
+    made = estimator(bound, pair.model, pair.guide, datum, jax.random.key(3), aux=aux)
+    minted = particles(pair.model, pair.guide, pair.guide, datum, jax.random.key(3), 2)
+    terms = {n: t.reshape(2, CLASSES, -1).sum(axis=2) for n, t in minted.terms.items()}
+    q = np.exp(np.asarray(pair.guide(datum).log_q_y))
+    closed = np.asarray(minted.kl).sum(axis=1).reshape(2, CLASSES)
+    signal = (np.asarray(terms["log_likelihood"]) - closed) @ q
+    np.testing.assert_allclose(made.statistics, (signal.mean(), (signal**2).mean()), rtol=1e-12)
+
+
+def test_a_known_class_is_no_noisier_with_a_baseline_than_without():
+    bound, datum, pair = ELBO(num_draws=2), row(0), stratified_pair()
+    estimator = ScoreFunction()
+    aux = estimator.init(jax.random.key(1), datum, pair.guide)
+    for key in jax.random.split(jax.random.key(2), 30):
+        out = estimator(bound, pair.model, pair.guide, datum, key, aux=aux)
+        aux = estimator.update(aux, None, out.statistics, jnp.asarray(0))
+    centred = gradients(estimator, bound, datum, aux)
+    plain = gradients(ScoreFunction(baseline=None), bound, datum)
+    assert np.all(centred.std(axis=0) <= plain.std(axis=0) * 1.1 + 1e-12)

@@ -36,7 +36,7 @@ from taut.gradients.baselines import AbstractBaseline, MovingAverage, baseline_o
 from taut.gradients.evaluations import Evaluations, density_apart
 from taut.gradients.scaled import scaled
 from taut.gradients.still import each_alone, require_chance, still_log_q, still_particles
-from taut.gradients.strata import require_masses
+from taut.gradients.strata import over_strata, require_masses
 
 __all__ = ["ScoreFunction", "score_surrogate"]
 
@@ -123,12 +123,13 @@ def score_surrogate(
     surrogate = objective + score
     if baseline is None:
         return Surrogate(value=bound(minted), surrogate=surrogate, objective=objective)
+    seen = over_strata(minted, signal)
     return Surrogate(
         value=bound(minted),
         surrogate=surrogate,
         objective=objective,
-        aux_surrogate=baseline.loss(state, datum, signal),
-        statistics=baseline.statistics(state, datum, signal),
+        aux_surrogate=baseline.loss(state, datum, seen),
+        statistics=baseline.statistics(state, datum, seen),
     )
 
 

@@ -1,4 +1,4 @@
-"""What estimators ask of a bound where the guide enumerates a class.
+"""What estimators ask of a bound where the guide enumerates a class, and what they see of its draws.
 
     ELBO         sum_c q(c) E[log w_c]                     each class counts by its mass q(c)
     IWAE, Renyi  log sum_c q(c) w_c,   w_c = p_c / q(c)    the masses cancel
@@ -6,10 +6,14 @@
 The second leaves q(c) as it was initialised, so a guide with classes is trained by the first alone.
 """
 
-from taut.bounds import ELBO, AbstractBound
-from taut.core import AbstractProposal, InputError, option
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-__all__ = ["require_masses"]
+from taut.bounds import ELBO, AbstractBound
+from taut.core import AbstractProposal, InputError, Particles, option, weighted_sum
+
+__all__ = ["over_strata", "require_masses"]
 
 
 def require_masses(bound: AbstractBound, q: AbstractProposal) -> None:
@@ -25,3 +29,12 @@ def require_masses(bound: AbstractBound, q: AbstractProposal) -> None:
             f"{option('bound', 'elbo')} with {option('gradient', 'reparameterized')}",
             where="gradient",
         )
+
+
+def over_strata(particles: Particles, values: Float[Array, " K"]) -> Float[Array, "..."]:
+    """Each replicate's average over its strata by their masses; without strata the values themselves."""
+    if particles.strata == 1:
+        return values
+    log_mass, values = (a.reshape(-1, particles.strata) for a in (particles.log_mass, values))
+    # Masses of a replicate add up to one.
+    return jax.vmap(weighted_sum)(log_mass + jnp.log(float(len(values))), values)
