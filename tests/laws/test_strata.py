@@ -230,3 +230,40 @@ def test_a_known_class_is_no_noisier_with_a_baseline_than_without():
     centred = gradients(estimator, bound, datum, aux)
     plain = gradients(ScoreFunction(baseline=None), bound, datum)
     assert np.all(centred.std(axis=0) <= plain.std(axis=0) * 1.1 + 1e-12)
+
+
+def log_joint(pair: Pair, label: int) -> float:
+    """log p(x, y) by the trapezoidal rule over z."""
+    y = jnp.eye(CLASSES)[label]
+
+    def at(z):
+        return sum(jnp.sum(term) for term in pair.model.terms(row(), (y, z[None])).values())
+
+    found = np.asarray(jax.vmap(at)(jnp.asarray(NODES)))
+    return float(np.log(np.sum(np.exp(found)) * (NODES[1] - NODES[0])))
+
+
+@pytest.mark.parametrize("label", range(CLASSES))
+def test_the_bound_of_a_row_whose_class_is_known_is_of_that_class(label):
+    """IWAE and Renyi of many draws come to log p(x, y), whatever the other classes say."""
+    pair, truth = stratified_pair(), log_joint(stratified_pair(), label)
+    wide = eqx.tree_at(lambda p: p.guide.log_scale, pair, jnp.full((CLASSES, 1), 0.7))
+    for bound in (IWAE(num_particles=2000), Renyi(alpha=0.5, num_particles=2000)):
+
+        def value(guide, key, bound=bound):
+            return bound(particles(pair.model, guide, guide, row(label), key, bound.minted))
+
+        keys = jax.random.split(jax.random.key(0), 20)
+        both = jax.jit(jax.vmap(jax.value_and_grad(value), in_axes=(None, 0)))
+        values, gradient = both(wide.guide, keys)
+        assert np.all(np.isfinite(flat(gradient, 20)))
+        if isinstance(bound, IWAE):
+            error = np.std(values, ddof=1) / np.sqrt(20)
+            assert abs(float(np.mean(values)) - truth) < 5 * error + 1e-3
+        assert float(np.mean(values)) < truth + 0.01
+
+
+def test_a_class_that_is_excluded_has_no_mass_at_all():
+    pair = stratified_pair()
+    made = particles(pair.model, pair.guide, pair.guide, row(1), jax.random.key(0), 2)
+    assert np.asarray(made.log_mass).tolist() == [-np.inf, -np.log(2.0), -np.inf] * 2

@@ -3,9 +3,9 @@
     q(y, z) = q(y) N(z; m_y, s_y^2),        y one-hot in C classes
 
 Each replicate has one draw of z within every class, of mass q(y), so that nothing of y is left to
-chance: K replicates are C K draws of mass q(y) / K, ordered replicate by replicate. The masses and the
-draws are differentiable in the parameters (Kingma, Mohamed, Rezende and Welling 2014, eq. 7, for rows
-without a label).
+chance: K replicates are C K draws of mass q(y) / K, ordered replicate by replicate. Where a class is
+known, the draws within the others have no mass. The masses and the draws are differentiable in the
+parameters (Kingma, Mohamed, Rezende and Welling 2014, eq. 7, for rows without a label).
 """
 
 from typing import Any
@@ -20,7 +20,9 @@ from taut.core.proposals import AbstractProposal, Draws
 
 __all__ = ["StratifiedProposal"]
 
-_EXCLUDED = -1e4  # nats: a mass of 0 in float64, times which its own logarithm is 0
+# Nats: a mass of 0 in float64, times which its own logarithm is 0. Inside a logarithm the log-weight,
+# which holds as much with the other sign, would make up for it: half of this is no mass at all.
+_EXCLUDED = -1e4
 
 
 class StratifiedProposal(AbstractProposal):
@@ -65,7 +67,8 @@ class StratifiedProposal(AbstractProposal):
         noise = jax.random.normal(key, (num_particles, *self.loc.shape), self.loc.dtype)
         z = (self.loc + self.scale * noise).reshape(-1, self.loc.shape[1])
         y = jnp.tile(jnp.eye(self.strata, dtype=self.loc.dtype), (num_particles, 1))
-        log_mass = jnp.tile(self.log_q_y, num_particles) - jnp.log(float(num_particles))
+        log_q_y = jnp.where(self.log_q_y > _EXCLUDED / 2, self.log_q_y, -jnp.inf)
+        log_mass = jnp.tile(log_q_y, num_particles) - jnp.log(float(num_particles))
         return Draws((y, z), log_mass)
 
     def terms(self, z: Any) -> Terms:
