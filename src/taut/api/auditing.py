@@ -85,13 +85,13 @@ def rows_of_fit(fit: Fit, data: Any, held_out: Any, *, where: str) -> tuple[Datu
         data = _own_data(fit, where=where)
     if isinstance(data, Data):
         test = data.test if held_out is None else held_out
-        return _in_memory(data.train).datum(), as_datum(test, fit.schema, fit.precision)
+        return _in_memory(data.train).datum(), as_datum(test, fit)
     if held_out is None:
         raise InputError(
             "held-out rows beside the training rows", "training rows alone",
             f"fit.{where}(rows, held_out=...), or a Data that has both", where="held_out",
         )  # fmt: skip
-    both = (as_datum(rows, fit.schema, fit.precision) for rows in (data, held_out))
+    both = (as_datum(rows, fit) for rows in (data, held_out))
     return next(both), next(both)
 
 

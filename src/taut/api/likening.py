@@ -63,7 +63,7 @@ def fidelity(
             where="fidelity",
         )
     else:
-        made = np.asarray(as_array(synthetic, fit.schema, fit.precision)[0])
+        made = np.asarray(as_array(synthetic, fit)[0])
     names = fit.schema.columns or [f"x{i}" for i in range(fit.schema.size)]
     return fidelity_of(
         made, np.asarray(train.x), np.asarray(test.x), fit.schema,

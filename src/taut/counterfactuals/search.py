@@ -165,7 +165,7 @@ def _rows(generator: Any, rows: Any) -> tuple[np.ndarray, Any]:
             "leaving these rows out, or imputing them first", where="rows",
         )  # fmt: skip
     if isinstance(generator, Fit):
-        x, scale = as_array(rows, generator.schema, generator.precision)[0], _scale(generator)
+        x, scale = as_array(rows, generator)[0], _scale(generator)
     else:
         given = np.asarray(rows.x if isinstance(rows, Dataset) else rows)
         x = given.astype(jnp.result_type(float)) if given.dtype.kind in "iub" else given

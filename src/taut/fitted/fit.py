@@ -239,7 +239,7 @@ class Fit:
         """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable; see `coding.encode`."""
         if is_sparse(rows):
             return jnp.concatenate([self.encode(part.x) for part in rows.parts()])
-        x, single = as_array(rows, self.schema, self.precision)
+        x, single = as_array(rows, self)
         with self._precision(x):
             pair, *beside = self._encoding(x)
             z = coding.encode(pair, x, *beside)
@@ -254,7 +254,7 @@ class Fit:
 
     def reconstruct(self, rows: Any) -> Float[Array, "..."]:
         """`decode(encode(rows))`."""
-        x, single = as_array(rows, self.schema, self.precision)
+        x, single = as_array(rows, self)
         with self._precision(x):
             pair, *beside = self._encoding(x)
             mean = coding.reconstruct(pair, x, *beside)
@@ -311,7 +311,7 @@ class Fit:
 
     def interpolate(self, first: Any, second: Any, *, num_steps: int = 10) -> Float[Array, "..."]:
         """E[x | z] along the straight line between the encodings of two rows, ends included."""
-        ends = [as_array(row, self.schema, self.precision)[0] for row in (first, second)]
+        ends = [as_array(row, self)[0] for row in (first, second)]
         if any(len(end) != 1 for end in ends):
             raise InputError(
                 "one row at each end", f"{len(ends[0])} and {len(ends[1])}", "rows.x[0]",
@@ -388,7 +388,7 @@ class Fit:
         return fitted is not None and NO_BOUND in fitted.flags
 
     def _rows(self, rows: Any) -> Datum:
-        given = as_datum(rows, self.schema, self.precision)
+        given = as_datum(rows, self)
         self._taken(given.mask)
         return given
 

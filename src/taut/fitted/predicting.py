@@ -339,7 +339,7 @@ def _given(fit: "Fit", rows: Any, unseen: str) -> Dataset:
         return rows
     if hasattr(rows, "columns"):
         return load_rows(rows, fit.schema, unseen=unseen)
-    x, _ = as_array(rows, fit.schema, fit.precision)
+    x, _ = as_array(rows, fit)
     x = np.asarray(x)
     return Dataset(x, mask_of(x), None, np.arange(len(x), dtype=np.int32), fit.schema)
 

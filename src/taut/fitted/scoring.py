@@ -70,12 +70,12 @@ def score(fit: Fit, rows: Any, *, held_out: Any = None, key: Any = 0) -> Scores:
     Raises:
         InputError: rows that do not fit the schema; a fit that holds no scores of test rows.
     """
-    given = as_datum(rows, fit.schema, fit.precision)
+    given = as_datum(rows, fit)
     own, beside = _estimated(fit, given, key)
     if held_out is None:
         reference = _of_test_rows(fit)
     else:
-        others = as_datum(held_out, fit.schema, fit.precision)
+        others = as_datum(held_out, fit)
         reference = _by_row(_estimated(fit, others, key)[0])
     below = np.searchsorted(np.sort(reference), _by_row(own), side="left")
     wide = fit.schema.kind != "table" or fit.schema.size > _WIDEST
