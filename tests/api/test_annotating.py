@@ -102,3 +102,13 @@ def test_what_is_no_anndata_or_lacks_a_variable_is_left_as_it_was(fitted):
     with pytest.raises(taut.InputError, match="'c'"):
         fitted.annotate(cells)
     assert cells.obsm == cells.uns == {}
+
+
+def test_codes_of_missing_cells_are_those_of_the_fit():
+    coded = COUNTS.copy()
+    coded[::9, 1] = 999
+    fitted = taut.em(load_data(cells_of(coded), missing_codes=999), model="gmm", components=1)
+    cells = cells_of(coded)
+    fitted.annotate(cells)
+    wanted = fitted.evidence(np.where(coded == 999, np.nan, coded)).values
+    np.testing.assert_allclose(cells.obs["taut_log_evidence"], wanted, rtol=1e-5)

@@ -1,13 +1,16 @@
 """Rows that a fit is given are read as its own data were."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 import taut
-from taut.data import load_data, load_rows
+from taut.data import DataOptions, load_data, load_rows
 
 RNG = np.random.default_rng(4)
 TINY: dict[str, Any] = {"latent_dim": 2, "hidden": (8,), "epochs": 2, "evidence_particles": 4}
@@ -61,3 +64,80 @@ def test_whole_numbers_off_the_grid_are_refused(of_whole_numbers):
     beyond[3, 2, 1] = 999
     with pytest.raises(taut.InputError, match=r"row 3.*got 999"):
         fitted.evidence(beyond)
+
+
+TABLE = RNG.normal(size=(60, 3)).round(2)
+SEX = RNG.choice(["m", "f"], 60)
+
+
+def with_codes(rows: np.ndarray, code: float) -> np.ndarray:
+    rows = rows.copy()
+    rows[::7, 1] = code
+    return rows
+
+
+def in_pandas(frame: pl.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(frame.to_dict(as_series=False))
+
+
+@pytest.fixture(scope="module")
+def of_coded_table():
+    frame = pl.DataFrame(with_codes(TABLE, -999.9), schema=["a", "b", "c"])
+    return taut.em(load_data(frame, missing_codes=-999.9), model="ppca", components=1)
+
+
+def test_codes_of_missing_cells_are_those_of_the_fit(of_coded_table):
+    fitted, coded = of_coded_table, with_codes(TABLE, -999.9)
+    frame = pl.DataFrame(coded, schema=["a", "b", "c"])
+    holes = with_codes(TABLE, np.nan)
+    wanted, filled = fitted.evidence(holes).values, fitted.impute(holes).mean
+    for given in (coded, coded.tolist(), jnp.asarray(coded), frame, in_pandas(frame)):
+        np.testing.assert_allclose(fitted.evidence(given).values, wanted, rtol=1e-5)
+        np.testing.assert_allclose(fitted.score(given).score.values, -wanted, rtol=1e-5)
+        np.testing.assert_allclose(fitted.impute(given).mean, filled, rtol=1e-5)
+        np.testing.assert_allclose(fitted.encode(given), fitted.encode(holes), rtol=1e-4)
+
+
+def test_codes_are_those_of_the_fit_where_columns_have_kinds():
+    frame = pl.DataFrame({"n": with_codes(TABLE, 1.0)[:, 1], "sex": SEX, "m": TABLE[:, 0]})
+    data = load_data(frame, missing_codes=-9, kind={"m": {"missing": [7.5]}})
+    fitted = taut.em(data, model="mixed", components=2, restarts=1)
+    x = load_rows(frame, fitted.schema).x
+    coded = frame.with_columns(n=pl.lit(-9.0), m=pl.lit(7.5))
+    wanted = fitted.evidence(frame.with_columns(n=pl.lit(None), m=pl.lit(None))).values
+    np.testing.assert_array_equal(fitted.evidence(coded).values, wanted)
+    x[:, [0, 2]] = [-9.0, np.nan]
+    np.testing.assert_array_equal(fitted.evidence(x).values, wanted)
+
+
+def test_codes_of_images_are_those_of_the_fit():
+    coded = GREY.astype(np.int64)
+    coded[:, 1, 2] = -1
+    shares = np.where(coded < 0, -1, coded / 255)
+    for own in (coded, shares):
+        fitted = taut.fit(load_data(own, missing_codes=-1), **TINY)
+        wanted = fitted.evidence(np.where(coded < 0, np.nan, shares)).values
+        for given in (coded, shares):
+            np.testing.assert_array_equal(fitted.evidence(given).values, wanted)
+
+
+def test_categories_have_no_codes_in_arrays():
+    frame = pl.DataFrame({"n": TABLE[:, 1], "sex": SEX})
+    fitted = taut.em(frame, model="mixed", components=2, restarts=1)
+    fitted = replace(fitted, recipe=replace(fitted.recipe, data=DataOptions(missing_codes=(1.0,))))
+    x = load_rows(frame, fitted.schema).x
+    assert not np.isnan(np.asarray(fitted.impute(x).mean)).any()
+    np.testing.assert_array_equal(fitted.impute(x).mean, x)
+
+
+def test_a_prediction_knows_the_codes_too():
+    frame = pl.DataFrame(
+        {"a": with_codes(TABLE, -99)[:, 1], "b": TABLE[:, 0], "sex": SEX, "y": TABLE[:, 2] > 0}
+    )
+    options: dict[str, Any] = {"missing_codes": -99, "target": "y"}
+    fitted = taut.em(load_data(frame, **options), model="mixed", components=2, restarts=1)
+    rows = frame.drop("y")
+    hidden = rows.with_columns(a=pl.when(pl.col("a") == -99).then(None).otherwise(pl.col("a")))
+    for given, same in ((rows, hidden), (in_pandas(rows), in_pandas(hidden))):
+        found, wanted = fitted.predict(given), fitted.predict(same)
+        np.testing.assert_array_equal(found.probabilities, wanted.probabilities)

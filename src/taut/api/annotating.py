@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from taut.data import load_rows
 from taut.data.sources.annotated import is_annotated
 from taut.errors import InputError
 from taut.fitted import Fit
+from taut.fitted.given_rows import as_dataset
 from taut.models.exact import AbstractMixture
 from taut.program_cache import compilation_cache
 
@@ -44,7 +44,7 @@ def annotate(
             "an AnnData, with X, obs, var and obsm", f"a {type(cells).__name__}", "fit.encode(rows)",
             where="annotate",
         )  # fmt: skip
-    rows = load_rows(cells, fit.schema)
+    rows = as_dataset(cells, fit)
     latents = np.asarray(fit.encode(rows))
     evidence = fit.evidence(rows, num_particles=num_particles, key=key)
     cells.obsm[f"X_{name}"] = latents

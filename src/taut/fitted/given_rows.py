@@ -1,10 +1,10 @@
 """Rows as a caller has them - a `Dataset`, an array, a data frame - as arrays of the fitted form.
 
-They are read as the fit's own data were: whole numbers on a grid of grey levels are the source's values.
-Those that are on the support already, such as grey values from 0 to 1, stay as they are.
+They are read as the fit's own data were: whole numbers on a grid of grey levels are the source's values,
+and what stood for a missing cell does so again. Arrays that are on the support already, such as grey
+values from 0 to 1 or codes of categories, stay as they are.
 """
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -12,13 +12,14 @@ import numpy as np
 from jax.core import Tracer
 
 from taut.core import Datum, InputError
-from taut.data import Dataset, Schema, load_rows
+from taut.data import Dataset, load_rows
+from taut.data.missing_codes import uncoded
 from taut.data.sources.frame import with_text_names
 
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
 
-__all__ = ["as_array", "as_datum", "is_sparse", "mask_of"]
+__all__ = ["as_array", "as_dataset", "as_datum", "is_sparse", "mask_of"]
 
 
 def is_sparse(rows: Any) -> bool:
@@ -59,14 +60,13 @@ def as_array(rows: Any, fit: "Fit") -> tuple[Any, bool]:
     Raises:
         InputError: another shape, or a frame that lacks a column; whole numbers off the grid.
     """
-    schema, precision = fit.schema, fit.precision
+    shape, precision, own = fit.schema.shape, fit.precision, isinstance(rows, Dataset)
     if isinstance(rows, Dataset):
         rows = rows.x
     elif not hasattr(rows, "shape") or hasattr(rows, "columns"):
-        rows = _frame_to_array(rows, schema)
+        rows = _frame_to_array(rows, fit)
     if np.ma.is_masked(rows):
         rows = np.ma.filled(np.ma.asarray(rows, precision), np.nan)
-    shape = schema.shape
     rows = rows if isinstance(rows, jax.Array) else np.asarray(rows)
     if rows.shape[-len(shape) :] != shape or rows.ndim not in (len(shape), len(shape) + 1):
         raise InputError(
@@ -76,26 +76,54 @@ def as_array(rows: Any, fit: "Fit") -> tuple[Any, bool]:
             where="rows",
         )
     single, rows = rows.ndim == len(shape), rows.reshape(-1, *shape)
-    if _of_source(rows, schema):
-        rows = load_rows(np.asarray(rows), replace(schema, dtype=precision)).x
+    if not own and not isinstance(rows, Tracer):
+        rows = _on_support(rows, fit)
     return (rows if isinstance(rows, jax.Array) else np.asarray(rows, precision)), single
 
 
-def _of_source(rows: Any, schema: Schema) -> bool:
-    """Whether rows for a grid hold its whole numbers v, not x = v / (levels - 1)."""
-    if schema.levels in (None, 2) or isinstance(rows, Tracer) or rows.dtype.kind not in "iuf":
-        return False
-    if rows.dtype.kind != "f" and schema.support == "grey":
-        return True
-    there = np.asarray(rows)[~np.isnan(rows)]
-    return bool((there > 1).any() and (there == np.rint(there)).all())
+def as_dataset(rows: Any, fit: "Fit", *, unseen: str = "refuse") -> Dataset:
+    """Rows of a source, read with the options of the fit's own data; none are left out.
+
+    Arguments:
+        rows: as of `taut.data.load_rows`.
+        fit: whose schema and options they are read with.
+        unseen: as of `taut.data.load_rows`.
+
+    Raises:
+        InputError: as `taut.data.load_rows`.
+    """
+    own = fit.recipe.data
+    return load_rows(
+        rows, fit.schema, missing_codes=own.missing_codes, decimal=own.decimal, unseen=unseen
+    )
 
 
-def _frame_to_array(rows: Any, schema: Schema) -> np.ndarray:
+def _on_support(rows: Any, fit: "Fit") -> Any:
+    """An array on the support, NaN for codes of missing cells; itself where it is so already."""
+    schema, codes, grid = fit.schema, fit.recipe.data.missing_codes, fit.schema.levels
+    if not codes and grid in (None, 2):
+        return rows
+    given = np.asarray(rows)
+    if given.dtype.kind not in "biuf":
+        given = np.asarray(rows, fit.precision)
+    x = uncoded(given, codes)
+    if x is not given and schema.kinds is not None:  # a code of a category stands for that alone
+        x = np.where([bool(column.names) for column in schema.kinds], given, x)
+    if grid not in (None, 2) and given.dtype.kind != "b":
+        there = x[~np.isnan(x)]
+        whole = given.dtype.kind != "f" and schema.support == "grey"
+        # Whole numbers v of the source, not x = v / (levels - 1).
+        if whole or ((there > 1).any() and (there == np.rint(there)).all()):
+            return as_dataset(given, fit).x
+    return rows if x is given else x
+
+
+def _frame_to_array(rows: Any, fit: "Fit") -> np.ndarray:
     import narwhals as nw
 
+    schema = fit.schema
     if schema.kinds is not None:
-        return load_rows(rows, schema).x
+        return as_dataset(rows, fit).x
     try:
         frame = with_text_names(nw.from_native(rows, eager_only=True))
     except TypeError:

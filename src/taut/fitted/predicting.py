@@ -21,11 +21,11 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures import VAE, AbstractArchitecture
 from taut.core import Datum, Estimate, InputError, as_key, option, write_atomically
-from taut.data import Data, Dataset, has_label, load_rows, target_of
+from taut.data import Data, Dataset, has_label, target_of
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
-from taut.fitted.given_rows import as_array, mask_of
+from taut.fitted.given_rows import as_array, as_dataset, mask_of
 from taut.fitted.heads import (
     LogisticHead,
     RidgeHead,
@@ -338,7 +338,7 @@ def _given(fit: "Fit", rows: Any, unseen: str) -> Dataset:
     if isinstance(rows, Dataset):
         return rows
     if hasattr(rows, "columns"):
-        return load_rows(rows, fit.schema, unseen=unseen)
+        return as_dataset(rows, fit, unseen=unseen)
     x, _ = as_array(rows, fit)
     x = np.asarray(x)
     return Dataset(x, mask_of(x), None, np.arange(len(x), dtype=np.int32), fit.schema)
