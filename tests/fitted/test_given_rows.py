@@ -141,3 +141,36 @@ def test_a_prediction_knows_the_codes_too():
     for given, same in ((rows, hidden), (in_pandas(rows), in_pandas(hidden))):
         found, wanted = fitted.predict(given), fitted.predict(same)
         np.testing.assert_array_equal(found.probabilities, wanted.probabilities)
+
+
+@pytest.mark.parametrize("column", ["unit", "decimal comma", "nullable", "text of one column"])
+def test_frames_of_numbers_as_text_are_read_as_they_were_fitted(column):
+    frame = pd.DataFrame(TABLE, columns=["a", "b", "c"])
+    own = {
+        "unit": frame.assign(b=[f"{v} kg" for v in TABLE[:, 1]]),
+        "decimal comma": frame.assign(b=[f"{v:.2f}".replace(".", ",") for v in TABLE[:, 1]]),
+        "nullable": frame.assign(
+            b=pd.array(np.rint(TABLE[:, 1] * 9).astype(int), dtype="Int64"), label="x"
+        ),
+        "text of one column": frame.astype({"a": str}).assign(label=[None, "x"] * 30),
+    }[column]
+    if column == "nullable":
+        own.loc[3, "b"] = pd.NA
+    data = load_data(own.drop(columns="label", errors="ignore"), dtype=np.float64)
+    fitted = taut.em(data, model="ppca", components=1)
+    assert fitted.schema.kinds is None
+    plain = np.concatenate([part.x for part in (data.train, data.validation, data.test)])
+    order = np.argsort(np.concatenate([p.index for p in (data.train, data.validation, data.test)]))
+    for given, x in ((own, plain[order]), (own[["c", "b", "a"]].head(7), plain[order][:7])):
+        np.testing.assert_array_equal(fitted.evidence(given).values, fitted.evidence(x).values)
+        np.testing.assert_array_equal(fitted.score(given).score.values, -fitted.evidence(x).values)
+        np.testing.assert_array_equal(fitted.encode(given), fitted.encode(x))
+
+
+def test_a_frame_without_a_label_has_the_columns_of_a_fit_with_one():
+    frame = pl.DataFrame({"a": TABLE[:, 0], "b": [f"{v} kg" for v in TABLE[:, 1]], "y": SEX})
+    fitted = taut.em(load_data(frame, label="y"), model="ppca", components=1)
+    wanted = fitted.evidence(np.round(TABLE[:, :2], 9).astype(np.float32)).values
+    unknown = frame.with_columns(y=pl.lit(None, dtype=pl.String))
+    for given in (frame, frame.drop("y"), unknown):
+        np.testing.assert_allclose(fitted.evidence(given).values, wanted, rtol=1e-6)

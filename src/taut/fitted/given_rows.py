@@ -5,6 +5,7 @@ and what stood for a missing cell does so again. Arrays that are on the support 
 values from 0 to 1 or codes of categories, stay as they are.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -81,20 +82,23 @@ def as_array(rows: Any, fit: "Fit") -> tuple[Any, bool]:
     return (rows if isinstance(rows, jax.Array) else np.asarray(rows, precision)), single
 
 
-def as_dataset(rows: Any, fit: "Fit", *, unseen: str = "refuse") -> Dataset:
+def as_dataset(rows: Any, fit: "Fit", *, unseen: str = "refuse", labelled: bool = True) -> Dataset:
     """Rows of a source, read with the options of the fit's own data; none are left out.
 
     Arguments:
         rows: as of `taut.data.load_rows`.
         fit: whose schema and options they are read with.
         unseen: as of `taut.data.load_rows`.
+        labelled: with what stands beside the columns, where it is there.
 
     Raises:
         InputError: as `taut.data.load_rows`.
     """
-    own = fit.recipe.data
+    own, schema = fit.recipe.data, fit.schema
+    if not labelled and schema.columns and schema.place_of_target is None:
+        schema = replace(schema, label_name=None, target=None)
     return load_rows(
-        rows, fit.schema, missing_codes=own.missing_codes, decimal=own.decimal, unseen=unseen
+        rows, schema, missing_codes=own.missing_codes, decimal=own.decimal, unseen=unseen
     )
 
 
@@ -123,7 +127,7 @@ def _frame_to_array(rows: Any, fit: "Fit") -> np.ndarray:
 
     schema = fit.schema
     if schema.kinds is not None:
-        return as_dataset(rows, fit).x
+        return as_dataset(rows, fit, labelled=False).x
     try:
         frame = with_text_names(nw.from_native(rows, eager_only=True))
     except TypeError:
@@ -135,4 +139,5 @@ def _frame_to_array(rows: Any, fit: "Fit") -> np.ndarray:
             f"the columns {', '.join(columns)}", f"none called '{missing[0]}'",
             "a frame with the columns that were fitted", where="rows",
         )  # fmt: skip
-    return frame.select(columns).to_numpy()
+    values = frame.select(columns).to_numpy()
+    return values if values.dtype.kind in "biuf" else as_dataset(rows, fit, labelled=False).x
