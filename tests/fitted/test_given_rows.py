@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import taut
+from taut.core import Datum
 from taut.data import DataOptions, load_data, load_rows
 
 RNG = np.random.default_rng(4)
@@ -174,3 +175,34 @@ def test_a_frame_without_a_label_has_the_columns_of_a_fit_with_one():
     unknown = frame.with_columns(y=pl.lit(None, dtype=pl.String))
     for given in (frame, frame.drop("y"), unknown):
         np.testing.assert_allclose(fitted.evidence(given).values, wanted, rtol=1e-6)
+
+
+NONE_AT_ALL: dict[str, Any] = {
+    "evidence": lambda fitted, rows: fitted.evidence(rows),
+    "bracket": lambda fitted, rows: fitted.bracket(rows),
+    "bound": lambda fitted, rows: fitted.bound(rows, "elbo"),
+    "encode": lambda fitted, rows: fitted.encode(rows),
+    "reconstruct": lambda fitted, rows: fitted.reconstruct(rows),
+    "impute": lambda fitted, rows: fitted.impute(rows),
+    "score": lambda fitted, rows: fitted.score(rows),
+    "predict": lambda fitted, rows: fitted.predict(rows),
+    "interpolate": lambda fitted, rows: fitted.interpolate(rows, rows),
+    "aggregated posterior": lambda fitted, rows: fitted.aggregated_posterior(rows),
+}
+
+
+@pytest.fixture(scope="module")
+def with_target():
+    frame = pl.DataFrame(TABLE, schema=["a", "b", "c"]).with_columns(y=pl.Series(SEX))
+    return frame, taut.em(load_data(frame, target="y"), model="ppca", components=1)
+
+
+@pytest.mark.parametrize("asked", NONE_AT_ALL)
+def test_no_rows_are_refused_in_one_line(asked, with_target):
+    frame, fitted = with_target
+    some = load_rows(frame, fitted.schema)
+    for rows in (np.zeros((0, 3)), [], frame.head(0), some[:0], some[:0].datum()):
+        if isinstance(rows, Datum) and asked in ("encode", "reconstruct", "predict", "interpolate"):
+            continue
+        with pytest.raises(taut.InputError, match="expected at least one row, got none"):
+            NONE_AT_ALL[asked](fitted, rows)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from taut.core import Datum, InputError
+from taut.core import Datum, InputError, num_rows
 from taut.data import Dataset, load_rows
 from taut.data.missing_codes import uncoded
 from taut.data.sources.frame import with_text_names
@@ -20,12 +20,12 @@ from taut.data.sources.frame import with_text_names
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
 
-__all__ = ["as_array", "as_dataset", "as_datum", "is_sparse", "mask_of"]
+__all__ = ["as_array", "as_dataset", "as_datum", "is_sparse", "mask_of", "some"]
 
 
 def is_sparse(rows: Any) -> bool:
     """Whether rows are a `Dataset` held without its zeros, of which a part at a time is made dense."""
-    return isinstance(rows, Dataset) and rows.sparse
+    return isinstance(rows, Dataset) and rows.sparse and len(rows) > 0
 
 
 def as_datum(rows: Any, fit: "Fit") -> Datum:
@@ -35,11 +35,18 @@ def as_datum(rows: Any, fit: "Fit") -> Datum:
         InputError: see `as_array`.
     """
     if isinstance(rows, Datum):
-        return rows
+        return some(rows, num_rows(rows))
     if isinstance(rows, Dataset):
-        return rows.datum(sparse=True)
+        return some(rows, len(rows)).datum(sparse=True)
     x, _ = as_array(rows, fit)
     return Datum(np.asarray(x), mask_of(x))
+
+
+def some(rows: Any, number: int) -> Any:
+    """The rows, refused where their number is 0."""
+    if number:
+        return rows
+    raise InputError("at least one row", "none", "rows such as those fitted", where="rows")
 
 
 def mask_of(x: Any) -> Any:
@@ -59,7 +66,7 @@ def as_array(rows: Any, fit: "Fit") -> tuple[Any, bool]:
             precision arrays have that are no JAX arrays yet.
 
     Raises:
-        InputError: another shape, or a frame that lacks a column; whole numbers off the grid.
+        InputError: no rows, or of another shape; a frame that lacks a column; whole numbers off a grid.
     """
     shape, precision, own = fit.schema.shape, fit.precision, isinstance(rows, Dataset)
     if isinstance(rows, Dataset):
@@ -69,6 +76,7 @@ def as_array(rows: Any, fit: "Fit") -> tuple[Any, bool]:
     if np.ma.is_masked(rows):
         rows = np.ma.filled(np.ma.asarray(rows, precision), np.nan)
     rows = rows if isinstance(rows, jax.Array) else np.asarray(rows)
+    some(rows, 1 if rows.ndim == 0 else len(rows))
     if rows.shape[-len(shape) :] != shape or rows.ndim not in (len(shape), len(shape) + 1):
         raise InputError(
             f"one row of shape {shape} or many",

@@ -25,7 +25,7 @@ from taut.data import Data, Dataset, has_label, target_of
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
-from taut.fitted.given_rows import as_array, as_dataset, mask_of
+from taut.fitted.given_rows import as_array, as_dataset, mask_of, some
 from taut.fitted.heads import (
     LogisticHead,
     RidgeHead,
@@ -336,7 +336,7 @@ def _in_precision(rows: Datum, precision: str) -> Datum:
 def _given(fit: "Fit", rows: Any, unseen: str) -> Dataset:
     """Rows of any form as a data set."""
     if isinstance(rows, Dataset):
-        return rows
+        return some(rows, len(rows))
     if hasattr(rows, "columns"):
         return as_dataset(rows, fit, unseen=unseen)
     x, _ = as_array(rows, fit)
