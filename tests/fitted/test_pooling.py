@@ -55,3 +55,39 @@ def test_what_cannot_be_pooled_is_refused(fits):
     for line, some in refused.items():
         with pytest.raises(InputError, match=line):
             taut.pool(some)
+
+
+@pytest.fixture(scope="module", params=["classes", "numbers"])
+def with_target(request):
+    target = ROWS[:, 1] > 5 if request.param == "classes" else ROWS[:, 1] + ROWS[:, 0]
+    return pl.DataFrame({"a": ROWS[:, 0], "b": ROWS[:, 1], "y": target})
+
+
+def test_a_pool_has_no_head_of_one_of_its_fits(with_target, tmp_path):
+    data = taut.load_data(with_target, target="y", dtype=np.float64)
+    fits = [taut.em(data, components=k, restarts=1, key=k) for k in (2, 3)]
+    pooled = taut.pool(fits)
+    assert "target_nll" in fits[0].estimates
+    assert "log_evidence" in pooled.estimates
+    scores = {"accuracy", "target_nll", "ece", "rmse", "coverage"}
+    for fitted in (pooled, taut.load(pooled.save(tmp_path / "run"))):
+        assert not scores & set(fitted.estimates)
+        assert any("'y'" in note and "not predicted" in note for note in fitted.facts.notes)
+        with pytest.raises(InputError, match="a fit with a target"):
+            fitted.predict(with_target)
+    alone = taut.pool(fits[:1])
+    assert set(alone.estimates) == set(fits[0].estimates)
+    assert alone.predict(ROWS).target == "y"
+
+
+def test_a_pool_predicts_a_column_given_the_others(with_target):
+    data = taut.load_data(with_target, target="y", target_as="column", dtype=np.float64)
+    fits = [taut.em(data, model="mixed", components=k, restarts=1, key=k) for k in (2, 3)]
+    pooled = taut.pool(fits)
+    assert "target_nll" in fits[0].estimates
+    assert "target_nll" not in pooled.estimates
+    found = pooled.predict(with_target)
+    if pooled.schema.classes is None:
+        assert np.corrcoef(found.mean, with_target["y"])[0, 1] > 0.9
+    else:
+        np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-9)

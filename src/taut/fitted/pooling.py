@@ -5,6 +5,10 @@
 A mixture of mixtures is a mixture: evidence, conditionals and draws stay exact. EM ends in another
 maximum from each start; where rows are few, the mean predicts new rows and missing cells better than the
 best of them, and is less sure of itself (Ormoneit and Tresp 1998, section III).
+
+A target that is a column is predicted given the others, by the mean density. What was learned of the
+latent features of one fit does not hold for those of the pool, which predicts no target beside the
+columns.
 """
 
 import math
@@ -17,7 +21,9 @@ import numpy as np
 from scipy.special import logsumexp
 
 from taut.core import NO_BOUND, Estimate, InputError
+from taut.fitted.conditional import Conditional
 from taut.fitted.fit import Fit
+from taut.fitted.prediction import SCORES
 from taut.guides import ExactPair
 from taut.models.exact import AbstractMixture
 from taut.models.exact.mixture import pooled_mixture
@@ -69,13 +75,23 @@ def pool(fits: Sequence[Fit]) -> Fit:
     evidence = Estimate.from_rows(mean, side="exact", index=known[0] and known[0].index)
     if any(one is not None and NO_BOUND in one.flags for one in known):
         evidence = evidence.without_bound()
+    notes = [f"the mean of the densities of {len(fits)} fits"]
+    predictor, estimates = first.predictor, dict(first.estimates)
+    if predictor is not None and len(fits) > 1:
+        estimates = {name: one for name, one in estimates.items() if name not in SCORES}
+        if not isinstance(predictor, Conditional):
+            predictor = None
+            notes.append(
+                f"the target '{first.schema.target}' is not predicted: each fit learned it from latent "
+                "features of its own"
+            )
     facts = replace(
         first.facts, em=None,
         training_seconds=sum(fit.facts.training_seconds for fit in fits),
-        notes=(*first.facts.notes, f"the mean of the densities of {len(fits)} fits"),
+        notes=(*first.facts.notes, *notes),
     )  # fmt: skip
     return replace(
         first, pair=ExactPair(model), architecture=architecture, facts=facts, history=(),
-        recipe=replace(first.recipe, model=architecture),
-        estimates={**first.estimates, "log_evidence": evidence},
+        recipe=replace(first.recipe, model=architecture), predictor=predictor,
+        estimates={**estimates, "log_evidence": evidence},
     )  # fmt: skip

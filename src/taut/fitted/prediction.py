@@ -21,10 +21,20 @@ from jaxtyping import Float, Int, Shaped
 
 from taut.core import Estimate
 
-__all__ = ["INTERVAL", "ClassPrediction", "NumberPrediction", "class_scores", "number_scores"]
+__all__ = [
+    "INTERVAL",
+    "SCORES",
+    "ClassPrediction",
+    "NumberPrediction",
+    "class_scores",
+    "number_scores",
+]
 
 INTERVAL = 0.9
 """The share of rows that an interval should hold."""
+
+SCORES = ("accuracy", "target_nll", "ece", "rmse", "coverage")
+"""What predictions of either kind are scored by, as estimates name it."""
 
 _WHOLE = re.compile("0|-?[1-9][0-9]*")  # 007 and 7 are two classes
 _BINS = 15
