@@ -16,6 +16,7 @@ from taut.core import Datum, InputError, num_rows
 from taut.data import Dataset, load_rows
 from taut.data.missing_codes import uncoded
 from taut.data.sources.frame import with_text_names
+from taut.fitted.drawn_rows import drawn_once
 
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
@@ -31,13 +32,16 @@ def is_sparse(rows: Any) -> bool:
 def as_datum(rows: Any, fit: "Fit") -> Datum:
     """A batched datum; a `Datum` is taken as it is, a `Dataset` with its masks and row numbers.
 
+    Training rows that are grey, to be drawn for each batch, are drawn once.
+
     Raises:
         InputError: see `as_array`.
     """
     if isinstance(rows, Datum):
         return some(rows, num_rows(rows))
     if isinstance(rows, Dataset):
-        return some(rows, len(rows)).datum(sparse=True)
+        some(rows, len(rows))
+        return drawn_once(rows, seed=fit.recipe.data.split_seed).datum(sparse=True)
     x, _ = as_array(rows, fit)
     return Datum(np.asarray(x), mask_of(x))
 
