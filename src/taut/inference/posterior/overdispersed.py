@@ -5,6 +5,9 @@
 Guides that maximise an ELBO are too narrow, and a start that is too narrow never learns of what it does
 not reach; one that is too wide only costs temperatures. Half of the mass is around the guide, and the
 rest around the other optima that starts ended in, whose masses the chains then find out.
+
+Parts get fixed shares of the draws. A mean of weights p / q_0 over K of them is unbiased where each s_c
+is a whole number of K draws, as `whole` makes it (Owen and Zhou 2000, section 3).
 """
 
 import math
@@ -13,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from scipy.special import gammaln
 from scipy.special import logsumexp as scipy_logsumexp
 
@@ -49,10 +52,16 @@ class Overdispersed(NamedTuple):
         tril = np.stack([part.tril for part in parts])
         return cls(np.log(share), np.stack([p.mean for p in parts]), tril, np.linalg.inv(tril))
 
+    def whole(self, count: int) -> "Overdispersed":
+        """The same with the shares that the parts have of so many draws; none without a draw."""
+        draws = np.diff(self._ends(count), prepend=0)
+        held = draws > 0
+        log_share = np.log(draws[held] / count)
+        return Overdispersed(log_share, self.mean[held], self.tril[held], self.inverse[held])
+
     def sample(self, generator: np.random.Generator, count: int) -> Float[np.ndarray, "K d"]:
-        """Draws, of each part as many as its share says, in random order."""
-        d = self.mean.shape[1]
-        ends = np.rint(np.cumsum(np.exp(self.log_share)) * count).astype(int)
+        """Draws, of each part as many as its share says to the nearest, in random order."""
+        d, ends = self.mean.shape[1], self._ends(count)
         part = np.searchsorted(ends, generator.permutation(count), side="right")
         stretch = np.sqrt(_DEGREES / generator.chisquare(_DEGREES, size=(count, 1)))
         stretch *= generator.choice(_SCALES, p=_SHARES, size=(count, 1))
@@ -72,3 +81,7 @@ class Overdispersed(NamedTuple):
         constant = gammaln((nu + d) / 2) - gammaln(nu / 2) - 0.5 * d * math.log(nu * math.pi)
         logsumexp: Any = scipy_logsumexp if xp is np else jax.nn.logsumexp
         return logsumexp(log_t, axis=(-2, -1)) + float(constant)
+
+    def _ends(self, count: int) -> Int[np.ndarray, " C"]:
+        """Of each part, how many of so many draws are of it or of parts before."""
+        return np.rint(np.cumsum(np.exp(self.log_share)) * count).astype(int)

@@ -137,8 +137,9 @@ def overlooked(
         squares = ((z - moments.mean) / np.linalg.norm(moments.tril, axis=1)) ** 2
         return w[:, None] * np.column_stack([np.ones(len(z)), squares])
 
-    start = Overdispersed.around(moments, _others(candidate))
-    wide = start.sample(generator, max(len(draws.weights) // 2, _PROBES))
+    count = max(len(draws.weights) // 2, _PROBES)
+    start = Overdispersed.around(moments, _others(candidate)).whole(count)
+    wide = start.sample(generator, count)
     log_p, seldom = known(wide)
     with np.errstate(over="ignore"):
         w = np.where(seldom, np.exp(log_p - start.log_prob(wide)), 0.0) / len(wide)

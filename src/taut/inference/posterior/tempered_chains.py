@@ -8,6 +8,7 @@ is accepted: transitions take steps of several lengths in turn. Temperature, F, 
 of steps are arguments, so that one compiled program of a fixed number of chains serves the whole path.
 """
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -73,8 +74,14 @@ class TemperedChains:
 
     def __init__(self, density: LogDensity, start: Overdispersed):
         self._log_p, self._arrays = density.program(start.mean.shape[1])
-        self._start = jax.tree.map(lambda part: jnp.asarray(part, float), start)
+        self._start = _on_device(start)
         self._width = min(_WIDTH, density.most)
+
+    def starting(self, start: Overdispersed) -> "TemperedChains":
+        """The same from another start."""
+        other = copy.copy(self)
+        other._start = _on_device(start)
+        return other
 
     def at(self, z: Float[np.ndarray, "K d"]) -> Chains:
         """Chains that have not moved yet."""
@@ -111,6 +118,10 @@ class TemperedChains:
             np.asarray(end.reshape(-1, *end.shape[2:])[:count], np.float64) for end in ends
         )
         return Chains(z, log_p, np.where(log_w < np.inf, log_w, -np.inf), acceptance)
+
+
+def _on_device(start: Overdispersed) -> Overdispersed:
+    return jax.tree.map(lambda part: jnp.asarray(part, float), start)
 
 
 @partial(quick_jit, static=1)

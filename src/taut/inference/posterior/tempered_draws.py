@@ -130,13 +130,15 @@ def tempered_draws(
 
     Arguments:
         chains: the transitions.
-        start: q_0.
+        start: q_0, with shares that are made whole numbers of `count` chains.
         plan: as `find_plan` found it.
         generator: of everything random.
         count: chains in a run.
         moves: transitions at a temperature, and between two places at b = 1.
         kept: of the places of each chain, the last ones.
     """
+    start = start.whole(count)
+    chains = chains.starting(start)
     now = chains.at(np.concatenate([start.sample(generator, count) for _ in range(RUNS)]))
     of_run = np.arange(RUNS)[:, None] * count
     ancestors, log_evidence = np.tile(np.arange(count), RUNS), np.zeros(RUNS)
