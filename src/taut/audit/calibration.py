@@ -30,7 +30,6 @@ from taut.audit.uniformity import uniform_p_value
 from taut.core import (
     LOG_PRIOR,
     AbstractModel,
-    AbstractProposal,
     Datum,
     InputError,
     as_proposal,
@@ -39,6 +38,7 @@ from taut.core import (
     total,
 )
 from taut.core.compiling import even_jit
+from taut.core.independent_draws import independent_draws
 from taut.core.kept_rows import kept_rows
 from taut.evidence.importance import proposal_of
 from taut.evidence.simulated import Simulated
@@ -246,7 +246,7 @@ def _ranked(
     def one(datum: Datum, z: Any, number: Any) -> Array:
         draw_key, tie_key = jax.random.split(jax.random.fold_in(key, number))
         q = as_proposal(guide(datum))
-        drawn, mass = _drawn(q, draw_key, num)
+        drawn, mass = independent_draws(q, draw_key, num)
         together = jax.tree.map(lambda one, many: jnp.concatenate([one[None], many]), z, drawn)
         values = jax.vmap(lambda at: _values(model, datum, at))(together)
         mine, others = values[0], values[1:]
@@ -259,18 +259,6 @@ def _ranked(
         return (num * below + broken * (num * ties + 1)) / (num + 1)
 
     return jax.vmap(one)(block, truth, numbers)
-
-
-def _drawn(q: AbstractProposal, key: PRNGKeyArray, num: int) -> tuple[Any, Float[Array, " K"]]:
-    """Independent draws of equal mass, or all outcomes with theirs."""
-    if q.strata == 1:
-        draws = q.draw(key, num)
-        return draws.z, jnp.exp(draws.log_mass)
-    key, chosen_key = jax.random.split(key)
-    draws = q.draw(key, num)
-    chosen = jax.random.categorical(chosen_key, draws.log_mass.reshape(num, q.strata))
-    places = jnp.arange(num) * q.strata + chosen
-    return jax.tree.map(lambda leaf: leaf[places], draws.z), jnp.full(num, 1.0 / num)
 
 
 def _values(model: AbstractModel, datum: Datum, z: Any) -> Float[Array, " Q"]:
