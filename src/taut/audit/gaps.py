@@ -176,5 +176,6 @@ def _elbos(
 
 def _of(draws: RowDraws) -> np.ndarray:
     if draws.kl is not None:
-        return np.asarray(draws.fit) - np.asarray(draws.kl)[:, None]
+        fit, kl = np.asarray(draws.fit), np.asarray(draws.kl)
+        return fit - (kl if kl.ndim > 1 else kl[:, None])
     return draws.log_w if draws.elbo is None else draws.elbo

@@ -25,7 +25,7 @@ from taut.core import (
     weighted_sum,
 )
 from taut.core.compiling import even_jit
-from taut.evidence.draws import fit_and_kl
+from taut.evidence.draws import fit_and_kl, kl_of_draws
 from taut.evidence.importance import proposal_of
 
 __all__ = ["LatentUse", "latent_use"]
@@ -86,8 +86,8 @@ def latent_use(pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> LatentU
         return _seen(model, guide, block, numbers, key)
 
     blocks = list(over_rows(seen, rows, width=_BLOCK_ROWS))
-    mean, variance, kl, error = (
-        np.concatenate([np.asarray(block[i], np.float64) for block in blocks]) for i in range(4)
+    mean, variance, kl, error, of_sum = (
+        np.concatenate([np.asarray(block[i], np.float64) for block in blocks]) for i in range(5)
     )
     between, within = mean.var(axis=0), variance.mean(axis=0)
     if not proposal_of(guide, rows).exhaustive:
@@ -102,14 +102,15 @@ def latent_use(pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> LatentU
         return Estimate.from_rows(values, side=side, mc_errors=errors, index=rows.index)
 
     kls = tuple(estimate(kl[:, g], error[:, g]) for g in range(kl.shape[1]))
-    return LatentUse(moved, kls, estimate(kl.sum(axis=1), np.sqrt((error**2).sum(axis=1))))
+    return LatentUse(moved, kls, estimate(kl.sum(axis=1), of_sum))
 
 
 @even_jit
 def _seen(
     model: AbstractModel, guide: Any, block: Datum, numbers: Any, key: PRNGKeyArray
-) -> tuple[Float[Array, "B d"], Float[Array, "B d"], Float[Array, "B G"], Float[Array, "B G"]]:
-    """Mean and variance of what the decoder reads of z, and the KL of each group with its error."""
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Mean and variance of what the decoder reads of z, (B, d); the KL of each group and its error,
+    (B, G), and the error of their sum, (B,)."""
 
     def one(datum: Datum, number: Any) -> Any:
         row_key = jax.random.fold_in(key, number)
@@ -120,13 +121,23 @@ def _seen(
         variance = mass @ (code - mean) ** 2
         if made.kl is not None:
             each = jax.vmap(weighted_sum, in_axes=(None, 1))(made.log_mass, made.kl)
-            return mean, variance, each, jnp.zeros_like(each)
+            if not kl_of_draws(model, guide, datum, made):
+                return mean, variance, each, jnp.zeros_like(each), jnp.zeros(())
+            # From the first draw, so that what is the same at all draws has no rounding to spread.
+            moved = made.kl - made.kl[0]
+            return mean, variance, each, _error(moved), _error(jnp.sum(moved, axis=1))
         outside, _ = fit_and_kl(made)
-        kl = weighted_sum(made.log_mass, outside - made.log_w)[None]
-        spread = jnp.std(outside - made.log_w) / jnp.sqrt(made.log_mass.shape[0] - 1.0)
-        return mean, variance, kl, jnp.where(made.exhaustive, 0.0, spread)[None]
+        sampled = outside - made.log_w
+        kl = weighted_sum(made.log_mass, sampled)[None]
+        error = jnp.where(made.exhaustive, 0.0, _error(sampled))
+        return mean, variance, kl, error[None], error
 
     return jax.vmap(one)(block, numbers)
+
+
+def _error(values: Float[Array, "K *G"]) -> Float[Array, "*G"]:
+    """Standard error of a mean over draws."""
+    return jnp.std(values, axis=0) / jnp.sqrt(values.shape[0] - 1.0)
 
 
 def _vector(code: Any) -> Float[Array, " d"]:

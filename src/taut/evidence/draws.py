@@ -31,7 +31,7 @@ from taut.core import (
 )
 from taut.core.compiling import even_jit, steady_jit
 
-__all__ = ["RowDraws", "fit_and_kl", "weighted_draws"]
+__all__ = ["RowDraws", "fit_and_kl", "kl_of_draws", "weighted_draws"]
 
 _BLOCK_ROWS = 16
 # Rows x particles held at once. Products with 1024 rows run at full speed, but what surrounds them gains
@@ -49,7 +49,8 @@ class RowDraws(NamedTuple):
         fit: the part of log_w outside the prior and -log q: the log-likelihood, nats, (R, K),
             averaged over the strata.
         log_mass: (R, K) where the draws exhaust the guide's support, else None: each has mass 1/K.
-        kl: KL(q to prior) in closed form, nats, (R,), averaged over draws; None without a rule.
+        kl: KL(q to prior) in closed form, nats, (R,), averaged over draws; (R, K) where it is known
+            given each draw alone (`kl_of_draws`); None without a rule.
         elbo: what is averaged for the ELBO, nats, (R, K): of strata sum_c q(c) log w_c of each
             replicate, else log_w less its noise where the draws bring a control; None where it is log_w.
     """
@@ -120,7 +121,10 @@ def _joined(
             elbo[:, here] = drawn.elbo
         if drawn.kl is not None:
             kls.append(np.asarray(drawn.kl, np.float64))
-    kl = np.mean(kls, axis=0) if kls else None
+    kl = None
+    if kls:
+        of_draws = kls[0].ndim > 1
+        kl = np.hstack(kls)[:, :num_particles] if of_draws else np.mean(kls, axis=0)
     log_w, fit, elbo = (a if a is None else a[:, :num_particles] for a in (log_w, fit, elbo))
     return RowDraws(log_w, fit, None, kl, elbo)
 
@@ -141,6 +145,8 @@ def _mint(
         minted = particles(model, guide, guide, datum, row_key, chunk)
         minted.refuse_subsampled("the evidence")
         fit, kl = fit_and_kl(minted)
+        if minted.kl is not None and kl_of_draws(model, guide, datum, minted):
+            kl = jnp.sum(minted.kl, axis=1)
         if minted.strata == 1:
             elbo = None if minted.control is None else minted.log_w + minted.control
             return RowDraws(minted.log_w, fit, minted.log_mass, kl, elbo)
@@ -156,6 +162,21 @@ def fit_and_kl(minted: Particles) -> tuple[Float[Array, " K"], Float[Array, ""] 
     if minted.kl is None:
         return fit, None
     return fit, weighted_sum(minted.log_mass, jnp.sum(minted.kl, axis=1))
+
+
+def kl_of_draws(model: AbstractModel, guide: Any, datum: Datum, minted: Particles) -> bool:
+    """Whether the closed KL is of each draw, as of layers given those above, in place of the guide."""
+    if minted.kl is None or minted.exhaustive or minted.strata > 1:
+        return False  # masses of all outcomes or strata make it that of the guide
+
+    def kl(z: Any) -> Any:
+        return model.kl(datum, as_proposal(guide(datum)), z)
+
+    try:  # what is the same at all draws needs no axis over them
+        eqx.filter_eval_shape(jax.vmap(kl, out_axes=None), minted.z)
+    except ValueError:
+        return True
+    return False
 
 
 _mint_few, _mint_many = even_jit(_mint), steady_jit(_mint)

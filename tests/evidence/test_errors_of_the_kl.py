@@ -1,0 +1,89 @@
+"""The error of a KL is that of its draws: of layers given those above."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from taut.architectures import VAE, Ladder
+from taut.audit import latent_use
+from taut.audit.gaps import gaps
+from taut.core import Datum
+from taut.data import Schema
+from taut.evidence import importance_sampling
+
+SCHEMA = Schema(name="rows", kind="table", shape=(3,), support="real")
+ROWS = Datum(np.random.default_rng(0).normal(size=(3, 3)))
+KEYS = [jax.random.key(seed) for seed in range(60)]
+
+
+def pair_of(architecture):
+    """A pair whose arrays are away from where they start."""
+    pair = architecture.init(SCHEMA, jax.random.key(0))
+    rng = np.random.default_rng(0)
+    arrays, rest = eqx.partition(pair, eqx.is_inexact_array)
+
+    def moved(leaf):
+        return leaf + jnp.asarray(rng.normal(scale=0.3, size=leaf.shape), leaf.dtype)
+
+    return eqx.combine(jax.tree.map(moved, arrays), rest)
+
+
+TWO = Ladder(latent_dims=(2, 1), hidden=(4, 4), activation="tanh")
+THREE = Ladder(latent_dims=(2, 2, 1), hidden=(4, 4, 4), activation="tanh")
+
+
+def agrees(estimates):
+    """Whether errors are the spread over keys, and the claim is not that there is none."""
+    spread = np.std([found.value for found in estimates], ddof=1)
+    claimed = np.mean([found.mc_error for found in estimates])
+    assert {found.side for found in estimates} <= {"unbiased", "lower"}
+    assert spread > 1e-4
+    assert 0.7 < claimed / spread < 1.4
+
+
+@pytest.mark.parametrize("architecture", [TWO, THREE])
+def test_evidence_of_layers_knows_the_error_of_their_kl(float64, architecture):
+    pair = pair_of(architecture)
+    found = [importance_sampling(pair, ROWS, key=key, num_particles=60) for key in KEYS]
+    for name in ("kl", "elbo", "reconstruction"):
+        agrees([getattr(one, name) for one in found])
+    one = found[0]
+    np.testing.assert_allclose(one.elbo.value, one.reconstruction.value - one.kl.value)
+
+
+def test_the_kl_of_layers_is_that_of_all_chunks(float64):
+    pair = pair_of(TWO)
+    many, few = (importance_sampling(pair, ROWS, key=KEYS[0], num_particles=k) for k in (9000, 60))
+    assert abs(many.kl.value - few.kl.value) < 5 * few.kl.mc_error
+    assert many.kl.mc_error == pytest.approx(few.kl.mc_error * np.sqrt(60 / 9000), rel=0.5)
+
+
+@pytest.mark.parametrize("architecture", [TWO, THREE])
+def test_the_use_of_layers_knows_the_error_of_their_kl(float64, architecture):
+    pair = pair_of(architecture)
+    found = [latent_use(pair, ROWS, key=key) for key in KEYS]
+    agrees([one.kl for one in found])
+    for level in range(len(architecture.latent_dims) - 1):
+        agrees([one.kls[level] for one in found])
+    assert all(one.kls[-1].side == "exact" for one in found)
+    assert all(one.kls[-1].mc_error == 0 for one in found)
+
+
+def test_the_gap_of_layers_knows_the_error_of_their_kl(float64):
+    """Of rows without an observed cell, whose likelihood is one at every draw."""
+    pair, unseen = pair_of(TWO), Datum(ROWS.x, np.zeros((3, 3), bool))
+    evidence = importance_sampling(pair, unseen, key=KEYS[0], num_particles=60)
+    agrees([gaps(pair, unseen, evidence, key=key, num_draws=60).elbo for key in KEYS])
+
+
+def test_one_level_has_its_kl_without_error(float64):
+    pair = pair_of(VAE(latent_dim=2, hidden=(4,), activation="tanh"))
+    found = importance_sampling(pair, ROWS, key=KEYS[0], num_particles=60)
+    again = importance_sampling(pair, ROWS, key=KEYS[1], num_particles=60)
+    use = latent_use(pair, ROWS, key=KEYS[0])
+    assert found.kl.side == use.kl.side == "exact"
+    assert found.kl.mc_error == use.kl.mc_error == 0
+    np.testing.assert_allclose([again.kl.value, use.kl.value], found.kl.value)
+    assert found.elbo.mc_error == found.reconstruction.mc_error > 0
