@@ -1,4 +1,4 @@
-"""The error of a KL is that of its draws: of layers given those above."""
+"""The error of a KL is that of its draws: of layers given those above, or of strata."""
 
 import equinox as eqx
 import jax
@@ -9,9 +9,12 @@ import pytest
 from taut.architectures import VAE, Ladder
 from taut.audit import latent_use
 from taut.audit.gaps import gaps
-from taut.core import Datum
+from taut.core import Datum, Pair, StratifiedProposal
 from taut.data import Schema
 from taut.evidence import importance_sampling
+from taut.models import LatentVariableModel
+from taut.models.likelihoods import Gaussian
+from taut.models.priors import MixtureOfGaussians, ProductPrior
 
 SCHEMA = Schema(name="rows", kind="table", shape=(3,), support="real")
 ROWS = Datum(np.random.default_rng(0).normal(size=(3, 3)))
@@ -87,3 +90,18 @@ def test_one_level_has_its_kl_without_error(float64):
     assert found.kl.mc_error == use.kl.mc_error == 0
     np.testing.assert_allclose([again.kl.value, use.kl.value], found.kl.value)
     assert found.elbo.mc_error == found.reconstruction.mc_error > 0
+
+
+class OfClasses(eqx.Module):
+    """Three classes, the last of which is next to never drawn and far from the others."""
+
+    def __call__(self, datum):
+        far = jnp.array([[1.0, 1.0], [1.0, 1.0], [40.0, 40.0]])
+        logits = jnp.array([0.0, 0.0, -12.0]) + datum.x[0]
+        return StratifiedProposal(logits, far * datum.x[1], 0.5 * jnp.ones((3, 2)))
+
+
+def test_the_use_of_strata_has_the_error_of_replicates(float64):
+    prior = ProductPrior(3, MixtureOfGaussians(2, 4, key=jax.random.key(0)))
+    model = LatentVariableModel(prior, lambda z: jnp.concatenate(z)[:3], Gaussian(shape=(3,)), (3,))
+    agrees([latent_use(Pair(model, OfClasses()), ROWS, key=key).kl for key in KEYS])

@@ -129,6 +129,10 @@ def _seen(
         outside, _ = fit_and_kl(made)
         sampled = outside - made.log_w
         kl = weighted_sum(made.log_mass, sampled)[None]
+        if made.strata > 1:
+            log_q = made.log_mass + jnp.log(float(_DRAWS))  # masses of a replicate add up to one
+            parts = (leaf.reshape(_DRAWS, made.strata) for leaf in (log_q, sampled))
+            sampled = jax.vmap(weighted_sum)(*parts)
         error = jnp.where(made.exhaustive, 0.0, _error(sampled))
         return mean, variance, kl, error[None], error
 
