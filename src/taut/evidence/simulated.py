@@ -1,6 +1,9 @@
 """Rows simulated from a model, with the latents that made them: exact draws of their posteriors.
 
 z ~ p(z),  x ~ p(x | z)        so that z given x is a draw of p(z | x)
+
+Cells that hide themselves do so by what was drawn, s ~ p(s | x), and z is a draw of p(z | x_o, s). Which
+other cells are missing says nothing of z, and is taken from rows of a data set.
 """
 
 from typing import Any, NamedTuple
@@ -8,10 +11,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Bool, PRNGKeyArray
 
 from taut.core import AbstractModel, Datum, as_proposal, num_rows
 from taut.core.compiling import kept_jit
+from taut.models import LatentVariableModel
 
 __all__ = ["Simulated", "simulated"]
 
@@ -33,7 +37,8 @@ def simulated(model: AbstractModel, like: Datum, count: int, *, key: PRNGKeyArra
 
     Arguments:
         model: p(x, z).
-        like: rows whose types, and whose cells that are missing, the simulated ones have.
+        like: rows whose types, and whose cells that are missing, the simulated ones have; these are
+            drawn where the model says which are.
         count: number of rows.
         key: random key.
 
@@ -45,6 +50,8 @@ def simulated(model: AbstractModel, like: Datum, count: int, *, key: PRNGKeyArra
     x = x.reshape(count, *first.shape[1:]).astype(first.dtype)
     turn = np.arange(count) % num_rows(like)
     mask = None if like.mask is None else like.mask[turn]
+    if isinstance(model, LatentVariableModel) and model.masking is not None:
+        mask = _seen(model, x, jax.random.fold_in(key, 2))  # 0 and 1 are the keys of z and of x
     return Simulated(Datum(x, mask, index=jnp.arange(count, dtype=jnp.int32)), z)
 
 
@@ -53,3 +60,11 @@ def _drawn(model: AbstractModel, key: PRNGKeyArray, count: int) -> tuple[Any, An
     z_key, x_key = jax.random.split(key)
     z = as_proposal(model.prior()).draw(z_key, count).z
     return z, jax.vmap(model.sample)(z, jax.random.split(x_key, count))
+
+
+@kept_jit
+def _seen(model: LatentVariableModel, x: Array, key: PRNGKeyArray) -> Bool[Array, "..."]:
+    """Which cells of rows are observed: s ~ p(s | x)."""
+    masking: Any = model.masking
+    u = x if model.units is None else jax.vmap(model.units.standardize)(x)
+    return jax.random.bernoulli(key, jax.nn.sigmoid(-masking.log_odds(u)))
