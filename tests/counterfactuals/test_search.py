@@ -69,6 +69,30 @@ def test_a_linear_problem_is_answered_in_closed_form():
     np.testing.assert_array_equal(found.queries, found.tries + 1)
 
 
+@pytest.mark.parametrize("black_box", [False, True])
+def test_a_start_beyond_the_level_is_brought_back_where_the_row_does_not_reach_it(black_box):
+    """Of a row that reaches it, starts that do so stay where they are."""
+    given = {"classifier": linear, "target": 1, "confidence": 0.7, "spread": 3.0}
+    if black_box:
+        given["classifier"] = lambda x: np.stack([np.zeros(len(x)), x @ WEIGHTS], axis=1)
+    found = search(PLANE, ROWS, num_answers=6, black_box=black_box, **given)
+    own = found.scores[1] >= found.level
+    assert own.any()
+    assert not own.all()
+    already = found.reasons == "reached already"
+    assert already[:, 0].tolist() == own.tolist()
+    assert already[own].mean() > 0.5
+    assert not already[~own].any()
+    over = found.scores[2] - found.level
+    assert (found.reasons[~own] == "reached").all()
+    assert (over[~own] >= 0).all()
+    assert (over[~own] <= 0.011).all()
+    assert over[own & already.any(axis=1)].max() > 1
+    assert (found.tries > 0).tolist() == (~already).tolist()
+    alone = search(PLANE, ROWS, num_answers=1, black_box=black_box, **given)
+    np.testing.assert_allclose(alone.answers[:, 0], found.answers[:, 0], atol=1e-4)
+
+
 def test_every_geometry_answers_and_says_what_it_is():
     for name, geometry in GEOMETRIES.items():
         found = search(PLANE, ROWS, classifier=linear, target=1, geometry=name)

@@ -33,7 +33,7 @@ from taut.counterfactuals.generator import AbstractGenerator
 from taut.counterfactuals.geometry import AbstractGeometry
 from taut.counterfactuals.targets import AbstractTarget
 
-__all__ = ["DONE", "Ascent", "Point", "RowState", "is_done"]
+__all__ = ["DONE", "RETURNING", "Ascent", "Point", "RowState", "is_done"]
 
 PLACED, RISING, CLIMBING, RETURNING, DONE = range(5)
 _ARMIJO = 1e-4

@@ -10,6 +10,7 @@ import numpy as np
 
 from taut.core import InputError, as_key, option, padded_size
 from taut.counterfactuals.ascent import Ascent
+from taut.counterfactuals.brought_back import brought_back, codes_of
 from taut.counterfactuals.causal import NUM_DRAWS
 from taut.counterfactuals.classifier import as_classifier, num_outputs
 from taut.counterfactuals.constraints import Box, Constraints, Grids
@@ -120,15 +121,15 @@ def search(
         keys = jax.random.split(random_key, len(own))
         width = min(_WIDTH, padded_size(len(own)))
         ended = all_ended(ascent, own, starts, keys, width=width)
-        found = settled(ascent, own, ended)
-        found = surer(ascent, own, starts, keys, found, width=width)
+        codes = codes_of(ascent, z, ended, num_answers=num_answers)
+        found = settled(ascent, own, brought_back(ascent, codes, keys, ended))
+        found = surer(ascent, own, starts, codes, keys, found, width=width)
         by_ascent = found.answered
         if known is not None:
-            codes = np.repeat(z, num_answers, axis=0)
             near = nearest & (
                 np.arange(len(own)) % num_answers == 0
             )  # the others are to be diverse
-            found = from_known_rows(ascent, own, codes, known, found, near)
+            found = from_known_rows(ascent, own, codes.z, known, found, near)
             found = drawn_nearer(ascent, own, keys, found, near)
         return _result(ascent, x, z, found, by_ascent, keys[::num_answers], begun)
 

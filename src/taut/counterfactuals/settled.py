@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from taut.counterfactuals.ascent import Ascent, RowState
+from taut.counterfactuals.brought_back import Codes, brought_back
 from taut.counterfactuals.judged import densities, mapped, outputs_of, scores_of
 from taut.counterfactuals.pool import all_ended
 from taut.counterfactuals.result import (
@@ -113,13 +114,20 @@ def settled(ascent: Ascent, own: np.ndarray, ended: RowState) -> Settled:
 
 
 def surer(
-    ascent: Ascent, own: np.ndarray, starts: np.ndarray, keys: Any, first: Settled, *, width: int
+    ascent: Ascent,
+    own: np.ndarray,
+    starts: np.ndarray,
+    codes: Codes,
+    keys: Any,
+    first: Settled,
+    *,
+    width: int,
 ) -> Settled:
     """The same with answers of searches to higher levels where rounding has cost the target.
 
     Arguments:
         ascent, own: as of `settled`.
-        starts, keys: where each search begins, and its key.
+        starts, codes, keys: where each search begins, the code of its row, and its key.
         first: how it ended.
         width: rows in a block.
     """
@@ -130,6 +138,8 @@ def surer(
         further = jnp.asarray(margin * ascent.target.tolerance, starts.dtype)
         asked = eqx.tree_at(lambda a: a.margin, ascent, further)
         ended = all_ended(asked, own[places], starts[places], keys[places], width=width)
+        of_places = jax.tree.map(lambda leaf, p=places: leaf[p], codes)
+        ended = brought_back(asked, of_places, keys[places], ended)
         again = settled(ascent, own[places], ended)
         tries = first.ended.tries[places] + again.ended.tries
         again = again._replace(ended=again.ended._replace(tries=tries))
