@@ -71,6 +71,18 @@ def test_no_step_is_the_encoder(float64):
     np.testing.assert_array_equal(guide(row).distribution.mean, plain.mean)
 
 
+def test_the_optimizer_remembers_the_steps_before(float64):
+    """One that moves by the number of its step, whatever the gradient."""
+
+    def update(gradient, count, parameters=None):
+        return jax.tree.map(lambda g: jnp.zeros_like(g) + count, gradient), count + 1
+
+    counting = optax.GradientTransformation(lambda _: jnp.zeros(()), update)
+    row = Datum(jnp.asarray(tabled_data(num_rows=1).x[0]))
+    features = [pair(Refinement(n, counting, SAMPLED)).bind()[1].features(row) for n in (0, 4)]
+    np.testing.assert_allclose(features[1] - features[0], 0 + 1 + 2 + 3)
+
+
 def test_features_are_prepared_as_the_guide_prepares_them(float64):
     encoder = LinearEncoder(jnp.ones((2, 4)), jnp.zeros(2), jnp.zeros(2))
     units = Units(jnp.full(4, 2.0), jnp.full(4, 4.0))
