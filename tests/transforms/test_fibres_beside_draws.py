@@ -22,6 +22,7 @@ from scipy.stats import foldnorm, norm
 from taut.bounds import ELBO, IWAE
 from taut.core import Datum, particles
 from taut.evidence import draws, expected_bound, importance_sampling
+from taut.gradients import Reparameterized
 from taut.guides import ChainPair
 from taut.models import FixedPrior
 from taut.transforms import (
@@ -170,6 +171,19 @@ def test_every_chunk_holds_a_particle(monkeypatch):
     ))  # fmt: skip
     assert chunks == [1, 1, 1]
     assert found.log_w.shape == found.elbo.shape == (2, 3)
+
+
+@pytest.mark.parametrize("bound", [ELBO(2), IWAE(1), IWAE(3)], ids=str)
+def test_all_bounds_are_climbed(bound):
+    """Of a class that is a latent the masses cancel in a logarithm, and it would not be learned; of a
+    fibre nothing reads them."""
+    case = CASES["signs, then a draw"]
+    model, guide = case.pair.bind()
+    datum = Datum(jnp.asarray(case.rows(1)[0], jnp.float32))
+    found = Reparameterized()(bound, model, guide, datum, jax.random.key(0))
+    assert found.value == bound(
+        particles(model, guide, guide, datum, jax.random.key(0), bound.minted)
+    )
 
 
 @every_case

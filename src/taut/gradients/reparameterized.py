@@ -17,7 +17,15 @@ from typing import Any, ClassVar
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, Datum, InputError, as_proposal, option, particles
+from taut.core import (
+    AbstractModel,
+    Datum,
+    InputError,
+    StratifiedProposal,
+    as_proposal,
+    option,
+    particles,
+)
 from taut.gradients.abstract import AbstractEstimator, Claim, Surrogate
 from taut.gradients.path import family
 from taut.gradients.strata import require_masses
@@ -52,6 +60,7 @@ class Reparameterized(AbstractEstimator):
                 f"{option('gradient', 'score-function')}, or a Gaussian guide",
                 where="gradient",
             )
-        require_masses(bound, q)
+        if isinstance(q, StratifiedProposal):  # of a chain's fibres nothing reads the masses
+            require_masses(bound, q)
         minted = particles(model, guide, guide, datum, key, bound.minted)
         return Surrogate(value=bound(minted), surrogate=bound.objective(minted, step))
