@@ -119,3 +119,27 @@ def test_a_code_of_a_column_is_rounded_as_its_type_does(tmp_path, how):
             np.testing.assert_array_equal(np.isnan(rows.x[:, 1]), np.array(empty)[rows.index % 4])
     with pytest.raises(InputError, match="infinite"):
         taut.load_data(source, kind={"b": {"missing": [-1e300]}}, columns="auto")
+
+
+@pytest.mark.parametrize("missing", ["model", "drop-rows"])
+@pytest.mark.parametrize("source", ["frame", "csv", "parquet"])
+def test_a_code_is_no_category(tmp_path, source, missing):
+    """Texts are numbered, and none of these numbers stands for a missing cell."""
+    words = np.array(["left", "middle", "right"])[np.arange(60) % 3]
+    number = np.where(np.arange(60) % 7 == 0, 1, np.arange(60) % 5 + 2)
+    frame = pl.DataFrame({"real": X[:60, 0], "word": words, "number": number})
+    given = frame
+    if source != "frame":
+        given = tmp_path / f"rows.{source}"
+        getattr(frame, f"write_{source}")(given)
+    options = {"missing_codes": (1, 2.5), "missing": missing}
+    data = taut.load_data(given, stream="no", **options)
+    loaded = [data.train[:], data.validation, data.test]
+    later = taut.data.load_rows(given, data.schema, missing=missing, missing_codes=(1, 2.5))
+    kept = np.arange(60) if missing == "model" else np.flatnonzero(number != 1)
+    for parts in (loaded, [later]):
+        x, index = (np.concatenate([getattr(part, n) for part in parts]) for n in ("x", "index"))
+        x = x[np.argsort(index)]
+        assert len(x) == len(kept)
+        np.testing.assert_array_equal(x[:, 1], kept % 3)
+        np.testing.assert_array_equal(np.isnan(x[:, 2]), number[kept] == 1)

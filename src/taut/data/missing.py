@@ -55,7 +55,7 @@ def marked(rows: RawRows, codes: Sequence[float]) -> RawRows:
     """The rows with NaN where a cell holds a number that stands for a missing one."""
     if not len(codes):
         return rows
-    values = uncoded(rows.values, codes)
+    values = uncoded(rows.values, codes, names=rows.names)
     whole = rows.whole or (values is not rows.values and rows.values.dtype.kind != "f")
     return replace(rows, values=values, whole=whole)
 
@@ -200,7 +200,7 @@ def _absent(rows: RawRows, codes: Sequence[float]) -> Bool[np.ndarray, "N D"]:
         labels = rows.labels == ""
     values = _cells(rows)
     cells = ~np.isfinite(values)
-    if (found := coded(values, codes)) is not None:
+    if (found := coded(values, codes, names=rows.names)) is not None:
         cells |= found
     return np.concatenate([cells, labels[:, None]], axis=1)
 

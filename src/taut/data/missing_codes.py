@@ -26,9 +26,19 @@ _CELLS = 2**20  # looked at together, 8 MiB
 
 
 def coded(
-    values: Shaped[np.ndarray, "..."], codes: Sequence[float]
+    values: Shaped[np.ndarray, "..."],
+    codes: Sequence[float],
+    *,
+    names: Sequence[Sequence[str] | None] | None = None,
 ) -> Bool[np.ndarray, "..."] | None:
-    """True at cells that hold one of the codes; None where no code can be among the values."""
+    """True at cells that hold one of the codes; None where no code can be among the values.
+
+    Arguments:
+        values: cells.
+        codes: numbers that stand for a missing one.
+        names: of each column, the texts that its values count through, and then none is a code; None or
+            empty for a column of numbers, and where all are.
+    """
     found = None
     for code in codes:
         with np.errstate(invalid="ignore", over="ignore"):
@@ -36,12 +46,22 @@ def coded(
         if float(own) != code and (values.dtype.kind != "f" or np.isinf(own)):
             continue
         found = values == own if found is None else found | (values == own)
-    return found
+    if found is None or names is None:
+        return found
+    return found & np.array([not texts for texts in names])
 
 
-def uncoded(values: Shaped[np.ndarray, "..."], codes: Sequence[float]) -> Shaped[np.ndarray, "..."]:
-    """Values with NaN for codes, as float64 where whole; the same array where there are none."""
-    found = coded(values, codes)
+def uncoded(
+    values: Shaped[np.ndarray, "..."],
+    codes: Sequence[float],
+    *,
+    names: Sequence[Sequence[str] | None] | None = None,
+) -> Shaped[np.ndarray, "..."]:
+    """Values with NaN for codes, as float64 where whole; the same array where there are none.
+
+    Arguments are those of `coded`.
+    """
+    found = coded(values, codes, names=names)
     if found is None or not found.any():
         return values
     return np.where(

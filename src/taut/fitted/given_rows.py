@@ -122,9 +122,7 @@ def _on_support(rows: Any, fit: "Fit") -> Any:
     given = np.asarray(rows)
     if given.dtype.kind not in "biuf":
         given = np.asarray(rows, fit.precision)
-    x = uncoded(given, codes)
-    if x is not given and schema.kinds is not None:  # a code of a category stands for that alone
-        x = np.where([bool(column.names) for column in schema.kinds], given, x)
+    x = uncoded(given, codes, names=schema.kinds and [column.names for column in schema.kinds])
     if grid not in (None, 2) and given.dtype.kind != "b":
         there = x[~np.isnan(x)]
         whole = given.dtype.kind != "f" and schema.support == "grey"
