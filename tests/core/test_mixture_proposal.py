@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from taut.core import NEG_LOG_Q, MixtureProposal
+from taut.core import NEG_LOG_Q, MixtureProposal, StratifiedProposal
 from taut.core.mixture import _BLOCK
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -65,6 +65,22 @@ def test_draws_follow_the_density():
     assert scipy.stats.kstest(z, lambda at: cdf(at, np.full(3, 1 / 3))).pvalue < level
     assert not q.reparameterized
     np.testing.assert_allclose(q.mean(), [weights @ loc])
+
+
+def test_a_member_that_enumerates_a_class_gives_one_latent_a_draw():
+    """One class with its chance and what lies within it, not a draw of every class."""
+    chance, loc = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[-9.0, -3.0], [3.0, 9.0]])
+    q = MixtureProposal(
+        lambda at: StratifiedProposal(jnp.log(at[0]), at[1][:, None], jnp.full((2, 1), 0.1)),
+        (jnp.asarray(chance), jnp.asarray(loc)), jnp.log(jnp.array([0.25, 0.75])),
+    )  # fmt: skip
+    y, z = q.draw(jax.random.key(0), 20_000).z
+    assert (y.shape, z.shape) == ((20_000, 2), (20_000, 1))
+    near = np.abs(np.asarray(z) - loc.ravel()).argmin(axis=1)
+    np.testing.assert_array_equal(np.argmax(y, axis=1), near % 2)
+    share = np.bincount(near, minlength=4) / len(near)
+    wanted = (np.array([[0.25], [0.75]]) * chance).ravel()
+    assert np.all(np.abs(share - wanted) < 5 * np.sqrt(wanted * (1 - wanted) / len(near)))
 
 
 def test_draws_of_many_members_take_memory_by_their_numbers_not_by_the_product():

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from taut.core.independent_draws import independent_draws
 from taut.core.particles import NEG_LOG_Q, Terms, total
 from taut.core.proposals import AbstractProposal, Draws, as_proposal, equal_mass
 
@@ -45,8 +46,12 @@ class MixtureProposal(AbstractProposal):
         chosen = jax.random.choice(member_key, len(weights), (num_particles,), p=weights)
         given = jax.tree.map(lambda leaf: leaf[chosen], self.given)
         keys = jax.random.split(key, num_particles)
-        z = jax.vmap(lambda at, k: as_proposal(self.member(at)).draw(k, 1).z[0])(given, keys)
-        return Draws(z, equal_mass(num_particles))
+
+        def one(at: Any, key: PRNGKeyArray) -> Any:
+            z, _ = independent_draws(as_proposal(self.member(at)), key, 1)
+            return jax.tree.map(lambda leaf: leaf[0], z)
+
+        return Draws(jax.vmap(one)(given, keys), equal_mass(num_particles))
 
     def terms(self, z: Any) -> Terms:
         num = self.log_weights.shape[0]

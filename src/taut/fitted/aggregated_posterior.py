@@ -53,8 +53,9 @@ class AggregatedPosterior(eqx.Module):
         """N."""
         return self.mixture.log_weights.shape[0]
 
-    def sample(self, num_samples: int, *, key: Any = 0) -> Array:
-        """Draws z: of a row drawn at random, its posterior; (num_samples, d)."""
+    def sample(self, num_samples: int, *, key: Any = 0) -> Any:
+        """Draws z: of a row drawn at random, its posterior; (num_samples, d), of a guide with classes a
+        pair of them, one-hot, and of what lies within."""
         return _draws(self.mixture, as_key(key), num_samples)
 
     def log_density(self, z: Float[Array | np.ndarray, "M d"]) -> Float[np.ndarray, " M"]:
@@ -104,7 +105,7 @@ def _features(guide: AmortizedGuide, block: Datum) -> Float[Array, "B F"]:
 
 
 @even_jit
-def _draws(mixture: MixtureProposal, key: Any, num_samples: int) -> Array:
+def _draws(mixture: MixtureProposal, key: Any, num_samples: int) -> Any:
     return mixture.draw(key, num_samples).z
 
 
