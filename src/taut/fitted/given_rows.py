@@ -122,7 +122,8 @@ def _on_support(rows: Any, fit: "Fit") -> Any:
     given = np.asarray(rows)
     if given.dtype.kind not in "biuf":
         given = np.asarray(rows, fit.precision)
-    x = uncoded(given, codes, names=schema.kinds and [column.names for column in schema.kinds])
+    names = None if schema.kinds is None else [column.names for column in schema.kinds]
+    x = uncoded(given, codes, names=names)
     if grid not in (None, 2) and given.dtype.kind != "b":
         there = x[~np.isnan(x)]
         whole = given.dtype.kind != "f" and schema.support == "grey"
