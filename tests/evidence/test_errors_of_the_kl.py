@@ -11,7 +11,7 @@ from taut.audit import latent_use
 from taut.audit.gaps import gaps
 from taut.core import Datum, Pair, StratifiedProposal
 from taut.data import Schema
-from taut.evidence import importance_sampling
+from taut.evidence import SMC, Annealed, importance_sampling
 from taut.models import LatentVariableModel
 from taut.models.likelihoods import Gaussian
 from taut.models.priors import MixtureOfGaussians, ProductPrior
@@ -54,6 +54,19 @@ def test_evidence_of_layers_knows_the_error_of_their_kl(float64, architecture):
         agrees([getattr(one, name) for one in found])
     one = found[0]
     np.testing.assert_allclose(one.elbo.value, one.reconstruction.value - one.kl.value)
+
+
+@pytest.mark.parametrize("method", [Annealed, SMC])
+def test_chains_from_layers_know_the_error_of_their_kl(float64, method):
+    chains = method(num_particles=60, temperatures=2, leapfrog=1)
+    found = [chains(pair_of(TWO), ROWS, key=key) for key in KEYS[:40]]
+    for name in ("kl", "elbo"):
+        agrees([getattr(one, name) for one in found])
+    together = method(num_particles=1100, temperatures=2, leapfrog=1)(
+        pair_of(TWO), ROWS, key=KEYS[0]
+    )  # more chains than move at once
+    assert abs(together.kl.value - found[0].kl.value) < 5 * found[0].kl.mc_error
+    assert together.kl.mc_error == pytest.approx(found[0].kl.mc_error * np.sqrt(60 / 1100), rel=0.5)
 
 
 def test_the_kl_of_layers_is_that_of_all_chunks(float64):

@@ -155,7 +155,9 @@ def anneal_row(
     log_w, fit, elbo = (
         a.reshape(-1)[: options.num_particles] for a in (log_w, draws.fit, draws.log_w)
     )
-    kl = None if draws.kl is None else jnp.mean(draws.kl)
+    kl = draws.kl
+    if kl is not None:  # of each part, or of each draw
+        kl = jnp.mean(kl) if kl.ndim == 1 else kl.reshape(-1)[: options.num_particles]
     own = jax.random.fold_in(chain_key, parts + 1)
     return AnnealedRow(kernels, RowDraws(log_w, fit, None, kl, elbo), jnp.mean(accepted), own)
 

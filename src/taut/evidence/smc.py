@@ -171,7 +171,6 @@ def tempered_rows(
         path, plan = kernels_of(model, guide, datum, jax.random.fold_in(row_key, 1), options)
         start_key = jax.random.fold_in(row_key, 0)
         points, draws = started(model, path, datum, start_key, options.num_particles)
-        kl = None if draws.kl is None else jnp.mean(draws.kl)
         if plan is None:
             accepted, log_w, by_ancestor = jnp.ones(()), draws.log_w, draws.log_w
         else:
@@ -180,6 +179,6 @@ def tempered_rows(
             points, log_w, by_ancestor = cloud.points, cloud.log_w, cloud.by_ancestor()
         z = jax.vmap(path.coordinates.to_z)(points.u)
         drawn = Drawn(z, log_w, points.log_w)
-        return drawn, RowDraws(by_ancestor, draws.fit, None, kl, draws.log_w), accepted
+        return drawn, RowDraws(by_ancestor, draws.fit, None, draws.kl, draws.log_w), accepted
 
     return jax.vmap(one)(block, numbers)
