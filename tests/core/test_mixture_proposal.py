@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from taut.core import NEG_LOG_Q, MixtureProposal, StratifiedProposal
+from taut.core import NEG_LOG_Q, Enumerated, MixtureProposal, StratifiedProposal
 from taut.core.mixture import _BLOCK
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -81,6 +81,18 @@ def test_a_member_that_enumerates_a_class_gives_one_latent_a_draw():
     share = np.bincount(near, minlength=4) / len(near)
     wanted = (np.array([[0.25], [0.75]]) * chance).ravel()
     assert np.all(np.abs(share - wanted) < 5 * np.sqrt(wanted * (1 - wanted) / len(near)))
+
+
+def test_a_member_that_enumerates_its_support_gives_outcomes_by_their_mass():
+    chance = np.array([[0.9, 0.1, 0.0], [0.2, 0.3, 0.5]])
+    q = MixtureProposal(
+        lambda log_q: Enumerated(jnp.arange(3), log_q), jnp.log(jnp.asarray(chance)),
+        jnp.log(jnp.array([0.25, 0.75])),
+    )  # fmt: skip
+    z = np.asarray(q.draw(jax.random.key(0), 20_000).z)
+    assert z.shape == (20_000,)
+    share, wanted = np.bincount(z, minlength=3) / len(z), np.array([0.25, 0.75]) @ chance
+    assert np.all(np.abs(share - wanted) < 5 * np.sqrt(wanted * (1 - wanted) / len(z)))
 
 
 def test_draws_of_many_members_take_memory_by_their_numbers_not_by_the_product():

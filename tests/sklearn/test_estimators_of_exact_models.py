@@ -85,6 +85,15 @@ def test_constant_columns_are_kept_where_they_were():
     assert fitted.sample(3)[0].shape == (3, 3)
 
 
+@pytest.mark.parametrize("model", ["fa", "ppca"])
+def test_the_covariance_of_a_constant_column_is_that_of_its_draws(model):
+    rows = np.column_stack([np.random.default_rng(0).normal(size=(60, 3)), np.full(60, 7.0)])
+    found = FactorModel(1, model=model).fit(rows)
+    np.testing.assert_array_equal(found.get_covariance()[-1], 0.0)
+    np.testing.assert_array_equal(found.sample(20)[:, -1], 7.0)
+    assert np.all(np.diag(found.get_covariance())[:-1] > 0.5)
+
+
 def test_codes_are_latent_classes():
     answers = (GENERATOR.random((120, 4)) < np.where(SIDE, 0.9, 0.1)[:, None]).astype(int)
     fitted = Mixture(2, columns="codes", n_init=1, random_state=0).fit(answers)

@@ -53,6 +53,20 @@ def test_draws_spread_about_the_regression_as_the_model_has_it(imputer):
     assert np.mean(apart**2) == pytest.approx(left, abs=5 * left * np.sqrt(2 / missing.sum()))
 
 
+@pytest.mark.parametrize("drawn", [False, True])
+def test_categories_that_are_numbers_are_filled_with_these(drawn):
+    side = np.arange(120) % 2
+    x = np.column_stack([10.0 * side + GENERATOR.normal(size=120), np.where(side, 30.0, 10.0)])
+    holed = x.copy()
+    holed[0, 0] = holed[1, 1] = np.nan
+    mixture = Mixture(2, columns="mixed", kind={"x1": "categorical"}, random_state=0)
+    filled = Imputer(mixture, sample_posterior=drawn, random_state=0).fit(x).transform(holed)
+    np.testing.assert_array_equal(filled[2:], x[2:])
+    assert abs(filled[0, 0] - x[0, 0]) < 5
+    assert filled[0, 1] == x[0, 1]
+    assert filled[1].tolist() == x[1].tolist()
+
+
 def test_rows_that_are_far_from_the_others_are_outliers():
     rows = np.concatenate([ROWS, [[9.0, 9.0], [-9.0, 9.0]]])
     detector = AnomalyDetector(contamination=0.01).fit(rows)

@@ -48,8 +48,9 @@ class MixtureProposal(AbstractProposal):
         keys = jax.random.split(key, num_particles)
 
         def one(at: Any, key: PRNGKeyArray) -> Any:
-            z, _ = independent_draws(as_proposal(self.member(at)), key, 1)
-            return jax.tree.map(lambda leaf: leaf[0], z)
+            z, mass = independent_draws(as_proposal(self.member(at)), key, 1)
+            first = 0 if len(mass) == 1 else jax.random.categorical(key, jnp.log(mass))
+            return jax.tree.map(lambda leaf: leaf[first], z)
 
         return Draws(jax.vmap(one)(given, keys), equal_mass(num_particles))
 

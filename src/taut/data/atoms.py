@@ -49,6 +49,8 @@ def atoms_of(
     if kind != "count":
         step = float(resolution(values[:, None], weight)[0])
         step = min(step, float(np.diff(atoms).min(initial=np.inf)))
+    if not step > 0:  # values that differ by rounding alone
+        return (), 0.0
     # A sum of weights that are not whole may miss nothing by rounding alone.
     rest = rows - number.sum() if len(atoms) < len(found) else 0.0
     smooth = math.log(step) + _log_density(values, weight, atoms, kind)

@@ -100,7 +100,9 @@ class LadderGuide(eqx.Module):
 
     def features(self, datum: Datum) -> Float[Array, " F"]:
         """What the way up says of each layer, z_1 first, (num_features,)."""
-        x = datum.x if self.units is None else self.units.standardize(datum.x)
+        # Rows of bits or counts that a model has drawn are whole numbers.
+        x = datum.x.astype(jnp.result_type(datum.x, float))
+        x = x if self.units is None else self.units.standardize(x)
         x = x if self.counts is None else self.counts.standardize(x)
         x = filled(x, datum.mask, marked=self.marked)
         return jnp.concatenate(self.encoder(x))

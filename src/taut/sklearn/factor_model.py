@@ -115,9 +115,10 @@ class FactorModel(AbstractEstimator):
             return drawn(self.fit_, n_samples, seed=seed_of(self.random_state))[0]
 
     def get_covariance(self) -> Float[np.ndarray, "D D"]:
-        """W W^T + diag(psi), (D, D)."""
+        """W W^T + diag(psi), (D, D); 0 of a constant column."""
         check_is_fitted(self)
-        noise = np.broadcast_to(self.noise_variance_, self.mean_.shape)
+        noise = np.array(np.broadcast_to(self.noise_variance_, self.mean_.shape))
+        noise[[cell for cell, _ in self._model.constants]] = 0.0
         return self.components_.T @ self.components_ + np.diag(noise)
 
     @property

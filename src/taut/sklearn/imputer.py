@@ -9,6 +9,7 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from taut.sklearn.abstract import seed_of
 from taut.sklearn.callback_tasks import with_callbacks
 from taut.sklearn.parameters import check_parameters, flag
+from taut.sklearn.tables import TableForm, checked_table, coded_rows, in_form
 from taut.sklearn.upon_model import AbstractUponModel
 
 __all__ = ["Imputer"]
@@ -49,8 +50,19 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, AbstractUponModel):
         x = self._rows(X).copy()
         holed = np.isnan(x).any(axis=1)
         if holed.any():
-            draws = int(self.sample_posterior)
-            seed = seed_of(self.random_state) if draws else 0
-            found = self.estimator_.fit_.impute(x[holed], draws=draws, key=seed)
-            x[holed] = found.draws[0] if draws else found.mean
+            x[holed] = np.where(np.isnan(x[holed]), self._filled(x[holed]), x[holed])
         return x
+
+    def _filled(self, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
+        """The rows as the model fills them, of which categories are numbers in the model's own order."""
+        fit = self.estimator_.fit_
+        by_column = fit.schema.kinds is not None
+        given = x
+        if by_column:
+            table = checked_table(self.estimator_, x, names=fit.schema.columns)
+            given = coded_rows(table, fit.schema)
+        draws = int(self.sample_posterior)
+        seed = seed_of(self.random_state) if draws else 0
+        found = fit.impute(given, draws=draws, key=seed)
+        filled = found.draws[0] if draws else found.mean
+        return in_form(filled, fit.schema, TableForm.of(x)) if by_column else filled

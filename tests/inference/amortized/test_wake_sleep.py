@@ -16,6 +16,7 @@ from known_models import Fed, FedGuide, TableModel, datum, given, tuples
 from scipy.special import log_softmax, softmax
 from unchecked import types_unchecked
 
+from taut.architectures import VAE, Ladder
 from taut.bounds import IWAE
 from taut.core import (
     AbstractModel,
@@ -28,10 +29,15 @@ from taut.core import (
     frozen,
     particles,
 )
+from taut.data import Schema
+from taut.guides import ChainPair
 from taut.inference.amortized import wake_sleep
 from taut.inference.amortized.wake_sleep_objectives import sleep, wake
+from taut.models import StandardNormal
+from taut.transforms import Chain, VAELayer
 
 EXACT = 1e-10
+LADDER = Ladder(latent_dims=(3, 2), hidden=(8, 8))
 TABLES = (np.array([0.2, -0.5, 0.4]), np.array([[0.3, -1.2], [1.5, 0.1], [-0.7, 0.9]]))
 LOGITS = np.array([[0.8, -0.1, 0.3], [-0.6, 0.2, 0.9]])
 
@@ -316,3 +322,28 @@ def test_refusals():
         "wake_sleep: expected a guide with a density, which is fitted to latents, got Dirac. "
         "Try `taut.inference.amortized.joint`."
     )
+
+
+@pytest.mark.parametrize(
+    "architecture", [VAE(latent_dim=2, hidden=(8,)), LADDER], ids=lambda a: a.name
+)
+@pytest.mark.parametrize("support", ["binary", "count"])
+def test_dreams_of_whole_numbers_teach_the_encoder(architecture, support):
+    """They are read as the same numbers of the data are."""
+    schema = Schema(name="rows", kind="table", shape=(6,), support=support)
+    model, guide = architecture.init(schema, jax.random.key(0)).bind()
+    x = np.array([1, 0, 1, 1, 0, 1])
+    whole, real = (guide.features(Datum(jnp.asarray(x, kind))) for kind in (int, float))
+    np.testing.assert_array_equal(whole, real)
+    gradient = eqx.filter_grad(lambda g: sleep(model, g, jax.random.key(3)))(guide)
+    assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient.encoder))
+
+
+def test_a_chain_is_refused_whose_latents_a_dream_has_not():
+    chain = Chain([VAELayer(
+        lambda x: dist.Normal(x[:2], 1.0).to_event(1),
+        lambda z: dist.Normal(jnp.concatenate([z, z[:1]]), 1.0).to_event(1), (3,), (2,),
+    )])  # fmt: skip
+    model, guide = ChainPair(chain, StandardNormal(2)).bind()
+    with pytest.raises(InputError, match="of whose latents a dream has the last alone"):
+        sleep(model, guide, jax.random.key(0))

@@ -11,6 +11,7 @@ import scipy.special
 import scipy.stats
 
 from taut.core import Datum
+from taut.data.atoms import atoms_of
 from taut.fitted.imputing import impute
 from taut.inference.exact import Floor, RowBlocks, expectation_step, log_evidences, run_em
 from taut.models import ColumnForm, ColumnMixture
@@ -134,3 +135,8 @@ def test_missing_cells_are_drawn_on_and_beside_the_atoms(float64):
             assert abs((drawn == value).mean() - p[1 + j]) < 5 * np.sqrt(0.25 / draws)
         assert found.mode[0, d] in ATOMS[d] or p[0] >= 0.5
     assert (found.draws[:, 0, [0, 4]] % 1 == 0).all()
+
+
+def test_values_that_differ_by_rounding_alone_are_no_atoms():
+    values = np.where(np.arange(40) % 2 == 0, 0.3, 0.1 + 0.2)
+    assert atoms_of(values, "real") == ((), 0.0)

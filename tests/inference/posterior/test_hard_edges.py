@@ -10,7 +10,7 @@ from numpyro.distributions import transforms
 from scipy import integrate, stats
 
 import taut
-from taut.core import InputError, RunError
+from taut.core import FREE_CONSTANT, InputError, RunError
 from taut.models.program import Bounded, LogJoint
 
 X = np.array([2.2, 3.4, 2.7, 2.9, 4.1, 2.35, 3.8])
@@ -282,3 +282,19 @@ def test_coordinates_within_edges_are_those_of_the_parameters_and_back(float64):
     np.testing.assert_allclose(back, z, atol=1e-9)
     wanted = -np.sum(a**2, axis=1) + np.log(np.abs(slopes)).sum(axis=1)
     np.testing.assert_allclose(log_joint, wanted, rtol=1e-9)
+
+
+def test_a_log_joint_that_data_bound_has_a_free_constant():
+    """Whatever coordinates end at the edge, nobody knows its constant."""
+    y = np.random.default_rng(0).uniform(0, 3, 40)
+
+    def log_joint(p, data):
+        top = p["theta"]
+        inside = top >= data["y"].max()
+        return jnp.where(inside, -(len(data["y"]) + 2) * jnp.log(top), -jnp.inf)
+
+    found = taut.infer(
+        log_joint, data={"y": y}, support={"theta": "positive"}, refine="none", num_draws=500, key=0
+    )
+    assert isinstance(found.model, Bounded)
+    assert FREE_CONSTANT in found.estimates["log_evidence"].flags

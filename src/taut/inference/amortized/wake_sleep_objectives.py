@@ -33,6 +33,7 @@ from taut.core import (
     total,
 )
 from taut.gradients.still import still_log_q
+from taut.models import ChainModel
 
 __all__ = ["Woken", "sleep", "wake"]
 
@@ -85,8 +86,14 @@ def sleep(
         mask: True where the guide may look; None where it may look everywhere.
 
     Raises:
-        InputError: a model that cannot be drawn from.
+        InputError: a model that cannot be drawn from, or a chain of layers.
     """
+    if isinstance(model, ChainModel):
+        raise InputError(
+            "a model of one latent, which a dream has",
+            "a chain of layers, of whose latents a dream has the last alone",
+            "phi='wake'", where="sleep",
+        )  # fmt: skip
     prior_key, x_key = jax.random.split(key)
     still = frozen(model)
     drawn = as_proposal(still.prior()).draw(prior_key, 1).z

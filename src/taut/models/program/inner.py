@@ -43,6 +43,9 @@ class AbstractInner(AbstractProgram):
     def name(self) -> str:
         return self.program.name
 
+    def has_free_constant(self, datum: Datum) -> bool:
+        return self.program.has_free_constant(datum)
+
     def observed(self, datum: Datum) -> ObservedValues | None:
         return self.program.observed(datum)
 

@@ -187,7 +187,9 @@ class SplineTransformer(AbstractTransformer):
         a = bin_.height * (slope - bin_.left) + excess
         b = bin_.height * bin_.left - excess
         c = -slope * rise
-        xi = 2 * c / (-b - jnp.sqrt(b**2 - 4 * a * c))
+        # Both are within these bounds but for rounding.
+        discriminant = jnp.maximum(b**2 - 4 * a * c, jnp.finfo(z.dtype).tiny)
+        xi = jnp.clip(2 * c / (-b - jnp.sqrt(discriminant)), 0, 1)
         _, log_slope = _rational_quadratic(bin_, xi)
         x = bin_.x + xi * bin_.width
         return jnp.where(inside, x, z), jnp.where(inside, -log_slope, 0.0)
