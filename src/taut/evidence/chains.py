@@ -230,7 +230,7 @@ def started(
     minted = particles(model, start, start, datum, key, count)
     minted.refuse_subsampled("the evidence")
     fit, kl = fit_and_kl(minted)
-    if kl_of_draws(model, start, datum, minted):
+    if minted.kl is not None and kl_of_draws(model, start, datum, minted):
         kl = jnp.sum(minted.kl, axis=1)
     points = jax.vmap(lambda z: path.at(path.coordinates.to_u(z)))(minted.z)
     return Started(points, RowDraws(minted.log_w, fit, None, kl))
