@@ -42,9 +42,8 @@ def density_excess(model: AbstractModel, like: Datum, *, key: PRNGKeyArray) -> E
         made = simulated(model, Datum(like.x), _ROWS, key=key)
     except (InputError, NotImplementedError):
         return None
-    made = made._replace(
-        rows=Datum(made.rows.x, index=made.rows.index)
-    )  # all cells, as entropies are
+    # All cells, as entropies are of all.
+    made = made._replace(rows=Datum(made.rows.x, index=made.rows.index))
     first = jax.tree.map(lambda leaf: leaf[0], made.z)
     largest = np.max(np.nan_to_num(np.asarray(made.rows.x, np.float64)), initial=1.0)
     most = _FAR * 2 ** math.ceil(math.log2(min(largest, _MOST)))  # one program for many data sets

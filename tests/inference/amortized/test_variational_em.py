@@ -23,7 +23,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from taut.bounds import ELBO
-from taut.core import AbstractPair, Datum, InputError, Pair, StratifiedProposal
+from taut.core import AbstractPair, Datum, InputError, Pair
 from taut.gradients import AbstractEstimator, Reparameterized, Surrogate
 from taut.guides import (
     AmortizedGuide,
@@ -335,28 +335,6 @@ def test_mutual_information_lies_between_its_limits_and_agrees_with_quadrature(f
     error = found.std(ddof=1) / np.sqrt(found.size)
     assert abs(found.mean() - known) < 5 * error
     assert abs(found.mean() - 1.1 * known) > 5 * error
-
-
-def test_mutual_information_of_strata_draws_each_class_with_its_chance(float64):
-    class OfClasses(eqx.Module):
-        spread: float  # of the log-odds of two classes between rows
-
-        def __call__(self, datum):
-            logits = self.spread * jnp.array([0.5, -0.5]) * datum.x[0]
-            return StratifiedProposal(logits, jnp.zeros((2, 1)), jnp.ones((2, 1)))
-
-    rows = Datum(jnp.asarray([[1.0], [-1.0]] * 4))
-    keys = jax.random.split(jax.random.key(0), 400)
-
-    def found(spread):
-        guide = OfClasses(spread)
-        return np.asarray(jax.jit(jax.vmap(lambda k: mutual_information(guide, rows, key=k)))(keys))
-
-    np.testing.assert_allclose(found(80.0), np.log(2.0), rtol=1e-12)
-    p = 1 / (1 + np.exp(-1.0))
-    known = np.log(2.0) + p * np.log(p) + (1 - p) * np.log(1 - p)
-    values = found(1.0)
-    assert abs(values.mean() - known) < 5 * values.std(ddof=1) / np.sqrt(values.size)
 
 
 def test_aggressive_training_reaches_the_same_optimum(float64):

@@ -29,6 +29,7 @@ from taut.core import (
     Particles,
     as_proposal,
     frozen,
+    option,
     particles,
     total,
 )
@@ -92,7 +93,7 @@ def sleep(
         raise InputError(
             "a model of one latent, which a dream has",
             "a chain of layers, of whose latents a dream has the last alone",
-            "phi='wake'", where="sleep",
+            option("phi", "wake"), where="sleep",
         )  # fmt: skip
     prior_key, x_key = jax.random.split(key)
     still = frozen(model)
