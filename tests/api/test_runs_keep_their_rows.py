@@ -9,7 +9,7 @@ from taut.cli.main import main
 from taut.cli.rows import rows_of
 from taut.core import InputError
 from taut.data import Data
-from taut.fitted.drawn_rows import drawn_once
+from taut.fitted.drawn_rows import binarized_once
 from taut.runs import read_toml
 
 SMALL = taut.VAE(latent_dim=1, hidden=(4,))
@@ -31,7 +31,7 @@ def test_what_was_trained_on_is_never_called_held_out(options, tmp_path):
     taut.fit(data, model=SMALL, out=run, **QUICK)
     loaded = taut.load(run)
     for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test)):
-        part = drawn_once(part, seed=data.options.split_seed)  # of dynamic ones, to be measured
+        part = binarized_once(part, seed=data.options.split_seed)  # of dynamic ones, to be measured
         again = rows_of(loaded, data=None, split=name)
         np.testing.assert_array_equal(again.index, part.index)
         np.testing.assert_array_equal(again.x, part.x)

@@ -9,7 +9,7 @@ import pytest
 import taut
 from taut.cli.rows import open_run, rows_of
 from taut.data import load_data
-from taut.fitted.drawn_rows import drawn_once
+from taut.fitted.drawn_rows import binarized_once
 
 TINY: dict[str, Any] = {"latent_dim": 2, "hidden": (8,), "epochs": 2, "evidence_particles": 4}
 GREY = np.random.default_rng(6).integers(0, 256, (1300, 3, 3)).astype(np.uint8)
@@ -26,16 +26,16 @@ SOURCES = {
 def test_drawn_once_is_what_a_static_binarization_makes(source, seed):
     grey = load_data(SOURCES[source], binarize="dynamic", seed=seed)
     wanted = load_data(SOURCES[source], binarize="static", seed=seed).train.x
-    drawn = drawn_once(grey.train, seed=seed)
+    drawn = binarized_once(grey.train, seed=seed)
     np.testing.assert_array_equal(drawn.x, wanted)
     assert drawn.label is grey.train.label
     some = np.array([700, 3, 3, 11])
-    np.testing.assert_array_equal(drawn_once(grey.train[some], seed=seed).x, wanted[some])
+    np.testing.assert_array_equal(binarized_once(grey.train[some], seed=seed).x, wanted[some])
     for rows in (grey.test, grey.validation, drawn):
-        assert drawn_once(rows, seed=seed) is rows
+        assert binarized_once(rows, seed=seed) is rows
     for how in ("none", "static", "threshold"):
         rows = load_data(GREY, binarize=how).train
-        assert drawn_once(rows, seed=seed) is rows
+        assert binarized_once(rows, seed=seed) is rows
 
 
 @pytest.fixture(scope="module")

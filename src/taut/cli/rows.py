@@ -199,7 +199,7 @@ def own_data(fitted: "Fit") -> "Data":
 
 def _part(data: "Data", split: str) -> "Dataset":
     from taut.data import Dataset
-    from taut.fitted.drawn_rows import drawn_once
+    from taut.fitted.drawn_rows import binarized_once
 
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     if split not in parts:
@@ -210,7 +210,7 @@ def _part(data: "Data", split: str) -> "Dataset":
             "rows in memory", f"{len(chosen)} training rows that stay on disk",
             "--split validation or --split test", where="split",
         )  # fmt: skip
-    return drawn_once(chosen, seed=data.options.split_seed)
+    return binarized_once(chosen, seed=data.options.split_seed)
 
 
 def rows_numbered(

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core.proposals import AbstractProposal
 
-__all__ = ["independent_draws"]
+__all__ = ["independent_draws", "one_draw"]
 
 
 def independent_draws(
@@ -32,3 +32,10 @@ def independent_draws(
     chosen = jax.random.categorical(chosen_key, draws.log_mass.reshape(num, q.strata))
     places = jnp.arange(num) * q.strata + chosen
     return jax.tree.map(lambda leaf: leaf[places], draws.z), jnp.full(num, 1.0 / num)
+
+
+def one_draw(q: AbstractProposal, key: PRNGKeyArray) -> Any:
+    """One draw, without a leading axis; of a support that q enumerates an outcome by its mass."""
+    z, mass = independent_draws(q, key, 1)
+    first = 0 if len(mass) == 1 else jax.random.categorical(key, jnp.log(mass))
+    return jax.tree.map(lambda leaf: leaf[first], z)

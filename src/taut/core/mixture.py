@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core.independent_draws import independent_draws
+from taut.core.independent_draws import one_draw
 from taut.core.particles import NEG_LOG_Q, Terms, total
 from taut.core.proposals import AbstractProposal, Draws, as_proposal, equal_mass
 
@@ -46,13 +46,8 @@ class MixtureProposal(AbstractProposal):
         chosen = jax.random.choice(member_key, len(weights), (num_particles,), p=weights)
         given = jax.tree.map(lambda leaf: leaf[chosen], self.given)
         keys = jax.random.split(key, num_particles)
-
-        def one(at: Any, key: PRNGKeyArray) -> Any:
-            z, mass = independent_draws(as_proposal(self.member(at)), key, 1)
-            first = 0 if len(mass) == 1 else jax.random.categorical(key, jnp.log(mass))
-            return jax.tree.map(lambda leaf: leaf[first], z)
-
-        return Draws(jax.vmap(one)(given, keys), equal_mass(num_particles))
+        z = jax.vmap(lambda at, k: one_draw(as_proposal(self.member(at)), k))(given, keys)
+        return Draws(z, equal_mass(num_particles))
 
     def terms(self, z: Any) -> Terms:
         num = self.log_weights.shape[0]

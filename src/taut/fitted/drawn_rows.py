@@ -13,12 +13,12 @@ import numpy as np
 from taut.data import Dataset
 from taut.data.binarize import binarized
 
-__all__ = ["drawn_once"]
+__all__ = ["binarized_once"]
 
 _BLOCK = 1024  # row numbers whose draws are made together
 
 
-def drawn_once(rows: Dataset, *, seed: int) -> Dataset:
+def binarized_once(rows: Dataset, *, seed: int) -> Dataset:
     """Rows with a draw for each grey value; as they are where they have none, or are not drawn anew.
 
     Arguments:

@@ -16,7 +16,7 @@ from taut.core import Datum, InputError, num_rows
 from taut.data import Dataset, load_rows
 from taut.data.missing_codes import uncoded
 from taut.data.sources.frame import with_text_names
-from taut.fitted.drawn_rows import drawn_once
+from taut.fitted.drawn_rows import binarized_once
 
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
@@ -41,7 +41,7 @@ def as_datum(rows: Any, fit: "Fit") -> Datum:
         return some(rows, num_rows(rows))
     if isinstance(rows, Dataset):
         some(rows, len(rows))
-        return drawn_once(rows, seed=fit.recipe.data.split_seed).datum(sparse=True)
+        return binarized_once(rows, seed=fit.recipe.data.split_seed).datum(sparse=True)
     x, _ = as_array(rows, fit)
     return Datum(np.asarray(x), mask_of(x))
 

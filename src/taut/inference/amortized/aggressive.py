@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core import Datum, InputError, as_proposal, num_rows, total
-from taut.core.independent_draws import independent_draws
+from taut.core.independent_draws import one_draw
 from taut.inference.amortized.alternation import (
     BOTH,
     E_STEP,
@@ -153,7 +153,7 @@ def mutual_information(guide: Any, rows: Datum, *, key: PRNGKeyArray) -> Float[A
                 "`Alternate` with a number of E-steps",
                 where="mutual_information",
             )
-        return jax.tree.map(lambda z: z[0], independent_draws(q, row_key, 1)[0])
+        return one_draw(q, row_key)
 
     def log_q(z: Any, datum: Datum) -> Float[Array, ""]:
         return -total(as_proposal(guide(datum)).terms(z))
