@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Shaped
 
-from taut.data.missing_codes import uncoded
+from taut.data.coded_cells import uncoded
 from taut.data.sources.raw_rows import RawRows
 from taut.data.sources.words import emptied, numbers_among
 from taut.errors import InputError, nearest, option

@@ -18,11 +18,12 @@ import numpy as np
 from jaxtyping import Int64
 
 from taut.data.binarize import binarized
+from taut.data.coded_cells import uncoded
 from taut.data.conform import check_unfolds
 from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of, whole_columns
 from taut.data.missing import empty_note, marked, observed
-from taut.data.missing_codes import suspected_codes, uncoded
+from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions, Streaming
 from taut.data.schema import Kind, Schema
 from taut.data.sources import RowFile, decode_parquet, open_npy, parquet_form, source_name

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from taut.data.missing_codes import coded, uncoded
+from taut.data.coded_cells import coded, uncoded
 from taut.data.schema import Schema
 from taut.data.sources.raw_rows import RawRows
 from taut.data.sparse_rows import SparseRows

@@ -1,4 +1,4 @@
-"""Numbers that stand for a missing cell, such as -999: told apart from values, never by guess.
+"""Numbers that may stand for a missing cell, such as -999: suspected, never taken for one by guess.
 
 A column's least or largest value v is suspected where it lies far outside the others, whose mean and
 standard deviation are m and s:
@@ -6,67 +6,24 @@ standard deviation are m and s:
     |v - m| > 3 s, v further than s from the next value      v looks like a code: -1, 99, -9.99, -999
     v < m - 3.5 s, likewise, at least three times            any other v, in a column of reals
 
-A suspicion is a note. Cells are missing only where the caller named their value.
+A suspicion is a note. Cells are missing only where the caller named their value, as
+`taut.data.coded_cells` has it.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Shaped
 
 from taut.data.schema import Schema
 
-__all__ = ["coded", "suspected_codes", "uncoded"]
+__all__ = ["suspected_codes"]
 
 _CODE, _OTHER = 3.0, 3.5  # standard deviations
 _OFTEN = 3  # rows: two equal outliers may be chance
 _SHOWN = 3  # values that are named
 _CELLS = 2**20  # looked at together, 8 MiB
-
-
-def coded(
-    values: Shaped[np.ndarray, "..."],
-    codes: Sequence[float],
-    *,
-    names: Sequence[Sequence[str] | None] | None = None,
-) -> Bool[np.ndarray, "..."] | None:
-    """True at cells that hold one of the codes; None where no code can be among the values.
-
-    Arguments:
-        values: cells.
-        codes: numbers that stand for a missing one.
-        names: of each column, the texts that its values count through, and then none is a code; None or
-            empty for a column of numbers, and where all are.
-    """
-    found = None
-    for code in codes:
-        with np.errstate(invalid="ignore", over="ignore"):
-            own = np.asarray(code).astype(values.dtype)  # as the file's type rounds it
-        if float(own) != code and (values.dtype.kind != "f" or np.isinf(own)):
-            continue
-        found = values == own if found is None else found | (values == own)
-    if found is None or names is None:
-        return found
-    return found & np.array([not texts for texts in names])
-
-
-def uncoded(
-    values: Shaped[np.ndarray, "..."],
-    codes: Sequence[float],
-    *,
-    names: Sequence[Sequence[str] | None] | None = None,
-) -> Shaped[np.ndarray, "..."]:
-    """Values with NaN for codes, as float64 where whole; the same array where there are none.
-
-    Arguments are those of `coded`.
-    """
-    found = coded(values, codes, names=names)
-    if found is None or not found.any():
-        return values
-    return np.where(
-        found, np.nan, values if values.dtype.kind == "f" else values.astype(np.float64)
-    )
 
 
 class _Suspect(NamedTuple):

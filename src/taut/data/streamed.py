@@ -14,9 +14,9 @@ from jaxtyping import Float, Int, Int32, Int64
 
 from taut.data.batches import steps_per_epoch
 from taut.data.binarize import binarized
+from taut.data.coded_cells import uncoded
 from taut.data.dataset import Dataset
 from taut.data.missing import observed
-from taut.data.missing_codes import uncoded
 from taut.data.row_order import Piece, RowOrder, Window
 from taut.data.row_source import RowSource
 from taut.data.schema import Schema

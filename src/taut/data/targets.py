@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from taut.data.coded_cells import uncoded
 from taut.data.dataset import Dataset
 from taut.data.kinds import Column, Wish
 from taut.data.labels import label_values
@@ -306,6 +307,4 @@ def _asked_kind(options: DataOptions) -> str | None:
 
 def _without_codes(labels: Shaped[np.ndarray, " N"] | None, codes: Sequence[float]) -> np.ndarray:
     assert labels is not None  # parts have labels alike
-    if labels.dtype.kind == "U" or not len(codes):
-        return labels
-    return np.where(np.isin(labels, codes), np.nan, labels.astype(np.float64))
+    return labels if labels.dtype.kind == "U" else uncoded(labels, codes)

@@ -14,7 +14,7 @@ from jax.core import Tracer
 
 from taut.core import Datum, InputError, num_rows
 from taut.data import Dataset, load_rows
-from taut.data.missing_codes import uncoded
+from taut.data.coded_cells import uncoded
 from taut.data.sources.frame import with_text_names
 from taut.fitted.drawn_rows import binarized_once
 

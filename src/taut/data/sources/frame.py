@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from taut.data.coded_cells import uncoded
 from taut.data.sources.dates import DAY, TIME, dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.raw_rows import RawRows, Request, Unit, take_label
@@ -138,9 +139,8 @@ def frame_rows(
     narrow = (nw.Boolean, nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32)
     counted = all(t in narrow for t in dtypes.values())
     codes = {
-        n: _codes(c, np.float32 if dtypes[n] == nw.Float32 else np.float64)
-        for n, c in request.missing.items() if n in data and n not in wordy
-    }  # fmt: skip
+        n: numbers_among(c) for n, c in request.missing.items() if n in data and n not in wordy
+    }
     whole = counted and not codes and not any(columns[n].is_null().any() for n in dtypes)
     values = np.empty((len(table), len(data)), dtype=np.int64 if whole else np.float64)
     names: list[tuple[str, ...] | None] = [None] * len(data)
@@ -155,7 +155,7 @@ def frame_rows(
         else:
             values[:, i] = np.nan if name in empty else _numbers(columns[name], whole)
             if name in codes:
-                values[np.isin(values[:, i], codes[name]), i] = np.nan
+                values[:, i] = uncoded(values[:, i], codes[name])
     labels = None if label is None else label_of(columns[label], f"{where}, label '{label}'")
     return RawRows(
         values=values,
@@ -216,14 +216,6 @@ def _of_texts(
             "mending the cells, or names such as 'no 1' for codes", where=place(row),
         )  # fmt: skip
     return numbers.fill_null(float("nan")).to_numpy(), None, Unit(unit), told
-
-
-def _codes(words: Sequence[str], dtype: type) -> np.ndarray:
-    """The numbers among codes of missing cells, as a column's type rounds them."""
-    codes = np.array(numbers_among(words), np.float64)
-    with np.errstate(over="ignore"):
-        rounded = codes.astype(dtype)
-    return rounded[np.isinf(rounded) == np.isinf(codes)]
 
 
 def _of_dates(column: Any) -> tuple[np.ndarray, Unit]:
