@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from taut.data.timeline import held_dates
+
 if TYPE_CHECKING:
     from taut.data.dataset import Data, Dataset
 
@@ -64,9 +66,20 @@ def checksum_of(parts: "Sequence[Dataset]", *, labelled: bool = False) -> str:
         rows = np.empty((len(places), *shape), np.float32)
         for part, start in zip(parts, starts, strict=False):
             here = (places >= start) & (places < start + len(part))
-            rows[here] = part.take(places[here] - start).x
+            rows[here] = _in_float32(part.take(places[here] - start))
         found.update(rows.tobytes())
     labels = [part.label for part in parts if part.label is not None]
     if labelled and len(labels) == len(parts):
         found.update(np.concatenate(labels)[order].astype(np.float32).tobytes())
     return found.hexdigest()
+
+
+def _in_float32(rows: "Dataset") -> np.ndarray:
+    """The rows as they are held in float32."""
+    x = rows.x.astype(np.float32)
+    for i, column in enumerate(rows.schema.kinds or ()):
+        if column.form:
+            x[:, i] = held_dates(
+                rows.x[:, i], "float32", unit=column.unit, form=column.form, origin=column.origin
+            )
+    return x

@@ -1,6 +1,7 @@
 """Cells of columns: from what a source has to the numbers of a data set, and back."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,13 @@ from jaxtyping import Float
 
 from taut.data.kinds import Column
 from taut.data.number_names import name_codes, number_name
+from taut.data.rounding import refuse_blurred, times_note
 from taut.data.sources.dates import date_text
 from taut.data.sources.raw_rows import RawRows, Unit
-from taut.data.timeline import STEPS, dated_text
+from taut.data.timeline import STEPS, dated_text, held_dates
 from taut.errors import InputError, nearest
 
-__all__ = ["as_written", "check_unseen", "column_values"]
+__all__ = ["as_written", "check_unseen", "column_values", "values_by_column"]
 
 
 def check_unseen(unseen: str) -> None:
@@ -39,7 +41,38 @@ def column_values(
     Raises:
         InputError: a value that its column's kind does not have, with its place.
     """
-    x = np.empty(rows.values.shape, dtype)
+    return _held(rows, _exact_values(rows, columns, unseen), columns, dtype)
+
+
+def values_by_column(
+    parts: Sequence[RawRows], columns: Sequence[Column], dtype: str
+) -> tuple[list[RawRows], tuple[str, ...]]:
+    """The parts of a source that decided its columns, as a data set holds them, and notes of its dates.
+
+    Arguments:
+        parts: of a source.
+        columns: what the columns are.
+        dtype: of the results.
+
+    Raises:
+        InputError: as `column_values`; a column whose numbers the dtype rounds together.
+    """
+    names, read = parts[0].columns or (), []
+    for part in parts:
+        exact = _exact_values(part, columns, "refuse")
+        x = _held(part, exact, columns, dtype)
+        for i, column in enumerate(columns):
+            where = f"{part.where}, column '{names[i]}'"
+            refuse_blurred(exact[:, i], x[:, i], where, column.kind)
+        read.append(replace(part, values=x, names=None))
+    return read, times_note([part.values for part in read], columns, names)
+
+
+def _exact_values(
+    rows: RawRows, columns: Sequence[Column], unseen: str
+) -> Float[np.ndarray, "N D"]:
+    """The numbers of a source by the kinds of its columns, in float64."""
+    x = np.empty(rows.values.shape)
     for i, column in enumerate(columns):
         values, own = rows.values[:, i], None if rows.names is None else rows.names[i]
         if column.names:
@@ -57,13 +90,31 @@ def column_values(
         if bad is not None and (bad & known).any():
             first = values[np.flatnonzero(bad & known)[0]]
             _refuse(rows, i, bad & known, f"a value of kind {column.kind}", f"{first:g}")
+        x[:, i] = values
+    return x
+
+
+def _held(
+    rows: RawRows, exact: Float[np.ndarray, "N D"], columns: Sequence[Column], dtype: str
+) -> Float[np.ndarray, "N D"]:
+    """These numbers in a type, which must hold counts exactly, and positive numbers as such."""
+    x = np.empty(exact.shape, dtype)
+    for i, column in enumerate(columns):
+        values = exact[:, i]
+        if column.form:
+            values = held_dates(
+                values, dtype, unit=column.unit, form=column.form, origin=column.origin
+            )
         with np.errstate(over="ignore"):
             x[:, i] = values
-        lost = known & ~np.isfinite(x[:, i])
+        lost = ~np.isfinite(x[:, i])
         if column.kind == "count":
-            lost = known & (x[:, i] != values)
+            lost |= x[:, i] != exact[:, i]
+        elif column.kind == "positive":
+            lost |= x[:, i] == 0
+        lost &= ~np.isnan(exact[:, i])
         if lost.any():
-            first = values[np.flatnonzero(lost)[0]]
+            first = exact[np.flatnonzero(lost)[0], i]
             _refuse(rows, i, lost, f"a number that {dtype} holds", f"{first:.17g}")
     return x
 

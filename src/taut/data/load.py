@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from taut.data.binarize import binarized
-from taut.data.column_values import column_values
+from taut.data.column_values import values_by_column
 from taut.data.conform import as_images, refuse_unlike
 from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of, whole_columns
@@ -31,6 +31,7 @@ from taut.data.load_streamed import load_streamed, stays_on_disk
 from taut.data.missing import empty_note, observed, without_missing
 from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions
+from taut.data.rounding import refuse_rounding
 from taut.data.schema import Kind, Schema
 from taut.data.slabs import slabs
 from taut.data.sources import RawRows, Request, read_source, source_name
@@ -40,7 +41,6 @@ from taut.data.standardize import (
     constant_columns,
     constant_note,
     moments_of,
-    refuse_rounding,
     shift_and_scale,
 )
 from taut.data.staying_sparse import as_asked
@@ -209,10 +209,8 @@ def loaded(source: Any, options: DataOptions) -> Data:
     if options.target is not None and beside is None:
         classes = classes_of_column(parts, columns, options)
     if columns:
-        parts = [
-            replace(part, values=column_values(part, columns, options.dtype), names=None)
-            for part in parts
-        ]
+        parts, lost = values_by_column(parts, columns, options.dtype)
+        notes += lost
     inferred = (
         Inferred("mixed", None)
         if columns

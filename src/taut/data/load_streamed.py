@@ -25,6 +25,7 @@ from taut.data.grids import grids_of, whole_columns
 from taut.data.missing import empty_note, marked, observed
 from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions, Streaming
+from taut.data.rounding import refuse_rounding
 from taut.data.schema import Kind, Schema
 from taut.data.sources import RowFile, decode_parquet, open_npy, parquet_form, source_name
 from taut.data.sources.files import existing_file
@@ -33,7 +34,6 @@ from taut.data.split import DEFAULT_SPLIT
 from taut.data.standardize import (
     constant_columns,
     constant_note,
-    refuse_rounding,
     shift_and_scale,
 )
 from taut.data.streamed import StreamedRows

@@ -16,9 +16,8 @@ from taut.data.moments import ColumnMoments
 from taut.data.schema import Schema
 from taut.data.slabs import slabs
 from taut.data.sparse_rows import SparseRows
-from taut.errors import InputError, option
 
-__all__ = ["constant_columns", "constant_note", "moments_of", "refuse_rounding", "shift_and_scale"]
+__all__ = ["constant_columns", "constant_note", "moments_of", "shift_and_scale"]
 
 
 def moments_of(x: Shaped[np.ndarray, "N ..."] | SparseRows, schema: Schema) -> ColumnMoments:
@@ -59,29 +58,3 @@ def constant_note(varies: Bool[np.ndarray, "..."], schema: Schema) -> tuple[str,
     if schema.kind != "table" or not len(constant):
         return ()
     return (f"constant over the training rows: {schema.named(constant.tolist())}",)
-
-
-def refuse_rounding(moments: ColumnMoments, where: str, schema: Schema) -> None:
-    """Refuse real columns whose rows the schema's dtype rounds together.
-
-    The rounding is compared with the spread of the column; a thousandth of it is below what a
-    density fitted to that many rows resolves.
-
-    Arguments:
-        moments: of the source's own values.
-        where: the source, for messages.
-        schema: the form of a row.
-    """
-    if schema.support != "real":
-        return
-    spread: Float[np.ndarray, " D"] = moments.deviation
-    lost = np.flatnonzero((moments.rounding > 1e-3 * spread) & moments.varies)
-    if len(lost):
-        column = int(lost[0])
-        name = f", column '{schema.columns[column]}'" if schema.columns else ""
-        raise InputError(
-            f"values that {schema.dtype} tells apart",
-            f"a spread of {spread[column]:.3g} around {moments.mean[column]:.9g}",
-            f"{option('precision', 'float64')}, or subtracting an offset",
-            where=f"{where}{name}",
-        )

@@ -19,6 +19,7 @@ from taut.data.kinds import Column, Wish
 from taut.data.labels import label_values
 from taut.data.number_names import name_codes, number_name
 from taut.data.options import DataOptions
+from taut.data.rounding import refuse_blurred
 from taut.data.schema import Schema
 from taut.data.sources.frame import text_codes
 from taut.data.sources.raw_rows import RawRows, Unit
@@ -96,7 +97,8 @@ def target_values(
         where: the source and its target, for messages.
 
     Raises:
-        InputError: text where values were numbers; a class that is none.
+        InputError: text where values were numbers; a class that is none; a number that the dtype does
+            not hold.
     """
     if classes is None:
         if labels.dtype.kind == "U":
@@ -104,7 +106,7 @@ def target_values(
             if other is not None:
                 raise InputError("a number", f"'{other}'", "numbers, as at the fit", where=where)
             return np.full(len(labels), np.nan, dtype)
-        return labels.astype(dtype)
+        return _in_type(labels, dtype, where)
     text = labels.dtype.kind == "U"
     names = [value.strip() if text else number_name(value) for value in labels]
     codes = name_codes(names, classes)
@@ -146,7 +148,8 @@ def targets(
     """Rows whose labels are a target, as codes of classes or numbers, and the classes.
 
     Raises:
-        InputError: a source without labels; as of `target_classes`.
+        InputError: a source without labels; as of `target_classes`; numbers that the dtype rounds
+            together.
     """
     first = parts[0]
     if first.labels is None:
@@ -158,6 +161,9 @@ def targets(
     found = [_without_codes(part.labels, options.missing_codes) for part in parts]
     classes = target_classes(found, kind=_asked_kind(options), where=where)
     coded = [target_values(labels, classes, options.dtype, where=where) for labels in found]
+    if classes is None:
+        for labels, held in zip(found, coded, strict=True):
+            refuse_blurred(labels.astype(np.float64), held, where)
     return [
         replace(part, labels=labels) for part, labels in zip(parts, coded, strict=True)
     ], classes
@@ -303,6 +309,17 @@ def _asked_reading(options: DataOptions) -> bool:
 def _asked_kind(options: DataOptions) -> str | None:
     asked = _asked(options)
     return asked and asked.kind
+
+
+def _in_type(labels: Shaped[np.ndarray, " N"], dtype: str, where: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        held = labels.astype(dtype)
+    if (lost := np.isinf(held) & np.isfinite(labels)).any():
+        raise InputError(
+            f"a number that {dtype} holds", f"{labels[lost][0]:g}", option("precision", "float64"),
+            where=where,
+        )  # fmt: skip
+    return held
 
 
 def _without_codes(labels: Shaped[np.ndarray, " N"] | None, codes: Sequence[float]) -> np.ndarray:
