@@ -3,7 +3,7 @@
     parameters_s <- parameters_s + scale * optimizer_s(gradient of the batch mean of the surrogate)
 
 for every side s that moves: one side of all parameters, or the guide's and the model's, of which a
-schedule may say who moves when.
+schedule may say who moves when. A constant, which no gradient enters, is held.
 
 The state is a tuple of arrays; step t draws its keys from `fold_in(key, t)`, so it is a function of the
 state and the batch alone. A step whose value or gradients are not finite is rejected: only its number
@@ -32,6 +32,7 @@ from taut.inference.amortized.batch_surrogate import (
     batch_surrogate,
     row_key,
 )
+from taut.inference.amortized.movable import movable
 
 __all__ = ["AscentState", "Objective", "Side", "ascent", "estimated"]
 
@@ -192,14 +193,16 @@ def ascent(
     ) -> tuple[AscentState, Float[Array, ""]]:
         live = live_parts(state, who)
         gradients, out = jax.grad(loss, has_aux=True)(live, state, batch)
+        free = movable(lambda live: loss(live, state, batch)[0], live)
 
         def accepted() -> AscentState:
             parameters, moments = state.parameters, list(state.optimizers)
             for i, side in enumerate(sides):
                 if who[i]:
                     parameters, moments[i] = moved(
-                        side.optimizer, gradients[i], moments[i], live[i], parameters, state.scale
-                    )
+                        side.optimizer, gradients[i], moments[i], live[i], parameters, state.scale,
+                        free[i],
+                    )  # fmt: skip
             aux = eqx.combine(state.aux, aux_static)
             aux = objective.update(aux, gradients[-1], out.statistics, state.step)
             return state._replace(

@@ -1,7 +1,7 @@
 """What the steps of all ascents have in common.
 
     taken       a step whose value or gradients are not finite leaves the state as it was
-    moved       parameters <- parameters + scale * optimizer(gradient)
+    moved       parameters <- parameters + scale * optimizer(gradient), constants as they are
     rescaled    scale <- factor * scale
     scored      the terms and the gradient of one row of the next step
 
@@ -49,6 +49,7 @@ def moved(
     side: Any,
     parameters: Any,
     scale: Float[Array, ""],
+    free: Any = True,
 ) -> tuple[Any, Any]:
     """Parameters and the optimizer's state after one update.
 
@@ -59,9 +60,12 @@ def moved(
         side: the parameters that move; None elsewhere.
         parameters: all of them.
         scale: what the update is multiplied by, ().
+        free: True where an array of `side` is no constant (`movable`); True for all. The optimizer sees
+            a constant as 0, so that it has no part in a norm of all updates either.
     """
-    updates, moments = optimizer.update(gradient, moments, side)
-    updates = jax.tree.map(lambda u: scale.astype(u.dtype) * u, updates)
+    seen = eqx.combine(eqx.filter(side, free), jax.tree.map(jnp.zeros_like, side))
+    updates, moments = optimizer.update(gradient, moments, seen)
+    updates = jax.tree.map(lambda u: scale.astype(u.dtype) * u, eqx.filter(updates, free))
     return eqx.apply_updates(parameters, updates), moments
 
 

@@ -33,6 +33,7 @@ from taut.inference.amortized.batch_surrogate import (
     row_key,
 )
 from taut.inference.amortized.finite import all_finite
+from taut.inference.amortized.movable import movable
 
 __all__ = ["PerDatumState", "per_datum"]
 
@@ -196,10 +197,11 @@ def per_datum(
 
         live = (rows.model, eqx.filter(rows.aux, eqx.is_inexact_array))
         (gradient, aux_gradient), out = jax.grad(loss, has_aux=True)(live)
+        free, _ = movable(lambda live: loss(live)[0], live)
 
         def accepted() -> _Rows:
             model, moments = moved(
-                optimizer, gradient, rows.model_optimizer, rows.model, rows.model, state.scale
+                optimizer, gradient, rows.model_optimizer, rows.model, rows.model, state.scale, free
             )
             aux = aux_after(rows.aux, aux_gradient, out, state.step)
             return rows._replace(model=model, model_optimizer=moments, aux=aux)

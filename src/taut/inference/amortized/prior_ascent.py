@@ -20,6 +20,7 @@ from taut.core import Datum, Estimate, InputError, as_proposal, num_rows, over_r
 from taut.core.compiling import even_jit
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.amortized.ascent_steps import moved, rescaled, taken
+from taut.inference.amortized.movable import movable
 from taut.inference.exact.kmeans import kmeans_plus_plus, lloyd
 from taut.models import MixtureOfGaussians, VampPrior
 from taut.models.likelihoods.scale import raw_of
@@ -87,10 +88,11 @@ def prior_ascent(
             return -jnp.mean(_log_priors(with_prior(prior), batch.x, keys))
 
         value, gradient = jax.value_and_grad(loss)(state.prior)
+        free = movable(loss, state.prior)
 
         def accepted() -> PriorState:
             prior, moments = moved(
-                optimizer, gradient, state.optimizer, state.prior, state.prior, state.scale
+                optimizer, gradient, state.optimizer, state.prior, state.prior, state.scale, free
             )
             return state._replace(prior=prior, optimizer=moments)
 
