@@ -7,7 +7,8 @@ Every joint evidence is the model's own where it has one in closed form; else it
     (1/K) sum_k p(x_o, y = c, z_k) / q(z_k | x_o, y = c),        z_k ~ q(z | x_o, y = c),
 
 with the same random numbers for all classes. The ratio of such averages is biased by O(1/K). What else
-is missing of a row is integrated out, never filled in.
+is missing of a row is integrated out, never filled in. The column itself is left out, not missing: no
+evidence has a factor for whether it is (`taut.models.LeftOut`).
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, over_rows, particles
 from taut.core.compiling import kept_jit
-from taut.models import AbstractExactModel
+from taut.models import AbstractExactModel, LeftOut
 
 __all__ = ["Conditional", "hidden", "joint_evidences"]
 
@@ -78,7 +79,7 @@ def joint_evidences(
 def _block(
     pair: AbstractPair, block: Datum, numbers: Any, key: PRNGKeyArray, place: Any, count: int
 ) -> Float[Array, "B V"]:
-    model, guide = pair.bind()
+    model, guide = LeftOut(pair, jnp.arange(block.x.shape[-1]) == place).bind()
 
     def joint(row: Datum, value: Array, row_key: PRNGKeyArray) -> Float[Array, ""]:
         x = jnp.asarray(row.x).at[place].set(value)

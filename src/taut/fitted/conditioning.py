@@ -8,7 +8,8 @@ K draws, half of the guide and half of the prior, and each row is drawn anew fro
 The guide finds the posterior that many cells leave, the prior what the guide leaves out when few cells
 are given: no weight exceeds 2 p(x_o | z) (balance heuristic, Veach and Guibas 1995, section 3). Rows are
 those of p(x_m | x_o) as K grows, and nearly so while the effective sample size (sum w)^2 / sum w^2 is
-large.
+large. Cells that are not given are left out, not missing: what a model says of which cells are missing
+has no part in the weights (`taut.models.LeftOut`).
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ from taut.core.compiling import kept_jit
 from taut.core.memory import within_memory
 from taut.data.one_row import row_of
 from taut.guides import PriorGuide
-from taut.models import AbstractExactModel, ChainModel
+from taut.models import AbstractExactModel, ChainModel, LeftOut
 
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
@@ -178,7 +179,7 @@ def _resampled(
     pair: AbstractPair, row: Datum, key: PRNGKeyArray, num_samples: int, num_particles: int
 ) -> tuple[Array, Array]:
     """Rows, and the effective sample size of their latents."""
-    model, guide = pair.bind()
+    model, guide = LeftOut(pair, jnp.ones(row.x.shape, bool)).bind()
     q_key, p_key, choice_key, x_key = jax.random.split(key, 4)
     q = as_proposal(guide(row))
     if q.dirac or q.exhaustive or q.strata > 1:  # all its draws have masses of their own

@@ -48,16 +48,15 @@ from taut.fitted.below_columns import below_columns
 from taut.fitted.conditioning import sample_given
 from taut.fitted.escalating import escalated
 from taut.fitted.facts import FitFacts
+from taut.fitted.filling import filled
 from taut.fitted.given_rows import as_array, as_datum, is_sparse, mask_of
-from taut.fitted.imputing import Imputed, impute
+from taut.fitted.imputing import Imputed
 from taut.fitted.methods import AUTO, measured_by, method_of
 from taut.fitted.predicting import (
     Predictor,
     save_predictor,
 )
-from taut.fitted.resampling import resampled
 from taut.inference import AbstractAmortized
-from taut.models import AbstractExactModel
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
 
@@ -279,14 +278,9 @@ class Fit:
         """
         if draws < 0:
             raise InputError("a number of draws of at least 0", f"{draws}", "20", where="draws")
-        with self._precision(), within_memory(draws=draws, num_particles=num_particles):
+        with self._precision():
             given = self._rows(rows)
-            if isinstance(self.model, AbstractExactModel):
-                return impute(self.model, given, key=as_key(key), num_draws=draws)
-            pair, draw_key = self.serving(given, as_key(key))
-            return resampled(
-                pair, given, self.schema, num_draws=draws, num_particles=num_particles, key=draw_key
-            )
+            return filled(self, given, draws=draws, num_particles=num_particles, key=as_key(key))
 
     def sample(
         self,

@@ -16,6 +16,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -25,6 +26,7 @@ from taut.data import Data, Dataset, has_label, target_of
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
+from taut.fitted.filling import filled
 from taut.fitted.given_rows import as_array, as_dataset, mask_of, some
 from taut.fitted.heads import (
     LogisticHead,
@@ -182,9 +184,13 @@ def predict(
         return ClassPrediction(target, fit.schema.classes, found, rows.unseen)
     place, low = fit.schema.place_of_target or 0, (1 - INTERVAL) / 2
     without, count = hidden(rows.datum(), place), max(num_particles, _DRAWS)
-    filled = fit.impute(without, draws=_DRAWS, num_particles=count, key=key)
-    ends = np.quantile(filled.draws[..., place], (low, 1 - low), axis=0)
-    parts = (filled.mean[:, place], filled.deviation[:, place], ends[0], ends[1])
+    with jax.enable_x64(fit.precision == "float64"):
+        found = filled(
+            fit, without, draws=_DRAWS, num_particles=count, key=as_key(key),
+            left_out=jnp.arange(fit.schema.size) == place,
+        )  # fmt: skip
+    ends = np.quantile(found.draws[..., place], (low, 1 - low), axis=0)
+    parts = (found.mean[:, place], found.deviation[:, place], ends[0], ends[1])
     mean, deviation, least, most = (np.asarray(part, np.float64) for part in parts)
     return NumberPrediction(target, mean, deviation, least, most, rows.unseen)
 

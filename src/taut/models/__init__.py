@@ -15,6 +15,7 @@ from taut.models.exact import (
 from taut.models.exponential_normal import ExponentialNormal, joint_optimum
 from taut.models.latent_decoder import LatentDecoder
 from taut.models.latent_variable import LatentVariableModel
+from taut.models.left_out import LeftOut
 from taut.models.likelihoods import (
     LIKELIHOODS,
     AbstractLikelihood,
@@ -64,6 +65,7 @@ __all__ = [
     "LatentDecoder",
     "LatentVariableModel",
     "LayeredPrior",
+    "LeftOut",
     "LogCounts",
     "MixtureOfGaussians",
     "ProbabilisticPCA",

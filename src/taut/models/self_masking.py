@@ -64,12 +64,18 @@ class SelfMasking(eqx.Module):
             mask: True where a cell is observed; None for all.
             cells: p(x | z), cell by cell.
         """
+        return jnp.sum(self.of_cells(u, mask, cells))
+
+    def of_cells(
+        self, u: Float[Array, "*data"], mask: Bool[Array, "*data"] | None, cells: Any
+    ) -> Float[Array, "*data"]:
+        """log p(s_d | z, x_d where it is observed) of each cell, nats; the parts of `log_prob`."""
         seen = jax.nn.log_sigmoid(-self.log_odds(u if mask is None else jnp.where(mask, u, 0)))
         if mask is None:
-            return jnp.sum(seen)
+            return seen
         values, log_mass = _nodes(cells)
         hidden = jax.nn.log_sigmoid(self.log_odds(values))
-        return jnp.sum(jnp.where(mask, seen, jax.nn.logsumexp(log_mass + hidden, axis=0)))
+        return jnp.where(mask, seen, jax.nn.logsumexp(log_mass + hidden, axis=0))
 
     def mean(self, cells: Any) -> Float[Array, "*data"]:
         """E[x | z, missing] of every cell."""
