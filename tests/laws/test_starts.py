@@ -174,4 +174,18 @@ def test_counts_of_a_thousand_start_at_columns_alone(architecture: Any, schema: 
     reader = architecture.parts(pair)[2]
     seen = reader.counts.standardize(jnp.asarray(rows.x))
     np.testing.assert_allclose(seen.mean(axis=0), 0, atol=1e-9)
-    np.testing.assert_allclose(seen.std(axis=0), 1, rtol=1e-9)
+    deviations = np.log1p(rows.x).std(axis=0)
+    np.testing.assert_allclose(seen.std(axis=0), deviations / deviations.max(), rtol=1e-9)
+
+
+@pytest.mark.usefixtures("float64")
+def test_an_encoder_reads_a_rare_count_as_its_logarithm():
+    """One count in a column of zeros is log 2 above them, beside a column that varies by e-folds and one
+    that never varies: a unit of its own would make it as loud as the square root of the rows."""
+    wide = np.random.default_rng(2).poisson(np.geomspace(1, 10_000, ROWS))
+    x = np.stack([wide, np.arange(ROWS) == 3, np.full(ROWS, 7)], axis=1) * 1.0
+    architecture = VAE(latent_dim=2, **SMALL)
+    pair = architecture.init(COUNTS, jax.random.key(0))
+    started = architecture.start(pair, Datum(x), schema=COUNTS)
+    seen = np.asarray(architecture.parts(started)[2].counts.standardize(jnp.asarray(x)))
+    np.testing.assert_allclose(seen, np.log1p(x) - np.log1p(x).mean(axis=0), atol=1e-12)

@@ -4,8 +4,12 @@
 
 b is a bias of the last layer and s a factor of its weights at the start, the spread of the column in
 units of the output: a decoder of counts of 1,000 would take most of its steps to find their size, and
-one that wanders by a factor has an ELBO far below that of columns alone. Counts reach the encoder as
-standardised logarithms.
+one that wanders by a factor has an ELBO far below that of columns alone.
+
+An encoder reads counts as (log(1 + x_d) - mean of column d) / s, with one s for all columns: the
+standard deviation of the column that varies most, at most 1, an e-fold. A logarithm has a unit of its
+own, in which columns compare. With an s for each, the chance of a column that is seldom above 0 reads as
+loud as what tells rows apart, and of thousands of them an encoder learns the rows it is trained on.
 """
 
 from typing import Any
@@ -44,7 +48,7 @@ def started_decoder(decoder: Any, start: Start) -> Any:
 
 
 def started_counts(counts: LogCounts, rows: Datum) -> LogCounts:
-    """The standardisation of log(1 + x) over these rows; a constant column keeps its scale."""
+    """The centre of log(1 + x) over these rows, and the scale that all columns share, at most 1."""
     shift, scale = _of_logarithms(*_padded(rows))
     dtype = counts.units.shift.dtype
     return LogCounts(Units(shift.astype(dtype), scale.astype(dtype)))
@@ -82,7 +86,9 @@ def _started(likelihood: AbstractLikelihood, units: Units | None, *rows: Any) ->
 def _of_logarithms(*rows: Any) -> tuple[Any, Any]:
     x, weight = _cells(*rows)
     shift, variance = column_moments(jnp.log1p(x), weight)
-    return shift, jnp.sqrt(jnp.where(variance > 0, variance, 1.0))
+    most = jnp.max(variance)
+    scale = jnp.sqrt(jnp.where(most > 0, jnp.minimum(most, 1.0), 1.0))
+    return shift, jnp.full_like(shift, scale)
 
 
 def _padded(rows: Datum) -> tuple[Any, Any, Any]:

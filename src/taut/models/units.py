@@ -3,7 +3,7 @@
     u = (x - shift) / scale,        log p(x) = log p(u) - sum log scale
 
 Learned from the training rows, never by gradient. Log-densities stay in the original units. An encoder
-reads counts by the same map of their logarithms (`LogCounts`).
+reads counts by such a map of their logarithms, with one scale for all columns (`LogCounts`).
 """
 
 import equinox as eqx
@@ -43,7 +43,7 @@ class LogCounts(eqx.Module):
     """How an encoder reads counts: u = (log(1 + x) - shift) / scale.
 
     Attributes:
-        units: of the logarithms.
+        units: of the logarithms; the scale is the same for all cells.
     """
 
     units: Units
