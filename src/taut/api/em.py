@@ -77,7 +77,7 @@ def em(
         start: model to start from instead of random ones.
         online: one M-step per batch instead of one per pass.
         passes: of online EM over the data.
-        batch_size: rows a batch of online EM.
+        batch_size: rows a batch of online EM; the last one of a pass has what is left.
         key: whole number or random key; everything random follows from it.
         out: run folder to write while fitting; None writes nothing.
         force: replace a run that is there.

@@ -148,7 +148,7 @@ def described(
     values, means = [], []
     with jax.enable_x64(True):
         pair: Any = jax.tree.map(jnp.asarray, fit.pair)
-        rows, model = RowBlocks(x, "X", holes=True), pair.bind()[0]
+        rows, model = RowBlocks(x, "X", holes=bool(np.isnan(x).any())), pair.bind()[0]
         for block in rows.in_order(model, width=16 * rows.size):
             counted = np.asarray(block.weight).ravel() > 0
             value, mean = map(np.asarray, _of_rows(pair, block.x, block.mask))

@@ -82,7 +82,7 @@ def test_online_from_a_file(clusters, tmp_path):
     np.save(path, clusters)
     fit = taut.em(str(path), model=taut.PPCA(1), online=True, batch_size=30, out=tmp_path / "run")
     assert fit.facts.rows == RowCounts(train=72, validation=9, test=9)
-    assert fit.facts.steps == 2  # of the training rows alone
+    assert fit.facts.steps == 3  # of the training rows alone
     assert taut.load(tmp_path / "run").encode(clusters).shape == (90, 1)
 
 

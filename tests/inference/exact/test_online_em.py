@@ -19,6 +19,7 @@ from taut.inference.exact import (
 )
 from taut.inference.exact import row_blocks as blocks_module
 from taut.inference.exact.online_em import _batches
+from taut.models import GaussianMixture
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -103,6 +104,31 @@ def test_batches_go_on_in_their_order_wherever_they_are_taken_up(clusters, first
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize(("number", "batch"), [(90, 18), (90, 40), (90, 47), (37, 16), (90, 89)])
+def test_a_pass_takes_every_row_once(number, batch):
+    x = np.arange(float(number))[:, None]
+    batches = list(_batches(RowBlocks(x), batch, 2, 5, first=0))
+    half = len(batches) // 2
+    for own in (batches[:half], batches[half:]):
+        np.testing.assert_array_equal(np.sort(np.concatenate(own), axis=0), x)
+        assert [len(rows) for rows in own[:-1]] == [batch] * (half - 1)
+    assert not np.array_equal(np.concatenate(batches[:half]), np.concatenate(batches[half:]))
+
+
+@pytest.mark.parametrize("batch", [30, 40, 89])
+def test_every_row_of_a_pass_counts_alike(clusters, batch):
+    """One component and a decay of 1: after any pass, the moments are those of all rows."""
+    start, rows = mixture(clusters, "diag", number=1), RowBlocks(clusters)
+    model, bounds = run_online_em(
+        start, rows, Floor(0.0).of(start, rows), sample=RowBlocks(clusters[:20]),
+        batch_size=batch, passes=2, kappa=1.0, delay=1.0,
+    )  # fmt: skip
+    assert len(bounds) == 2 * -(-90 // batch)
+    assert isinstance(model, GaussianMixture)
+    np.testing.assert_allclose(model.means[0], clusters.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(model.scale[0], clusters.std(axis=0), rtol=1e-9)
+
+
 def test_it_comes_near_the_optimum_from_a_file(clusters, tmp_path):
     # Far apart, so that EM itself converges at once and what is left is the noise of the batches.
     clusters = clusters + 20.0 * (np.arange(90) < 45)[:, None]
@@ -119,7 +145,7 @@ def test_it_comes_near_the_optimum_from_a_file(clusters, tmp_path):
         start,
         rows,
         Floor(1e-6).of(start, rows),
-        sample=sample,
+        sample=RowBlocks(sample),
         batch_size=480,
         passes=4,
     )

@@ -73,14 +73,14 @@ SAID: dict[str, list[tuple[Any, Callable[[Any], Any], Any]]] = {
     ],
     "held": [
         (
-            (Held(component, directions, rows, place),),
+            (Held(component, directions, rows, number),),
             lambda fit: [
                 (one.component, one.directions, one.rows, one.row)
                 for one in fit.facts.em.held_apart
             ],
-            [(component, directions, rows, int(DATA.train.numbers(np.array([place]))[0]))],
+            [(component, directions, rows, number)],
         )
-        for component, directions, rows, place in ((0, 2, 1.0, 0), (None, 1, 32.0, 5))
+        for component, directions, rows, number in ((0, 2, 1.0, 0), (None, 1, 32.0, 5))
     ],
     "model": [(number, _kept, number) for number in (1, 2)],
     "objective": [

@@ -17,7 +17,7 @@ class OnlineEM(AbstractExact):
 
     Attributes:
         passes: passes over the rows; also a part of one.
-        em_batch_size: rows of a batch.
+        em_batch_size: rows of a batch; the last one of a pass has what is left.
     """
 
     name: ClassVar[str] = "online-em"

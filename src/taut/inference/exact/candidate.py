@@ -48,7 +48,7 @@ class Course(NamedTuple):
         converged: whether what remained to be gained was below the tolerance; None for a closed form
             and online.
         ends: the objective that each start reached, nats per row; empty where there was one.
-        held: the components whose spread the floor decides, with the numbers of their rows.
+        held: the components whose spread the floor decides.
         start_rows: rows of the sample that online EM starts from; None for EM over all rows.
     """
 
@@ -147,12 +147,11 @@ def fit_offline(task: Task, *, closed_form: bool = False) -> Candidate:
         result, ends = best_of_restarts(
             skeleton, rows, task.floor, **task.of_restarts, on_iteration=task.report
         )
-    numbers = task.given.train.numbers(np.array([one.row for one in result.held], int))
     course = Course(
         steps=len(result.log_evidence) - 1,
         converged=None if closed_form else bool(result.converged),
         ends=tuple(map(float, ends)) if len(ends) > 1 else (),
-        held=tuple(one._replace(row=int(n)) for one, n in zip(result.held, numbers, strict=True)),
+        held=result.held,
     )
     history = tuple(
         {"step": step, "bound": float(value), "objective": float(objective)}
@@ -172,7 +171,7 @@ def fit_online(task: Task, *, passes: float, batch_size: int) -> Candidate:
         batch_size: rows of one M-step.
     """
     skeleton, rows = _checked(task)
-    sample = RowBlocks(starting_rows(rows, seed=task.seed), holes=rows.holes)
+    sample = starting_rows(rows, seed=task.seed)
     report = task.report
     begun, _ = best_of_restarts(skeleton, sample, task.floor, **task.of_restarts)
     arrays = task.floor.of(skeleton, rows)
@@ -180,7 +179,7 @@ def fit_online(task: Task, *, passes: float, batch_size: int) -> Candidate:
         begun.model,
         rows,
         arrays,
-        sample=sample.read(0, sample.num_rows),
+        sample=sample,
         batch_size=batch_size,
         passes=passes,
         seed=task.seed,
@@ -236,7 +235,8 @@ def judged_rows(
         held: whether the floor decides the spread of a component.
     """
     train, rows = RowBlocks(given.train), RowBlocks(part, once=True)
-    known = starting_rows(train, seed=0) if train.in_parts else train.read(0, train.num_rows)
+    train = starting_rows(train, seed=0) if train.in_parts else train
+    known = train.read(0, train.num_rows)
     fitted = Estimate.from_rows(log_evidences(model, rows), side="exact", index=part.index)
     columns = exact_columns(model, known, map(Datum, rows.parts()), index=part.index)
     return fitted.without_bound() if held else fitted, columns

@@ -242,7 +242,9 @@ def expectation_step(model: AbstractExactModel, rows: RowBlocks) -> EMState:
     """One pass over all rows: the model with their statistics."""
     state = EMState(model, _no_statistics(model, _row_like(rows)))
     for block in rows.blocks(model):
-        state = on_one(_pass(jax.block_until_ready(state), block))  # one in memory, not all
+        state = on_one(
+            _pass(jax.block_until_ready(state), block, rows.holes)
+        )  # one in memory, not all
     return state
 
 
@@ -290,19 +292,21 @@ def check_start(start: AbstractExactModel, wanted: AbstractExactModel) -> None:
 
 
 @kept_jit
-def _pass(state: EMState, block: Block) -> EMState:
+def _pass(state: EMState, block: Block, holes: bool) -> EMState:
+    """With the statistics of a block, in the form of rows with holes where other blocks have some."""
     expectation = state.model.expectation()
 
     def step(statistics: Any, chunk: Block) -> tuple[Any, None]:
         return _added(statistics, expectation(chunk.x, chunk.weight, chunk.holes)), None
 
-    def of_rows(before: Any, block: Block) -> Any:
-        return jax.lax.scan(step, before, block)[0]
+    def of_rows(own: Block) -> Any:
+        first = jax.tree.map(lambda part: part[0], own)
+        none = _zeros_of(jax.eval_shape(expectation, first.x, first.weight, first.holes))
+        return jax.lax.scan(step, none, own)[0]
 
-    if num_devices() == 1:
-        return EMState(state.model, of_rows(state.statistics, block))
-    none = jax.tree.map(jnp.zeros_like, state.statistics)
-    found = sum_of_shares(lambda own: of_rows(none, own), block)
+    found = of_rows(block) if num_devices() == 1 else sum_of_shares(of_rows, block)
+    if block.mask is None and holes:
+        found = state.model.with_holes(found)
     return EMState(state.model, _added(state.statistics, found))
 
 
@@ -334,7 +338,7 @@ def _collapse(
     model: AbstractExactModel, rows: RowBlocks, component: int, iteration: int
 ) -> RunError:
     if isinstance(model, AbstractMixture):
-        row = rows.position(int(owned(model, rows)[1][component]))
+        row = rows.number(int(owned(model, rows)[1][component]))
         got = f"component {component} singular around row {row} in iteration {iteration}"
     else:
         got = f"a column without noise in iteration {iteration}"
@@ -375,7 +379,10 @@ def _no_statistics(model: AbstractExactModel, row: Datum) -> Any:
         batch = jax.tree.map(lambda part: part[None], row)
         return model.expected(batch.x, jnp.ones(1, batch.x.dtype), holes_in(batch))
 
-    shapes = eqx.filter_eval_shape(of_one, model, row)
+    return _zeros_of(eqx.filter_eval_shape(of_one, model, row))
+
+
+def _zeros_of(shapes: Any) -> Any:
     return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
 
 

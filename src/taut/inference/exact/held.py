@@ -23,7 +23,7 @@ class Held(NamedTuple):
         component: its number; None for the noise of a factor model, or a covariance that is shared.
         directions: in how many the floor decides its spread.
         rows: how many rows it holds, the sum of its responsibilities.
-        row: position of the row that is most its own.
+        row: number of the row that is most its own, in the data that the rows came from.
     """
 
     component: int | None
@@ -39,10 +39,10 @@ def held_components(model: AbstractExactModel, floor: Any, rows: RowBlocks) -> t
         if not directions.any():
             return ()
         if not isinstance(model, AbstractMixture) or len(directions) < model.num_components:
-            return (Held(None, int(directions[0]), float(rows.total), rows.position(0)),)
+            return (Held(None, int(directions[0]), float(rows.total), rows.number(0)),)
         share, place = owned(model, rows)
     return tuple(
-        Held(int(k), int(directions[k]), float(share[k]), rows.position(int(place[k])))
+        Held(int(k), int(directions[k]), float(share[k]), rows.number(int(place[k])))
         for k in np.flatnonzero(directions)
     )
 

@@ -1,12 +1,16 @@
 """Online EM: one M-step per batch, for data larger than memory.
 
-    s_t     = (1 - gamma_t) s_{t-1} + gamma_t (mean over the batch of E[s(x, z)])
-    gamma_t = (t + t_0)^-kappa
-    theta_t = argmax of the expected log-joint at N s_t
+    s     <- (1 - gamma) s + gamma (mean over the batch of E[s(x, z)])
+    gamma  = f (t + f - 1 + t_0)^-kappa
+    theta  = argmax of the expected log-joint at N s
+
+t is how many batches' worth of rows were taken before, and f is 1 but for the last batch of a pass,
+which has the rows that are left: their share of a batch. So each row of a pass counts alike: with
+kappa = 1, s is the mean over all rows so far and t_0 - 1 batches' worth of those of the start.
 
 With 1/2 < kappa <= 1 it converges to a stationary point of the expected log-evidence (Cappe and Moulines
 2009, theorem 1); no step need raise it. Rows that are near in a file may be alike, so a batch is put
-together from runs of rows at random places.
+together from runs of rows at random places; a pass takes every row once.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from taut.core import Datum, InputError, RunError, num_rows, option
 from taut.core.compiling import kept_jit
@@ -38,12 +42,12 @@ class OnlineState(NamedTuple):
     Attributes:
         model: current parameters.
         statistics: running average per row, about the reference of `model`.
-        step: batches taken.
+        taken: batches' worth of rows taken.
     """
 
     model: AbstractExactModel
     statistics: Any
-    step: Int[Array, ""]
+    taken: Float[Array, ""]
 
 
 def online_em(
@@ -67,6 +71,7 @@ def online_em(
 
     Returns:
         an `Algorithm` whose metric `bound` is the batch's mean log-evidence before the update; nats.
+        Batches have one size, one with fewer rows being filled up with rows of weight 0.
 
     Raises:
         InputError: a step size that does not decay as it must.
@@ -79,13 +84,15 @@ def online_em(
     def init() -> OnlineState:
         count = _count(start.statistics)
         average = jax.tree.map(lambda s: s / count, start.statistics)
-        return OnlineState(start.model, average, jnp.zeros((), jnp.int32))
+        return OnlineState(start.model, average, jnp.zeros(()))
 
     def step(state: OnlineState, batch: Datum) -> tuple[OnlineState, Metrics]:
         weight = jnp.ones(num_rows(batch)) if batch.weight is None else batch.weight
         gathered = state.model.expected(batch.x, weight, holes_in(batch, most_missing))
         total = jnp.sum(weight)
-        gamma = (state.step + delay) ** -kappa
+        share = total / len(weight)
+        taken = state.taken + share
+        gamma = share * (taken - 1 + delay) ** -kappa
         blended = jax.tree.map(
             lambda old, new: (1 - gamma) * old + gamma * new / total, state.statistics, gathered
         )
@@ -93,7 +100,7 @@ def online_em(
         moved = state.model.maximized(whole, floor)
         average = state.model.rebased(blended, moved)
         bound = state.model.log_evidence_of(gathered) / total
-        return OnlineState(moved, average, state.step + 1), {"bound": bound}
+        return OnlineState(moved, average, taken), {"bound": bound}
 
     return Algorithm(init, step, lambda state: ExactPair(state.model))
 
@@ -103,7 +110,7 @@ def run_online_em(
     rows: RowBlocks,
     floor: Any,
     *,
-    sample: Float[np.ndarray, "n ..."],
+    sample: RowBlocks,
     batch_size: int = 10_000,
     passes: float | int = 1,
     kappa: float = 0.6,
@@ -119,7 +126,7 @@ def run_online_em(
         rows: in memory or on disk; one batch of them is held at a time.
         floor: what `model.floor` returned for all rows.
         sample: rows whose statistics the running average starts from.
-        batch_size: rows a batch; shrinks to the number of rows.
+        batch_size: rows a batch; shrinks to the number of rows. The last one of a pass has what is left.
         passes: how often to go through all rows.
         kappa: see `online_em`.
         delay: see `online_em`.
@@ -133,10 +140,11 @@ def run_online_em(
     Raises:
         RunError: the evidence stopped being finite.
     """
-    cells = min(batch_size, rows.num_rows) * model.width
+    batch = min(batch_size, rows.num_rows)
+    cells = batch * model.width
     with jax.enable_x64(True):
         algorithm = online_em(
-            expectation_step(model, RowBlocks(sample, holes=rows.holes)),
+            expectation_step(model, sample),
             floor,
             num_rows_in_all=rows.num_rows,
             kappa=kappa,
@@ -149,9 +157,9 @@ def run_online_em(
             step, begun = kept_jit(algorithm.step), stages.begun(like)
             state, before = like if begun is None else begun
             bounds: list[float] = before.tolist()
-            for x in _batches(rows, batch_size, passes, seed, first=len(bounds)):
+            for x in _batches(rows, batch, passes, seed, first=len(bounds)):
                 number = len(bounds)
-                state, metrics = step(state, _datum(x, rows.holes))
+                state, metrics = step(state, _datum(x, batch, holes=rows.holes))
                 bounds.append(float(metrics["bound"]))
                 if not np.isfinite(bounds[-1]):
                     raise RunError(
@@ -169,42 +177,54 @@ def run_online_em(
 
 
 def _batches(
-    rows: RowBlocks, batch_size: int, passes: float | int, seed: int, *, first: int
+    rows: RowBlocks, batch: int, passes: float | int, seed: int, *, first: int
 ) -> Iterator[Float[np.ndarray, "B ..."]]:
-    """Batches of equal size from number `first` on, each of runs from random places.
+    """Batches from number `first` on, each of runs from random places; a pass takes every row once.
 
-    The order is new in every pass.
+    The order is new in every pass, whose last batch has the rows that are left.
     """
-    batch = min(batch_size, rows.num_rows)
     length = max(1, batch // _RUNS)
-    runs = batch // length
-    places = rows.num_rows // length
-    per_pass = places // runs
-    generator, order = np.random.default_rng(seed), np.zeros(0, int)
+    begins = np.arange(0, rows.num_rows, length)
+    per_pass = -(-rows.num_rows // batch)
+    generator, order, taken = np.random.default_rng(seed), begins, begins
     for number in range(max(1, round(passes * per_pass))):
         if number % per_pass == 0:
-            order = generator.permutation(places)
+            order = generator.permutation(begins)
+            taken = np.cumsum(
+                np.minimum(rows.num_rows - order, length)
+            )  # rows up to each run's end
         if number < first:
             continue
-        at = number % per_pass * runs
-        starts = np.sort(order[at : at + runs]) * length
-        yield np.concatenate([rows.read(s, s + length) for s in starts.tolist()])
+        low = number % per_pass * batch
+        high = min(low + batch, rows.num_rows)
+        begin, end = np.searchsorted(taken, [low, high - 1], side="right")
+        own, ends = order[begin : end + 1], taken[begin : end + 1]
+        sizes = np.minimum(rows.num_rows - own, length)
+        # A run may begin in one batch and end in the next.
+        starts = own + np.maximum(low - (ends - sizes), 0)
+        stops = own + sizes - np.maximum(ends - high, 0)
+        pieces = sorted(zip(starts.tolist(), stops.tolist(), strict=True))
+        yield np.concatenate([rows.read(*piece) for piece in pieces])
 
 
-def _datum(x: Float[np.ndarray, "B ..."], holes: bool) -> Datum:
-    """A batch, with a mask where rows may have holes."""
-    if not holes:
-        return Datum(jnp.asarray(x))
-    mask = ~np.isnan(x)
-    return Datum(jnp.asarray(np.where(mask, x, 0.0)), jnp.asarray(mask))
+def _datum(x: Float[np.ndarray, "n ..."], size: int, *, holes: bool) -> Datum:
+    """Rows as a batch of one size, filled up with rows of weight 0; a mask where rows may have holes."""
+    weight = np.arange(size) < len(x)
+    x = np.concatenate([x, np.broadcast_to(x[:1], (size - len(x), *x.shape[1:]))])
+    mask = ~np.isnan(x) if holes else None
+    x = x if mask is None else np.where(mask, x, 0.0)
+    return jax.tree.map(jnp.asarray, Datum(x, mask, weight=weight.astype(x.dtype)))
 
 
-def starting_rows(rows: RowBlocks, *, seed: int) -> Float[np.ndarray, "n ..."]:
-    """Random rows that online EM starts from, in order of position: at most 20,000; NaN is a hole."""
+def starting_rows(rows: RowBlocks, *, seed: int) -> RowBlocks:
+    """Random rows that online EM starts from, in order of position: at most 20,000."""
     if rows.num_rows <= _SAMPLE:
-        return rows.read(0, rows.num_rows)
-    chosen = np.random.default_rng(seed).choice(rows.num_rows, _SAMPLE, replace=False)
-    return rows.take(np.sort(chosen))
+        chosen, x = np.arange(rows.num_rows), rows.read(0, rows.num_rows)
+    else:
+        generator = np.random.default_rng(seed)
+        chosen = np.sort(generator.choice(rows.num_rows, _SAMPLE, replace=False))
+        x = rows.take(chosen)
+    return RowBlocks(x, rows.where, holes=rows.holes, numbers=rows.numbers(chosen))
 
 
 def _count(statistics: Any) -> Array:

@@ -83,13 +83,15 @@ class RowBlocks:
         rows: a row source, or an array (N, *shape) of numbers; real rows in memory stay on the device.
         where: what the rows are, for messages.
         holes: whether NaN in an array is a cell that was not observed; a row source tells itself.
-        weight: how often each row in memory counts, (N,); once when None. Rows of weight 0 are left out.
+        weight: how often each row in memory counts, (N,), above 0; once when None.
+        numbers: of the rows of an array in the data that they came from, (N,); their places when None.
+            A row source tells itself.
         once: whether there is one pass, for which whole numbers are not made real all together.
 
     Attributes:
-        num_rows: rows with a weight.
-        total: the sum of their weights.
-        weight: of them; None where each counts once.
+        num_rows: N.
+        total: the sum of the weights.
+        weight: of the rows; None where each counts once.
         shape: of a row.
 
     Raises:
@@ -101,23 +103,19 @@ class RowBlocks:
         rows: RowSource | np.ndarray,
         where: str = "rows",
         *,
-        holes: bool | None = None,
+        holes: bool = False,
         weight: Float[np.ndarray, " N"] | None = None,
+        numbers: Int[np.ndarray, " N"] | None = None,
         once: bool = False,
     ):
-        if isinstance(rows, RowSource):
-            holes = rows.schema.holes if holes is None else holes
+        self.weight, self._numbers = weight, numbers
+        self._source = rows if isinstance(rows, RowSource) else None
+        self.holes = holes if self._source is None else self._source.schema.holes
         many = _BLOCK_CELLS if once else _MANY_CELLS
         if isinstance(rows, Dataset) and not (rows.coded and rows.cells.size > many):
             rows = rows.x
-        self.weight, self._positions = weight, None
-        if weight is not None:
-            assert isinstance(rows, np.ndarray)  # in memory
-            self._positions = np.flatnonzero(weight > 0)
-            rows, self.weight = rows[self._positions], weight[self._positions]
-        if holes and isinstance(rows, np.ndarray):
-            holes = bool(np.isnan(rows).any())
-        self.holes = bool(holes)
+            self.holes = self.holes and bool(np.isnan(rows).any())
+        assert weight is None or isinstance(rows, np.ndarray)  # in memory
         self._rows: RowSource | np.ndarray = rows
         whole = rows.shape if isinstance(rows, np.ndarray) else (len(rows), *rows.schema.shape)
         if len(whole) < 2 or whole[0] < 1 or 0 in whole:
@@ -181,9 +179,15 @@ class RowBlocks:
             self._distinct = distinct_rows(self.read(0, self.num_rows), self.weight)
         return self._distinct
 
-    def position(self, row: int) -> int:
-        """Where a row stands among all that were given, those of weight 0 too."""
-        return row if self._positions is None else int(self._positions[row])
+    def numbers(self, positions: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """The rows' numbers in the data that they came from."""
+        if self._source is not None:
+            return self._source.numbers(positions)
+        return positions if self._numbers is None else self._numbers[positions]
+
+    def number(self, position: int) -> int:
+        """That of one row."""
+        return int(self.numbers(np.array([position]))[0])
 
     def in_order(self, model: AbstractExactModel, *, width: int = 0) -> Iterator[Block]:
         """All rows once, in order, without the places of their holes.
@@ -275,9 +279,9 @@ class RowBlocks:
         for part in self.parts():
             bad = np.isinf(part) if self.holes else ~np.isfinite(part)
             if bad.any():
-                place = np.argwhere(bad)[0]
+                place = tuple(np.argwhere(bad)[0].tolist())
                 raise InputError(
-                    "finite numbers", f"{part[tuple(place)]} in row {moments.count + place[0]}",
+                    "finite numbers", f"{part[place]} in row {self.number(first + place[0])}",
                     option("missing", "drop-rows"), where=self.where,
                 )  # fmt: skip
             moments.add(

@@ -79,6 +79,11 @@ class AbstractExactModel(AbstractModel):
         """The E-step on one batch."""
         return self.expectation()(x, weight, holes)
 
+    def with_holes(self, statistics: Any) -> Any:
+        """Statistics that this model gathered of rows with all their cells, in the form that they have
+        where some cells are missing, so that they add up with such."""
+        return statistics
+
     def keeps(self, num_rows: int) -> bool:
         """Whether so many rows are their own statistics, being smaller than those that add up."""
         return False

@@ -148,6 +148,9 @@ class AbstractFactorModel(AbstractExactModel):
         size, rank = self.loadings.shape
         return 2 * rank * (size + rank)
 
+    def with_holes(self, statistics: Scatter) -> Scatter:
+        return statistics._replace(log_evidence=self.log_evidence_of(statistics))
+
     def keeps(self, num_rows: int) -> bool:
         return num_rows < self.center.shape[0]
 

@@ -151,6 +151,10 @@ class LatentClass(AbstractMixture):
     def assigned(self, x: Float[Array, "N ..."], r: Float[Array, "N K"]) -> ClassCounts:
         return ClassCounts(*self._counts(self.one_hot(x), r), jnp.full((), jnp.nan))
 
+    def with_holes(self, statistics: ClassCounts) -> ClassCounts:
+        shape = self.log_theta.shape[:2]
+        return statistics._replace(observed=jnp.broadcast_to(statistics.total[:, None], shape))
+
     def rebased(self, statistics: ClassCounts, model: Any) -> ClassCounts:
         return statistics
 
