@@ -40,7 +40,7 @@ def test_codes_of_columns_and_targets_are_those_that_the_source_rounds(
     data = load_data(given, target="y", target_as=role, missing_codes=code)
     again = load_rows(given, data.schema, missing_codes=code)
     for parts in ((data.train[:], data.validation, data.test), (again,)):
-        assert sum(int((~has_label(target_of(part))).sum()) for part in parts) == EMPTY
+        assert sum(int((~has_label(np.asarray(target_of(part)))).sum()) for part in parts) == EMPTY
         assert sum(int(np.isnan(part.x[:, 0]).sum()) for part in parts) == EMPTY
 
 

@@ -8,8 +8,7 @@ import jax
 from taut.core import Datum, InputError, as_key
 from taut.data import Data, Dataset, RowSource
 from taut.fitted import Fit
-from taut.fitted.drawn_rows import binarized_once
-from taut.fitted.given_rows import as_datum
+from taut.fitted.given_rows import as_datum, as_drawn
 from taut.program_cache import compilation_cache
 
 if TYPE_CHECKING:
@@ -86,8 +85,7 @@ def rows_of_fit(fit: Fit, data: Any, held_out: Any, *, where: str) -> tuple[Datu
         data = _own_data(fit, where=where)
     if isinstance(data, Data):
         test = data.test if held_out is None else held_out
-        train = binarized_once(_in_memory(data.train), seed=fit.recipe.data.split_seed)
-        return train.datum(), as_datum(test, fit)
+        return as_drawn(_in_memory(data.train), fit).datum(), as_datum(test, fit)
     if held_out is None:
         raise InputError(
             "held-out rows beside the training rows", "training rows alone",

@@ -31,6 +31,7 @@ from taut.data.load import loaded
 from taut.evidence.measuring import measure
 from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
+from taut.fitted.given_rows import as_drawn
 from taut.guides import AmortizedGuide, VampPair
 from taut.inference import Refined
 from taut.inference.amortized.prior_ascent import (
@@ -199,7 +200,7 @@ def _rows(fitted: Fit, data: Any) -> tuple[Datum, Datum, Datum, Data]:
         )  # fmt: skip
 
     def datum(part: Dataset) -> Datum:
-        rows = part.datum()
+        rows = as_drawn(part, fitted).datum()
         return Datum(np.asarray(rows.x, fitted.precision), rows.mask, None, rows.index)
 
     train_rows, validation_rows, test_rows = map(datum, (given.train, given.validation, given.test))

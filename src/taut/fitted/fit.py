@@ -1,8 +1,9 @@
 """`Fit`: a fitted model and guide, with what people do with them.
 
 Rows go in as a `Dataset`, a NumPy array, a JAX array or a data frame of numbers, in the data's own
-units: one row (of the data's shape) or many (a leading axis). What comes back has the same leading
-axis. `encode` and `decode` are differentiable JAX functions of one row or many.
+units: one row (of the data's shape) or many (a leading axis). What comes back has the same leading axis.
+All methods take grey training rows of a dynamic binarization as drawn once (`taut.fitted.drawn_rows`).
+`encode` and `decode` are differentiable JAX functions of one row or many.
 """
 
 import contextlib

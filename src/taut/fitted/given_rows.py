@@ -21,7 +21,7 @@ from taut.fitted.drawn_rows import binarized_once
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
 
-__all__ = ["as_array", "as_dataset", "as_datum", "is_sparse", "mask_of", "some"]
+__all__ = ["as_array", "as_dataset", "as_datum", "as_drawn", "is_sparse", "mask_of", "some"]
 
 
 def is_sparse(rows: Any) -> bool:
@@ -32,8 +32,6 @@ def is_sparse(rows: Any) -> bool:
 def as_datum(rows: Any, fit: "Fit") -> Datum:
     """A batched datum; a `Datum` is taken as it is, a `Dataset` with its masks and row numbers.
 
-    Training rows that are grey, to be drawn for each batch, are drawn once.
-
     Raises:
         InputError: see `as_array`.
     """
@@ -41,9 +39,14 @@ def as_datum(rows: Any, fit: "Fit") -> Datum:
         return some(rows, num_rows(rows))
     if isinstance(rows, Dataset):
         some(rows, len(rows))
-        return binarized_once(rows, seed=fit.recipe.data.split_seed).datum(sparse=True)
+        return as_drawn(rows, fit).datum(sparse=True)
     x, _ = as_array(rows, fit)
     return Datum(np.asarray(x), mask_of(x))
+
+
+def as_drawn(rows: Dataset, fit: "Fit") -> Dataset:
+    """The rows, of which grey ones that training draws anew for each batch are drawn once."""
+    return binarized_once(rows, seed=fit.recipe.data.split_seed)
 
 
 def some(rows: Any, number: int) -> Any:
@@ -74,7 +77,7 @@ def as_array(rows: Any, fit: "Fit") -> tuple[Any, bool]:
     """
     shape, precision, own = fit.schema.shape, fit.precision, isinstance(rows, Dataset)
     if isinstance(rows, Dataset):
-        rows = rows.x
+        rows = as_drawn(rows, fit).x
     elif not hasattr(rows, "shape") or hasattr(rows, "columns"):
         rows = _frame_to_array(rows, fit)
     if np.ma.is_masked(rows):

@@ -27,7 +27,7 @@ from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
 from taut.fitted.filling import filled
-from taut.fitted.given_rows import as_array, as_dataset, mask_of, some
+from taut.fitted.given_rows import as_array, as_dataset, as_drawn, mask_of, some
 from taut.fitted.heads import (
     LogisticHead,
     RidgeHead,
@@ -260,7 +260,9 @@ def _learned(
         judged = features[:0], held_label
     if fit.recipe.training.head != "mixture-vae":
         return class_head(features, codes, judged, len(classes), name=fit.recipe.training.head)
-    rows: Any = [_in_precision(part.datum(labelled=False), fit.precision) for part in known]
+    rows: Any = [
+        _in_precision(as_drawn(part, fit).datum(labelled=False), fit.precision) for part in known
+    ]
     told = spread_labels(features, codes, judged, len(classes))
     head = stacked_head(
         fit.pair, (rows[0], rows[1]), (told, known[1].label), len(classes), fit.recipe.training,
@@ -342,7 +344,7 @@ def _in_precision(rows: Datum, precision: str) -> Datum:
 def _given(fit: "Fit", rows: Any, unseen: str) -> Dataset:
     """Rows of any form as a data set."""
     if isinstance(rows, Dataset):
-        return some(rows, len(rows))
+        return as_drawn(some(rows, len(rows)), fit)
     if hasattr(rows, "columns"):
         return as_dataset(rows, fit, unseen=unseen)
     x, _ = as_array(rows, fit)
