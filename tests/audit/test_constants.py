@@ -90,6 +90,18 @@ def test_a_dropped_factorial_is_found(float64):
     assert found.value > 5 * found.mc_error
 
 
+@pytest.mark.parametrize("family", ["poisson", "negative-binomial", "zero-inflated-poisson"])
+def test_rows_judged_given_their_own_totals_are_not_checked(family, float64):
+    """log(T / L) for each count is what the law that draws rows of total L lacks, and no constant."""
+    likelihood = make_likelihood(family, shape=(CELLS,), library=True, library_size=50.0)
+
+    def decoder(z):
+        return jnp.concatenate([LOADINGS @ z] * likelihood.num_outputs)
+
+    model = LatentVariableModel(StandardNormal(2), decoder, likelihood, (CELLS,))
+    assert density_excess(model, LIKE, key=KEY) is None
+
+
 def test_counts_far_from_zero_have_the_entropy_of_a_gaussian(float64):
     """H = log(2 pi e rate) / 2 - 1 / (12 rate) + ..., whatever numbers are left out."""
     rate = 10.0 ** np.arange(3, 7)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from taut.core import InputError, nearest, option
 from taut.data import Schema
-from taut.models import LogCounts, Units
+from taut.models import AbstractLikelihood, LogCounts, Units
 
 __all__ = ["at_least_one", "counts_of", "known", "refuse_users_parts", "units_of"]
 
@@ -48,6 +48,10 @@ def units_of(schema: Schema) -> Units | None:
     return Units(shift, scale)
 
 
-def counts_of(schema: Schema) -> LogCounts | None:
-    """How an encoder reads counts before it has seen a row; None where the data are none."""
-    return LogCounts.start(schema.shape) if schema.support == "count" else None
+def counts_of(schema: Schema, likelihood: AbstractLikelihood) -> LogCounts | None:
+    """How an encoder reads counts before it has seen a row; None where the data are none.
+
+    Whole numbers that come as floats are counts where the likelihood says so.
+    """
+    counts = schema.support == "count" or likelihood.counts
+    return LogCounts.start(schema.shape) if counts else None

@@ -106,7 +106,7 @@ class Discrete(AbstractCentred):
         prior = FactorizedPrior(top, learned=self.prior == "learned")
         guide = AmortizedGuide(
             chosen.make_encoder(schema, first.size, encoder_key), FactorizedUnits(first), units,
-            counts_of(schema), jnp.zeros(schema.shape), schema.holes,
+            counts_of(schema, likelihood), jnp.zeros(schema.shape), schema.holes,
         )  # fmt: skip
         decoder = chosen.make_latent_decoder(
             schema, likelihood, first.size, decoder_key,

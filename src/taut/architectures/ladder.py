@@ -99,7 +99,7 @@ class Ladder(AbstractNetworked):
             encoder=encoder,
             data_shape=schema.shape,
             units=None if likelihood.discrete else units_of(schema),
-            counts=counts_of(schema),
+            counts=counts_of(schema, likelihood),
             marked=schema.holes,
         )
 

@@ -111,7 +111,7 @@ class MixtureVAE(AbstractCentred):
         encoder = chosen.make_encoder(schema, family.num_features, encoder_key)
         forms = column_forms(schema)
         guide = AmortizedGuide(
-            encoder, family, units, counts_of(schema), jnp.zeros(schema.shape), schema.holes,
+            encoder, family, units, counts_of(schema, likelihood), jnp.zeros(schema.shape), schema.holes,
             None if forms is None else ColumnReader(forms),
             label_weight=jnp.asarray(float(self.label_alpha)) if _learns(schema) else None,
         )  # fmt: skip

@@ -11,7 +11,7 @@ datum to a distribution (instead of it).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, get_args
 
 import equinox as eqx
@@ -37,6 +37,7 @@ from taut.guides import (
     make_family,
 )
 from taut.models import (
+    AbstractLikelihood,
     AbstractPrior,
     ColumnReader,
     FixedPrior,
@@ -126,7 +127,7 @@ class VAE(AbstractAutoencoder):
         decoder = self.decoder
         if decoder is None:
             decoder = chosen.make_decoder(schema, likelihood, self.latent_dim, decoder_key)
-        prior = self._prior(schema, prior_key)
+        prior = self._prior(schema, likelihood, prior_key)
         masking = self._masking(schema, likelihood)
         model = LatentVariableModel(prior, decoder, likelihood, schema.shape, units, masking)
         family = self.guide
@@ -152,7 +153,7 @@ class VAE(AbstractAutoencoder):
         marked = schema.holes and self.encoder is None
         forms = column_forms(schema) if self.encoder is None else None
         guide = AmortizedGuide(
-            encoder, family, units, counts_of(schema), marked=marked,
+            encoder, family, units, counts_of(schema, likelihood), marked=marked,
             columns=None if forms is None else ColumnReader(forms),
         )  # fmt: skip
         return _paired(model, guide)
@@ -180,7 +181,11 @@ class VAE(AbstractAutoencoder):
             )  # fmt: skip
         return SelfMasking.start(schema.shape)
 
-    def _prior(self, schema: Schema, key: PRNGKeyArray) -> AbstractPrior:
+    def _prior(
+        self, schema: Schema, likelihood: AbstractLikelihood, key: PRNGKeyArray
+    ) -> AbstractPrior:
+        if likelihood.counts:  # whole numbers that come as floats, too
+            schema = replace(schema, support="count")
         if isinstance(self.prior, str):
             if schema.kinds is not None and self.prior.startswith("vamp"):
                 raise InputError(

@@ -68,6 +68,6 @@ class VQ(AbstractCentred):
             data_shape=schema.shape,
             units=None if likelihood.discrete else units_of(schema),
             center=jnp.zeros(schema.shape),
-            counts=counts_of(schema),
+            counts=counts_of(schema, likelihood),
             marked=schema.holes,
         )

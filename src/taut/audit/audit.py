@@ -37,7 +37,7 @@ _MOST_DENSITIES = 2**34  # of latent dimensions, draws and components: half a mi
 _DRAWS = 8  # of each row, for the surgery
 _UNCHECKED = (
     "whether log p(x | z) keeps its constants is not checked: no entropy is known of what rows are "
-    "drawn from"
+    "drawn from, or they are judged given their own totals"
 )
 
 

@@ -119,6 +119,8 @@ class LatentVariableModel(AbstractModel):
         return x if self.units is None else self.units.restore(x)
 
     def entropy(self, z: Any, *, most: int) -> Float[Array, ""] | None:
+        if self.likelihood.given_totals:  # rows are not judged by the law that draws them
+            return None
         within = entropy_of(self.likelihood(self.outputs(z)), most=most)
         if within is None or self.units is None:
             return within

@@ -29,6 +29,7 @@ from taut.core import (
 from taut.data import Schema
 from taut.guides import PLAIN, FullRankGaussian
 from taut.inference import INFERENCES, AbstractAmortized, AbstractInference
+from taut.models import LogCounts
 from taut.runs.packed import packed
 from taut.runs.reading import FORMAT, SEALED, read_arrays, read_json, reading, write_sealed_json
 
@@ -142,6 +143,8 @@ def load_pair(
         schema = Schema.from_dict(content["schema"])
         with jax.enable_x64(content["precision"] == "float64"):
             skeleton = eqx.filter_eval_shape(lambda: _made(architecture, schema, content))
+    if schema.support != "count" and not any(_COUNTS in name for name in arrays):
+        skeleton = _reading_as_they_are(skeleton)
     names = dict(_named(skeleton))
     arrays = _of_today(arrays, names)
     if arrays.keys() != names.keys():
@@ -162,10 +165,11 @@ def load_pair(
     return jax.tree.unflatten(tree, leaves), architecture, schema
 
 
+_COUNTS = ".counts.units."
 # Arrays that files of taut 0.1 lack, by the end of their names, and what they are without effect.
 _ADDED = {
-    ".counts.units.shift": 0.0,
-    ".counts.units.scale": 1.0,
+    f"{_COUNTS}shift": 0.0,
+    f"{_COUNTS}scale": 1.0,
     ".decoder.bias": 0.0,
     ".decoder.network.bias": 0.0,
 }
@@ -176,6 +180,14 @@ def _named_today(content: dict[str, Any]) -> dict[str, Any]:
     choices = content["architecture"]
     full = content["format"] < 2 and choices.get("guide") == FullRankGaussian.name
     return {**choices, "guide": PLAIN} if full else choices
+
+
+def _reading_as_they_are(pair: AbstractPair) -> AbstractPair:
+    """The pair of a file whose encoder reads whole numbers that came as floats without logarithms."""
+    return jax.tree.map(
+        lambda part: None if isinstance(part, LogCounts) else part,
+        pair, is_leaf=lambda part: isinstance(part, LogCounts),
+    )  # fmt: skip
 
 
 def _of_today(arrays: dict[str, np.ndarray], names: dict[str, Any]) -> dict[str, np.ndarray]:

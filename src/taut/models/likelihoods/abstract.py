@@ -46,17 +46,24 @@ class AbstractLikelihood(eqx.Module):
         name: in files and on the command line.
         discrete: True for a probability mass function, False for a density; bits per dimension and
             comparisons between families on one data set need a mass function.
+        counts: True where cells are counts, which an encoder reads by their logarithms.
         num_outputs: number of decoder outputs per cell.
     """
 
     name: ClassVar[str]
     discrete: ClassVar[bool]
+    counts: ClassVar[bool] = False
     num_outputs: eqx.AbstractVar[int]
 
     @property
     def measures(self) -> tuple[str, ...]:
         """What the log-probability is with respect to: one `CellKind` for all cells, or one for each."""
         return (MASS if self.discrete else DENSITY,)
+
+    @property
+    def given_totals(self) -> bool:
+        """Whether a row is judged given its own total, which is not the law that rows are drawn from."""
+        return False
 
     @abstractmethod
     def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:

@@ -116,8 +116,13 @@ class AbstractCounts(AbstractLikelihood):
     """Counts with one log-mean per cell."""
 
     discrete: ClassVar[bool] = True
+    counts: ClassVar[bool] = True
     num_outputs = 1
     log_mean: CountMean
+
+    @property
+    def given_totals(self) -> bool:
+        return self.log_mean.library
 
     @abstractmethod
     def at(self, log_mean: Float[Array, "*data"]) -> Distribution:

@@ -31,8 +31,13 @@ class AbstractZeroInflated(AbstractLikelihood):
     """Counts; outputs are those of the base and the logit of an extra zero."""
 
     discrete: ClassVar[bool] = True
+    counts: ClassVar[bool] = True
     num_outputs = 1 + AbstractCounts.num_outputs
     base: AbstractCounts
+
+    @property
+    def given_totals(self) -> bool:
+        return self.base.given_totals
 
     def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:
         return _inflated(self.base(outputs[:-1]), outputs[-1])
