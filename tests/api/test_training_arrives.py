@@ -80,9 +80,10 @@ def handed(monkeypatch) -> Callable[..., dict[str, Any]]:
 def _steps(found: dict[str, Any], length: float = 5.0, count: int = 4) -> np.ndarray:
     """Lengths of the first updates along a constant gradient of that length."""
     gradient = jnp.asarray([3.0, 4.0]) * length / 5
-    state, seen = found["optimizer"].init(gradient), []
-    for _ in range(count):
-        update, state = found["optimizer"].update(gradient, state, gradient)
+    optimizer = optax.with_extra_args_support(found["optimizer"])
+    state, seen = optimizer.init(gradient), []
+    for step in range(count):
+        update, state = optimizer.update(gradient, state, gradient, step=step)
         seen.append(float(jnp.linalg.norm(update)))
     return np.asarray(seen)
 

@@ -14,7 +14,7 @@ from inference_problems import BITS, bits_architecture
 import taut
 from taut.core import Datum
 from taut.data import Schema
-from taut.inference import INFERENCES, AbstractAmortized, Algorithm, Problem
+from taut.inference import INFERENCES, AbstractAmortized, Algorithm, Joint, Problem
 from taut.inference.amortized.ascent_steps import moved
 from taut.inference.amortized.movable import movable
 from taut.inference.amortized.prior_ascent import features_of, prior_ascent
@@ -83,7 +83,7 @@ def test_every_inference_holds_constants_and_moves_the_rest(inference):
 
 
 def test_a_prior_that_is_given_is_held_where_priors_are_fitted():
-    problem, rows = _problem(INFERENCES["joint"]())
+    problem, rows = _problem(Joint())
     algorithm = prior_ascent(problem.pair, MOVES_ALL, key=jax.random.key(0))
     features = jax.tree.map(jnp.asarray, features_of(problem.pair.bind()[1], rows))
     after = _arrays(_after(algorithm, features, 2))
@@ -95,7 +95,10 @@ def test_constants_have_no_part_in_what_an_optimizer_computes_of_all_parameters(
     optimizer = optax.chain(optax.add_decayed_weights(1.0), optax.clip_by_global_norm(1.0))
     side = {"free": jnp.ones(()), "held": jnp.full((), 1e6)}
     gradient, free = {"free": jnp.ones(()), "held": jnp.zeros(())}, {"free": True, "held": False}
-    after, _ = moved(optimizer, gradient, optimizer.init(side), side, side, jnp.ones(()), free)
+    after, _ = moved(
+        optimizer, gradient, optimizer.init(side), side, side,
+        scale=jnp.ones(()), step=jnp.zeros((), jnp.int32), free=free,
+    )  # fmt: skip
     assert after == {"free": 2.0, "held": 1e6}
 
 

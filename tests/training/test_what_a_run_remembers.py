@@ -88,8 +88,9 @@ def _point(
 
         def accepted() -> State:
             point, moments = moved(
-                optimizer, found, state.optimizer, state.parameters, state.parameters, state.scale
-            )
+                optimizer, found, state.optimizer, state.parameters, state.parameters,
+                scale=state.scale, step=state.step,
+            )  # fmt: skip
             aux = 0.9 * state.aux + 0.1 * found.w
             return state._replace(parameters=point, optimizer=moments, aux=aux)
 

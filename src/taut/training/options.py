@@ -9,7 +9,7 @@ import optax
 
 from taut.bounds import BOUNDS, IWAE, AbstractBound
 from taut.core import InputError, chosen, nearest, option, options_from_dict, options_to_dict
-from taut.training.schedules import SCHEDULES, ScheduleName
+from taut.training.schedules import SCHEDULES, Plateau, ScheduleName, at_rate
 
 __all__ = ["OPTIMIZERS", "Precision", "TrainingOptions"]
 
@@ -35,10 +35,12 @@ class TrainingOptions:
     """How parameters are moved.
 
     Attributes:
-        optimizer: `adam` or `sgd`; in Python also an Optax transformation that minimises.
+        optimizer: `adam` or `sgd`; in Python also an Optax transformation that minimises, which brings
+            a step size of its own. A schedule in one counts the updates that it made.
         learning_rate: step size, after the warm-up.
         learning_rate_schedule: `constant`; `cosine`, which falls to 0 at the last step; or
             `plateau`, which halves the step size after 5 validations without a better value.
+            The first two follow the steps of the run, whichever side of it moves.
         learning_rate_warmup: steps over which the step size rises from near 0; 0 for none.
         ema: weight of the past in a moving average of the parameters, such as 0.999, which is then
             validated, kept and reported; 0 for the parameters themselves.
@@ -112,6 +114,24 @@ class TrainingOptions:
                 f"one of {', '.join(OPTIMIZERS)}, or an Optax transformation", repr(self.optimizer),
                 nearest(self.optimizer, OPTIMIZERS), "optimizer",
             )  # fmt: skip
+        if not isinstance(self.optimizer, str):
+            self._refuse_unheard()
+        least = Plateau().patience
+        if self.learning_rate_schedule == "plateau" and 0 < self.patience <= least:
+            _refuse(
+                f"more than the {least} validations after which a plateau halves the step size, or 0",
+                self.patience, "20", "patience",
+            )  # fmt: skip
+
+    def _refuse_unheard(self) -> None:
+        """Refuse a step size beside an Optax transformation, which would not hear of it."""
+        for name in ("learning_rate", "learning_rate_schedule", "learning_rate_warmup"):
+            value, usual = getattr(self, name), getattr(TrainingOptions, name)
+            if value != usual and value != "plateau":
+                _refuse(
+                    "none beside an Optax transformation, which brings a step size of its own",
+                    value, f"leaving out {option(name)}", name,
+                )  # fmt: skip
 
     @property
     def storage(self) -> str:
@@ -122,7 +142,8 @@ class TrainingOptions:
         """The optimizer at a step size, behind the clipping of its gradients."""
         optimizer = self.optimizer
         if isinstance(optimizer, str):
-            optimizer = OPTIMIZERS[optimizer](rate)
+            make = OPTIMIZERS[optimizer]
+            optimizer = optax.chain(make(1.0), at_rate(rate)) if callable(rate) else make(rate)
         if self.clip_norm is None:
             return optimizer
         return optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer)

@@ -6,19 +6,21 @@
                  (Loshchilov and Hutter 2017, without restarts)
     plateau      1, times a factor whenever validation has not improved for a while
 
-The first three are functions of the step. A plateau is an event of the loop (`Plateau`), which scales
+The first three are functions of the step of the run, not of the updates that one side of it had
+(`at_rate`). A plateau is an event of the loop (`Plateau`), which scales
 the updates of the algorithm; its factor is part of the state, so a resumed run keeps it.
 """
 
 from typing import Any, Literal, NamedTuple, get_args
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
 from taut.core import InputError, nearest, option
 
-__all__ = ["SCHEDULES", "Plateau", "ScheduleName", "schedule"]
+__all__ = ["SCHEDULES", "Plateau", "ScheduleName", "at_rate", "schedule"]
 
 ScheduleName = Literal["constant", "cosine", "plateau"]
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
@@ -74,3 +76,13 @@ def schedule(
         return peak * rise * (1 + jnp.cos(jnp.pi * share)) / 2
 
     return size
+
+
+def at_rate(rate: optax.Schedule) -> optax.GradientTransformationExtraArgs:
+    """Updates times the step size at a step of the run, which `update` is told as `step`."""
+
+    def update(updates: Any, state: Any, params: Any = None, **told: Any) -> Any:
+        size = rate(told["step"])
+        return jax.tree.map(lambda u: jnp.asarray(size, u.dtype) * u, updates), state
+
+    return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)

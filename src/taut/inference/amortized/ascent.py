@@ -200,8 +200,8 @@ def ascent(
             for i, side in enumerate(sides):
                 if who[i]:
                     parameters, moments[i] = moved(
-                        side.optimizer, gradients[i], moments[i], live[i], parameters, state.scale,
-                        free[i],
+                        side.optimizer, gradients[i], moments[i], live[i], parameters,
+                        scale=state.scale, step=state.step, free=free[i],
                     )  # fmt: skip
             aux = eqx.combine(state.aux, aux_static)
             aux = objective.update(aux, gradients[-1], out.statistics, state.step)

@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from taut.core import Terms
 from taut.inference.algorithm import Inspection
@@ -48,23 +48,27 @@ def moved(
     moments: Any,
     side: Any,
     parameters: Any,
+    *,
     scale: Float[Array, ""],
+    step: Int[Array, ""],
     free: Any = True,
 ) -> tuple[Any, Any]:
     """Parameters and the optimizer's state after one update.
 
     Arguments:
-        optimizer: any Optax transformation that minimises.
+        optimizer: any Optax transformation that minimises; told the step of the run, if it asks for it.
         gradient: in the structure of `side`.
         moments: state of the optimizer.
         side: the parameters that move; None elsewhere.
         parameters: all of them.
         scale: what the update is multiplied by, ().
+        step: of the run, which counts those in which the side was at rest.
         free: True where an array of `side` is no constant (`movable`); True for all. The optimizer sees
             a constant as 0, so that it has no part in a norm of all updates either.
     """
     seen = eqx.combine(eqx.filter(side, free), jax.tree.map(jnp.zeros_like, side))
-    updates, moments = optimizer.update(gradient, moments, seen)
+    told = optax.with_extra_args_support(optimizer)
+    updates, moments = told.update(gradient, moments, seen, step=step)
     updates = jax.tree.map(lambda u: scale.astype(u.dtype) * u, eqx.filter(updates, free))
     return eqx.apply_updates(parameters, updates), moments
 

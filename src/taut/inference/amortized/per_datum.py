@@ -179,7 +179,7 @@ def per_datum(
 
         def accepted() -> _Rows:
             features, moments = jax.vmap(
-                lambda g, m, f: moved(row_optimizer, g, m, f, f, state.scale)
+                lambda g, m, f: moved(row_optimizer, g, m, f, f, scale=state.scale, step=state.step)
             )(gradient, rows.optimizers, rows.features)
             aux = aux_after(rows.aux, aux_gradient, out, state.step)
             return rows._replace(features=features, optimizers=moments, aux=aux)
@@ -201,8 +201,9 @@ def per_datum(
 
         def accepted() -> _Rows:
             model, moments = moved(
-                optimizer, gradient, rows.model_optimizer, rows.model, rows.model, state.scale, free
-            )
+                optimizer, gradient, rows.model_optimizer, rows.model, rows.model,
+                scale=state.scale, step=state.step, free=free,
+            )  # fmt: skip
             aux = aux_after(rows.aux, aux_gradient, out, state.step)
             return rows._replace(model=model, model_optimizer=moments, aux=aux)
 

@@ -92,8 +92,9 @@ def prior_ascent(
 
         def accepted() -> PriorState:
             prior, moments = moved(
-                optimizer, gradient, state.optimizer, state.prior, state.prior, state.scale, free
-            )
+                optimizer, gradient, state.optimizer, state.prior, state.prior,
+                scale=state.scale, step=state.step, free=free,
+            )  # fmt: skip
             return state._replace(prior=prior, optimizer=moments)
 
         state, shown = taken(state, -value, gradient, accepted)
