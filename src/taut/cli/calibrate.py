@@ -1,6 +1,7 @@
 """`taut calibrate`."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,14 @@ from taut.cli.programs import is_posterior, posterior_of, refuse_program
 from taut.cli.rows import open_run
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
+from taut.errors import InputError, option
 
 if TYPE_CHECKING:
     from taut.audit import Calibration
 
 __all__ = ["calibrate"]
+
+_ROWS, _REFITS, _SECONDS = 1000, 100, 600.0
 
 
 def calibrate(
@@ -24,9 +28,9 @@ def calibrate(
     program: str | None = None,
     /,
     *,
-    rows: Whole = 1000,
-    refits: Whole = 100,
-    seconds: float = 600.0,
+    rows: Whole | None = None,
+    refits: Whole | None = None,
+    seconds: float | None = None,
     draws: Whole = 100,
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
@@ -47,11 +51,12 @@ def calibrate(
     program
         Of a run of `taut infer`: FILE.py or FILE.py:name. The file is executed.
     rows
-        Rows to simulate.
+        Of other runs: rows to simulate. [default: 1000]
     refits
-        Of a run of `taut infer`: data sets to simulate and fit.
+        Of a run of `taut infer`: data sets to simulate and fit. [default: 100]
     seconds
         Of a run of `taut infer`: what all fits may take, or none is started after the second.
+        [default: 600]
     draws
         Draws of the guide for each.
     seed
@@ -62,7 +67,14 @@ def calibrate(
     from taut.core import write_json
     from taut.report.calibration import calibration_table, draw_calibration, plain_calibration
 
-    if is_posterior(run):
+    of_program = is_posterior(run)
+    _check_asked(
+        {"rows": rows} if of_program else {"refits": refits, "seconds": seconds},
+        "a run of `taut infer`, which simulates data sets" if of_program else "a fit of rows",
+    )
+    if of_program:
+        refits = _REFITS if refits is None else refits
+        seconds = _SECONDS if seconds is None else seconds
         found = _by_refits(run, program, refits, draws, seconds, seed, quiet=json)
     else:
         from taut.api.calibrating import calibrate as calibrated
@@ -70,6 +82,7 @@ def calibrate(
         if program is not None:
             refuse_program(run, program, command="calibrate")
         fitted = open_run(run)
+        rows = _ROWS if rows is None else rows
         asked = {"rows": rows, "draws": draws, "seed": seed}
         with (
             going_on(run, "calibrate", asked, None),
@@ -92,6 +105,16 @@ def calibrate(
     calibration_table(console, found)
     if picture is not None:
         tables.facts_table(console, "figure", {"ranks of all quantities": str(picture)})
+
+
+def _check_asked(others: Mapping[str, int | float | None], run: str) -> None:
+    """Refuse options of the other kind of run."""
+    for name, value in others.items():
+        if value is not None:
+            raise InputError(
+                f"a run that {option(name)} is for", run, f"leaving out {option(name)}",
+                where=option(name),
+            )  # fmt: skip
 
 
 def _by_refits(

@@ -73,6 +73,11 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
                     f"`taut fit` with {option(table, asked[table])}", where=table,
                 )  # fmt: skip
         if online:
+            if vars(options or flags()).get("inference") not in (None, "online-em"):
+                raise InputError(
+                    f"{option('online')}, or another {option('inference')}", "both",
+                    f"leaving out {option('online')}", where="online",
+                )  # fmt: skip
             asked["inference"] = "online-em"
         if components is not None:
             numbers = component_range(components)

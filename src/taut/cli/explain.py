@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from taut.cli.explore import table_of
 from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run, own_data, rows_of
+from taut.cli.save import check_folder
 from taut.cli.whole import Whole
 from taut.errors import InputError, nearest, option
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 _Flag = Annotated[bool, Parameter(negative=())]
+_Words = Annotated[list[str] | None, Parameter(negative=())]
 
 
 def explain(
@@ -35,11 +37,11 @@ def explain(
     refinements: Whole = 0,
     most_unexplained: float = 0.5,
     num_answers: Annotated[Whole, Parameter(alias="--answers")] = 1,
-    immutable: list[str] | None = None,
-    increase_only: list[str] | None = None,
-    decrease_only: list[str] | None = None,
-    ranges: Annotated[list[str] | None, Parameter(name="--range")] = None,
-    causal: list[str] | None = None,
+    immutable: _Words = None,
+    increase_only: _Words = None,
+    decrease_only: _Words = None,
+    ranges: Annotated[list[str] | None, Parameter(name="--range", negative=())] = None,
+    causal: _Words = None,
     rows: Whole = 16,
     split: Literal["train", "validation", "test"] | None = None,
     black_box: _Flag = False,
@@ -114,6 +116,7 @@ def explain(
             where=option("plausible"),
         )  # fmt: skip
     fitted = open_run(run)
+    folder = check_folder(out or run / "explain")
     given = rows_of(fitted, data=data, split=split)
     constraints = asked_constraints(
         fitted.schema, immutable=immutable or (), increase_only=increase_only or (),
@@ -134,7 +137,6 @@ def explain(
             most_unexplained=most_unexplained, num_answers=num_answers, constraints=constraints,
             key=seed,
         )  # fmt: skip
-    folder = out or run / "explain"
     content = {
         "run": str(run), "classifier": classifier, "target": target, "confidence": confidence,
         **found.to_dict(),

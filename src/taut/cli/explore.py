@@ -26,7 +26,7 @@ def sample(
     /,
     *,
     num_samples: Annotated[Whole, Parameter(alias="-n")] = 64,
-    given: list[str] | None = None,
+    given: Annotated[list[str] | None, Parameter(negative=())] = None,
     num_particles: Whole = 10_000,
     out: Path | None = None,
     mean: Annotated[bool, Parameter(negative=())] = False,

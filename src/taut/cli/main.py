@@ -1,12 +1,13 @@
 """The command line: parse, run, print; one line on standard error when something is wrong.
 
-Exit codes: 0 done, 1 the run failed, 2 the input cannot be used; 130 interrupted by Ctrl-C, and 128 and
-the number of another signal that ended the run.
+Exit codes: 0 done, 1 the run failed or nobody reads its results, 2 the input cannot be used; 130
+interrupted by Ctrl-C, and 128 and the number of another signal that ended the run.
 """
 
 import contextlib
 import errno
 import gc
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -28,8 +29,8 @@ Start with `taut fit digits`, then `taut show`, `taut evaluate` and `taut sample
 names. Every command takes --json for machine-readable output and --debug for tracebacks."""
 
 _OF_PATHS = (
-    errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
-    errno.EPERM, errno.EROFS,
+    errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT,
+    errno.ENOTDIR, errno.EPERM, errno.EROFS,
 )  # fmt: skip
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -153,6 +154,7 @@ def _run(arguments: list[str], *, keeps_pages: bool = False) -> int:
         else:
             with compilation_cache():
                 _parse_and_run(arguments)
+        sys.stdout.flush()
     except CycloptsError as error:
         if debug:
             raise
@@ -165,6 +167,11 @@ def _run(arguments: list[str], *, keeps_pages: bool = False) -> int:
             raise
         _complain(error.worded("command line"))
         return error.exit_code
+    except BrokenPipeError:
+        if debug:
+            raise
+        _write_to_nobody()
+        return 1
     except (OSError, MemoryError) as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise error.__context__ from None  # a closed terminal, while the display was taken down
@@ -210,6 +217,12 @@ def _made(place: str, arguments: Sequence[str]):
 
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)(arguments)
+
+
+def _write_to_nobody() -> None:
+    """Whoever read standard output has gone, as `head` does: what is left for them goes nowhere."""
+    with contextlib.suppress(OSError, ValueError):  # one that is no file of the system
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(line: str) -> None:

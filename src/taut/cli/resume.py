@@ -3,12 +3,15 @@
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from taut.cli.placement import Placement
 from taut.errors import InputError, option
+
+if TYPE_CHECKING:
+    from taut.runs import RunFolder
 
 __all__ = ["resume"]
 
@@ -41,6 +44,11 @@ def resume(
     from taut.runs import RunFolder
 
     folder = RunFolder.to_resume(run)
+    if evidence_particles is not None and (kind := _unsampled(folder)) is not None:
+        raise InputError(
+            "a fit whose log-evidence is estimated with draws", kind,
+            f"leaving out {option('evidence_particles')}", where=option("evidence_particles"),
+        )  # fmt: skip
     if folder.is_finished:
         from taut.cli.figures import draw_missing
         from taut.cli.show import show
@@ -102,3 +110,15 @@ def resume(
         evidence = replace(recipe.evidence, evidence_particles=evidence_particles)
         recipe = replace(recipe, evidence=evidence)
     run_fit(found_again(source, run), recipe, run, resume=True, json=json, place=place)
+
+
+def _unsampled(folder: "RunFolder") -> str | None:
+    """What a run is, if no option says how many draws its log-evidence takes; else None."""
+    from taut.inference import AbstractExact
+    from taut.recipe import recipe_from
+
+    content = folder.read_config()
+    if "posterior" in content:
+        return "the posterior of a program"
+    exact = isinstance(recipe_from(content, where=str(folder.path)).inference, AbstractExact)
+    return "one by EM, whose log-evidence is exact" if exact else None

@@ -11,7 +11,23 @@ from taut.errors import InputError, option
 if TYPE_CHECKING:
     from taut.fitted import Fit
 
-__all__ = ["check_suffix", "drawn_where_possible", "free_names", "save_figure", "save_table"]
+__all__ = [
+    "check_folder",
+    "check_suffix",
+    "drawn_where_possible",
+    "free_names",
+    "save_figure",
+    "save_table",
+]
+
+
+def check_folder(path: Path) -> Path:
+    """The path, if it is a folder that can be written, or one can be made there."""
+    nearest = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not nearest.is_dir():
+        raise InputError("a folder", f"{nearest}, a file", f"another {option('out')}", where="out")
+    _check_writable(nearest)
+    return path
 
 
 def check_suffix(path: Path, allowed: Sequence[str]) -> Path:
@@ -23,12 +39,15 @@ def check_suffix(path: Path, allowed: Sequence[str]) -> Path:
         )  # fmt: skip
     if not path.parent.is_dir():
         raise InputError("a folder that exists", f"{path.parent}", "making it first", where="out")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(
-            "a folder that can be written", f"{path.parent}", f"another {option('out')}",
-            where="out",
-        )  # fmt: skip
+    _check_writable(path.parent)
     return path
+
+
+def _check_writable(folder: Path) -> None:
+    if not os.access(folder, os.W_OK):
+        raise InputError(
+            "a folder that can be written", f"{folder}", f"another {option('out')}", where="out"
+        )
 
 
 def drawn_where_possible(path: Path, draw: Callable[[Path], Path]) -> Path | None:

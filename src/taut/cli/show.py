@@ -26,18 +26,19 @@ def show(
     Parameters
     ----------
     run
-        Run folder, or a file of data, whose columns are printed as `taut fit` reads them one by one, or
-        how many counts a sparse one stores.
+        Run folder, or data as of `taut fit`, whose columns are printed as it reads them one by one, or
+        how many counts a sparse table stores.
     out
         A file such as columns.toml for the kinds of the columns, to be edited and given to --columns.
     json
         Print them as JSON on standard output.
     """
-    if run.is_file():
+    from taut.runs import RunFolder, read_structure
+
+    if _is_data(run):
         _show_columns(str(run), out, json=json)
         return
     from taut.fitted.facts import PosteriorFacts, read_facts
-    from taut.runs import RunFolder, read_structure
 
     folder = RunFolder.open(run)
     estimates, content = folder.read_summary()
@@ -45,6 +46,11 @@ def show(
     if isinstance(facts, PosteriorFacts):
         from taut.cli.infer import print_posterior
 
+        if out is not None:
+            raise InputError(
+                "a table, or a run on one", "the posterior of a program",
+                f"leaving out {option('out')}", where=str(run),
+            )  # fmt: skip
         print_posterior(run, json=json)
         return
     config = folder.read_config()
@@ -73,6 +79,15 @@ def show(
     tables.facts_table(console, "fitted with", {k: str(v) for k, v in _by_name(config).items()})
     _print_columns(structure["schema"])
     tables.facts_table(console, "files", {"in " + str(run): ", ".join(files)})
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a path is data and no run: a file, or what a source has another form for."""
+    if path.is_file() or path.is_dir():
+        return path.is_file()
+    from taut.data import SOURCES
+
+    return any(source.accepts(str(path)) for source in SOURCES)
 
 
 def _show_columns(source: str, out: Path | None, *, json: bool) -> None:
@@ -139,6 +154,7 @@ def _print_columns(schema: dict[str, Any]) -> None:
 
 
 def _write_columns(schema: dict[str, Any], out: Path, *, where: str) -> None:
+    from taut.core import write_atomically
     from taut.data import Schema, columns_toml
 
     if out.suffix != ".toml" or out.exists():
@@ -146,10 +162,11 @@ def _write_columns(schema: dict[str, Any], out: Path, *, where: str) -> None:
         raise InputError("a new file .toml for the columns", got, option("out", "columns.toml"))
     if not schema.get("kinds"):
         raise InputError(
-            "a table whose columns are read one by one", "another one", option("columns", "auto"),
-            where=where,
+            "a table whose columns are read one by one", "another one",
+            f"a fit with {option('columns', 'auto')}, or the file of its data", where=where,
         )  # fmt: skip
-    out.write_text(columns_toml(Schema.from_dict(schema)), encoding="utf-8")
+    text = columns_toml(Schema.from_dict(schema)).encode()
+    write_atomically(out, lambda file: file.write(text))
 
 
 def _by_name(config: dict[str, Any], table: str = "") -> dict[str, Any]:
