@@ -126,6 +126,27 @@ def test_without_a_row_a_library_has_the_size_that_the_option_names():
     np.testing.assert_allclose(likelihood.mean(outputs), expected, rtol=1e-5)
 
 
+@over_cases
+@pytest.mark.usefixtures("float64")
+def test_missing_cells_have_the_scale_that_the_observed_ones_tell(case: Case):
+    """Of a library: the total of which the observed cells have their shares; of others nothing moves."""
+    likelihood, x = made(case), some_x(case)
+    outputs, mask = some_outputs(likelihood), np.arange(np.prod(SHAPE)).reshape(SHAPE) % 3 > 0
+    holes = jnp.where(mask, x, jnp.nan)
+    mean = np.asarray(likelihood.of_row(outputs, holes, jnp.asarray(mask)).mean(outputs))
+    plain = np.asarray(likelihood.mean(outputs))
+    if not case.options.get("library"):
+        np.testing.assert_array_equal(mean, plain)
+        return
+    known = np.asarray(likelihood.given(outputs, jnp.where(mask, x, 0), jnp.asarray(mask)).mean)
+    np.testing.assert_allclose(mean[mask], known[mask], rtol=1e3 * EPS)
+    np.testing.assert_allclose(mean / mean[mask].sum(), plain / plain[mask].sum(), rtol=1e3 * EPS)
+    nothing = likelihood.of_row(outputs, jnp.full(SHAPE, jnp.nan), jnp.zeros(SHAPE, bool))
+    np.testing.assert_allclose(nothing.mean(outputs), plain, rtol=1e3 * EPS)
+    empty = likelihood.of_row(outputs, jnp.where(mask, 0, jnp.nan), jnp.asarray(mask))
+    assert (np.asarray(empty.mean(outputs)) < 1e-30).all()
+
+
 # --- cells that were not observed ---------------------------------------------------------------
 
 

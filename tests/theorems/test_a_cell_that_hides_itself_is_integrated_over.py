@@ -105,17 +105,17 @@ def test_with_slope_zero_it_is_the_observed_cells_times_a_constant():
 
 def test_a_hidden_cell_has_the_mean_of_those_that_hide():
     model = line(Gaussian(shape=(2,)), units=Units(jnp.asarray(SHIFT), jnp.asarray(SCALE)))
-    z = jnp.array([0.3])
+    z, row = jnp.array([0.3]), Datum(jnp.full(2, jnp.nan), jnp.zeros(2, bool))
     scale = float(model.likelihood.scale(jnp.zeros((0, 2))))
     u = np.linspace(-9, 9, 4001)[:, None]
     centre = WEIGHT * 0.3 + BIAS
     weight = np.exp(-0.5 * ((u - centre) / scale) ** 2) * expit(OFFSET + SLOPE * u)
     mean = (weight * u).sum(0) / weight.sum(0)
     spread = np.sqrt((weight * u**2).sum(0) / weight.sum(0) - mean**2)
-    np.testing.assert_allclose(model.hidden_mean(z), SHIFT + SCALE * mean, atol=1e-6)
-    assert (np.abs(np.asarray(model.mean(z)) - np.asarray(model.hidden_mean(z))) > 0.05).all()
+    np.testing.assert_allclose(model.hidden_mean(row, z), SHIFT + SCALE * mean, atol=1e-6)
+    assert (np.abs(np.asarray(model.mean(z)) - np.asarray(model.hidden_mean(row, z))) > 0.05).all()
     keys = jax.random.split(jax.random.key(0), 2000)
-    drawn = (np.asarray(jax.vmap(lambda key: model.hidden_sample(z, key))(keys)) - SHIFT) / SCALE
+    drawn = (np.asarray(jax.vmap(lambda key: model.hidden_sample(row, z, key))(keys)) - SHIFT) / SCALE
     assert (np.abs(drawn.mean(0) - mean) < 5 * spread / np.sqrt(2000)).all()
     assert (np.abs(drawn.mean(0) - centre) > 5 * spread / np.sqrt(2000)).any()
 

@@ -35,7 +35,7 @@ from taut.core.compiling import kept_jit
 from taut.core.memory import within_memory
 from taut.data.one_row import row_of
 from taut.guides import PriorGuide
-from taut.models import AbstractExactModel, ChainModel, LeftOut
+from taut.models import AbstractExactModel, ChainModel, LatentVariableModel, LeftOut
 
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
@@ -198,7 +198,11 @@ def _resampled(
     weight = jax.nn.softmax(log_w)
     chosen = jax.random.choice(choice_key, len(weight), (num_samples,), p=weight)
     z = jax.tree.map(lambda leaf: leaf[chosen], z)
-    x = jax.vmap(model.sample)(z, jax.random.split(x_key, num_samples))
+    keys = jax.random.split(x_key, num_samples)
+    if isinstance(model, LatentVariableModel):
+        x = jax.vmap(lambda at, own: model.hidden_sample(row, at, own))(z, keys)
+    else:
+        x = jax.vmap(model.sample)(z, keys)
     effective = jnp.where(jnp.any(log_w > -jnp.inf), 1 / jnp.sum(weight**2), 0.0)
     return jnp.where(jnp.isnan(row.x), x, row.x), effective
 

@@ -8,8 +8,9 @@
     draws        x_k, each drawn with probability w_k
 
 Of a model that says which cells are missing (`taut.models.SelfMasking`) w_k and x_k are those given that
-x_m is missing. Cells are independent given z, so that the draws of a row are joint draws of its missing
-cells. All are those of p(x_m | x_o) as K grows.
+x_m is missing. Missing counts of a likelihood with `library` are those of a row with the total that its
+observed ones tell. Cells are independent given z, so that the draws of a row are joint draws of its
+missing cells. All are those of p(x_m | x_o) as K grows.
 """
 
 from typing import Any
@@ -118,9 +119,11 @@ def _filled(
     made = particles(model, guide, guide, datum, z_key, sizes[1])
     log_w = made.log_mass + made.log_w
     weight = jax.nn.softmax(log_w)
-    x = jax.vmap(model.hidden_sample)(made.z, jax.random.split(x_key, len(weight)))
+    keys = jax.random.split(x_key, len(weight))
+    x = jax.vmap(lambda z, own: model.hidden_sample(datum, z, own))(made.z, keys)
     x = x.astype(datum.x.dtype)
-    mean = jnp.tensordot(weight, jax.vmap(model.hidden_mean)(made.z), axes=1)
+    means = jax.vmap(lambda z: model.hidden_mean(datum, z))(made.z)
+    mean = jnp.tensordot(weight, means, axes=1)
     deviation = jnp.sqrt(jnp.tensordot(weight, (x - mean) ** 2, axes=1))
     mode = mean
     if levels:

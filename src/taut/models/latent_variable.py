@@ -104,18 +104,22 @@ class LatentVariableModel(AbstractModel):
         x = jnp.asarray(self.likelihood(self.outputs(z)).sample(key))
         return x if self.units is None else self.units.restore(x)
 
-    def hidden_mean(self, z: Any) -> Float[Array, "..."]:
-        """E[x_d | z] of each cell given that it is missing, in the data's units."""
+    def hidden_mean(self, datum: Datum, z: Any) -> Float[Array, "..."]:
+        """E[x_d | z] of each cell were it missing from the row, in the data's units."""
+        outputs = self.outputs(z)
+        likelihood = self._of_row(datum, outputs)
         if self.masking is None:
-            return self.mean(z)
-        mean = self.masking.mean(self.likelihood(self.outputs(z)))
+            mean = likelihood.mean(outputs)
+        else:
+            mean = self.masking.mean(likelihood(outputs))
         return mean if self.units is None else self.units.restore(mean)
 
-    def hidden_sample(self, z: Any, key: Any) -> Array:
-        """One draw of each cell given z and that it is missing, in the data's units."""
-        if self.masking is None:
-            return self.sample(z, key)
-        x = self.masking.sample(self.likelihood(self.outputs(z)), key)
+    def hidden_sample(self, datum: Datum, z: Any, key: Any) -> Array:
+        """One draw of each cell given z, were it missing from the row, in the data's units."""
+        outputs = self.outputs(z)
+        cells = self._of_row(datum, outputs)(outputs)
+        x = cells.sample(key) if self.masking is None else self.masking.sample(cells, key)
+        x = jnp.asarray(x)
         return x if self.units is None else self.units.restore(x)
 
     def entropy(self, z: Any, *, most: int) -> Float[Array, ""] | None:
@@ -125,6 +129,13 @@ class LatentVariableModel(AbstractModel):
         if within is None or self.units is None:
             return within
         return within - self.units.log_volume()
+
+    def _of_row(self, datum: Datum, outputs: Float[Array, "..."]) -> AbstractLikelihood:
+        """The likelihood of what is missing from a row; as it is where nothing is."""
+        if datum.mask is None:
+            return self.likelihood
+        x = datum.x if self.units is None else self.units.standardize(datum.x)
+        return self.likelihood.of_row(outputs, x, datum.mask)
 
 
 def _only(terms: Terms) -> Float[Array, "..."]:

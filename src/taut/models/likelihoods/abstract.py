@@ -114,6 +114,19 @@ class AbstractLikelihood(eqx.Module):
         """
         return self(outputs)
 
+    def of_row(
+        self,
+        outputs: Float[Array, "outputs *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"],
+    ) -> "AbstractLikelihood":
+        """The likelihood of the missing cells of a row, at the scale that its observed ones tell.
+
+        Itself except for counts with the option `library`, whose total over all cells is the one at
+        which the observed cells have the shares that the outputs give them.
+        """
+        return self
+
     def log_prob(
         self,
         x: Shaped[Array, "*data"],

@@ -5,9 +5,14 @@
 
 With `library` the row's total, over its observed cells, enters as a known size factor (sequencing depth,
 in single-cell data), and proportions are normalized over the same cells, so that a cell that was not
-observed changes nothing. The mass function then sums to one over rows for each value of T, not with T
-taken from the row that is summed over: its evidence is that of a model given T, and is not to be
-compared with evidence without the option.
+observed changes nothing. A missing cell is drawn as at the same total were it observed: with sigma the
+softmax of all outputs, the row's total over all cells is
+
+    T_all = sum_o x_d / sum_o sigma_d        o: observed cells; `library_size` where there is none
+
+The mass function then sums to one over rows for each value of T, not with T taken from the row that is
+summed over: its evidence is that of a model given T, and is not to be compared with evidence without the
+option.
 
 Source: Lopez et al., Deep generative modeling for single-cell transcriptomics (Nature Methods 2018),
 methods, for observed library sizes.
@@ -42,10 +47,14 @@ class CountMean(eqx.Module):
     Arguments:
         library: condition on the row's total.
         library_size: the total at which rows are drawn and means given where no row is at hand.
+
+    Attributes:
+        log_total: of one row over all its cells, in place of `library_size`; None for the latter.
     """
 
     library: bool = eqx.field(static=True)
     library_size: float = eqx.field(static=True)
+    log_total: Float[Array, ""] | None
 
     def __init__(self, *, library: bool, library_size: float):
         if not library_size > 0:
@@ -53,6 +62,7 @@ class CountMean(eqx.Module):
                 "a positive library size", str(library_size), "1e4", where=option("library_size")
             )
         self.library, self.library_size = bool(library), float(library_size)
+        self.log_total = None
 
     def __call__(
         self,
@@ -71,14 +81,23 @@ class CountMean(eqx.Module):
             return jnp.maximum(output, _LOWEST)
         if mask is not None:
             output = jnp.where(mask, output, -jnp.inf)
-        if x is None:
-            total = jnp.asarray(self.library_size, dtype=output.dtype)
+        if x is not None:
+            log_total = _log_total(x, mask, output.dtype)
+        elif self.log_total is None:
+            log_total = jnp.log(jnp.asarray(self.library_size, dtype=output.dtype))
         else:
-            total = jnp.sum(x if mask is None else jnp.where(mask, x, 0)).astype(output.dtype)
-        shares = jax.nn.log_softmax(output.reshape(-1)).reshape(output.shape)
+            log_total = self.log_total
         # A row without counts has mean zero everywhere, which the bound below stands for.
-        log_total = jnp.where(total > 0, jnp.log(jnp.where(total > 0, total, 1.0)), -jnp.inf)
-        return jnp.maximum(log_total + shares, _LOWEST)
+        return jnp.maximum(log_total + _log_shares(output), _LOWEST)
+
+    def log_total_of(
+        self, output: Float[Array, "*data"], x: Shaped[Array, "*data"], mask: Bool[Array, "*data"]
+    ) -> Float[Array, ""]:
+        """log T_all of a row; at most 80, as means are at least e^-80."""
+        known = jax.nn.logsumexp(jnp.where(mask, _log_shares(output), -jnp.inf))
+        size = jnp.log(jnp.asarray(self.library_size, dtype=output.dtype))
+        told = _log_total(x, mask, output.dtype) - jnp.where(jnp.any(mask), known, 0)
+        return jnp.minimum(jnp.where(jnp.any(mask), told, size), -_LOWEST)
 
     def of_rows(
         self, x: Shaped[Array, "N *data"], weight: Float[Array, "N *data"] | None
@@ -139,6 +158,20 @@ class AbstractCounts(AbstractLikelihood):
     ) -> Distribution:
         return self.at(self.log_mean(outputs[0], x, mask))
 
+    def of_row(
+        self,
+        outputs: Float[Array, "1 *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"],
+    ) -> "AbstractCounts":
+        if not self.log_mean.library:
+            return self
+        own = self.log_mean.log_total_of(outputs[0], x, mask)
+        return eqx.tree_at(
+            lambda likelihood: likelihood.log_mean.log_total, self, own,
+            is_leaf=lambda leaf: leaf is None,
+        )  # fmt: skip
+
     def dispersed(self, inverse: Float[Array, "*data"]) -> Any:
         """The likelihood under which each column has this inverse dispersion, where it has one."""
         return self
@@ -173,3 +206,15 @@ class AbstractCounts(AbstractLikelihood):
             expected=f"counts below {exact:.0f}, up to which {x.dtype} tells them apart",
             remedy=f"{option('precision', 'float64')}, or counts of thousands",
         )
+
+
+def _log_total(
+    x: Shaped[Array, "*data"], mask: Bool[Array, "*data"] | None, dtype: Any
+) -> Float[Array, ""]:
+    """log of the sum of the observed counts; -inf of none."""
+    total = jnp.sum(x if mask is None else jnp.where(mask, x, 0)).astype(dtype)
+    return jnp.where(total > 0, jnp.log(jnp.where(total > 0, total, 1.0)), -jnp.inf)
+
+
+def _log_shares(output: Float[Array, "*data"]) -> Float[Array, "*data"]:
+    return jax.nn.log_softmax(output.reshape(-1)).reshape(output.shape)

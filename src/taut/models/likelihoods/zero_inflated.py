@@ -50,6 +50,15 @@ class AbstractZeroInflated(AbstractLikelihood):
     ) -> Distribution:
         return _inflated(self.base.given(outputs[:-1], x, mask), outputs[-1])
 
+    def of_row(
+        self,
+        outputs: Float[Array, "outputs *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"],
+    ) -> "AbstractZeroInflated":
+        own = self.base.of_row(outputs[:-1], x, mask)
+        return eqx.tree_at(lambda likelihood: likelihood.base, self, own)
+
     def started_at(
         self, x: Shaped[Array, "N *data"], weight: Float[Array, "N *data"] | None = None
     ) -> Start:
