@@ -115,7 +115,9 @@ def test_a_hidden_cell_has_the_mean_of_those_that_hide():
     np.testing.assert_allclose(model.hidden_mean(row, z), SHIFT + SCALE * mean, atol=1e-6)
     assert (np.abs(np.asarray(model.mean(z)) - np.asarray(model.hidden_mean(row, z))) > 0.05).all()
     keys = jax.random.split(jax.random.key(0), 2000)
-    drawn = (np.asarray(jax.vmap(lambda key: model.hidden_sample(row, z, key))(keys)) - SHIFT) / SCALE
+    drawn = (
+        np.asarray(jax.vmap(lambda key: model.hidden_sample(row, z, key))(keys)) - SHIFT
+    ) / SCALE
     assert (np.abs(drawn.mean(0) - mean) < 5 * spread / np.sqrt(2000)).all()
     assert (np.abs(drawn.mean(0) - centre) > 5 * spread / np.sqrt(2000)).any()
 

@@ -57,15 +57,14 @@ def load_rows(
     check_unseen(unseen)
     check_seed(seed)
     codes = np.atleast_1d(missing_codes).tolist()
-    keep, own = schema.columns, schema.target
-    if keep is not None:
-        keep = tuple(name for name in keep if name != own)
+    own, among = schema.target, schema.place_of_target is not None
     known = dict(zip(schema.columns or (), schema.kinds or (), strict=False))
     empty = {n: c.missing for n, c in known.items() if c.missing}
     if schema.label_name is not None and schema.label_missing:
         empty[schema.label_name] = schema.label_missing
     request = Request(
-        label=schema.label_name or own, keep=keep, rows_only=True, decimal=decimal,
+        label=schema.label_name or (None if among else own), keep=schema.columns,
+        optional=(own,) if among and own else (), rows_only=True, decimal=decimal,
         forms={n: c.form for n, c in known.items()},
         missing=empty,
     )  # fmt: skip

@@ -21,7 +21,6 @@ from taut.data.number_names import name_codes, number_name
 from taut.data.options import DataOptions
 from taut.data.rounding import refuse_blurred
 from taut.data.schema import Schema
-from taut.data.sources.frame import text_codes
 from taut.data.sources.raw_rows import RawRows, Unit
 from taut.data.sources.words import MISSING_WORDS
 from taut.data.wishes import wishes_of
@@ -240,26 +239,22 @@ def labels_like(
 
 
 def with_target_column(rows: RawRows, schema: Schema) -> RawRows:
-    """Rows that were read with the target as their label, with its column again: empty without one."""
-    place, names = schema.place_of_target, None
-    if place is None or rows.columns is None:
+    """Rows of which the target's column may be absent, with that column empty where it is."""
+    place = schema.place_of_target
+    if place is None or rows.columns is None or len(rows.columns) == schema.size:
         return rows
-    values = np.full(len(rows), np.nan) if rows.labels is None else rows.labels
-    if values.dtype.kind == "U":
-        values, names = text_codes(values.tolist())
-    own = list(rows.names or (None,) * len(rows.columns))
-    own.insert(place, names)
+    names = None if rows.names is None else [*rows.names]
     units = None if rows.units is None else [*rows.units]
+    if names is not None:
+        names.insert(place, None)
     if units is not None:
         units.insert(place, Unit())
     return replace(
         rows,
-        values=np.insert(rows.values.astype(np.float64), place, values, axis=1),
+        values=np.insert(rows.values.astype(np.float64), place, np.nan, axis=1),
         columns=schema.columns,
-        names=tuple(own) if any(own) else None,
-        units=None if units is None else tuple(units),
-        labels=None,
-        label_name=None,
+        names=names and tuple(names),
+        units=units and tuple(units),
     )
 
 

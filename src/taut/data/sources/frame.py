@@ -79,7 +79,7 @@ def choose_columns(
         request: what to take and leave.
         where: for messages.
         counted: True when `names` were made up by counting columns of a file without a header; they
-            then stand for the columns of a schema by position.
+            then stand for the columns of a schema by position, all or those that are not optional.
 
     Raises:
         InputError: names that occur twice; a label or a dropped column that is not there; a column
@@ -97,15 +97,16 @@ def choose_columns(
     data = [n for n in names if n != label and n not in request.drop]
     if request.keep is not None:
         there = set(data)
-        absent = [n for n in request.keep if n not in there]
-        if absent and not (counted and len(data) == len(request.keep)):
+        needed = [n for n in request.keep if n not in request.optional]
+        absent = [n for n in needed if n not in there]
+        if absent and not (counted and len(data) in (len(request.keep), len(needed))):
             raise InputError(
                 f"the columns of the fitted data, {_listed(request.keep)}",
                 f"no column '{absent[0]}' among {_listed(data)}",
                 f"renaming {nearest(absent[0], data)}" if data else "a table that has it",
                 where=where,
             )
-        data = list(request.keep) if not absent else data
+        data = [n for n in request.keep if n in there] if not absent else data
     if not data:
         raise InputError(
             "a column of data", "none but those left out", "dropping fewer columns", where=where

@@ -47,6 +47,7 @@ class Request(NamedTuple):
         drop: columns that are not data.
         keep: the columns of an existing schema in their order; all others are ignored, and the
             label is taken where it is present.
+        optional: those of `keep` that a source may lack.
         rows_only: True when labels are welcome but not required.
         decimal: the decimal mark of text, or `auto` for what its numbers show.
         forms: of dates, by the columns that have had them.
@@ -56,6 +57,7 @@ class Request(NamedTuple):
     label: str | None = None
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] | None = None
+    optional: tuple[str, ...] = ()
     rows_only: bool = False
     decimal: str = "auto"
     forms: Mapping[str, str] = MappingProxyType({})
