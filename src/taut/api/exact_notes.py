@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from taut.architectures import LCA, Mixed
-from taut.data import RESOLVED_ROWS, Data, Schema, dependent_columns
+from taut.data import RESOLVED_ROWS, Data, Schema, cell_words, dependent_columns
 from taut.inference.exact.selection import Selected
 
 __all__ = ["exact_notes"]
@@ -51,8 +51,7 @@ def _left_out(data: Data) -> Iterator[str]:
         return
     yield "what is constant over the training rows is left out of the density, and adds 0 nats"
     for cell, value in constants:
-        names = data.schema.kinds[cell].names if data.schema.kinds else ()
-        shown = f"'{names[int(value)]}'" if names else f"{value:g}"
+        shown = cell_words(data.schema, cell, value)
         for name, part in (("validation", data.validation), ("test", data.test)):
             values = part.x[:, cell]
             other = int(np.sum((values != value) & ~np.isnan(values)))
@@ -121,8 +120,8 @@ def _unseen_values(architecture: LCA, data: Data) -> Iterator[str]:
     unseen = [(i, v) for i, values in enumerate(codes) for v in values if v not in seen[i]]
     for i, value in unseen[:_SHOWN]:
         yield (
-            f"{_columns(data.schema, [i])} is {value} in no training row: that value has the "
-            "probability that the floor gives it"
+            f"{_columns(data.schema, [i])} is {cell_words(data.schema, i, value)} in no training row: "
+            "that value has the probability that the floor gives it"
         )
     if len(unseen) > _SHOWN:
         yield f"so have {len(unseen) - _SHOWN} more values"

@@ -12,7 +12,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures.closed_form import AbstractClosedForm, refuse_discrete
 from taut.core import AbstractPair, InputError, nearest, option
-from taut.data import Schema
+from taut.data import Schema, cell_words
 from taut.guides import ExactPair
 from taut.models.exact import COVARIANCES, GaussianMixture, LatentClass, varying
 
@@ -170,12 +170,11 @@ class LCA(AbstractClosedForm):
             unknown = np.flatnonzero(~np.isin(column, codes) & ~np.isnan(column))
             if unknown.size:
                 name = f"'{schema.columns[i]}'" if schema.columns else f"{i}, counted from 0"
-                shown = ", ".join(map(str, codes[:_SHOWN])) + (
-                    ", ..." if len(codes) > _SHOWN else ""
-                )
+                known = [cell_words(schema, i, code) for code in codes[:_SHOWN]]
+                shown = ", ".join(known) + (", ..." if len(codes) > _SHOWN else "")
                 raise InputError(
                     f"one of the values {shown} that column {name} had when the model was fitted",
-                    f"{column[unknown[0]]:g}",
+                    cell_words(schema, i, float(column[unknown[0]])),
                     "leaving out such rows, or fitting to data that has the value",
                     where=f"{where}, row {unknown[0]}",
                 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Data: sources, schemas, splits and batches. Readers import what they need when they read."""
 
 from taut.data.batches import batch_indices, epoch_order, steps_per_epoch
+from taut.data.cell_words import cell_words
 from taut.data.checksum import checksum_of
 from taut.data.column_values import as_written
 from taut.data.dataset import Data, Dataset
@@ -42,6 +43,7 @@ __all__ = [
     "as_written",
     "batch_indices",
     "can_stream",
+    "cell_words",
     "checksum_of",
     "columns_toml",
     "dependent_columns",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from taut.data.cell_words import cell_words
 from taut.data.more_rows import load_rows
 from taut.data.schema import Schema
 from taut.data.sources.words import MISSING_WORDS
@@ -63,7 +64,8 @@ def row_of(values: Mapping[str, Any], schema: Schema, *, where: str) -> Float[np
         constant = _constant(schema, i)
         if constant is not None and row[i] != constant:
             raise InputError(
-                f"{constant:g}, the one value of the column", f"{value}", "leaving it out", where=place
+                f"{cell_words(schema, i, constant)}, the one value of the column", f"{value}",
+                "leaving it out", where=place,
             )  # fmt: skip
     return row
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from taut.audit import Audit
 from taut.core import Estimate
-from taut.data import Data
+from taut.data import Data, cell_words
 from taut.evidence import Evidence
 from taut.fitted import Fit, Posterior
 from taut.report.html.audited import audit as audited
@@ -110,7 +110,8 @@ def data(found: Data) -> Markup:
         constants = dict(schema.constants())
         for i, name in enumerate(names[:_COLUMNS]):
             kind = schema.kinds[i].kind if schema.kinds else schema.support
-            rows.append((name, f"always {constants[i]:g}" if i in constants else kind))
+            always = f"always {cell_words(schema, i, constants[i])}" if i in constants else None
+            rows.append((name, always or kind))
     left = schema.size - len(rows) if rows else 0
     form = f"{schema.kind} of shape {' x '.join(map(str, schema.shape))}, {schema.support}"
     return _block(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from taut.core import Estimate, InputError
-from taut.data import Dataset, Schema
+from taut.data import Dataset, Schema, cell_words
 from taut.errors import option, worded
 from taut.fitted.facts import FitFacts, PosteriorFacts
 from taut.report.html import audited, rows, training
@@ -199,7 +199,7 @@ def _columns(schema: Schema) -> Markup:
         kind = schema.kinds[i].kind if schema.kinds else schema.support
         why = schema.kinds[i].reason if schema.kinds else ""
         if i in constants:
-            why = f"always {constants[i]:g}"
+            why = f"always {cell_words(schema, i, constants[i])}"
         elif schema.shift is not None and not schema.kinds:
             why = f"mean {shift[i]:.4g}, standard deviation {scale[i]:.4g}"
         body.append((name, kind, why))
