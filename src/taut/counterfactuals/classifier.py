@@ -23,11 +23,11 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import InputError, option
+from taut.counterfactuals.estimators import outputs_of_estimator
 from taut.networks import TorchFunction, jax_function
 
 __all__ = ["AbstractClassifier", "BlackBox", "Differentiable", "as_classifier"]
 
-_SMALLEST = 1e-6  # probability that a logarithm is taken of: forests have zeros
 _DIRECTIONS = 64  # most of them by default
 _NARROW, _WIDE = 0.05, 0.5  # h where outputs vary everywhere, and where they are constant in pieces
 _PROBES, _ALONG, _WIDTHS = 8, 24, 3
@@ -243,15 +243,7 @@ def _of_estimator(estimator: Any, x_shape: tuple[int, ...]) -> BlackBox:
             "fitting it to the rows that the model was fitted to", where="classifier",
         )  # fmt: skip
 
-    def predict(x: np.ndarray) -> np.ndarray:
-        x = x.reshape(len(x), -1)
-        if hasattr(estimator, "predict_proba"):
-            return np.log(np.maximum(estimator.predict_proba(x), _SMALLEST))
-        if hasattr(estimator, "decision_function"):
-            return estimator.decision_function(x)
-        return estimator.predict(x)
-
-    return _boxed(predict, x_shape)
+    return _boxed(outputs_of_estimator(estimator), x_shape)
 
 
 def _boxed(predict: Callable[[np.ndarray], np.ndarray], x_shape: tuple[int, ...]) -> BlackBox:

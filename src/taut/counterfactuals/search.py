@@ -14,6 +14,7 @@ from taut.counterfactuals.brought_back import brought_back, codes_of
 from taut.counterfactuals.causal import NUM_DRAWS
 from taut.counterfactuals.classifier import as_classifier, num_outputs
 from taut.counterfactuals.constraints import Box, Constraints, Grids
+from taut.counterfactuals.estimators import classes_of, place_of
 from taut.counterfactuals.generator import AbstractGenerator, Identity, as_generator
 from taut.counterfactuals.geometry import GEOMETRIES, AbstractGeometry, XSpace
 from taut.counterfactuals.judged import decoded, densities, encoded, mapped, outputs_of, scores_of
@@ -38,7 +39,7 @@ def search(
     rows: Any,
     *,
     classifier: Any,
-    target: AbstractTarget | int,
+    target: Any,
     confidence: float = 0.9,
     geometry: AbstractGeometry | str = "plain",
     black_box: bool = False,
@@ -66,7 +67,8 @@ def search(
         rows: in the data's own units, as of `taut.Fit`; one or many.
         classifier: a JAX function of one row; a PyTorch module, or `taut.from_torch` of one; an object
             of many rows such as any of scikit-learn.
-        target: a number of a class, at `confidence`, or one of `taut.counterfactuals`.
+        target: a class at `confidence`: one of an estimator's `classes_`, or the number of an output;
+            or one of `taut.counterfactuals`, whose numbers are those of outputs.
         confidence: between 0 and 1.
         geometry: by name or with options of its own; see `taut.counterfactuals.geometry`.
         black_box: whether a function is asked on the host, of many rows, without gradients.
@@ -102,7 +104,9 @@ def search(
         x, scale = _rows(generator, rows)
         made = as_generator(generator, x.shape[1:], refinements=refinements)
         judged = as_classifier(classifier, x.shape[1:], black_box=black_box)
-        wanted = Class(int(target), confidence) if isinstance(target, int | np.integer) else target
+        wanted = target
+        if not isinstance(target, AbstractTarget):
+            wanted = Class(place_of(target, classes_of(classifier)), confidence)
         wanted.check(num_outputs(judged, x.shape[1:]))
         known = None if plausible is None else _rows(generator, plausible)[0]
         floor = _floor(made, known, quantile)
@@ -161,13 +165,13 @@ def _precision(generator: Any) -> Any:
 def _rows(generator: Any, rows: Any) -> tuple[np.ndarray, Any]:
     """Rows with a leading axis, and the scale of their cells."""
     if isinstance(rows, Dataset) and rows.mask is not None and not rows.mask.all():
-        raise InputError(
-            "rows without missing cells", f"{int((~rows.mask).any(axis=1).sum())} rows with some",
-            "leaving these rows out, or imputing them first", where="rows",
-        )  # fmt: skip
+        raise _with_holes(int((~rows.mask).any(axis=1).sum()))
     if isinstance(generator, Fit):
         x, scale = as_array(rows, generator)[0], _scale(generator)
     else:
+        hidden = int(np.ma.getmaskarray(rows).any(axis=-1).sum()) if np.ma.is_masked(rows) else 0
+        if hidden:
+            raise _with_holes(hidden)
         given = np.asarray(rows.x if isinstance(rows, Dataset) else rows)
         x = given.astype(jnp.result_type(float)) if given.dtype.kind in "iub" else given
         shaped = isinstance(generator, AbstractGenerator)
@@ -180,6 +184,13 @@ def _rows(generator: Any, rows: Any) -> tuple[np.ndarray, Any]:
             "finite numbers", "some that are not", "leaving these rows out", where="rows"
         )
     return x, scale
+
+
+def _with_holes(count: int) -> InputError:
+    return InputError(
+        "rows without missing cells", f"{count} rows with some",
+        "leaving these rows out, or imputing them first", where="rows",
+    )  # fmt: skip
 
 
 def _scale(fit: Fit) -> Any:
