@@ -90,7 +90,9 @@ class AbstractEstimator(
         found = self.score_samples(X)
         if sample_weight is None:
             return float(np.mean(found))
-        return float(np.average(found, weights=_check_sample_weight(sample_weight, found)))
+        weight = _check_sample_weight(sample_weight, found)
+        counted = weight != 0  # an impossible row has a log-evidence of -inf
+        return float(np.average(found[counted], weights=weight[counted]))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -47,19 +47,20 @@ def fitted_to_all(
     """A `Fit` of all rows.
 
     Arguments:
-        data: the rows, all of which are training rows.
+        data: the rows that count, all of which are training rows.
         architecture: a model whose posterior is exact.
         inference: how EM runs.
         seed: of everything random.
         start: model to start from instead of random ones.
         watch: called after every iteration with its name and what makes the `Fit` so far; True ends EM.
-        weight: how often each row counts; once when None.
+        weight: how often each row that was given counts, by its number; once when None.
 
     Raises:
         InputError: the rows, an option, or both together cannot be used.
         RunError: a covariance became singular.
     """
     began = time.perf_counter()
+    weight = None if weight is None else weight[data.train.numbers(np.arange(len(data.train)))]
     if isinstance(architecture, LCA):
         x = [np.asarray(part.x) for part in data.train.parts()]
         architecture = architecture.with_codes(data.schema, x).resolved(data.schema)[0]

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 
 from taut.architectures import FA, PPCA
+from taut.data import Data
 from taut.inference import EM
 from taut.sklearn.abstract import AbstractEstimator, seed_of
 from taut.sklearn.callback_tasks import FitTask, with_callbacks
@@ -98,8 +99,9 @@ class FactorModel(AbstractEstimator):
         start = self._model if self.warm_start and hasattr(self, "fit_") else None
         task = FitTask(self, X, y, sample_weight=sample_weight)
         with self._told():
+            data = rows_alike(x, self._column_names, "real", weight)
             self.fit_ = fitted_to_all(
-                rows_alike(x, self._column_names, "real"), self._architecture(x),
+                data, self._architecture(data),
                 EM(tolerance=self.tol, max_iterations=self.max_iter),
                 seed=seed_of(self.random_state), start=start, weight=weight,
                 watch=self._watched(task) if task.heard else None,
@@ -131,10 +133,11 @@ class FactorModel(AbstractEstimator):
         with self._told():
             return described(self.fit_, x)
 
-    def _architecture(self, x: Float[np.ndarray, "N D"]) -> FA | PPCA:
+    def _architecture(self, data: Data) -> FA | PPCA:
         kind = _MODELS[self.model]
         if self.n_components is not None:
             return kind(components=self.n_components)
+        x = data.train.read(0, len(data.train)).x
         varying = int(np.sum(np.fmin.reduce(x) < np.fmax.reduce(x)))
         return kind(components=max(1, min(kind.components, varying - 1)))
 

@@ -223,16 +223,15 @@ class Mixture(AbstractEstimator):
         """The rows to fit, whose columns are the estimator's from now on: a frame of mixed columns."""
         if self.columns == "mixed":
             return checked_table(self, X, least=least)
-        x = self._checked(X, reset=True, ensure_min_samples=least)
-        if self.columns == "codes":
-            _check_codes(x)
-        return x
+        return self._checked(X, reset=True, ensure_min_samples=least)
 
     def _data(self, table: Any, weight: Float[np.ndarray, " N"]) -> Data:
         if self.columns == "mixed":
             return rows_by_column(table, () if self.kind is None else self.kind, weight)
+        if self.columns == "codes":
+            _check_codes(table, weight)
         support = "real" if self.columns == "numbers" else "count"
-        return rows_alike(table, self._column_names, support)
+        return rows_alike(table, self._column_names, support, weight)
 
     @property
     def _by_column(self) -> bool:
@@ -274,9 +273,10 @@ class Mixture(AbstractEstimator):
         self.covariances_ = spread
 
 
-def _check_codes(x: Float[np.ndarray, "N D"]) -> None:
-    """Refuse cells that are no codes, by the first of them."""
-    odd = np.argwhere(~np.isnan(x) & ((x < 0) | (x != np.rint(x))))
+def _check_codes(x: Float[np.ndarray, "N D"], weight: Float[np.ndarray, " N"]) -> None:
+    """Refuse cells of rows that count and that are no codes, by the first of them."""
+    known = ~np.isnan(x) & (weight > 0)[:, None]
+    odd = np.argwhere(known & ((x < 0) | (x != np.rint(x))))
     if odd.size:
         row, column = odd[0]
         raise InputError(

@@ -1,6 +1,7 @@
-"""Rows that an estimator is given, as a `Data` whose training rows are all of them.
+"""Rows that an estimator is given, as a `Data` whose training rows are all of them that count.
 
-What has to stand in its other parts is never looked at.
+A row of weight 0 teaches nothing, as if it were not there; the others keep their numbers. What has to
+stand in the other parts is never looked at.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int32
 
 from taut.data import Data, Dataset, Schema, load_data, observed
 from taut.data.column_values import column_values
@@ -22,7 +23,10 @@ __all__ = ["rows_alike", "rows_by_column"]
 
 
 def rows_alike(
-    x: Float[np.ndarray, "N D"], columns: tuple[str, ...] | None, support: str | None
+    x: Float[np.ndarray, "N D"],
+    columns: tuple[str, ...] | None,
+    support: str | None,
+    weight: Float[np.ndarray, " N"] | None = None,
 ) -> Data:
     """Rows whose columns are all of one kind, in float64.
 
@@ -30,11 +34,14 @@ def rows_alike(
         x: rows, NaN where a cell is missing.
         columns: their names, where they have some.
         support: what their values are; inferred when None.
+        weight: how often each row counts; once when None.
     """
+    counted = _counted(x, weight)
+    x = x[counted]
     parts = (x, x[:1], x[:1])
     data: Any = load_data(parts, dtype=np.float64, support=support, name="X", stream="no")
     schema = replace(data.schema, columns=columns)
-    return replace(data, schema=schema, train=replace(data.train, schema=schema))
+    return replace(data, schema=schema, train=replace(data.train, index=counted, schema=schema))
 
 
 def rows_by_column(
@@ -50,14 +57,14 @@ def rows_by_column(
     Arguments:
         frame: that Narwhals accepts.
         kind: what is said of columns, as of `taut.load_data`.
-        weight: how often each row counts; once when None. Rows of weight 0 are missing in every cell.
+        weight: how often each row counts; once when None.
 
     Raises:
         InputError: columns that hold neither numbers nor text nor dates; a kind that values do not fit.
     """
     wishes = wishes_of(wish_texts(kind), where="kind")
     words = {name: wish.missing for name, wish in wishes.items() if wish.missing}
-    counted = np.flatnonzero(np.ones(len(frame)) if weight is None else weight)
+    counted = _counted(frame, weight)
     weight = None if weight is None else weight[counted]
     (rows,) = read_source(_some(frame, counted), Request(missing=words))
     names = rows.columns or ()
@@ -71,13 +78,14 @@ def rows_by_column(
     schema = replace(schema, whole=whole_columns([x], schema) or None)
     low = np.fmin.reduce(x)
     schema = constant_columns(low != np.fmax.reduce(x), low, schema)
-    cells = np.full((len(frame), len(columns)), np.nan)
-    cells[counted] = x
-    train = Dataset(
-        cells=cells, mask=observed(cells, schema), label=None,
-        index=np.arange(len(cells), dtype=np.int32), schema=schema,
-    )  # fmt: skip
+    train = Dataset(cells=x, mask=observed(x, schema), label=None, index=counted, schema=schema)
     return Data(train, train[:1], train[:1], schema, rows.notes)
+
+
+def _counted(rows: Any, weight: Float[np.ndarray, " N"] | None) -> Int32[np.ndarray, " n"]:
+    """The numbers of the rows that count."""
+    found = np.arange(len(rows)) if weight is None else np.flatnonzero(weight)
+    return found.astype(np.int32)
 
 
 def _some(frame: Any, rows: np.ndarray) -> Any:
