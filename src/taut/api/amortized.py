@@ -217,6 +217,7 @@ def fit_amortized(
         gradient_departure=differs.get("gradient differs from the bound's", ""),
         code_use=code_use(pair, test_rows).facts if isinstance(pair, QuantizedPair) else None,
         checksum=data.checksum,
+        untargeted_checksum=data.untargeted_checksum,
         measure=pair.bind()[0].measure,
         ended=ended.how,
         notes=(

@@ -175,6 +175,7 @@ def _result(
             selection=tuple(map(_point, candidates)) if several else (),
         ),
         checksum=data.checksum,
+        untargeted_checksum=data.untargeted_checksum,
         measure=_measure(best.model, data.schema.size),
         notes=(
             *data.notes,

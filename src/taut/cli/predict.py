@@ -1,12 +1,13 @@
 """`taut predict`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from taut.cli.output import print_json
-from taut.cli.rows import all_rows, open_run, rows_of
+from taut.cli.rows import all_rows, open_run, parts_of_own, rows_of
 from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
 from taut.errors import InputError
@@ -29,7 +30,7 @@ def predict(
     """Predict the target of rows: its classes with their probabilities, or numbers with intervals.
 
     The run is one of `taut fit DATA --target NAME`. Where rows have a value of the target, it is
-    compared with what is predicted.
+    compared with what is predicted; of the file that the run was fitted to, in the test rows alone.
 
     Parameters
     ----------
@@ -65,13 +66,22 @@ def predict(
         if data is None
         else all_rows(fitted, data, unseen=unseen)
     )
+    number, unseen_cells = len(rows), rows.unseen
     found = predict_rows(fitted, rows, num_particles=num_particles, key=seed)
     table, columns = _table(found)
     save_table(out, table, columns, index=rows.index)
+    part = None if data is None else parts_of_own(fitted, data, rows)
+    if part is not None:
+        print(
+            f"note: {data} holds the rows that the run was fitted to: scores are those of its test rows",
+            file=sys.stderr,
+        )
+        rows = rows[[name == "test" for name in part]]
     scores = prediction_scores(fitted, rows, num_particles=num_particles, key=seed)
     if json:
         told = {name: estimate.to_dict() for name, estimate in scores.items()}
-        content = {"rows": len(rows), "unseen": rows.unseen, "out": str(out), "scores": told}
+        content = {"rows": number, "unseen": unseen_cells, "out": str(out), "scores": told}
+        content |= {} if part is None else {"training_rows": part.count("train")}
         print_json(content)
         return
     if scores:
@@ -81,9 +91,9 @@ def predict(
         from taut.report.words import ESTIMATES
 
         tables.summary_table(Console(), {ESTIMATES[n]: e for n, e in scores.items()}, facts={})
-    if rows.unseen:
-        print(f"{rows.unseen:,} cells of categories that the fit has not seen, read as missing")
-    print(f"{found.target} of {len(rows):,} rows predicted: {out}")
+    if unseen_cells:
+        print(f"{unseen_cells:,} cells of categories that the fit has not seen, read as missing")
+    print(f"{found.target} of {number:,} rows predicted: {out}")
 
 
 def _table(found: Any) -> tuple[tuple[Any, ...], list[str]]:

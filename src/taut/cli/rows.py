@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = [
     "all_rows",
     "found_again",
-    "holds_rows_of",
     "load_source",
     "open_run",
     "own_data",
+    "parts_of_own",
     "rows_alike",
     "rows_numbered",
     "rows_of",
@@ -107,6 +107,7 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
 
 def _source(fitted: "Fit", data: str | None, split: str | None) -> "Data | Dataset":
     """The run's own data, whatever they are called, or the rows of another source."""
+    from taut.cli.copies import copy_of_own, reloaded
     from taut.data import same_source
 
     options = fitted.recipe.data
@@ -117,8 +118,12 @@ def _source(fitted: "Fit", data: str | None, split: str | None) -> "Data | Datas
             "--split with the run's own data", f"--data {data}", "leaving out --split",
             where="split",
         )  # fmt: skip
+    found = reloaded(fitted, data)
+    if found is not None:
+        return found
     rows = rows_alike(fitted, data)
-    return replace(options, source=data).load() if holds_rows_of(fitted, rows) else rows
+    own = copy_of_own(fitted, data, rows)
+    return rows if own is None else own
 
 
 def rows_alike(fitted: "Fit", data: str) -> "Dataset":
@@ -130,19 +135,21 @@ def rows_alike(fitted: "Fit", data: str) -> "Dataset":
     return _read(fitted, data, missing=fitted.recipe.data.missing, unseen="refuse")
 
 
-def holds_rows_of(fitted: "Fit", rows: "Dataset") -> bool:
-    """Whether rows are those that a run was fitted to, with its target where it has one.
+def parts_of_own(fitted: "Fit", data: str, rows: "Dataset") -> list[str | None] | None:
+    """To which part of the run's own data each row belongs, if any; None for rows of other data.
 
-    Of a run whose data had to be complete, rows with missing cells are looked past.
+    Arguments:
+        fitted: the run.
+        data: where the rows are.
+        rows: all of them.
     """
-    import numpy as np
+    from taut.cli.copies import copy_of_own, part_names
+    from taut.data import same_source
 
-    from taut.data import checksum_of
-
-    if fitted.recipe.data.missing != "model" and rows.mask is not None:
-        rows = rows[np.flatnonzero(rows.mask.reshape(len(rows), -1).all(axis=1))]
-    known, labelled = fitted.facts.checksum, fitted.schema.target is not None
-    return bool(known) and checksum_of([rows], labelled=labelled) == known
+    source = fitted.recipe.data.source
+    named = bool(source) and same_source(data, source)
+    own = own_data(fitted) if named else copy_of_own(fitted, data, rows)
+    return None if own is None else part_names(own, rows)
 
 
 def all_rows(fitted: "Fit", data: str, *, unseen: str = "refuse") -> "Dataset":
@@ -163,7 +170,7 @@ def _read(fitted: "Fit", data: str, *, missing: str, unseen: str) -> "Dataset":
     try:
         return load_rows(
             data, fitted.schema, missing=missing, missing_codes=options.missing_codes,
-            decimal=options.decimal, unseen=unseen,
+            decimal=options.decimal, unseen=unseen, seed=options.split_seed,
         )  # fmt: skip
     except InputError as error:
         # How rows are read was chosen at the fit; the commands on a run have no options for it.

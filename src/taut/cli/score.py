@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from taut.cli.explore import column_names
 from taut.cli.output import print_json, waiting
-from taut.cli.rows import all_rows, holds_rows_of, open_run, own_data, rows_of
+from taut.cli.rows import all_rows, open_run, parts_of_own, rows_of
 from taut.cli.save import check_suffix, save_table
 from taut.cli.whole import Whole
 from taut.errors import InputError
@@ -65,7 +65,7 @@ def score(
             "--split with the run's own data", f"'{data}'", "leaving out --split", where="split"
         )
     rows = rows_of(fitted, data=None, split=split) if data is None else all_rows(fitted, data)
-    part = None if data is None else _parts(fitted, data, rows)
+    part = None if data is None else parts_of_own(fitted, data, rows)
     with waiting(f"scores of {len(rows)} rows", quiet=json):
         # A run that was stopped before it was measured has no scores of its test rows.
         test = None if fitted.estimates else rows_of(fitted, data=None, split="test")
@@ -106,22 +106,6 @@ def score(
     for row in oddest:
         cell = f", {row['column']} {row['excess']:+.1f} nats" if "column" in row else ""
         print(f"  row {row['row']}: {row['score']:.2f} nats, {row['quantile']:.4f}{cell}")
-
-
-def _parts(fitted: "Fit", data: str, rows: "Dataset") -> list[str | None] | None:
-    """To which part of the run's own data each row belongs, if any; None for rows of other data."""
-    import numpy as np
-
-    from taut.data import same_source
-
-    source = fitted.recipe.data.source
-    if not (source and same_source(data, source)) and not holds_rows_of(fitted, rows):
-        return None
-    own, named = own_data(fitted), {}
-    for name in ("train", "validation", "test"):
-        part = getattr(own, name)
-        named |= dict.fromkeys(part.numbers(np.arange(len(part))).tolist(), name)
-    return [named.get(i) for i in rows.index.tolist()]
 
 
 def _oddest(fitted: "Fit", rows: "Dataset", found: "Scores") -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 Values enter as float32, in the order of their row numbers, with the numbers beside them: the same rows
 have one checksum in any split and in any precision that they are held in. Of training rows on disk a
-sample stands for all. Labels belong to it where they are to be predicted.
+sample stands for all. A target belongs to it, a label as well as a column; rows without theirs have a
+checksum of their own, as a copy may lack it or have other values of it.
 """
 
 import hashlib
@@ -17,7 +18,13 @@ from taut.data.timeline import held_dates
 if TYPE_CHECKING:
     from taut.data.dataset import Data, Dataset
 
-__all__ = ["checksum_of", "checksum_of_arrays", "data_checksum", "is_sampled"]
+__all__ = [
+    "checksum_of",
+    "checksum_of_arrays",
+    "data_checksum",
+    "is_sampled",
+    "untargeted_checksum",
+]
 
 _SAMPLE = 1000  # rows of a file on disk that stand for it
 _CELLS = 2**22  # gathered at a time, 16 MiB
@@ -30,6 +37,13 @@ def data_checksum(data: "Data") -> str:
     if data.streamed:
         return _SAMPLED + checksum_of([data.train.sample(_SAMPLE), *held], labelled=labelled)
     return checksum_of([data.train[:], *held], labelled=labelled)
+
+
+def untargeted_checksum(data: "Data") -> str:
+    """Of all rows of a data set without their target; empty where they have none."""
+    if data.schema.target is None:
+        return ""
+    return checksum_of([data.train[:], data.validation, data.test], targeted=False)
 
 
 def is_sampled(checksum: str) -> bool:
@@ -52,8 +66,13 @@ def checksum_of_arrays(arrays: Mapping[str, Any], *, exact: bool = False) -> str
     return found.hexdigest()
 
 
-def checksum_of(parts: "Sequence[Dataset]", *, labelled: bool = False) -> str:
-    """Of the rows of several parts together, and of their labels where they count."""
+def checksum_of(
+    parts: "Sequence[Dataset]", *, labelled: bool = False, targeted: bool = True
+) -> str:
+    """Of the rows of several parts together, and of their labels where they count.
+
+    Without `targeted`, the column of a target counts as missing in all rows.
+    """
     numbers = np.concatenate([part.index for part in parts])
     order = np.argsort(numbers, kind="stable")
     starts = np.cumsum([0, *(len(part) for part in parts)])
@@ -67,6 +86,8 @@ def checksum_of(parts: "Sequence[Dataset]", *, labelled: bool = False) -> str:
         for part, start in zip(parts, starts, strict=False):
             here = (places >= start) & (places < start + len(part))
             rows[here] = _in_float32(part.take(places[here] - start))
+        if not targeted and (own := parts[0].schema.place_of_target) is not None:
+            rows[:, own] = np.nan
         found.update(rows.tobytes())
     labels = [part.label for part in parts if part.label is not None]
     if labelled and len(labels) == len(parts):

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int32, Shaped
 
 from taut.core import Datum
-from taut.data.checksum import data_checksum
+from taut.data.checksum import data_checksum, untargeted_checksum
 from taut.data.options import DataOptions
 from taut.data.row_source import RowSource
 from taut.data.schema import Schema
@@ -198,6 +198,11 @@ class Data:
     def checksum(self) -> str:
         """Changes with the rows, not with their split or precision; see `taut.data.checksum`."""
         return data_checksum(self)
+
+    @property
+    def untargeted_checksum(self) -> str:
+        """That of the rows without their target; empty where they have none."""
+        return untargeted_checksum(self)
 
     def describe(self) -> str:
         """How many rows are which, in words."""

@@ -10,7 +10,7 @@ import numpy as np
 from taut.core import FREE_CONSTANT, Estimate, InputError, Measure, paired_difference
 from taut.data import Schema, same_source
 from taut.data.checksum import is_sampled
-from taut.fitted.facts import FitFacts, read_facts
+from taut.fitted.facts import FitFacts, PosteriorFacts, read_facts
 from taut.fitted.fit import Fit
 from taut.fitted.posterior import Posterior
 from taut.runs import RunFolder, read_structure, reading
@@ -29,12 +29,14 @@ class _Named(NamedTuple):
         checksum: of the rows; empty where it was not kept.
         form: of a row.
         schema: of which the form is a part, or None.
+        untargeted: checksum of the rows without a target beside them; empty where it was not kept.
     """
 
     source: str | None
     checksum: str
     form: dict[str, Any]
     schema: Schema | None = None
+    untargeted: str = ""
 
 
 class _Side(NamedTuple):
@@ -61,7 +63,8 @@ def compare(
 ) -> dict[str, Estimate]:
     """The differences first - second of the estimates that both hold, by name.
 
-    Of two posteriors on the same data the difference of `log_evidence` is a log Bayes factor.
+    Of two posteriors on the same data the difference of `log_evidence` is a log Bayes factor. Of two
+    fits one may have a target beside its columns and the other none: densities are those of the columns.
 
     Arguments:
         first: a fit, a posterior, or a run folder of either.
@@ -150,7 +153,7 @@ def _side(result: Fit | Posterior | Path | str, name: str) -> _Side:
         return _Side(result.estimates, result.datum, name, observed=result.observed)
     if isinstance(result, Fit):
         form = {name: getattr(result.schema, name) for name in _OF_ROWS}
-        named = _Named(result.recipe.data.source, result.facts.checksum, form, result.schema)
+        named = _named(result.recipe.data.source, result.facts, form, result.schema)
         return _Side(result.estimates, named, name, result.facts.measure)
     if not isinstance(result, str | Path):
         raise InputError(
@@ -169,8 +172,21 @@ def _side(result: Fit | Posterior | Path | str, name: str) -> _Side:
     facts = read_facts(facts, where=str(run.path))
     measure = facts.measure if isinstance(facts, FitFacts) else None
     observed = "" if isinstance(facts, FitFacts) else facts.observed
-    data = _Named(source, facts.checksum, form, schema)
+    data = _named(source, facts, form, schema)
     return _Side(estimates, data, str(run.path), measure, observed)
+
+
+def _named(
+    source: str | None,
+    facts: FitFacts | PosteriorFacts,
+    form: dict[str, Any],
+    schema: Schema | None,
+) -> _Named:
+    """Data by what is kept of them; a target that is one of the columns is part of a row."""
+    own = facts.checksum
+    if schema is not None and schema.target is not None and schema.place_of_target is None:
+        own = facts.untargeted_checksum if isinstance(facts, FitFacts) else ""
+    return _Named(source, facts.checksum, form, schema, own)
 
 
 def _equal(first: Any, second: Any) -> bool:
@@ -183,8 +199,15 @@ def _equal(first: Any, second: Any) -> bool:
 
 
 def _same_rows(first: _Named, second: _Named) -> bool:
-    """By checksum where both sides have one of the same kind, else by source."""
+    """By checksum where both sides have one of the same kind, else by source.
+
+    Where one side alone has a target beside its columns, the rows without it are compared: their
+    densities are those of the columns.
+    """
     sums = (first.checksum, second.checksum)
+    targets = {side.schema and side.schema.target for side in (first, second)}
+    if len(targets) == 2 and None in targets and first.untargeted and second.untargeted:
+        sums = (first.untargeted, second.untargeted)
     if all(sums) and is_sampled(sums[0]) == is_sampled(sums[1]):
         return sums[0] == sums[1]
     if first.source is None or second.source is None:
@@ -198,4 +221,5 @@ def _words(data: Any) -> str:
         return f"arrays of shape {shapes}" if shapes else "no arrays"
     form = "".join(f", {name} {value}" for name, value in data.form.items() if value is not None)
     rows = f" (rows {data.checksum[-8:]})" if data.checksum else ""
-    return f"{data.source!r}{rows}{form}"
+    target = data.schema and data.schema.target
+    return f"{data.source!r}{rows}{form}" + (f", target '{target}'" if target else "")

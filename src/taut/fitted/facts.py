@@ -149,6 +149,8 @@ class FitFacts:
         code_use: of a vector-quantized model.
         em: of a model that EM fitted.
         checksum: of the data's rows, by which they are known again; empty where it was not kept.
+        untargeted_checksum: of these rows without their target; empty where they have none, and of older
+            runs.
         ended: how training ended: `early`, `rising`, `level`, `not finite` or `unknown`, as
             `taut.training.ending` has them; empty of EM and of older runs.
         measure: of the model's log-probabilities; None where it is not known.
@@ -175,6 +177,7 @@ class FitFacts:
     code_use: CodesInUse | None = None
     em: EMFacts | None = None
     checksum: str = ""
+    untargeted_checksum: str = ""
     measure: Measure | None = None
     ended: str = ""
     notes: tuple[str, ...] = ()
