@@ -99,7 +99,9 @@ class GenerativeAbsoluteValue(AbstractGenerativeSurjection):
         return jnp.abs(z)
 
     def inference_terms(self, x: Any, z: Any, condition: Array | None = None) -> Terms:
-        neg_log_q = -_log_signs(z >= 0, _logits(self.logits, x))
+        # At x = 0 both signs give the same number, and the bit of the sign tells them apart.
+        positive = jnp.signbit(z) == jnp.signbit(x)
+        neg_log_q = -_log_signs(positive, _logits(self.logits, x))
         return {NEG_LOG_Q: jnp.where(jnp.all(x >= 0), neg_log_q, -jnp.inf)}
 
     def fibre(self, x: Any, condition: Array | None = None) -> Fibre:
