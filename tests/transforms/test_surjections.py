@@ -19,7 +19,7 @@ from layer_laws import (
 from surjection_records import SURJECTIONS
 
 import taut.transforms.surjections
-from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, Enumerated, InputError
+from taut.core import LOG_LIKELIHOOD, NEG_LOG_Q, Enumerated, InputError, StratifiedProposal
 from taut.guides import ChainPair
 from taut.models import StandardNormal
 from taut.transforms import (
@@ -38,6 +38,7 @@ from taut.transforms import (
     MaxPooling,
     Rounding,
     Slicing,
+    VAELayer,
 )
 
 over_all = pytest.mark.parametrize("record", SURJECTIONS.values(), ids=SURJECTIONS)
@@ -221,6 +222,10 @@ def test_sets_are_sorted_by_their_first_column():
     np.testing.assert_array_equal(layer.encode(x).z[:, 1], [7.0, 6.0, 5.0])
 
 
+def _in_classes(_):
+    return StratifiedProposal(jnp.zeros(2), jnp.zeros((2, 1)), jnp.ones((2, 1)))
+
+
 MESSAGES = [
     (
         lambda: GenerativeAbsoluteValue((20,)).fibre(jnp.ones(20)),
@@ -270,6 +275,18 @@ MESSAGES = [
         ),
         "augmentation: expected a distribution to draw from, got Enumerated, which is a whole support. "
         "Try a NumPyro distribution.",
+    ),
+    *(
+        (
+            lambda draw=draw: draw(
+                VAELayer(encoder=_in_classes, decoder=_in_classes, x_shape=(1,), z_shape=(1,)),
+                jnp.ones(1),
+                jax.random.key(0),
+            ),
+            f"{side}: expected a distribution to draw from, got StratifiedProposal, which is a draw of "
+            "each of 2 strata. Try a NumPyro distribution.",
+        )
+        for side, draw in (("encoder", VAELayer.encode), ("decoder", VAELayer.decode))
     ),
 ]
 

@@ -63,14 +63,18 @@ def drawn_once(q: Any, key: PRNGKeyArray | None, *, where: str) -> tuple[Any, Fl
     """One draw and its log-density, nats.
 
     Raises:
-        InputError: there is no key, or `q` is a point or a whole support instead of a distribution.
+        InputError: there is no key, or `q` is a point, a whole support or draws of several strata
+            instead of a distribution.
     """
     key = required(key)
     proposal = as_proposal(q)
-    if proposal.dirac or proposal.exhaustive:
+    if proposal.dirac or proposal.exhaustive or proposal.strata > 1:
+        support = (
+            "whole support" if proposal.exhaustive else f"draw of each of {proposal.strata} strata"
+        )
         raise InputError(
             "a distribution to draw from",
-            f"{type(proposal).__name__}, which is a {'point' if proposal.dirac else 'whole support'}",
+            f"{type(proposal).__name__}, which is a {'point' if proposal.dirac else support}",
             "a NumPyro distribution", where=where,
         )  # fmt: skip
     draws = proposal.draw(key, 1)
