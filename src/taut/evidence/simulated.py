@@ -65,6 +65,5 @@ def _drawn(model: AbstractModel, key: PRNGKeyArray, count: int) -> tuple[Any, An
 @kept_jit
 def _seen(model: LatentVariableModel, x: Array, key: PRNGKeyArray) -> Bool[Array, "..."]:
     """Which cells of rows are observed: s ~ p(s | x)."""
-    masking: Any = model.masking
-    u = x if model.units is None else jax.vmap(model.units.standardize)(x)
-    return jax.random.bernoulli(key, jax.nn.sigmoid(-masking.log_odds(u)))
+    seen: Any = model.seen(x, key)
+    return seen

@@ -11,7 +11,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from taut.core import (
     LOG_LIKELIHOOD,
@@ -103,6 +103,12 @@ class LatentVariableModel(AbstractModel):
         """One x ~ p(x | z), of the data's shape and in its units."""
         x = jnp.asarray(self.likelihood(self.outputs(z)).sample(key))
         return x if self.units is None else self.units.restore(x)
+
+    def seen(self, x: Any, key: Any) -> Bool[Array, "..."] | None:
+        """Which cells of rows in the data's units are observed, s ~ p(s | x); None where p is silent."""
+        if self.masking is None:
+            return None
+        return self.masking.seen(x if self.units is None else self.units.standardize(x), key)
 
     def hidden_mean(self, datum: Datum, z: Any) -> Float[Array, "..."]:
         """E[x_d | z] of each cell were it missing from the row, in the data's units."""

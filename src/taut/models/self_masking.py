@@ -54,6 +54,10 @@ class SelfMasking(eqx.Module):
         """That a cell of this value is missing."""
         return self.offset + self.slope * u
 
+    def seen(self, u: Float[Array, "..."], key: PRNGKeyArray) -> Bool[Array, "..."]:
+        """Which cells are observed, s ~ p(s | x)."""
+        return jax.random.bernoulli(key, jax.nn.sigmoid(-self.log_odds(u)))
+
     def log_prob(
         self, u: Float[Array, "*data"], mask: Bool[Array, "*data"] | None, cells: Any
     ) -> Float[Array, ""]:

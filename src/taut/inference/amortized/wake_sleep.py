@@ -46,7 +46,7 @@ def wake_sleep(
 
     Arguments:
         pair: initial parameters. Sleep draws rows from the model by `prior` and `sample`, one for each
-            row of a batch, whole, without label or number.
+            row of a batch, without label or number; cells that hide themselves do so in a dream, too.
         guide_optimizer: moves phi; any Optax transformation that minimises.
         model_optimizer: moves theta; likewise.
         num_particles: K, in the wake phase.

@@ -2,7 +2,7 @@
 
     wake theta    log((1/K) sum_k p(x, z_k) / q(z_k | x)),      z_k ~ q(z | x), x from the data
     wake phi      sum_k w~_k log q(z_k | x),                    w~ the normalised weights
-    sleep phi     log q(z | x),                                 z, x ~ p, a dream
+    sleep phi     log q(z | x),                                 z, x ~ p, a dream, with its s ~ p(s | x)
 
 The first is differentiated in theta, the others in phi; nothing is differentiated through a draw or
 a weight. In expectation over the draws the gradients are
@@ -33,8 +33,9 @@ from taut.core import (
     particles,
     total,
 )
+from taut.core.independent_draws import one_draw
 from taut.gradients.still import still_log_q
-from taut.models import ChainModel
+from taut.models import ChainModel, LatentVariableModel
 
 __all__ = ["Woken", "sleep", "wake"]
 
@@ -84,7 +85,8 @@ def sleep(
         model: dreams.
         guide: reads them.
         key: of the dream.
-        mask: True where the guide may look; None where it may look everywhere.
+        mask: True where the guide may look, of a model that does not say which cells are missing; None
+            where it may look everywhere.
 
     Raises:
         InputError: a model that cannot be drawn from, or a chain of layers.
@@ -97,7 +99,10 @@ def sleep(
         )  # fmt: skip
     prior_key, x_key = jax.random.split(key)
     still = frozen(model)
-    drawn = as_proposal(still.prior()).draw(prior_key, 1).z
-    z = jax.lax.stop_gradient(jax.tree.map(lambda leaf: leaf[0], drawn))
+    z = jax.lax.stop_gradient(one_draw(as_proposal(still.prior()), prior_key))
     x = jax.lax.stop_gradient(still.sample(z, x_key))
+    if isinstance(model, LatentVariableModel) and model.masking is not None:
+        mask = model.seen(
+            x, jax.random.fold_in(key, 2)
+        )  # a draw of p(z | x_o, s), not of p(z | x_o)
     return -total(as_proposal(guide(Datum(x, mask))).terms(z))
