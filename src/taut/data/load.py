@@ -164,6 +164,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
     request = Request(
         label=options.label or beside, drop=options.drop, decimal=options.decimal,
         missing={name: wish.missing for name, wish in wishes.items() if wish.missing},
+        worded=tuple(n for n, wish in wishes.items() if wish.asked in ("categorical", "ordinal")),
     )  # fmt: skip
     by_column = bool(options.kind) or options.columns == "auto"
     stream = "no" if by_column and options.stream == "auto" else options.stream

@@ -66,7 +66,7 @@ def load_rows(
         label=schema.label_name or (None if among else own), keep=schema.columns,
         optional=(own,) if among and own else (), rows_only=True, decimal=decimal,
         forms={n: c.form for n, c in known.items()},
-        missing=empty,
+        missing=empty, worded=tuple(n for n, c in known.items() if c.names),
     )  # fmt: skip
     refuse_too_large(source, request, schema.dtype)
     sets: list[Dataset] = []

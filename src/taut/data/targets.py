@@ -260,6 +260,7 @@ def with_target_column(rows: RawRows, schema: Schema) -> RawRows:
 
 def _classes_of(parts: Sequence[RawRows], options: DataOptions) -> tuple[str, ...] | None:
     place = _column_of(parts, options.target)
+    dated = any(part.units and part.units[place].form for part in parts)
     found = []
     for part in parts:
         values, names = part.values[:, place], part.names and part.names[place]
@@ -267,7 +268,7 @@ def _classes_of(parts: Sequence[RawRows], options: DataOptions) -> tuple[str, ..
         texts = names and [names[int(v)] if k else "" for v, k in zip(values, known, strict=True)]
         found.append(np.array(texts, dtype=str) if texts else values)
     where = f"{parts[0].where}, target '{options.target}'"
-    return target_classes(found, kind=_asked_kind(options), where=where)
+    return target_classes(found, kind="real" if dated else _asked_kind(options), where=where)
 
 
 def _column_of(parts: Sequence[RawRows], target: str | None) -> int:

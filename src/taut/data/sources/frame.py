@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from taut.data.coded_cells import uncoded
-from taut.data.sources.dates import DAY, TIME, dates_of
+from taut.data.sources.dates import DAY, TIME, date_text, dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.raw_rows import RawRows, Request, Unit, take_label
 from taut.data.sources.units import unit_note, without_units
@@ -153,6 +153,9 @@ def frame_rows(
             notes += told
         elif name in dated:
             values[:, i], units[i] = _of_dates(columns[name])
+            if name in request.worded:
+                texts = _date_texts(values[:, i], units[i].form)
+                values[:, i], names[i], units[i] = *text_codes(texts), Unit()
         else:
             values[:, i] = np.nan if name in empty else _numbers(columns[name], whole)
             if name in codes:
@@ -206,7 +209,9 @@ def _of_texts(
         return f"{where}, row {row}, column '{name}'"
 
     if numbers.null_count() == len(numbers):
-        dates = dates_of(given, place, form=request.forms.get(name, ""))
+        dates = None
+        if name not in request.worded:
+            dates = dates_of(given, place, form=request.forms.get(name, ""))
         if dates is not None:
             return dates[0], None, Unit(form=dates[1]), ()
         return *text_codes(cells.to_list()), Unit(), ()
@@ -231,6 +236,14 @@ def _of_dates(column: Any) -> tuple[np.ndarray, Unit]:
     if (values % 1 > 0).any():
         form = form.replace("%S", "%S.%f")
     return values, Unit(form=form)
+
+
+def _date_texts(seconds: np.ndarray, form: str) -> list[str | None]:
+    """Dates in words, one for each whatever the others are: without a time where it is midnight."""
+    return [
+        None if np.isnan(value) else date_text(float(value), DAY if value % 86400 == 0 else form)
+        for value in seconds
+    ]
 
 
 def text_codes(texts: Sequence[Any]) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -52,6 +52,7 @@ class Request(NamedTuple):
         decimal: the decimal mark of text, or `auto` for what its numbers show.
         forms: of dates, by the columns that have had them.
         missing: cells that stand for a missing one, by column.
+        worded: columns whose dates are names, which are not counted from the first.
     """
 
     label: str | None = None
@@ -62,6 +63,7 @@ class Request(NamedTuple):
     decimal: str = "auto"
     forms: Mapping[str, str] = MappingProxyType({})
     missing: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    worded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

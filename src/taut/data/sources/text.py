@@ -115,7 +115,7 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     if label is not None:
         labels = _label(table.column(len(data)), f"{source}, label '{label}'")
         table = table.columns(range(len(data)))
-    values, whole, texts, forms = _values(table, data, source, request.forms)
+    values, whole, texts, forms = _values(table, data, source, request)
     rows = RawRows(
         values=values, where=source, columns=tuple(data), labels=labels,
         label_name=label, lines=table.lines, notes=notes + told, whole=whole,
@@ -310,7 +310,7 @@ def _label(column: Any, where: str) -> np.ndarray:
 
 
 def _values(
-    table: _Table, names: Sequence[str], source: str, forms: Mapping[str, str]
+    table: _Table, names: Sequence[str], source: str, request: Request
 ) -> tuple[np.ndarray, bool, tuple[tuple[str, ...] | None, ...] | None, tuple[str, ...]]:
     """The numbers of a table, (N, D), NaN for missing ones; whether all of them are whole; the texts of
     columns without a number, whose numbers are codes; the forms of columns of dates, whose numbers are
@@ -353,7 +353,10 @@ def _values(
         def place(row: int, name: str = names[i]) -> str:
             return f"{source}, line {table.lines[row]}, column '{name}'"
 
-        dates = dates_of(_words(table.column(i)), place, form=forms.get(names[i], ""))
+        dates = None
+        if names[i] not in request.worded:
+            form = request.forms.get(names[i], "")
+            dates = dates_of(_words(table.column(i)), place, form=form)
         if dates is None:
             values[:, i], texts[i] = text_codes(table.column(i).to_list())
         else:
