@@ -14,8 +14,9 @@ import taut
 from taut.cli.main import main
 from taut.core import InputError
 from taut.data import load_data, load_rows
-from taut.fitted.predicting import prediction_scores, with_predictor
+from taut.fitted.predicting import prediction_scores, refuse_target, with_predictor
 from taut.fitted.prediction import ClassPrediction
+from taut.recipe import Recipe
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -168,6 +169,17 @@ def test_what_cannot_be_learned_is_refused_before_anything_is_fitted(options, wo
     frame = FRAME.drop("sex").with_columns(rare=rare, income=pl.Series([1.5, 2.5, 3.5] * 80))
     with pytest.raises(InputError, match=words):
         taut.fit(frame, epochs=1, **options)
+
+
+@pytest.mark.parametrize("name", ["poisson", "zero-inflated-negative-binomial"])
+def test_a_count_of_a_row_whose_total_is_given_is_no_target(name):
+    counts = RNG.poisson([3.0, 5.0, 8.0], (60, 3))
+    frame = pl.DataFrame(dict(zip("aby", counts.T, strict=True)))
+    data = load_data(frame, target="y", target_as="column", columns="alike")
+    given = taut.VAE(latent_dim=1, likelihood=name, likelihood_options={"library": True})
+    with pytest.raises(InputError, match="a target that is no part of its row's total"):
+        taut.fit(data, model=given, epochs=1)
+    refuse_target(replace(given, likelihood_options={}), data, Recipe())
 
 
 def test_a_fit_without_a_target_predicts_nothing():

@@ -21,8 +21,9 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures import VAE, AbstractArchitecture
+from taut.architectures.networked import AbstractNetworked
 from taut.core import Datum, Estimate, InputError, as_key, option, write_atomically
-from taut.data import Data, Dataset, has_label, target_of
+from taut.data import Data, Dataset, Schema, has_label, target_of
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
@@ -81,7 +82,8 @@ def refuse_target(model: AbstractArchitecture, data: Data, recipe: Recipe) -> No
 
     Raises:
         InputError: fewer than two different values among the training rows; a target that is a column
-            of a model that takes no missing cells; a head that does not go with model and target.
+            of a model that takes no missing cells, or that is given the totals of rows; a head that does
+            not go with model and target.
     """
     name = data.schema.target
     if recipe.training.head != "auto":
@@ -101,6 +103,11 @@ def refuse_target(model: AbstractArchitecture, data: Data, recipe: Recipe) -> No
         raise InputError(
             f"a model that takes missing cells with {option('target_as', 'column')}",
             option("model", model.name), option("target_as", "label"), where=where,
+        )  # fmt: skip
+    if data.schema.place_of_target is not None and _given_total(model, data.schema):
+        raise InputError(
+            "a target that is no part of its row's total",
+            f"one that is, with {option('library', True)}", option("target_as", "label"), where=where,
         )  # fmt: skip
 
 
@@ -237,6 +244,13 @@ def load_predictor(folder: Path) -> Predictor | None:
     with reading(folder / _FILE):
         stacked = StackedHead.from_arrays(arrays)
         return _PREDICTORS[frozenset(arrays)](**arrays) if stacked is None else stacked
+
+
+def _given_total(model: AbstractArchitecture, schema: Schema) -> bool:
+    """Whether rows are conditioned on their totals: two values of a cell are then of two models."""
+    if not isinstance(model, AbstractNetworked):
+        return False
+    return bool(model.resolved(schema)[0].make_likelihood(schema).options().get("library"))
 
 
 def _learned(
