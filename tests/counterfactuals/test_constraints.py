@@ -180,6 +180,10 @@ def test_a_repair_that_breaks_a_bound_is_named():
             r"column that is immutable, got 0 in row 2",
         ),
         ({"rising": [1], "ranges": {1: (0.0, 1.5)}}, r"column that is rising, got 2 in row 1"),
+        (
+            {"whole": [0], "ranges": {0: (0.2, 0.8)}},
+            r"'0': expected a range with a value of the column, 0 and steps of 1 .* got 0.2 to 0.8",
+        ),
     ],
 )
 def test_constraints_that_contradict_themselves_or_a_row(given, line):

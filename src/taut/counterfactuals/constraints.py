@@ -114,6 +114,16 @@ class Constraints:
         falling = np.array([known.get(i) in ("immutable", "falling") for i in range(size)])
         groups = tuple(tuple(places(group)) for group in self.one_hot)
         step[places(self.whole)], origin[places(self.whole)] = 1.0, 0.0
+        for column in self.ranges:
+            place = _place(column, size, columns)
+            if step[place] > 0:
+                ends = (np.array([low[place], high[place]]) - origin[place]) / step[place]
+                if np.ceil(ends[0] - _ROUNDING) > np.floor(ends[1] + _ROUNDING):
+                    raise InputError(
+                        f"a range with a value of the column, {origin[place]:g} and steps of "
+                        f"{step[place]:g} from there", f"{low[place]:g} to {high[place]:g}",
+                        "a wider range", where=f"constraints, '{column}'",
+                    )  # fmt: skip
         orders = [tuple(places(order)) for order in self.causal]
         _check_orders(self.causal, orders, draws)
         causal = tuple(CausalOrder.of(o, draws, step, origin) for o in orders if draws is not None)

@@ -72,8 +72,8 @@ def outputs_of_estimator(estimator: Any) -> Callable[[np.ndarray], np.ndarray]:
             return _of_probabilities(np.asarray(estimator.predict_proba(x)))
         if hasattr(estimator, "decision_function"):
             said = np.asarray(estimator.decision_function(x))
-            pairs = classes is not None and len(classes) > 2 and _by_pairs(estimator)
-            return _of_pairs(said, len(classes)) if pairs else said
+            several = len(classes or ())
+            return _of_pairs(said, several) if several > 2 and _by_pairs(estimator) else said
         said = np.asarray(estimator.predict(x))
         if classes is None:
             return said

@@ -169,10 +169,10 @@ def _rows(generator: Any, rows: Any) -> tuple[np.ndarray, Any]:
     if isinstance(generator, Fit):
         x, scale = as_array(rows, generator)[0], _scale(generator)
     else:
-        hidden = int(np.ma.getmaskarray(rows).any(axis=-1).sum()) if np.ma.is_masked(rows) else 0
-        if hidden:
-            raise _with_holes(hidden)
-        given = np.asarray(rows.x if isinstance(rows, Dataset) else rows)
+        given: Any = rows.x if isinstance(rows, Dataset) else rows
+        if np.ma.is_masked(given):
+            raise _with_holes(int(np.ma.getmaskarray(given).any(axis=-1).sum()))
+        given = np.asarray(given)
         x = given.astype(jnp.result_type(float)) if given.dtype.kind in "iub" else given
         shaped = isinstance(generator, AbstractGenerator)
         x, scale = (x.reshape(-1, *generator.x_shape) if shaped else np.atleast_2d(x)), 1.0
