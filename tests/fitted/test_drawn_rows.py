@@ -93,6 +93,12 @@ def test_every_door_takes_training_rows_as_drawn(labelled):
         np.testing.assert_array_equal(found, wanted, err_msg=name)
 
 
+def test_grey_rows_of_a_source_are_drawn_as_those_of_the_fit_were(labelled):
+    fit, _, drawn = labelled
+    of_array = np.asarray(fit.encode(GREY[:200]))
+    np.testing.assert_array_equal(of_array[drawn.index], np.asarray(fit.encode(drawn)))
+
+
 class _Seen(Exception):
     """Ends a function where the rows are seen, with what was given."""
 

@@ -113,8 +113,9 @@ def as_dataset(rows: Any, fit: "Fit", *, unseen: str = "refuse", labelled: bool 
     if not labelled and schema.columns and schema.place_of_target is None:
         schema = replace(schema, label_name=None, target=None)
     return load_rows(
-        rows, schema, missing_codes=own.missing_codes, decimal=own.decimal, unseen=unseen
-    )
+        rows, schema, missing_codes=own.missing_codes, decimal=own.decimal, unseen=unseen,
+        seed=own.split_seed,
+    )  # fmt: skip
 
 
 def _on_support(rows: Any, fit: "Fit") -> Any:
