@@ -38,9 +38,11 @@ def with_row(rows: Any, place: int, row: list[Any]) -> Any:
 @pytest.mark.parametrize(("place", "estimator", "rows", "row"), TEACHERS)
 def test_it_teaches_nothing(place: int, estimator: Any, rows: Any, row: list[Any]):
     weight = GENERATOR.integers(1, 3, len(rows)).astype(float)
-    quick: Any = clone(estimator).set_params(max_iter=3, random_state=0)
-    wanted = clone(quick).fit(rows, sample_weight=weight)
-    found = clone(quick).fit(with_row(rows, place, row), sample_weight=np.insert(weight, place, 0))
+    quick: Any = clone(estimator)
+    quick.set_params(max_iter=3, random_state=0)
+    first: Any = clone(quick)
+    wanted = first.fit(rows, sample_weight=weight)
+    found = quick.fit(with_row(rows, place, row), sample_weight=np.insert(weight, place, 0))
     own: Any = found.fit_
     assert own.schema == wanted.fit_.schema
     for one, other in zip(

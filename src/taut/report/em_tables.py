@@ -20,6 +20,7 @@ from taut.models.exact import (
     GaussianMixture,
     LatentClass,
 )
+from taut.models.exact.columns import Described, named_apart
 
 __all__ = ["write_tables"]
 
@@ -99,14 +100,17 @@ def _components(
             table |= {f"mean_{c}": means[:, i] for i, c in enumerate(columns)}
             return table | {f"deviation_{c}": deviations[:, i] for i, c in enumerate(columns)}
         theta, values = np.exp(np.asarray(model.log_theta)), model.values() * model.top
+    found = []
     for i, column in enumerate(columns):
         number = theta.shape[2] if model.codes is None else len(model.codes[i])
         first = 1 if number == theta.shape[2] == 2 and model.codes is None else 0
         for j in range(first, number):
             place = np.broadcast_to(values, theta.shape[1:])[i, j]
-            named = categories[i][round(float(place))] if categories[i] else f"{place:g}"
-            table[f"p({column}={named})"] = theta[:, i, j]
-    return table
+            named = (
+                categories[i][round(float(place))] if categories[i] else str(round(float(place)))
+            )
+            found.append(Described(f"p({column}={named})", i, theta[:, i, j]))
+    return table | named_apart(found)
 
 
 def _write(path: Path, table: Mapping[str, Any]) -> Path:

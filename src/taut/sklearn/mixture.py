@@ -53,7 +53,8 @@ class Mixture(AbstractEstimator):
         weights_: of the components, (K,).
         means_: (K, D), data units; of a category the code of the most probable one.
         covariances_: of numbers, of the shape that `GaussianMixture` has; 0 of constant columns.
-        profiles_: of mixed columns, every parameter by its name, such as `p(color=red)`, (K,) each.
+        profiles_: of mixed columns, every parameter by its name, such as `p(color=red)`, (K,) each;
+            names that two columns would share have the place of the column, too.
         converged_: whether EM came to its end.
         n_iter_: iterations of the start that was kept.
         lower_bound_: mean log-likelihood of the rows that were fitted, exact; nats per row.

@@ -23,7 +23,15 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from taut.core import DENSITY, MASS, NOTHING, Datum, InputError, Measure, option
 from taut.models.column_forms import ColumnForm
-from taut.models.exact.columns import AbstractColumns, Atoms, Counts, Numbers, Tables
+from taut.models.exact.columns import (
+    AbstractColumns,
+    Atoms,
+    Counts,
+    Described,
+    Numbers,
+    Tables,
+    named_apart,
+)
 from taut.models.exact.gaussian_statistics import responsibilities
 from taut.models.exact.given import Given
 from taut.models.exact.holes import Holes
@@ -231,11 +239,12 @@ class ColumnMixture(AbstractMixture):
             names: of the columns, (D,).
             categories: for each of them the names that its codes stand for, empty where it has none.
         """
-        found: dict[str, Any] = {}
+        found: list[Described] = []
         for part, at in self._placed():
             places = [int(i) for i in at]
-            found |= part.described([names[i] for i in places], [categories[i] for i in places])
-        return found
+            own = part.described([names[i] for i in places], [categories[i] for i in places])
+            found += [one._replace(column=places[one.column]) for one in own]
+        return named_apart(found)
 
     def _placed(self) -> list[tuple[AbstractColumns, Int[np.ndarray, " d"]]]:
         """The parts with their columns."""

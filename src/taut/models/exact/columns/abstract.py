@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from taut.models.exact.columns.described import Described
 from taut.models.exact.given import Given
 
 __all__ = ["AbstractColumns", "gathered_cells", "summed_cells"]
@@ -124,9 +125,7 @@ class AbstractColumns(eqx.Module):
         """Rows as k-means measures them, columns on a scale of about 1; NaN where a cell is missing."""
 
     @abstractmethod
-    def described(
-        self, names: list[str], categories: list[tuple[str, ...]]
-    ) -> dict[str, Float[np.ndarray, " K"]]:
+    def described(self, names: list[str], categories: list[tuple[str, ...]]) -> list[Described]:
         """The parameters of the components by column, for a table.
 
         Arguments:

@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.models.exact.columns.abstract import AbstractColumns
+from taut.models.exact.columns.described import Described
 from taut.models.exact.columns.tables import TableFloor, Tables
 from taut.models.exact.given import Given
 
@@ -207,14 +208,12 @@ class Atoms(AbstractColumns):
     def points(self, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N F"]:
         return self.base.points(x)
 
-    def described(
-        self, names: list[str], categories: list[tuple[str, ...]]
-    ) -> dict[str, Float[np.ndarray, " K"]]:
+    def described(self, names: list[str], categories: list[tuple[str, ...]]) -> list[Described]:
         found = jax.vmap(self.given)(jnp.eye(len(self.which.log_theta)))
         mean, deviation = np.asarray(found.mean), np.asarray(found.deviation)
-        return {f"mean_{name}": mean[:, i] for i, name in enumerate(names)} | {
-            f"deviation_{name}": deviation[:, i] for i, name in enumerate(names)
-        }
+        return [Described(f"mean_{n}", i, mean[:, i]) for i, n in enumerate(names)] + [
+            Described(f"deviation_{n}", i, deviation[:, i]) for i, n in enumerate(names)
+        ]
 
     @property
     def _column(self) -> Int[np.ndarray, " V"]:

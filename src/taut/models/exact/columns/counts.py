@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.distributions.count_densities import log_negative_binomial, log_poisson
 from taut.models.exact.columns.abstract import AbstractColumns, gathered_cells, summed_cells
+from taut.models.exact.columns.described import Described
 from taut.models.exact.columns.dispersion import inverse_dispersions, squares_below
 from taut.models.exact.columns.negative_binomial import digammas, log_masses
 from taut.models.exact.given import Given, given_components
@@ -171,15 +172,15 @@ class Counts(AbstractColumns):
     def points(self, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N F"]:
         return (np.log1p(x) - np.asarray(self.shift)) / np.asarray(self.scale)
 
-    def described(
-        self, names: list[str], categories: list[tuple[str, ...]]
-    ) -> dict[str, Float[np.ndarray, " K"]]:
+    def described(self, names: list[str], categories: list[tuple[str, ...]]) -> list[Described]:
         means = np.asarray(self.means)
-        found = {f"mean_{name}": means[:, i] for i, name in enumerate(names)}
+        found = [Described(f"mean_{n}", i, means[:, i]) for i, n in enumerate(names)]
         if self.inverse_dispersion is None:
             return found
         deviations = np.sqrt(means + means**2 / np.asarray(self.inverse_dispersion))
-        return found | {f"deviation_{name}": deviations[:, i] for i, name in enumerate(names)}
+        return found + [
+            Described(f"deviation_{n}", i, deviations[:, i]) for i, n in enumerate(names)
+        ]
 
     @property
     def _parameters(self) -> tuple[Float[Array, "K D"], ...]:

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.models.exact.columns.abstract import AbstractColumns, gathered_cells, summed_cells
+from taut.models.exact.columns.described import Described
 from taut.models.exact.covariances.abstract import HELD
 from taut.models.exact.given import Given, given_components
 
@@ -183,15 +184,13 @@ class Numbers(AbstractColumns):
         t = np.where(logged, np.log(np.where(logged, x, 1.0)), x)
         return (t - np.asarray(self.shift)) / np.asarray(self.scale)
 
-    def described(
-        self, names: list[str], categories: list[tuple[str, ...]]
-    ) -> dict[str, Float[np.ndarray, " K"]]:
+    def described(self, names: list[str], categories: list[tuple[str, ...]]) -> list[Described]:
         means, deviations = np.asarray(self.means), np.asarray(self.deviations)
         words = ["log_" if logged else "" for logged in self.logged]
         named = [f"{word}{name}" for word, name in zip(words, names, strict=True)]
-        return {f"mean_{n}": means[:, i] for i, n in enumerate(named)} | {
-            f"deviation_{n}": deviations[:, i] for i, n in enumerate(named)
-        }
+        return [Described(f"mean_{n}", i, means[:, i]) for i, n in enumerate(named)] + [
+            Described(f"deviation_{n}", i, deviations[:, i]) for i, n in enumerate(named)
+        ]
 
     def _with(self, means: Float[Array, "K D"], deviations: Float[Array, "K D"]) -> "Numbers":
         return Numbers(means, deviations, self.logged, self.shift, self.scale)

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.models.exact.columns.abstract import AbstractColumns
+from taut.models.exact.columns.described import Described
 from taut.models.exact.given import Given
 
 __all__ = ["Tables"]
@@ -149,17 +150,17 @@ class Tables(AbstractColumns):
         chosen = (x[:, column] == self._codes()) * np.sqrt(0.5)
         return np.where(np.isnan(x[:, column]), np.nan, chosen)
 
-    def described(
-        self, names: list[str], categories: list[tuple[str, ...]]
-    ) -> dict[str, Float[np.ndarray, " K"]]:
+    def described(self, names: list[str], categories: list[tuple[str, ...]]) -> list[Described]:
         theta = np.exp(np.asarray(self.log_theta))
         first = self.first.tolist()
         columns = zip(names, categories, self.levels, self.binary, first, strict=True)
-        return {
-            f"p({name}={own[code] if code < len(own) else code})": theta[:, first + code]
-            for name, own, levels, binary, first in columns
+        return [
+            Described(
+                f"p({name}={own[code] if code < len(own) else code})", i, theta[:, first + code]
+            )
+            for i, (name, own, levels, binary, first) in enumerate(columns)
             for code in range(int(binary), levels)
-        }
+        ]
 
     def _codes(self) -> Int[np.ndarray, " F"]:
         return np.concatenate([np.arange(v) for v in self.levels])
