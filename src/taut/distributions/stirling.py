@@ -100,7 +100,7 @@ def deviance(
 
     Arguments:
         x: at least 0. A count of 0 is a constant: the derivative in it is taken as 0.
-        mean: positive, or 0 where x is 0.
+        mean: positive, or 0 where x is 0; at infinity D is infinite.
         difference: x - mean. It is an argument because means that are products know it to more digits
             than their own rounding leaves, and two deviances of one sum need differences that add up
             to 0. Its derivative is that of x - mean and is not asked for.
@@ -109,7 +109,8 @@ def deviance(
     near = jnp.abs(t) < _NEAR
     inner = jnp.where(near, t, 0.0)
     close = x * _log1p_excess(inner) + difference * inner
-    return jnp.where(near, close, xlogy(x, _ratio(x, mean)) - difference)
+    far = jnp.where(jnp.isposinf(mean), jnp.inf, xlogy(x, _ratio(x, mean)) - difference)
+    return jnp.where(near, close, far)
 
 
 @deviance.defjvp
