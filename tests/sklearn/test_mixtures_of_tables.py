@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import taut
-from taut.sklearn import Mixture
+from taut.sklearn import AnomalyDetector, Mixture
 
 GENERATOR = np.random.default_rng(0)
 SIDE = np.repeat([0, 1], 60)
@@ -145,3 +145,17 @@ def test_arrays_may_hold_text_and_kinds_may_be_said():
 def test_messages_say_what_to_do(table, parameters, message):
     with pytest.raises(ValueError, match=message):
         Mixture(**{"columns": "mixed", **parameters}).fit(table)
+
+
+@pytest.mark.parametrize("table", [FRAME, FRAME.to_numpy(object)], ids=["frame", "array"])
+def test_odd_rows_of_a_table_are_found_by_what_its_mixture_says(mixed, table):
+    detector = AnomalyDetector(MIXED, contamination=0.1).fit(table)
+    own = mixed.score_samples(FRAME)
+    np.testing.assert_allclose(detector.score_samples(table), own, rtol=1e-9)
+    found = detector.predict(table)
+    np.testing.assert_array_equal(found == -1, own < np.percentile(own, 10))
+    again: Any = pickle.loads(pickle.dumps(detector))
+    np.testing.assert_array_equal(again.predict(table[:20]), found[:20])
+    few = table[["age", "visits"]] if table is FRAME else table[:, :2]
+    with pytest.raises(ValueError, match="feature"):
+        detector.predict(few)

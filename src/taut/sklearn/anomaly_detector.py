@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from sklearn.base import OutlierMixin
 
 from taut.sklearn.callback_tasks import with_callbacks
+from taut.sklearn.mixture import Mixture
 from taut.sklearn.parameters import check_parameters, share
 from taut.sklearn.upon_model import AbstractUponModel
 
@@ -17,7 +18,8 @@ class AnomalyDetector(OutlierMixin, AbstractUponModel):
     """Calls the least probable rows outliers, -1, and the others inliers, 1.
 
     Arguments:
-        estimator: an estimator of `taut.sklearn` that fits a model; None for `Mixture()`, a Gaussian.
+        estimator: an estimator of `taut.sklearn` that fits a model; None for `Mixture()`, a Gaussian. Of
+            `Mixture(columns="mixed")` the rows may be a frame with text and holes.
         contamination: the share of the rows that are fitted which are outliers, above 0 and at most .5.
         random_state: that of the estimator, unless None.
 
@@ -47,6 +49,10 @@ class AnomalyDetector(OutlierMixin, AbstractUponModel):
         self.offset_ = np.percentile(self.estimator_.score_samples(x), 100 * self.contamination)
         task.finish()
         return self
+
+    @property
+    def _takes_tables(self) -> bool:
+        return isinstance(self.estimator, Mixture) and self.estimator.columns == "mixed"
 
     def score_samples(self, X: Any) -> Float[np.ndarray, " N"]:
         """log p(x) of every row, (N,), nats; lower is odder."""
