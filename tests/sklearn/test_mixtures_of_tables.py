@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import taut
-from taut.sklearn import AnomalyDetector, Mixture
+from taut.sklearn import AnomalyDetector, Imputer, Mixture, SemiSupervisedClassifier
 
 GENERATOR = np.random.default_rng(0)
 SIDE = np.repeat([0, 1], 60)
@@ -159,3 +159,36 @@ def test_odd_rows_of_a_table_are_found_by_what_its_mixture_says(mixed, table):
     few = table[["age", "visits"]] if table is FRAME else table[:, :2]
     with pytest.raises(ValueError, match="feature"):
         detector.predict(few)
+
+
+@pytest.mark.parametrize(("form", "drawn"), [("pandas", False), ("polars", True), ("array", False)])
+def test_holes_of_a_table_are_filled_as_its_mixture_says(mixed, form, drawn, monkeypatch):
+    monkeypatch.setattr(Mixture, "fit", lambda self, X, y=None: mixed)
+    table: Any = {
+        "pandas": FRAME[::-1], "polars": pl.DataFrame(COLUMNS)[::-1],
+        "array": FRAME[::-1].to_numpy(object),
+    }[form]  # fmt: skip
+    imputer = Imputer(MIXED, sample_posterior=drawn, random_state=0).fit(table)
+    filled: Any = imputer.transform(table)
+    assert type(filled) is type(table)
+    if form != "array":
+        assert list(filled.dtypes) == list(table.dtypes)
+        filled = filled.to_numpy()
+    own, holes = FRAME[::-1].to_numpy(object), FRAME[::-1].isna().to_numpy()
+    assert not pd.isna(filled).any()
+    np.testing.assert_array_equal(filled[~holes], own[~holes])
+    filled, holed = filled[holes.any(axis=1)], holes[holes.any(axis=1)]
+    found = mixed.fit_.impute(FRAME[::-1][holes.any(axis=1)], draws=int(drawn), key=0)
+    expected = found.draws[0] if drawn else found.mean
+    np.testing.assert_allclose(filled[holed[:, 0], 0].astype(float), expected[holed[:, 0], 0])
+    names = np.array(["blue", "red"])[expected[holed[:, 2], 2].astype(int)]
+    assert filled[holed[:, 2], 2].tolist() == names.tolist()
+
+
+def test_few_labels_name_the_components_of_a_table(mixed, monkeypatch):
+    monkeypatch.setattr(Mixture, "fit", lambda self, X, y=None: mixed)
+    few = np.where(np.arange(120) % 6 == 0, SIDE, -1)
+    model = SemiSupervisedClassifier(MIXED, validation_fraction=0).fit(FRAME, few)
+    assert model.score(FRAME, SIDE) > 0.95
+    with pytest.raises(ValueError, match=r"expected a VAE of taut\.sklearn where the method is m2"):
+        SemiSupervisedClassifier(MIXED, method="m2").fit(FRAME, few)

@@ -7,7 +7,6 @@ from jaxtyping import Float, Int
 from sklearn.base import OutlierMixin
 
 from taut.sklearn.callback_tasks import with_callbacks
-from taut.sklearn.mixture import Mixture
 from taut.sklearn.parameters import check_parameters, share
 from taut.sklearn.upon_model import AbstractUponModel
 
@@ -49,10 +48,6 @@ class AnomalyDetector(OutlierMixin, AbstractUponModel):
         self.offset_ = np.percentile(self.estimator_.score_samples(x), 100 * self.contamination)
         task.finish()
         return self
-
-    @property
-    def _takes_tables(self) -> bool:
-        return isinstance(self.estimator, Mixture) and self.estimator.columns == "mixed"
 
     def score_samples(self, X: Any) -> Float[np.ndarray, " N"]:
         """log p(x) of every row, (N,), nats; lower is odder."""

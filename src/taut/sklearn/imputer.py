@@ -9,17 +9,19 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from taut.sklearn.abstract import seed_of
 from taut.sklearn.callback_tasks import with_callbacks
 from taut.sklearn.parameters import check_parameters, flag
-from taut.sklearn.tables import TableForm, checked_table, coded_rows, in_form
+from taut.sklearn.tables import TableForm, completed, in_form
 from taut.sklearn.upon_model import AbstractUponModel
 
 __all__ = ["Imputer"]
 
 
 class Imputer(OneToOneFeatureMixin, TransformerMixin, AbstractUponModel):
-    """Fills NaN with E[x_missing | x_observed] under a model that was fitted with the holes.
+    """Fills missing cells with E[x_missing | x_observed] under a model that was fitted with the holes.
 
     Arguments:
-        estimator: an estimator of `taut.sklearn` that fits a model; None for `Mixture()`, a Gaussian.
+        estimator: an estimator of `taut.sklearn` that fits a model; None for `Mixture()`, a Gaussian. Of
+            `Mixture(columns="mixed")` the rows may be a frame with text and holes, in which a missing
+            category becomes the most probable one.
         sample_posterior: draw the cells of a row together instead, for multiple imputation.
         random_state: seed or generator of the draws, and of the estimator unless None.
 
@@ -45,24 +47,21 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, AbstractUponModel):
         self._fit_estimator(X, y)[1].finish()
         return self
 
-    def transform(self, X: Any) -> Float[np.ndarray, "N D"]:
-        """The rows with a value in every cell; rows without holes are as they were."""
-        x = self._rows(X).copy()
-        holed = np.isnan(x).any(axis=1)
+    def transform(self, X: Any) -> Any:
+        """The rows with a value in every cell, in the form of X; observed cells are as they were."""
+        x = self.estimator_._rows(self._rows(X))
+        missing = np.isnan(x)
+        holed = missing.any(axis=1)
         if holed.any():
-            x[holed] = np.where(np.isnan(x[holed]), self._filled(x[holed]), x[holed])
-        return x
+            x = x.copy()
+            x[holed] = np.where(missing[holed], self._filled(x[holed]), x[holed])
+        if not self._takes_tables:
+            return x
+        return completed(X, in_form(x, self.estimator_.fit_.schema, TableForm.of(X)), missing)
 
     def _filled(self, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
-        """The rows as the model fills them, of which categories are numbers in the model's own order."""
-        fit = self.estimator_.fit_
-        by_column = fit.schema.kinds is not None
-        given = x
-        if by_column:
-            table = checked_table(self.estimator_, x, names=fit.schema.columns)
-            given = coded_rows(table, fit.schema)
+        """The rows as the model fills them."""
         draws = int(self.sample_posterior)
         seed = seed_of(self.random_state) if draws else 0
-        found = fit.impute(given, draws=draws, key=seed)
-        filled = found.draws[0] if draws else found.mean
-        return in_form(filled, fit.schema, TableForm.of(x)) if by_column else filled
+        found = self.estimator_.fit_.impute(x, draws=draws, key=seed)
+        return found.draws[0] if draws else found.mean

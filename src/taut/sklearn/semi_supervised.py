@@ -44,8 +44,9 @@ class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
 
     Arguments:
         estimator: what is fitted to all rows: a `VAE`, whose networks and training any method has, or of
-            m1 others, too, such as `Mixture(20)`. None for a `Mixture` of one Gaussian for every ten
-            rows, at most 20, and for `VAE(10)` of the other methods.
+            m1 others, too, such as `Mixture(20)`, or `Mixture(20, columns="mixed")` of a frame with
+            text. None for a `Mixture` of one Gaussian for every ten rows, at most 20, and for `VAE(10)`
+            of the other methods.
         method: `m1`, `m2`, `m1+m2` or `masked`.
         validation_fraction: the share of the rows with a label that is held out; 0, or where fewer than
             five rows would be, for none: then the penalty is 1, and so is the temperature.
@@ -185,7 +186,7 @@ class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
     def _default(self, num_rows: int) -> Mixture:
         return Mixture(min(_COMPONENTS, max(1, num_rows // _ROWS)))
 
-    def _features(self, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N d"]:
+    def _features(self, x: Any) -> Float[np.ndarray, "N d"]:
         return np.asarray(self.estimator_.transform(x), np.float64)
 
     def _held_out(self, codes: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from sklearn.utils.validation import validate_data
 
 from taut.core import InputError
 from taut.data import Column, Schema, as_written, load_rows
 from taut.data.timeline import STEPS
 
-__all__ = ["TableForm", "checked_table", "coded_rows", "in_form"]
+__all__ = ["TableForm", "checked_table", "coded_rows", "completed", "in_form"]
 
 
 class TableForm(NamedTuple):
@@ -104,6 +104,28 @@ def in_form(x: Float[np.ndarray, "N D"], schema: Schema, form: TableForm) -> Any
             return np.array(written, object).T
         return np.array(written, np.float64).T
     return _frame_in_form(dict(zip(schema.columns or (), written, strict=True)), own, schema, form)
+
+
+def completed(table: Any, filled: Any, missing: Bool[np.ndarray, "N D"]) -> Any:
+    """A frame, or an array, with the cells of another of its form where its own are missing.
+
+    Whole numbers become fractions in a column that is filled with some.
+    """
+    import narwhals as nw
+
+    if not _is_frame(table):
+        return np.where(missing, filled, np.asarray(table, np.asarray(filled).dtype))
+    frame, other = (nw.from_native(t, eager_only=True) for t in (table, filled))
+    columns = []
+    for i, name in enumerate(frame.columns):
+        own, rows = frame[name], np.flatnonzero(missing[:, i])
+        if not rows.size:
+            continue
+        cells = other[other.columns[i]][rows.tolist()]
+        if own.dtype.is_integer() and not cells.dtype.is_integer():
+            own = own.cast(cells.dtype)
+        columns.append(own.scatter(rows.tolist(), cells.to_list()))
+    return frame.with_columns(*columns).to_native()
 
 
 def _frame_in_form(

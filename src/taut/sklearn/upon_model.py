@@ -37,7 +37,7 @@ class AbstractUponModel(CallbackSupport, BaseEstimator):
     @property
     def _takes_tables(self) -> bool:
         """Whether frames with text go to the estimator as they are; else rows are numbers."""
-        return False
+        return isinstance(self.estimator, Mixture) and self.estimator.columns == "mixed"
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "estimator_")
