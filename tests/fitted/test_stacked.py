@@ -12,7 +12,7 @@ import pytest
 import taut
 from taut.core import Datum, InputError
 from taut.fitted.stacked import stacked_head
-from taut.training import TrainingOptions, start
+from taut.training import Plateau, TrainingOptions, start
 from taut.training import train as trained
 
 RNG = np.random.default_rng(0)
@@ -128,6 +128,19 @@ def headed():
 def test_an_option_of_training_reaches_the_upper_model(name, headed):
     (plain, loop), (other, told) = headed(), headed(**{name: ARRIVES[name]})
     assert loop != told or plain.dtype != other.dtype or not np.array_equal(plain, other)
+
+
+def test_a_plateau_reaches_the_upper_model(monkeypatch):
+    def train(algorithm, _, loop, **__):
+        assert loop.plateau == Plateau()
+        return start(algorithm)
+
+    monkeypatch.setattr("taut.fitted.stacked.train", train)
+    schema = taut.load_data(X.astype(np.float32)).schema
+    pair = taut.VAE(latent_dim=2, hidden=(4,)).resolved(schema)[0].init(schema, jax.random.key(0))
+    rows, labels = Datum(X[:24].astype(np.float32)), CLASS[:24].astype(np.int32)
+    training = TrainingOptions(batch_size=8, learning_rate_schedule="plateau")
+    stacked_head(pair, (rows, rows), (labels, labels), 2, training, num_steps=STEPS)
 
 
 def test_without_held_out_labels_nothing_is_calibrated():

@@ -47,7 +47,6 @@ from taut.recipe import Recipe, completed
 from taut.runs import save_checkpoint
 from taut.training import (
     Loop,
-    Plateau,
     Recorder,
     TrainingOptions,
     TrainingState,
@@ -280,7 +279,7 @@ def _loop(training: TrainingOptions, num_rows: int, seed: int) -> Loop:
         validate_every=training.validate_every
         or per_epoch * math.ceil(_VALIDATION_STEPS / per_epoch),
         patience=training.patience,
-        plateau=Plateau() if training.learning_rate_schedule == "plateau" else None,
+        plateau=training.plateau,
         checkpoint_every=training.checkpoint_every,
     )
 

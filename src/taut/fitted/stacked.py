@@ -150,7 +150,7 @@ def stacked_head(
         loop = Loop(
             num_steps=num_steps, batch_size=min(training.batch_size or 128, len(z)),
             seed=host_seed(order_key), validate_every=max(1, num_steps // _CHECKS),
-            patience=training.patience,
+            patience=training.patience, plateau=training.plateau,
         )  # fmt: skip
         told = Datum(features.x, label=np.asarray(labels[0]))
         best = train(algorithm, told, loop, validate=validate).best

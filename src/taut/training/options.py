@@ -134,6 +134,11 @@ class TrainingOptions:
                 )  # fmt: skip
 
     @property
+    def plateau(self) -> Plateau | None:
+        """When validations make the steps smaller; None where the schedule never asks them."""
+        return Plateau() if self.learning_rate_schedule == "plateau" else None
+
+    @property
     def storage(self) -> str:
         """The type of the parameters: float64, or float32."""
         return "float64" if self.precision == "float64" else "float32"
