@@ -71,6 +71,40 @@ def test_a_callback_that_raises_leaves_a_run_to_go_on_with(tmp_path):
     assert fit.estimates["elbo"].value == whole.estimates["elbo"].value
 
 
+class Raised(Callback):
+    """Keeps what a fit raised, and raises another thing."""
+
+    def __init__(self):
+        self.errors: list[BaseException] = []
+
+    def on_exception(self, error):
+        self.errors.append(error)
+        raise OSError("no server")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda **told: taut.fit(ROWS, epoch=3, **told), lambda **told: taut.em(ROWS[:, :0], **told),
+     lambda **told: taut.fit("nothing.csv", **told)],
+    ids=["option", "em", "data"],
+)  # fmt: skip
+def test_every_callback_is_told_of_what_a_fit_raises(call):
+    first, second = Raised(), Raised()
+    with pytest.raises(InputError) as raised:
+        call(callbacks=iter([first, second]))
+    assert first.errors == second.errors == [raised.value]
+    assert raised.value.__notes__ == ["Raised.on_exception raised OSError('no server')"] * 2
+
+
+def test_what_another_callback_raises_is_a_failure_and_no_end():
+    told = []
+    watching = SimpleNamespace(on_end=told.append, on_exception=told.append)
+    odd = SimpleNamespace(on_step=lambda step, metrics: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as raised:
+        taut.em(ROWS, model="ppca", components=1, callbacks=[watching, odd])
+    assert told == [raised.value]
+
+
 def test_em_tells_its_iterations():
     told = Recorded()
     fit = taut.em(ROWS, model="ppca", components=1, callbacks=[told])
@@ -125,15 +159,18 @@ def test_tensorboard_is_given_scalars_that_are_finite(monkeypatch):
         ("test/log_evidence", 4): -1.0,
     }  # fmt: skip
     assert texts == {"test/log_evidence": str(evidence), "closed": True}
+    texts.clear()
+    logger.on_exception(ValueError())
+    assert texts == {"closed": True}
 
 
-@pytest.mark.parametrize("active", [False, True])
-def test_mlflow_is_given_metrics_in_batches_and_options(monkeypatch, active):
+def logged_to(monkeypatch, active: bool) -> SimpleNamespace:
+    """A server of MLflow that keeps what it is told."""
     batches, params, ended = [], {}, []
     run = SimpleNamespace(info=SimpleNamespace(run_id="7"))
     fake = SimpleNamespace(
         active_run=lambda: run if active else None, start_run=lambda run_name: run,
-        end_run=lambda: ended.append(True), log_params=params.update, set_tags=lambda tags: None,
+        end_run=ended.append, log_params=params.update, set_tags=lambda tags: None,
         entities=SimpleNamespace(Metric=lambda *parts: parts),
         MlflowClient=lambda: SimpleNamespace(
             log_batch=lambda run_id, metrics: batches.append((run_id, metrics))
@@ -141,6 +178,27 @@ def test_mlflow_is_given_metrics_in_batches_and_options(monkeypatch, active):
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, "mlflow", fake)
     monkeypatch.setitem(sys.modules, "mlflow.entities", fake.entities)
+    return SimpleNamespace(batches=batches, params=params, ended=ended)
+
+
+@pytest.mark.parametrize("active", [False, True])
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError(), "FAILED"), (KeyboardInterrupt(), "KILLED")]
+)
+def test_mlflow_has_all_steps_of_a_fit_that_raises(monkeypatch, active, error, status):
+    server = logged_to(monkeypatch, active)
+    logger = MLflow()
+    logger.on_step(0, {"bound": -2.0})
+    logger.on_exception(error)
+    logger.on_exception(error)
+    assert [metric[1] for _, metrics in server.batches for metric in metrics] == [-2.0]
+    assert server.ended == ([] if active else [status])
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_mlflow_is_given_metrics_in_batches_and_options(monkeypatch, active):
+    server = logged_to(monkeypatch, active)
+    batches, params = server.batches, server.params
     logger = MLflow()
     for step in range(1200):
         logger.on_step(step, {"bound": float(step)})
@@ -156,4 +214,4 @@ def test_mlflow_is_given_metrics_in_batches_and_options(monkeypatch, active):
     }  # fmt: skip
     assert params["model.name"] == "vae"
     assert len(params["model.hidden"]) <= 500
-    assert ended == ([] if active else [True])  # a run that the user began is the user's to end
+    assert server.ended == ([] if active else ["FINISHED"])  # the user's own is the user's to end

@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 from taut.api.exact import EMProgress, fit_exact
 from taut.api.showing import Shown, shown
 from taut.architectures import ARCHITECTURES, AbstractClosedForm
-from taut.callbacks.abstract import checked, ended
+from taut.callbacks.abstract import ended, telling_of_failures
 from taut.core import InputError, nearest, option
 from taut.core.devices import Devices, over_devices
 from taut.core.memory import within_memory
@@ -27,6 +27,7 @@ from taut.runs import RunFolder
 __all__ = ["EMProgress", "em"]
 
 
+@telling_of_failures
 @compilation_cache()
 def em(
     data: Any,
@@ -122,7 +123,7 @@ def em(
         inference=inference,
         seed=int(key) if isinstance(key, int | np.integer) else None,
     )
-    listening = checked(callbacks)
+    listening: Sequence[Any] = callbacks or ()
     with (
         shown(progress) as reported,
         over_devices(devices),

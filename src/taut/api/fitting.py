@@ -14,7 +14,7 @@ from taut.api.exact import fit_exact
 from taut.api.showing import Shown, shown
 from taut.architectures import AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.callbacks.abstract import checked, ended
+from taut.callbacks.abstract import ended, telling_of_failures
 from taut.core import InputError, as_key, host_seed, option
 from taut.core.devices import Devices, over_devices
 from taut.core.hosts import agree_on, num_hosts, over_hosts, writes
@@ -34,6 +34,7 @@ __all__ = ["fit"]
 _RENAMED = {"num_particles": "evidence_particles", "warmup_steps": "learning_rate_warmup"}
 
 
+@telling_of_failures
 @compilation_cache()
 def fit(
     data: Any,
@@ -71,8 +72,8 @@ def fit(
         resume: go on with the run in `out` from its last checkpoint, with the same data and options.
         progress: called about twice a second, after every iteration of EM; True for a line on standard
             error, which is the default where someone types, in a prompt or a notebook.
-        callbacks: told of every step, every validation and the end, such as a
-            `taut.callbacks.TensorBoard`; what they raise stops the fit, whose folder can be resumed.
+        callbacks: told of every step, every validation, and the end or what was raised instead, such as
+            a `taut.callbacks.TensorBoard`; what they raise stops the fit, whose folder can be resumed.
         devices: how many share the rows of a batch, or "all"; None for one, or those of an enclosing
             `taut.over_devices`.
         hosts: HOST:PORT of host 0 where several hosts share the rows, each of which calls this with the
@@ -106,7 +107,7 @@ def fit(
                 "dataclasses.replace(recipe, ...)", where="recipe",
             )  # fmt: skip
         key = key if recipe.seed is None else recipe.seed
-    listening = checked(callbacks)
+    listening: Sequence[Any] = callbacks or ()
     with (
         over_hosts(hosts, host_index=host_index, host_count=host_count),
         shown(progress if writes() or callable(progress) else False) as reported,

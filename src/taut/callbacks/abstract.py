@@ -5,8 +5,9 @@ metrics.jsonl. A run that goes on is told the steps after its last checkpoint. W
 stops the fit once the state is kept: a run folder can be resumed.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -15,9 +16,11 @@ from taut.core import Estimate, InputError
 if TYPE_CHECKING:
     from taut.fitted import Fit
 
-__all__ = ["Callback", "checked", "ended", "tell"]
+__all__ = ["Callback", "checked", "ended", "tell", "telling_of_failures"]
 
-_METHODS = ("on_step", "on_validation", "on_end")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_METHODS = ("on_step", "on_validation", "on_end", "on_exception")
 
 
 class Callback:
@@ -49,6 +52,13 @@ class Callback:
     def on_end(self, fit: "Fit") -> None:
         """After the model was measured, with what `taut.fit` returns; the run folder is finished."""
 
+    def on_exception(self, error: BaseException) -> None:
+        """Instead of the end, after a fit that raised, on every host; the error is raised on.
+
+        Arguments:
+            error: what was raised, `KeyboardInterrupt` of Ctrl-C among others.
+        """
+
 
 def checked(callbacks: Iterable[Any] | None) -> tuple[Any, ...]:
     """Callbacks as a tuple.
@@ -68,6 +78,29 @@ def checked(callbacks: Iterable[Any] | None) -> tuple[Any, ...]:
                 where="callbacks",
             )  # fmt: skip
     return given
+
+
+def telling_of_failures(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """A function that tells its `callbacks`, a keyword, of whatever it raises.
+
+    What one of them raises then becomes a note of the error.
+    """
+
+    @wraps(function)
+    def telling(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        told = kwargs["callbacks"] = checked(cast(Any, kwargs.get("callbacks")))
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            for one in told:
+                if (on_exception := getattr(one, "on_exception", None)) is not None:
+                    try:
+                        on_exception(error)
+                    except Exception as other:
+                        error.add_note(f"{type(one).__name__}.on_exception raised {other!r}")
+            raise
+
+    return telling
 
 
 def tell(

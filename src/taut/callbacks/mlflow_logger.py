@@ -24,6 +24,8 @@ _LONGEST = 500  # letters of a parameter's value, likewise
 class MLflow(Callback):
     """Logs to the active run of MLflow, or to one of its own, which it ends.
 
+    The run of a fit that raises ends as FAILED, and after Ctrl-C as KILLED.
+
     Arguments:
         name: of a run of its own.
         every: of so many steps one is logged; validations all are.
@@ -71,8 +73,19 @@ class MLflow(Callback):
         for first in range(0, len(options), _PARAMETERS):
             self._mlflow.log_params(dict(options[first : first + _PARAMETERS]))
         self._mlflow.set_tags({f"test_{n}": str(e) for n, e in fit.estimates.items()})
+        self._finish("FINISHED")
+
+    def on_exception(self, error: BaseException) -> None:
+        try:
+            self._send()
+        finally:
+            self._finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+
+    def _finish(self, status: str) -> None:
+        """End the run, once, if it is its own."""
         if self._owns:
-            self._mlflow.end_run()
+            self._owns = False
+            self._mlflow.end_run(status)
 
     def _add(self, metrics: Mapping[str, float], step: int) -> None:
         now = int(1000 * time.time())

@@ -57,3 +57,6 @@ class TensorBoard(Callback):
             self._writer.add_scalar(f"test/{name}", estimate.value, self._last)
             self._writer.add_text(f"test/{name}", str(estimate), self._last)
         self._writer.close()
+
+    def on_exception(self, error: BaseException) -> None:
+        self._writer.close()
