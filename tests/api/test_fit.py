@@ -47,6 +47,18 @@ def test_the_same_key_gives_the_same_fit_and_another_another(fitted):
     assert other.estimates["elbo"].value != fitted.estimates["elbo"].value
 
 
+def test_a_seed_is_the_key_under_the_name_of_the_command_line():
+    short = {"model": _small(), "epochs": 1, "evidence_particles": 2}
+    by_key, by_seed = (taut.fit(TABLE, **short, **of) for of in ({"key": 3}, {"seed": 3}))
+    assert by_seed.recipe == by_key.recipe
+    assert by_seed.estimates["elbo"].value == by_key.estimates["elbo"].value
+    for both in ({"key": 3, "seed": 3}, {"key": jax.random.key(3), "seed": 3}):
+        with pytest.raises(InputError, match="key or seed, which are one"):
+            taut.fit(TABLE, **short, **both)
+    with pytest.raises(InputError, match="a whole number"):
+        taut.fit(TABLE, **short, seed="three")
+
+
 def test_saved_and_loaded_is_the_same(fitted, tmp_path):
     fitted.save(tmp_path / "run")
     loaded = taut.load(tmp_path / "run")

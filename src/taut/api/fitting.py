@@ -66,7 +66,7 @@ def fit(
             with, as a rule the ELBO with the architecture's number of draws.
         gradient: how it is differentiated, or its name; the architecture's own choice when None.
         inference: how the parameters are found, or its name; the architecture's own when None.
-        key: whole number or random key; everything random follows from it.
+        key: whole number or random key; everything random follows from it. `seed` is another name of it.
         out: run folder to write while fitting; None writes nothing.
         force: replace a run that is there.
         resume: go on with the run in `out` from its last checkpoint, with the same data and options.
@@ -97,8 +97,10 @@ def fit(
     """
     choices = {"model": model, "bound": bound, "gradient": gradient, "inference": inference}
     if recipe is None:
+        named = _present_names(options, bound)
+        key = _told_once(key, named)
         seed = int(key) if isinstance(key, int | np.integer) else None
-        recipe = replace(recipe_of({**choices, **_present_names(options, bound)}), seed=seed)
+        recipe = replace(recipe_of({**choices, **named}), seed=seed)
     else:
         beside = [name for name, value in choices.items() if value is not None] + list(options)
         if beside:
@@ -166,6 +168,16 @@ def _with_data(recipe: Recipe, data: Any) -> tuple[Recipe, Data]:
         given["seed"] = given.pop("split_seed")
     loaded = load_data(data, **given)
     return replace(recipe, data=loaded.options), loaded
+
+
+def _told_once(key: int | PRNGKeyArray, named: Mapping[str, Any]) -> Any:
+    """The key, which the command line and the recipe call `seed`, under whichever name it was given."""
+    if "seed" not in named:
+        return key
+    seed = named["seed"]
+    if not (isinstance(key, int) and key == 0):
+        raise InputError("key or seed, which are one", "both", f"key={seed} alone", where="seed")
+    return seed
 
 
 def _present_names(options: Mapping[str, Any], bound: Any) -> dict[str, Any]:
