@@ -96,6 +96,8 @@ class FactorModel(AbstractEstimator):
         """
         x = self._training_rows(X, ensure_min_features=2)
         weight = self._weights(sample_weight, x)
+        if weight is not None and (weight == 1).all():
+            weight = None
         start = self._model if self.warm_start and hasattr(self, "fit_") else None
         task = FitTask(self, X, y, sample_weight=sample_weight)
         with self._told():

@@ -135,3 +135,24 @@ def test_a_floor_above_the_spread_within_clusters(clusters, share):
         model, rows, Floor(share), restarts=1, seed=0, tolerance=1e-4, max_iterations=50
     )
     assert (np.diff(result.objective) > -2e-9).all()
+
+
+def test_the_floor_of_weighted_rows_is_that_of_every_column_alike():
+    """A tenth of n uniform values have another one within h = -log(0.9) / 2n of them.
+
+    Its relative error is that of a quantile of an exponential variable, below 0.1 of 2,000 values of which
+    neighbours are often each other's nearest.
+    """
+    x = np.random.default_rng(0).uniform(size=(20_000, 3))
+    least = RowBlocks(x, weight=np.ones(len(x))).spread().least
+    h = -np.log(0.9) / (2 * 2_000)
+    np.testing.assert_allclose(np.sqrt(12 * least) / h, 1.0, rtol=0, atol=5 * 0.1)
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_the_floor_of_weighted_rows_is_that_of_rows_repeated(repeats):
+    generator = np.random.default_rng(1)
+    x = generator.normal(size=(600, 2))
+    weight = generator.integers(1, 1 + repeats, len(x))
+    whole = RowBlocks(np.repeat(x, weight, axis=0)).spread().least
+    np.testing.assert_array_equal(RowBlocks(x, weight=1.0 * weight).spread().least, whole)

@@ -299,10 +299,21 @@ class RowBlocks:
         mean = np.where(moments.varies, moments.mean, moments.low)
         variance = np.where(moments.varies, moments.variance, 0.0)
         variance = np.where(seen, variance, 1.0)
-        least = resolution(self.sample()).ravel() ** 2 / 12
+        least = self._resolution().ravel() ** 2 / 12
         found = (mean, variance, rounding, np.maximum(least, rounding))
         self._spread = Spread(*(a.reshape(self.shape) for a in found))
         return self._spread
+
+    def _resolution(self) -> Float[np.ndarray, "..."]:
+        """h of every cell; of weighted rows by some of those that differ.
+
+        Quantiles of sorted rows would not do: they lie further apart in the column that sorts them.
+        """
+        if self.weight is None:
+            return resolution(self.sample())
+        x, weight = self.distinct()
+        some = resolved_rows(len(x))
+        return resolution(x[some], weight[some])
 
     def parts(self) -> Iterator[Float[np.ndarray, "n ..."]]:
         """All rows in order, some at a time."""
