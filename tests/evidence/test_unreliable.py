@@ -85,7 +85,18 @@ def test_the_worst_rows_are_named_by_their_numbers_in_the_data_set(found):
     khat = np.full(ROWS, 0.1)
     khat[[3, 17, 39]] = 0.9, math.inf, 0.8
     khat[5] = math.nan
-    assert found(khat.tolist()).worst_rows(4)[:3] == [(117, math.inf), (103, 0.9), (139, 0.8)]
+    worst = found(khat.tolist()).worst_rows(4)
+    assert worst[0][0] == 105  # not known to be below the threshold: it counts as above every one
+    assert math.isnan(worst[0][1])
+    assert worst[1:] == [(117, math.inf), (103, 0.9), (139, 0.8)]
+
+
+def test_an_unreliable_row_is_worse_than_every_reliable_one(found):
+    for khat, *_ in CASES.values():
+        evidence = found(khat)
+        number = int(evidence.unreliable.sum())
+        worst = {row for row, _ in evidence.worst_rows(number)}
+        assert worst == set(evidence.index[evidence.unreliable].tolist())
 
 
 @pytest.mark.parametrize(("name", "value"), [("_TRUSTED_SHARE", 0.04), ("_TRUSTED_SHARE", 0.1)])

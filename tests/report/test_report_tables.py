@@ -181,7 +181,13 @@ def test_both_estimators_stand_side_by_side():
     ] in lines
     text = _text(console)
     assert "importance: 401 (0.90), 12 (0.50), 7 (0.10)" in text
-    assert "monte-carlo: 7 (1.50), 12 (0.20)\n" in text
+    assert "monte-carlo: 401 (unknown), 7 (1.50), 12 (0.20)\n" in text
+
+
+def test_a_tail_without_end_is_among_the_largest_and_no_tail_is_not():
+    console = _file()
+    tables.evidence_table(console, {"importance": _evidence(np.asarray([-np.inf, np.inf, 0.9]))})
+    assert "Rows with the largest k-hat, importance: 7 (inf), 12 (0.90)\n" in _text(console)
 
 
 def test_a_sum_over_the_support_and_too_few_draws_have_no_khat():

@@ -139,7 +139,10 @@ def test_a_fit_to_weights_is_the_one_to_rows_repeated(estimator):
 def test_rows_of_weight_one_have_the_fit_of_rows_without_weights():
     rows = np.random.default_rng(2).normal(size=(2_500, 3)) @ np.diag([1.0, 3.0, 0.2])
     factors = FactorModel(1, max_iter=5, random_state=0)
-    alone, weighted = clone(factors).fit(rows), clone(factors).fit(rows, sample_weight=np.ones(2_500))
+    alone, weighted = (
+        clone(factors).fit(rows),
+        clone(factors).fit(rows, sample_weight=np.ones(2_500)),
+    )
     np.testing.assert_array_equal(weighted.get_covariance(), alone.get_covariance())
 
 

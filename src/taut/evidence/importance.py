@@ -8,7 +8,6 @@ guides leave nothing to chance: the sum over their draws is exact where they cov
 lower bound where they do not. The replicates of a stratified guide count as K draws.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -129,8 +128,8 @@ class Evidence:
         return far_rows_of({"elbo": self.elbo, "log_evidence": self.log_evidence})
 
     def worst_rows(self, count: int = 5) -> list[tuple[int, float]]:
-        """The rows with the largest k-hat: their numbers in the data set and their k-hats."""
-        order = np.argsort(-np.nan_to_num(self.khat, nan=-math.inf))[:count]
+        """The rows with the largest k-hat, unknown ones first: their numbers in the data set, k-hats."""
+        order = np.lexsort((-self.khat, ~np.isnan(self.khat)))[:count]
         return [(int(self.index[i]), float(self.khat[i])) for i in order]
 
 

@@ -9,7 +9,7 @@ from taut.audit import Audit, Gaps, Trial
 from taut.audit.holes import Holes
 from taut.core import Estimate
 from taut.errors import Door, worded
-from taut.report.numbers import cells, percent
+from taut.report.numbers import cells, percent, worst_khats
 from taut.report.tables import _print_line, _print_notes, _print_table, facts_table
 from taut.report.words import METHODS
 
@@ -130,12 +130,13 @@ def _largest(kls: tuple[Estimate, ...]) -> str:
 def _reliability(audit: Audit) -> dict[str, str]:
     evidence = audit.evidence
     ess = evidence.ess[np.isfinite(evidence.ess)]
-    worst = [(row, k) for row, k in evidence.worst_rows(_ROWS_SHOWN) if np.isfinite(k)]
+    unknown = np.isnan(evidence.khat).any()
     return {
         "log-evidence by": METHODS.get(audit.method, audit.method),
         "k-hat": f"{percent(evidence.share_unreliable)} of held-out rows above "
-        f"{evidence.khat_threshold:.2f}" + ("" if worst else ", or unknown"),
-        "worst rows": ", ".join(f"{row} ({k:.2f})" for row, k in worst) or "unknown",
+        f"{evidence.khat_threshold:.2f}" + (", or unknown" if unknown else ""),
+        "worst rows": worst_khats(evidence, _ROWS_SHOWN)
+        or ("unknown" if unknown else "none, weights without a tail"),
         "effective draws": f"{np.median(ess):.0f} of {evidence.num_particles}, median"
         if ess.size
         else "unknown",

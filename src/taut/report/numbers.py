@@ -1,11 +1,14 @@
-"""Numbers with their errors as table cells, rounded as `str(Estimate)` rounds them."""
+"""Numbers with their errors as table cells, rounded as `str(Estimate)` rounds them; k-hats of rows."""
 
 import math
 from typing import NamedTuple
 
-from taut.core import Estimate
+import numpy as np
 
-__all__ = ["Cells", "cells", "in_errors", "percent"]
+from taut.core import Estimate
+from taut.evidence import Evidence
+
+__all__ = ["Cells", "cells", "in_errors", "percent", "worst_khats"]
 
 
 class Cells(NamedTuple):
@@ -47,6 +50,14 @@ def in_errors(estimate: Estimate) -> str:
     if error == 0:
         return "0.0" if estimate.value == 0 else "inf"
     return f"{estimate.value / error:+.1f}"
+
+
+def worst_khats(evidence: Evidence, count: int) -> str:
+    """The rows with the largest k-hat, unknown ones first; empty where no row has a tail or a k-hat."""
+    if not np.any(evidence.khat > -math.inf):
+        return ""
+    worst = [(row, k) for row, k in evidence.worst_rows(count) if k != -math.inf]
+    return ", ".join(f"{row} ({'unknown' if math.isnan(k) else f'{k:.2f}'})" for row, k in worst)
 
 
 def percent(share: float) -> str:

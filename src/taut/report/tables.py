@@ -16,7 +16,7 @@ from rich.text import Text
 
 from taut.core import Estimate, FarRows, InputError, far_rows_of
 from taut.evidence import Bracket, Evidence
-from taut.report.numbers import cells, in_errors, percent
+from taut.report.numbers import cells, in_errors, percent, worst_khats
 from taut.report.rows import counted_rows
 from taut.report.words import METHODS
 
@@ -38,6 +38,7 @@ _FLAGS = (
 )
 _WIDEST_NAME = 28
 _LISTED = 3  # far rows that are named in a line
+_WORST = 5  # rows of which a line gives the k-hat
 _BETWEEN = 2  # letters between two columns
 
 
@@ -317,9 +318,7 @@ def _print_far_rows(console: Console, estimates: Mapping[str, Estimate]) -> None
 
 
 def _print_worst_rows(console: Console, name: str, evidence: Evidence) -> None:
-    worst = [(row, k) for row, k in evidence.worst_rows() if np.isfinite(k)]
-    if worst:
-        listed = ", ".join(f"{row} ({k:.2f})" for row, k in worst)
+    if listed := worst_khats(evidence, _WORST):
         _print_line(console, f"Rows with the largest k-hat, {name}: {listed}")
 
 

@@ -140,8 +140,8 @@ def test_a_floor_above_the_spread_within_clusters(clusters, share):
 def test_the_floor_of_weighted_rows_is_that_of_every_column_alike():
     """A tenth of n uniform values have another one within h = -log(0.9) / 2n of them.
 
-    Its relative error is that of a quantile of an exponential variable, below 0.1 of 2,000 values of which
-    neighbours are often each other's nearest.
+    Its relative error is that of a quantile of an exponential variable, below 0.1 of 2,000 values
+    of which neighbours are often each other's nearest.
     """
     x = np.random.default_rng(0).uniform(size=(20_000, 3))
     least = RowBlocks(x, weight=np.ones(len(x))).spread().least
