@@ -294,7 +294,7 @@ def test_the_aggressive_schedule_is_the_plain_loop(monkeypatch, float64):
     seen = jnp.array([0.3, 0.8, 0.9, 0.2, 0.1])
     monkeypatch.setattr(
         "taut.inference.amortized.aggressive.mutual_information",
-        lambda guide, rows, key: seen[guide],
+        lambda guide, rows, key, prepare: seen[guide],
     )
     schedule = Aggressive(Datum(np.zeros((2, 1))), window=3, most_e_steps=17, look_every=4)
 

@@ -26,6 +26,7 @@ from taut.inference.amortized.alternation import (
     AbstractAlternation,
     at_least_one,
 )
+from taut.inference.amortized.batch_surrogate import Prepare, row_key
 
 __all__ = ["Aggressive", "AggressiveState", "mutual_information"]
 
@@ -62,6 +63,7 @@ class Aggressive(AbstractAlternation):
         most_e_steps: E-steps before an M-step at most.
         look_every: M-steps between two looks at the mutual information.
         seed: of the draws behind the mutual information, the same at every look.
+        prepare: from a stored row of the probe to what the model sees of it (dynamic binarization).
     """
 
     probe: Datum
@@ -69,6 +71,7 @@ class Aggressive(AbstractAlternation):
     most_e_steps: int = eqx.field(static=True, default=100)
     look_every: int = eqx.field(static=True, default=100)
     seed: int = eqx.field(static=True, default=0)
+    prepare: Prepare | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         for name in ("window", "most_e_steps", "look_every"):
@@ -114,7 +117,8 @@ class Aggressive(AbstractAlternation):
         look = m_steps >= self.look_every
 
         def looked() -> tuple[Array, Array]:
-            found = mutual_information(guide, self.probe, key=jax.random.key(self.seed))
+            key = jax.random.key(self.seed)
+            found = mutual_information(guide, self.probe, key=key, prepare=self.prepare)
             found = found.astype(state.information.dtype)
             return found > state.information, found
 
@@ -133,8 +137,12 @@ class Aggressive(AbstractAlternation):
         )
 
 
-def mutual_information(guide: Any, rows: Datum, *, key: PRNGKeyArray) -> Float[Array, ""]:
+def mutual_information(
+    guide: Any, rows: Datum, *, key: PRNGKeyArray, prepare: Prepare | None = None
+) -> Float[Array, ""]:
     """I[x, z] under q(z | x) and the given rows, from one draw for each row; nats.
+
+    Where the model sees another draw of a stored row each time, the rows are one draw of each.
 
     The mean over rows i of log q(z_i | x_i) - log (1/N) sum_j q(z_i | x_j), z_i ~ q(z | x_i):
     unbiased for the information when x is one of the N rows with equal chance, at most log N.
@@ -158,7 +166,9 @@ def mutual_information(guide: Any, rows: Datum, *, key: PRNGKeyArray) -> Float[A
     def log_q(z: Any, datum: Datum) -> Float[Array, ""]:
         return -total(as_proposal(guide(datum)).terms(z))
 
-    z = jax.vmap(draw)(rows, jax.random.split(key, count))
+    keys = jax.random.split(key, count)
+    rows, keys = jax.vmap(lambda row, own: row_key(row, own, prepare=prepare))(rows, keys)
+    z = jax.vmap(draw)(rows, keys)
     log_density = jax.vmap(lambda one: jax.vmap(lambda datum: log_q(one, datum))(rows))(z)
     mixture = jax.nn.logsumexp(log_density, axis=1) - jnp.log(1.0 * count)
     return jnp.mean(jnp.diagonal(log_density) - mixture)

@@ -84,4 +84,5 @@ class VariationalEM(AbstractAmortized):
             window=self.stall_window,
             most_e_steps=self.most_e_steps,
             look_every=self.information_every,
+            prepare=problem.prepare,
         )
