@@ -21,7 +21,7 @@ from taut.api import exact
 from taut.bounds import IWAE
 from taut.core import Estimate, InputError
 from taut.evidence import EvidenceOptions
-from taut.inference import EM, AbstractExact, Joint, OnlineEM
+from taut.inference import EM, AbstractExact, Joint, OnlineEM, PerDatum
 from taut.inference.exact import candidate
 from taut.training import Loop, TrainingOptions
 
@@ -133,6 +133,37 @@ def test_an_option_of_the_training_reaches_what_consumes_it(name, handed):
     else:
         assert after == wanted
         assert before != wanted
+
+
+# Options -> lengths of the first updates of a row's parameters along gradients of length 1, 1, 100, 1.
+ROW_STEPS: dict[str, tuple[dict[str, Any], list[float]]] = {
+    "learning_rate_schedule": (
+        {"learning_rate_schedule": "cosine"}, [0.5 * (1 + np.cos(np.pi * t / 4)) / 2 for t in (0, 1)],
+    ),
+    "learning_rate_warmup": ({"learning_rate_warmup": 2}, [0.25, 0.5]),
+    "clip_norm": ({"clip_norm": 1.0}, [0.5, 0.5, 0.5, 0.5]),  # Adam's moments see gradients alike
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROW_STEPS)
+def test_an_option_of_the_step_size_reaches_the_parameters_of_rows(name, monkeypatch):
+    (asked, wanted), found = ROW_STEPS[name], []
+
+    def per_datum(*parts: Any, **_: Any) -> Any:
+        optimizer = optax.with_extra_args_support(parts[4])
+        state = optimizer.init(jnp.zeros(()))
+        for step, gradient in enumerate([1.0, 1.0, 100.0, 1.0]):
+            update, state = optimizer.update(jnp.asarray(gradient), state, step=step)
+            found.append(-float(update))
+        raise Called
+
+    monkeypatch.setattr("taut.inference.choices.per_datum.per_datum", per_datum)
+    choice = PerDatum(row_learning_rate=0.5)
+    for options in (asked, {}):
+        with pytest.raises(Called):
+            taut.fit(DATA, model=MODEL, inference=choice, epochs=4, **options)
+    np.testing.assert_allclose(found[: len(wanted)], wanted, rtol=1e-4)  # 1 - 0.999 in float32
+    assert not np.allclose(found[4 : 4 + len(wanted)], wanted, rtol=1e-2)
 
 
 def test_a_plateau_reaches_the_loop_and_rounded_products_the_networks(handed):

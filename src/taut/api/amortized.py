@@ -108,12 +108,13 @@ def fit_amortized(
         keys = jax.random.split(as_key(key), 8)
         init_key, train_key, order_key, validation_key, test_key, pair_key, unseen_key = keys[:7]
         loop = _loop(training, len(data.train), host_seed(order_key))
-        rate = schedule(
-            training.learning_rate_schedule,
-            training.learning_rate,
-            num_steps=loop.num_steps,
-            warmup_steps=training.learning_rate_warmup,
-        )
+
+        def rate(peak: float) -> Any:
+            return schedule(
+                training.learning_rate_schedule, peak, num_steps=loop.num_steps,
+                warmup_steps=training.learning_rate_warmup,
+            )  # fmt: skip
+
         refuse_target(architecture, data, recipe)
         hide = share_hidden(training.hide, architecture, data.schema)
         schema = replace(data.schema, holes=data.schema.holes or hide > 0)
@@ -128,9 +129,11 @@ def fit_amortized(
             check_step(pair, bound, gradient, example)
         algorithm = inference.algorithm(
             Problem(
-                architecture, pair, bound, gradient, training.transformation(rate), example,
+                architecture, pair, bound, gradient,
+                training.transformation(rate(training.learning_rate)), example,
                 train_key, _prepare(redraw=redraw, hide=hide),
                 lambda number: _datum(data.train[:number].datum(labelled=told), storage),
+                lambda peak: replace(training, optimizer="adam").transformation(rate(peak)),
             )
         )  # fmt: skip
         algorithm = averaged(algorithm, training.ema) if training.ema else algorithm

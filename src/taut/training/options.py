@@ -40,7 +40,8 @@ class TrainingOptions:
         learning_rate: step size, after the warm-up.
         learning_rate_schedule: `constant`; `cosine`, which falls to 0 at the last step; or
             `plateau`, which halves the step size after 5 validations without a better value.
-            The first two follow the steps of the run, whichever side of it moves.
+            The first two follow the steps of the run, whichever side of it moves, and so do the
+            parameters of rows that have their own.
         learning_rate_warmup: steps over which the step size rises from near 0; 0 for none.
         ema: weight of the past in a moving average of the parameters, such as 0.999, which is then
             validated, kept and reported; 0 for the parameters themselves.

@@ -31,6 +31,8 @@ class Problem(NamedTuple):
         key: random key of the run.
         prepare: from a stored datum to what the model sees this time; None for the datum itself.
         probe: number -> that many training rows (all, if fewer), for a schedule that looks at them.
+        adam: peak of a step size -> Adam with it, of parameters that have one of their own, under the
+            schedule and the clipping of the run.
     """
 
     architecture: AbstractArchitecture
@@ -42,6 +44,7 @@ class Problem(NamedTuple):
     key: PRNGKeyArray
     prepare: Prepare | None = None
     probe: Callable[[int], Datum] | None = None
+    adam: Callable[[float], optax.GradientTransformation] = optax.adam
 
 
 class AbstractAmortized(AbstractInference):

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
@@ -28,7 +27,8 @@ class PerDatum(AbstractAmortized):
     fixed.
 
     Attributes:
-        row_learning_rate: step size in a row's own parameters.
+        row_learning_rate: step size of Adam in a row's own parameters, which follows the schedule, the
+            warm-up and the clipping of the training.
         row_steps: steps in the parameters of the rows of a batch before each step in the model.
         unseen_row_steps: steps in the parameters of a row that was not trained on.
     """
@@ -80,7 +80,7 @@ class PerDatum(AbstractAmortized):
             guide,
             problem.bound,
             estimator_of(problem),
-            optax.adam(self.row_learning_rate),
+            problem.adam(self.row_learning_rate),
             example=problem.example,
             key=problem.key,
             model_optimizer=problem.optimizer,
