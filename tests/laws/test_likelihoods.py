@@ -168,6 +168,16 @@ def test_mask_removes_cells_exactly(case: Case):
 
 
 @over_cases
+def test_a_row_without_an_observed_cell_says_nothing(case: Case):
+    likelihood, x = made(case), some_x(case)
+    value, gradient = value_and_gradient(
+        likelihood, x, some_outputs(likelihood), jnp.zeros(SHAPE, bool)
+    )
+    for leaf in jax.tree.leaves((value, gradient)):
+        np.testing.assert_array_equal(leaf, 0.0)
+
+
+@over_cases
 def test_nan_in_a_masked_cell_leaves_value_and_gradient_finite(case: Case):
     likelihood, x = made(case), some_x(case)
     outputs, mask = some_outputs(likelihood), jnp.ones(SHAPE, bool).at[0, 1].set(False)

@@ -24,7 +24,8 @@ def calibrate(fit: Fit, *, rows: int = 1000, draws: int = 100, key: Any = 0) -> 
     """Simulation-based calibration of the guide: whether its draws are those of the posterior.
 
     The guide is judged on rows that the model makes, not on those it was fitted to: it may do better or
-    worse on these where the model is wrong about them.
+    worse on these where the model is wrong about them. Counts given their row's total are made at the
+    total `library_size`.
 
     Arguments:
         rows: simulated rows.
@@ -36,7 +37,8 @@ def calibrate(fit: Fit, *, rows: int = 1000, draws: int = 100, key: Any = 0) -> 
 
     Raises:
         InputError: a model that draws no rows, whose inference is exact, or that is a chain of layers;
-            fewer rows or draws than ranks say something by.
+            counts that hardly ever come to the total of their row, as with many extra zeros; fewer rows
+            or draws than ranks say something by.
     """
     from taut.audit.calibration import calibration, check_can_be_judged
 

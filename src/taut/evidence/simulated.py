@@ -3,7 +3,8 @@
 z ~ p(z),  x ~ p(x | z)        so that z given x is a draw of p(z | x)
 
 Cells that hide themselves do so by what was drawn, s ~ p(s | x), and z is a draw of p(z | x_o, s). Which
-other cells are missing says nothing of z, and is taken from rows of a data set.
+other cells are missing says nothing of z, and is taken from rows of a data set. So are the totals of
+counts that are judged given these (`given_totals`).
 """
 
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from jaxtyping import Array, Bool, PRNGKeyArray
 
 from taut.core import AbstractModel, Datum, as_proposal, num_rows
 from taut.core.compiling import kept_jit
+from taut.evidence.given_totals import drawn_given_totals
 from taut.models import LatentVariableModel
 
 __all__ = ["Simulated", "simulated"]
@@ -38,21 +40,38 @@ def simulated(model: AbstractModel, like: Datum, count: int, *, key: PRNGKeyArra
     Arguments:
         model: p(x, z).
         like: rows whose types, and whose cells that are missing, the simulated ones have; these are
-            drawn where the model says which are.
+            drawn where the model says which are. Counts judged given the total of their row have the
+            totals of these rows, in turn; `library_size` where none of them has a count.
         count: number of rows.
         key: random key.
 
     Raises:
-        InputError: the model draws no latents, or makes no rows from them.
+        InputError: the model draws no latents, or makes no rows from them, or none with these totals.
     """
-    z, x = _drawn(model, key, count)
+    if isinstance(model, LatentVariableModel) and model.likelihood.given_totals:
+        z, x = _given_totals(model, like, count, key)
+    else:
+        z, x = _drawn(model, key, count)
     first = jnp.asarray(like.x)
-    x = x.reshape(count, *first.shape[1:]).astype(first.dtype)
+    x = jnp.asarray(x).reshape(count, *first.shape[1:]).astype(first.dtype)
     turn = np.arange(count) % num_rows(like)
     mask = None if like.mask is None else like.mask[turn]
     if isinstance(model, LatentVariableModel) and model.masking is not None:
         mask = _seen(model, x, jax.random.fold_in(key, 2))  # 0 and 1 are the keys of z and of x
     return Simulated(Datum(x, mask, index=jnp.arange(count, dtype=jnp.int32)), z)
+
+
+def _given_totals(
+    model: LatentVariableModel, like: Datum, count: int, key: PRNGKeyArray
+) -> tuple[Any, Any]:
+    rows = np.asarray(like.x)
+    mask = np.ones(rows.shape, bool) if like.mask is None else np.asarray(like.mask)
+    totals = np.where(mask, rows, 0).reshape(len(rows), -1).sum(axis=1, dtype=np.float64)
+    if not totals.any():
+        size: float = model.likelihood.options()["library_size"]
+        totals[mask.reshape(len(rows), -1).any(axis=1)] = size
+    turn = np.arange(count) % len(rows)
+    return drawn_given_totals(model, np.round(totals[turn]).astype(np.int64), mask[turn], key=key)
 
 
 @kept_jit

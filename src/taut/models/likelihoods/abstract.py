@@ -65,6 +65,42 @@ class AbstractLikelihood(eqx.Module):
         """Whether a row is judged given its own total, which is not the law that rows are drawn from."""
         return False
 
+    def means_at(
+        self,
+        outputs: Float[Array, "outputs *data"],
+        total: Float[Array, ""],
+        mask: Bool[Array, "*data"],
+    ) -> Float[Array, "*data"]:
+        """The means of Poisson counts, before they are mixed, at which a row of a total is judged.
+
+        Arguments:
+            outputs: what the decoder made of z.
+            total: of the observed counts of the row.
+            mask: True where a cell is observed; means are 0 elsewhere.
+
+        Raises:
+            NotImplementedError: a family that is not judged at totals.
+        """
+        raise NotImplementedError(f"{self.name} is not judged at totals")
+
+    def rates(
+        self,
+        means: Float[np.ndarray, "N *data"],
+        outputs: Float[np.ndarray, "N outputs *data"],
+        generator: np.random.Generator,
+    ) -> Float[np.ndarray, "N *data"]:
+        """One draw of the rates of Poisson counts of which this family is a mixture, row by row.
+
+        Arguments:
+            means: of `means_at`.
+            outputs: what the decoder made of z.
+            generator: of the draw.
+
+        Raises:
+            NotImplementedError: a family that is not judged at totals.
+        """
+        raise NotImplementedError(f"{self.name} is not judged at totals")
+
     @abstractmethod
     def __call__(self, outputs: Float[Array, "outputs *data"]) -> Distribution:
         """p(x | outputs) with batch shape `data_shape` and event shape ()."""

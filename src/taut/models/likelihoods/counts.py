@@ -14,6 +14,9 @@ The mass function then sums to one over rows for each value of T, not with T tak
 summed over: its evidence is that of a model given T, and is not to be compared with evidence without the
 option.
 
+Rows drawn at `library_size` come to other totals; those by which a guide or an upper end of the evidence
+is judged have the totals themselves (`taut.evidence.given_totals`).
+
 Source: Lopez et al., Deep generative modeling for single-cell transcriptomics (Nature Methods 2018),
 methods, for observed library sizes.
 """
@@ -80,7 +83,8 @@ class CountMean(eqx.Module):
         if not self.library:
             return jnp.maximum(output, _LOWEST)
         if mask is not None:
-            output = jnp.where(mask, output, -jnp.inf)
+            # Shares of nothing are no numbers, and a row without an observed cell needs none.
+            output = jnp.where(mask | ~jnp.any(mask), output, -jnp.inf)
         if x is not None:
             log_total = _log_total(x, mask, output.dtype)
         elif self.log_total is None:
@@ -171,6 +175,23 @@ class AbstractCounts(AbstractLikelihood):
             lambda likelihood: likelihood.log_mean.log_total, self, own,
             is_leaf=lambda leaf: leaf is None,
         )  # fmt: skip
+
+    def means_at(
+        self, outputs: Float[Array, "1 *data"], total: Float[Array, ""], mask: Bool[Array, "*data"]
+    ) -> Float[Array, "*data"]:
+        own = eqx.tree_at(
+            lambda mean: mean.log_total, self.log_mean, jnp.log(total),
+            is_leaf=lambda leaf: leaf is None,
+        )  # fmt: skip
+        return jnp.where(mask, jnp.exp(own(outputs[0], mask=mask)), 0.0)
+
+    def rates(
+        self,
+        means: Float[np.ndarray, "N *data"],
+        outputs: Float[np.ndarray, "N 1 *data"],
+        generator: np.random.Generator,
+    ) -> Float[np.ndarray, "N *data"]:
+        return means
 
     def dispersed(self, inverse: Float[Array, "*data"]) -> Any:
         """The likelihood under which each column has this inverse dispersion, where it has one."""

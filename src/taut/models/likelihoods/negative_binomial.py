@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 from numpyro.distributions import Distribution, NegativeBinomialLogits
 
@@ -68,6 +69,15 @@ class NegativeBinomial(AbstractCounts):
         raw = jnp.log(jnp.maximum(inverse - self.floor, self.floor))
         old = self.log_inverse_dispersion
         return eqx.tree_at(lambda nb: nb.log_inverse_dispersion, self, raw.astype(old.dtype))
+
+    def rates(
+        self,
+        means: Float[np.ndarray, "N *data"],
+        outputs: Float[np.ndarray, "N 1 *data"],
+        generator: np.random.Generator,
+    ) -> Float[np.ndarray, "N *data"]:
+        r = np.broadcast_to(np.asarray(self.inverse_dispersion, np.float64), means.shape)
+        return means * generator.standard_gamma(r) / r
 
     def at(self, log_mean: Float[Array, "*data"]) -> Distribution:
         r = self.inverse_dispersion

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import Distribution, ZeroInflatedDistribution
+from scipy.special import expit
 
 from taut.models.likelihoods.abstract import AbstractLikelihood, Start
 from taut.models.likelihoods.counts import AbstractCounts
@@ -58,6 +59,23 @@ class AbstractZeroInflated(AbstractLikelihood):
     ) -> "AbstractZeroInflated":
         own = self.base.of_row(outputs[:-1], x, mask)
         return eqx.tree_at(lambda likelihood: likelihood.base, self, own)
+
+    def means_at(
+        self,
+        outputs: Float[Array, "outputs *data"],
+        total: Float[Array, ""],
+        mask: Bool[Array, "*data"],
+    ) -> Float[Array, "*data"]:
+        return self.base.means_at(outputs[:-1], total, mask)
+
+    def rates(
+        self,
+        means: Float[np.ndarray, "N *data"],
+        outputs: Float[np.ndarray, "N outputs *data"],
+        generator: np.random.Generator,
+    ) -> Float[np.ndarray, "N *data"]:
+        another = generator.random(means.shape) < expit(outputs[:, -1])
+        return np.where(another, 0.0, self.base.rates(means, outputs[:, :-1], generator))
 
     def started_at(
         self, x: Shaped[Array, "N *data"], weight: Float[Array, "N *data"] | None = None
