@@ -225,7 +225,7 @@ def _rows(number: int, count: int) -> np.ndarray:
 def fits(size: Callable[[int], int]) -> Callable[[int], Any]:
     import taut
 
-    return lambda number: taut.fit(_rows(number, size(number)), latent_dim=2, epochs=2, seed=number)
+    return lambda number: taut.fit(_rows(number, size(number)), latent_dim=2, epochs=2, key=number)
 
 
 def mixtures_by_em() -> Callable[[int], Any]:
