@@ -7,7 +7,10 @@ It is invertible where w^T u > -1, which holds for
     u = v + (m(w^T v) - w^T v) w / |w|^2,        m(t) = -1 + softplus(t + log(e - 1)),
 
 m(0) = 0, so that v = 0 is the identity (the paper's m has m(0) = log 2 - 1 < 0). The inverse is exact:
-a = w^T x + b solves a + w^T u tanh(a) = w^T z + b, and x = z - u tanh(a).
+a = w^T x + b solves a + w^T u tanh(a) = w^T z + b, and x = z - u tanh(a). With t = tanh(a) and the
+softplus s = 1 + w^T u, which is small where the layer folds,
+
+    1 + w^T u / cosh(a)^2 = t^2 + s (1 - t^2)
 
 Source: Rezende and Mohamed, Variational inference with normalizing flows (ICML 2015), equations 10 to 12
 and appendix A.1.
@@ -62,20 +65,31 @@ class Planar(AbstractBijection):
         own = self.parameters.own.at[dim : 2 * dim].set(0.0)  # v, which the gradient moves first
         return eqx.tree_at(lambda la: la.parameters.own, self, own)
 
-    def _constrained(self, condition: Array | None) -> tuple[Array, Array, Array]:
-        """w, u, b."""
+    def _constrained(self, condition: Array | None) -> tuple[Array, Array, Array, Array]:
+        """w, u, b and s."""
         dim, parameters = self.x_shape[0], self.parameters(condition)
         w, v, b = parameters[:dim], parameters[dim : 2 * dim], parameters[-1]
         along = w @ v
-        wanted = -1 + jax.nn.softplus(along + _SHIFT)
-        return w, v + (wanted - along) * w / (w @ w + _TINY), b
+        s = jax.nn.softplus(along + _SHIFT)
+        return w, v + (s - 1 - along) * w / (w @ w + _TINY), b, s
 
     def encode_and_log_det(self, x: Array, condition: Array | None = None) -> WithLogDet:
-        w, u, b = self._constrained(condition)
+        w, u, b, s = self._constrained(condition)
         t = jnp.tanh(w @ x + b)
-        return x + u * t, jnp.log1p((w @ u) * (1 - t**2))
+        return x + u * t, _log_det(s, t)
 
     def decode_and_log_det(self, z: Array, condition: Array | None = None) -> WithLogDet:
-        w, u, b = self._constrained(condition)
-        t = jnp.tanh(tanh_root(w @ u, w @ z + b))
-        return z - u * t, -jnp.log1p((w @ u) * (1 - t**2))
+        w, u, b, s = self._constrained(condition)
+        t = jnp.tanh(tanh_root(s - 1, w @ z + b))
+        return z - u * t, -_log_det(s, t)
+
+
+def _log_det(s: Array, t: Array) -> Array:
+    """log(t^2 + s (1 - t^2)), by what is small: the change from the identity, or the determinant."""
+    folds = s < 0.5
+    near = jnp.where(folds, 1.0, s)
+    return jnp.where(
+        folds,
+        jnp.log(t**2 + jnp.where(folds, s, 1.0) * (1 - t**2)),
+        jnp.log1p((near - 1) * (1 - t**2)),
+    )
