@@ -12,7 +12,16 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-__all__ = ["Door", "InputError", "RunError", "TautError", "nearest", "option", "worded"]
+__all__ = [
+    "Door",
+    "InputError",
+    "RunError",
+    "TautError",
+    "nearest",
+    "option",
+    "refuse_unheard",
+    "worded",
+]
 
 Door = Literal["Python", "command line"]
 
@@ -102,6 +111,9 @@ class TautError(Exception):
     def sentences(self) -> str:
         """The message without its place, its options not yet in words, to be part of another one."""
         expected, got, remedy = self._parts
+        names = remedy.split(", ")
+        if len(names) > 1 and set(names) <= set(re.split(", | ", expected)):
+            remedy = "one of them"
         return f"expected {expected}, got {got}. Try {remedy}."
 
     def __reduce__(self):
@@ -123,6 +135,25 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"'{close[0]}'" if close else ", ".join(known)
+
+
+def refuse_unheard(options: Mapping[str, Any], expected: str, got: str) -> None:
+    """Refuse the first of some options that is not None, for it would do nothing.
+
+    Arguments:
+        options: by name.
+        expected: what they are for.
+        got: what has no use for them.
+
+    Raises:
+        InputError: see above.
+    """
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(
+                f"{expected}, which {option(name)} is for", got, f"leaving out {option(name)}",
+                where=option(name),
+            )  # fmt: skip
 
 
 def _again(kind: type[TautError], parts: tuple[str, str, str], where: str | None) -> TautError:

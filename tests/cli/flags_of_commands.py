@@ -120,7 +120,7 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         "learning_rate": (("--learning-rate", "0.5"), {"learning_rate": 0.5}),
         "num_particles": (("--num-particles", "17"), {"num_particles": 17}),
         "seed": (("--seed", "7"), {"key": 7}),
-        "force": (("--force",), {"force": True}),
+        "force": (("--force", "--out", "OUT"), {"force": True}),
     },
     "report": {},
     "list": {},

@@ -38,20 +38,71 @@ def complaint(capsys, *words: object) -> str:
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("given", [("--refits", "3"), ("--seconds", "9")], ids=lambda g: g[0])
-def test_a_fit_is_calibrated_without_refits(folder, capsys, given):
-    line = complaint(capsys, "calibrate", folder / "run", *given)
-    name = given[0].removeprefix("--")
-    assert line == (
-        f"taut: {name}: expected a run that {given[0]} is for, got a fit of rows. "
-        f"Try leaving out {given[0]}.\n"
-    )
+EXPLAIN = "explain RUN --classifier judge.py:value --target"
+ESTIMATED = "a log-evidence that is estimated", "that of the model ppca, which is exact"
+DRAWN = "a model whose latents are drawn"
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "expected", "got"),
+    [
+        ("calibrate RUN --refits 3", "refits", "a run of `taut infer`, ", "a fit of rows"),
+        ("calibrate RUN --seconds 9", "seconds", "a run of `taut infer`, ", "a fit of rows"),
+        ("evaluate RUN --num-particles 9", "num-particles", *ESTIMATED),
+        ("evaluate RUN --num-particles 9 --method importance", "num-particles", *ESTIMATED),
+        ("sample RUN --num-particles 9", "num-particles", "cells that are --given", "none"),
+        ("sample RUN --num-particles 9 --given x0=1", "num-particles", DRAWN, "an exact one"),
+        ("impute RUN --num-particles 9", "num-particles", DRAWN,
+         "the model ppca, which is exact"),
+        ("predict RUN --unseen missing", "unseen", "DATA", "the run's own data, "),
+        ("fit rows.npy --force", "force", "--out, the run to replace", "none"),
+        ("em rows.npy --force", "force", "--out, the run to replace", "none"),
+        ("infer judge.py:value --force", "force", "--out, the run to replace", "none"),
+        ("refit-prior RUN --prior vamp:3 --force", "force", "--out, the run to replace", "none"),
+        (f"{EXPLAIN} 1..2 --confidence 0.8", "confidence", "a class as the target", "'1..2'"),
+        (f"{EXPLAIN} <2 --confidence 0.8", "confidence", "a class as the target", "'<2'"),
+    ],
+)  # fmt: skip
+def test_an_option_that_would_do_nothing_is_refused(
+    folder, capsys, monkeypatch, words, option, expected, got
+):
+    monkeypatch.chdir(folder)
+    line = complaint(capsys, *words.replace("RUN", "run").split())
+    assert line.startswith(f"taut: {option}: expected {expected}")
+    assert f", which --{option} is for, got {got}" in line
+    assert line.endswith(f". Try leaving out --{option}.\n")
+    assert line.count("\n") == 1
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("evaluate RUN --precision-nats 0", "precision-nats: expected a number of nats above 0"),
+        ("interpolate RUN 0 1 --num-steps 1", "num-steps: expected at least two steps, got 1"),
+        ("gradients RUN --estimators ,", "got ','. Try leaving out --estimators."),
+        (
+            f"{EXPLAIN} 1..2 --most-unexplained nan",
+            "most-unexplained: expected a share of at least 0",
+        ),
+        (
+            f"{EXPLAIN} 1..2 --most-unexplained -1",
+            "most-unexplained: expected a share of at least 0",
+        ),
+        (f"{EXPLAIN} 1..2 --geometry foo", "got 'foo'. Try one of them."),
+    ],
+)
+def test_an_option_that_cannot_be_is_named_as_it_was_typed(
+    folder, capsys, monkeypatch, words, said
+):
+    monkeypatch.chdir(folder)
+    assert said in complaint(capsys, *words.replace("RUN", "run").split())
 
 
 def test_a_posterior_simulates_data_sets_and_no_rows(monkeypatch, capsys):
     monkeypatch.setattr("taut.cli.calibrate.is_posterior", lambda run: True)
     line = complaint(capsys, "calibrate", "run", "p.py", "--rows", "70")
-    assert "rows: expected a run that --rows is for, got a run of `taut infer`" in line
+    assert "rows: expected a fit of rows, which --rows is for, got a run of `taut infer`" in line
 
 
 def test_one_way_of_em_is_chosen(folder, capsys):

@@ -330,6 +330,11 @@ def test_answers_of_a_linear_factor_model_lie_in_its_plane(fits):
     [
         ({"target": 2}, r"target: expected a class from 0 to 1, got 2"),
         ({"confidence": 1.0}, r"expected a confidence between 0 and 1.*got 1\.0"),
+        (
+            {"target": Between(0.0, 1.0), "confidence": 0.8},
+            "expected a class that is named, which `conf",
+        ),
+        ({"most_unexplained": float("nan")}, "most_unexplained: expected a share of at least 0"),
         ({"geometry": "plane"}, r"geometry: expected one of plain, .*got 'plane'. Try 'plain'"),
         (
             {"geometry": "pull-back", "generator": (lambda x: x, lambda z: z)},

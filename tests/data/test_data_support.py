@@ -182,3 +182,9 @@ REAL = Schema(name="r", kind="table", shape=(2,), support="real")
 )
 def test_values_outside_the_support(refusal, schema, cells, message):
     assert message in refusal(load_rows, np.array(cells), schema)
+
+
+def test_counts_are_noted_with_the_option_that_reads_them_as_numbers():
+    (note,) = (n for n in load_data(np.arange(40).reshape(20, 2)).notes if "counts" in n)
+    assert 'support="real"' in note  # as Python and the shell have it
+    assert "--support real" in note

@@ -296,7 +296,10 @@ def _line(*words: str) -> str | None:
 @pytest.mark.parametrize(
     ("command", "mended"),
     [
-        ("evaluate fit --num-particles 1", "evaluate fit --num-particles 100"),
+        (
+            "evaluate fit --method monte-carlo --num-particles 1",
+            "evaluate fit --method monte-carlo --num-particles 100",
+        ),
         ("evaluate fit --split tests", "evaluate fit --split test"),
         ("evaluate posterior", "show posterior"),
         ("sample posterior", "show posterior"),

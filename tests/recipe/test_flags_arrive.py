@@ -158,14 +158,14 @@ OF_INFER = {
 BESIDE: dict[str, dict[str, Callable[[Path], tuple[list[str], dict[str, Any]]]]] = {
     "fit": {
         "out": lambda here: (["--out", str(here / "r")], {"out": here / "r"}),
-        "force": lambda here: (["--force"], {"force": True}),
+        "force": lambda here: (["--force", "--out", str(here / "r")], {"force": True}),
         "config": lambda here: (["--config", _file(here, "epochs = 3\nseed = 5\n")], {}),
         "json": lambda here: (["--json"], {"progress": None}),
         "place": lambda here: (["--devices", "1"], {"devices": "1"}),
     },
     "em": {
         "out": lambda here: (["--out", str(here / "r")], {"out": here / "r"}),
-        "force": lambda here: (["--force"], {"force": True}),
+        "force": lambda here: (["--force", "--out", str(here / "r")], {"force": True}),
         "config": lambda here: (["--config", _file(here, "restarts = 3\nseed = 5\n")], {}),
         "components": lambda here: (["--components", "2-3"], {}),
         "online": lambda here: (["--online"], {}),
@@ -175,7 +175,7 @@ BESIDE: dict[str, dict[str, Callable[[Path], tuple[list[str], dict[str, Any]]]]]
     "infer": {
         "data": lambda here: (["--data", _file(here, '{"y": 2}', "d.json")], {"data": {"y": 2}}),
         "out": lambda here: (["--out", str(here / "r")], {}),
-        "force": lambda here: (["--force"], {}),
+        "force": lambda here: (["--force", "--out", str(here / "r")], {}),
         "config": lambda here: (["--config", _file(here, "seed = 5\nnum-starts = 2\n")],
                                 {"key": 5, "num_starts": 2}),
         "json": lambda here: (["--json"], {}),

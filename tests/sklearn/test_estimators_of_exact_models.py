@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from unchecked import types_unchecked
 
 import taut
 from taut.sklearn import FactorModel, Mixture
@@ -161,8 +162,12 @@ def test_draws_follow_the_mixture(mixture):
     assert np.bincount(labels) / 2000 == pytest.approx(mixture.weights_, abs=0.06)
     for k in range(2):
         assert x[labels == k].mean(axis=0) == pytest.approx(mixture.means_[k], abs=0.2)
-    with pytest.raises(ValueError, match="at least one sample"):
-        mixture.sample(0)
+    for count in (0, 1.5, "3", None):
+        with (
+            types_unchecked(),
+            pytest.raises(ValueError, match="n_samples: expected a whole number of at least 1"),
+        ):
+            mixture.sample(count)
 
 
 def test_a_warm_start_goes_on_from_what_is_there():

@@ -122,7 +122,7 @@ def fit(
         if num_hosts() > 1:
             _agree(recipe, loaded, key, resume=resume)
         if not writes():
-            out, resume, listening = None, False, ()
+            out, force, resume, listening = None, False, False, ()
         with within_memory(**asked), RunFolder.for_writing(out, force=force, resume=resume):
             fitted = fit_one(
                 recipe, loaded, key=key, out=out, force=force, resume=resume, progress=reported,

@@ -138,9 +138,10 @@ def gradient_bench(
         except InputError as error:
             refused[name] = error
     if not served:
+        said = "; ".join(error.sentences.rstrip(".") for error in refused.values())
         raise InputError(
             "an estimator that serves this model and bound",
-            "none: " + "; ".join(error.sentences.rstrip(".") for error in refused.values()),
+            f"none: {said}" if said else "none",
             "another bound or more draws", where="gradients",
         )  # fmt: skip
     references, words = _references(pair, bound, served, reference_key, num_repeats)

@@ -1,7 +1,6 @@
 """`taut calibrate`."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from taut.cli.programs import is_posterior, posterior_of, refuse_program
 from taut.cli.rows import open_run
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
-from taut.errors import InputError, option
+from taut.errors import refuse_unheard
 
 if TYPE_CHECKING:
     from taut.audit import Calibration
@@ -68,15 +67,14 @@ def calibrate(
     from taut.report.calibration import calibration_table, draw_calibration, plain_calibration
 
     of_program = is_posterior(run)
-    _check_asked(
-        {"rows": rows} if of_program else {"refits": refits, "seconds": seconds},
-        "a run of `taut infer`, which simulates data sets" if of_program else "a fit of rows",
-    )
+    kinds = "a fit of rows", "a run of `taut infer`, which simulates data sets"
     if of_program:
+        refuse_unheard({"rows": rows}, *kinds)
         refits = _REFITS if refits is None else refits
         seconds = _SECONDS if seconds is None else seconds
         found = _by_refits(run, program, refits, draws, seconds, seed, quiet=json)
     else:
+        refuse_unheard({"refits": refits, "seconds": seconds}, *reversed(kinds))
         from taut.api.calibrating import calibrate as calibrated
 
         if program is not None:
@@ -105,16 +103,6 @@ def calibrate(
     calibration_table(console, found)
     if picture is not None:
         tables.facts_table(console, "figure", {"ranks of all quantities": str(picture)})
-
-
-def _check_asked(others: Mapping[str, int | float | None], run: str) -> None:
-    """Refuse options of the other kind of run."""
-    for name, value in others.items():
-        if value is not None:
-            raise InputError(
-                f"a run that {option(name)} is for", run, f"leaving out {option(name)}",
-                where=option(name),
-            )  # fmt: skip
 
 
 def _by_refits(

@@ -13,7 +13,7 @@ from taut.cli.programs import is_posterior, refuse_program
 from taut.cli.rows import open_run, rows_of
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
-from taut.errors import InputError, option
+from taut.errors import InputError, option, refuse_unheard
 
 __all__ = ["as_json", "compare", "evaluate"]
 
@@ -67,8 +67,9 @@ def evaluate(
         Time for all methods. One that would take longer than what is left is not begun; the first, and
         one that was begun, are finished. [default: 300]
     num_particles
-        Draws of z per row. [default: 1000; with --method 5000, or 200 chains of annealed,
-        refined-annealed, smc, bridge and bidirectional, or at most 8192 points of refined-quadrature]
+        Draws of z per row, where the log-evidence is not exact. [default: 1000; with --method 5000,
+        or 200 chains of annealed, refined-annealed, smc, bridge and bidirectional, or at most 8192
+        points of refined-quadrature]
     seed
         Random seed of the draws.
     json
@@ -89,8 +90,15 @@ def evaluate(
         return
     if program is not None:
         refuse_program(run, program, command="evaluate")
+    from taut.models import AbstractExactModel
+
     with (place or Placement()).entered(remedy=AGAIN):
         fitted = open_run(run)
+        if method in (None, "importance") and isinstance(fitted.model, AbstractExactModel):
+            refuse_unheard(
+                {"num_particles": num_particles}, "a log-evidence that is estimated",
+                f"that of the model {fitted.architecture.name}, which is exact",
+            )  # fmt: skip
         rows = rows_of(fitted, data=data, split=split)
         _measure(
             run, fitted, rows, of=data or split or "test", method=method,

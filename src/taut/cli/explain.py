@@ -10,7 +10,7 @@ from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run, own_data, rows_of
 from taut.cli.save import check_folder
 from taut.cli.whole import Whole
-from taut.errors import InputError, nearest, option
+from taut.errors import InputError, nearest, option, refuse_unheard
 
 if TYPE_CHECKING:
     from taut.counterfactuals import AbstractTarget, Counterfactuals
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
+_CONFIDENCE = 0.9
 _Flag = Annotated[bool, Parameter(negative=())]
 _Words = Annotated[list[str] | None, Parameter(negative=())]
 
@@ -31,7 +32,7 @@ def explain(
     classifier: str,
     target: str,
     out: Path | None = None,
-    confidence: float = 0.9,
+    confidence: float | None = None,
     geometry: str = "plain",
     plausible: float | None = None,
     refinements: Whole = 0,
@@ -69,7 +70,7 @@ def explain(
     out
         Folder to write. [default: RUN/explain]
     confidence
-        Of the target class.
+        Of the target class. [default: 0.9]
     geometry
         plain, normalised, tangent, pull-back, momentum, adam or x-space.
     plausible
@@ -138,8 +139,8 @@ def explain(
             key=seed,
         )  # fmt: skip
     content = {
-        "run": str(run), "classifier": classifier, "target": target, "confidence": confidence,
-        **found.to_dict(),
+        "run": str(run), "classifier": classifier, "target": target,
+        "confidence": getattr(wanted, "confidence", None), **found.to_dict(),
     }  # fmt: skip
     content["notes"] = [*notes, *content["notes"]]
     for number, row in zip(kept, content["rows"], strict=True):
@@ -192,12 +193,14 @@ def _check_units(fitted: "Fit", judged: Any, given: "Dataset") -> None:
 
 
 def _target(
-    text: str, confidence: float, classes: tuple[Any, ...], fitted: "Fit"
+    text: str, confidence: float | None, classes: tuple[Any, ...], fitted: "Fit"
 ) -> "AbstractTarget":
     """What was typed, as a target."""
     from taut.counterfactuals import Below, Between, Class
 
     low, dots, high = text.partition("..")
+    if dots or text.startswith("<"):
+        refuse_unheard({"confidence": confidence}, "a class as the target", repr(text))
     try:
         if dots:
             return Between(float(low or "-inf"), float(high or "inf"))
@@ -207,7 +210,9 @@ def _target(
         raise InputError(
             "LOW..HIGH or <NUMBER", repr(text), "20..30", where=option("target")
         ) from None
-    return Class(_class_index(text, classes, fitted), confidence)
+    return Class(
+        _class_index(text, classes, fitted), _CONFIDENCE if confidence is None else confidence
+    )
 
 
 def _class_index(text: str, classes: tuple[Any, ...], fitted: "Fit") -> int:

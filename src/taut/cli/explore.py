@@ -27,7 +27,7 @@ def sample(
     *,
     num_samples: Annotated[Whole, Parameter(alias="-n")] = 64,
     given: Annotated[list[str] | None, Parameter(negative=())] = None,
-    num_particles: Whole = 10_000,
+    num_particles: Whole | None = None,
     out: Path | None = None,
     mean: Annotated[bool, Parameter(negative=())] = False,
     seed: Whole = 0,
@@ -45,6 +45,7 @@ def sample(
         Columns with their values, such as age=40,sex=F: the others are drawn given these.
     num_particles
         Draws of the latents that are weighted by what is given, of a model without exact conditionals.
+        [default: 10000]
     out
         .png for a picture, .npy, .csv or .parquet for the numbers. [default: RUN/samples.png]
     mean
@@ -69,7 +70,12 @@ def sample(
         )  # fmt: skip
         x, effective = np.asarray(found.x), found.effective
     else:
-        x, effective = np.asarray(fitted.sample(num_samples, key=seed, mean=mean)), None
+        x, effective = (
+            np.asarray(
+                fitted.sample(num_samples, key=seed, mean=mean, num_particles=num_particles)
+            ),
+            None,
+        )
     if out.suffix == ".png":
         save_figure("samples", out, x, data=None, of=fitted)
     else:

@@ -9,7 +9,7 @@ from taut.cli.output import print_json
 from taut.cli.rows import open_run, rows_of
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
-from taut.errors import InputError, nearest
+from taut.errors import InputError, nearest, option
 
 if TYPE_CHECKING:
     from taut.api import Fit
@@ -130,6 +130,11 @@ def _chosen(names: str | None) -> dict[str, Any] | None:
     if names is None:
         return None
     listed = [name.strip() for name in names.split(",") if name.strip()]
+    if not listed:
+        raise InputError(
+            f"names among {', '.join(ESTIMATORS)}", repr(names), f"leaving out {option('estimators')}",
+            where="estimators",
+        )  # fmt: skip
     for name in listed:
         if name not in ESTIMATORS:
             raise InputError(

@@ -21,7 +21,7 @@ def impute(
     /,
     *,
     draws: Whole = 0,
-    num_particles: Whole = 1000,
+    num_particles: Whole | None = None,
     split: Literal["train", "validation", "test"] | None = None,
     out: Path | None = None,
     seed: Whole = 0,
@@ -44,7 +44,8 @@ def impute(
     draws
         Also write so many joint draws of the missing cells, to FILE-draws with a column `draw`.
     num_particles
-        Draws of the latents of each row, by whose weights all numbers are made.
+        Draws of the latents of each row, by whose weights all numbers are made, of a model that is not
+        exact. [default: 1000]
     split
         Part of the run's own data. [default: test]
     out

@@ -10,7 +10,7 @@ from taut.cli.output import print_json
 from taut.cli.rows import all_rows, open_run, parts_of_own, rows_of
 from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
-from taut.errors import InputError
+from taut.errors import InputError, refuse_unheard
 
 __all__ = ["predict"]
 
@@ -20,9 +20,9 @@ def predict(
     data: str | None = None,
     /,
     *,
-    num_particles: Whole = 200,
+    num_particles: Whole | None = None,
     split: Literal["train", "validation", "test"] | None = None,
-    unseen: Literal["refuse", "missing"] = "refuse",
+    unseen: Literal["refuse", "missing"] | None = None,
     out: Path | None = None,
     seed: Whole = 0,
     json: Annotated[bool, Parameter(negative=())] = False,
@@ -40,11 +40,13 @@ def predict(
         Rows with the run's columns, all of which are predicted; they need no column of the target.
         [default: the run's own test rows]
     num_particles
-        Draws of the latents for each row and class, where the target is a column of the model.
+        Draws of the latents for each row and class, where the target is a column of a model that is not
+        exact. [default: 200]
     split
         Part of the run's own data. [default: test]
     unseen
-        What to do about a category that the fit has not seen: refuse it, or read it as missing.
+        What to do about a category of DATA that the fit has not seen: refuse it, or read it as missing.
+        [default: refuse]
     out
         .csv or .parquet. [default: RUN/predictions.csv]
     seed
@@ -59,12 +61,16 @@ def predict(
         raise InputError(
             "--split with the run's own data", f"'{data}'", "leaving out --split", where="split"
         )
+    if data is None:
+        refuse_unheard(
+            {"unseen": unseen}, "DATA", "the run's own data, all of whose categories are seen"
+        )
     fitted = open_run(run)
     out = check_suffix(out or run / "predictions.csv", (".csv", ".parquet"))
     rows = (
         rows_of(fitted, data=None, split=split)
         if data is None
-        else all_rows(fitted, data, unseen=unseen)
+        else all_rows(fitted, data, unseen=unseen or "refuse")
     )
     number, unseen_cells = len(rows), rows.unseen
     found = predict_rows(fitted, rows, num_particles=num_particles, key=seed)

@@ -52,7 +52,7 @@ from taut.core.proposals import (
 )
 from taut.core.protocols import AbstractModel, AbstractPair, Pair, frozen
 from taut.core.stratified import StratifiedProposal
-from taut.errors import InputError, RunError, TautError, nearest, option
+from taut.errors import InputError, RunError, TautError, nearest, option, refuse_unheard
 
 __all__ = [
     "CALIBRATED",
@@ -123,6 +123,7 @@ __all__ = [
     "particles",
     "particles_at",
     "plain",
+    "refuse_unheard",
     "sweep",
     "this_process",
     "total",

@@ -25,13 +25,14 @@ from taut.counterfactuals.result import ALREADY, REACHED, Counterfactuals
 from taut.counterfactuals.settled import Settled, settled, surer
 from taut.counterfactuals.targets import AbstractTarget, Class
 from taut.data import Dataset
-from taut.errors import nearest
+from taut.errors import nearest, refuse_unheard
 from taut.fitted import Fit
 from taut.fitted.given_rows import as_array
 
 __all__ = ["search"]
 
 _WIDTH = 128
+_CONFIDENCE = 0.9
 
 
 def search(
@@ -40,7 +41,7 @@ def search(
     *,
     classifier: Any,
     target: Any,
-    confidence: float = 0.9,
+    confidence: float | None = None,
     geometry: AbstractGeometry | str = "plain",
     black_box: bool = False,
     refinements: int = 0,
@@ -69,7 +70,7 @@ def search(
             of many rows such as any of scikit-learn.
         target: a class at `confidence`: one of an estimator's `classes_`, or the number of an output;
             or one of `taut.counterfactuals`, whose numbers are those of outputs.
-        confidence: between 0 and 1.
+        confidence: of a class that is named, between 0 and 1; None for 0.9.
         geometry: by name or with options of its own; see `taut.counterfactuals.geometry`.
         black_box: whether a function is asked on the host, of many rows, without gradients.
         refinements: steps that refine a code from the encoder's mean, of a model that has an encoder.
@@ -99,6 +100,10 @@ def search(
     """
     begun = time.perf_counter()
     _check_numbers(num_answers, most_tries, quantile)
+    if not most_unexplained >= 0:
+        raise InputError(
+            "a share of at least 0", f"{most_unexplained}", "0.5", where=option("most_unexplained")
+        )
     chosen = _geometry(geometry)
     with _precision(generator):
         x, scale = _rows(generator, rows)
@@ -106,7 +111,10 @@ def search(
         judged = as_classifier(classifier, x.shape[1:], black_box=black_box)
         wanted = target
         if not isinstance(target, AbstractTarget):
-            wanted = Class(place_of(target, classes_of(classifier)), confidence)
+            place = place_of(target, classes_of(classifier))
+            wanted = Class(place, _CONFIDENCE if confidence is None else confidence)
+        else:
+            refuse_unheard({"confidence": confidence}, "a class that is named", f"{target}")
         wanted.check(num_outputs(judged, x.shape[1:]))
         known = None if plausible is None else _rows(generator, plausible)[0]
         floor = _floor(made, known, quantile)

@@ -225,7 +225,8 @@ def _by_rule(facts: Facts, kind: Kind) -> Inferred:
     if kind == "table":
         if facts.whole_type and facts.low >= 0:
             note = "all values are whole numbers, none negative: read as counts"
-            return Inferred("count", None, (f"{note} (support real reads them as real)",))
+            real = '(support="real", or `--support real` in a shell, reads them as real)'
+            return Inferred("count", None, (f"{note} {real}",))
         return Inferred("real", None)
     if facts.low >= 0 and facts.whole and facts.high < _MOST_LEVELS:
         levels = _depth(facts) + 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import jax
 
-from taut.core import Datum, InputError, num_rows
+from taut.core import Datum, InputError, num_rows, option
 from taut.core.hosts import told_by_first
 from taut.core.kept_rows import clock
 from taut.core.memory import TooMuchMemory
@@ -65,7 +65,7 @@ class Escalation:
             if not value > 0:
                 default = type(self).__dataclass_fields__[name].default
                 raise InputError(
-                    f"a number of {unit} above 0", f"{value}", f"{default}", where=name
+                    f"a number of {unit} above 0", f"{value}", f"{default}", where=option(name)
                 )
 
     def __call__(

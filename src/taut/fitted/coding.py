@@ -70,7 +70,7 @@ def interpolate(
         InputError: fewer than two steps.
     """
     if num_steps < 2:
-        raise InputError("at least two steps", f"{num_steps}", "10", where="steps")
+        raise InputError("at least two steps", f"{num_steps}", "10", where=option("num_steps"))
     a, b = encode(pair, ends, index, mask)
     return decode(pair, jnp.linspace(a, b, num_steps))
 

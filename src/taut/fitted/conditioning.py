@@ -30,6 +30,7 @@ from taut.core import (
     over_rows,
     particles,
     particles_at,
+    refuse_unheard,
 )
 from taut.core.compiling import kept_jit
 from taut.core.memory import within_memory
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["DrawnGiven", "drawn_given", "sample_given"]
 
 _BLOCK_CELLS = 2**22  # numbers that a block of rows may need: 32 MiB in float64
+_NUM_PARTICLES = 10_000
 _LEAST_EFFECTIVE = 10.0  # draws of z: fewer are the same few rows again and again
 
 
@@ -65,7 +67,7 @@ def sample_given(
     given: Mapping[str, Any],
     *,
     num_samples: int,
-    num_particles: int,
+    num_particles: int | None,
     key: Any,
     mean: bool = False,
 ) -> DrawnGiven:
@@ -107,7 +109,12 @@ def sample_given(
 
 
 def drawn_given(
-    pair: AbstractPair, row: Datum, *, num_samples: int, num_particles: int, key: PRNGKeyArray
+    pair: AbstractPair,
+    row: Datum,
+    *,
+    num_samples: int,
+    num_particles: int | None,
+    key: PRNGKeyArray,
 ) -> DrawnGiven:
     """Draws of the cells of a row that its mask leaves out.
 
@@ -115,21 +122,27 @@ def drawn_given(
         pair: a model that takes holes, and its guide.
         row: one row, not batched.
         num_samples: n.
-        num_particles: K, of a model without exact conditionals.
+        num_particles: K, of a model without exact conditionals; None for 10,000.
         key: random key.
 
     Raises:
-        InputError: given cells that are impossible together, or that too few draws of z explain.
+        InputError: given cells that are impossible together, or that too few draws of z explain; K for
+            a model with exact conditionals.
     """
     if num_samples < 1:
         raise InputError("at least one sample", f"{num_samples}", "64", where=option("num_samples"))
     model = pair.bind()[0]
     if isinstance(model, AbstractExactModel):
+        refuse_unheard(
+            {"num_particles": num_particles}, "a model whose latents are drawn", "an exact one"
+        )
         return DrawnGiven(_exact(model, row, num_samples, key))
     if isinstance(model, ChainModel):
         raise InputError(
             "a model of latents", "a chain of layers", option("model", "vae"), where="given"
         )
+    if num_particles is None:
+        num_particles = _NUM_PARTICLES
     if num_particles < 2:
         raise InputError(
             "at least two particles", f"{num_particles}", option("num_particles", 10000),

@@ -31,6 +31,8 @@ from taut.core import (
     as_key,
     far_rows_of,
     nearest,
+    option,
+    refuse_unheard,
 )
 from taut.core.memory import within_memory
 from taut.data import Schema
@@ -148,7 +150,7 @@ class Fit:
         Arguments:
             rows: see the module.
             num_particles: draws per row; None for 1000 of the guide or the prior, and for the own
-                number of another method.
+                number of another method. An exact log-evidence does not depend on it.
             method: `importance` from the guide, `monte-carlo` from the prior, `refined`, importance
                 sampling from a Gaussian that is fitted to each row first, or another of
                 `taut.evidence`, by name or with options of its own; `auto` for the number that
@@ -261,7 +263,7 @@ class Fit:
         return mean[0] if single else mean
 
     def impute(
-        self, rows: Any, *, draws: int = 0, num_particles: int = 1000, key: Any = 0
+        self, rows: Any, *, draws: int = 0, num_particles: int | None = None, key: Any = 0
     ) -> Imputed:
         """The missing cells of rows given the observed ones: mean, mode, standard deviation and draws.
 
@@ -271,11 +273,11 @@ class Fit:
         Arguments:
             rows: see the module; many, NaN where a cell is missing.
             draws: of all missing cells of each row together.
-            num_particles: draws of the latents of a row that is resampled.
+            num_particles: draws of the latents of a row that is resampled; None for 1000.
             key: whole number or random key of the draws.
 
         Raises:
-            InputError: a model that has neither.
+            InputError: a model that has neither; a number of draws for one that is exact.
         """
         if draws < 0:
             raise InputError("a number of draws of at least 0", f"{draws}", "20", where="draws")
@@ -290,17 +292,20 @@ class Fit:
         key: Any = 0,
         mean: bool = False,
         given: Mapping[str, Any] | None = None,
-        num_particles: int = 10_000,
+        num_particles: int | None = None,
     ) -> Array:
         """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead.
 
         With `given`, such as `{"age": 40, "sex": "F"}`, the other cells are drawn given these; of a
-        model without exact conditionals from `num_particles` weighted draws of z, as
+        model without exact conditionals from `num_particles` weighted draws of z (None for 10,000), as
         `taut.fitted.conditioning` has it.
         """
         if given:
             sizes = {"num_samples": num_samples, "num_particles": num_particles}
             return jnp.asarray(sample_given(self, given, **sizes, key=key, mean=mean).x)
+        refuse_unheard(
+            {"num_particles": num_particles}, f"cells that are {option('given')}", "none"
+        )
         with self._precision(), within_memory(num_samples=num_samples):
             return coding.sample(self.pair, as_key(key), num_samples, mean=mean)
 

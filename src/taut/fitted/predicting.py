@@ -22,7 +22,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures import VAE, AbstractArchitecture
 from taut.architectures.networked import AbstractNetworked
-from taut.core import Datum, Estimate, InputError, as_key, option, write_atomically
+from taut.core import Datum, Estimate, InputError, as_key, option, refuse_unheard, write_atomically
 from taut.data import Data, Dataset, Schema, has_label, target_of
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
@@ -151,7 +151,7 @@ def predict(
     fit: "Fit",
     rows: Any,
     *,
-    num_particles: int = NUM_PARTICLES,
+    num_particles: int | None = None,
     key: Any = 0,
     unseen: str = "refuse",
 ) -> ClassPrediction | NumberPrediction:
@@ -160,13 +160,14 @@ def predict(
     Arguments:
         fit: one with a target.
         rows: as `Fit` takes them; what they have in the column of the target is not looked at.
-        num_particles: draws of the latents for each row and class, where the target is a column.
+        num_particles: draws of the latents for each row and class, where the target is a column of a
+            model that is not exact; None for 200.
         key: whole number or random key of these draws.
         unseen: what to do about categories in a data frame that the fit has not seen: `refuse` them, or
             read them as `missing`.
 
     Raises:
-        InputError: a fit without a target; rows of another form.
+        InputError: a fit without a target; rows of another form; an option without a use.
     """
     target, predictor = fit.schema.target, fit.predictor
     if target is None or predictor is None:
@@ -174,6 +175,13 @@ def predict(
             "a fit with a target", "one without",
             f"fitting again with {option('target')}, the column to predict", where="predict",
         )  # fmt: skip
+    if not isinstance(predictor, Conditional) or isinstance(fit.model, AbstractExactModel):
+        refuse_unheard(
+            {"num_particles": num_particles},
+            "a target that is a column of a model whose latents are drawn",
+            "one that is predicted without draws",
+        )  # fmt: skip
+    num_particles = NUM_PARTICLES if num_particles is None else num_particles
     if num_particles < 1:
         raise InputError(
             "at least one particle", f"{num_particles}", option("num_particles", NUM_PARTICLES),
@@ -190,7 +198,8 @@ def predict(
         found = np.exp(log_softmax(logits / predictor.temperature))
         return ClassPrediction(target, fit.schema.classes, found, rows.unseen)
     place, low = fit.schema.place_of_target or 0, (1 - INTERVAL) / 2
-    without, count = hidden(rows.datum(), place), max(num_particles, _DRAWS)
+    exact = isinstance(fit.model, AbstractExactModel)
+    without, count = hidden(rows.datum(), place), None if exact else max(num_particles, _DRAWS)
     with jax.enable_x64(fit.precision == "float64"):
         found = filled(
             fit, without, draws=_DRAWS, num_particles=count, key=as_key(key),
@@ -203,7 +212,7 @@ def predict(
 
 
 def prediction_scores(
-    fit: "Fit", rows: Dataset, *, num_particles: int = NUM_PARTICLES, key: Any = 0
+    fit: "Fit", rows: Dataset, *, num_particles: int | None = None, key: Any = 0
 ) -> dict[str, Estimate]:
     """How good predictions are on the rows that have a target, by name; of none where none has."""
     known, label = _labelled(rows)
@@ -216,7 +225,8 @@ def prediction_scores(
         return class_scores(found.probabilities, label, index=known.index, drawn=drawn)
     if isinstance(fit.predictor, Conditional):
         values = np.stack([label, np.full(len(label), np.nan)], axis=1)
-        both, alone = _joint(fit, known, values, num_particles, as_key(key)).T
+        number = NUM_PARTICLES if num_particles is None else num_particles
+        both, alone = _joint(fit, known, values, number, as_key(key)).T
         nll = alone - both
     else:
         u = (label - found.mean) / found.deviation
@@ -357,9 +367,12 @@ def _in_precision(rows: Datum, precision: str) -> Datum:
 
 def _given(fit: "Fit", rows: Any, unseen: str) -> Dataset:
     """Rows of any form as a data set."""
+    framed = hasattr(rows, "columns") and not isinstance(rows, Dataset)
+    if not framed and unseen != "refuse":
+        refuse_unheard({"unseen": unseen}, "a data frame", "rows of codes and numbers")
     if isinstance(rows, Dataset):
         return as_drawn(some(rows, len(rows)), fit)
-    if hasattr(rows, "columns"):
+    if framed:
         return as_dataset(rows, fit, unseen=unseen)
     x, _ = as_array(rows, fit)
     x = np.asarray(x)

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from taut.core import Estimate, InputError, far_rows_of, option, sweep, write_atomically
-from taut.errors import TautError
+from taut.errors import TautError, refuse_unheard
 from taut.runs.claim import NEXT, claimed, claimed_next
 from taut.runs.metric_lines import append_lines, flush_lines, keep_lines, read_lines
 from taut.runs.own_files import own_files, what_is_there
@@ -71,9 +71,11 @@ class RunFolder:
             resume: the run that is there goes on.
 
         Raises:
-            InputError: see `check_free` and `open`; or another process holds it (see `claimed`).
+            InputError: see `check_free` and `open`; or another process holds it (see `claimed`); `force`
+                without a folder.
         """
         if path is None:
+            refuse_unheard({"force": force or None}, f"{option('out')}, the run to replace", "none")
             yield
             return
         run = cls(Path(path))

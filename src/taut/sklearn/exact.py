@@ -30,6 +30,7 @@ from taut.inference.exact.row_blocks import RowBlocks
 from taut.inference.exact.selection import check_numbers
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe
+from taut.sklearn.parameters import check_count
 
 __all__ = ["described", "drawn", "fitted_to_all", "profiles", "with_cells"]
 
@@ -166,8 +167,7 @@ def drawn(
     Raises:
         InputError: no sample is asked for.
     """
-    if num_samples < 1:
-        raise InputError("at least one sample", f"{num_samples}", "n_samples=1", where="n_samples")
+    check_count(num_samples)
     with jax.enable_x64(True):
         pair = jax.tree.map(jnp.asarray, fit.pair)
         x, z = _draws(pair, as_key(seed), num_samples)

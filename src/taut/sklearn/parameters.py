@@ -11,7 +11,16 @@ import numpy as np
 
 from taut.core import InputError, nearest
 
-__all__ = ["Parameter", "check_parameters", "choice", "flag", "number", "share", "whole"]
+__all__ = [
+    "Parameter",
+    "check_count",
+    "check_parameters",
+    "choice",
+    "flag",
+    "number",
+    "share",
+    "whole",
+]
 
 
 class Parameter(NamedTuple):
@@ -41,6 +50,17 @@ def check_parameters(estimator: Any, parameters: Mapping[str, Parameter]) -> Non
                 parameter.expected, repr(value), parameter.remedy(value),
                 where=f"{type(estimator).__name__}, {name}",
             )  # fmt: skip
+
+
+def check_count(num_samples: Any) -> None:
+    """Refuse what is no number of rows to draw.
+
+    Raises:
+        InputError: names `n_samples`.
+    """
+    count = whole(1, 1)
+    if not count.holds(num_samples):
+        raise InputError(count.expected, repr(num_samples), "n_samples=1", where="n_samples")
 
 
 def whole(least: int, example: int, *, optional: bool = False) -> Parameter:

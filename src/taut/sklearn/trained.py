@@ -12,7 +12,7 @@ from taut.recipe import Recipe, recipe_of
 from taut.sklearn.abstract import AbstractEstimator, seed_of
 from taut.sklearn.amortized import encoded, fitted_by_batches, log_densities
 from taut.sklearn.callback_tasks import FitTask, Validations
-from taut.sklearn.parameters import Parameter, choice, share, whole
+from taut.sklearn.parameters import Parameter, check_count, choice, share, whole
 
 __all__ = ["TRAINING", "AbstractTrained"]
 
@@ -44,6 +44,7 @@ class AbstractTrained(AbstractEstimator):
     def sample(self, n_samples: int = 1) -> Float[np.ndarray, "N D"]:
         """Draws of rows, (n_samples, D)."""
         check_is_fitted(self)
+        check_count(n_samples)
         with self._told():
             return np.asarray(self.fit_.sample(n_samples, key=seed_of(self.random_state)))
 
