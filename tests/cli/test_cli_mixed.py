@@ -19,6 +19,8 @@ TABLE = pl.DataFrame({
     "change": np.rint(20 * Z).astype(int),
     "income": np.exp(10 + Z + 0.3 * RNG.normal(size=N)),
     "empty": [None] * N,
+    "member": np.random.default_rng(1).random(N) < 1 / (1 + np.exp(2 * Z)),
+    "lucky": [7] * N,
 }).with_columns(pl.col("empty").cast(pl.Float64))  # fmt: skip
 HOLES = TABLE.with_columns(
     pl.when(pl.Series(RNG.random(N) > 0.1)).then(pl.col(name)).alias(name) for name in TABLE.columns
@@ -38,7 +40,9 @@ def run(tmp_path_factory):
 
 def test_a_run_is_read_back(run, capsys):
     fitted: Any = taut.load(run)
-    assert fitted.facts.measure.kinds == ("mass", "mass", "density", "density", "nothing")
+    assert fitted.facts.measure.kinds == (
+        "mass", "mass", "density", "density", "nothing", "mass", "nothing",
+    )  # fmt: skip
     again = fitted.evaluate(HOLES).log_evidence
     assert again.side == "exact"
     assert np.isfinite(again.values).all()
@@ -81,11 +85,12 @@ def test_holes_are_filled_in_as_the_table_has_them(run, tmp_path):
     for table in (full, draws):
         assert table["age"].dtype.is_integer()
         assert set(table["sex"]) == {"F", "M"}
+        assert table["member"].dtype == pl.Boolean
         assert (table["income"] > 0).all()
     lines = [line.split(",") for line in out.read_text().splitlines()[1:]]
     came = [line.split(",") for line in source.read_text().splitlines()[1:]]
     for found, wanted in zip(lines, came, strict=True):
-        for i in (0, 1, 2):
+        for i in (0, 1, 2, 5, 6):
             assert found[i] == wanted[i] or not wanted[i]
     assert given["change"].null_count() > 0
     assert main(["impute", str(run), "--draws", "2", "--out", str(out)]) == 0
@@ -102,6 +107,17 @@ def test_rows_are_drawn_as_the_table_has_them(run, tmp_path):
     assert drawn.columns == TABLE.columns
     assert set(drawn["sex"]) <= {"F", "M"}
     assert drawn["age"].dtype.is_integer()
+
+
+def test_truths_and_constants_are_drawn_and_given_as_the_table_has_them(run, tmp_path, capsys):
+    asked = ["sample", str(run), "-n", "3", "--out", str(tmp_path / "x.csv"), "--given"]
+    for word, value in (("true", True), ("FALSE", False), ("1", True)):
+        assert main([*asked, f"member={word}"]) == 0
+        drawn = pl.read_csv(tmp_path / "x.csv")
+        assert drawn["member"].to_list() == [value] * 3
+        assert drawn["lucky"].dtype.is_integer()
+    assert main([*asked, "member=maybe"]) == 2
+    assert "column 'member': expected false or true, got 'maybe'" in capsys.readouterr().err
 
 
 def test_how_columns_were_read_is_said():

@@ -217,7 +217,7 @@ def _target(
 
 def _class_index(text: str, classes: tuple[Any, ...], fitted: "Fit") -> int:
     """Which output of the classifier stands for a class."""
-    names = fitted.schema.classes or ()
+    names = fitted.schema.class_names or ()
     label: Any = names.index(text) if text in names else text
     known = [str(c) for c in classes]
     if str(label) in known:

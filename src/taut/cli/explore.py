@@ -79,7 +79,7 @@ def sample(
     if out.suffix == ".png":
         save_figure("samples", out, x, data=None, of=fitted)
     else:
-        save_table(out, table_of(fitted, x), column_names(fitted), array=x)
+        save_table(out, table_of(fitted, x), column_names(fitted), array=x, as_came=True)
     _done(json, "samples", num_samples, out, effective=effective)
 
 
@@ -124,7 +124,8 @@ def reconstruct(
         save_figure("reconstructions", out, x, mean, of=fitted)
     else:
         save_table(
-            out, table_of(fitted, mean), column_names(fitted), array=mean, index=rows.index
+            out, table_of(fitted, mean), column_names(fitted), array=mean, index=rows.index,
+            as_came=True,
         )  # fmt: skip
     _done(json, "reconstructions", len(mean), out)
 
@@ -210,7 +211,7 @@ def interpolate(
     if out.suffix == ".png":
         save_figure("interpolation", out, path[None], ends=np.stack(ends)[None], of=fitted)
     else:
-        save_table(out, table_of(fitted, path), column_names(fitted), array=path)
+        save_table(out, table_of(fitted, path), column_names(fitted), array=path, as_came=True)
     _done(json, "steps", num_steps, out)
 
 

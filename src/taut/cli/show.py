@@ -96,7 +96,7 @@ def _show_columns(source: str, out: Path | None, *, json: bool) -> None:
 
     from taut.data import load_data
 
-    data = load_data(source, columns="auto", stream="no")
+    data = load_data(source, columns="auto", stream="no", dtype="float64")
     schema = data.schema.to_dict()
     if data.schema.sparse and out is None:
         _show_counts(data, source, json=json)

@@ -20,7 +20,7 @@ def cell_words(schema: Schema, column: int, value: float | int) -> str:
     if schema.kinds is None:
         return f"{value:g}"
     own = schema.kinds[column]
-    coded = value in range(len(own.names))
+    coded = value in range(len(own.words or own.names))
     if not (coded or own.form):
         return f"{value:g}"
     ((text,),) = as_written(np.full((1, 1), float(value)), [own])

@@ -13,7 +13,7 @@ from taut.data.rounding import refuse_blurred, times_note
 from taut.data.sources.dates import date_text
 from taut.data.sources.raw_rows import RawRows, Unit
 from taut.data.timeline import STEPS, dated_text, held_dates
-from taut.errors import InputError, nearest
+from taut.errors import InputError, nearest, option
 
 __all__ = ["as_written", "check_unseen", "column_values", "values_by_column"]
 
@@ -60,7 +60,7 @@ def values_by_column(
     names, read = parts[0].columns or (), []
     for part in parts:
         exact = _exact_values(part, columns, "refuse")
-        x = _held(part, exact, columns, dtype)
+        x = _held(part, exact, columns, dtype, decided=True)
         for i, column in enumerate(columns):
             where = f"{part.where}, column '{names[i]}'"
             refuse_blurred(exact[:, i], x[:, i], where, column.kind)
@@ -95,9 +95,17 @@ def _exact_values(
 
 
 def _held(
-    rows: RawRows, exact: Float[np.ndarray, "N D"], columns: Sequence[Column], dtype: str
+    rows: RawRows,
+    exact: Float[np.ndarray, "N D"],
+    columns: Sequence[Column],
+    dtype: str,
+    *,
+    decided: bool = False,
 ) -> Float[np.ndarray, "N D"]:
-    """These numbers in a type, which must hold counts exactly, and positive numbers as such."""
+    """These numbers in a type, which must hold counts exactly, and positive numbers as such.
+
+    Where they decided what the columns are, another type may be chosen, or a column left out.
+    """
     x = np.empty(exact.shape, dtype)
     for i, column in enumerate(columns):
         values = exact[:, i]
@@ -115,7 +123,12 @@ def _held(
         lost &= ~np.isnan(exact[:, i])
         if lost.any():
             first = exact[np.flatnonzero(lost)[0], i]
-            _refuse(rows, i, lost, f"a number that {dtype} holds", f"{first:.17g}")
+            drop = option("drop", [(rows.columns or ())[i]])
+            precise = f"{option('precision', 'float64')}, or " if dtype == "float32" else ""
+            _refuse(
+                rows, i, lost, f"a number that {dtype} holds", f"{first:.17g}",
+                f"{precise}{drop}" if decided else None,
+            )  # fmt: skip
     return x
 
 
@@ -182,8 +195,7 @@ def as_written(x: Float[np.ndarray, "N D"], columns: Sequence[Column]) -> tuple[
 
 def _written(values: Float[np.ndarray, " N"], column: Column) -> list[Any]:
     known = ~np.isnan(values)
-    if column.names:
-        texts = column.names
+    if texts := column.words or column.names:
         return [texts[round(float(v))] if k else None for v, k in zip(values, known, strict=True)]
     if column.form:
         return [_date(float(v), column) if k else None for v, k in zip(values, known, strict=True)]

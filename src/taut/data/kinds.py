@@ -25,7 +25,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -72,6 +72,8 @@ class Column:
         origin: of dates, the first one, in seconds since the beginning of 1970.
         missing: cells that stand for a missing one, as the source has them.
         likelihood: that was asked for; empty for the one of the kind.
+        words: that stand for 0 and 1 in the source, such as false and true; none for the numbers. They
+            say nothing of what the values are.
         atoms, step: numbers that recur, and the step between values; see `taut.data.atoms`.
     """
 
@@ -85,6 +87,7 @@ class Column:
     origin: float = 0.0
     missing: tuple[str, ...] = ()
     likelihood: str = ""
+    words: tuple[str, ...] = field(default=(), compare=False)
     atoms: tuple[float, ...] = ()
     step: float = 0.0
 
@@ -96,7 +99,7 @@ class Column:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Column":
         """The inverse of `to_dict`."""
-        named = ("names", "missing", "atoms")
+        named = ("names", "missing", "words", "atoms")
         lists = {name: tuple(content.get(name, ())) for name in named}
         lists["names"] = names_read(lists["names"])
         return cls(**{**content, **lists})
@@ -104,7 +107,10 @@ class Column:
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds of it."""
         lists = {name: list(getattr(self, name)) for name in ("names", "missing", "atoms")}
-        return {**asdict(self), **lists}
+        found = {**asdict(self), **lists, "words": list(self.words)}
+        if not self.words:
+            del found["words"]
+        return found
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,8 @@ def columns_of(
             own = replace(own, kind=asked_for.kind, reason=asked_for.reason, names=asked_for.names)
         if unit.name:
             own = replace(own, unit=unit.name, reason=f"{own.reason}, in {unit.name}")
+        if own.kind in ("binary", "categorical", "constant"):
+            own = replace(own, words=unit.words)
         found.append(_wished(own, wish, place))
     return tuple(found)
 
@@ -226,13 +234,15 @@ def _ordered(found: Sequence[str], wish: Wish, place: str) -> Column:
 def _unit(parts: Sequence[RawRows], i: int, place: str) -> Unit:
     """That of a column in all parts."""
     units = [part.units[i] for part in parts if part.units is not None]
-    found = list(dict.fromkeys(unit for unit in units if unit != Unit()))
+    measured = [unit._replace(words=()) for unit in units]
+    found = list(dict.fromkeys(unit for unit in measured if unit != Unit()))
     if len({(unit.name, bool(unit.form)) for unit in found}) > 1:
         raise InputError(
             "one unit in all parts", " and ".join(unit.name or "dates" for unit in found),
             "the unit of the training rows", where=place,
         )  # fmt: skip
-    return found[0] if found else Unit()
+    words = next((unit.words for unit in units if unit.words), ())
+    return (found[0] if found else Unit())._replace(words=words)
 
 
 def _dated(seconds: Float[np.ndarray, " N"], form: str) -> tuple[Column, Float[np.ndarray, " N"]]:

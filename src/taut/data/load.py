@@ -58,6 +58,7 @@ from taut.data.targets import (
     check_target,
     classes_of_column,
     targets,
+    words_of_classes,
 )
 from taut.data.wishes import check_wished, read_columns, wish_texts, wishes_of
 from taut.errors import InputError, option
@@ -234,6 +235,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
         target=options.target,
         sparse=sparse,
         label_missing=label_codes(parts[0], request.missing),
+        class_words=words_of_classes(parts, classes, options),
     )
     labels, indices, drawn = [], [], []
     for i, part in enumerate(parts):

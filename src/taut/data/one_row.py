@@ -73,7 +73,7 @@ def row_of(values: Mapping[str, Any], schema: Schema, *, where: str) -> Float[np
 def _cell(value: Any, i: int, names: Sequence[str], schema: Schema, place: str) -> float:
     if str(value).strip().lower() in MISSING_WORDS:
         raise InputError("a value", f"'{value}', a missing one", "leaving it out", where=place)
-    cell = str(value) if _texts(schema, i) else _number(value, place)
+    cell = str(value) if _texts(schema, i) else _number(_code(value, i, schema, place), place)
     if schema.columns is None:
         alone: Any = np.full((1, schema.size), np.nan)
         alone[0, i] = cell
@@ -94,6 +94,15 @@ def _cell(value: Any, i: int, names: Sequence[str], schema: Schema, place: str) 
             "a value", f"'{value}', which stands for none", "leaving it out", where=place
         )
     return found
+
+
+def _code(value: Any, i: int, schema: Schema, place: str) -> Any:
+    """0 or 1 where the source has words for these, such as false and true; else the value itself."""
+    words = [] if schema.kinds is None else [word.lower() for word in schema.kinds[i].words]
+    word = str(value).strip().lower()
+    if words and word not in (*words, "0", "1"):
+        raise InputError(" or ".join(words), f"'{value}'", nearest(word, words), where=place)
+    return words.index(word) if word in words else value
 
 
 def _texts(schema: Schema, i: int) -> bool:

@@ -50,6 +50,8 @@ class Schema:
             None for one that varies, length D; None where all vary. It says nothing of what rows may
             be: schemas that differ in it alone are equal.
         label_name: what the labels are; None without labels.
+        class_words: names of the classes 0 and 1 in the source, such as false and true; none for these
+            numbers. It says nothing of what rows may be.
         label_missing: labels that stand for none, as the source has them; it says nothing of what rows
             may be.
         classes: names that integer labels stand for, where the source spelled them out; of a target
@@ -93,6 +95,7 @@ class Schema:
     target: str | None = None
     sparse: bool = field(default=False, compare=False)
     label_missing: tuple[str, ...] = field(default=(), compare=False)
+    class_words: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self):
         _one_of(self.dtype, ("float32", "float64"), "dtype")
@@ -131,6 +134,11 @@ class Schema:
     def categories(self) -> tuple[tuple[str, ...], ...]:
         """For each column the names that its codes 0, 1, ... stand for; empty where it has none."""
         return tuple(c.names for c in self.kinds) if self.kinds else ((),) * self.size
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The classes as the source has them."""
+        return self.class_words or self.classes
 
     @property
     def gridded(self) -> tuple[int, ...]:
@@ -179,8 +187,9 @@ class Schema:
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds of it: lists for tuples."""
         found = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        if not self.label_missing:
-            del found["label_missing"]
+        for name in ("label_missing", "class_words"):
+            if not found[name]:
+                del found[name]
         return found | {"kinds": self.kinds and [column.to_dict() for column in self.kinds]}
 
     @classmethod

@@ -39,6 +39,7 @@ __all__ = [
     "target_values",
     "targets",
     "with_target_column",
+    "words_of_classes",
 ]
 
 UNLABELLED = -1
@@ -122,7 +123,7 @@ def has_label(label: Shaped[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
 
 def label_names(rows: Dataset) -> Any:
     """The labels of rows to be shown: of a target the names of classes, None without one."""
-    classes = rows.schema.classes
+    classes = rows.schema.class_names
     if rows.label is None or rows.schema.target is None or classes is None:
         return rows.label
     return [None if code == UNLABELLED else classes[code] for code in rows.label.tolist()]
@@ -221,6 +222,18 @@ def classes_of_column(
         return classes
     own = columns[_column_of(parts, options.target)]
     return own.names or (("0", "1") if own.kind == "binary" else None)
+
+
+def words_of_classes(
+    parts: Sequence[RawRows], classes: Sequence[str] | None, options: DataOptions
+) -> tuple[str, ...]:
+    """What a source writes for the classes 0 and 1 of a target; nothing where that is these numbers."""
+    if options.target is None or classes is None or tuple(classes) != ("0", "1"):
+        return ()
+    if parts[0].label_name == options.target:
+        return parts[0].label_words
+    place = _column_of(parts, options.target)
+    return next((p.units[place].words for p in parts if p.units and p.units[place].words), ())
 
 
 def labels_like(

@@ -193,10 +193,10 @@ def predict(
         deviation = np.full(len(mean), float(predictor.deviation))
         half = NormalDist().inv_cdf((1 + INTERVAL) / 2) * deviation
         return NumberPrediction(target, mean, deviation, mean - half, mean + half, rows.unseen)
-    if fit.schema.classes is not None:
+    if fit.schema.class_names is not None:
         logits = _logits(fit, predictor, rows, num_particles, as_key(key))
         found = np.exp(log_softmax(logits / predictor.temperature))
-        return ClassPrediction(target, fit.schema.classes, found, rows.unseen)
+        return ClassPrediction(target, fit.schema.class_names, found, rows.unseen)
     place, low = fit.schema.place_of_target or 0, (1 - INTERVAL) / 2
     exact = isinstance(fit.model, AbstractExactModel)
     without, count = hidden(rows.datum(), place), None if exact else max(num_particles, _DRAWS)

@@ -33,10 +33,12 @@ class Unit(NamedTuple):
     Attributes:
         name: that stood beside each of them, such as % or kg.
         form: of dates, which are seconds since the beginning of 1970, as `strftime` has it.
+        words: that stood for 0 and 1, such as false and true.
     """
 
     name: str = ""
     form: str = ""
+    words: tuple[str, ...] = ()
 
 
 class Request(NamedTuple):
@@ -83,6 +85,7 @@ class RawRows:
         names: of each column, the texts that its values count through, in alphabetical order; None for a
             column of numbers, and where all are.
         units: of each column, as far as its cells say them; None for arrays, whose cells say nothing.
+        label_words: that stood for the labels 0 and 1, such as false and true.
         whole: the source's cells are whole numbers, though `values` are real to hold NaN among them.
     """
 
@@ -91,6 +94,7 @@ class RawRows:
     columns: tuple[str, ...] | None = None
     labels: Shaped[np.ndarray, " N"] | None = None
     label_name: str | None = None
+    label_words: tuple[str, ...] = ()
     lines: Shaped[np.ndarray, " N"] | None = None
     index: Shaped[np.ndarray, " N"] | None = None
     notes: tuple[str, ...] = ()

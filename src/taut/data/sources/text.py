@@ -22,7 +22,7 @@ from taut.data.sources.files import file_bytes
 from taut.data.sources.frame import choose_columns, label_of, text_codes
 from taut.data.sources.raw_rows import RawRows, Request, Unit
 from taut.data.sources.units import unit_note, without_units
-from taut.data.sources.words import emptied
+from taut.data.sources.words import emptied, truth_words
 from taut.data.sources.words import words as _words
 from taut.errors import InputError, option
 
@@ -111,15 +111,16 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     )
     table = table._replace(cells=cells)
     told += unit_note(units, wanted)
-    labels = None
+    labels, label_words = None, ()
     if label is not None:
         labels = _label(table.column(len(data)), f"{source}, label '{label}'")
+        label_words = truth_words(table.column(len(data)))
         table = table.columns(range(len(data)))
-    values, whole, texts, forms = _values(table, data, source, request)
+    values, whole, texts, forms, truths = _values(table, data, source, request)
     rows = RawRows(
         values=values, where=source, columns=tuple(data), labels=labels,
-        label_name=label, lines=table.lines, notes=notes + told, whole=whole,
-        names=texts, units=tuple(map(Unit, units, forms)),
+        label_name=label, label_words=label_words, lines=table.lines, notes=notes + told, whole=whole,
+        names=texts, units=tuple(map(Unit, units, forms, truths)),
     )  # fmt: skip
     return (rows,)
 
@@ -311,10 +312,16 @@ def _label(column: Any, where: str) -> np.ndarray:
 
 def _values(
     table: _Table, names: Sequence[str], source: str, request: Request
-) -> tuple[np.ndarray, bool, tuple[tuple[str, ...] | None, ...] | None, tuple[str, ...]]:
+) -> tuple[
+    np.ndarray,
+    bool,
+    tuple[tuple[str, ...] | None, ...] | None,
+    tuple[str, ...],
+    list[tuple[str, ...]],
+]:
     """The numbers of a table, (N, D), NaN for missing ones; whether all of them are whole; the texts of
     columns without a number, whose numbers are codes; the forms of columns of dates, whose numbers are
-    seconds.
+    seconds; the words of columns of false and true, whose numbers are 0 and 1.
 
     Raises:
         InputError: the first cell of text in a column of numbers; as of `dates_of`.
@@ -361,4 +368,5 @@ def _values(
             values[:, i], texts[i] = text_codes(table.column(i).to_list())
         else:
             values[:, i], found[i] = dates
-    return values, counted, tuple(texts) if any(texts) else None, tuple(found)
+    spelled = [truth_words(table.column(i)) if logical[i] else () for i in range(table.width)]
+    return values, counted, tuple(texts) if any(texts) else None, tuple(found), spelled

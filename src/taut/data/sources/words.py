@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["MISSING_WORDS", "emptied", "numbers_among", "words"]
+__all__ = ["MISSING_WORDS", "emptied", "numbers_among", "truth_words", "words"]
 
 # What common tools write for a missing cell, in lower case.
 MISSING_WORDS = ("", "?", "-", "na", "n/a", "nan", "null", "none", ".")
@@ -27,6 +27,18 @@ def emptied(column: Any, codes: Sequence[str]) -> Any:
     spelled = column.cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
     coded = column.is_in(own.to_list()).fill_null(value=False) | spelled
     return column.set(coded, "" if column.dtype == pl.String else None)
+
+
+def truth_words(column: Any) -> tuple[str, ...]:
+    """The words of a Polars series for 0 and 1, false and true as they are spelled; none of another."""
+    first = next((text for text in column if text and text.lower() not in MISSING_WORDS), "")
+    if first.lower() not in ("false", "true"):
+        return ()
+    found = {text.lower(): text for text in words(column).drop_nulls().unique()}
+    if not found.keys() <= {"false", "true"}:
+        return ()
+    case = str.upper if first.isupper() else str.capitalize if first[0].isupper() else str.lower
+    return found.get("false", case("false")), found.get("true", case("true"))
 
 
 def numbers_among(codes: Sequence[str]) -> list[float]:
