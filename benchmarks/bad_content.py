@@ -47,7 +47,7 @@ READERS = {
         "encode run --out made.npy --json",
         "reconstruct run -n 2 --out made.npy --json",
         "interpolate run 0 1 --out made.npy --json",
-        "evaluate run --method importance --num-particles 10 --json",
+        "evaluate run --method importance --json",
         "audit run --rows 10 --json",
         "calibrate run --rows 50 --draws 20 --json",
         "refit-prior run --prior mixture:2 --steps 3 --out new --json",

@@ -178,7 +178,7 @@ def vae(given: np.ndarray, category: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """A VAE with the default network and a likelihood for the kind of each column."""
     frame, kinds = framed(given, category)
     data = taut.load_data(frame, columns="auto", kind=kinds, split=SPLIT)
-    return decoded(taut.fit(data, epochs=400, latent_dim=8, evidence_particles=20), data)
+    return decoded(taut.fit(data, epochs=400, latent_dim=8, evidence_particles=20), data, 500)
 
 
 def framed(given: np.ndarray, category: np.ndarray) -> tuple[pl.DataFrame, list[str]]:
@@ -187,13 +187,15 @@ def framed(given: np.ndarray, category: np.ndarray) -> tuple[pl.DataFrame, list[
     return frame, [f"c{i}={'categorical' if named else 'real'}" for i, named in enumerate(category)]
 
 
-def decoded(fit: taut.Fit, data: taut.Data) -> tuple[np.ndarray, np.ndarray]:
+def decoded(
+    fit: taut.Fit, data: taut.Data, num_particles: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Codes are those of `framed` again."""
     kinds = data.schema.kinds
     assert kinds is not None
     rows = np.concatenate([part.x for part in (data.train, data.validation, data.test)])
     order = np.argsort(np.concatenate([p.index for p in (data.train, data.validation, data.test)]))
-    found = fit.impute(rows[order], draws=DRAWS, num_particles=500)
+    found = fit.impute(rows[order], draws=DRAWS, num_particles=num_particles)
     filled = [np.array(found.mode, np.float64), np.array(found.draws, np.float64)]
     for i, column in enumerate(kinds):
         if column.names:
