@@ -92,6 +92,20 @@ def test_an_empty_column_is_normal_and_a_missing_one_is_named(run, capsys):
     assert "1 cells of categories that the fit has not seen" in capsys.readouterr().out
 
 
+def test_draws_and_unseen_categories_are_chosen_where_there_are_some(run):
+    fitted: Any = taut.load(run)
+    frame = FRAME.drop("income")[:4]
+    if fitted.schema.place_of_target is None:
+        with pytest.raises(
+            InputError, match=r"which `num_particles` is for, got one that is predicted"
+        ):
+            fitted.predict(frame, num_particles=20)
+    else:
+        assert len(fitted.predict(frame, num_particles=20).labels) == 4
+    with pytest.raises(InputError, match="unseen: expected a data frame, which `unseen` is for"):
+        fitted.predict(load_rows(frame, fitted.schema), unseen="missing")
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_a_resumed_run_has_the_same_predictor(run, tmp_path):
     import shutil

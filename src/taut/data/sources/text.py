@@ -334,7 +334,7 @@ def _values(
     words = _words(table.cells)
     given, truths = grid(words.is_not_null()), words.str.to_lowercase()
     truth = grid(truths.is_in(["true", "false"]).fill_null(value=False))
-    logical = (truth | ~given).all(axis=0) & truth.any(axis=0)
+    logical = np.all(truth | ~given, axis=0) & np.any(truth, axis=0)
     whole, real = (words.cast(kind, strict=False) for kind in (pl.Int64, pl.Float64))
     text = given & grid(real.is_null()) & ~logical
     wordy = np.flatnonzero(text.any(axis=0) & ~(given & ~text).any(axis=0))
@@ -368,5 +368,6 @@ def _values(
             values[:, i], texts[i] = text_codes(table.column(i).to_list())
         else:
             values[:, i], found[i] = dates
-    spelled = [truth_words(table.column(i)) if logical[i] else () for i in range(table.width)]
+    logicals = np.flatnonzero(logical).tolist()
+    spelled = [truth_words(table.column(i)) if i in logicals else () for i in range(table.width)]
     return values, counted, tuple(texts) if any(texts) else None, tuple(found), spelled
