@@ -153,6 +153,17 @@ def test_show_reads_whatever_names_data(folder, capsys, name):
         assert ("named columns" if name == "two.npz:x" else "nothing.csv") in shown.err
 
 
+def test_show_reads_numbers_that_a_fit_would_need_float64_for(tmp_path, capsys):
+    large = [f"{16777217 + 2 * (i % 9)},{'uv'[i % 2]}" for i in range(40)]
+    (tmp_path / "large.csv").write_text("\n".join(["n,u", *large]) + "\n")
+    assert main(["show", str(tmp_path / "large.csv")]) == 0
+    assert "count: whole numbers from" in capsys.readouterr().out
+    line = complaint(capsys, "fit", tmp_path / "large.csv", "--out", tmp_path / "run")
+    assert line.endswith(
+        "got 16777217 (39 more such cells). Try --precision float64, or --drop n.\n"
+    )
+
+
 def test_show_says_where_the_kinds_of_columns_are_asked_for(folder, capsys):
     line = complaint(capsys, "show", folder / "run", "--out", folder / "new.toml")
     assert line.rstrip().endswith("Try a fit with --columns auto, or the file of its data.")
