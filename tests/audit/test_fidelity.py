@@ -121,3 +121,13 @@ def test_a_fit_is_asked_in_python_and_by_the_command(tmp_path, capsys):
         fitted.fidelity(synthetic=rows[:9])
     with pytest.raises(InputError, match="synthetic` or `num_samples`, got both"):
         fitted.fidelity(synthetic=rows, num_samples=9)
+
+
+@pytest.mark.parametrize(("away", "to_training"), [(0.24, 1.0), (0.26, 0.0)])
+def test_another_category_is_as_far_as_the_range_of_a_number(away, to_training):
+    """2 y^2 + 1 to the training row, of another category; 2 (1 - y)^2 to the held-out one."""
+    one = nearest_records(
+        np.array([[away, away, 1.0]]), np.array([[0.0, 0.0, 0.0]]), np.array([[1.0, 1.0, 1.0]]),
+        np.array([False, False, True]), generator=GENERATOR,
+    )  # fmt: skip
+    assert one.to_training == to_training

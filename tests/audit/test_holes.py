@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import pytest
 from known_models import LinearGaussian, LinearGuide
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 from taut.audit import holes, two_sample
 from taut.core import Datum, Pair
@@ -78,3 +79,15 @@ def test_the_energy_distance_rejects_at_its_level_and_sees_a_shift():
     scale = np.sqrt(2.0)  # pooled: 1 + 1
     apart = 2 * (2 * norm.pdf(2 / scale) * scale + 2 * (2 * norm.cdf(2 / scale) - 1))
     assert abs(far.distance - (apart - 4 / np.sqrt(np.pi)) / scale) < 0.15
+
+
+@pytest.mark.parametrize("num_draws", [2, 16])
+def test_draws_of_a_row_tell_no_more_of_the_level_than_the_row(num_draws, float64):
+    """The error of a share of prior draws below a quantile: those of two binomial shares."""
+    train, held_out = (SPREAD * RNG.normal(size=(n, 2)) for n in (60, 80))
+    found = holes(
+        Pair(LinearGaussian(np.eye(2), 0.5), GUIDE), Datum(train), Datum(held_out),
+        key=jax.random.key(0), num_samples=300, num_draws=num_draws,
+    )  # fmt: skip
+    own, level = binom.var(300, found.share.value) / 300**2, binom.var(80, 0.01) / 80**2
+    np.testing.assert_allclose(found.share.mc_error, np.sqrt(own + level), rtol=1e-12)

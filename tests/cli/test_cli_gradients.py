@@ -1,11 +1,15 @@
 """`taut gradients` as a user drives it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from undrawn_figures import without_figures
 
+from taut.bounds import ELBO
 from taut.cli.main import main
+from taut.cli.rows import open_run
+from taut.errors import InputError
 
 QUICK = ["--hidden", "16", "--latent-dim", "2", "--epochs", "1", "--evidence-particles", "30"]
 
@@ -33,6 +37,26 @@ def test_names_what_to_take_and_why(run, capsys):
     out = capsys.readouterr().out
     assert "recommended" in out
     assert "Try --kl sampled" in out  # why stl does not serve a closed KL
+
+
+@pytest.mark.parametrize(("own", "taken"), [(1, 2), (2, 2), (5, 5)])
+def test_draws_are_as_many_as_the_run_s_and_two_at_least(own, taken, run, monkeypatch):
+    fitted, asked = open_run(run), []
+
+    def bench(pair, rows, bound, **options):
+        asked.append(bound)
+        raise InputError("a bench", "none", "another")
+
+    recipe = replace(fitted.recipe, bound=ELBO(num_draws=own))
+    monkeypatch.setattr("taut.cli.gradients.open_run", lambda _: replace(fitted, recipe=recipe))
+    monkeypatch.setattr("taut.audit.gradient_bench", bench)
+    for given, wanted in (
+        ([], taken),
+        (["--num-particles", "4"], 4),
+        (["--num-particles", "1"], 1),
+    ):
+        assert main(["gradients", str(run), *given]) == 2
+        assert asked.pop() == ELBO(num_draws=wanted)
 
 
 @pytest.mark.parametrize(

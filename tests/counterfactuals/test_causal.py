@@ -47,6 +47,17 @@ def test_an_effect_on_a_grid_keeps_its_rank_on_it():
     np.testing.assert_array_equal(found, [[1.0, 2.0], [1.0, 3.0]])
 
 
+@pytest.mark.parametrize(("step", "origin"), [(0.5, 10.2), (2.0, -7.3)])
+def test_an_effect_stays_on_a_grid_that_begins_elsewhere(step, origin):
+    high = CAUSE > 0
+    effect = origin + step * (high * 2 + np.arange(CAUSE.size) % 2)
+    order = CausalOrder.of((0, 1), np.column_stack([high, effect]), np.array([1.0, step]),
+                           np.array([0.0, origin]))  # fmt: skip
+    row = np.array([[0.0, origin], [0.0, origin + step]])
+    found = order.followed(row + np.array([[1.0, 0.0]]), row)
+    np.testing.assert_allclose(found[:, 1], origin + step * np.array([2.0, 3.0]), rtol=1e-12)
+
+
 @pytest.fixture(scope="module")
 def fit():
     return taut.em(ROWS[:200, :2], model="ppca", components=1)

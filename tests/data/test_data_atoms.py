@@ -46,3 +46,17 @@ def test_weights_are_rows_repeated(kind):
     assert atoms_of(values, kind, weight.astype(float)) == atoms_of(np.repeat(values, weight), kind)
     assert 40.0 in atoms_of(values, kind)[0]
     assert 40.0 not in atoms_of(values, kind, np.where(values == 40, 1e-3, 1.0))[0]
+
+
+@pytest.mark.parametrize("kind", ["real", "positive"])
+def test_units_do_not_matter(kind):
+    generator = np.random.default_rng(4)
+    fine = np.exp(generator.normal(size=1500))
+    spike = np.where(generator.random(1500) < 0.1, 2.5, fine)
+    assert atoms_of(spike, kind)[0] == (2.5,)
+    for values in (spike, fine, np.round(fine, 1) + 0.1):
+        atoms, step = atoms_of(values, kind)
+        for unit in (1e-3, 1e4):
+            scaled, of_scaled = atoms_of(unit * values, kind)
+            np.testing.assert_allclose(scaled, unit * np.asarray(atoms), rtol=1e-12)
+            assert of_scaled == pytest.approx(unit * step)

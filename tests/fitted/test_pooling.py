@@ -1,5 +1,7 @@
 """A pool of mixtures has the mean of their densities, and is a fit like any other."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -31,6 +33,16 @@ def test_the_density_is_the_mean_of_the_densities(fits, tmp_path):
     assert min(parts) <= pooled.impute(holes).mean[0, 1] <= max(parts)
     again = taut.load(pooled.save(tmp_path / "run"))
     np.testing.assert_allclose(again.evidence(ROWS).values, wanted, rtol=1e-10)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_pool_has_no_bound_where_one_of_its_fits_has_none(fits, place):
+    some = list(fits)
+    evidence = some[place].estimates["log_evidence"]
+    estimates = {**some[place].estimates, "log_evidence": evidence.without_bound()}
+    some[place] = replace(some[place], estimates=estimates)
+    assert taut.pool(some).estimates["log_evidence"].side == "none"
+    assert taut.pool(fits).estimates["log_evidence"].side == "exact"
 
 
 def test_tables_of_kinds_are_pooled():
