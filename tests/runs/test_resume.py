@@ -12,7 +12,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 import taut
@@ -22,7 +21,7 @@ from taut.core import InputError
 from taut.gradients import Reparameterized
 from taut.inference.amortized import averaged, joint
 from taut.runs import RunFolder, restore_checkpoint
-from taut.training import TrainingState, start
+from taut.training import TrainingOptions, TrainingState, start
 
 OPTIONS = {
     "hidden": "8",
@@ -190,7 +189,7 @@ def _state() -> TrainingState:
     schema = taut.load_data("digits").schema
     pair = taut.VAE(hidden=(8,), latent_dim=2).init(schema, jax.random.key(0))
     algorithm = joint(
-        pair, ELBO(), Reparameterized(), optax.adam(optax.constant_schedule(1e-3)),
+        pair, ELBO(), Reparameterized(), TrainingOptions().transformation(lambda step: 1e-3),
         example=taut.Datum(np.zeros((8, 8), np.float32)), key=jax.random.key(0),
     )  # fmt: skip
     return start(averaged(algorithm, 0.99))
