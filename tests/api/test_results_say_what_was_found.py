@@ -171,6 +171,7 @@ OF_FIT_FACTS: dict[str, Callable[[TrainingState, taut.Fit], Any]] = {
     "code_use": lambda state, fit: None,
     "em": lambda state, fit: None,
     "checksum": lambda state, fit: taut.load_data(PARTS).checksum,
+    "untargeted_checksum": lambda state, fit: "",
     "measure": lambda state, fit: Measure(("density",)),
     "ended": lambda state, fit: "level",
     "refitted_from": lambda state, fit: "",

@@ -57,5 +57,5 @@ def test_a_line_begins_and_ends_at_the_rows_reconstructions(fit):
         InputError, match=r"^interpolate: expected one row at each end, got 1 and 9"
     ):
         fit.interpolate(X[0], X)
-    with pytest.raises(InputError, match=r"^steps: expected at least two steps, got 1"):
+    with pytest.raises(InputError, match=r"^num_steps: expected at least two steps, got 1"):
         fit.interpolate(X[0], X[5], num_steps=1)

@@ -70,12 +70,8 @@ def sample(
         )  # fmt: skip
         x, effective = np.asarray(found.x), found.effective
     else:
-        x, effective = (
-            np.asarray(
-                fitted.sample(num_samples, key=seed, mean=mean, num_particles=num_particles)
-            ),
-            None,
-        )
+        drawn = fitted.sample(num_samples, key=seed, mean=mean, num_particles=num_particles)
+        x, effective = np.asarray(drawn), None
     if out.suffix == ".png":
         save_figure("samples", out, x, data=None, of=fitted)
     else:

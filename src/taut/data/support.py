@@ -225,7 +225,7 @@ def _by_rule(facts: Facts, kind: Kind) -> Inferred:
     if kind == "table":
         if facts.whole_type and facts.low >= 0:
             note = "all values are whole numbers, none negative: read as counts"
-            real = '(support="real", or `--support real` in a shell, reads them as real)'
+            real = "(the option `support`, set to real, reads them as real)"
             return Inferred("count", None, (f"{note} {real}",))
         return Inferred("real", None)
     if facts.low >= 0 and facts.whole and facts.high < _MOST_LEVELS:

@@ -105,7 +105,7 @@ def test_the_command_writes_tables_and_figures(table, tmp_path, capsys):
     assert [line["step"] for line in lines] == list(range(len(lines)))
     with types_unchecked():  # the run's own options, `--model gmm` among them, name its data again
         assert main(["encode", str(run)]) == 0
-        assert main(["evaluate", str(run), "--num-particles", "2", "--json"]) == 0
+        assert main(["evaluate", str(run), "--json"]) == 0
     assert main(["show", str(run), "--json"]) == 0
     capsys.readouterr()
     assert main([*command, "--out", str(run)]) == 2

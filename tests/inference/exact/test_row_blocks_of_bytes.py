@@ -88,7 +88,7 @@ def test_one_block_is_worked_on_while_the_next_is_made(monkeypatch):
     model = skeleton_of(taut.GMM(components=2, covariance="diag"), data)
     monkeypatch.setattr(RowBlocks, "blocks", made)
     monkeypatch.setattr(em, "_no_statistics", lambda *_: Statistics(0))
-    monkeypatch.setattr(em, "_pass", lambda state, number: em.EMState(model, Statistics(number)))
+    monkeypatch.setattr(em, "_pass", lambda state, number, _: em.EMState(model, Statistics(number)))
     em.expectation_step(model, RowBlocks(data.train))
     assert told == [
         "made 1", "waited for 0", "made 2", "waited for 1", "made 3", "waited for 2",

@@ -242,9 +242,8 @@ def expectation_step(model: AbstractExactModel, rows: RowBlocks) -> EMState:
     """One pass over all rows: the model with their statistics."""
     state = EMState(model, _no_statistics(model, _row_like(rows)))
     for block in rows.blocks(model):
-        state = on_one(
-            _pass(jax.block_until_ready(state), block, rows.holes)
-        )  # one in memory, not all
+        jax.block_until_ready(state)  # one block in memory, not all
+        state = on_one(_pass(state, block, rows.holes))
     return state
 
 
