@@ -9,11 +9,13 @@ asked: ascent stops at the local maxima of what it raises, and between cells of 
 It takes the place of an answer that is farther; fewer known rows are tried where there is one.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from taut.core.compiling import kept_jit
 from taut.counterfactuals.ascent import Ascent
@@ -24,6 +26,7 @@ from taut.counterfactuals.settled import Settled, distances
 __all__ = ["from_known_rows"]
 
 _ROUNDS = (16, 112, 896)  # known rows that are tried for a row, the nearest first
+_DISTANCES, _ROWS = 2**20, 1024  # at a time
 _LINES, _PARTS = 4, 16  # known rows that a way leads back from, and points on each
 
 
@@ -100,7 +103,7 @@ def _ends(
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
     """Codes of the nearest known rows that are answers to each of some rows, (n, d) with n up to
     `_LINES`, and how often the classifier was asked about them for each of all rows."""
-    order = {p: _nearest(ascent, own[p], known, sum(_ROUNDS)) for p in places}
+    order = dict(zip(places, _nearest(ascent, own[places], known, sum(_ROUNDS)), strict=True))
     found = {p: np.empty((0, 0)) for p in places}
     asked, first, waiting = np.zeros(len(own), int), 0, places
     for count in _ROUNDS:
@@ -126,21 +129,42 @@ def _ends(
     return found, asked
 
 
-def _nearest(ascent: Ascent, row: np.ndarray, known: np.ndarray, most: int) -> np.ndarray:
-    """Numbers of known rows by their distance from a row, once they keep to its box."""
-    rows = np.broadcast_to(row, known.shape)
-    distance = distances(ascent, _held(ascent, known, rows), rows)
-    if most < len(distance):
-        numbers = np.argpartition(distance, most)[:most]
-        return numbers[np.argsort(distance[numbers], kind="stable")]
-    return np.argsort(distance, kind="stable")
+def _nearest(
+    ascent: Ascent, rows: np.ndarray, known: np.ndarray, most: int
+) -> Iterator[np.ndarray]:
+    """For each row the numbers of known ones by their distance, once they keep to its box."""
+    height = min(max(1, _DISTANCES // len(known)), _ROWS)
+    for start in range(0, len(rows), height):
+        block = rows[start : start + height]
+        filled = np.concatenate([block, np.repeat(block[-1:], height - len(block), axis=0)])
+        for distance in np.asarray(_held_distances(ascent, known, filled))[: len(block)]:
+            if most < len(distance):
+                numbers = np.argpartition(distance, most)[:most]
+                yield numbers[np.argsort(distance[numbers], kind="stable")]
+            else:
+                yield np.argsort(distance, kind="stable")
+
+
+@kept_jit
+def _held_distances(
+    ascent: Ascent, known: Float[Array, "R *shape"], rows: Float[Array, "B *shape"]
+) -> Float[Array, "B R"]:
+    """Squared distances of the nearest points in the boxes of rows from these."""
+
+    def of(row: Array) -> Array:
+        own = jnp.broadcast_to(row, known.shape)
+        return jax.vmap(ascent.distance)(_clipped(ascent, known, own), own)
+
+    return jax.lax.map(of, rows)
 
 
 def _held(ascent: Ascent, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The nearest points in the boxes of rows."""
-    return (
-        x if ascent.box is None else np.asarray(ascent.box.clip(jnp.asarray(x), jnp.asarray(rows)))
-    )
+    return np.asarray(_clipped(ascent, jnp.asarray(x), jnp.asarray(rows)))
+
+
+def _clipped(ascent: Ascent, x: Array, rows: Array) -> Array:
+    return x if ascent.box is None else ascent.box.clip(x, rows)
 
 
 def _points(ascent: Ascent, z: np.ndarray, rows: np.ndarray) -> _Points:

@@ -30,7 +30,9 @@ def all_ended(ascent: Ascent, x: np.ndarray, z: np.ndarray, keys: Any, *, width:
         keys: (N,).
         width: B, places at once; some stay empty where there are fewer rows.
     """
-    num = len(x)
+    num, narrow = len(x), width // _NARROWER
+    if narrow >= _NARROWEST and num <= narrow:
+        width = narrow
     ended: list[Any] = [None] * num
     places, waiting = np.arange(width), min(width, num)
     inside, rows = np.where(places < num, places, -1), np.minimum(places, num - 1)
