@@ -24,7 +24,8 @@ from taut.guides import ExactPair
 from taut.inference import EM
 from taut.inference.amortized.check import check_rows
 from taut.inference.exact.candidate import skeleton_of
-from taut.inference.exact.em import Climb, EMResult, check_start
+from taut.inference.exact.em import Climb, EMResult
+from taut.inference.exact.given_start import check_start
 from taut.inference.exact.restarts import best_of_restarts
 from taut.inference.exact.row_blocks import RowBlocks
 from taut.inference.exact.selection import check_numbers

@@ -3,12 +3,12 @@
 from taut.inference.exact.em import (
     EMResult,
     EMState,
-    check_start,
     em,
     expectation_step,
     log_evidences,
     run_em,
 )
+from taut.inference.exact.given_start import check_start
 from taut.inference.exact.held import Held, held_components
 from taut.inference.exact.kmeans import kmeans_plus_plus
 from taut.inference.exact.online_em import OnlineState, online_em, run_online_em

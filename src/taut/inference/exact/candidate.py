@@ -12,10 +12,10 @@ from taut.data import Data, Dataset
 from taut.evidence.exact_columns import exact_columns
 from taut.inference.exact.em import (
     EMResult,
-    check_start,
     gathered,
     log_evidences,
 )
+from taut.inference.exact.given_start import check_start
 from taut.inference.exact.held import Held, held_components
 from taut.inference.exact.online_em import run_online_em, starting_rows
 from taut.inference.exact.restarts import Floor, best_of_restarts

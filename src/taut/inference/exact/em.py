@@ -36,7 +36,6 @@ __all__ = [
     "Climb",
     "EMResult",
     "EMState",
-    "check_start",
     "em",
     "expectation_step",
     "gathered",
@@ -222,13 +221,8 @@ def _iterate(
             break
         if reached and iteration < max_iterations:
             reached(so_far)
-    return EMResult(
-        state.model,
-        np.asarray(evidences),
-        np.asarray(objectives),
-        converged,
-        held_components(state.model, floor, rows),
-    )
+    held = held_components(state.model, floor, rows)
+    return EMResult(state.model, np.asarray(evidences), np.asarray(objectives), converged, held)
 
 
 def gathered(model: AbstractExactModel, rows: RowBlocks) -> EMState:
@@ -263,31 +257,6 @@ def log_evidences(model: AbstractExactModel, rows: RowBlocks) -> Float[np.ndarra
             values, weight = whole((_evidences(model, block.x, block.mask), block.weight))
             parts.append(values[weight > 0])
     return np.concatenate(parts)
-
-
-def check_start(start: AbstractExactModel, wanted: AbstractExactModel) -> None:
-    """Refuse a start whose arrays have other shapes than a model of the wanted kind.
-
-    Raises:
-        InputError: names the first array that does not fit.
-    """
-    other = InputError(
-        f"a start that is a {type(wanted).__name__} with the same choices",
-        "one with others" if type(start) is type(wanted) else f"a {type(start).__name__}",
-        "a model that the same architecture made", where="start",
-    )  # fmt: skip
-    if type(start) is not type(wanted):
-        raise other
-    have, want = (jax.tree_util.tree_flatten_with_path(tree)[0] for tree in (start, wanted))
-    for (path, array), (_, model) in zip(have, want, strict=True):
-        if array.shape != model.shape:
-            name = jax.tree_util.keystr(path).lstrip(".")
-            raise InputError(
-                f"shape {model.shape}", f"{array.shape}", "one entry per component and column",
-                where=f"start, {name}",
-            )  # fmt: skip
-    if jax.tree.structure(start) != jax.tree.structure(wanted):
-        raise other
 
 
 @kept_jit
