@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from taut.data import Data, DataOptions, Dataset
     from taut.fitted import Fit
 
-__all__ = ["copy_of_own", "part_names", "reloaded"]
+__all__ = ["copy_of_own", "known_by_loading", "part_names", "reloaded"]
 
 
 def copy_of_own(fitted: "Fit", data: str, rows: "Dataset") -> "Data | None":
@@ -30,7 +30,7 @@ def copy_of_own(fitted: "Fit", data: str, rows: "Dataset") -> "Data | None":
         InputError: the run's rows, of which it cannot be told which were trained on: the data of the run
             are not there, and the copy is split otherwise.
     """
-    if _drawn_by_loading(fitted):
+    if known_by_loading(fitted):
         return reloaded(fitted, data)
     rows = _complete(fitted, rows)
     if not len(rows) or not _same(fitted, rows):
@@ -52,7 +52,7 @@ def reloaded(fitted: "Fit", data: str) -> "Data | None":
 
     Training rows of a dynamic binarization are grey, and of streamed ones a sample is known.
     """
-    if not _drawn_by_loading(fitted):
+    if not known_by_loading(fitted):
         return None
     options, facts = replace(fitted.recipe.data, source=data), fitted.facts
     known = facts.untargeted_checksum or facts.checksum
@@ -75,7 +75,8 @@ def part_names(own: "Data", rows: "Dataset") -> list[str | None]:
     return [named.get(i) for i in rows.index.tolist()]
 
 
-def _drawn_by_loading(fitted: "Fit") -> bool:
+def known_by_loading(fitted: "Fit") -> bool:
+    """Whether a source has to be loaded by the run's options to see that its rows are the run's."""
     from taut.data.checksum import is_sampled
 
     return fitted.schema.binarize == "dynamic" or is_sampled(fitted.facts.checksum)

@@ -107,7 +107,7 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
 
 def _source(fitted: "Fit", data: str | None, split: str | None) -> "Data | Dataset":
     """The run's own data, whatever they are called, or the rows of another source."""
-    from taut.cli.copies import copy_of_own, reloaded
+    from taut.cli.copies import copy_of_own, known_by_loading, reloaded
     from taut.data import same_source
 
     options = fitted.recipe.data
@@ -118,12 +118,10 @@ def _source(fitted: "Fit", data: str | None, split: str | None) -> "Data | Datas
             "--split with the run's own data", f"--data {data}", "leaving out --split",
             where="split",
         )  # fmt: skip
-    found = reloaded(fitted, data)
-    if found is not None:
-        return found
+    if known_by_loading(fitted):
+        return reloaded(fitted, data) or rows_alike(fitted, data)
     rows = rows_alike(fitted, data)
-    own = copy_of_own(fitted, data, rows)
-    return rows if own is None else own
+    return copy_of_own(fitted, data, rows) or rows
 
 
 def rows_alike(fitted: "Fit", data: str) -> "Dataset":
