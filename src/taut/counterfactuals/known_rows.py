@@ -133,16 +133,23 @@ def _nearest(
     ascent: Ascent, rows: np.ndarray, known: np.ndarray, most: int
 ) -> Iterator[np.ndarray]:
     """For each row the numbers of known ones by their distance, once they keep to its box."""
-    height = min(max(1, _DISTANCES // len(known)), _ROWS)
+    width = 1 << (len(known) - 1).bit_length()  # so that numbers of known rows share programs
+    height = min(max(1, _DISTANCES // width), _ROWS)
+    known_block = _block_of(known, width)
     for start in range(0, len(rows), height):
         block = rows[start : start + height]
-        filled = np.concatenate([block, np.repeat(block[-1:], height - len(block), axis=0)])
-        for distance in np.asarray(_held_distances(ascent, known, filled))[: len(block)]:
+        found = np.asarray(_held_distances(ascent, known_block, _block_of(block, height)))
+        for distance in found[: len(block), : len(known)]:
             if most < len(distance):
                 numbers = np.argpartition(distance, most)[:most]
                 yield numbers[np.argsort(distance[numbers], kind="stable")]
             else:
                 yield np.argsort(distance, kind="stable")
+
+
+def _block_of(rows: np.ndarray, size: int) -> np.ndarray:
+    """The rows, filled up with the last one."""
+    return rows[np.minimum(np.arange(size), len(rows) - 1)]
 
 
 @kept_jit
