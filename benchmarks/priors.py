@@ -77,11 +77,13 @@ def of_key(key: int, parts: Any, options: argparse.Namespace) -> dict[str, Any]:
         entry["refitted"] = {
             "gain_of_elbo": shown(after.gains["elbo"]),
             "gain_of_evidence": shown(after.gains["log_evidence"]),
-            "training_seconds": after.fit.facts.training_seconds,
-            "share_of_training_time": after.fit.facts.training_seconds
-            / standard.facts.training_seconds,
+            "kept": after.kept,
             "seconds_with_evaluation": time.perf_counter() - started,
         }
+        if after.kept:  # else the facts are those of the model as it came
+            seconds = after.fit.facts.training_seconds
+            share = seconds / standard.facts.training_seconds
+            entry["refitted"] |= {"training_seconds": seconds, "share_of_training_time": share}
         found[name] = entry
         print(
             f"key {key}, {prior}: evidence {gain}; refitted, ELBO {after.gains['elbo']}", flush=True

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import taut
-from taut.core import Datum, InputError, paired_difference
+from taut.core import Datum, Estimate, InputError, paired_difference
 from taut.inference.amortized.prior_ascent import prior_ascent, started_prior
 from taut.models import MixtureOfGaussians
 
@@ -36,6 +36,7 @@ def test_a_refitted_prior_gains_on_held_out_rows_and_moves_nothing_else(fitted, 
         fitted, rows(), prior="mixture:5", steps=400, num_particles=50, out=tmp_path / "run",
         origin="runs/first",
     )  # fmt: skip
+    assert found.kept
     gain = found.gains["elbo"]
     assert gain.value > 5 * np.hypot(gain.mc_error, gain.data_error)
     assert gain.count == fitted.facts.rows.test
@@ -62,6 +63,45 @@ def test_a_refitted_prior_gains_on_held_out_rows_and_moves_nothing_else(fitted, 
     shared: Any = again.fit.pair
     for a, b in zip(jax.tree.leaves(old.guide), jax.tree.leaves(shared.guide), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_prior_by_which_validation_rows_lose_is_not_kept(fitted, tmp_path):
+    found = taut.refit_prior(
+        fitted, rows(), prior="vamp:2", steps=1, num_particles=2, out=tmp_path / "run"
+    )
+    assert found.gains["elbo"].value < -1
+    assert not found.kept
+    kept = taut.load(tmp_path / "run")
+    assert found.fit.architecture == kept.architecture == fitted.architecture
+    for a, b in zip(*(jax.tree.leaves(f.pair) for f in (kept, fitted)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert kept.facts.steps == fitted.facts.steps
+    assert kept.history == fitted.history
+    note, *others = kept.facts.notes
+    assert "keeps the prior standard-normal: vamp:2 was fitted to it" in note
+    assert "validation rows gain -" in note
+    assert tuple(others) == fitted.facts.notes
+    # The model is measured as it is.
+    apart = paired_difference(found.fit.estimates["elbo"], fitted.estimates["elbo"])
+    assert abs(apart.value) < 5 * apart.mc_error
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_validation_rows_alone_decide_which_prior_is_kept(fitted, monkeypatch, sign):
+    data = taut.load_data(rows())
+    own = sorted(data.validation.index.tolist())
+
+    def gain(new, old, features, *, key, num_draws):
+        judging = sorted(features.index.tolist()) == own
+        values = np.full(len(features.x), sign if judging else -sign, float)
+        return Estimate.from_rows(values, side="unbiased", index=features.index)
+
+    monkeypatch.setattr("taut.api.refitting.prior_gain", gain)
+    found = taut.refit_prior(fitted, data, prior="mixture:2", steps=1, num_particles=2)
+    assert found.kept == (sign > 0)
+    assert found.fit.architecture.to_dict()["prior"] == (
+        "mixture:2" if found.kept else "standard-normal"
+    )
 
 
 def test_validation_rows_choose_and_steps_shrink_along_a_cosine(fitted, monkeypatch):

@@ -64,7 +64,7 @@ def refits():
 
     def refit(fit, data, *, prior, key):
         asked.append((data.checksum, prior))
-        return Refitted(fit, GAINS)
+        return Refitted(fit, GAINS, kept=True)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("taut.api.trying.refit_prior", refit)

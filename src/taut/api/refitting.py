@@ -59,13 +59,15 @@ class Refitted(NamedTuple):
     """What a refit found.
 
     Attributes:
-        fit: the model with the new prior, measured as any fit is.
-        gains: new minus old on the same held-out rows, paired by row: `elbo` on all of them, and
-            `log_evidence` by refined importance sampling of at most the first 1000.
+        fit: the model with the fitted prior where it is kept, else as it came; measured as any fit is.
+        gains: fitted prior minus old one on the same held-out rows, paired by row: `elbo` on all of
+            them, and `log_evidence` by refined importance sampling of at most the first 1000.
+        kept: whether validation rows gain ELBO by the fitted prior.
     """
 
     fit: Fit
     gains: dict[str, Estimate]
+    kept: bool
 
 
 @compilation_cache()
@@ -85,8 +87,9 @@ def refit_prior(
 ) -> Refitted:
     """Fit a prior to the posteriors of the training rows, and say what it gains on held-out ones.
 
-    It raises the ELBO on the rows it is fitted to, and stops where validation rows gain no more; on test
-    rows, and in evidence, a gain is not certain.
+    The ascent stops where validation rows gain no more. Where they gain nothing over the prior that the
+    model came with (E_q log p(z) at the same draws), that one stays; on test rows, and in evidence, a
+    gain is not certain.
 
     Arguments:
         fitted: a VAE with an encoder.
@@ -146,28 +149,35 @@ def refit_prior(
         )  # fmt: skip
         trained = time.perf_counter()
         pair = eqx.combine(state.best, eqx.partition(pair, eqx.is_array)[1])
+        judged = prior_gain(pair, old, seen, key=keys[5], num_draws=_DRAWS)
         gains = _gains(old, pair, test_rows, num_particles, keys[6])
+        kept = judged.value > 0
+        if not kept:
+            pair, architecture = old, fitted.architecture
         particles = fitted.recipe.evidence.evidence_particles
         estimates, method = measure(
             pair, given, train_rows, test_rows, keys[6], particles,
             refined=partial(Refined(particles), pair, key=keys[6])
             if len(test_rows.x) <= _MOST_ROWS else None,
         )  # fmt: skip
-    note = _note(fitted, prior, origin, gains)
+    note = _note(fitted, prior, origin, judged, gains)
+    below = below_columns_note(estimates, architecture, ended="" if kept else fitted.facts.ended)
     facts = replace(
-        fitted.facts, steps=int(state.step), best_step=int(state.best_step),
-        training_seconds=trained - started, evaluation_seconds=time.perf_counter() - trained,
-        device=device(), versions=versions(), particles=particles, evidence_method=method,
-        ended="", notes=(note, *below_columns_note(estimates, architecture, ended="")),
-        refitted_from=origin,
+        fitted.facts, evaluation_seconds=time.perf_counter() - trained, device=device(),
+        versions=versions(), particles=particles, evidence_method=method, refitted_from=origin,
+        notes=tuple(dict.fromkeys((note, *(() if kept else fitted.facts.notes), *below))),
     )  # fmt: skip
     result = replace(
-        fitted, pair=pair, architecture=architecture, facts=facts, history=(), estimates=estimates,
+        fitted, pair=pair, architecture=architecture, facts=facts, estimates=estimates,
         recipe=replace(fitted.recipe, model=architecture, data=given.options),
     )  # fmt: skip
+    if kept:
+        steps, best_step, seconds = int(state.step), int(state.best_step), trained - started
+        facts = replace(facts, steps=steps, best_step=best_step, training_seconds=seconds, ended="")
+        result = replace(result, facts=facts, history=())
     if out is not None:
         result.save(out, force=force)
-    return Refitted(result, gains)
+    return Refitted(result, gains, kept)
 
 
 def _checked(fitted: Fit) -> Any:
@@ -217,7 +227,9 @@ def _gains(
     return {"elbo": elbo, "log_evidence": paired_difference(*evidences)}
 
 
-def _note(fitted: Fit, prior: str, origin: str, gains: dict[str, Estimate]) -> str:
+def _note(
+    fitted: Fit, prior: str, origin: str, judged: Estimate, gains: dict[str, Estimate]
+) -> str:
     """What was done, in words."""
     before: Any = fitted.architecture
     named = before.prior if isinstance(before.prior, str) else type(before.prior).__name__
@@ -226,7 +238,12 @@ def _note(fitted: Fit, prior: str, origin: str, gains: dict[str, Estimate]) -> s
         f"{gains[name].value:+.2f} nats per row of {what} (± {gains[name].data_error:.2f} over rows)"
         for name, what in (("elbo", "ELBO"), ("log_evidence", "log-evidence"))
     ]
+    if judged.value > 0:
+        return (
+            f"only the prior {prior} was fitted, to a model{of} whose encoder and decoder came with "
+            f"{named}: on held-out rows {words[0]} and {words[1]}"
+        )
     return (
-        f"only the prior {prior} was fitted, to a model{of} whose encoder and decoder came with "
-        f"{named}: on held-out rows {words[0]} and {words[1]}"
+        f"the model{of} keeps the prior {named}: {prior} was fitted to it, by which validation rows "
+        f"gain {judged.value:+.2f} nats of ELBO; on held-out rows {words[0]} and {words[1]}"
     )

@@ -27,7 +27,8 @@ def refit_prior(
     """Fit another prior to a finished VAE, and say what it gains on held-out rows.
 
     Encoder and decoder stay as they are: the prior is fitted to posteriors of the training rows, until
-    validation rows gain no more. The new run loads, samples and is evaluated like any other.
+    validation rows gain no more. Where they gain nothing over the prior that was there, that one stays.
+    The new run loads, samples and is evaluated like any other.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def refit_prior(
         if json:
             gains = {name: e.to_dict() for name, e in found.gains.items()}
             facts = found.fit.facts.to_dict()
-            content = {"run": str(folder), "from": str(run), "gains": gains}
+            content = {"run": str(folder), "from": str(run), "kept": found.kept, "gains": gains}
             print_json({**content, **results(found.fit.estimates), "facts": facts})
             return
         finish_fit(found.fit, data, folder, json=False)
@@ -80,5 +81,6 @@ def refit_prior(
 
         from taut.report import tables
 
-        names = {"elbo": "ELBO gained", "log_evidence": "log-evidence gained"}
+        which = "" if found.kept else f" by {prior}, which is not kept"
+        names = {"elbo": f"ELBO gained{which}", "log_evidence": f"log-evidence gained{which}"}
         tables.summary_table(Console(), {names[n]: e for n, e in found.gains.items()}, facts={})
