@@ -46,7 +46,7 @@ def test_the_density_is_the_product_of_the_families_of_the_columns(mixed):
     color = np.log(np.where(red, own["p(color=red)"], own["p(color=blue)"]))
     member = FRAME[["member"]].to_numpy()
     found += np.nan_to_num(age) + visits + np.where(HOLES[1][:, None], 0.0, color)
-    found += np.log(np.where(member, own["p(member=1)"], 1 - own["p(member=1)"]))
+    found += np.log(np.where(member, own["p(member=true)"], 1 - own["p(member=true)"]))
     np.testing.assert_allclose(mixed.score_samples(FRAME), logsumexp(found, axis=1), rtol=1e-6)
     expected = np.exp(found - logsumexp(found, axis=1, keepdims=True))
     np.testing.assert_allclose(mixed.predict_proba(FRAME), expected, atol=1e-6)

@@ -285,7 +285,7 @@ def _written(
     names = list(schema.columns or (f"x{i}" for i in range(schema.size)))
     num_answers = found.answers.shape[1]
     said = ["answer"] if num_answers == 1 else [f"answer {i + 1}" for i in range(num_answers)]
-    tables = [_columns(fitted, rows) for rows in (found.x, *found.answers.swapaxes(0, 1))]
+    tables = [table_of(fitted, rows) for rows in (found.x, *found.answers.swapaxes(0, 1))]
     cells = tuple(cell for together in zip(*tables, strict=True) for cell in together)
     own = iter(free_names([f"{name} ({word})" for name in names for word in said], names))
     titles = [title for name in names for title in (name, *(next(own) for _ in said))]
@@ -299,12 +299,6 @@ def _written(
     drawn = draw_explain(found, paths, schema)
     written += [drawn_where_possible(folder / name, draw) for name, draw in drawn.items()]
     return [str(path) for path in written if path is not None]
-
-
-def _columns(fitted: "Fit", x: Any) -> tuple[Any, ...]:
-    """Rows column by column, as a table has them."""
-    table = table_of(fitted, x)
-    return table if isinstance(table, tuple) else tuple(table.T)
 
 
 def _finite(value: Any) -> Any:

@@ -217,12 +217,13 @@ def column_names(fitted: "Fit") -> list[str]:
     return list(schema.columns or (f"x{i}" for i in range(schema.size)))
 
 
-def table_of(fitted: "Fit", x: Any) -> Any:
-    """Rows as a table, with names in place of codes where columns have some."""
+def table_of(fitted: "Fit", x: Any) -> tuple[Any, ...]:
+    """Rows column by column, as a table has them: with names in place of codes where there are some."""
     from taut.data import as_written
 
     flat = x.reshape(len(x), -1)
-    return flat if fitted.schema.kinds is None else as_written(flat, fitted.schema.kinds)
+    columns = fitted.schema.written
+    return tuple(flat.T) if columns is None else as_written(flat, columns)
 
 
 def _done(json: bool, what: str, count: int, out: Path, *, effective: float | None = None) -> None:

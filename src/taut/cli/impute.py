@@ -76,11 +76,8 @@ def impute(
         beside["draws"] = out.with_stem(f"{out.stem}-draws")
         every = found.draws.reshape(draws * len(rows), *found.mode.shape[1:])
         turn = np.repeat(np.arange(1, draws + 1), len(rows))
-        table = tuple(table_of(fitted, every)) if fitted.schema.kinds else tuple(
-            every.reshape(len(every), -1).T
-        )  # fmt: skip
         save_table(
-            beside["draws"], (turn, *table), [*free_names(["draw"], names), *names],
+            beside["draws"], (turn, *table_of(fitted, every)), [*free_names(["draw"], names), *names],
             array=found.draws, as_came=True,
             index=None if index is None else np.tile(index, draws),
         )  # fmt: skip

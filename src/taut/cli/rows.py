@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -264,9 +264,10 @@ def _numbered(parts: "list[Dataset]", number: int, split: str | None, where: str
 
 def _difference(found: Any, wanted: Any) -> str:
     """The first field in which two schemas differ, in words."""
-    a, b = found.to_dict(), wanted.to_dict()
-    name = next(n for n in a if a[n] != b[n])
-    return f"{name} {_short(a[name])} instead of {_short(b[name])}"
+    names = (item.name for item in fields(found) if item.compare)
+    name = next(name for name in names if getattr(found, name) != getattr(wanted, name))
+    own, known = (schema.to_dict()[name] for schema in (found, wanted))
+    return f"{name} {_short(own)} instead of {_short(known)}"
 
 
 def _short(value: Any) -> str:

@@ -17,13 +17,14 @@ from taut.data.options import DataOptions
 from taut.data.resolution import RESOLVED_ROWS, resolution, resolved_rows
 from taut.data.row_source import RowSource
 from taut.data.schema import Binarize, Kind, Schema, Support
-from taut.data.sources import SOURCES, Source, same_source
+from taut.data.sources import BOOLEAN, SOURCES, Source, same_source
 from taut.data.split import DEFAULT_SPLIT, split_rows
 from taut.data.streamed import Gatherer, StreamedRows
 from taut.data.targets import has_label, label_names, target_of
 from taut.data.wishes import columns_toml
 
 __all__ = [
+    "BOOLEAN",
     "DEFAULT_SPLIT",
     "RESOLVED_ROWS",
     "SOURCES",

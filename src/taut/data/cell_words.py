@@ -17,11 +17,14 @@ def cell_words(schema: Schema, column: int, value: float | int) -> str:
         column: its place, counted from 0.
         value: as `Dataset.x` holds it; not NaN.
     """
-    if schema.kinds is None:
+    columns = schema.written
+    if columns is None:
         return f"{value:g}"
-    own = schema.kinds[column]
-    coded = value in range(len(own.words or own.names))
-    if not (coded or own.form):
+    own = columns[column]
+    names = own.words or own.names
+    if value in range(len(names)):
+        return f"'{names[int(value)]}'"
+    if not own.form:
         return f"{value:g}"
     ((text,),) = as_written(np.full((1, 1), float(value)), [own])
-    return f"'{text}'" if coded else f"{text}"
+    return f"{text}"

@@ -12,6 +12,7 @@ from taut.data.number_names import name_codes, number_name
 from taut.data.rounding import refuse_blurred, times_note
 from taut.data.sources.dates import date_text
 from taut.data.sources.raw_rows import RawRows, Unit
+from taut.data.sources.words import BOOLEAN
 from taut.data.timeline import STEPS, dated_text, held_dates
 from taut.errors import InputError, nearest, option
 
@@ -186,7 +187,7 @@ def _refuse(
 
 
 def as_written(x: Float[np.ndarray, "N D"], columns: Sequence[Column]) -> tuple[list[Any], ...]:
-    """The columns as a source has them: names for codes, whole counts, None for holes.
+    """The columns as a source has them: names for codes, Booleans, whole counts, None for holes.
 
     A mean of codes, such as the probability of yes, has the name of the nearest one.
     """
@@ -195,7 +196,7 @@ def as_written(x: Float[np.ndarray, "N D"], columns: Sequence[Column]) -> tuple[
 
 def _written(values: Float[np.ndarray, " N"], column: Column) -> list[Any]:
     known = ~np.isnan(values)
-    if texts := column.words or column.names:
+    if texts := (False, True) if column.words == BOOLEAN else column.words or column.names:
         return [texts[round(float(v))] if k else None for v, k in zip(values, known, strict=True)]
     if column.form:
         return [_date(float(v), column) if k else None for v, k in zip(values, known, strict=True)]

@@ -236,6 +236,7 @@ def loaded(source: Any, options: DataOptions) -> Data:
         sparse=sparse,
         label_missing=label_codes(parts[0], request.missing),
         class_words=words_of_classes(parts, classes, options),
+        words=_words(parts) if inferred.support == "binary" else None,
     )
     labels, indices, drawn = [], [], []
     for i, part in enumerate(parts):
@@ -374,6 +375,13 @@ def _check_columns(first: RawRows, options: DataOptions) -> None:
 def _tells(rows: RawRows) -> bool:
     """Whether a table has columns of text or dates, which are read by the column."""
     return rows.names is not None or any(unit.form for unit in rows.units or ())
+
+
+def _words(parts: Sequence[RawRows]) -> tuple[tuple[str, ...], ...] | None:
+    """What a source writes for 0 and 1 in each column of a table; None where it has no words."""
+    units = [part.units for part in parts if part.units is not None]
+    found = tuple(next((u.words for u in own if u.words), ()) for own in zip(*units, strict=True))
+    return found if any(found) else None
 
 
 def _kind(rows: RawRows) -> Kind:

@@ -27,7 +27,14 @@ from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions, Streaming
 from taut.data.rounding import refuse_rounding
 from taut.data.schema import Kind, Schema
-from taut.data.sources import RowFile, decode_parquet, open_npy, parquet_form, source_name
+from taut.data.sources import (
+    RowFile,
+    boolean_words,
+    decode_parquet,
+    open_npy,
+    parquet_form,
+    source_name,
+)
 from taut.data.sources.files import existing_file
 from taut.data.sources.raw_rows import Request, refuse_columns
 from taut.data.split import DEFAULT_SPLIT
@@ -119,6 +126,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         binarize=options.binarize,
         dtype=dtype,
         holes=found.holes > 0,
+        words=boolean_words(source, columns) if columns and inferred.support == "binary" else None,
     )
     refuse_rounding(found.moments, source, schema)
     if _may_overflow(found.facts, schema):

@@ -98,7 +98,8 @@ def _cell(value: Any, i: int, names: Sequence[str], schema: Schema, place: str) 
 
 def _code(value: Any, i: int, schema: Schema, place: str) -> Any:
     """0 or 1 where the source has words for these, such as false and true; else the value itself."""
-    words = [] if schema.kinds is None else [word.lower() for word in schema.kinds[i].words]
+    columns = schema.written
+    words = [] if columns is None else [word.lower() for word in columns[i].words]
     word = str(value).strip().lower()
     if words and word not in (*words, "0", "1"):
         raise InputError(" or ".join(words), f"'{value}'", nearest(word, words), where=place)

@@ -71,6 +71,8 @@ class Schema:
         dtype: `float32` or `float64`.
         sparse: rows of the source are held without their zeros; it says nothing of what rows may be.
         kinds: of a table whose columns differ in kind, what each of them is, (D,); else None.
+        words: of a binary table without kinds, what its source writes for 0 and 1 in each column, (D,),
+            nothing where that is these numbers; None where no column has words.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Schema:
     sparse: bool = field(default=False, compare=False)
     label_missing: tuple[str, ...] = field(default=(), compare=False)
     class_words: tuple[str, ...] = field(default=(), compare=False)
+    words: tuple[tuple[str, ...], ...] | None = field(default=None, compare=False)
 
     def __post_init__(self):
         _one_of(self.dtype, ("float32", "float64"), "dtype")
@@ -117,6 +120,7 @@ class Schema:
         _length(self.columns, self.size, "columns")
         _length(self.constant, self.size, "constant")
         _length(self.kinds, self.size, "kinds")
+        _length(self.words, self.size, "words")
         standardised = self.size if self.kind == "table" else 1
         _length(self.steps, self.size, "steps")
         _length(self.origins, self.size, "origins")
@@ -132,8 +136,16 @@ class Schema:
 
     @property
     def categories(self) -> tuple[tuple[str, ...], ...]:
-        """For each column the names that its codes 0, 1, ... stand for; empty where it has none."""
-        return tuple(c.names for c in self.kinds) if self.kinds else ((),) * self.size
+        """For each column what its codes 0, 1, ... stand for in the source; empty where it has none."""
+        columns = self.written
+        return ((),) * self.size if columns is None else tuple(c.words or c.names for c in columns)
+
+    @property
+    def written(self) -> tuple[Column, ...] | None:
+        """The columns, where a source writes some of them otherwise than as numbers; else None."""
+        if self.kinds is not None or self.words is None:
+            return self.kinds
+        return tuple(Column("binary", words=words) for words in self.words)
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -190,6 +202,10 @@ class Schema:
         for name in ("label_missing", "class_words"):
             if not found[name]:
                 del found[name]
+        if self.words is None:
+            del found["words"]
+        else:
+            found["words"] = [list(words) for words in self.words]
         return found | {"kinds": self.kinds and [column.to_dict() for column in self.kinds]}
 
     @classmethod
@@ -218,6 +234,8 @@ class Schema:
         }
         if restored.get("kinds") is not None:
             restored["kinds"] = tuple(map(Column.from_dict, restored["kinds"]))
+        if restored.get("words") is not None:
+            restored["words"] = tuple(map(tuple, restored["words"]))
         if restored.get("classes") is not None:
             restored["classes"] = names_read(restored["classes"])
         return cls(**restored)

@@ -23,7 +23,7 @@ from jaxtyping import PRNGKeyArray
 from taut.architectures import VAE, AbstractArchitecture
 from taut.architectures.networked import AbstractNetworked
 from taut.core import Datum, Estimate, InputError, as_key, option, refuse_unheard, write_atomically
-from taut.data import Data, Dataset, Schema, has_label, target_of
+from taut.data import BOOLEAN, Data, Dataset, Schema, has_label, target_of
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
@@ -196,7 +196,8 @@ def predict(
     if fit.schema.class_names is not None:
         logits = _logits(fit, predictor, rows, num_particles, as_key(key))
         found = np.exp(log_softmax(logits / predictor.temperature))
-        return ClassPrediction(target, fit.schema.class_names, found, rows.unseen)
+        boolean = fit.schema.class_words == BOOLEAN
+        return ClassPrediction(target, fit.schema.class_names, found, rows.unseen, boolean)
     place, low = fit.schema.place_of_target or 0, (1 - INTERVAL) / 2
     exact = isinstance(fit.model, AbstractExactModel)
     without, count = hidden(rows.datum(), place), None if exact else max(num_particles, _DRAWS)

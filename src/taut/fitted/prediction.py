@@ -49,12 +49,14 @@ class ClassPrediction(NamedTuple):
         classes: its values, in the order of the columns of `probabilities`.
         probabilities: p(y given x), (N, C).
         unseen: cells of a category that the fit has not seen, read as missing.
+        boolean: the classes are False and True in their source, not text.
     """
 
     target: str
     classes: tuple[str, ...]
     probabilities: Float[np.ndarray, "N C"]
     unseen: int = 0
+    boolean: bool = False
 
     @property
     def codes(self) -> Int[np.ndarray, " N"]:
@@ -63,7 +65,10 @@ class ClassPrediction(NamedTuple):
 
     @property
     def labels(self) -> Shaped[np.ndarray, " N"]:
-        """The most probable class of each row: whole numbers where these spell every class, or text."""
+        """The most probable class of each row: Booleans, whole numbers where these spell every class, or
+        text."""
+        if self.boolean:
+            return self.codes == 1
         whole = all(_WHOLE.fullmatch(name) for name in self.classes)
         return np.array([int(n) for n in self.classes] if whole else self.classes)[self.codes]
 

@@ -10,7 +10,7 @@ from taut.data.sources.dates import DAY, TIME, date_text, dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.raw_rows import RawRows, Request, Unit, take_label
 from taut.data.sources.units import unit_note, without_units
-from taut.data.sources.words import MISSING_WORDS, emptied, numbers_among, words
+from taut.data.sources.words import BOOLEAN, MISSING_WORDS, emptied, numbers_among, words
 from taut.errors import InputError, nearest, option
 
 __all__ = [
@@ -160,13 +160,17 @@ def frame_rows(
             values[:, i] = np.nan if name in empty else _numbers(columns[name], whole)
             if name in codes:
                 values[:, i] = uncoded(values[:, i], codes[name])
+            if dtypes[name] == nw.Boolean:
+                units[i] = Unit(words=BOOLEAN)
     labels = None if label is None else label_of(columns[label], f"{where}, label '{label}'")
+    logical = label is not None and columns[label].dtype == nw.Boolean
     return RawRows(
         values=values,
         where=where,
         columns=tuple(data),
         labels=labels,
         label_name=label,
+        label_words=BOOLEAN if logical else (),
         notes=notes + unit_note([unit.name for unit in units], data),
         whole=counted,
         names=tuple(names) if any(names) else None,

@@ -9,7 +9,7 @@ the process.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,9 +21,10 @@ from taut.data.sources.frame import choose_columns, frame_rows, refuse_text
 from taut.data.sources.panics import without_panics
 from taut.data.sources.raw_rows import RawRows, Request
 from taut.data.sources.row_file import RowFile
+from taut.data.sources.words import BOOLEAN
 from taut.errors import InputError
 
-__all__ = ["decode_parquet", "parquet_form", "read_parquet"]
+__all__ = ["boolean_words", "decode_parquet", "parquet_form", "read_parquet"]
 
 _ON_DISK = "where rows stay on disk"
 _MAGIC = b"PAR1"
@@ -85,6 +86,16 @@ def decode_parquet(source: str, request: Request) -> tuple[RowFile, tuple[str, .
         assert rows is not None
         rows = replace(rows, whole=True)
     return rows, tuple(data)
+
+
+def boolean_words(source: str, columns: Sequence[str]) -> tuple[tuple[str, ...], ...] | None:
+    """What stands for 0 and 1 in each column of a file: false and true of Booleans, nothing of others;
+    None where no column is of Booleans."""
+    import polars as pl
+
+    schema = pl.read_parquet_schema(existing_file(source))
+    found = tuple(BOOLEAN if schema[name] == pl.Boolean else () for name in columns)
+    return found if any(found) else None
 
 
 def _decoded(source: str, data: list[str], count: int, dtype: np.dtype) -> RowFile | None:

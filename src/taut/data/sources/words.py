@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["MISSING_WORDS", "emptied", "numbers_among", "truth_words", "words"]
+__all__ = ["BOOLEAN", "MISSING_WORDS", "emptied", "numbers_among", "truth_words", "words"]
 
 # What common tools write for a missing cell, in lower case.
 MISSING_WORDS = ("", "?", "-", "na", "n/a", "nan", "null", "none", ".")
+
+BOOLEAN = ("false", "true")
+"""The words for 0 and 1 of a column of Booleans."""
 
 
 def words(column: Any) -> Any:

@@ -127,7 +127,8 @@ def _columns(
     """A small plot for each of the columns that say most."""
     names = checked_columns(schema.columns, schema.size, where="report")
     # A mode of categories beside a category says nothing on two axes.
-    kept = [i for i in range(schema.size) if not (equal and schema.categories[i])]
+    named = [bool(column.names) for column in schema.kinds or ()]
+    kept = [i for i in range(schema.size) if not (equal and any(named[i : i + 1]))]
     chosen = (
         [kept[int(column)] for column in most_informative(rows[:, kept], _PANELS)] if kept else []
     )
