@@ -108,3 +108,15 @@ def test_scores_of_numbers_by_hand():
     assert found["rmse"].value == pytest.approx(np.sqrt(3))
     assert found["rmse"].unit == "y"
     assert found["coverage"].value == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_no_score_by_draws_says_that_other_draws_give_the_same(drawn):
+    p, mean = np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0.0, 1.0])
+    asked = {"index": np.arange(2), "drawn": drawn}
+    numbers = NumberPrediction("y", mean, mean + 1, mean - 1, mean + 1)
+    found = class_scores(p, np.array([0, 0]), **asked)
+    found |= number_scores(numbers, mean + 0.5, mean, **asked)
+    errors = np.array([score.mc_error for score in found.values()])
+    assert len(found) == 5
+    assert (np.isnan(errors) if drawn else errors == 0).all()

@@ -115,7 +115,9 @@ def class_scores(
     return {
         "accuracy": _share(right, index, drawn=drawn),
         "target_nll": _mean(nll, index, drawn=drawn),
-        "ece": _bootstrapped(lambda at: _ece(right[at], confidence[at]), len(codes), "of 1"),
+        "ece": _bootstrapped(
+            lambda at: _ece(right[at], confidence[at]), len(codes), "of 1", drawn=drawn
+        ),
     }  # fmt: skip
 
 
@@ -131,7 +133,9 @@ def number_scores(
     squares = (found.mean - y) ** 2
     inside = ((found.low <= y) & (y <= found.high)).astype(np.float64)
     return {
-        "rmse": _bootstrapped(lambda at: float(np.sqrt(squares[at].mean())), len(y), found.target),
+        "rmse": _bootstrapped(
+            lambda at: float(np.sqrt(squares[at].mean())), len(y), found.target, drawn=drawn
+        ),
         "target_nll": _mean(nll, index, drawn=drawn),
         "coverage": _share(inside, index, drawn=drawn),
     }  # fmt: skip
@@ -157,13 +161,18 @@ def _error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
-def _bootstrapped(statistic: Callable[[np.ndarray], float], count: int, unit: str) -> Estimate:
+def _bootstrapped(
+    statistic: Callable[[np.ndarray], float], count: int, unit: str, *, drawn: bool
+) -> Estimate:
     """A statistic that is no mean over rows, with its error over other rows."""
     rng = np.random.default_rng(0)
     others = [statistic(rng.integers(0, count, count)) for _ in range(_RESAMPLES)]
     error = float(np.std(others, ddof=1)) if count > 1 else math.nan
     value = statistic(np.arange(count))
-    return Estimate(value=value, side="none", data_error=error, count=count, unit=unit)
+    return Estimate(
+        value=value, side="none", mc_error=math.nan if drawn else 0.0, data_error=error, count=count,
+        unit=unit,
+    )  # fmt: skip
 
 
 def _ece(right: np.ndarray, confidence: np.ndarray) -> float:
