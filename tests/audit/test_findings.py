@@ -17,6 +17,7 @@ import pytest
 from known_models import LinearGaussian, LinearGuide
 from unchecked import types_unchecked
 
+from taut.architectures import VAE
 from taut.audit import audited_evidence, findings, gaps, holes, latent_use, surgery
 from taut.audit.gaps import Gaps
 from taut.core import AbstractProposal, Datum, Draws, Estimate, Pair, equal_mass
@@ -56,7 +57,7 @@ def found(model, guide, *, beta=1.0):
     prior = holes(pair, Datum(TRAIN), held_out, key=keys[4], num_samples=300, num_draws=4)
     split = surgery(pair, Datum(TRAIN), key=keys[5], num_drawn=100, num_draws=4)
     use = latent_use(pair, train, key=keys[6])
-    return {f.name: f for f in findings(*of, split, use, prior, beta=beta)}
+    return {f.name: f for f in findings(*of, split, use, prior, model=VAE(), beta=beta)}
 
 
 def test_a_sound_model_has_nothing_but_its_family_to_complain_of(float64):
@@ -162,5 +163,8 @@ def test_a_loss_is_told_above_two_of_its_errors_over_draws_and_rows(value, draws
     for name in ("amortization", "approximation"):
         lossy = replace(sound, **{name: loss})
         with types_unchecked():
-            names = [f.name for f in findings(sound, lossy, SimpleNamespace(), use, None, beta=1.0)]
+            names = [
+                f.name
+                for f in findings(sound, lossy, SimpleNamespace(), use, None, model=VAE(), beta=1.0)
+            ]
         assert names == ([name] if told else [])

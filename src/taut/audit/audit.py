@@ -23,6 +23,7 @@ from taut.audit.gaps import Gaps, audited_evidence, gaps
 from taut.audit.holes import Holes, holes
 from taut.audit.latents import LatentUse, latent_use
 from taut.audit.overlap import Overlap, overlap
+from taut.audit.remedies import number_of_latents
 from taut.audit.surgery import Surgery, surgery
 from taut.core import AbstractPair, Datum, InputError, num_rows, option
 from taut.errors import Door, worded
@@ -184,7 +185,7 @@ def audit_fit(
         raise InputError(
             "at least as many training rows as latent dimensions, for an average of posteriors",
             f"{num_rows(train)} rows and {len(use.moved)} dimensions",
-            f"more rows, or a smaller {option('latent_dim')}", where="audit",
+            f"more rows, or fewer latents, {number_of_latents(fit.architecture)}", where="audit",
         )  # fmt: skip
     components = _fitting(num_rows(train), num_rows_each * _DRAWS * len(use.moved))
     split = surgery(
@@ -209,7 +210,8 @@ def audit_fit(
         evidence=evidences["held_out"][0], method=evidences["held_out"][1],
         surgery=split, use=use, overlap=overlap(split), holes=prior, without_holes=why,
         findings=findings(
-            found["train"], found["held_out"], split, use, prior, beta=beta, excess=excess
+            found["train"], found["held_out"], split, use, prior,
+            model=fit.architecture, beta=beta, excess=excess,
         ),
         notes=(
             *_notes(split, evidences["held_out"][0], found, num_rows(train)),

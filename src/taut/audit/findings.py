@@ -9,9 +9,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from taut.architectures import AbstractArchitecture
 from taut.audit.gaps import Gaps
 from taut.audit.holes import Holes
 from taut.audit.latents import LatentUse
+from taut.audit.remedies import another_prior, fewer_latents, richer_guide, smaller_gap
 from taut.audit.surgery import Surgery
 from taut.core import Estimate, option
 
@@ -67,6 +69,7 @@ def findings(
     use: LatentUse,
     prior: Holes | None,
     *,
+    model: AbstractArchitecture,
     beta: float,
     excess: Estimate | None = None,
 ) -> tuple[Finding, ...]:
@@ -78,12 +81,13 @@ def findings(
         parts: the surgery.
         use: of the latents by training rows.
         prior: how it differs from the posteriors of held-out rows; None where it was not looked at.
+        model: by whose choices remedies are worded.
         beta: factor of the KL that the model was trained with.
         excess: of the density over that which rows are drawn from (`constants`); None where unknown.
     """
-    losses = [f for f in _losses(train, held_out, prior) if _counts(f.loss)]
+    losses = [f for f in _losses(train, held_out, prior, model) if _counts(f.loss)]
     losses.sort(key=lambda f: -f.loss.value if f.loss else 0.0)
-    return (*_unsound(excess), *_wrong(held_out, parts, use, beta), *losses, *_idle(use))
+    return (*_unsound(excess), *_wrong(held_out, parts, use, beta), *losses, *_idle(use, model))
 
 
 def _unsound(excess: Estimate | None) -> Iterator[Finding]:
@@ -123,12 +127,14 @@ def _wrong(held_out: Gaps, parts: Surgery, use: LatentUse, beta: float) -> Itera
         )
 
 
-def _losses(train: Gaps, held_out: Gaps, prior: Holes | None) -> Iterator[Finding]:
+def _losses(
+    train: Gaps, held_out: Gaps, prior: Holes | None, model: AbstractArchitecture
+) -> Iterator[Finding]:
     if held_out.amortization is None or held_out.approximation is None:
         yield Finding(
             "undivided",
             "log-evidence less ELBO, of guide and encoder together",
-            f"another {option('guide')}, or {option('inference', 'semi-amortized')}",
+            smaller_gap(model),
             held_out.total,
         )
     else:
@@ -142,7 +148,7 @@ def _losses(train: Gaps, held_out: Gaps, prior: Holes | None) -> Iterator[Findin
         yield Finding(
             "approximation",
             "the best posterior of the guide's family is not the true one",
-            f"a richer guide: {option('guide', 'full-rank')} or {option('guide', 'iaf:4')}",
+            richer_guide(model),
             held_out.approximation,
         )
     yield Finding(
@@ -156,20 +162,18 @@ def _losses(train: Gaps, held_out: Gaps, prior: Holes | None) -> Iterator[Findin
             "prior",
             "the prior is not where the posteriors are: their average, as the prior, gains on held-out "
             "rows",
-            "another prior for this model by `taut refit-prior`, or one that is learned with it: "
-            f"{option('prior', 'mixture:10')} or {option('prior', 'vamp:500')}",
+            another_prior(model),
             prior.gain,
         )
 
 
-def _idle(use: LatentUse) -> Iterator[Finding]:
+def _idle(use: LatentUse, model: AbstractArchitecture) -> Iterator[Finding]:
     idle = len(use.moved) - use.num_active
     if idle and not use.collapsed:
         yield Finding(
             "idle latents",
             f"{idle} of {len(use.moved)} latent dimensions are the same for all rows",
-            f"{option('latent_dim', use.num_active)}, or a warm-up of the KL, "
-            f"{option('kl_warmup_steps')}, if they were meant to be used",
+            fewer_latents(model, use),
         )
 
 
