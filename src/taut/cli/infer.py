@@ -158,7 +158,7 @@ def print_posterior(run: Path, *, json: bool) -> None:
     estimates, written = folder.read_summary(with_rows=False)
     facts = read_facts(written, where=str(folder.path / "summary.json"))
     assert isinstance(facts, PosteriorFacts)
-    columns = read_coordinates(folder.path / "coordinates.csv", facts.coordinates)
+    columns = read_coordinates(folder.path, facts.coordinates)
     if json:
         content = {"run": str(run), **results(estimates), "facts": facts.to_dict()}
         print_json({**content, "coordinates": _by_coordinate(columns)})

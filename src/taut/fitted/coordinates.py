@@ -1,11 +1,12 @@
 """The table coordinates.csv of a posterior: moments of each coordinate, under guide and weights."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from taut.evidence import PosteriorMoments
-from taut.runs import reading
+from taut.runs import read_structure, reading
 
 __all__ = ["coordinate_columns", "read_coordinates"]
 
@@ -34,18 +35,23 @@ def coordinate_columns(
     return columns
 
 
-def read_coordinates(path: Path, count: int) -> dict[str, list[Any]]:
-    """The columns of coordinates.csv by name.
+def read_coordinates(run: Path, num_latents: int) -> dict[str, list[Any]]:
+    """The columns of coordinates.csv by name: of the latents, then of values that are derived of them.
 
     Arguments:
-        path: of the file.
-        count: of coordinates.
+        run: folder of a posterior, whose model.json names the derived values.
+        num_latents: coordinates of latents.
 
     Raises:
-        InputError: the file is not there, or is not what taut wrote.
+        InputError: a file is not there, or is not what taut wrote.
     """
     import polars as pl
 
+    structure = read_structure(run)["architecture"]
+    with reading(run / "model.json"):
+        derived = structure.get("derived", ())
+        count = num_latents + sum(math.prod(map(int, value["shape"])) for value in derived)
+    path = run / "coordinates.csv"
     with reading(path):
         try:
             table = pl.read_csv(path, infer_schema_length=None)

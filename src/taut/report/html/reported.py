@@ -101,7 +101,7 @@ def reported(
     facts = read_facts(written, where=str(run.path / "summary.json"))
     known |= {"estimates": estimates, "facts": facts}
     if isinstance(facts, PosteriorFacts):
-        columns = read_coordinates(run.path / "coordinates.csv", facts.coordinates)
+        columns = read_coordinates(run.path, facts.coordinates)
         arrays = read_arrays(run.path / "draws.safetensors")
         with reading(run.path / "model.json"):
             number = int(read_structure(run.path)["architecture"]["num_guide_draws"])
