@@ -97,6 +97,7 @@ def _triple(distribution: type) -> Callable[..., jax.Array]:
     return log_prob
 
 
+_UNLIKE = ((1e7, 1e-3), (3.0, 1e8))
 _SHAPES = (1e-3, 10.0, 1e4, 1e8)
 _MIXED = [(m, r) for m in _SIZES for r in _SHAPES]
 _TRIPLES = [
@@ -114,7 +115,8 @@ COUNTS: dict[str, Density] = {
         dist.NegativeBinomialLogits,
         lambda x, r, logit: _negative_binomial(x, r, r * logit.exp()),
         [(x, r, math.log(m / r)) for m, r in _MIXED for x in _counts(m, r)]
-        + [(4.0, 2.0, -90.0), (4.0, 2.0, 90.0)],
+        # Rare probabilities, with either count the larger one.
+        + [(x, r, s * a) for a in (31.0, 90.0) for s in (-1, 1) for x, r in ((4.0, 2.0), *_UNLIKE)],
     ),
     "NegativeBinomialProbs": of(
         dist.NegativeBinomialProbs,

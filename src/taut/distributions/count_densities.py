@@ -65,27 +65,22 @@ def log_binomial(x: Any, n: Any, p: Any, q: Any) -> Float[Array, "..."]:
         q: 1 - p, to the digits that it has of its own.
     """
     x, n, p, q = _floats(x, n, p, q)
-    # The smaller of the two means has the more digits to spare.
-    difference = jnp.where(p < q, x - n * p, n * q - (n - x))
-    return _binomial_excess(x, n - x) - _pair(x, n - x, n * p, n * q, difference)
+    return _binomial_excess(x, n - x) - _binomial_pair(x, n, p, q)
 
 
 def log_binomial_of_logit(x: Any, n: Any, logit: Any) -> Float[Array, "..."]:
     """log C(n, x) p^x q^(n - x) with logit p, any real, element by element; nats."""
     x, n, logit = _floats(x, n, logit)
     mild, inner, outer = _mild(logit)
-    near = log_binomial(x, n, jax.nn.sigmoid(inner), jax.nn.sigmoid(-inner))
-    return jnp.where(mild, near, _far_binomial(x, n - x, outer))
+    near = _binomial_pair(x, n, jax.nn.sigmoid(inner), jax.nn.sigmoid(-inner))
+    return _binomial_excess(x, n - x) - jnp.where(mild, near, _far(x, n - x, outer))
 
 
 @jax.custom_jvp
 def _negative_binomial(
     x: Float[Array, "..."], mean: Float[Array, "..."], r: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    n, share = r + x, r / (r + mean)
-    difference = (x - mean) * share
-    deviances = _pair(x, r, n * (mean / (r + mean)), n * share, difference)
-    return _binomial_excess(x, r) - deviances - jnp.log1p(x / r)
+    return _binomial_excess(x, r) - _negative_binomial_pair(x, mean, r) - jnp.log1p(x / r)
 
 
 @_negative_binomial.defjvp
@@ -114,12 +109,42 @@ def log_negative_binomial(x: Any, mean: Any, r: Any) -> Float[Array, "..."]:
     return _negative_binomial(*jnp.broadcast_arrays(*_floats(x, mean, r)))
 
 
+@jax.custom_jvp
+def _negative_binomial_of_logit(
+    x: Float[Array, "..."], r: Float[Array, "..."], logit: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    mild, inner, outer = _mild(logit)
+    lost = jnp.where(mild, _negative_binomial_pair(x, r * jnp.exp(inner), r), _far(x, r, outer))
+    return _binomial_excess(x, r) - lost - jnp.log1p(x / r)
+
+
+@_negative_binomial_of_logit.defjvp
+def _negative_binomial_of_logit_jvp(
+    primals: tuple[Any, Any, Any], tangents: tuple[Any, Any, Any]
+) -> tuple[Any, Any]:
+    (x, r, logit), (x_dot, r_dot, logit_dot) = primals, tangents
+    mild, inner, outer = _mild(logit)
+    mean = r * jnp.exp(inner)
+    step = (x - mean) / (r + mean)
+    near = jnp.abs(step) < 0.5
+    log_ratio = jnp.where(
+        near, jnp.log1p(jnp.where(near, step, 0.0)), jnp.log((r + x) / (r + mean))
+    )
+    p, q, _, log_q = _rare_probabilities(outer)
+    log_ratio = jnp.where(mild, log_ratio, jnp.log1p(x / r) + log_q)
+    by_r = log_ratio + digamma_excess(r + x) - digamma_excess(r)
+    by_x = (
+        digamma_excess(r + x) - digamma_excess(x + 1)
+        + jnp.log1p((r - 1) / (x + 1)) + jax.nn.log_sigmoid(logit)
+    )  # fmt: skip
+    by_logit = jnp.where(mild, (x - mean) * (r / (r + mean)), x * q - r * p)
+    found = _negative_binomial_of_logit(x, r, logit)
+    return found, by_x * x_dot + by_r * r_dot + by_logit * logit_dot
+
+
 def log_negative_binomial_of_logit(x: Any, r: Any, logit: Any) -> Float[Array, "..."]:
     """The same with log m - log r, any real, in place of the mean; nats."""
-    x, r, logit = _floats(x, r, logit)
-    mild, inner, outer = _mild(logit)
-    far = _far_binomial(x, r, outer) - jnp.log1p(x / r)
-    return jnp.where(mild, log_negative_binomial(x, r * jnp.exp(inner), r), far)
+    return _negative_binomial_of_logit(*_floats(x, r, logit))
 
 
 def log_beta_binomial(x: Any, rest: Any, a: Any, b: Any) -> Float[Array, "..."]:
@@ -152,7 +177,7 @@ def log_multinomial(x: Any, log_p: Any) -> Float[Array, "..."]:
     x, log_p = _floats(x, log_p)
     log_p = jax.nn.log_softmax(log_p, axis=-1)
     p, n = jnp.exp(log_p), x.sum(axis=-1, keepdims=True)
-    rare = _powers(x, n, jnp.minimum(log_p, _RARE)) + n * p - x
+    rare = _powers(x, n - x, jnp.minimum(log_p, _RARE)) + n * p - x
     deviances = jnp.where(log_p > _RARE, _balanced(x, n * p, p), rare)
     return log_factorial_excess(n[..., 0]) - (log_factorial_excess(x) + deviances).sum(axis=-1)
 
@@ -210,6 +235,19 @@ def _pair(x: Any, y: Any, x_mean: Any, y_mean: Any, difference: Any) -> Any:
     return deviance(x, x_mean, difference) + deviance(y, y_mean, -difference)
 
 
+def _binomial_pair(x: Any, n: Any, p: Any, q: Any) -> Any:
+    """The deviances of x and n - x from n p and n q."""
+    # The smaller of the two means has the more digits to spare.
+    difference = jnp.where(p < q, x - n * p, n * q - (n - x))
+    return _pair(x, n - x, n * p, n * q, difference)
+
+
+def _negative_binomial_pair(x: Any, mean: Any, r: Any) -> Any:
+    """The deviances of x and r from their shares of r + x, which are as m and r."""
+    n, share = r + x, r / (r + mean)
+    return _pair(x, r, n * (mean / (r + mean)), n * share, (x - mean) * share)
+
+
 def _balanced(x: Any, mean: Any, p: Any, difference: Any = None) -> Any:
     """D(x, mean) of each category, for x and means = sum(x) p of one total.
 
@@ -225,16 +263,24 @@ def _mild(logit: Any) -> tuple[Any, Any, Any]:
     return mild, jnp.where(mild, logit, 0.0), jnp.where(mild, -_RARE, logit)
 
 
-def _far_binomial(x: Any, y: Any, logit: Any) -> Any:
-    """The binomial of x in x + y at a logit beyond those of rare probabilities."""
-    n, powers = x + y, _powers(x, x + y, jax.nn.log_sigmoid(logit))
-    return _binomial_excess(x, y) - powers - _powers(y, n, jax.nn.log_sigmoid(-logit))
+def _far(x: Any, y: Any, logit: Any) -> Any:
+    """The deviances of x and y from (x + y) p and (x + y) q, at a logit beyond those of `_mild`."""
+    _, _, log_p, log_q = _rare_probabilities(logit)
+    return _powers(x, y, log_p) + _powers(y, x, log_q)
 
 
-def _powers(x: Any, n: Any, log_p: Any) -> Any:
-    """x log(x / (n p)), which adds up to the deviance over all categories, where p may be no number."""
+def _rare_probabilities(logit: Any) -> tuple[Any, Any, Any, Any]:
+    """p, q = 1 - p, log p and log q at a logit beyond those of `_mild`."""
+    rare, high = jax.nn.sigmoid(-jnp.abs(logit)), logit > 0
+    log_p, log_q = jnp.minimum(logit, 0.0) - rare, jnp.minimum(-logit, 0.0) - rare
+    return jnp.where(high, 1 - rare, rare), jnp.where(high, rare, 1 - rare), log_p, log_q
+
+
+def _powers(x: Any, rest: Any, log_p: Any) -> Any:
+    """x log(x / (n p)) with n = x + rest, which adds up to the deviance over all categories, where p may
+    be no number."""
     positive = jnp.where(x > 0, x, 1.0)
-    return jnp.where(x > 0, -x * (jnp.log1p((n - positive) / positive) + log_p), 0.0)
+    return jnp.where(x > 0, -x * (jnp.log1p(rest / positive) + log_p), 0.0)
 
 
 def _floats(*values: Any) -> list[Array]:
