@@ -67,7 +67,7 @@ def test_annotations_without_a_meaning_at_run_time_promise_nothing():
     assert shortened(THREE, unknown="anything").shape == (2,)
 
 
-@pytest.mark.parametrize("call", [lambda: num_rows(THREE), lambda: taut.VAE(latent_dim="two")])
+@pytest.mark.parametrize("call", [lambda: num_rows(THREE), lambda: taut.VAE(network=2)])
 def test_the_functions_and_dataclasses_of_taut_are_checked(call):
     with pytest.raises(WrongType):
         call()

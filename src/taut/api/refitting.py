@@ -21,6 +21,7 @@ from taut.core import (
     InputError,
     Pair,
     as_key,
+    check_count,
     host_seed,
     option,
     paired_difference,
@@ -110,12 +111,8 @@ def refit_prior(
     """
     old = _checked(fitted)
     guide = old.guide
-    for name, value in (("steps", steps), ("num_particles", num_particles - 1)):
-        if value < 1:
-            least = 1 if name == "steps" else 2
-            raise InputError(
-                f"at least {least}", f"{value + least - 1}", f"{least}", where=option(name)
-            )
+    for name, value, least in (("steps", steps, 1), ("num_particles", num_particles, 2)):
+        check_count(value, f"at least {least}", f"{least}", where=option(name), least=least)
     if not 0 < learning_rate < float("inf"):
         raise InputError(
             "a positive number", f"{learning_rate}", "2e-3", where=option("learning_rate")

@@ -25,7 +25,7 @@ from taut.audit.latents import LatentUse, latent_use
 from taut.audit.overlap import Overlap, overlap
 from taut.audit.remedies import number_of_latents
 from taut.audit.surgery import Surgery, surgery
-from taut.core import AbstractPair, Datum, InputError, num_rows, option
+from taut.core import AbstractPair, Datum, InputError, check_count, num_rows, option
 from taut.errors import Door, worded
 from taut.evidence import Evidence
 from taut.evidence.bounded import bounded_or_not
@@ -244,11 +244,8 @@ def _check(fit: Fit, train: Datum, held_out: Datum, num_rows_each: int) -> None:
             "a vector-quantized model, which gives each row one sequence of codes",
             "its ELBO and the codes in use by `taut show`", where="audit",
         )  # fmt: skip
-    if num_rows_each < 2:
-        raise InputError(
-            "at least two rows, between which z can tell", f"{num_rows_each}", "500",
-            where=option("rows"),
-        )  # fmt: skip
+    wish = "at least two rows, between which z can tell"
+    check_count(num_rows_each, wish, "500", where=option("rows"), least=2)
     for rows, name in ((train, "training"), (held_out, "held-out")):
         if num_rows(rows) < 2:
             raise InputError(

@@ -33,6 +33,7 @@ from taut.core import (
     Datum,
     InputError,
     as_proposal,
+    check_count,
     option,
     over_rows,
     total,
@@ -154,13 +155,9 @@ def check_can_be_judged(
     Raises:
         InputError: a guide without draws to rank, a chain of layers, minibatches; too few rows or draws.
     """
-    if num_rows < FEWEST_ROWS:
-        raise InputError(
-            f"at least {FEWEST_ROWS} simulated rows, as fewer show no fault", f"{num_rows}",
-            option("rows", 1000), where="rows",
-        )  # fmt: skip
-    if num_draws < 1:
-        raise InputError("at least one draw a row", f"{num_draws}", "100", where="draws")
+    wish = f"at least {FEWEST_ROWS} simulated rows, as fewer show no fault"
+    check_count(num_rows, wish, option("rows", 1000), where="rows", least=FEWEST_ROWS)
+    check_count(num_draws, "at least one draw a row", "100", where="draws")
     if proposal_of(guide, rows).dirac:
         raise InputError(
             "a guide that draws z at random, whose draws can be ranked",

@@ -23,7 +23,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.audit.gradient_moments import GradientMoments, gradient_moments
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, InputError, as_proposal, option
+from taut.core import AbstractPair, Datum, InputError, as_proposal, check_count, option
 from taut.gradients import ESTIMATORS, AbstractEstimator, Evaluations
 from taut.guides import QuantizedPair
 from taut.inference.amortized import batch_surrogate, joint, reach
@@ -121,10 +121,11 @@ def gradient_bench(
             "vector quantization, which has one",
             f"{option('model', 'discrete')} with categorical latents", where="gradients",
         )  # fmt: skip
-    if num_repeats < 10:
-        raise InputError(
-            "at least 10 repeats", f"{num_repeats}", "100", where=option("num_repeats")
-        )
+    num_repeats = check_count(
+        num_repeats, "at least 10 repeats", "100", where=option("num_repeats"), least=10
+    )
+    wish, where = "a number of steps of at least 0", option("learning_steps")
+    learning_steps = check_count(learning_steps, wish, "300", where=where, least=0)
     chosen = {n: e() for n, e in ESTIMATORS.items()} if estimators is None else dict(estimators)
     arrays, static = eqx.partition(pair, eqx.is_array)
     pair = eqx.combine(jax.tree.map(jnp.asarray, arrays), static)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from taut.audit.surgery import Surgery
-from taut.core import Estimate
+from taut.core import Estimate, check_count
 
 __all__ = ["Neighbour", "Overlap", "overlap"]
 
@@ -49,6 +49,7 @@ class Overlap:
 
     def nearest(self, count: int = _SHOWN) -> tuple[Neighbour, ...]:
         """The rows that are closest to another one."""
+        count = check_count(count, "at least one row", f"{_SHOWN}", where="count")
         return tuple(sorted(self.neighbours, key=lambda n: n.divergence)[:count])
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.audit.calibration import FEWEST_ROWS, Calibration, of_ranks
-from taut.core import LOG_LIKELIHOOD, Datum, InputError, RunError, option, total
+from taut.core import LOG_LIKELIHOOD, Datum, InputError, RunError, check_count, option, total
 from taut.core.compiling import shared_jit
 from taut.core.kept_rows import kept_rows
 from taut.inference.posterior import PosteriorOptions, fit_posterior
@@ -68,8 +68,7 @@ def calibration_by_refits(
             draws, or more of them than there is time for.
     """
     program = check_refits(model, datum, options, refits, fewest=FEWEST_ROWS, where="calibrate")
-    if num_draws < 1:
-        raise InputError("at least one draw a fit", f"{num_draws}", "100", where="draws")
+    num_draws = check_count(num_draws, "at least one draw a fit", "100", where="draws")
     latents, observed, given = remade(program, datum, key, refits)
     densities = _densities(given)
     names = [*NamedValues.of(program, datum).coordinates[: len(program.coordinates)]]
@@ -144,11 +143,8 @@ def check_refits(
         raise InputError(
             "priors that can be drawn from", "an improper one", "proper priors", where=model.name
         )
-    if refits < fewest:
-        raise InputError(
-            f"at least {fewest} refits, as fewer show no fault", f"{refits}",
-            option("refits", 100), where="refits",
-        )  # fmt: skip
+    wish = f"at least {fewest} refits, as fewer show no fault"
+    check_count(refits, wish, option("refits", 100), where="refits", least=fewest)
     return model
 
 

@@ -15,7 +15,7 @@ from taut.core import Choice, Particles, Side
 __all__ = ["AbstractBound"]
 
 
-class AbstractBound(eqx.Module, Choice):
+class AbstractBound(Choice, eqx.Module):
     """A function of weighted draws for one datum, in nats per row."""
 
     name: ClassVar[str]

@@ -1,6 +1,7 @@
 """The currency of the library: data, draws, numbers with errors, and the mint that makes log-weights."""
 
 from taut.core.choices import Choice, chosen, is_users, options_from_dict, options_to_dict, plain
+from taut.core.counts import check_count, is_whole
 from taut.core.datum import Datum, num_rows
 from taut.core.discrete_proposals import (
     MOST_OUTCOMES,
@@ -98,6 +99,7 @@ __all__ = [
     "Terms",
     "as_key",
     "as_proposal",
+    "check_count",
     "check_outcomes",
     "chosen",
     "equal_mass",
@@ -108,6 +110,7 @@ __all__ = [
     "host_seed",
     "is_temporary",
     "is_users",
+    "is_whole",
     "key_from",
     "log_weighted_sum",
     "nearest",

@@ -9,10 +9,12 @@ named, {"user": "module.Class"}: reading a file runs no code.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
-from taut.errors import InputError, nearest
+from taut.core.counts import is_whole
+from taut.errors import InputError, nearest, option
 
 __all__ = ["NONE", "Choice", "chosen", "is_users", "options_from_dict", "options_to_dict", "plain"]
 
@@ -31,6 +33,25 @@ class Choice:
     name: ClassVar[str]
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
+    def __new__(cls: type[_Own], *args: Any, **options: Any) -> _Own:
+        """A new choice, refused before its own checks where a count of it is no whole number.
+
+        Raises:
+            InputError: names the option.
+        """
+        own: Any = cls
+        items = [item for item in dataclasses.fields(own) if item.init]
+        named = {item.name: value for item, value in zip(items, args, strict=False)} | options
+        for item in items:
+            if item.name in named and not _fits(named[item.name], item.type):
+                known = isinstance(item.default, int)
+                raise InputError(
+                    "a whole number", repr(named[item.name]), f"{item.default}" if known else "1",
+                    where=option(item.name),
+                )  # fmt: skip
+        base: Any = super()
+        return base.__new__(cls)
+
     def to_dict(self) -> dict[str, Any]:
         """Name and options as JSON holds them."""
         return {"name": self.name, **options_to_dict(self)}
@@ -43,6 +64,17 @@ class Choice:
             InputError: an unknown option, a wrong value, or a part that a user wrote.
         """
         return options_from_dict(cls, {k: v for k, v in content.items() if k != "name"})
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is whole, or a list of such, where the type of its field asks for that."""
+    among = get_args(hint) if NoneType in get_args(hint) else (hint,)
+    if value is None or len(wanted := {one for one in among if one is not NoneType}) > 1:
+        return NoneType in among or hint is not int
+    (own,) = wanted
+    if get_origin(own) in (tuple, Sequence) and get_args(own)[0] is int:
+        return not isinstance(value, list | tuple) or all(map(is_whole, value))
+    return own is not int or is_whole(value)
 
 
 def options_to_dict(options: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from taut.core import check_count
 from taut.core.compiling import kept_jit
 from taut.counterfactuals.ascent import Ascent
 from taut.counterfactuals.pool import steps_of
@@ -98,6 +99,7 @@ def diagnose(
         rows: how many.
         reference: log-densities of held-out rows, nats, (M,), among which those of a path are placed.
     """
+    rows = check_count(rows, "at least one row", "8", where="rows")
     count = min(rows, len(found))
     ascent, double = found.ascent, found.z0.dtype == np.float64
     ways: dict[int, _Way] = {}

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from taut.core import InputError, as_key, option, padded_size
+from taut.core import InputError, as_key, check_count, option, padded_size
 from taut.counterfactuals.ascent import Ascent
 from taut.counterfactuals.brought_back import brought_back, codes_of
 from taut.counterfactuals.causal import NUM_DRAWS
@@ -159,8 +159,7 @@ def _geometry(given: AbstractGeometry | str) -> AbstractGeometry:
 
 def _check_numbers(num_answers: int, most_tries: int, quantile: float) -> None:
     for name, value in (("num_answers", num_answers), ("most_tries", most_tries)):
-        if value < 1:
-            raise InputError("at least 1", f"{value}", "1", where=option(name))
+        check_count(value, "at least 1", "1", where=option(name))
     if not 0 <= quantile < 1:
         raise InputError("a quantile from 0 to below 1", f"{quantile}", "0.05", where="quantile")
 

@@ -130,7 +130,7 @@ def load_data(
     options: dict[str, Any] = {
         "source": str(source) if isinstance(source, str | Path) else None,
         "split": tuple(split),
-        "split_seed": int(seed) if isinstance(seed, np.integer) else seed,
+        "split_seed": _plain(seed),
         "label": label,
         "target": target,
         "target_as": target_as,
@@ -143,7 +143,7 @@ def load_data(
         "support": support,
         "columns": columns,
         "kind": wish_texts(kind),
-        "image_shape": None if image_shape is None else tuple(int(n) for n in image_shape),
+        "image_shape": None if image_shape is None else tuple(map(_plain, image_shape)),
         "name": name,
         "dtype": _dtype(dtype),
         "stream": stream,
@@ -386,6 +386,11 @@ def _words(parts: Sequence[RawRows]) -> tuple[tuple[str, ...], ...] | None:
 
 def _kind(rows: RawRows) -> Kind:
     return "table" if rows.values.ndim == 2 else "image"
+
+
+def _plain(number: Any) -> Any:
+    """A whole number of NumPy as one of Python; anything else as it is."""
+    return int(number) if isinstance(number, np.integer) else number
 
 
 def _dtype(dtype: Any) -> str:

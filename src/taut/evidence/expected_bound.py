@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, Estimate, over_rows, particles
+from taut.core import AbstractPair, Datum, Estimate, check_count, option, over_rows, particles
 from taut.core.compiling import steady_jit
 
 __all__ = ["expected_bound"]
@@ -33,6 +33,8 @@ def expected_bound(
         key: random key.
         num_repeats: independent values per row; the Monte Carlo error is unknown (NaN) for one.
     """
+    where = option("num_repeats")
+    num_repeats = check_count(num_repeats, "at least one repeat", "16", where=where)
 
     def repeats(block: Datum, numbers: Any, _: Any) -> Float[Array, "N R"]:
         return _repeats(pair, bound, block, numbers, key, num_repeats)

@@ -24,9 +24,9 @@ from taut.core import (
     Datum,
     Estimate,
     FarRows,
-    InputError,
     Side,
     as_proposal,
+    check_count,
     far_rows_of,
     num_rows,
     option,
@@ -129,6 +129,7 @@ class Evidence:
 
     def worst_rows(self, count: int = 5) -> list[tuple[int, float]]:
         """The rows with the largest k-hat, unknown ones first: their numbers in the data set, k-hats."""
+        count = check_count(count, "at least one row", "5", where="count")
         order = np.lexsort((-self.khat, ~np.isnan(self.khat)))[:count]
         return [(int(self.index[i]), float(self.khat[i])) for i in order]
 
@@ -155,13 +156,8 @@ def weigh(
     model: AbstractModel, guide: Any, rows: Datum, *, key: PRNGKeyArray, num_particles: int
 ) -> Evidence:
     """The same for any model and guide, bound to each other."""
-    if num_particles < 2:
-        raise InputError(
-            "at least two particles, which an error needs",
-            f"{num_particles}",
-            "100 or more",
-            where=option("num_particles"),
-        )
+    wish, where = "at least two particles, which an error needs", option("num_particles")
+    num_particles = check_count(num_particles, wish, "100 or more", where=where, least=2)
 
     def blocks(begin: int) -> Iterator[dict[str, Any]]:
         for draws in weighted_draws(

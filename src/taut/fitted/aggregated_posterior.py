@@ -25,7 +25,9 @@ from taut.core import (
     InputError,
     MixtureProposal,
     as_key,
+    check_count,
     num_rows,
+    option,
     over_rows,
 )
 from taut.core.compiling import even_jit
@@ -56,6 +58,9 @@ class AggregatedPosterior(eqx.Module):
     def sample(self, num_samples: int, *, key: Any = 0) -> Any:
         """Draws z: of a row drawn at random, its posterior; (num_samples, d), of a guide with classes a
         pair of them, one-hot, and of what lies within."""
+        num_samples = check_count(
+            num_samples, "at least one sample", "64", where=option("num_samples")
+        )
         return _draws(self.mixture, as_key(key), num_samples)
 
     def log_density(self, z: Float[Array | np.ndarray, "M d"]) -> Float[np.ndarray, " M"]:

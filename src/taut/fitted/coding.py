@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from taut.core import AbstractPair, Datum, InputError, as_proposal, option
+from taut.core import AbstractPair, Datum, as_proposal, check_count, option
 from taut.core.compiling import kept_jit, transformed_jit
 
 __all__ = ["decode", "encode", "interpolate", "reconstruct", "sample"]
@@ -69,8 +69,9 @@ def interpolate(
     Raises:
         InputError: fewer than two steps.
     """
-    if num_steps < 2:
-        raise InputError("at least two steps", f"{num_steps}", "10", where=option("num_steps"))
+    num_steps = check_count(
+        num_steps, "at least two steps", "10", where=option("num_steps"), least=2
+    )
     a, b = encode(pair, ends, index, mask)
     return decode(pair, jnp.linspace(a, b, num_steps))
 
@@ -81,8 +82,7 @@ def sample(pair: AbstractPair, key: PRNGKeyArray, num_samples: int, *, mean: boo
     Raises:
         InputError: no sample is asked for.
     """
-    if num_samples < 1:
-        raise InputError("at least one sample", f"{num_samples}", "64", where=option("num_samples"))
+    num_samples = check_count(num_samples, "at least one sample", "64", where=option("num_samples"))
     return _sample(pair, key, num_samples, mean=mean)
 
 

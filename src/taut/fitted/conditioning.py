@@ -26,6 +26,7 @@ from taut.core import (
     InputError,
     as_key,
     as_proposal,
+    check_count,
     option,
     over_rows,
     particles,
@@ -129,8 +130,7 @@ def drawn_given(
         InputError: given cells that are impossible together, or that too few draws of z explain; K for
             a model with exact conditionals.
     """
-    if num_samples < 1:
-        raise InputError("at least one sample", f"{num_samples}", "64", where=option("num_samples"))
+    num_samples = check_count(num_samples, "at least one sample", "64", where=option("num_samples"))
     model = pair.bind()[0]
     if isinstance(model, AbstractExactModel):
         refuse_unheard(
@@ -143,11 +143,10 @@ def drawn_given(
         )
     if num_particles is None:
         num_particles = _NUM_PARTICLES
-    if num_particles < 2:
-        raise InputError(
-            "at least two particles", f"{num_particles}", option("num_particles", 10000),
-            where=option("num_particles"),
-        )  # fmt: skip
+    where, remedy = option("num_particles"), option("num_particles", 10000)
+    num_particles = check_count(
+        num_particles, "at least two particles", remedy, where=where, least=2
+    )
     x, effective = _resampled(pair, row, key, num_samples, num_particles)
     if not effective >= _LEAST_EFFECTIVE:
         raise InputError(

@@ -29,6 +29,7 @@ from taut.core import (
     FarRows,
     InputError,
     as_key,
+    check_count,
     far_rows_of,
     nearest,
     option,
@@ -279,8 +280,7 @@ class Fit:
         Raises:
             InputError: a model that has neither; a number of draws for one that is exact.
         """
-        if draws < 0:
-            raise InputError("a number of draws of at least 0", f"{draws}", "20", where="draws")
+        draws = check_count(draws, "a number of draws of at least 0", "20", where="draws", least=0)
         with self._precision():
             given = self._rows(rows)
             return filled(self, given, draws=draws, num_particles=num_particles, key=as_key(key))

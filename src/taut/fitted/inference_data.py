@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.core import InputError
+from taut.core import InputError, check_count, option
 from taut.fitted.posterior import Posterior
 
 __all__ = ["inference_data"]
@@ -36,6 +36,7 @@ def inference_data(
             "ArviZ", "none installed", "`pip install 'taut[arviz]'`", where="inference data"
         ) from None
     count = posterior.facts.num_draws if num_draws is None else num_draws
+    count = check_count(count, "at least one draw", "1000", where=option("num_draws"))
     resampled = posterior.draws(count, kind="resampled", key=key)
     raw = posterior.draws(count, kind="raw", key=key)
     attributes = {

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import FREE_CONSTANT, Datum, Estimate, InputError, Pair, as_key, option
+from taut.core import FREE_CONSTANT, Datum, Estimate, InputError, Pair, as_key, check_count, option
 from taut.core.compiling import shared_jit
 from taut.core.memory import within_memory
 from taut.data.checksum import checksum_of_arrays
@@ -189,10 +189,9 @@ class Posterior:
         Raises:
             InputError: the model is a log-joint, from which nothing can be drawn.
         """
-        if num_samples < 1:
-            raise InputError(
-                "at least one sample", f"{num_samples}", "64", where=option("num_samples")
-            )
+        num_samples = check_count(
+            num_samples, "at least one sample", "64", where=option("num_samples")
+        )
         z_key, x_key = jax.random.split(as_key(key))
         with self._precision(), within_memory(num_samples=num_samples):
             z = jnp.asarray(self.z[self._chosen(num_samples, self.weights, z_key)])

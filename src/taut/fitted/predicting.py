@@ -22,7 +22,16 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures import VAE, AbstractArchitecture
 from taut.architectures.networked import AbstractNetworked
-from taut.core import Datum, Estimate, InputError, as_key, option, refuse_unheard, write_atomically
+from taut.core import (
+    Datum,
+    Estimate,
+    InputError,
+    as_key,
+    check_count,
+    option,
+    refuse_unheard,
+    write_atomically,
+)
 from taut.data import BOOLEAN, Data, Dataset, Schema, has_label, target_of
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
@@ -182,11 +191,8 @@ def predict(
             "one that is predicted without draws",
         )  # fmt: skip
     num_particles = NUM_PARTICLES if num_particles is None else num_particles
-    if num_particles < 1:
-        raise InputError(
-            "at least one particle", f"{num_particles}", option("num_particles", NUM_PARTICLES),
-            where=option("num_particles"),
-        )  # fmt: skip
+    where, remedy = option("num_particles"), option("num_particles", NUM_PARTICLES)
+    num_particles = check_count(num_particles, "at least one particle", remedy, where=where)
     rows = _given(fit, rows, unseen)
     if isinstance(predictor, RidgeHead):
         mean = predictor.means(_features(fit, rows))

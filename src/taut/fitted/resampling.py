@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.core import AbstractPair, Datum, InputError, option, over_rows, particles
+from taut.core import AbstractPair, Datum, InputError, check_count, option, over_rows, particles
 from taut.core.compiling import kept_jit
 from taut.data import Schema
 from taut.fitted.imputing import Imputed
@@ -59,11 +59,8 @@ def resampled(
             "a model with a decoder, such as a VAE", f"a {type(model).__name__}",
             option("model", "vae"), where="impute",
         )  # fmt: skip
-    if num_particles < 1:
-        raise InputError(
-            "at least one particle", f"{num_particles}", option("num_particles", 1000),
-            where=option("num_particles"),
-        )  # fmt: skip
+    where, remedy = option("num_particles"), option("num_particles", 1000)
+    num_particles = check_count(num_particles, "at least one particle", remedy, where=where)
     levels, named = _levels(schema)
 
     def program(block: Datum, numbers: Any, _: Any) -> tuple[Any, ...]:

@@ -57,7 +57,7 @@ class Surrogate(NamedTuple):
     objective: Float[Array, ""] | None = None
 
 
-class AbstractEstimator(eqx.Module, Choice):
+class AbstractEstimator(Choice, eqx.Module):
     """A way to differentiate a bound."""
 
     name: ClassVar[str]

@@ -17,7 +17,7 @@ from taut.core import Choice, InputError, chosen
 __all__ = ["Temperature", "temperature_of"]
 
 
-class Temperature(eqx.Module, Choice):
+class Temperature(Choice, eqx.Module):
     """T_t as a function of the step.
 
     Attributes:

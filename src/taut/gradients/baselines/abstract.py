@@ -29,7 +29,7 @@ class Centering(NamedTuple):
     scale: Float[Array, ""] | None = None
 
 
-class AbstractBaseline(eqx.Module, Choice):
+class AbstractBaseline(Choice, eqx.Module):
     """Predicts the learning signal of a datum."""
 
     @abstractmethod

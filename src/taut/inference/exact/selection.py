@@ -7,14 +7,12 @@ A candidate whose density has no bound, for the floor decides its spread, or tha
 columns on the validation rows, is chosen only where there is no other: such a number compares with none.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, get_args
 
-import numpy as np
-
 from taut.architectures import FA, GMM, PPCA, AbstractClosedForm
-from taut.core import InputError, option
+from taut.core import InputError, is_whole, option
 from taut.data import Data
 from taut.inference.exact.abstract import AbstractExact, Select
 from taut.inference.exact.candidate import Candidate
@@ -55,8 +53,8 @@ def component_numbers(components: int | Sequence[int] | None, default: int) -> t
     """
     if components is None:
         return (default,)
-    numbers = (components,) if isinstance(components, int) else tuple(components)
-    if not all(isinstance(number, int | np.integer) for number in numbers):
+    numbers = tuple(components) if isinstance(components, Iterable) else (components,)
+    if not all(map(is_whole, numbers)):
         raise InputError("whole numbers", f"{components!r}", "range(1, 11)", where="components")
     if not numbers or len(set(numbers)) != len(numbers):
         raise InputError(
