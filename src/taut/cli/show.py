@@ -94,9 +94,11 @@ def _show_columns(source: str, out: Path | None, *, json: bool) -> None:
     """The columns of a table, each read by its own values."""
     import sys
 
-    from taut.data import load_data
+    from taut.data import DataOptions
+    from taut.data.load import loaded
 
-    data = load_data(source, columns="auto", stream="no", dtype="float64")
+    options = DataOptions(source=source, columns="auto", stream="no", dtype="float64")
+    data = loaded(source, options, unsplit=True)
     schema = data.schema.to_dict()
     if data.schema.sparse and out is None:
         _show_counts(data, source, json=json)

@@ -36,7 +36,7 @@ from taut.data.schema import Kind, Schema
 from taut.data.slabs import slabs
 from taut.data.sources import RawRows, Request, read_source, source_name
 from taut.data.sparse_rows import SparseRows, column_extremes, selected
-from taut.data.split import DEFAULT_SPLIT, split_rows
+from taut.data.split import DEFAULT_SPLIT, plan_of
 from taut.data.standardize import (
     constant_columns,
     constant_note,
@@ -64,9 +64,6 @@ from taut.data.wishes import check_wished, read_columns, wish_texts, wishes_of
 from taut.errors import InputError, option
 
 __all__ = ["load_data", "loaded"]
-
-# The part of MNIST's training rows that the field validates on: 10000 of 60000.
-_VALIDATION_OF_TRAIN = 1 / 6
 
 
 def load_data(
@@ -151,8 +148,13 @@ def load_data(
     return loaded(source, DataOptions.from_dict(options))
 
 
-def loaded(source: Any, options: DataOptions) -> Data:
+def loaded(source: Any, options: DataOptions, *, unsplit: bool = False) -> Data:
     """The data of a source, which options without a source of their own do not name.
+
+    Arguments:
+        source: as of `load_data`.
+        options: all others.
+        unsplit: rows that are too few to be split are all for training.
 
     Raises:
         InputError: as `load_data`.
@@ -195,7 +197,9 @@ def loaded(source: Any, options: DataOptions) -> Data:
     classes = class_names(parts)
     if beside is not None:
         parts, classes = targets(parts, options)
-    plan = _plan([len(part) for part in parts], options.split, seed, parts[0].where)
+    plan = plan_of(
+        [len(part) for part in parts], options.split, seed, parts[0].where, unsplit=unsplit
+    )
 
     kind, asked = _kind(parts[0]), asked_of_columns(parts, options)
     columns = None
@@ -302,28 +306,6 @@ def _of_table(
     whole = np.concatenate(values) if len(values) > 1 else values[0]
     schema = replace(schema, **grids_of(whole, schema))
     return schema, (*identifier_note(first, schema), *suspected_codes(whole, schema))
-
-
-def _plan(
-    sizes: Sequence[int], split: Sequence[float], seed: int, where: str
-) -> list[tuple[int, np.ndarray]]:
-    """For training, validation and test: the part of the source and the rows of it."""
-    chosen = tuple(split) != DEFAULT_SPLIT
-    if len(sizes) == 3:
-        if chosen:
-            raise InputError(
-                "no split, as the source is split already",
-                ", ".join(str(f) for f in split),
-                "leaving it out",
-                where=f"{where}, split",
-            )
-        return [(part, np.arange(size)) for part, size in enumerate(sizes)]
-    if len(sizes) == 2:
-        share = split[1] / (split[0] + split[1]) if chosen else _VALIDATION_OF_TRAIN
-        train, validation = split_rows(sizes[0], (1 - share, share), seed=seed)
-        return [(0, train), (0, validation), (1, np.arange(sizes[1]))]
-    train, validation, test = split_rows(sizes[0], split, seed=seed)
-    return [(0, train), (0, validation), (0, test)]
 
 
 def _held(

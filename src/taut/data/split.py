@@ -14,9 +14,12 @@ from jaxtyping import Int32
 from taut.data.streams import Stream, permutation, philox
 from taut.errors import InputError, option
 
-__all__ = ["DEFAULT_SPLIT", "check_fractions", "split_rows"]
+__all__ = ["DEFAULT_SPLIT", "check_fractions", "plan_of", "split_rows"]
 
 DEFAULT_SPLIT = (0.8, 0.1, 0.1)
+
+# The part of MNIST's training rows that the field validates on: 10000 of 60000.
+_VALIDATION_OF_TRAIN = 1 / 6
 
 
 def split_rows(
@@ -36,8 +39,7 @@ def split_rows(
         InputError: fractions that are no shares, or a part that would be empty.
     """
     check_fractions(fractions)
-    later = [round(f * num_rows) for f in fractions[1:]]
-    sizes = [num_rows - sum(later), *later]
+    sizes = _sizes(num_rows, fractions)
     if min(sizes) < 1:
         raise InputError(
             "at least one row in every part",
@@ -62,3 +64,45 @@ def check_fractions(fractions: Sequence[float], *, parts: int | None = None) -> 
             option("split", (0.8, 0.1, 0.1)),
             where="split",
         )
+
+
+def plan_of(
+    sizes: Sequence[int], split: Sequence[float], seed: int, where: str, *, unsplit: bool = False
+) -> list[tuple[int, np.ndarray]]:
+    """For training, validation and test: the part of the source and the rows of it.
+
+    Arguments:
+        sizes: rows of each part of the source.
+        split: shares of training, validation and test rows.
+        seed: of their order.
+        where: the source, for messages.
+        unsplit: rows of one part that are too few for every share are all for training.
+
+    Raises:
+        InputError: as `split_rows`; a split for a source that is split already.
+    """
+    chosen = tuple(split) != DEFAULT_SPLIT
+    if len(sizes) == 3:
+        if chosen:
+            raise InputError(
+                "no split, as the source is split already",
+                ", ".join(str(f) for f in split),
+                "leaving it out",
+                where=f"{where}, split",
+            )
+        return [(part, np.arange(size)) for part, size in enumerate(sizes)]
+    if len(sizes) == 2:
+        share = split[1] / (split[0] + split[1]) if chosen else _VALIDATION_OF_TRAIN
+        split = (1 - share, share)
+    if unsplit and min(_sizes(sizes[0], split)) < 1:
+        found = [np.arange(n) for n in (sizes[0], *(0 for _ in split[1:]))]
+    else:
+        found = split_rows(sizes[0], split, seed=seed)
+    rest = [(part, np.arange(size)) for part, size in enumerate(sizes)][1:]
+    return [*((0, rows) for rows in found), *rest]
+
+
+def _sizes(num_rows: int, fractions: Sequence[float]) -> list[int]:
+    """Rows of each part: what is left by the later ones, which are rounded, goes to the first."""
+    later = [round(f * num_rows) for f in fractions[1:]]
+    return [num_rows - sum(later), *later]
