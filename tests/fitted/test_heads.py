@@ -120,3 +120,21 @@ def test_no_score_by_draws_says_that_other_draws_give_the_same(drawn):
     errors = np.array([score.mc_error for score in found.values()])
     assert len(found) == 5
     assert (np.isnan(errors) if drawn else errors == 0).all()
+
+
+def test_no_error_of_a_score_depends_on_the_order_of_the_rows():
+    generator = np.random.default_rng(2)
+    logits, mean, y = generator.normal(size=(3, 60, 3))
+    p = np.exp(log_softmax(logits, axis=1))
+    codes = generator.integers(0, 3, 60)
+
+    def errors(rows: np.ndarray) -> dict[str, float]:
+        numbers = NumberPrediction("y", *mean[rows].T[[0, 0, 1, 2]])
+        asked = {"index": rows, "drawn": False}
+        scores = class_scores(p[rows], codes[rows], **asked)
+        scores |= number_scores(numbers, y[rows, 0], y[rows, 1], **asked)
+        return {name: score.data_error for name, score in scores.items()}
+
+    in_order, shuffled = errors(np.arange(60)), errors(generator.permutation(60))
+    assert in_order == pytest.approx(shuffled, rel=1e-12)
+    assert min(in_order.values()) > 0

@@ -115,9 +115,7 @@ def class_scores(
     return {
         "accuracy": _share(right, index, drawn=drawn),
         "target_nll": _mean(nll, index, drawn=drawn),
-        "ece": _bootstrapped(
-            lambda at: _ece(right[at], confidence[at]), len(codes), "of 1", drawn=drawn
-        ),
+        "ece": _bootstrapped(_ece, "of 1", right, confidence, drawn=drawn),
     }  # fmt: skip
 
 
@@ -134,7 +132,7 @@ def number_scores(
     inside = ((found.low <= y) & (y <= found.high)).astype(np.float64)
     return {
         "rmse": _bootstrapped(
-            lambda at: float(np.sqrt(squares[at].mean())), len(y), found.target, drawn=drawn
+            lambda own: float(np.sqrt(own.mean())), found.target, squares, drawn=drawn
         ),
         "target_nll": _mean(nll, index, drawn=drawn),
         "coverage": _share(inside, index, drawn=drawn),
@@ -162,16 +160,21 @@ def _error(values: np.ndarray) -> float:
 
 
 def _bootstrapped(
-    statistic: Callable[[np.ndarray], float], count: int, unit: str, *, drawn: bool
+    statistic: Callable[..., float], unit: str, *columns: np.ndarray, drawn: bool
 ) -> Estimate:
-    """A statistic that is no mean over rows, with its error over other rows."""
+    """A statistic of rows that is no mean over them, with its error over other rows.
+
+    Rows are resampled in the order of their values, so that one set of rows has one error.
+    """
+    order = np.lexsort(columns)
+    columns, count = tuple(column[order] for column in columns), len(order)
     rng = np.random.default_rng(0)
-    others = [statistic(rng.integers(0, count, count)) for _ in range(_RESAMPLES)]
+    places = (rng.integers(0, count, count) for _ in range(_RESAMPLES))
+    others = [statistic(*(column[at] for column in columns)) for at in places]
     error = float(np.std(others, ddof=1)) if count > 1 else math.nan
-    value = statistic(np.arange(count))
     return Estimate(
-        value=value, side="none", mc_error=math.nan if drawn else 0.0, data_error=error, count=count,
-        unit=unit,
+        value=statistic(*columns), side="none", mc_error=math.nan if drawn else 0.0,
+        data_error=error, count=count, unit=unit,
     )  # fmt: skip
 
 
