@@ -78,6 +78,32 @@ def test_a_copy_that_is_split_otherwise_is_refused_where_the_data_are_gone():
 
 
 @pytest.mark.usefixtures("_folder")
+def test_copies_are_known_where_rows_without_a_target_that_is_a_column_were_left_out():
+    some = pl.Series([i % 7 > 0 for i in range(N)])
+    holed = TABLE.with_columns(y=pl.when(some).then("y"))
+    holed.write_csv("t.csv")
+    holed.write_csv("copy.csv")
+    TABLE.with_columns(y=pl.when(some.reverse()).then("y")).write_csv("other_holes.csv")
+    data = taut.load_data("t.csv", target="y", target_as="column", missing="drop-rows", seed=2)
+    fitted = taut.em(data, model="mixed", components=1, max_iterations=2)
+    for copy in ("copy.csv", "without.csv", "other_holes.csv", "other_y.csv"):
+        _check_known(fitted, copy, data)
+        part = parts_of_own(fitted, copy, all_rows(fitted, copy))
+        assert part is not None
+        assert [name is None for name in part] == (~some).to_list()
+    for others, left in ((holed, int(some.sum())), (holed.drop("y"), N)):
+        others.with_columns(a=pl.col("a") + 1).write_csv("others.csv")
+        assert len(rows_of(fitted, data="others.csv", split=None)) == left
+        assert parts_of_own(fitted, "others.csv", all_rows(fitted, "others.csv")) is None
+    Path("t.csv").rename("moved.csv")
+    _check_known(fitted, "copy.csv", data)
+    with pytest.raises(InputError, match="rows without the target, where the run left out rows"):
+        rows_of(fitted, data="without.csv", split=None)
+    TABLE.drop("y").head(30).write_csv("few.csv")
+    assert len(rows_of(fitted, data="few.csv", split=None)) == 30
+
+
+@pytest.mark.usefixtures("_folder")
 @pytest.mark.parametrize("how", ["static", "dynamic"])
 def test_copies_of_binarized_rows_are_known(how):
     np.save("grey.npy", GREY)

@@ -1,5 +1,7 @@
 """The data of a run under another name: a copy of its file, in any form, with its target or without."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,14 @@ if TYPE_CHECKING:
     from taut.data import Data, DataOptions, Dataset
     from taut.fitted import Fit
 
-__all__ = ["copy_of_own", "known_by_loading", "part_names", "reloaded"]
+__all__ = [
+    "copy_of_own",
+    "drops_by_target",
+    "known_by_loading",
+    "part_names",
+    "refuse_untold",
+    "reloaded",
+]
 
 
 def copy_of_own(fitted: "Fit", data: str, rows: "Dataset") -> "Data | None":
@@ -33,8 +42,10 @@ def copy_of_own(fitted: "Fit", data: str, rows: "Dataset") -> "Data | None":
     if known_by_loading(fitted):
         return reloaded(fitted, data)
     rows = _complete(fitted, rows)
-    if not len(rows) or not _same(fitted, rows):
+    known = next((some for some in _subsets(fitted, rows) if _same(fitted, some)), None)
+    if known is None:
         return None
+    rows = known
     order = np.argsort(rows.index)
     places = [
         order[np.searchsorted(rows.index, numbers, sorter=order)]
@@ -92,9 +103,59 @@ def _complete(fitted: "Fit", rows: "Dataset") -> "Dataset":
     return rows[np.flatnonzero(seen.all(axis=1))]
 
 
+def drops_by_target(fitted: "Fit") -> bool:
+    """Whether rows without a target, which is one of the columns, were left out of a run."""
+    by_column = fitted.schema.place_of_target is not None
+    return by_column and fitted.recipe.data.missing == "drop-rows"
+
+
+def refuse_untold(fitted: "Fit", rows: "Dataset") -> None:
+    """Refuse rows without a target that may be those of a run which left rows without one out.
+
+    Arguments:
+        fitted: the run.
+        rows: no copy of its own as far as can be told.
+
+    Raises:
+        InputError: they are more than the run has, and its data are not there to compare them with.
+    """
+    counts = fitted.facts.rows
+    total = counts.train + counts.validation + counts.test
+    if not drops_by_target(fitted) or _told(fitted, rows).any() or len(rows) <= total:
+        return
+    try:
+        own_data(fitted)
+    except InputError as error:
+        raise InputError(
+            "rows of which it can be told whether the run was fitted to them",
+            "rows without the target, where the run left out rows without one",
+            "the data of the run where they were, or rows with their target", where="data",
+        ) from error  # fmt: skip
+
+
+def _subsets(fitted: "Fit", rows: "Dataset") -> "Iterator[Dataset]":
+    """The rows; where the run left out rows without a target also those that have one, and those of the
+    run's own numbers, as far as these can be had."""
+    yield rows
+    if not drops_by_target(fitted):
+        return
+    yield rows[np.flatnonzero(_told(fitted, rows))]
+    with contextlib.suppress(InputError):
+        numbers = np.concatenate(_of_parts(own_data(fitted)))
+        yield rows[np.flatnonzero(np.isin(rows.index, numbers))]
+
+
+def _told(fitted: "Fit", rows: "Dataset") -> np.ndarray:
+    """Which rows have a target, of a run where it is a column."""
+    place = fitted.schema.place_of_target
+    return np.ones(len(rows), bool) if rows.mask is None else rows.mask[:, place]
+
+
 def _same(fitted: "Fit", rows: "Dataset") -> bool:
     from taut.data import checksum_of
 
+    if not len(rows):
+        return False
     facts, schema = fitted.facts, fitted.schema
     if facts.untargeted_checksum:
         return checksum_of([rows], targeted=False) == facts.untargeted_checksum

@@ -1,5 +1,6 @@
 """Which rows a command is about: the run's own data again, or others that must fit its schema."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -107,7 +108,13 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
 
 def _source(fitted: "Fit", data: str | None, split: str | None) -> "Data | Dataset":
     """The run's own data, whatever they are called, or the rows of another source."""
-    from taut.cli.copies import copy_of_own, known_by_loading, reloaded
+    from taut.cli.copies import (
+        copy_of_own,
+        drops_by_target,
+        known_by_loading,
+        refuse_untold,
+        reloaded,
+    )
     from taut.data import same_source
 
     options = fitted.recipe.data
@@ -120,8 +127,14 @@ def _source(fitted: "Fit", data: str | None, split: str | None) -> "Data | Datas
         )  # fmt: skip
     if known_by_loading(fitted):
         return reloaded(fitted, data) or rows_alike(fitted, data)
-    rows = rows_alike(fitted, data)
-    return copy_of_own(fitted, data, rows) or rows
+    rows = every = rows_alike(fitted, data)
+    if drops_by_target(fitted):
+        with contextlib.suppress(InputError):  # infinite cells, whose rows are dropped
+            every = all_rows(fitted, data)
+    found = copy_of_own(fitted, data, every)
+    if found is None:
+        refuse_untold(fitted, every)
+    return found or rows
 
 
 def rows_alike(fitted: "Fit", data: str) -> "Dataset":

@@ -74,11 +74,15 @@ class Tally:
         where: the source, for messages.
         missing: what is done about them.
         codes: numbers that stand for a missing cell.
+        absent: place of a column that the source does not have, whose cells are none to go by.
     """
 
-    def __init__(self, where: str, missing: Missing, codes: Sequence[float] = ()):
+    def __init__(
+        self, where: str, missing: Missing, codes: Sequence[float] = (), absent: int | None = None
+    ):
         self.num_rows, self.num_cells = 0, 0
         self._where, self._missing, self._codes = where, missing, tuple(codes)
+        self._without = absent
         self._bad: list[np.ndarray] = []
         self._places: list[str] = []
         self.holes, self._all_cells = 0, 0
@@ -92,6 +96,8 @@ class Tally:
         if rows.values.dtype.kind != "f" and label_kind not in "fU" and not self._codes:
             return np.zeros(len(rows), bool)  # whole numbers have no word for a missing one
         absent = _absent(rows, self._codes)
+        if self._without is not None:
+            absent[:, self._without] = False
         if self._missing == "model":
             values = _cells(rows)
             holes = np.isnan(values)
@@ -169,7 +175,12 @@ class Tally:
 
 
 def without_missing(
-    rows: RawRows, missing: Missing, codes: Sequence[float] = (), *, labelled: bool = True
+    rows: RawRows,
+    missing: Missing,
+    codes: Sequence[float] = (),
+    *,
+    labelled: bool = True,
+    absent: int | None = None,
 ) -> tuple[RawRows, tuple[str, ...]]:
     """Rows whose cells are all present, or NaN where `model` leaves them out, and a note of how many.
 
@@ -178,6 +189,7 @@ def without_missing(
         missing: what is done about missing cells.
         codes: numbers that stand for one.
         labelled: every row needs a label, which may be missing of a target.
+        absent: place of a column that the source does not have.
 
     Raises:
         InputError: cells that are to be refused, with their number and first places; no row left, or
@@ -185,7 +197,7 @@ def without_missing(
     """
     if missing == "model":
         rows, codes = marked(rows, codes), ()
-    tally = Tally(rows.where, missing, codes)
+    tally = Tally(rows.where, missing, codes, absent)
     bad_rows = tally.add(rows if labelled else replace(rows, labels=None))
     note = tally.settle()
     return (rows.select(np.flatnonzero(~bad_rows)) if bad_rows.any() else rows), note

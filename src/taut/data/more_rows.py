@@ -20,7 +20,7 @@ from taut.data.sparse_rows import SparseRows, joined
 from taut.data.staying_sparse import as_known
 from taut.data.streams import check_seed
 from taut.data.support import check_values, has_holes, model_values
-from taut.data.targets import labels_like, with_target_column
+from taut.data.targets import labels_like, target_absent, with_target_column
 
 __all__ = ["load_rows"]
 
@@ -72,10 +72,13 @@ def load_rows(
     sets: list[Dataset] = []
     offset, new = 0, 0
     for i, part in enumerate(read_source(source, request)):
+        absent = target_absent(part, schema)
         part = with_target_column(with_empty_labels(part, empty), schema)
         part = as_known(part, schema, codes)
         part = as_schema(part, schema)
-        rows, _ = without_missing(part, cast(Missing, missing), codes, labelled=own is None)
+        rows, _ = without_missing(
+            part, cast(Missing, missing), codes, labelled=own is None, absent=absent
+        )
         if isinstance(rows.values, SparseRows):
             check_values(rows, schema)
             cells = rows.values

@@ -34,6 +34,7 @@ __all__ = [
     "has_label",
     "label_names",
     "labels_like",
+    "target_absent",
     "target_classes",
     "target_of",
     "target_values",
@@ -251,10 +252,16 @@ def labels_like(
     return target_values(labels, schema.classes, schema.dtype, where=where)
 
 
+def target_absent(rows: RawRows, schema: Schema) -> int | None:
+    """The place of a target that is a column which these rows do not have; else None."""
+    own = schema.place_of_target
+    return None if rows.columns is None or len(rows.columns) == schema.size else own
+
+
 def with_target_column(rows: RawRows, schema: Schema) -> RawRows:
     """Rows of which the target's column may be absent, with that column empty where it is."""
-    place = schema.place_of_target
-    if place is None or rows.columns is None or len(rows.columns) == schema.size:
+    place = target_absent(rows, schema)
+    if place is None:
         return rows
     names = None if rows.names is None else [*rows.names]
     units = None if rows.units is None else [*rows.units]
