@@ -37,6 +37,8 @@ from taut.inference.amortized.movable import movable
 
 __all__ = ["PerDatumState", "per_datum"]
 
+_SETTLED = 2**30  # a step that no run takes
+
 
 class PerDatumState(NamedTuple):
     """State of per-datum inference.
@@ -92,6 +94,7 @@ def per_datum(
     model_optimizer: optax.GradientTransformation | None = None,
     inner_steps: int = 1,
     prepare: Prepare | None = None,
+    settled: bool = False,
 ) -> Algorithm:
     """Maximise the bound in a table of variational parameters, and in the model if asked to.
 
@@ -106,6 +109,8 @@ def per_datum(
         model_optimizer: moves the model's parameters; None holds them fixed.
         inner_steps: steps in a batch's features before one in the model.
         prepare: from a stored datum to what the model sees this time (dynamic binarization).
+        settled: whether bound and estimator are as after all their schedules (a KL that warms up, a
+            temperature that falls), whatever the step.
 
     Returns:
         an `Algorithm` whose metric `bound` is the batch mean of the reported value at the last
@@ -145,6 +150,9 @@ def per_datum(
 
         return surrogate
 
+    def scheduled(state: PerDatumState) -> Int[Array, ""]:
+        return jnp.full_like(state.step, _SETTLED) if settled else state.step
+
     def pass_key(state: PerDatumState, i: Int[Array, ""] | int) -> PRNGKeyArray:
         return jax.random.fold_in(jax.random.fold_in(state.key, state.step), i)
 
@@ -167,7 +175,7 @@ def per_datum(
     ) -> tuple[_Rows, Float[Array, ""]]:  # fmt: skip
         def loss(live: tuple[Any, Any]) -> tuple[Array, BatchSurrogate]:
             features, aux_live = live
-            surrogate = one((rows.model, aux_live), rows.aux, state.step)
+            surrogate = one((rows.model, aux_live), rows.aux, scheduled(state))
             key = pass_key(state, i)
             out = batch_surrogate(surrogate, batch, key, features, prepare=prepare)
             return -out.surrogate, out
@@ -181,7 +189,7 @@ def per_datum(
             features, moments = jax.vmap(
                 lambda g, m, f: moved(row_optimizer, g, m, f, f, scale=state.scale, step=state.step)
             )(gradient, rows.optimizers, rows.features)
-            aux = aux_after(rows.aux, aux_gradient, out, state.step)
+            aux = aux_after(rows.aux, aux_gradient, out, scheduled(state))
             return rows._replace(features=features, optimizers=moments, aux=aux)
 
         return taken(rows, out.value, (gradient, aux_gradient), accepted)
@@ -190,7 +198,7 @@ def per_datum(
         optimizer: optax.GradientTransformation, state: PerDatumState, batch: Datum, rows: _Rows
     ) -> tuple[_Rows, Float[Array, ""]]:
         def loss(live: tuple[Any, Any]) -> tuple[Array, BatchSurrogate]:
-            surrogate = one(live, rows.aux, state.step)
+            surrogate = one(live, rows.aux, scheduled(state))
             key = pass_key(state, inner_steps)
             out = batch_surrogate(surrogate, batch, key, rows.features, prepare=prepare)
             return -out.surrogate, out
@@ -204,7 +212,7 @@ def per_datum(
                 optimizer, gradient, rows.model_optimizer, rows.model, rows.model,
                 scale=state.scale, step=state.step, free=free,
             )  # fmt: skip
-            aux = aux_after(rows.aux, aux_gradient, out, state.step)
+            aux = aux_after(rows.aux, aux_gradient, out, scheduled(state))
             return rows._replace(model=model, model_optimizer=moments, aux=aux)
 
         return taken(rows, out.value, (gradient, aux_gradient), accepted)
@@ -250,10 +258,10 @@ def per_datum(
             def row(entry: tuple[Datum, PRNGKeyArray, Float[Array, " F"]]) -> Inspection:
                 datum, key = row_key(*entry[:2], prepare=prepare)
                 q = AtFeatures(entry[2], guide.family)
-                seen = eqx.combine(rows.model, model_static)
+                seen, at = eqx.combine(rows.model, model_static), scheduled(state)
                 return scored(
                     particles(seen, q, q, datum, key, bound.minted).terms,
-                    lambda live: one(live[:2], rows.aux, state.step)(datum, key, live[2]).surrogate,
+                    lambda live: one(live[:2], rows.aux, at)(datum, key, live[2]).surrogate,
                     (rows.model, aux_live, entry[2]),
                 )  # fmt: skip
 

@@ -2,7 +2,8 @@
 
 Each row climbs its own bound for a fixed number of steps that shrink towards zero. Blocks of rows
 are fitted one after the other; as every row moves alone, they change no result but that of an estimator
-which learns across rows.
+which learns across rows. The objective is that of a run whose schedules are over: the steps of a row are
+none of the steps over which its KL warms up.
 """
 
 from typing import Any
@@ -88,6 +89,7 @@ def _fitted(
         optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps)),
         example=jax.tree.map(lambda leaf: leaf[0], rows),
         key=key,
+        settled=True,
     )
     state: Any = jax.lax.fori_loop(
         0, num_steps, lambda _, state: algorithm.step(state, rows)[0], algorithm.init()
