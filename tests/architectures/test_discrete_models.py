@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from scipy.special import expit, log_expit, log_softmax, logsumexp
 
 from taut.architectures import Discrete
-from taut.core import LOG_PRIOR, NEG_LOG_Q, Datum, as_proposal, particles
+from taut.core import LOG_PRIOR, NEG_LOG_Q, Datum, InputError, as_proposal, particles
 from taut.evidence import importance_sampling
 from taut.evidence.importance import weigh
 
@@ -225,3 +225,18 @@ def test_a_row_of_more_numbers_gets_more_bits(columns, bits, schema):
     schema = replace(schema, shape=(columns,))
     assert Discrete().resolved(schema)[0].latents == f"bernoulli:{bits}"
     assert Discrete(latents="bernoulli:5").resolved(schema)[0].latents == "bernoulli:5"
+
+
+@pytest.mark.parametrize(
+    ("choice", "remedy"),
+    [
+        ("bernoulli:3,bernoulli:2", "bernoulli:3,2"),
+        ("categorical:2x3,categorical:1x2", "categorical:2x3,1x2"),
+        ("bernoulli:3,two", "bernoulli:200"),
+        ("categorical:2x3,bernoulli:2", "categorical:20x10"),
+    ],
+)
+def test_two_layers_of_one_family_name_it_once(choice, remedy):
+    with pytest.raises(InputError) as caught:
+        Discrete(latents=choice)
+    assert str(caught.value).endswith(f"got {choice!r}. Try {remedy}.")

@@ -44,9 +44,9 @@ class Discrete(AbstractCentred):
     """A VAE whose latents are bits or categories, in one layer or two.
 
     Attributes:
-        latents: `bernoulli:D` for D bits, or `categorical:DxC` for D categories of C values; two of
-            these with a comma between them make two layers, the first next to the data; None for
-            half as many bits as a row has numbers, from 16 to 200.
+        latents: `bernoulli:D` for D bits, or `categorical:DxC` for D categories of C values; two sizes
+            with a comma between them, as in `bernoulli:200,100`, make two layers, the first next to the
+            data; None for half as many bits as a row has numbers, from 16 to 200.
         prior: distribution of the latents, or of the upper layer of two: `learned` or `uniform`.
         hidden: widths of the hidden layers of every map; with the network `mlp` one of 256 by
             default; in Python or a file `[]` makes every map linear.

@@ -31,9 +31,11 @@ def parse_latents(choice: str) -> tuple[StochasticLayer, ...]:
     form = r"[1-9]\d*" if family == "bernoulli" else r"[1-9]\d*x[1-9]\d*"
     if not all(re.fullmatch(form, part, re.ASCII) for part in parts):
         wanted = "D bits" if family == "bernoulli" else "D units of C outcomes each"
+        named = [part.removeprefix(f"{family}:") for part in parts]  # the family once is enough
+        meant = ",".join(named) if all(re.fullmatch(form, n, re.ASCII) for n in named) else ""
         raise InputError(
             f"{family}:{'D' if family == 'bernoulli' else 'DxC'} with {wanted}", repr(choice),
-            f"{family}:{_FAMILIES[family]}", where="latents",
+            f"{family}:{meant or _FAMILIES[family]}", where="latents",
         )  # fmt: skip
     if len(parts) > 2:
         raise InputError(
