@@ -33,6 +33,11 @@ class AbstractBound(Choice, eqx.Module):
         return self.minted == 1
 
     @property
+    def kl_weights(self) -> tuple[str, ...]:
+        """The options by which the objective weighs KL(q to p(z)) otherwise than the value does."""
+        return ()
+
+    @property
     @abstractmethod
     def side(self) -> Side:
         """On which side of log p(x) the value lies in expectation over the draws."""

@@ -85,6 +85,15 @@ class ELBO(AbstractBound):
         return self.num_draws == 1 or self.free_bits == 0
 
     @property
+    def kl_weights(self) -> tuple[str, ...]:
+        asked = {
+            "beta": self.beta != 1,
+            "kl_warmup_steps": self.warmup_steps > 0,
+            "free_bits": self.free_bits > 0,
+        }
+        return tuple(name for name, weighs in asked.items() if weighs)
+
+    @property
     def side(self) -> Side:
         return "lower"
 

@@ -60,6 +60,10 @@ class IWAE(AbstractBound):
         return self.num_particles
 
     @property
+    def kl_weights(self) -> tuple[str, ...]:
+        return ("kl_warmup_steps",) if self.warmup_steps > 0 else ()
+
+    @property
     def side(self) -> Side:
         return "lower"
 

@@ -5,12 +5,13 @@ import jax
 import numpy as np
 
 from taut.architectures import AbstractArchitecture
-from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, InputError, option
+from taut.bounds import ELBO, AbstractBound
+from taut.core import AbstractPair, Datum, InputError, as_proposal, option
 from taut.data import Dataset, RowSource
 from taut.gradients import AbstractEstimator
+from taut.models import ChainModel
 
-__all__ = ["check_rows", "check_step"]
+__all__ = ["check_rows", "check_step", "refuse_kl_weights"]
 
 
 def check_rows(architecture: AbstractArchitecture, rows: RowSource, *, where: str) -> None:
@@ -49,16 +50,43 @@ def check_step(
     """Refuse a bound, gradient and guide that do not go together; nothing is computed.
 
     Raises:
-        InputError: as the estimator has it.
+        InputError: as the estimator has it; a KL that is weighed, of a model that has none; several
+            draws of what is certain.
     """
 
     def one(pair: AbstractPair, datum: Datum) -> object:
         model, guide = pair.bind()
+        if isinstance(model, ChainModel):
+            # What its layers say of z and x is no KL: weighed apart from the base it is no density.
+            refuse_kl_weights(bound, "a chain of layers, whose log p(x) has no such part")
+        if bound.minted > 1 and as_proposal(guide(datum)).exhaustive:
+            count = "num_draws" if isinstance(bound, ELBO) else "num_particles"
+            raise InputError(
+                "one draw, as nothing is left to chance and the number is exact", f"{bound.minted}",
+                f"{option('bound', 'elbo')} with {option('num_draws', 1)}", where=option(count),
+            )  # fmt: skip
         key = jax.random.key(0)
         aux = gradient.init(key, datum, guide)
         return gradient(bound, model, guide, datum, key, aux=aux).surrogate
 
     eqx.filter_eval_shape(one, pair, example)
+
+
+def refuse_kl_weights(bound: AbstractBound, model: str) -> None:
+    """Refuse an objective that weighs the KL.
+
+    Arguments:
+        bound: what is maximised.
+        model: what has no KL that could be weighed, in words.
+
+    Raises:
+        InputError: names the first option that weighs it.
+    """
+    for name in bound.kl_weights:
+        raise InputError(
+            f"a KL from the guide to the prior that moves, which {option(name)} weighs", model,
+            f"leaving out {option(name)}", where=option(name),
+        )  # fmt: skip
 
 
 def refuse_holes(architecture: AbstractArchitecture, rows: Dataset, *, where: str) -> None:

@@ -11,6 +11,7 @@ from taut.guides import QuantizedPair
 from taut.inference.abstract import Claims
 from taut.inference.algorithm import Algorithm
 from taut.inference.amortized.abstract import AbstractAmortized, Problem
+from taut.inference.amortized.check import refuse_kl_weights
 from taut.inference.amortized.codebook_averages import quantized
 
 __all__ = ["CodebookAverages"]
@@ -33,7 +34,8 @@ class CodebookAverages(AbstractAmortized):
         bound: AbstractBound | None,
         gradient: AbstractEstimator | None,
     ) -> None:
-        """Refuse a model without a codebook, an estimator, and draws that would be the same.
+        """Refuse a model without a codebook, an estimator, draws that would be the same, and a weight of
+        the KL.
 
         Raises:
             InputError: names what would do.
@@ -53,6 +55,9 @@ class CodebookAverages(AbstractAmortized):
                 "one draw of each row's codes, which are certain", f"{bound.minted}",
                 f"{option('bound', 'elbo')} with {option('num_draws', 1)}", where="bound",
             )  # fmt: skip
+
+        if bound is not None:
+            refuse_kl_weights(bound, "codes that are all as probable, whose KL is one number")
 
     def algorithm(self, problem: Problem) -> Algorithm:
         assert isinstance(problem.architecture, VQ)  # as `check` has it

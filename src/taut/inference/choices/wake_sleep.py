@@ -10,6 +10,7 @@ from taut.gradients import AbstractEstimator
 from taut.inference.abstract import Claims
 from taut.inference.algorithm import Algorithm
 from taut.inference.amortized.abstract import AbstractAmortized, Problem
+from taut.inference.amortized.check import refuse_kl_weights
 from taut.inference.amortized.wake_sleep import wake_sleep
 
 __all__ = ["Phi", "WakeSleep"]
@@ -48,7 +49,8 @@ class WakeSleep(AbstractAmortized):
         bound: AbstractBound | None,
         gradient: AbstractEstimator | None,
     ) -> None:
-        """Refuse another bound than IWAE, an estimator, codes without chance, too few particles.
+        """Refuse another bound than IWAE or a KL that warms up, an estimator, codes without chance, too
+        few particles.
 
         Raises:
             InputError: names what would do.
@@ -72,6 +74,9 @@ class WakeSleep(AbstractAmortized):
                 "the bound iwae, which wake-sleep raises in the model", f"the bound '{bound.name}'",
                 option("bound", "iwae"), where=where,
             )  # fmt: skip
+        refuse_kl_weights(
+            bound, f"{option('inference', where)}, which fits the guide to latents alone"
+        )
         if bound.num_particles < 2 and self.phi != "sleep":
             raise InputError(
                 "at least two particles for the wake phase, which weighs them against each other",
