@@ -76,6 +76,8 @@ def test_autoencoders_of_classes_tell_whose_an_answer_is():
     )  # fmt: skip
     np.testing.assert_allclose(found.values["moved"]["im1"], [0, 0.25, 1.0], rtol=1e-6)
     np.testing.assert_allclose(found.values["moved"]["im2"], [0, 0.125, 0.125], rtol=1e-6)
+    with pytest.raises(InputError, match=r"origin: expected classes .*, got 1\.7"):
+        metrics({"moved": moved}, X, autoencoders=rebuilt, origin=np.array([0, 0, 1.7]), **GIVEN)
     further = found.difference("l1", "moved", "stays")
     assert further.value == pytest.approx((2 + 2 + 3) / 3)
     assert further.error == pytest.approx(np.std([2, 2, 3], ddof=1) / np.sqrt(3))

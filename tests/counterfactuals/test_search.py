@@ -15,6 +15,7 @@ from taut.counterfactuals import (
     GEOMETRIES,
     Below,
     Between,
+    Class,
     Margin,
     diagnose,
     search,
@@ -325,10 +326,17 @@ def test_answers_of_a_linear_factor_model_lie_in_its_plane(fits):
     assert values[1] < 1e-4 * values[0]
 
 
+@pytest.mark.parametrize("index", [1.7, "1", True])
+def test_a_class_is_a_whole_number(index):
+    with types_unchecked(), pytest.raises(InputError, match="expected a class from 0 to 1, got"):
+        Class(index).check(2)
+
+
 @pytest.mark.parametrize(
     ("given", "line"),
     [
         ({"target": 2}, r"target: expected a class from 0 to 1, got 2"),
+        ({"target": 1.7}, r"target: expected a number of a class, .*, got 1\.7"),
         ({"confidence": 1.0}, r"expected a confidence between 0 and 1.*got 1\.0"),
         (
             {"target": Between(0.0, 1.0), "confidence": 0.8},

@@ -1,6 +1,7 @@
 """What float32 loses of a column: nothing that matters, or it is refused, or said."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -52,18 +53,20 @@ def test_a_spread_that_float32_resolves_stays(refusal):
     assert "row 0, column 'p': expected a number that float32 holds, got" in message
 
 
-def test_a_target_that_float32_blurs_is_refused(refusal):
+@pytest.mark.parametrize("role", ["target", "label"])
+def test_labels_that_float32_blurs_are_refused(role, refusal):
     frame = pl.DataFrame({"x": X, "y": FAR})
-    message = refusal(load_data, frame, target="y")
+    chosen: Any = {role: "y"}
+    message = refusal(load_data, frame, **chosen)
     assert message.startswith(
-        "data frame, target 'y': expected values that float32 tells apart, got a spread of "
+        f"data frame, {role} 'y': expected values that float32 tells apart, got a spread of "
     )
-    data = load_data(frame, target="y", dtype="float64")
+    data = load_data(frame, **chosen, dtype="float64")
     np.testing.assert_array_equal(data.train[:].label, FAR[data.train[:].index])
-    near = load_data(pl.DataFrame({"x": X, "y": X}), target="y")
+    near = load_data(pl.DataFrame({"x": X, "y": X}), **chosen)
     huge = pl.DataFrame({"x": [0.0], "y": [1e60]})
     message = refusal(load_rows, huge, near.schema)
-    assert "target 'y': expected a number that float32 holds, got 1e+60" in message
+    assert f"{role} 'y': expected a number that float32 holds, got 1e+60" in message
 
 
 def _moments(*, years: int, fraction: bool) -> list[datetime]:

@@ -12,6 +12,7 @@ import pytest
 import taut
 from taut.core import Datum
 from taut.data import DataOptions, load_data, load_rows
+from taut.fitted.given_rows import as_datum
 
 RNG = np.random.default_rng(4)
 TINY: dict[str, Any] = {"latent_dim": 2, "hidden": (8,), "epochs": 2, "evidence_particles": 4}
@@ -175,6 +176,20 @@ def test_a_frame_without_a_label_has_the_columns_of_a_fit_with_one():
     unknown = frame.with_columns(y=pl.lit(None, dtype=pl.String))
     for given in (frame, frame.drop("y"), unknown):
         np.testing.assert_allclose(fitted.evidence(given).values, wanted, rtol=1e-6)
+
+
+def test_labels_of_a_datum_are_codes_of_the_target_s_classes():
+    frame = pl.DataFrame({"a": TABLE[:, 0], "b": TABLE[:, 1], "y": SEX})
+    data = load_data(frame, target="y")
+    fitted: Any = taut.em(data, model="ppca", components=1)
+    x = data.test.x[:2]
+    for label in ([1.7, 0.0], [2, 0], [-2, 1], [np.nan, 1.0]):
+        with pytest.raises(
+            taut.InputError, match="label: expected codes of classes from 0 to 1, or"
+        ):
+            as_datum(Datum(x, label=np.array(label)), fitted)
+    given = as_datum(Datum(x, label=np.array([1.0, -1.0])), fitted).label
+    assert (given.dtype, given.tolist()) == (np.int32, [1, -1])
 
 
 NONE_AT_ALL: dict[str, Any] = {

@@ -216,9 +216,14 @@ def _known_by(
 
     known = autoencoders[target](answer)
     lost = np.empty(len(answer))
-    for label in np.unique(origin):
+    for label in np.unique(origin).tolist():
         own = origin == label
-        lost[own] = squares(answer[own], autoencoders[int(label)](answer[own]))
+        if label not in autoencoders:
+            raise InputError(
+                "classes of rows that each have an autoencoder", f"{label!r}",
+                "the number of a class for each row", where="origin",
+            )  # fmt: skip
+        lost[own] = squares(answer[own], autoencoders[label](answer[own]))
     size = np.abs(answer).reshape(len(answer), -1).sum(axis=1)
     return {
         "im1": squares(answer, known) / (lost + _TINY),

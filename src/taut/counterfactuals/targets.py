@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.nn import logsumexp
 from jaxtyping import Array, Float
 
-from taut.core import InputError, option
+from taut.core import InputError, is_whole, option
 
 __all__ = ["AbstractTarget", "Below", "Between", "Class", "Margin"]
 
@@ -146,7 +146,7 @@ def _parted(outputs: Array, index: int) -> tuple[Any, Any]:
 
 def _check_class(index: int, num_outputs: int) -> None:
     classes = max(num_outputs, 2)
-    if not 0 <= index < classes:
+    if not is_whole(index) or not 0 <= index < classes:
         raise InputError(
             f"a class from 0 to {classes - 1}", f"{index}", "one that the classifier knows",
             where="target",

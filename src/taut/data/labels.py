@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 from taut.data.coded_cells import uncoded
 from taut.data.sources.raw_rows import RawRows
 from taut.data.sources.words import emptied, numbers_among
 from taut.errors import InputError, nearest, option
 
-__all__ = ["class_names", "label_codes", "label_values", "with_empty_labels"]
+__all__ = ["class_names", "held_labels", "label_codes", "label_values", "with_empty_labels"]
 
 
 def class_names(parts: Sequence[RawRows]) -> tuple[str, ...] | None:
@@ -56,7 +56,7 @@ def label_values(
 
     Raises:
         InputError: text where labels were numbers, or the reverse; a name that is no class; a whole
-            number that int32 does not hold.
+            number that int32 does not hold; another that the dtype does not hold.
     """
     labels = rows.labels
     if labels is None:
@@ -81,7 +81,7 @@ def label_values(
                 )
         return np.array([position[name] for name in labels], dtype=np.int32)
     if labels.dtype.kind == "f":
-        return labels.astype(dtype)
+        return held_labels(labels, dtype, where)
     bounds = np.iinfo(np.int32)
     if labels.min() < bounds.min or labels.max() > bounds.max:
         raise InputError(
@@ -91,3 +91,21 @@ def label_values(
             where=where,
         )
     return labels.astype(np.int32)
+
+
+def held_labels(
+    labels: Shaped[np.ndarray, " N"], dtype: str, where: str
+) -> Float[np.ndarray, " N"]:
+    """Labels that are numbers, in a type.
+
+    Raises:
+        InputError: a number that the type does not hold.
+    """
+    with np.errstate(over="ignore"):
+        held = labels.astype(dtype)
+    if (lost := np.isinf(held) & np.isfinite(labels)).any():
+        raise InputError(
+            f"a number that {dtype} holds", f"{labels[lost][0]:g}", option("precision", "float64"),
+            where=where,
+        )  # fmt: skip
+    return held

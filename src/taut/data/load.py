@@ -31,7 +31,7 @@ from taut.data.load_streamed import load_streamed, stays_on_disk
 from taut.data.missing import empty_note, observed, without_missing
 from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions
-from taut.data.rounding import refuse_rounding
+from taut.data.rounding import refuse_blurred, refuse_rounding
 from taut.data.schema import Kind, Schema
 from taut.data.slabs import slabs
 from taut.data.sources import RawRows, Request, read_source, source_name
@@ -250,6 +250,8 @@ def loaded(source: Any, options: DataOptions, *, unsplit: bool = False) -> Data:
         labels.append(
             part.labels if beside else label_values(part, schema.classes, schema.dtype)
         )  # fmt: skip
+        if not beside and part.labels is not None and labels[-1].dtype.kind == "f":
+            refuse_blurred(part.labels, labels[-1], f"{part.where}, label '{part.label_name}'")
         indices.append((part.numbers + offsets[i]).astype(np.int32))
         if how != "none":
             drawn.append(_drawn(part.values, schema, seed=seed, part=i))

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Shaped
 from taut.data.coded_cells import uncoded
 from taut.data.dataset import Dataset
 from taut.data.kinds import Column, Wish
-from taut.data.labels import label_values
+from taut.data.labels import held_labels, label_values
 from taut.data.number_names import name_codes, number_name
 from taut.data.options import DataOptions
 from taut.data.rounding import refuse_blurred
@@ -107,7 +107,7 @@ def target_values(
             if other is not None:
                 raise InputError("a number", f"'{other}'", "numbers, as at the fit", where=where)
             return np.full(len(labels), np.nan, dtype)
-        return _in_type(labels, dtype, where)
+        return held_labels(labels, dtype, where)
     text = labels.dtype.kind == "U"
     names = [value.strip() if text else number_name(value) for value in labels]
     codes = name_codes(names, classes)
@@ -325,17 +325,6 @@ def _asked_reading(options: DataOptions) -> bool:
 def _asked_kind(options: DataOptions) -> str | None:
     asked = _asked(options)
     return asked and asked.kind
-
-
-def _in_type(labels: Shaped[np.ndarray, " N"], dtype: str, where: str) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        held = labels.astype(dtype)
-    if (lost := np.isinf(held) & np.isfinite(labels)).any():
-        raise InputError(
-            f"a number that {dtype} holds", f"{labels[lost][0]:g}", option("precision", "float64"),
-            where=where,
-        )  # fmt: skip
-    return held
 
 
 def _without_codes(labels: Shaped[np.ndarray, " N"] | None, codes: Sequence[float]) -> np.ndarray:

@@ -16,6 +16,7 @@ from taut.core import Datum, InputError, num_rows
 from taut.data import Dataset, load_rows
 from taut.data.coded_cells import uncoded
 from taut.data.sources.frame import with_text_names
+from taut.data.targets import UNLABELLED
 from taut.fitted.drawn_rows import binarized_once
 
 if TYPE_CHECKING:
@@ -33,15 +34,32 @@ def as_datum(rows: Any, fit: "Fit") -> Datum:
     """A batched datum; a `Datum` is taken as it is, a `Dataset` with its masks and row numbers.
 
     Raises:
-        InputError: see `as_array`.
+        InputError: see `as_array`; labels that are no codes of the target's classes.
     """
     if isinstance(rows, Datum):
-        return some(rows, num_rows(rows))
+        given = some(rows, num_rows(rows))
+        return replace(given, label=_class_codes(given.label, fit))
     if isinstance(rows, Dataset):
         some(rows, len(rows))
         return as_drawn(rows, fit).datum(sparse=True)
     x, _ = as_array(rows, fit)
     return Datum(np.asarray(x), mask_of(x))
+
+
+def _class_codes(label: Any, fit: "Fit") -> Any:
+    """Labels as codes of the classes of a target that stands beside the columns; others as they are."""
+    classes = fit.schema.classes
+    beside = fit.schema.target is not None and fit.schema.place_of_target is None
+    if label is None or classes is None or not beside or isinstance(label, Tracer):
+        return label
+    codes = np.asarray(label)
+    known = np.isin(codes, np.arange(UNLABELLED, len(classes)))
+    if not known.all():
+        raise InputError(
+            f"codes of classes from 0 to {len(classes) - 1}, or {UNLABELLED} for none",
+            f"{codes[~known][0]}", "rows.datum() of a Dataset", where="rows, label",
+        )  # fmt: skip
+    return codes.astype(np.int32)
 
 
 def as_drawn(rows: Dataset, fit: "Fit") -> Dataset:
