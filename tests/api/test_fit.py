@@ -232,7 +232,7 @@ def test_what_differs_from_the_bound_is_reported():
     bound = taut.ELBO(beta=0.5, warmup_steps=1000, free_bits=0.1)
     fitted = taut.fit(TABLE, model=_small(), bound=bound, **QUICK)
     words = fitted.facts.objective_departure
-    for part in ("beta = 0.5", "warm-up stopped at step", "0.1 nats"):
+    for part in ("beta = 0.5", "warm-up was at step", "0.1 nats"):
         assert part in words
     assert not taut.fit(TABLE, model=_small(), **QUICK).facts.objective_departure
 

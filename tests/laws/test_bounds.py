@@ -286,7 +286,7 @@ def test_the_warm_up_of_iwae_weighs_the_prior_and_log_q(step, float64):
 def test_departure_names_every_cause():
     bound = ELBO(beta=0.5, warmup_steps=100, free_bits=0.25)
     assert bound.departure(40) == (
-        "the KL is weighed by beta = 0.5; the KL warm-up stopped at step 40 of 100; "
+        "the KL is weighed by beta = 0.5; the KL warm-up was at step 40 of 100; "
         "0.25 nats of KL per group are free"
     )
     assert ELBO(warmup_steps=100).departure(100) is None

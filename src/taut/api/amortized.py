@@ -195,7 +195,7 @@ def fit_amortized(
         history, start=jury.start, num_steps=steps, planned=loop.num_steps,
         best_step=int(state.best_step), epochs=_epochs(training, len(data.train)),
     )  # fmt: skip
-    differs = departures(inference, architecture, bound, gradient, steps)
+    differs = departures(inference, architecture, bound, gradient, int(state.best_step))
     facts = FitFacts(
         rows=RowCounts(len(data.train), len(data.validation), len(data.test)),
         steps=steps,

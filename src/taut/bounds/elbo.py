@@ -138,7 +138,7 @@ class ELBO(AbstractBound):
         if self.beta != 1:
             parts.append(f"the KL is weighed by beta = {self.beta:g}")
         if num_steps < self.warmup_steps:
-            parts.append(f"the KL warm-up stopped at step {num_steps} of {self.warmup_steps}")
+            parts.append(f"the KL warm-up was at step {num_steps} of {self.warmup_steps}")
         if self.free_bits > 0:
             parts.append(f"{self.free_bits:g} nats of KL per group are free")
         return "; ".join(parts) or None

@@ -85,4 +85,4 @@ class IWAE(AbstractBound):
     def departure(self, num_steps: int) -> str | None:
         if num_steps >= self.warmup_steps:
             return None
-        return f"the KL warm-up stopped at step {num_steps} of {self.warmup_steps}"
+        return f"the KL warm-up was at step {num_steps} of {self.warmup_steps}"

@@ -22,7 +22,7 @@ def departures(
         architecture: what the pair was made by.
         bound: what was maximised.
         gradient: how it was differentiated; None where the inference takes none.
-        steps: steps taken.
+        steps: taken before the parameters were kept.
     """
     parts = [bound.departure(steps), inference.departure(architecture)]
     whole = "; ".join(part for part in parts if part)
