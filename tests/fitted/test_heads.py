@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from scipy.stats import norm
+from scipy.stats import beta, norm
 
 from taut.fitted.heads import best_temperature, logistic_head, ridge_head
 from taut.fitted.prediction import NumberPrediction, class_scores, number_scores
@@ -138,3 +138,15 @@ def test_no_error_of_a_score_depends_on_the_order_of_the_rows():
     in_order, shuffled = errors(np.arange(60)), errors(generator.permutation(60))
     assert in_order == pytest.approx(shuffled, rel=1e-12)
     assert min(in_order.values()) > 0
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_share_of_rows_that_are_all_alike_has_an_error_over_other_rows(right):
+    """Of 18 of 18 rows a 95 % interval by Clopper and Pearson reaches 0.185 from the end."""
+    codes = np.zeros(18, int) if right else np.ones(18, int)
+    share = class_scores(np.tile([0.9, 0.1], (18, 1)), codes, index=np.arange(18), drawn=False)
+    error = share["accuracy"].data_error
+    furthest = 1 - beta.ppf(0.025, 18, 1)
+    assert furthest / 6 < error < furthest / 2
+    one = class_scores(np.array([[0.9, 0.1]]), np.array([0]), index=np.arange(1), drawn=False)
+    assert np.isnan(one["accuracy"].data_error)

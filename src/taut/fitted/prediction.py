@@ -155,8 +155,15 @@ def _share(values: np.ndarray, index: np.ndarray, *, drawn: bool) -> Estimate:
     )  # fmt: skip
 
 
-def _error(values: np.ndarray) -> float:
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+def _error(values: Float[np.ndarray, " N"]) -> float:
+    """Of a share over other rows; where all are alike, as if half a row more were of the other kind."""
+    count = len(values)
+    if count < 2:
+        return math.nan
+    if (values == values[0]).all():
+        other = 0.5 / (count + 1)
+        return math.sqrt(other * (1 - other) / count)
+    return float(values.std(ddof=1) / math.sqrt(count))
 
 
 def _bootstrapped(
