@@ -120,3 +120,14 @@ def test_where_no_entropy_is_known_nothing_is_said(float64):
     )  # fmt: skip
     assert density_excess(improper, LIKE, key=KEY) is None
     assert not list(_unsound(None))
+
+
+def test_no_row_is_drawn_where_the_entropy_is_not_known(monkeypatch):
+    counts = make_likelihood("poisson", shape=(CELLS,), library=True)
+    model = LatentVariableModel(
+        StandardNormal(2), lambda z: jnp.asarray(LOADINGS) @ z, counts, (CELLS,)
+    )
+    drawn: list[Any] = []
+    monkeypatch.setattr("taut.audit.constants.simulated", lambda *a, **_: drawn.append(a))
+    assert density_excess(model, LIKE, key=KEY) is None
+    assert not drawn

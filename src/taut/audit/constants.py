@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import LOG_LIKELIHOOD, AbstractModel, Datum, Estimate, InputError
+from taut.core import LOG_LIKELIHOOD, AbstractModel, Datum, Estimate, InputError, as_proposal
 from taut.core.compiling import kept_jit
 from taut.evidence.simulated import Simulated, simulated
 
@@ -39,19 +39,24 @@ def density_excess(model: AbstractModel, like: Datum, *, key: PRNGKeyArray) -> E
         None where the model draws no rows, or its entropy is not known.
     """
     try:
+        first = eqx.filter_eval_shape(_latent, model, key)
+        if eqx.filter_eval_shape(lambda m, z: m.entropy(z, most=_FAR), model, first) is None:
+            return None
         made = simulated(model, Datum(like.x), _ROWS, key=key)
     except (InputError, NotImplementedError):
         return None
     # All cells, as entropies are of all.
     made = made._replace(rows=Datum(made.rows.x, index=made.rows.index))
-    first = jax.tree.map(lambda leaf: leaf[0], made.z)
     largest = np.max(np.nan_to_num(np.asarray(made.rows.x, np.float64)), initial=1.0)
     most = _FAR * 2 ** math.ceil(math.log2(min(largest, _MOST)))  # one program for many data sets
-    if eqx.filter_eval_shape(lambda m, z: m.entropy(z, most=most), model, first) is None:
-        return None
     excess = np.asarray(_excess(model, made, most), np.float64)
     error = float(excess.std(ddof=1)) / math.sqrt(len(excess))
     return Estimate(float(excess.mean()), "unbiased", mc_error=error, count=len(excess))
+
+
+def _latent(model: AbstractModel, key: PRNGKeyArray) -> Any:
+    """One draw of the prior."""
+    return jax.tree.map(lambda leaf: leaf[0], as_proposal(model.prior()).draw(key, 1).z)
 
 
 @kept_jit

@@ -104,6 +104,14 @@ class LatentVariableModel(AbstractModel):
         x = jnp.asarray(self.likelihood(self.outputs(z)).sample(key))
         return x if self.units is None else self.units.restore(x)
 
+    def sample_like(self, datum: Datum, z: Any, key: Any) -> Array:
+        """One x ~ p(x | z) as `sample`; of counts that are judged given the total of their row at that
+        of another row, over its observed cells."""
+        if not self.likelihood.given_totals:
+            return self.sample(z, key)
+        counts = datum.x if datum.mask is None else jnp.where(datum.mask, datum.x, 0)
+        return jnp.asarray(self.likelihood.given(self.outputs(z), counts, datum.mask).sample(key))
+
     def seen(self, x: Any, key: Any) -> Bool[Array, "..."] | None:
         """Which cells of rows in the data's units are observed, s ~ p(s | x); None where p is silent."""
         if self.masking is None:

@@ -35,7 +35,7 @@ def _dreams(masking: SelfMasking | None, units: Units | None, mask: Any) -> list
         return dist.Normal(jnp.zeros(1), 1.0).to_event(1)
 
     for number in range(20):
-        sleep(model, guide, jax.random.key(number), mask)
+        sleep(model, guide, jax.random.key(number), Datum(jnp.zeros(2), mask))
     return found
 
 

@@ -46,7 +46,8 @@ def wake_sleep(
 
     Arguments:
         pair: initial parameters. Sleep draws rows from the model by `prior` and `sample`, one for each
-            row of a batch, without label or number; cells that hide themselves do so in a dream, too.
+            row of a batch, without label or number; at the total of this row where counts are judged
+            given totals. Cells that hide themselves do so in a dream, too.
         guide_optimizer: moves phi; any Optax transformation that minimises.
         model_optimizer: moves theta; likewise.
         num_particles: K, in the wake phase.
@@ -81,7 +82,7 @@ def wake_sleep(
         if phi != "sleep":
             fits.append(woken.phi)
         if phi != "wake":
-            fits.append(sleep(model, guide, dream_key, datum.mask))
+            fits.append(sleep(model, guide, dream_key, datum))
         return Surrogate(bound(woken.particles), woken.theta + sum(fits) / len(fits))
 
     def terms(model: Any, guide: Any, datum: Datum, row_key: PRNGKeyArray) -> Terms:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.bounds import IWAE
 from taut.core import (
@@ -77,7 +77,7 @@ def wake(
 
 
 def sleep(
-    model: AbstractModel, guide: Any, key: PRNGKeyArray, mask: Bool[Array, "..."] | None = None
+    model: AbstractModel, guide: Any, key: PRNGKeyArray, like: Datum | None = None
 ) -> Float[Array, ""]:
     """log q(z | x) at one dream (z, x) ~ p, which carries no gradient; nats.
 
@@ -85,8 +85,9 @@ def sleep(
         model: dreams.
         guide: reads them.
         key: of the dream.
-        mask: True where the guide may look, of a model that does not say which cells are missing; None
-            where it may look everywhere.
+        like: a row, at whose total counts are drawn that are judged given it, and whose missing cells
+            are those of the dream where the model does not say which are; None for a dream without
+            missing cells, at the model's own total.
 
     Raises:
         InputError: a model that cannot be drawn from, or a chain of layers.
@@ -100,7 +101,11 @@ def sleep(
     prior_key, x_key = jax.random.split(key)
     still = frozen(model)
     z = jax.lax.stop_gradient(one_draw(as_proposal(still.prior()), prior_key))
-    x = jax.lax.stop_gradient(still.sample(z, x_key))
+    if like is not None and isinstance(still, LatentVariableModel):
+        x = jax.lax.stop_gradient(still.sample_like(like, z, x_key))
+    else:
+        x = jax.lax.stop_gradient(still.sample(z, x_key))
+    mask = None if like is None else like.mask
     if isinstance(model, LatentVariableModel) and model.masking is not None:
         mask = model.seen(
             x, jax.random.fold_in(key, 2)
