@@ -3,16 +3,18 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from serve import HIDDEN, LATENT, serve, task
 
 import taut
 from taut.core import Datum
+from taut.core.compiling import steady_options
 from taut.data import Schema
 from taut.gradients import Reparameterized
 from taut.inference.amortized import joint
-from taut.inference.compiled_steps import compiled_steps
+from taut.inference.compiled_steps import compiled_steps, steps
 
 
 class Training:
@@ -36,7 +38,8 @@ class Training:
             example=Datum(x[0]),
             key=jax.random.key(1),
         )
-        self.steps, self.state = compiled_steps(algorithm), algorithm.init()
+        self.algorithm, self.steps = algorithm, compiled_steps(algorithm)
+        self.state = algorithm.init()
 
     def __call__(self) -> None:
         count = len(self.order)
@@ -45,8 +48,9 @@ class Training:
 
     def program(self) -> str:
         """The compiled program as text."""
-        lowered = self.steps.lower(self.state, self.rows, self.order, len(self.order))
-        return lowered.compile().as_text()
+        same = jax.jit(steps(self.algorithm), compiler_options=steady_options())
+        count = jnp.int32(len(self.order))
+        return same.lower(self.state, self.rows, self.order, count).compile().as_text()
 
 
 def training() -> Training:
