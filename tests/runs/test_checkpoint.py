@@ -28,6 +28,26 @@ def test_a_checkpoint_of_another_format_is_refused(written, remedy, tmp_path, mo
         restore_checkpoint(tmp_path / "checkpoints", state, fingerprint="x")
 
 
+class Older(NamedTuple):
+    step: Array
+    means: Array
+
+
+@pytest.mark.parametrize("version", ["0.0.1", ""])
+def test_a_state_of_another_form_says_who_wrote_it_and_how_to_begin_again(
+    version, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as other:
+        other.setattr(checkpoint, "conditions", lambda: {"taut": version} if version else {})
+        save_checkpoint(
+            tmp_path / "checkpoints", Older(jnp.asarray(3), jnp.zeros(2)), fingerprint="x"
+        )
+    who = f"taut {version}" if version else "an older one"
+    line = rf"another form of \.means, by {who}\. Try fitting anew by .*config\.toml"
+    with pytest.raises(InputError, match=line):
+        restore_checkpoint(tmp_path / "checkpoints", State(jnp.asarray(3)), fingerprint="x")
+
+
 def test_another_machine_is_told_of(tmp_path, monkeypatch):
     before = conditions()
     state = State(jnp.asarray(3))

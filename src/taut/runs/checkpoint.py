@@ -117,18 +117,20 @@ def restore_state(folder: Path, like: Any, *, fingerprint: str, of: str = "") ->
             notes.append(f"{path.name} is damaged ({reason(error)}); the one before it is used")
             continue
         if (written := int(header["format"])) != _FORMAT:
-            again = f"fitting anew by {folder.parent / 'config.toml'}"
+            newer = written > _FORMAT
             raise InputError(
                 f"checkpoint format {_FORMAT}", f"format {written}",
-                "`pip install -U taut`" if written > _FORMAT else again, where=str(path),
+                "`pip install -U taut`" if newer else _anew(path), where=str(path),
             )  # fmt: skip
         if header["fingerprint"] != fingerprint:
             raise InputError(
                 "the data and options that the run began with", "others",
                 "the original files, or a new run", where=str(path),
             )  # fmt: skip
-        notes += _differences(json.loads(header.get("conditions", "{}")))
-        return Restored(_filled(like, arrays, path), tuple(notes), int(header["step"]))
+        before = json.loads(header.get("conditions", "{}"))
+        notes += _differences(before)
+        state = _filled(like, arrays, path, before.get("taut", ""))
+        return Restored(state, tuple(notes), int(header["step"]))
     return Restored(None, tuple(notes))
 
 
@@ -155,14 +157,21 @@ def _read(path: Path) -> Unpacked:
     return found
 
 
-def _filled(like: Any, arrays: Mapping[str, np.ndarray], path: Path) -> Any:
+def _anew(path: Path) -> str:
+    """The remedy where a run has to begin again."""
+    return f"fitting anew by {path.parents[1] / 'config.toml'}"
+
+
+def _filled(like: Any, arrays: Mapping[str, np.ndarray], path: Path, version: str) -> Any:
+    """The state; of the same data and options, so that another form is that of another version."""
     names = dict(_named(like))
     wanted = {name: _bits(leaf) for name, leaf in names.items()}
     odd = [n for n in wanted.keys() | arrays.keys() if not _same_form(wanted.get(n), arrays.get(n))]
     if odd:
         raise InputError(
-            "the state of this run's options", f"another form of {min(odd)}",
-            "the options of its config.toml", where=str(path),
+            "the state of a run as this version of taut has it",
+            f"another form of {min(odd)}, by {f'taut {version}' if version else 'an older one'}",
+            _anew(path), where=str(path),
         )  # fmt: skip
     flat, tree = jax.tree_util.tree_flatten_with_path(like)
     leaves = [_as(arrays[jax.tree_util.keystr(p)], leaf) for p, leaf in flat]
