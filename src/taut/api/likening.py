@@ -2,12 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
+from jaxtyping import Float
 
 from taut.api.auditing import rows_of_fit
-from taut.core import InputError, as_key, host_seed, option
+from taut.core import Datum, InputError, as_key, host_seed, option
+from taut.core.memory import within_memory
+from taut.evidence.simulated import simulated
 from taut.fitted import Fit
 from taut.fitted.given_rows import as_array
+from taut.models import LatentVariableModel
 from taut.program_cache import compilation_cache
 
 if TYPE_CHECKING:
@@ -35,7 +40,8 @@ def fidelity(
             of the recipe again.
         held_out: rows that the fit has not seen, where `data` are the training rows alone.
         synthetic: rows to compare in place of the fit's own samples, in the same columns.
-        num_samples: rows to draw; None for as many as there are held-out rows, between 1,000 and 10,000.
+        num_samples: rows to draw, where counts are given the totals of their rows at those of training
+            rows; None for as many as there are held-out rows, between 1,000 and 10,000.
         key: whole number or random key.
 
     Returns:
@@ -43,7 +49,8 @@ def fidelity(
         training rows reach, and the nearest real rows.
 
     Raises:
-        InputError: no data or no held-out rows; no table; fewer than ten rows of a kind.
+        InputError: no data or no held-out rows; no table; fewer than ten rows of a kind; counts that
+            hardly ever come to these totals.
     """
     from taut.audit.fidelity import fidelity_of
 
@@ -54,7 +61,7 @@ def fidelity(
     train, test = rows_of_fit(fit, data, held_out, where="fidelity")
     if synthetic is None:
         count = min(max(len(test.x), _FEW), _MANY) if num_samples is None else num_samples
-        made = np.asarray(fit.sample(count, key=key))
+        made = _made(fit, train, count, key)
     elif num_samples is not None:
         raise InputError(
             f"{option('synthetic')} or {option('num_samples')}",
@@ -69,3 +76,14 @@ def fidelity(
         made, np.asarray(train.x), np.asarray(test.x), fit.schema,
         names=names, generator=np.random.default_rng(host_seed(as_key(key))),
     )  # fmt: skip
+
+
+def _made(fit: Fit, train: Datum, count: int, key: Any) -> Float[np.ndarray, "M D"]:
+    """Rows of the fit, as many; given their totals they have those, and the holes, of training rows."""
+    model = fit.model
+    if not (isinstance(model, LatentVariableModel) and model.likelihood.given_totals):
+        return np.asarray(fit.sample(count, key=key))
+    with jax.enable_x64(fit.precision == "float64"), within_memory(num_samples=count):
+        rows = simulated(model, train, count, key=as_key(key)).rows
+    seen = True if rows.mask is None else rows.mask
+    return np.where(seen, np.asarray(rows.x), np.nan)

@@ -1,7 +1,7 @@
-"""One line on standard error, before the work begins, where a direction takes many passes."""
+"""One line on standard error, before the work begins: many passes, or a total that rows are drawn at."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taut.architectures import AbstractArchitecture
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from taut.data import Schema
     from taut.gradients import AbstractEstimator
 
-__all__ = ["announce", "announce_sampling"]
+__all__ = ["announce", "announce_sampling", "announce_total"]
 
 
 def announce(
@@ -37,6 +37,18 @@ def announce_sampling(pair: "AbstractPair") -> None:
     from taut.architectures.passes import sampling_passes
 
     _say(sampling_passes(pair))
+
+
+def announce_total(model: Any) -> None:
+    """At which total rows are drawn, where counts are given the totals of their rows."""
+    from taut.models import LatentVariableModel
+
+    if isinstance(model, LatentVariableModel) and model.likelihood.given_totals:
+        size = model.likelihood.options()["library_size"]
+        _say(
+            f"rows are drawn at a total of {size:,g} counts, the run's --library-size, whatever the "
+            "totals of its data are"
+        )
 
 
 def _say(note: str | None) -> None:
