@@ -175,10 +175,17 @@ def of_others(x, other):
     numpyro.sample("z", dist.Normal(x @ WEIGHT.T, other).to_event(1))
 
 
+def with_a_prior_of_the_row(x):
+    with numpyro.plate("rows", len(x)):
+        z = numpyro.sample("z", dist.Normal(x[:, :2], 1).to_event(1))
+        numpyro.sample("x", dist.Normal(z @ LOADINGS.T, NOISE).to_event(1), obs=x)
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
         ({"params": {}}, "parameter 'loadings'.*svi.get_params"),
+        ({"model": with_a_prior_of_the_row}, r"row 0: expected one prior of 'z' for all rows"),
         ({"model": of_all_rows}, r"'z' of shape \(2,\), for two rows"),
         ({"guide": of_another}, "'u' of shape"),
         ({"guide": of_others}, r"rows of shape \(6,\).*other"),

@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
 from taut.architectures.functions import check_support
-from taut.core import AbstractPair, Datum, InputError, Pair, as_proposal
+from taut.core import LOG_PRIOR, AbstractPair, Datum, InputError, Pair, as_proposal
 from taut.core.compiling import kept_jit
 from taut.data import Schema
 from taut.guides.row_program import RowProgramGuide
@@ -20,6 +20,7 @@ from taut.models.row_program import RowProgram, row_sites, run_at
 __all__ = ["RowPrograms"]
 
 _LOOKED_AT = 16  # rows whose log-weights are looked at
+_ROUNDING = 1e-4  # nats, and of them: float32 log-densities that are equal
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class RowPrograms(AbstractArchitecture):
         return Pair(model, RowProgramGuide(self.guide, params, of_guide))
 
     def check(self, schema: Schema, x: np.ndarray, *, where: str) -> None:
-        """Refuse rows outside the support, or without a finite log-weight."""
+        """Refuse rows outside the support or without a finite log-weight; a prior that reads rows."""
         pair: Any = self.init(schema, jax.random.key(0))
         model, guide = pair.bind()
         if model.sites.observed:
@@ -66,6 +67,15 @@ class RowPrograms(AbstractArchitecture):
                 "data in the units that the model was trained on",
                 where=f"{where}, row {int(np.argmin(finite))}",
             )  # fmt: skip
+        own, other = map(np.asarray, _log_priors(model, guide, few))
+        moved = ~np.isclose(own, other, rtol=_ROUNDING, atol=_ROUNDING)
+        if moved.any():
+            row = int(np.argmax(moved))
+            raise InputError(
+                f"one prior of '{model.sites.latent}' for all rows, without which there is no p(x, z)",
+                f"log p(z) of {own[row]:.4g} nats at the row and {other[row]:.4g} at another",
+                "a model that reads its rows in observed sites alone", where=f"{where}, row {row}",
+            )  # fmt: skip
 
 
 @kept_jit
@@ -74,5 +84,16 @@ def _log_weights(model: RowProgram, guide: RowProgramGuide, rows: Any) -> Any:
         q = as_proposal(guide(Datum(row)))
         z = q.draw(jax.random.key(0), 1).z[0]
         return model.log_joint(Datum(row), z) + sum(jnp.sum(t) for t in q.terms(z).values())
+
+    return jax.vmap(one)(rows)
+
+
+@kept_jit
+def _log_priors(model: RowProgram, guide: RowProgramGuide, rows: Any) -> Any:
+    """log p(z) at a draw of each row's guide, in a run of the program at that row and at zeros."""
+
+    def one(row: Any) -> Any:
+        z = as_proposal(guide(Datum(row))).draw(jax.random.key(0), 1).z[0]
+        return tuple(model.terms(Datum(at), z)[LOG_PRIOR] for at in (row, jnp.zeros_like(row)))
 
     return jax.vmap(one)(rows)
