@@ -41,7 +41,8 @@ def fidelity(
     synthetic
         Rows to compare in place of the model's own, of the same columns: those of another program, say.
     num_samples
-        Rows to draw. [default: as many as there are held-out rows, between 1,000 and 10,000]
+        Rows to draw; counts that are given the totals of their rows at those of training rows.
+        [default: as many as there are held-out rows, between 1,000 and 10,000]
     seed
         Random seed of the draws.
     json
