@@ -85,9 +85,10 @@ def call(run, tmp_path, monkeypatch) -> Call:
         zeros = np.zeros(len(found["rows"]))
         return NumberPrediction("y", zeros, zeros, zeros, zeros)
 
-    def prediction_scores(fit: Any, rows: Any, **given: Any) -> Any:
+    def prediction_scores(fit: Any, rows: Any, predicted: Any, **given: Any) -> Any:
         assert given == found["predicted"]
         assert np.array_equal(array(rows), found["rows"])
+        assert len(predicted.mean) == len(found["rows"])
         raise Called
 
     def more_rows(fit: Any, data: str, *, unseen: str) -> Any:

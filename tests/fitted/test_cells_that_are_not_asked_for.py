@@ -76,7 +76,10 @@ def test_a_target_given_whole_rows_is_predicted_as_where_nothing_hides(fit):
     for own, plain in zip(found, wanted, strict=True):
         if isinstance(own, np.ndarray) and own.dtype.kind == "f":
             np.testing.assert_allclose(own, plain, rtol=1e-9)
-    scores = [prediction_scores(one, rows, num_particles=50) for one in (fit, at_random)]
+    scores = [
+        prediction_scores(one, rows, own, num_particles=50)
+        for one, own in ((fit, found), (at_random, wanted))
+    ]
     for name in scores[1]:
         assert scores[0][name].value == pytest.approx(scores[1][name].value, rel=1e-9)
 

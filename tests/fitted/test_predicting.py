@@ -68,6 +68,22 @@ def test_the_test_rows_are_scored_again_to_the_same_numbers(run, capsys):
     assert any("rows with a value of the target 'income'" in note for note in fitted.facts.notes)
 
 
+@pytest.mark.parametrize("source", [[], ["t.csv"]])
+def test_scores_are_those_of_the_very_predictions_that_are_written(run, source, capsys):
+    fitted: Any = taut.load(run)
+    few = [] if fitted.schema.place_of_target is None else ["--num-particles", "3"]
+    files = [str(run.parent / name) for name in source]
+    assert main(["predict", str(run), *files, *few, "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    table = pl.read_csv(run / "predictions.csv")
+    known = [i for i in fitted.recipe.data.load().test[:].index if i % 3]
+    table = table[[table["row"].to_list().index(i) for i in known]]
+    own = FRAME["income"].to_numpy()[known]
+    shown = np.where(own == "low", table["p(income=low)"], table["p(income=high)"])
+    assert scores["target_nll"]["value"] == pytest.approx(-np.log(shown).mean(), rel=1e-5)
+    assert scores["accuracy"]["value"] == np.mean(table["income"].to_numpy() == own)
+
+
 def test_the_target_of_the_rows_themselves_is_not_looked_at(run):
     fitted: Any = taut.load(run)
     turned = FRAME.with_columns(income=pl.Series(["low"] * N))
@@ -163,9 +179,15 @@ def test_numbers_beside_the_columns_are_regressed_on_the_latent_features(float64
     y[::4] = np.nan
     data = load_data((x, y), target="y", dtype=np.float64)
     fitted: Any = taut.em(data, model="fa", components=1)
-    scores = prediction_scores(fitted, data.test)
+    predicted: Any = fitted.predict(data.test)
+    scores = prediction_scores(fitted, data.test, predicted)
     assert scores["rmse"].unit == "y"
     assert 0 <= scores["coverage"].value <= 1
+    rest, label = predicted.select(np.arange(4, 40)), data.test.label[4:]
+    left = np.sqrt(np.nanmean((predicted.mean[4:] - label) ** 2))
+    scores = prediction_scores(fitted, data.test[4:], rest)
+    assert scores["rmse"].value == pytest.approx(left, rel=1e-12)
+    assert scores["rmse"].count == np.sum(~np.isnan(label))
     found: Any = fitted.predict(x[:3])
     np.testing.assert_allclose(found.high - found.mean, found.deviation * norm.ppf(0.95))
 

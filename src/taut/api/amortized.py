@@ -38,7 +38,8 @@ from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
 from taut.fitted.class_latent import with_classification
 from taut.fitted.facts import ChosenGradient, FitFacts, RowCounts
-from taut.fitted.predicting import refuse_target, save_predictor, with_predictor
+from taut.fitted.predicting import refuse_target, with_predictor
+from taut.fitted.predictor import save_predictor
 from taut.guides import QuantizedPair
 from taut.inference import Problem, Refined, departures
 from taut.inference.amortized import averaged

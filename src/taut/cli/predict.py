@@ -54,6 +54,8 @@ def predict(
     json
         Print the scores, and where the table is, as JSON.
     """
+    import numpy as np
+
     from taut.fitted.predicting import predict as predict_rows
     from taut.fitted.predicting import prediction_scores
 
@@ -76,14 +78,15 @@ def predict(
     found = predict_rows(fitted, rows, num_particles=num_particles, key=seed)
     table, columns = _table(found)
     save_table(out, table, columns, index=rows.index)
-    part = None if data is None else parts_of_own(fitted, data, rows)
+    part, scored = None if data is None else parts_of_own(fitted, data, rows), found
     if part is not None:
         print(
             f"note: {data} holds the rows that the run was fitted to: scores are those of its test rows",
             file=sys.stderr,
         )
-        rows = rows[[name == "test" for name in part]]
-    scores = prediction_scores(fitted, rows, num_particles=num_particles, key=seed)
+        tested = np.flatnonzero([name == "test" for name in part])
+        rows, scored = rows[tested], found.select(tested)
+    scores = prediction_scores(fitted, rows, scored, num_particles=num_particles, key=seed)
     if json:
         told = {name: estimate.to_dict() for name, estimate in scores.items()}
         content = {"rows": number, "unseen": unseen_cells, "out": str(out), "scores": told}

@@ -56,7 +56,7 @@ from taut.fitted.filling import filled
 from taut.fitted.given_rows import as_array, as_datum, is_sparse, mask_of
 from taut.fitted.imputing import Imputed
 from taut.fitted.methods import AUTO, measured_by, method_of
-from taut.fitted.predicting import (
+from taut.fitted.predictor import (
     Predictor,
     save_predictor,
 )

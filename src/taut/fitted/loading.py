@@ -11,7 +11,7 @@ from taut.fitted.fit import Fit
 from taut.fitted.posterior import Posterior
 from taut.fitted.posterior_files import POSTERIOR
 from taut.fitted.posterior_loading import load_posterior
-from taut.fitted.predicting import load_predictor
+from taut.fitted.predictor import load_predictor
 from taut.models.program import AbstractProgram
 from taut.program_cache import compilation_cache
 from taut.recipe import recipe_from

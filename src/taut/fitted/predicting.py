@@ -11,7 +11,6 @@ spreads classes along neighbours.
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,6 @@ from taut.core import (
     check_count,
     option,
     refuse_unheard,
-    write_atomically,
 )
 from taut.data import BOOLEAN, Data, Dataset, Schema, has_label, target_of
 from taut.fitted.class_head import class_head, spread_labels
@@ -39,7 +37,6 @@ from taut.fitted.conditional import Conditional, hidden, joint_evidences
 from taut.fitted.filling import filled
 from taut.fitted.given_rows import as_array, as_dataset, as_drawn, mask_of, some
 from taut.fitted.heads import (
-    LogisticHead,
     RidgeHead,
     best_temperature,
     log_softmax,
@@ -52,38 +49,27 @@ from taut.fitted.prediction import (
     class_scores,
     number_scores,
 )
+from taut.fitted.predictor import Predictor
 from taut.fitted.propagation import PropagatedHead
 from taut.fitted.stacked import StackedHead, stack_gain, stacked_head
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe
-from taut.runs import reading
-from taut.runs.packed import packed
-from taut.runs.reading import read_arrays
 
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
 
 __all__ = [
     "NUM_PARTICLES",
-    "Predictor",
-    "load_predictor",
     "predict",
     "prediction_scores",
     "refuse_target",
-    "save_predictor",
     "with_predictor",
 ]
 
 NUM_PARTICLES = 200
 """Draws of the latents for each row and class."""
 
-Predictor = LogisticHead | PropagatedHead | RidgeHead | Conditional | ClassLatent | StackedHead
-_PREDICTORS: dict[Any, Any] = {
-    frozenset(kind._fields): kind
-    for kind in (LogisticHead, PropagatedHead, RidgeHead, Conditional, ClassLatent)
-}
 _DRAWS = 400  # that the ends of an interval are quantiles of
-_FILE = "predictor.safetensors"
 
 
 def refuse_target(model: AbstractArchitecture, data: Data, recipe: Recipe) -> None:
@@ -100,12 +86,12 @@ def refuse_target(model: AbstractArchitecture, data: Data, recipe: Recipe) -> No
     if name is None:
         return
     where = f"{data.schema.name}, target '{name}'"
-    train, label = _labelled(data.train)
-    number = len(np.unique(label)) if len(train) else 0
+    known, label = _labelled(data.train)
+    number = len(np.unique(label)) if len(known) else 0
     if number < 2:
         raise InputError(
             "two or more different values among the training rows with a target",
-            f"{number} in {len(train)} rows of {len(data.train)}",
+            f"{number} in {len(known)} rows of {len(data.train)}",
             "more labels, or another split of the rows", where=where,
         )  # fmt: skip
     if data.schema.place_of_target is not None and not model.takes_holes:
@@ -130,10 +116,11 @@ def with_predictor(fit: "Fit", data: Data) -> "Fit":
     name = fit.schema.target
     if name is None:
         return fit
-    (train, label), (held, held_label) = _labelled(data.train), _labelled(data.validation)
+    (at, label), (held_at, held_label) = _labelled(data.train), _labelled(data.validation)
+    train, held = data.train[at], data.validation[held_at]
     fit = replace(fit, predictor=_learned(fit, data, train, label, held, held_label))
-    scores = prediction_scores(fit, data.test)
-    tested = next(iter(scores.values())).count if scores else 0
+    tested = len(_labelled(data.test)[0])
+    scores = prediction_scores(fit, data.test, predict(fit, data.test)) if tested else {}
     counts = f"{len(train)} train, {len(held)} validation, {tested} test"
     notes = [f"rows with a value of the target '{name}': {counts}"]
     absent = [c for code, c in enumerate(fit.schema.classes or ()) if code not in label]
@@ -219,13 +206,26 @@ def predict(
 
 
 def prediction_scores(
-    fit: "Fit", rows: Dataset, *, num_particles: int | None = None, key: Any = 0
+    fit: "Fit",
+    rows: Dataset,
+    found: ClassPrediction | NumberPrediction,
+    *,
+    num_particles: int | None = None,
+    key: Any = 0,
 ) -> dict[str, Estimate]:
-    """How good predictions are on the rows that have a target, by name; of none where none has."""
-    known, label = _labelled(rows)
-    if not len(known):
+    """How good predictions are on the rows that have a target, by name; of none where none has.
+
+    Arguments:
+        fit: that predicted.
+        rows: with and without a target.
+        found: what was predicted of each of them.
+        num_particles: as of `predict`; of the density of numbers.
+        key: as of `predict`.
+    """
+    at, label = _labelled(rows)
+    if not len(at):
         return {}
-    found = predict(fit, known, num_particles=num_particles, key=key)
+    known, found = rows[at], found.select(at)
     exact = isinstance(fit.model, AbstractExactModel)
     drawn = isinstance(fit.predictor, Conditional) and not exact
     if isinstance(found, ClassPrediction):
@@ -239,28 +239,6 @@ def prediction_scores(
         u = (label - found.mean) / found.deviation
         nll = 0.5 * (u**2 + math.log(2 * math.pi)) + np.log(found.deviation)
     return number_scores(found, label, nll, index=known.index, drawn=drawn)
-
-
-def save_predictor(folder: Path, predictor: Predictor) -> None:
-    """Write `predictor.safetensors` into an existing folder, in one step."""
-    stacked = isinstance(predictor, StackedHead)
-    content = predictor.arrays() if stacked else predictor._asdict()
-    arrays = {name: np.asarray(array) for name, array in content.items()}
-    write_atomically(folder / _FILE, lambda file: file.write(packed(arrays)))
-
-
-def load_predictor(folder: Path) -> Predictor | None:
-    """What `save_predictor` wrote; None where there is none.
-
-    Raises:
-        InputError: a damaged file.
-    """
-    if not (folder / _FILE).exists():
-        return None
-    arrays = read_arrays(folder / _FILE, sealed=True)
-    with reading(folder / _FILE):
-        stacked = StackedHead.from_arrays(arrays)
-        return _PREDICTORS[frozenset(arrays)](**arrays) if stacked is None else stacked
 
 
 def _given_total(model: AbstractArchitecture, schema: Schema) -> bool:
@@ -386,12 +364,12 @@ def _given(fit: "Fit", rows: Any, unseen: str) -> Dataset:
     return Dataset(x, mask_of(x), None, np.arange(len(x), dtype=np.int32), fit.schema)
 
 
-def _labelled(rows: Any) -> tuple[Dataset, Any]:
-    """The rows that have a target, and its values."""
+def _labelled(rows: Any) -> tuple[np.ndarray, Any]:
+    """The places of the rows that have a target, and its values."""
     label = target_of(rows)
     known = np.zeros(len(rows), bool) if label is None else has_label(label)
     at = np.flatnonzero(known)
-    return rows[at], None if label is None else label[at]
+    return at, None if label is None else label[at]
 
 
 def _features(fit: "Fit", rows: Dataset) -> np.ndarray:

@@ -72,6 +72,10 @@ class ClassPrediction(NamedTuple):
         whole = all(_WHOLE.fullmatch(name) for name in self.classes)
         return np.array([int(n) for n in self.classes] if whole else self.classes)[self.codes]
 
+    def select(self, rows: Shaped[np.ndarray, " M"]) -> "ClassPrediction":
+        """That of some of the rows."""
+        return self._replace(probabilities=self.probabilities[rows])
+
 
 class NumberPrediction(NamedTuple):
     """Numbers of rows, in the target's own unit.
@@ -90,6 +94,11 @@ class NumberPrediction(NamedTuple):
     low: Float[np.ndarray, " N"]
     high: Float[np.ndarray, " N"]
     unseen: int = 0
+
+    def select(self, rows: Shaped[np.ndarray, " M"]) -> "NumberPrediction":
+        """That of some of the rows."""
+        each = (self.mean, self.deviation, self.low, self.high)
+        return NumberPrediction(self.target, *(values[rows] for values in each), self.unseen)
 
 
 def class_scores(
