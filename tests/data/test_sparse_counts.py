@@ -3,9 +3,12 @@
 import gzip
 import sys
 import tracemalloc
+from dataclasses import replace
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.io
 import scipy.sparse
@@ -146,6 +149,44 @@ def test_what_is_no_table_of_counts_is_made_dense_and_read_as_one(change, asked)
     for one, two in zip(found.parts().values(), dense.parts().values(), strict=True):
         np.testing.assert_array_equal(one[:].x, two[:].x)
         np.testing.assert_array_equal(one[:].mask, two[:].mask)
+
+
+def _observed(matrix):
+    names, cells = pd.Index(GENES), pd.DataFrame(index=[f"c{i}" for i in range(40)])
+    return SimpleNamespace(X=matrix, obs=cells, var=None, var_names=names, obsm={})
+
+
+def _named_market(folder, matrix):
+    (folder / "features.tsv").write_text("\n".join(GENES))
+    (folder / "barcodes.tsv").write_text("\n".join(f"c{i}" for i in range(40)))
+    return _market(folder, matrix.T)
+
+
+BOTH = [_annotated, _market, _named_market, lambda _, matrix: _observed(matrix)]
+
+
+@pytest.mark.parametrize("write", BOTH, ids=["h5ad", "mtx", "genes by cells", "AnnData"])
+@pytest.mark.parametrize("asked", [{}, {"missing_codes": 6.0}, {"drop": ("g1",)}], ids=str)
+def test_whole_numbers_are_counts_whether_a_format_holds_them_sparse_or_dense(
+    tmp_path, write, asked
+):
+    if asked.get("drop") and write is _market:
+        asked = {"image_shape": (7, 1)}
+    table = COUNTS.astype(np.float32)
+    sparse = load_data(write(tmp_path, scipy.sparse.csr_array(table)), name="a", **asked)
+    dense = load_data(write(tmp_path, table), name="a", **asked)
+    assert dense.schema == replace(sparse.schema, sparse=False)
+    assert dense.schema.support == ("grey" if "image_shape" in asked else "count")
+    for held, made in zip(sparse.parts().values(), dense.parts().values(), strict=True):
+        np.testing.assert_array_equal(held[:].x, made[:].x)
+
+
+@pytest.mark.parametrize("write", BOTH, ids=["h5ad", "mtx", "genes by cells", "AnnData"])
+def test_a_dense_matrix_of_a_fraction_is_one_of_real_numbers(tmp_path, write):
+    table = COUNTS.astype(np.float32)
+    table[33, 4] = 0.5
+    assert load_data(write(tmp_path, table)).schema.support == "real"
+    assert load_data(write(tmp_path, COUNTS - 1.0)).schema.support == "real"
 
 
 def test_zeros_and_ones_are_binary_and_sparse():

@@ -14,6 +14,7 @@ import numpy as np
 from taut.data.options import DataOptions
 from taut.data.schema import Schema
 from taut.data.sources.raw_rows import RawRows, numeric_rows
+from taut.data.sources.sparse import all_whole
 from taut.data.sparse_rows import SparseRows
 from taut.errors import InputError, option
 
@@ -82,4 +83,5 @@ def _has_holes(values: SparseRows) -> bool:
 
 
 def _dense(rows: RawRows) -> RawRows:
-    return replace(rows, values=numeric_rows(np.asarray(rows.values), rows.where))
+    values = numeric_rows(np.asarray(rows.values), rows.where)
+    return replace(rows, values=values, whole=all_whole(values))

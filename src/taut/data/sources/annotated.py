@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from taut.data.sources.frame import choose_columns
-from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, take_label
-from taut.data.sources.sparse import is_sparse, sparse_rows
+from taut.data.sources.raw_rows import RawRows, Request, take_label
+from taut.data.sources.sparse import is_sparse, matrix_rows
 from taut.errors import InputError, nearest
 
 __all__ = ["annotated_rows", "is_annotated", "read_annotated"]
@@ -71,9 +71,7 @@ def annotated_rows(
         matrix = (matrix.tocsr() if is_sparse(matrix) else matrix)[:, [place[n] for n in data]]
     values = None if label is None else take_label(labels[label](), matrix.shape[0], path)
     parts = {"columns": tuple(data), "labels": values, "label_name": label}
-    if isinstance(matrix, np.ndarray):
-        return RawRows(values=numeric_rows(matrix, where), where=where, **parts)
-    return sparse_rows(matrix, where, **parts)
+    return matrix_rows(matrix, where, **parts)
 
 
 def _label(column: Any) -> np.ndarray:

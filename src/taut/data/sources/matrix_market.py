@@ -13,8 +13,8 @@ from typing import Any
 
 from taut.data.sources.files import existing_file, file_bytes
 from taut.data.sources.frame import choose_columns
-from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns
-from taut.data.sources.sparse import broken, sparse_rows
+from taut.data.sources.raw_rows import RawRows, Request, refuse_columns
+from taut.data.sources.sparse import broken, matrix_rows
 
 __all__ = ["read_matrix_market"]
 
@@ -38,16 +38,15 @@ def read_matrix_market(source: str, request: Request) -> tuple[RawRows, ...]:
     genes, cells = _names(file, _FEATURES), _names(file, _CELLS)
     if matrix.shape != (len(genes), len(cells)):
         refuse_columns(request, source)
-        if not scipy.sparse.issparse(matrix):
-            return (RawRows(values=numeric_rows(matrix, source), where=source),)
-        return (sparse_rows(matrix, source),)
+        return (matrix_rows(matrix, source),)
     data, _ = choose_columns(genes, request, source)
     place = {name: i for i, name in enumerate(genes)}
-    chosen = matrix.T if data == genes else matrix.tocsr()[[place[n] for n in data]].T
+    rows = matrix.tocsr() if scipy.sparse.issparse(matrix) else matrix
+    chosen = matrix.T if data == genes else rows[[place[n] for n in data]].T
     note = (
         f"{source}: {len(cells)} barcodes lie beside it, so that its columns are read as the rows"
     )
-    return (sparse_rows(chosen, source, columns=tuple(data), notes=(note,)),)
+    return (matrix_rows(chosen, source, columns=tuple(data), notes=(note,)),)
 
 
 def _names(beside: Path, files: tuple[str, ...]) -> list[str]:

@@ -1,4 +1,8 @@
-"""Sparse matrices as rows: of SciPy, in memory and as `save_npz` writes them."""
+"""Sparse matrices as rows: of SciPy, in memory and as `save_npz` writes them.
+
+A format that holds a matrix sparse or dense means the same by both: one of whole numbers alone holds
+counts, of whatever type they are.
+"""
 
 import sys
 import zipfile
@@ -6,11 +10,23 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from taut.data.sources.raw_rows import RawRows, check_form
+import numpy as np
+from jaxtyping import Shaped
+
+from taut.data.slabs import slabs
+from taut.data.sources.raw_rows import RawRows, check_form, numeric_rows
 from taut.data.sparse_rows import SparseRows
 from taut.errors import InputError
 
-__all__ = ["broken", "is_sparse", "is_sparse_archive", "read_sparse_archive", "sparse_rows"]
+__all__ = [
+    "all_whole",
+    "broken",
+    "is_sparse",
+    "is_sparse_archive",
+    "matrix_rows",
+    "read_sparse_archive",
+    "sparse_rows",
+]
 
 _PARTS = {"data", "indices", "indptr", "shape"}
 _BROKEN = (EOFError, KeyError, MemoryError, OSError, TypeError, ValueError,
@@ -42,6 +58,24 @@ def sparse_rows(matrix: Any, where: str, **parts: Any) -> RawRows:
     return RawRows(values=values, where=where, **parts)
 
 
+def matrix_rows(matrix: Any, where: str, **parts: Any) -> RawRows:
+    """The rows of a matrix that its format may hold sparse or dense; arguments as of `sparse_rows`.
+
+    Raises:
+        InputError: no numbers, another rank, no rows.
+    """
+    if is_sparse(matrix):
+        return sparse_rows(matrix, where, **parts)
+    values = numeric_rows(matrix, where)
+    return RawRows(values=values, where=where, whole=all_whole(values), **parts)
+
+
+def all_whole(values: Shaped[np.ndarray, "N ..."]) -> bool:
+    """Whether every cell is a whole number, and none is missing."""
+    parts = (values[slab] for slab in slabs(values.shape))
+    return all((part == np.rint(part)).all() for part in parts)
+
+
 def is_sparse_archive(names: set[str]) -> bool:
     """Whether arrays of these names are a sparse matrix of `scipy.sparse.save_npz`."""
     return names >= {"data", "shape", "format"} or names == _PARTS
@@ -53,7 +87,6 @@ def read_sparse_archive(file: Path, names: set[str], where: str) -> RawRows:
     Raises:
         InputError: a damaged file, or what `sparse_rows` refuses.
     """
-    import numpy as np
     import scipy.sparse
 
     try:
