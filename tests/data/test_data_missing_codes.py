@@ -9,6 +9,7 @@ import taut
 from taut.cli.main import main
 from taut.core import InputError
 from taut.data import load_rows
+from taut.data.streams import Stream, distinct, philox
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(5, 2, size=(200, 3)).round(2)
@@ -39,6 +40,25 @@ def test_a_code_is_noted_with_its_number_and_its_distance(code, count):
         f"{code:.6g} occurs {times} in column 1, counted from 0, up to {distance:.0f} standard "
         f"deviations from the rest (missing_codes {code:.6g} reads it as missing)"
     )
+
+
+@pytest.mark.parametrize("first", [0, 100, 197])
+@pytest.mark.parametrize("code", [-999, -200, 9999, -1e12, None])
+@pytest.mark.parametrize("size", [3, 60, 600])
+def test_training_rows_on_disk_are_looked_at_as_those_in_memory_are(
+    tmp_path, monkeypatch, first, code, size
+):
+    rows, held_out = X.copy(), distinct(philox(0, Stream.HELD_OUT), 40, len(X))
+    trained = np.setdiff1d(np.arange(len(X)), held_out)
+    rows[trained[trained >= min(first, trained[-3])][:3], 1] = np.nan if code is None else code
+    rows[[3, 190], 0] = 99
+    rows[:, 2] = np.nan
+    rows[7, 2] = -999
+    np.save(tmp_path / "a.npy", rows)
+    monkeypatch.setattr("taut.data.survey._PART_CELLS", size)
+    found = _suspicions(tmp_path / "a.npy", stream="yes", missing="model")
+    assert found == _suspicions(rows, stream="no", missing="model")
+    assert len(found) == 2 - (code is None)
 
 
 def test_ordinary_tables_have_no_suspects():

@@ -23,7 +23,7 @@ from taut.data.conform import check_unfolds
 from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of, whole_columns
 from taut.data.missing import empty_note, marked, observed
-from taut.data.missing_codes import suspected_codes
+from taut.data.missing_codes import suspected_among
 from taut.data.options import DataOptions, Streaming
 from taut.data.rounding import refuse_rounding
 from taut.data.schema import Kind, Schema
@@ -167,7 +167,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         f"{len(test)} test rows, drawn one by one, are kept in memory",
         *found.notes,
         *inferred.notes,
-        *suspected_codes(np.concatenate([validation.x, test.x]), schema),
+        *suspected_among(found.ends, schema),
         *constant_note(found.moments.varies, schema),
         *empty_note(found.moments.counts == 0, schema),
     )

@@ -59,9 +59,9 @@ class ColumnMoments:
             values: the rows.
             weight: how often each of them counts; once when None. A column is a cell of a row then.
         """
-        cells = values.reshape(-1, 1) if self._together else values.reshape(len(values), -1)
-        if not len(cells):
+        if not len(values):
             return self
+        cells = values.reshape(-1, 1) if self._together else values.reshape(len(values), -1)
         exact = cells.astype(np.float64)
         if values.dtype != self._dtype:
             with np.errstate(over="ignore"):

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from taut.data.missing import Missing, Tally, marked
+from taut.data.missing_codes import Outermost, merged, outermost
 from taut.data.moments import ColumnMoments
 from taut.data.sources import RawRows, RowFile
 from taut.data.support import Facts, facts_of, merged_facts
@@ -28,6 +29,7 @@ class Survey(NamedTuple):
         bad: sorted numbers of the rows that are left out for their missing cells.
         holes: missing cells of the rows that are used.
         notes: what a reader should know of those.
+        ends: the outermost values of a table's columns to both sides, in rows that are used.
     """
 
     facts: Facts
@@ -35,6 +37,7 @@ class Survey(NamedTuple):
     bad: Int64[np.ndarray, " n"]
     holes: int
     notes: tuple[str, ...]
+    ends: tuple[Outermost, ...]
 
 
 def survey(
@@ -63,6 +66,8 @@ def survey(
     tally = Tally(file.where, missing, () if modelled else codes)
     moments = ColumnMoments(file.size if len(file.shape) == 1 else None, dtype)
     facts: list[Facts] = []
+    ends: list[Outermost] = []
+    signs = (-1.0, 1.0) if len(file.shape) == 1 else ()
     for given in each_part(file, columns):
         rows = marked(given, codes) if modelled else given
         bad = tally.add(rows)
@@ -70,9 +75,12 @@ def survey(
         if not len(values):
             continue
         facts = [merged_facts([*facts, facts_of(values, whole=rows.whole)])]
+        own = [outermost(values, sign) for sign in signs]
+        ends = [merged(*pair) for pair in zip(ends, own, strict=True)] if ends else own
         moments.add(rows.values[~(bad | _among(rows, held_out))])
     notes = tally.settle()
-    return Survey(facts[0], moments, tally.bad.astype(np.int64), tally.holes, notes)
+    left_out = tally.bad.astype(np.int64)
+    return Survey(facts[0], moments, left_out, tally.holes, notes, tuple(ends))
 
 
 def each_part(file: RowFile, columns: tuple[str, ...] | None = None):

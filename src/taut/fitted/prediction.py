@@ -97,8 +97,8 @@ class NumberPrediction(NamedTuple):
 
     def select(self, rows: Shaped[np.ndarray, " M"]) -> "NumberPrediction":
         """That of some of the rows."""
-        each = (self.mean, self.deviation, self.low, self.high)
-        return NumberPrediction(self.target, *(values[rows] for values in each), self.unseen)
+        cut = {name: getattr(self, name)[rows] for name in ("mean", "deviation", "low", "high")}
+        return self._replace(**cut)
 
 
 def class_scores(
