@@ -199,6 +199,46 @@ def test_a_prior_that_loses_nats_is_not_said_to_be_right(page):
         assert words in printed.getvalue()
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_the_rows_of_an_audit_are_named_wherever_it_is_shown(
+    run, rows, page, given, monkeypatch, capsys
+):
+    """A report that is written later must not pass rows of another file for the run's own."""
+    other = rows.parent / "other.npy"
+    np.save(other, 9 + np.load(rows)[:20])
+    monkeypatch.setattr("taut.api.auditing.audit", lambda *_, **__: page)
+    assert main(["audit", str(run), *FEW, *(["--data", str(other)] if given else [])]) == 0
+    of = str(other) if given else "the run's test rows"
+    said = f"8 held-out rows of {of} and 8 training rows"
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in html.unescape(report_text([reported(run)]))
+
+
+def test_a_report_says_of_an_audit_all_that_its_page_says(page):
+    """Both ends of parts that have two, why a gap is not divided, and what was tried."""
+    loss = Estimate(np.nan, "unbiased", mc_error=np.nan)
+    parts = replace(
+        page.surgery,
+        mutual_information=replace(page.surgery.mutual_information, side="lower"),
+        mutual_information_upper=Estimate(3.125, "upper", mc_error=0.001),
+        marginal_kl_lower=Estimate(0.375, "lower", mc_error=0.001),
+    )
+    shown = replace(
+        page,
+        surgery=parts,
+        held_out=replace(page.held_out, undivided="it takes latents of free numbers"),
+        findings=(Finding("constants", "a constant is missing", "keeping it", loss),),
+    )
+    printed = io.StringIO()
+    audit_page(Console(file=printed, width=300), shown)
+    for text in (printed.getvalue(), html.unescape(shown._repr_html_())):
+        assert all(word in text for word in ("its upper end", "3.125", "its lower end", "0.375"))
+        assert "The gap is not divided: it takes latents of free numbers." in text
+        assert "ried for prior: the prior mixture:10 fitted to the posteriors" in text
+        assert "+1.25 nats of log-evidence (± 0.5) on held-out rows." in text
+        assert "nan nats: a constant is missing. Try keeping it." in text
+
+
 def test_other_held_out_rows(run, rows):
     data = taut.load_data(str(rows))
     other = taut.load(run).audit(data, held_out=data.test.x[:12], rows=8)

@@ -66,12 +66,12 @@ def audit(
                 fitted, own, held_out=held_out, rows=rows, try_remedies=try_remedies, key=seed
             )
         if writes():
-            _print(run, found, json=json)
+            _print(run, found, of=data or "test", json=json)
 
 
-def _print(run: Path, found: Any, *, json: bool) -> None:
-    """Write what was found into the run folder, and print it."""
-    content = {"run": str(run), **found.to_dict(door="command line")}
+def _print(run: Path, found: Any, *, of: str, json: bool) -> None:
+    """Write what was found into the run folder, and print it; `of` as of `looked_at`."""
+    content = {"run": str(run), "of": of, **found.to_dict(door="command line")}
     files = _kept(run, found, content)
     if json:
         print_json({**content, "files": files})
@@ -82,7 +82,7 @@ def _print(run: Path, found: Any, *, json: bool) -> None:
     from taut.report.audit import audit_page
 
     console = Console()
-    audit_page(console, found, door="command line")
+    audit_page(console, found, door="command line", of=of)
     if files:
         tables.facts_table(console, "files", {Path(file).name: file for file in files})
 

@@ -1,11 +1,12 @@
 """The page of `taut audit`: one screen of numbers, and what they come to."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from rich.console import Console
 
-from taut.audit import Audit, Gaps, Trial
+from taut.audit import Audit, Gaps
 from taut.audit.holes import Holes
 from taut.core import Estimate
 from taut.errors import Door, worded
@@ -13,23 +14,28 @@ from taut.report.numbers import cells, percent, worst_khats
 from taut.report.tables import _print_line, _print_notes, _print_table, facts_table
 from taut.report.words import METHODS
 
-__all__ = ["audit_page"]
+__all__ = ["audit_page", "gained", "looked_at"]
 
 _ROWS_SHOWN = 3
 _KLS_SHOWN = 4
 _HEADINGS = ["", "value", "± draws", "± rows", "side"]
 
 
-def audit_page(console: Console, audit: Audit, *, door: Door = "Python") -> None:
+def audit_page(
+    console: Console, audit: Audit, *, door: Door = "Python", of: str | None = None
+) -> None:
     """Print an audit.
 
     Arguments:
         console: where to print.
         audit: what was found.
         door: whose words remedies are in.
+        of: as of `looked_at`.
     """
     rows = [*_gap_rows("held-out", audit.held_out), *_gap_rows("training", audit.train)]
     _print_table(console, [f"gap, nats per row{'':6}", *_HEADINGS[1:]], rows, words=(0, 4))
+    seen = looked_at(audit.held_out.elbo.count, audit.train.elbo.count, of)
+    _print_line(console, f"Means over {seen}.")
     if audit.held_out.undivided:
         _print_line(console, f"The gap is not divided: {audit.held_out.undivided}.")
     parts = audit.surgery
@@ -48,17 +54,31 @@ def audit_page(console: Console, audit: Audit, *, door: Door = "Python") -> None
     _print_notes(console, [*audit.notes, *([audit.without_holes] if audit.without_holes else [])])
     _print_verdict(console, audit, door)
     for trial in audit.trials:
-        _print_line(console, f"tried for {trial.name}: {trial.what}, {_gained(trial)}.")
+        _print_line(
+            console, f"tried for {trial.name}: {trial.what}, {gained(trial.gains, trial.why)}."
+        )
 
 
-def _gained(trial: Trial) -> str:
-    """What a remedy gained, in words."""
-    if trial.why:
-        return f"but {trial.why}"
+def looked_at(held_out: int, training: int, of: str | None) -> str:
+    """The rows of an audit, in words.
+
+    Arguments:
+        held_out: how many held-out rows were looked at one by one.
+        training: how many training rows.
+        of: file of the held-out rows; `test` for the test rows of the run, None where it is not known.
+    """
+    where = {None: "", "test": " of the run's test rows"}.get(of, f" of {of}")
+    return f"{held_out} held-out rows{where} and {training} training rows"
+
+
+def gained(gains: Mapping[str, Estimate], why: str) -> str:
+    """What a remedy gained, in words; arguments as of `taut.audit.Trial`."""
+    if why:
+        return f"but {why}"
     words = [
         f"{gain.value:+.3g} nats of {what} (± {_error(gain):.2g})"
         for name, what in (("elbo", "ELBO"), ("log_evidence", "log-evidence"))
-        for gain in [trial.gains.get(name)]
+        for gain in [gains.get(name)]
         if gain is not None
     ]
     return f"{' and '.join(words)} on held-out rows"

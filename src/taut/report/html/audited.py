@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from taut.core import Estimate
+from taut.report.audit import gained, looked_at
 from taut.report.html.markup import Markup, element, joined
 from taut.report.html.meanings import term
 from taut.report.html.numbers import estimates, facts, table
@@ -29,8 +30,8 @@ def audit(content: Mapping[str, Any], *, word: Callable[..., Markup] = term) -> 
         word: as of `estimates`.
     """
     found = [
-        element("li", element("strong", f["name"]), ": ", f"{f['loss']['value']:.3g} nats: " if f["loss"]
-                else "", f"{f['says']}. Try {f['try']}.")
+        element("li", element("strong", f["name"]), ": ", _nats(f["loss"]),
+                f"{f['says']}. Try {f['try']}.")
         for f in content["findings"]
     ]  # fmt: skip
     verdict = element("ol", found) if found else element(
@@ -45,18 +46,11 @@ def audit(content: Mapping[str, Any], *, word: Callable[..., Markup] = term) -> 
         )
         if content["gaps"][place][key]
     }  # fmt: skip
-    parts = {
-        "ELBO": "elbo", "reconstruction": "reconstruction",
-        "- mutual information": "mutual_information", "- marginal KL": "marginal_kl",
-        "  of it total correlation": "total_correlation",
-    }  # fmt: skip
-    surgery = {
-        name: Estimate.from_dict(content["surgery"][key])
-        for name, key in parts.items()
-        if content["surgery"][key]
-    }
+    surgery = _parts(content["surgery"])
     meanings = {name: name.partition(": ")[2] for name in gaps}
     meanings |= {name: name.removeprefix("- ") for name in surgery}
+    held_out, training = (content["gaps"][place] for place in ("held_out", "training"))
+    seen = looked_at(held_out["elbo"]["count"], training["elbo"]["count"], content.get("of"))
     use, trust = content["latents"], content["reliability"]
     about = {
         "active dimensions": f"{use['active']} of {use['dimensions']}",
@@ -66,11 +60,16 @@ def audit(content: Mapping[str, Any], *, word: Callable[..., Markup] = term) -> 
     }
     return joined(
         verdict,
-        estimates(gaps, caption="Gap between log-evidence and ELBO", meanings=meanings, word=word),
+        estimates(
+            gaps, caption=f"Gap between log-evidence and ELBO: {seen}", meanings=meanings, word=word,
+        ),
+        element("p", f"The gap is not divided: {held_out['undivided']}.")
+        if held_out["undivided"] else None,
         estimates(surgery, caption="ELBO of the training rows", meanings=meanings, word=word),
         facts(about, word=word),
         [element("p", f"{note}.", class_="note") for note in content["notes"]],
-    )
+        [element("p", _tried(trial)) for trial in content["tried"]],
+    )  # fmt: skip
 
 
 def evaluation(content: Mapping[str, Any]) -> Markup:
@@ -148,6 +147,29 @@ def counterfactuals(content: Mapping[str, Any]) -> Markup:
         }),
         [element("p", f"{note}.", class_="note") for note in content["notes"]],
     )  # fmt: skip
+
+
+def _parts(found: Mapping[str, Any]) -> dict[str, Estimate]:
+    """The parts of the ELBO by their names; both ends where components were drawn."""
+    bracketed = found["mutual_information"]["side"] == "lower"
+    parts = {
+        "ELBO": "elbo", "reconstruction": "reconstruction",
+        "- mutual information": "mutual_information",
+        "  its upper end": "mutual_information_upper" if bracketed else "",
+        "- marginal KL": "marginal_kl",
+        "  its lower end": "marginal_kl_lower" if bracketed else "",
+        "  of it total correlation": "total_correlation",
+    }  # fmt: skip
+    return {name: Estimate.from_dict(found[key]) for name, key in parts.items() if found.get(key)}
+
+
+def _nats(loss: Mapping[str, Any] | None) -> str:
+    return "" if loss is None else f"{Estimate.from_dict(dict(loss)).value:.3g} nats: "
+
+
+def _tried(trial: Mapping[str, Any]) -> str:
+    gains = {name: Estimate.from_dict(gain) for name, gain in trial["gains"].items()}
+    return f"Tried for {trial['finding']}: {trial['what']}, {gained(gains, trial['why_not'])}."
 
 
 def _holes(found: Mapping[str, Any]) -> str:
