@@ -39,7 +39,8 @@ class AmongRows(NamedTuple):
     Attributes:
         log_sum: log of the sum of q(z | x_m) over components other than the draw's own row, (R, S).
         num_others: how many components those are, (R,).
-        above: how many of them have a larger density than the own one, (R, S).
+        above: how many of them have a density larger than the own one by more than rounding, which
+            is all that parts rows that are alike, (R, S).
         closest: the component whose divergence KL(q(n) to q(m)) is least, by its number, (R,).
         closest_log_q: its mean log-density at the row's draws, nats, (R,).
         log_sum_marginals: log of the sum over all components, the own one too, of the density in each
@@ -161,8 +162,14 @@ def _passed(
     return _Running(
         added,
         state.num_others + jnp.sum(other, axis=0),
-        state.above + jnp.sum(masked > log_q[None], axis=0),
+        state.above + jnp.sum(masked > log_q + _rounding(log_q), axis=0),
         jnp.where(closer, names[best], state.closest),
         jnp.where(closer, value, state.closest_log_q),
         marginals,
     )
+
+
+def _rounding(log_q: Float[Array, "R S"]) -> Float[Array, "R S"]:
+    """What two programs may differ by in one log-density: half of its digits, as the networks before
+    it and (z - mu) / sigma lose some."""
+    return jnp.sqrt(jnp.finfo(log_q.dtype).eps) * (1 + jnp.abs(log_q))
