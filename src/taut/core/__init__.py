@@ -1,6 +1,14 @@
 """The currency of the library: data, draws, numbers with errors, and the mint that makes log-weights."""
 
-from taut.core.choices import Choice, chosen, is_users, options_from_dict, options_to_dict, plain
+from taut.core.choices import (
+    Choice,
+    chosen,
+    is_users,
+    options_from_dict,
+    options_to_dict,
+    plain,
+    pythonic,
+)
 from taut.core.counts import check_count, is_whole
 from taut.core.datum import Datum, num_rows
 from taut.core.discrete_proposals import (
@@ -126,6 +134,7 @@ __all__ = [
     "particles",
     "particles_at",
     "plain",
+    "pythonic",
     "refuse_unheard",
     "sweep",
     "this_process",

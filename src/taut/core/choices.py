@@ -9,14 +9,26 @@ named, {"user": "module.Class"}: reading a file runs no code.
 """
 
 import dataclasses
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
+import numpy as np
+
 from taut.core.counts import is_whole
 from taut.errors import InputError, nearest, option
 
-__all__ = ["NONE", "Choice", "chosen", "is_users", "options_from_dict", "options_to_dict", "plain"]
+__all__ = [
+    "NONE",
+    "Choice",
+    "chosen",
+    "is_users",
+    "options_from_dict",
+    "options_to_dict",
+    "plain",
+    "pythonic",
+]
 
 NONE = "none"
 _Own = TypeVar("_Own", bound="Choice")
@@ -119,6 +131,7 @@ def options_from_dict(cls: type, content: Mapping[str, Any]) -> Any:
 
 def plain(value: Any) -> Any:
     """A value as JSON and TOML hold it; a user's object by its name, {"user": "module.Class"}."""
+    value = pythonic(value)
     if isinstance(value, Choice):
         return value.to_dict() if _is_ours(value) else _users(value)
     if value is None or isinstance(value, str | int | float | bool):
@@ -128,6 +141,27 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [plain(v) for v in value]
     return _users(value)
+
+
+def pythonic(value: Any) -> Any:
+    """A value with Python's numbers for those of NumPy, such as `arange` has, also in options of taut's
+    own; itself where it has none."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) is dict:
+        own = {key: pythonic(one) for key, one in value.items()}
+        return value if all(own[key] is value[key] for key in own) else own
+    if type(value) in (tuple, list):
+        own = [*map(pythonic, value)]
+        return value if all(map(operator.is_, own, value)) else type(value)(own)
+    if isinstance(value, type) or not (dataclasses.is_dataclass(value) and _is_ours(value)):
+        return value
+    fields = {
+        item.name: getattr(value, item.name) for item in dataclasses.fields(value) if item.init
+    }
+    found = {name: pythonic(one) for name, one in fields.items()}
+    changed = {name: one for name, one in found.items() if one is not fields[name]}
+    return dataclasses.replace(value, **changed) if changed else value
 
 
 def is_users(value: Any) -> bool:

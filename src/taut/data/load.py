@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from taut.core import pythonic
 from taut.data.binarize import binarized
 from taut.data.column_values import values_by_column
 from taut.data.conform import as_images, refuse_unlike
@@ -127,7 +128,7 @@ def load_data(
     options: dict[str, Any] = {
         "source": str(source) if isinstance(source, str | Path) else None,
         "split": tuple(split),
-        "split_seed": _plain(seed),
+        "split_seed": seed,
         "label": label,
         "target": target,
         "target_as": target_as,
@@ -140,12 +141,12 @@ def load_data(
         "support": support,
         "columns": columns,
         "kind": wish_texts(kind),
-        "image_shape": None if image_shape is None else tuple(map(_plain, image_shape)),
+        "image_shape": None if image_shape is None else tuple(image_shape),
         "name": name,
         "dtype": _dtype(dtype),
         "stream": stream,
     }
-    return loaded(source, DataOptions.from_dict(options))
+    return loaded(source, DataOptions.from_dict(pythonic(options)))
 
 
 def loaded(source: Any, options: DataOptions, *, unsplit: bool = False) -> Data:
@@ -370,11 +371,6 @@ def _words(parts: Sequence[RawRows]) -> tuple[tuple[str, ...], ...] | None:
 
 def _kind(rows: RawRows) -> Kind:
     return "table" if rows.values.ndim == 2 else "image"
-
-
-def _plain(number: Any) -> Any:
-    """A whole number of NumPy as one of Python; anything else as it is."""
-    return int(number) if isinstance(number, np.integer) else number
 
 
 def _dtype(dtype: Any) -> str:

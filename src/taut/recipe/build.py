@@ -11,7 +11,7 @@ from typing import Any
 
 from taut.architectures import ARCHITECTURES, AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import InputError, nearest, option, plain
+from taut.core import InputError, nearest, option, plain, pythonic
 from taut.gradients import AbstractEstimator, Enumeration
 from taut.inference import AbstractInference
 from taut.models.likelihoods import LIKELIHOODS
@@ -36,6 +36,7 @@ def recipe_of(given: Mapping[str, Any]) -> Recipe:
     Raises:
         InputError: an unknown option, a wrong value, or an option that the choices do not have.
     """
+    given = pythonic(dict(given))
     named = {name: given.get(name) for name in CHOICES}
     tables = _by_table({k: v for k, v in given.items() if k not in (*CHOICES, "seed")})
     if named["model"] is None:

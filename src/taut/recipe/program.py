@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from taut.core import InputError, nearest, option
+from taut.core import InputError, nearest, option, pythonic
 from taut.inference.posterior import PosteriorOptions
 from taut.recipe.build import typed_seed
 from taut.recipe.config import check_format, flat_names
@@ -30,6 +30,9 @@ class ProgramRecipe:
     data: str | None = None
     posterior: PosteriorOptions = field(default_factory=PosteriorOptions)
     seed: int | None = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "posterior", pythonic(self.posterior))
 
     def to_dict(self) -> dict[str, Any]:
         """What TOML holds of it."""

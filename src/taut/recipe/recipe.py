@@ -4,12 +4,12 @@ Recipe.from_dict(recipe.to_dict())        the same recipe, unless a part of it w
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, get_origin, get_type_hints
 
 from taut.architectures import VAE, AbstractArchitecture
 from taut.bounds import AbstractBound
-from taut.core import InputError, chosen, is_users, plain
+from taut.core import InputError, chosen, is_users, plain, pythonic
 from taut.core.choices import NONE
 from taut.data import DataOptions
 from taut.evidence import EvidenceOptions
@@ -47,6 +47,10 @@ class Recipe:
     training: TrainingOptions = field(default_factory=TrainingOptions)
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
     seed: int | None = 0
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            object.__setattr__(self, item.name, pythonic(getattr(self, item.name)))
 
     def to_dict(self) -> dict[str, Any]:
         """What TOML holds of it: a table for each part."""
