@@ -1,6 +1,8 @@
 """A target: which column is to be predicted, which rows have none, what its values are."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,6 +38,52 @@ def test_rows_without_a_target_stay(role, word):
         assert found is not None
         assert np.array_equal(found, _codes(frame)[part.index])
     assert sum(map(len, (data.train, data.validation, data.test))) == 60
+
+
+DOORS = ("frame", "pandas", "csv", "parquet")
+
+
+def _through(door: str, frame: pl.DataFrame, folder: Path) -> Any:
+    if door in ("csv", "parquet"):
+        getattr(frame, f"write_{door}")(folder / f"t.{door}")
+        return folder / f"t.{door}"
+    return frame if door == "frame" else pd.DataFrame(frame.to_dict(as_series=False))
+
+
+ROLES = {
+    "label": {"target": "y"},
+    "column": {"target": "y", "target_as": "column"},
+    "asked": {"target": "y", "target_as": "column", "kind": ("y=categorical",)},
+    "no target": {"label": "y"},
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("role", ROLES)
+def test_numbers_with_zeros_in_front_are_names_whatever_they_come_by(tmp_path, door, role):
+    """007 and 7 are two classes, and a class is written as it came."""
+    frame = pl.DataFrame({"age": FRAME["age"], "y": ["007", "7", "12"] * 20})
+    data = load_data(_through(door, frame, tmp_path), columns="auto", **ROLES[role])
+    assert data.schema.class_names == ("007", "12", "7")
+    wanted = np.tile([0, 2, 1], 20)
+    for part in (data.train[:], data.validation, data.test):
+        found = target_of(part)
+        np.testing.assert_array_equal(found, wanted[part.index])
+    more = pl.DataFrame({"age": [0.5, 1.5, 2.0], "y": ["7", "12", "007"]})
+    rows = load_rows(_through(door, more, tmp_path), data.schema)
+    np.testing.assert_array_equal(target_of(rows), [2, 1, 0])
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_zeros_in_front_mean_nothing_where_numbers_are_measured(tmp_path, door):
+    fixed = [f"{i:03d}" for i in range(60)]
+    frame = pl.DataFrame({"age": FRAME["age"], "size": fixed, "y": [*fixed[:20]] * 3})
+    source = _through(door, frame, tmp_path)
+    data = load_data(source, target="size", target_as="column", columns="auto")
+    assert data.schema.classes is None
+    np.testing.assert_array_equal(target_of(data.test), data.test.index)
+    asked = load_data(source, target="y", target_as="column", kind=("y=count",))
+    assert asked.schema.classes is None
 
 
 def test_a_label_is_no_column_and_a_column_is_no_label():

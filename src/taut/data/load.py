@@ -58,6 +58,7 @@ from taut.data.targets import (
     asked_of_columns,
     check_target,
     classes_of_column,
+    coded_columns,
     targets,
     words_of_classes,
 )
@@ -169,6 +170,7 @@ def loaded(source: Any, options: DataOptions, *, unsplit: bool = False) -> Data:
         label=options.label or beside, drop=options.drop, decimal=options.decimal,
         missing={name: wish.missing for name, wish in wishes.items() if wish.missing},
         worded=tuple(n for n, wish in wishes.items() if wish.asked in ("categorical", "ordinal")),
+        coded=coded_columns(options),
     )  # fmt: skip
     by_column = bool(options.kind) or options.columns == "auto"
     stream = "no" if by_column and options.stream == "auto" else options.stream

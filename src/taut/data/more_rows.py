@@ -1,5 +1,6 @@
 """More rows, in the form of a schema that other rows have decided."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -67,6 +68,7 @@ def load_rows(
         optional=(own,) if among and own else (), rows_only=True, decimal=decimal,
         forms={n: c.form for n, c in known.items()},
         missing=empty, worded=tuple(n for n, c in known.items() if c.names),
+        coded=dict.fromkeys(_named(schema), math.inf),
     )  # fmt: skip
     refuse_too_large(source, request, schema.dtype)
     sets: list[Dataset] = []
@@ -107,6 +109,13 @@ def load_rows(
         schema=schema,
         unseen=new,
     )
+
+
+def _named(schema: Schema) -> list[str]:
+    """The columns, the label and the target that have names."""
+    found = [n for n, c in zip(schema.columns or (), schema.kinds or (), strict=False) if c.names]
+    beside = (schema.label_name, schema.target) if schema.classes is not None else ()
+    return [*found, *(name for name in beside if name is not None)]
 
 
 def _of_numbers(rows: RawRows, schema: Schema, unseen: str) -> RawRows:

@@ -3,9 +3,11 @@
     text, or at most 20 different whole numbers      classes: codes 0, 1, ..., C - 1, and -1 without one
     other numbers                                    numbers, and NaN without one
 
+Numbers in text, at most 20 different ones, that have zeros in front are text: 007 and 7 are two classes.
 A kind that was asked for decides otherwise: `categorical` and `binary` are classes, others numbers.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,6 +33,7 @@ __all__ = [
     "asked_of_columns",
     "check_target",
     "classes_of_column",
+    "coded_columns",
     "has_label",
     "label_names",
     "labels_like",
@@ -65,7 +68,7 @@ def target_classes(
     """
     text = any(part.dtype.kind == "U" for part in labels)
     if text:
-        names = {str(v).strip() for part in labels for v in part}
+        names = {_class_name(v) for part in labels for v in part}
         found = sorted(name for name in names if name.lower() not in MISSING_WORDS)
         classes = True
     else:
@@ -108,13 +111,16 @@ def target_values(
                 raise InputError("a number", f"'{other}'", "numbers, as at the fit", where=where)
             return np.full(len(labels), np.nan, dtype)
         return held_labels(labels, dtype, where)
-    text = labels.dtype.kind == "U"
-    names = [value.strip() if text else number_name(value) for value in labels]
+    names = [_class_name(value) for value in labels]
     codes = name_codes(names, classes)
     for name in (names[row] for row in np.flatnonzero(codes < 0)):
         if name.lower() not in MISSING_WORDS:
             raise InputError("a known class", f"'{name}'", nearest(name, classes), where=where)
     return np.where(codes < 0, UNLABELLED, codes).astype(np.int32)
+
+
+def _class_name(value: str | np.number) -> str:
+    return value.strip() if isinstance(value, str) else number_name(value)
 
 
 def has_label(label: Shaped[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
@@ -208,6 +214,17 @@ def asked_of_columns(parts: Sequence[RawRows], options: DataOptions) -> tuple[st
     ):
         return options.kind
     return (*options.kind, f"{options.target}=categorical")
+
+
+def coded_columns(options: DataOptions) -> dict[str, float]:
+    """Columns and labels whose numbers are names where zeros stand in front, as of `Request.coded`."""
+    asked = {name: wish.asked for name, wish in wishes_of(options.kind, where="kind").items()}
+    found = {name: math.inf for name, kind in asked.items() if kind == "categorical"}
+    if options.label is not None:
+        found[options.label] = math.inf
+    if options.target is not None and asked.get(options.target) is None:
+        found[options.target] = float(_MOST_CLASSES)
+    return found
 
 
 def classes_of_column(

@@ -10,7 +10,14 @@ from taut.data.sources.dates import DAY, TIME, date_text, dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.raw_rows import RawRows, Request, Unit, take_label
 from taut.data.sources.units import unit_note, without_units
-from taut.data.sources.words import BOOLEAN, MISSING_WORDS, emptied, numbers_among, words
+from taut.data.sources.words import (
+    BOOLEAN,
+    MISSING_WORDS,
+    emptied,
+    numbers_among,
+    spell_names,
+    words,
+)
 from taut.errors import InputError, nearest, option
 
 __all__ = [
@@ -212,6 +219,8 @@ def _of_texts(
     def place(row: int) -> str:
         return f"{where}, row {row}, column '{name}'"
 
+    if spell_names(cells, request.coded.get(name, 0.0)):
+        return *text_codes(cells.to_list()), Unit(), ()
     if numbers.null_count() == len(numbers):
         dates = None
         if name not in request.worded:

@@ -55,6 +55,8 @@ class Request(NamedTuple):
         forms: of dates, by the columns that have had them.
         missing: cells that stand for a missing one, by column.
         worded: columns whose dates are names, which are not counted from the first.
+        coded: columns and labels whose numbers are names where zeros stand in front of some of them, and
+            of how many different ones at most.
     """
 
     label: str | None = None
@@ -66,6 +68,7 @@ class Request(NamedTuple):
     forms: Mapping[str, str] = MappingProxyType({})
     missing: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     worded: tuple[str, ...] = ()
+    coded: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)

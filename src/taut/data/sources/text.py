@@ -22,7 +22,7 @@ from taut.data.sources.files import file_bytes
 from taut.data.sources.frame import choose_columns, label_of, text_codes
 from taut.data.sources.raw_rows import RawRows, Request, Unit
 from taut.data.sources.units import unit_note, without_units
-from taut.data.sources.words import emptied, truth_words
+from taut.data.sources.words import emptied, spell_names, truth_words
 from taut.data.sources.words import words as _words
 from taut.errors import InputError, option
 
@@ -113,7 +113,8 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     told += unit_note(units, wanted)
     labels, label_words = None, ()
     if label is not None:
-        labels = _label(table.column(len(data)), f"{source}, label '{label}'")
+        most = request.coded.get(label, 0.0)
+        labels = _label(table.column(len(data)), most, f"{source}, label '{label}'")
         label_words = truth_words(table.column(len(data)))
         table = table.columns(range(len(data)))
     values, whole, texts, forms, truths = _values(table, data, source, request)
@@ -301,12 +302,12 @@ def _numbers(column: Any) -> Any:
     return words.cast(pl.Float64, strict=False)
 
 
-def _label(column: Any, where: str) -> np.ndarray:
-    """Labels as numbers, or as text where a cell is none."""
+def _label(column: Any, most: float, where: str) -> np.ndarray:
+    """Labels as numbers, or as text where a cell is none or they are names of so many at most."""
     import narwhals as nw
 
     numbers, words = _numbers(column), _words(column)
-    text = bool((numbers.is_null() & words.is_not_null()).any())
+    text = bool((numbers.is_null() & words.is_not_null()).any()) or spell_names(words, most)
     return label_of(nw.from_native(words if text else numbers, series_only=True), where)
 
 
@@ -337,6 +338,9 @@ def _values(
     logical = np.all(truth | ~given, axis=0) & np.any(truth, axis=0)
     whole, real = (words.cast(kind, strict=False) for kind in (pl.Int64, pl.Float64))
     text = given & grid(real.is_null()) & ~logical
+    for i, name in enumerate(names):
+        if name in request.coded and spell_names(table.column(i), request.coded[name]):
+            text[:, i] = given[:, i]
     wordy = np.flatnonzero(text.any(axis=0) & ~(given & ~text).any(axis=0))
     text[:, wordy] = False
     if text.any():
@@ -348,6 +352,7 @@ def _values(
             where=f"{source}, line {table.lines[row]}, column '{names[column]}'",
         )
     counts = grid(whole.is_not_null()) | logical
+    counts[:, wordy] = False
     counted = bool((counts | ~given).all())
     kept, empty = (whole, 0) if counted and given.all() else (real, float("nan"))
     values = grid(kept.fill_null(empty)).copy()
@@ -357,8 +362,8 @@ def _values(
     found = [""] * table.width
     for i in wordy.tolist():
 
-        def place(row: int, name: str = names[i]) -> str:
-            return f"{source}, line {table.lines[row]}, column '{name}'"
+        def place(row: int, own: str = names[i]) -> str:
+            return f"{source}, line {table.lines[row]}, column '{own}'"
 
         dates = None
         if names[i] not in request.worded:

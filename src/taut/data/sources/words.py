@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["BOOLEAN", "MISSING_WORDS", "emptied", "numbers_among", "truth_words", "words"]
+__all__ = [
+    "BOOLEAN",
+    "MISSING_WORDS",
+    "emptied",
+    "numbers_among",
+    "spell_names",
+    "truth_words",
+    "words",
+]
 
 # What common tools write for a missing cell, in lower case.
 MISSING_WORDS = ("", "?", "-", "na", "n/a", "nan", "null", "none", ".")
@@ -30,6 +38,17 @@ def emptied(column: Any, codes: Sequence[str]) -> Any:
     spelled = column.cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
     coded = column.is_in(own.to_list()).fill_null(value=False) | spelled
     return column.set(coded, "" if column.dtype == pl.String else None)
+
+
+def spell_names(column: Any, most: float) -> bool:
+    """Whether the numbers of a Polars series of text are names, as 007 and 7 are two: some have zeros in
+    front, and at most so many are different."""
+    import polars as pl
+
+    given = words(column).drop_nulls()
+    if not given.str.contains(r"^[+-]?0\d").any() or given.n_unique() > most:
+        return False
+    return given.cast(pl.Float64, strict=False).null_count() == 0
 
 
 def truth_words(column: Any) -> tuple[str, ...]:
