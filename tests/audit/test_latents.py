@@ -1,11 +1,14 @@
 """Active dimensions, their KL and collapse, of linear encoders in closed form."""
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 from known_models import ConjugateGaussian, LinearGaussian, LinearGuide, NormalGuide
 
 from taut.audit import latent_use
-from taut.core import Datum, Pair
+from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, Datum, Pair, StratifiedProposal
 
 X = np.random.default_rng(0).normal(size=(100, 3)) @ np.diag([2.0, 1.0, 0.5])
 MODEL = LinearGaussian(np.eye(3), 0.5)
@@ -34,6 +37,44 @@ def test_the_kl_of_each_dimension_is_closed(float64):
     np.testing.assert_allclose([k.value for k in found.kls], truth, atol=1e-10)
     assert all(k.side == "exact" for k in found.kls)
     np.testing.assert_allclose(found.kl.value, truth.sum())
+
+
+class TwoClasses(AbstractModel):
+    """p(y, z) of two classes and a Gaussian, whose rows tell nothing."""
+
+    def terms(self, datum, z):
+        log_prior = dist.Normal(0.0, 4.0).log_prob(z[1]).sum() - jnp.log(2.0)
+        return {LOG_LIKELIHOOD: jnp.zeros(()), LOG_PRIOR: log_prior}
+
+    def prior(self):
+        raise NotImplementedError
+
+    def mean(self, z):
+        return z[1]
+
+
+class ClassGuide(eqx.Module):
+    """q(y = 1 | x) = 0.5 + 0.06 x, and N(4 y, 1) within the classes."""
+
+    def __call__(self, datum):
+        share = 0.5 + 0.06 * datum.x
+        loc = jnp.array([[0.0], [4.0]])
+        return StratifiedProposal(jnp.log(jnp.stack([1 - share, share])), loc, jnp.ones((2, 1)))
+
+
+def test_a_class_that_is_enumerated_has_no_noise_of_draws(float64):
+    """q(y) is known without a draw, and z varies within classes alone: little is taken for noise.
+
+    E[z | x] = 4 q(y = 1 | x) moves by 16 * 0.06^2, of a variance of 1 + 16 * 0.5^2. Its mean over 64
+    draws within each class has a variance of half a 64th; the difference that this makes to a variance
+    over 400 rows has a standard error of 2 sqrt(0.0576 * 0.0078 / 400).
+    """
+    rows = Datum(np.tile([-1.0, 1.0], 200))
+    found = latent_use(Pair(TwoClasses(), ClassGuide()), rows, key=jax.random.key(0))
+    np.testing.assert_allclose(found.moved[:2], 0.06**2 / 0.25, rtol=1e-9)
+    error = 2 * np.sqrt(0.0576 * 0.0078 / 400) / 5
+    assert abs(found.moved[2] - 0.0576 / 5) < 5 * error
+    assert found.num_active == 3
 
 
 def test_where_no_row_moves_a_mean_the_guide_has_collapsed(float64):

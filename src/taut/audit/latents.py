@@ -20,13 +20,13 @@ from taut.core import (
     AbstractPair,
     Datum,
     Estimate,
+    Particles,
     over_rows,
     particles,
     weighted_sum,
 )
 from taut.core.compiling import even_jit
 from taut.evidence.draws import fit_and_kl, kl_of_draws
-from taut.evidence.importance import proposal_of
 
 __all__ = ["LatentUse", "latent_use"]
 
@@ -86,14 +86,13 @@ def latent_use(pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> LatentU
         return _seen(model, guide, block, numbers, key)
 
     blocks = list(over_rows(seen, rows, width=_BLOCK_ROWS))
-    mean, variance, kl, error, of_sum = (
-        np.concatenate([np.asarray(block[i], np.float64) for block in blocks]) for i in range(5)
+    mean, variance, noise, kl, error, of_sum = (
+        np.concatenate([np.asarray(block[i], np.float64) for block in blocks]) for i in range(6)
     )
-    between, within = mean.var(axis=0), variance.mean(axis=0)
-    if not proposal_of(guide, rows).exhaustive:
-        # Means and variances are of draws: the one has the noise of the other.
-        within *= _DRAWS / (_DRAWS - 1)
-        between = np.maximum(between - within / _DRAWS, 0.0)
+    # Means over draws have noise, which adds to the variance between rows what that within lacks.
+    noise = noise.mean(axis=0)
+    between = np.maximum(mean.var(axis=0) - noise, 0.0)
+    within = variance.mean(axis=0) + noise
     with np.errstate(invalid="ignore"):
         moved = np.nan_to_num(between / (between + within))
 
@@ -108,9 +107,9 @@ def latent_use(pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> LatentU
 @even_jit
 def _seen(
     model: AbstractModel, guide: Any, block: Datum, numbers: Any, key: PRNGKeyArray
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Mean and variance of what the decoder reads of z, (B, d); the KL of each group and its error,
-    (B, G), and the error of their sum, (B,)."""
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Mean and variance of what the decoder reads of z, and the squared error of the mean, (B, d); the
+    KL of each group and its error, (B, G), and the error of their sum, (B,)."""
 
     def one(datum: Datum, number: Any) -> Any:
         row_key = jax.random.fold_in(key, number)
@@ -119,24 +118,32 @@ def _seen(
         mass = jnp.exp(made.log_mass)
         mean = mass @ code
         variance = mass @ (code - mean) ** 2
+        noise = jnp.where(made.exhaustive, 0.0, _error(_replicates(made, code)) ** 2)
         if made.kl is not None:
             each = jax.vmap(weighted_sum, in_axes=(None, 1))(made.log_mass, made.kl)
             if not kl_of_draws(model, guide, datum, made):
-                return mean, variance, each, jnp.zeros_like(each), jnp.zeros(())
+                return mean, variance, noise, each, jnp.zeros_like(each), jnp.zeros(())
             # From the first draw, so that what is the same at all draws has no rounding to spread.
             moved = made.kl - made.kl[0]
-            return mean, variance, each, _error(moved), _error(jnp.sum(moved, axis=1))
+            of_sum = _error(jnp.sum(moved, axis=1))
+            return mean, variance, noise, each, _error(moved), of_sum
         outside, _ = fit_and_kl(made)
         sampled = outside - made.log_w
         kl = weighted_sum(made.log_mass, sampled)[None]
-        if made.strata > 1:
-            log_q = made.log_mass + jnp.log(float(_DRAWS))  # masses of a replicate add up to one
-            parts = (leaf.reshape(_DRAWS, made.strata) for leaf in (log_q, sampled))
-            sampled = jax.vmap(weighted_sum)(*parts)
-        error = jnp.where(made.exhaustive, 0.0, _error(sampled))
-        return mean, variance, kl, error[None], error
+        error = jnp.where(made.exhaustive, 0.0, _error(_replicates(made, sampled)))
+        return mean, variance, noise, kl, error[None], error
 
     return jax.vmap(one)(block, numbers)
+
+
+def _replicates(made: Particles, values: Float[Array, "K *d"]) -> Float[Array, "R *d"]:
+    """The mean of each replicate: of the draws themselves, or of those of all strata by their mass."""
+    if made.strata == 1:
+        return values
+    log_q = made.log_mass + jnp.log(float(_DRAWS))  # masses of a replicate add up to one
+    log_q, parts = (leaf.reshape(_DRAWS, made.strata, -1) for leaf in (log_q, values))
+    over_strata = jax.vmap(weighted_sum, in_axes=(None, 1))
+    return jax.vmap(over_strata)(log_q[..., 0], parts).reshape(_DRAWS, *values.shape[1:])
 
 
 def _error(values: Float[Array, "K *G"]) -> Float[Array, "*G"]:
