@@ -57,6 +57,8 @@ def files(tmp_path_factory):
 
 DENSITY = """
 import jax
+import numpyro
+from numpyro import distributions as dist
 
 support = {"a": ("real", 1)}
 
@@ -67,6 +69,15 @@ def scalar(p, data):
 
 def loop(p, data):
     return jax.lax.while_loop(lambda s: s < 3.0, lambda s: s + 1.0, p["a"][0])
+
+
+def det(x):
+    return x**2
+
+
+def beside(y, **others):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 2.0))
+    numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
 """
 BAD = """
 import jax.numpy as jnp
@@ -222,6 +233,7 @@ def test_wrong_input_is_one_line(run, files, capsys):
          "'mu'", 2),
         ("bad:endless", {"y": 1.0}, "improper posterior: expected a proper posterior, whose ELBO", 1),
         ("density:scalar", {"y": 1.0}, "expected a real scalar from the log-joint, got shape (1,)", 2),
+        ("density:det", {"y": 1.0}, "a log-joint, as there is a support, of parameters and data, or", 2),
         ("density:loop", {"y": 1.0}, "Try jax.lax.scan or a fori_loop with a fixed number of steps", 2),
     ],
 )  # fmt: skip
@@ -234,6 +246,14 @@ def test_what_cannot_be_inferred_is_one_line(function, data, words, code, files,
     command += ["--out", files / "none"]
     assert words in complaint(capsys, *command, code=code)
     assert not (files / "none").exists()
+
+
+def test_a_support_is_that_of_a_log_joint_and_not_of_a_program_beside_it(files, capsys):
+    (files / "both.py").write_text(DENSITY)
+    out, data = files / "beside", files / "rows.json"
+    command = ["infer", f"{files / 'both.py'}:beside", "--data", str(data), "--out", str(out)]
+    assert main([*command, "--guide", "laplace", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["coordinates"]) == {"mu"}
 
 
 def test_a_run_that_was_cut_off_is_repeated(run, files, capsys):

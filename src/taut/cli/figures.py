@@ -120,6 +120,6 @@ def _drawn_posterior(run: Path, program: str | None) -> tuple[Path, ...]:
         )  # fmt: skip
     function = load_program(program)
     data = program_data(recipe, function)
-    fitted = load(run, like=function, data=data, support=support_beside(function))
+    fitted = load(run, like=function, data=data, support=support_beside(function, data))
     precision = recipe.posterior.precision_nats
     return draw_posterior(fitted, run / "figures", precision_nats=precision)

@@ -108,7 +108,7 @@ def run_infer(
         with waiting(f"fitting {program}", quiet=json):
             fitted = infer_recipe(
                 function, recipe,
-                data=data, support=support_beside(function), key=recipe.seed or 0,
+                data=data, support=support_beside(function, data), key=recipe.seed or 0,
                 out=folder, force=force, resume=resume,
             )  # fmt: skip
         try:
@@ -137,7 +137,7 @@ def program_data(recipe: "ProgramRecipe", function: Callable) -> dict[str, Any]:
     if recipe.data is None:
         return {}
     data = read_data(Path(recipe.data))
-    left = [] if support_beside(function) is not None else not_taken(function, data)
+    left = [] if support_beside(function, data) is not None else not_taken(function, data)
     if len(left) == len(data):
         return data  # another program's, which is refused
     if left:

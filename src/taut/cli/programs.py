@@ -58,6 +58,6 @@ def posterior_of(
         )  # fmt: skip
     function = load_program(source)
     data = program_data(recipe, function)
-    posterior = load(run, like=function, data=data, support=support_beside(function))
+    posterior = load(run, like=function, data=data, support=support_beside(function, data))
     assert isinstance(posterior, Posterior)
     return posterior, recipe, function

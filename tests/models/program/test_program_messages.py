@@ -242,6 +242,20 @@ def two_names(a, b):
         (two_names, {"a": "real"}, None, r"neither for 'b'"),
         (two_names, {"a": "real", "b": "real", "c": "real"}, None, r"arguments \(a, b\), got 'c'"),
         (two_names, {"a": "real"}, {"a": 1.0}, r"different names .* got 'a' as both"),
+        (
+            two_names,
+            {"c": "real", "d": "real"},
+            None,
+            r"two_names: expected a log-joint, as there is a support, of parameters alone, .*, or "
+            r"with arguments named 'c', 'd', got \(a, b\)\. Try leaving out the support of a NumPyro",
+        ),
+        (scalar, {"c": "real"}, {"y": 1.0}, r"of parameters and data, or .* got \(p\)"),
+        (
+            scalar,
+            {"c": "real"},
+            None,
+            r"a log-joint, as there is a support, that JAX .* KeyError",
+        ),
     ],
 )
 def test_a_log_joint_that_cannot_be_used(function, support, data, message):
@@ -323,7 +337,7 @@ def test_a_program_is_loaded_from_the_file_that_is_named(tmp_path):
     )
     assert load_program(str(file)).__name__ == "log_joint"
     assert load_program(f"{file}:other").__name__ == "other"
-    assert support_beside(load_program(str(file))) == {"a": "real"}
+    assert support_beside(load_program(str(file)), {}) == {"a": "real"}
     with pytest.raises(
         InputError, match=r"expected a function 'othr', got log_joint, other\. Try 'other'"
     ):

@@ -135,10 +135,34 @@ def test_several_programs_are_named(file):
         load_program(str(file))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "data", "density"),
+    [
+        ("p", "", True),
+        ("p, data", "y", True),
+        ("p, y", "y", True),
+        ("a, y", "y", True),
+        ("a", "a", True),
+        ("*anything", "y", True),
+        ("p=None", "", False),
+        ("", "", False),
+        ("y", "y", False),
+        ("y, spare=1.0", "y", False),
+        ("y, **others", "yx", False),
+        ("y, x", "y", True),
+    ],
+)
+def test_a_support_is_for_functions_that_take_more_than_data(tmp_path, arguments, data, density):
+    file = tmp_path / "several.py"
+    file.write_text(f"support = {{'a': 'real'}}\ndef model({arguments}):\n    return 0.0\n")
+    found = support_beside(load_program(str(file)), dict.fromkeys(data, 1.0))
+    assert found == ({"a": "real"} if density else None)
+
+
 def test_the_support_beside_a_wrapped_log_joint(tmp_path):
     file = tmp_path / "density.py"
     file.write_text(
         "import functools\nsupport = {'a': 'real'}\ndef density(a, power):\n    return -a**power\n"
         "log_joint = functools.partial(density, power=2)\n"
     )
-    assert support_beside(load_program(str(file))) == {"a": "real"}
+    assert support_beside(load_program(str(file)), {}) == {"a": "real"}

@@ -18,7 +18,7 @@ from taut.errors import InputError, nearest
 from taut.models.program.observed_support import place_of
 from taut.models.program.wrappers import signature
 
-__all__ = ["check_names", "not_taken", "parted", "whole"]
+__all__ = ["check_names", "not_taken", "parted", "takes_data_alone", "whole"]
 
 _OR_SUPPORT = (
     ", or, if it is a log-joint, a support for each of its parameters, as in "
@@ -54,6 +54,17 @@ def not_taken(function: Callable, data: Mapping[str, Any]) -> list[str]:
         return []
     named = _named(arguments)
     return [name for name in data if name not in named]
+
+
+def takes_data_alone(
+    function: Callable, support: Mapping[str, Any], data: Mapping[str, Any]
+) -> bool:
+    """Whether a function takes no parameter of a support by name and needs nothing but data."""
+    arguments = signature(function).parameters
+    named = _named(arguments)
+    needed = {n for n in named if arguments[n].default is inspect.Parameter.empty}
+    known = bool(named) or not arguments  # *arguments may be anything
+    return known and not named & support.keys() and needed <= data.keys()
 
 
 def _named(arguments: Mapping[str, inspect.Parameter]) -> set[str]:

@@ -24,8 +24,13 @@ def place(function: Callable) -> str:
 
 
 @contextmanager
-def reading(function: Callable) -> Iterator[None]:
-    """Turn whatever a user's function raises into an `InputError` with its line."""
+def reading(function: Callable, *, kind: str = "a function") -> Iterator[None]:
+    """Turn whatever a user's function raises into an `InputError` with its line.
+
+    Arguments:
+        function: the user's.
+        kind: what it is taken for.
+    """
     try:
         yield
     except TautError:
@@ -47,7 +52,7 @@ def reading(function: Callable) -> Iterator[None]:
                 where=where,
             ) from error
         raise InputError(
-            "a function that JAX can trace on these data",
+            f"{kind} that JAX can trace on these data",
             f"{type(error).__name__}: {_first_line(error)}",
             _remedy(error),
             where=where,

@@ -16,6 +16,7 @@ from typing import Any
 from numpyro.primitives import Messenger
 
 from taut.errors import InputError, nearest
+from taut.models.program.arguments import takes_data_alone
 from taut.models.program.wrappers import innermost, layers
 
 __all__ = ["load_program", "read_data", "support_beside"]
@@ -53,10 +54,20 @@ def load_program(source: str) -> Callable:
     return known[chosen[0]]
 
 
-def support_beside(function: Callable) -> Mapping[str, Any] | None:
-    """The dictionary `support` in the function's file, for a log-joint; None where there is none."""
+def support_beside(function: Callable, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The dictionary `support` in the function's file; None where there is none.
+
+    It is that of a log-joint. A function that takes none of its parameters, and needs nothing but data,
+    is another program of the file.
+
+    Arguments:
+        function: that is fitted.
+        data: by name.
+    """
     support = getattr(innermost(function), "__globals__", {}).get("support")
-    return support if isinstance(support, Mapping) else None
+    if not isinstance(support, Mapping):
+        return None
+    return None if takes_data_alone(function, support, data) else support
 
 
 def read_data(path: str | Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from taut.models.program.wrappers import signature
 __all__ = ["LOG_JOINT", "LogJoint"]
 
 LOG_JOINT = "log_joint"
+_KIND = "a log-joint, as there is a support,"
 
 
 class LogJoint(AbstractProgram):
@@ -131,7 +132,7 @@ class LogJoint(AbstractProgram):
 
     def _value(self, datum: Datum, parameters: dict[str, Array]) -> Any:
         data = whole(datum.x, self.settings.values)
-        with reading(self.function):
+        with reading(self.function, kind=_KIND):
             if self.by_name:
                 return self.function(**parameters, **data)
             return self.function(parameters, data) if data else self.function(parameters)
@@ -153,6 +154,7 @@ def _by_name(function: Callable, support: Mapping[str, Any], data: Mapping[str, 
     arguments = signature(function).parameters
     named = {n for n, a in arguments.items() if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)}
     if not named & set(support):
+        _check_positions(function, support, data)
         return False
     known = {*support, *data}
     if clash := sorted(set(support) & set(data)):
@@ -181,6 +183,26 @@ def _by_name(function: Callable, support: Mapping[str, Any], data: Mapping[str, 
     return True
 
 
+def _check_positions(
+    function: Callable, support: Mapping[str, Any], data: Mapping[str, Any]
+) -> None:
+    """Whether the function takes parameters, and data where there are any, by their places.
+
+    Raises:
+        InputError: it takes other arguments.
+    """
+    try:
+        signature(function).bind(*(({}, {}) if data else ({},)))
+    except TypeError:
+        form = "of parameters and data" if data else "of parameters alone, as there are no data"
+        names = ", ".join(f"'{name}'" for name in support)
+        taken = ", ".join(map(str, signature(function).parameters.values()))
+        raise InputError(
+            f"a log-joint, as there is a support, {form}, or with arguments named {names}",
+            f"({taken})", "leaving out the support of a NumPyro program", where=place(function),
+        ) from None  # fmt: skip
+
+
 def _check_result(model: LogJoint, datum: Datum) -> None:
     """Whether the function returns a real scalar that can be differentiated.
 
@@ -194,5 +216,5 @@ def _check_result(model: LogJoint, datum: Datum) -> None:
         got = type(result).__name__ if shape is None else f"shape {shape} of {dtype}"
         remedy = "jnp.sum over its rows" if shape else "returning the log-density in nats"
         raise InputError("a real scalar from the log-joint", got, remedy, where=model.name)
-    with reading(model.function):
+    with reading(model.function, kind=_KIND):
         jax.eval_shape(jax.grad(lambda z: model.log_joint(datum, z)), z)
