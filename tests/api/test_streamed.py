@@ -1,14 +1,19 @@
 """Fits of files that stay on disk, and what cannot be had of them."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
 import taut
+from taut.api.auditing import audit
 from taut.cli.rows import rows_of
 from taut.core import InputError
 from taut.data import StreamedRows, load_data
+from taut.fitted import Fit
+from taut.fitted.facts import FitFacts, RowCounts
 from taut.inference.amortized.check import check_rows
 from taut.recipe import Recipe
 
@@ -32,6 +37,40 @@ def test_a_streamed_fit_says_so_and_is_measured_on_rows_it_has_not_seen(tmp_path
     baseline = fitted.estimates["independent_columns"]
     expected = -1.5 * (np.log(2 * np.pi) + 1)
     assert abs(baseline.value - expected) < 5 * baseline.data_error
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An audit, as far as what was looked at."""
+
+    column: np.ndarray
+    notes: tuple[str, ...] = ("one of the audit",)
+
+
+def test_training_rows_that_stand_for_those_on_disk_come_from_all_over_a_sorted_file(
+    tmp_path, monkeypatch
+):
+    x = np.concatenate([np.arange(300, dtype=np.float32)[:, None], ROWS[:, :2]], axis=1)
+    data = load_data(_saved(tmp_path, x), stream="yes")
+    facts = FitFacts(RowCounts(240, 30, 30), 1, 1, 0.0, 0.0, "CPU")
+    architecture, _ = taut.VAE(latent_dim=1, hidden=(4,)).resolved(data.schema)
+    pair = architecture.init(data.schema, jax.random.key(0))
+    fitted = Fit(pair, architecture, data.schema, facts)
+    monkeypatch.setattr(
+        "taut.audit.audit_fit", lambda _, train, *__, **___: Seen(np.asarray(train.x)[:, 0])
+    )
+    monkeypatch.setattr("taut.api.auditing._MOST_READ", 40)
+    found = audit(fitted, data)
+    assert len(set(found.column)) == 40
+    assert set(found.column) <= set(data.train[:].x[:, 0])
+    assert found.column.min() < 60 < 240 < found.column.max()
+    own, said = found.notes
+    assert own == "one of the audit"
+    assert said.startswith("40 of 240 training rows, drawn at random, stand for all")
+    monkeypatch.setattr("taut.api.auditing._MOST_READ", 240)
+    whole = audit(fitted, data)
+    assert whole.notes == ("one of the audit",)
+    np.testing.assert_array_equal(whole.column, data.train[:].x[:, 0])
 
 
 def test_values_without_a_density_are_named_by_their_row_in_the_file(tmp_path):

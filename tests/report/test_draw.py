@@ -22,6 +22,8 @@ from taut.report.draw_bench import draw_bench
 from taut.report.draw_em import draw_em
 from taut.report.draw_fit import draw_fit
 from taut.report.draw_posterior import draw_posterior
+from taut.report.html import rows as html_rows
+from taut.report.html.markup import element
 from taut.report.latents import has_normal_prior
 from taut.training import TrainingOptions
 
@@ -92,8 +94,8 @@ def test_a_fit_is_drawn_on_its_own_test_rows(digits, drawn, asked, tmp_path):
     ]  # fmt: skip
     assert set(drawn) == {path.name for path in paths}
     (rows, means), form = asked["reconstructions"]
-    np.testing.assert_array_equal(rows, data.test.x[:16])
-    np.testing.assert_array_equal(means, fit.reconstruct(data.test.x[:16]))
+    assert len({row.tobytes() for row in rows} & {row.tobytes() for row in data.test.x}) == 16
+    np.testing.assert_array_equal(means, fit.reconstruct(rows))
     assert form == {"kind": "image", "shape": (8, 8), "columns": None, "categories": None}
     (samples,), _ = asked["samples"]
     np.testing.assert_array_equal(samples, fit.sample(64))
@@ -102,6 +104,42 @@ def test_a_fit_is_drawn_on_its_own_test_rows(digits, drawn, asked, tmp_path):
         first, second = data.test.x[i], data.test.x[-1 - i]
         np.testing.assert_array_equal(ends["ends"][i], [first, second])
         np.testing.assert_array_equal(lines[i], fit.interpolate(first, second))
+
+
+def _spread(rows: Any) -> bool:
+    """Whether rows come from all over a file that is sorted by its first column, from 0 to 1."""
+    return rows[:, 0].min() < 0.25 and rows[:, 0].max() > 0.75
+
+
+def test_rows_that_are_shown_of_sorted_files_come_from_all_over_them(
+    drawn, asked, monkeypatch, tmp_path
+):
+    """The first rows of a sorted file are of one class, or of one end of a column."""
+    x = np.stack([np.linspace(0, 1, 4001), np.sin(np.arange(4001.0))], axis=1)
+    data = taut.load_data((x, x[:40], x))
+    model, _ = taut.VAE(latent_dim=2, hidden=(4,)).resolved(data.schema)
+    fit = _fit(model, data.schema)
+    draw_fit(fit, data, tmp_path)
+    assert _spread(asked["samples"][1]["data"])
+    assert _spread(asked["reconstructions"][0][0])
+    (z,), _ = asked["latent_scatter"]
+    assert len(z) == 512
+    later = np.asarray(fit.encode(data.test.x[512:]))
+    assert np.isclose(later[:, None], z[-100:]).all(axis=2).any(axis=0).all()
+
+    shown: list[Any] = []
+
+    def panels(_: Any, rows: Any, *__: Any, **___: Any) -> Any:
+        shown.append(rows)
+        return element("p", "")
+
+    monkeypatch.setattr(html_rows, "_columns", panels)
+    monkeypatch.setattr(html_rows, "label_names", lambda rows: shown.append(rows.x))
+    html_rows.samples(fit, data)
+    html_rows.reconstructions(fit, data.test)
+    html_rows.latents(fit, data.test)
+    assert len(shown) == 3
+    assert all(map(_spread, shown))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from taut.core import Datum, InputError, as_key
+from taut.core import Datum, InputError, as_key, num_rows
 from taut.data import Data, Dataset, RowSource
 from taut.fitted import Fit
 from taut.fitted.given_rows import as_datum, as_drawn
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["audit", "rows_of_fit"]
 
 _TRIALS = 2**32 - 3  # a number that no row has
-_MOST_READ = 20000  # rows of those that stay on disk
+_MOST_READ = 20_000  # rows of those that stay on disk, at random: a file may be sorted
 
 
 @compilation_cache()
@@ -56,6 +56,12 @@ def audit(
             data = _own_data(fit, where="audit")
         train, test = rows_of_fit(fit, data, held_out, where="audit")
         found = audit_fit(fit, train, test, key=as_key(key), num_rows_each=rows)
+        if isinstance(data, Data) and num_rows(train) < len(data.train):
+            some = (
+                f"{num_rows(train)} of {len(data.train)} training rows, drawn at random, stand for all, "
+                "as these stay on disk"
+            )
+            found = replace(found, notes=(*found.notes, some))
         if not try_remedies:
             return found
         looked = rows_looked_at(test, found.evidence.index)
@@ -96,7 +102,5 @@ def rows_of_fit(fit: Fit, data: Any, held_out: Any, *, where: str) -> tuple[Datu
 
 
 def _in_memory(rows: RowSource) -> Dataset:
-    """The rows, or the first of those that stay on disk."""
-    if isinstance(rows, Dataset):
-        return rows
-    return rows.read(0, min(len(rows), _MOST_READ))
+    """The rows, or some of those that stay on disk."""
+    return rows if isinstance(rows, Dataset) else rows.sample(_MOST_READ)

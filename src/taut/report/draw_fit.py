@@ -15,7 +15,7 @@ from taut.report.latents import has_normal_prior
 
 __all__ = ["draw_fit", "row_form"]
 
-_TEST_ROWS = 512  # of the test rows, from the first, whose latents are shown
+_TEST_ROWS = 512  # of the test rows, at random as files may be sorted, whose latents are shown
 _IMAGES, _DRAWS = 64, 1000  # samples of images, and of tables
 _RECONSTRUCTED = 16
 _LINES = 6
@@ -26,27 +26,27 @@ def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
 
     Arguments:
         fit: what `taut.fit` returned.
-        data: what it was fitted to; encodings and reconstructions are those of the first test rows.
+        data: what it was fitted to; encodings and reconstructions are those of some of the test rows.
         folder: where to write.
 
     Returns:
         the files.
     """
     schema, form = fit.schema, row_form(fit.schema)
-    test = data.test[: min(len(data.test), _TEST_ROWS)]
+    test = data.test.sample(_TEST_ROWS)
     # A model that was not trained itself, as one whose prior alone was fitted, has no curves.
     drawn = [_learning_curves(fit, folder / "learning-curves.png")] if fit.history else []
     drawn.append(
         figures.samples(
             folder / "samples.png",
             np.asarray(fit.sample(_IMAGES if schema.kind == "image" else _DRAWS)),
-            data=data.train[:_DRAWS].x,
+            data=data.train.sample(_DRAWS).x,
             **form,
         )
     )
     # Where nothing is drawn a reconstruction is the row itself, or what a surjection keeps of it.
     if fit.architecture.name != "flow" or "elbo" in fit.estimates:
-        shown = test[:_RECONSTRUCTED].x
+        shown = test.sample(_RECONSTRUCTED).x
         mean = np.asarray(fit.reconstruct(shown))
         drawn.append(figures.reconstructions(folder / "reconstructions.png", shown, mean, **form))
     number = min(_LINES, len(test) // 2)

@@ -42,7 +42,7 @@ def samples(fit: Fit, data: Data, *, pixels: int = PIXELS) -> Markup:
         drawn = np.asarray(fit.sample(_IMAGES), np.float64)
         return _mosaic([drawn], fit.schema, pixels, "Samples of the model (draws of x, not means)")
     drawn = np.asarray(fit.sample(_DRAWS), np.float64)
-    rows = np.asarray(data.train[:_DRAWS].x, np.float64)
+    rows = np.asarray(data.train.sample(_DRAWS).x, np.float64)
     return _columns(
         fit.schema, rows,
         lambda column: _marginals(drawn[:, column], rows[:, column]),
@@ -57,7 +57,7 @@ def reconstructions(fit: Fit, test: Dataset, *, pixels: int = PIXELS) -> Markup 
     if isinstance(fit.model, AbstractExactModel) or not len(test):
         return None
     number = _PAIRS if fit.schema.kind == "image" else _RECONSTRUCTED
-    shown = test[:number].x
+    shown = test.sample(number).x
     x = np.asarray(shown, np.float64)
     mean = np.asarray(fit.reconstruct(shown), np.float64)
     if fit.schema.kind == "image":
@@ -73,7 +73,7 @@ def latents(fit: Fit, test: Dataset) -> Markup | None:
     """Codes of held-out rows on their two directions of largest variance, coloured by label."""
     if isinstance(fit.model, AbstractExactModel) or len(test) < 2:
         return None
-    some = test[: min(len(test), _ENCODED)]
+    some = test.sample(_ENCODED)
     z = np.asarray(fit.encode(some), np.float64)
     known = np.isfinite(z).all(axis=1)
     if z.ndim != 2 or known.sum() < 2:
