@@ -45,6 +45,13 @@ def test_a_prior_that_is_the_aggregated_posterior_has_one_hole_in_a_hundred(floa
     np.testing.assert_allclose(found.gain.value, 0.0, atol=1e-10)
 
 
+def test_rows_of_a_sorted_file_are_tested_all_over_it(float64):
+    """The first 500 of 900 rows that are sorted by a column are of its lower end."""
+    train, held_out = (SPREAD * RNG.normal(size=(n, 2)) for n in (100, 900))
+    found = searched(LinearGaussian(np.eye(2), 0.5), train, held_out[held_out[:, 0].argsort()])
+    assert not found.two_sample.differ
+
+
 def test_a_prior_wider_than_the_posteriors_has_holes_where_they_are_not(float64):
     """N(0, 9 I) for N(0, I): the share beyond the radius that holds 99 % of the latter."""
     train, held_out = (SPREAD * RNG.normal(size=(n, 2)) for n in (500, 300))

@@ -131,10 +131,10 @@ def _quantile(values: Float[np.ndarray, "R S"], mass: Float[np.ndarray, "R S"]) 
 
 
 def _tested(rows: DrawnLatents, z: Any, generator: np.random.Generator) -> TwoSample:
-    """One draw of each held-out row, by its mass, against as many of the prior."""
-    mass = np.exp(rows.log_mass)
-    picked = np.array([generator.choice(len(p), p=p / p.sum()) for p in mass[:_MOST_TESTED]])
-    at = np.arange(len(picked))
+    """One draw of each held-out row, or of some at random, by its mass, against as many of the prior."""
+    at = np.sort(generator.permutation(len(rows.log_mass))[:_MOST_TESTED])
+    mass = np.exp(rows.log_mass[at])
+    picked = np.array([generator.choice(len(p), p=p / p.sum()) for p in mass])
     first = _flat(jax.tree.map(lambda leaf: np.asarray(leaf)[at, picked], rows.z))
     return two_sample(first, _flat(z)[: len(first)], generator)
 
