@@ -1,5 +1,6 @@
 """An option that a fit has no use for is refused in Python, as on the command line."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import taut
 from taut.core import InputError
+from taut.training import TrainingOptions
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3))
 
@@ -31,3 +33,25 @@ def test_an_option_without_a_use_is_refused(exact, call, option, got):
     said = rf"^{option}: expected .*, which `{option}` is for, got {got}.*\. Try leaving out"
     with pytest.raises(InputError, match=said):
         call(exact)
+
+
+STEPS = [field for field in fields(TrainingOptions) if field.name not in ("head", "precision")]
+
+
+@pytest.mark.parametrize("name", [field.name for field in STEPS])
+@pytest.mark.parametrize("inference", ["em", "online-em"])
+def test_an_option_of_training_by_steps_is_refused_where_there_are_none(name, inference):
+    usual = {"optimizer": "sgd", "learning_rate_schedule": "cosine", "validation_bound": "elbo"}
+    value = usual.get(name, 0.5 if name in ("hide", "clip_norm", "ema") else 7)
+    asked = {"model": "ppca", "components": 1, "inference": inference, name: value}
+    with pytest.raises(
+        InputError, match=rf"steps, which `{name}` is for, got inference=\"{inference}\""
+    ):
+        taut.fit(ROWS, **asked)
+
+
+def test_em_runs_in_float64_and_in_no_other_precision():
+    fitted = taut.fit(ROWS, model="ppca", components=1, precision="float64")
+    assert fitted.precision == "float64"
+    with pytest.raises(InputError, match="which `precision` is for"):
+        taut.fit(ROWS, model="ppca", components=1, precision="bfloat16")

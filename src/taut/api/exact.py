@@ -18,7 +18,7 @@ from jaxtyping import PRNGKeyArray
 from taut.api.exact_notes import exact_notes
 from taut.architectures import LCA
 from taut.callbacks.abstract import tell
-from taut.core import NOTHING, InputError, Measure, as_key, host_seed, option
+from taut.core import NOTHING, InputError, Measure, as_key, host_seed, option, refuse_unheard
 from taut.core.provenance import device, versions
 from taut.data import Data
 from taut.data.checksum import checksum_of_arrays
@@ -41,6 +41,7 @@ from taut.inference.stages import UNKEPT, AbstractStages
 from taut.models import AbstractExactModel
 from taut.recipe import Recipe
 from taut.runs import KeptStages, RunFolder
+from taut.training import TrainingOptions
 from taut.training.interrupts import deferred_interrupt
 from taut.training.resuming import RESUMED, begun_run, discarded, fingerprint
 
@@ -84,6 +85,7 @@ def fit_exact(
     assert isinstance(inference, AbstractExact)  # as the caller has it
     model: Any = recipe.model
     inference.check(model, recipe.bound, recipe.gradient)
+    _refuse_steps(recipe)
     wanted = component_numbers(inference.candidates, model.components)
     check_selection(wanted, inference.select, start)
     began = time.perf_counter()
@@ -119,6 +121,19 @@ def fit_exact(
             result.save_results(run)
             run.drop_checkpoints()
     return result
+
+
+def _refuse_steps(recipe: Recipe) -> None:
+    """Refuse options of training by steps, of which EM takes none, and a precision that is not its own.
+
+    Raises:
+        InputError: names the option.
+    """
+    usual, asked = vars(TrainingOptions()), vars(recipe.training)
+    if asked["precision"] == "float64":
+        asked = {**asked, "precision": usual["precision"]}
+    changed = {n: v for n, v in asked.items() if n != "head" and v != usual[n]}
+    refuse_unheard(changed, "a fit by gradient steps", option("inference", recipe.inference.name))
 
 
 @contextlib.contextmanager

@@ -39,6 +39,7 @@ def show(
         _show_columns(str(run), out, json=json)
         return
     from taut.fitted.facts import PosteriorFacts, read_facts
+    from taut.recipe import choices_of_use
 
     folder = RunFolder.open(run)
     estimates, content = folder.read_summary()
@@ -53,7 +54,7 @@ def show(
             )  # fmt: skip
         print_posterior(run, json=json)
         return
-    config = folder.read_config()
+    config = choices_of_use(folder.read_config())
     structure = read_structure(folder.path)
     if out is not None:
         _write_columns(structure["schema"], out, where=str(run))

@@ -1,7 +1,7 @@
 """What was asked, as a typed value: `Recipe`, its options under one flat name each, and TOML."""
 
 from taut.recipe.build import component_range, flat, recipe_of
-from taut.recipe.completed import Completed, completed
+from taut.recipe.completed import Completed, choices_of_use, completed
 from taut.recipe.config import read_config, recipe_from
 from taut.recipe.option import Option, choice_docs, shown_default, typed
 from taut.recipe.program import ProgramRecipe, batch_sizes
@@ -18,6 +18,7 @@ __all__ = [
     "Recipe",
     "batch_sizes",
     "choice_docs",
+    "choices_of_use",
     "completed",
     "component_range",
     "flat",
