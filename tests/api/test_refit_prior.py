@@ -1,5 +1,6 @@
 """Another prior for a finished model."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ import taut
 from taut.core import Datum, Estimate, InputError, paired_difference
 from taut.inference.amortized.prior_ascent import prior_ascent, started_prior
 from taut.models import MixtureOfGaussians
+from taut.training import train
 
 DIM = 2
 OPTIONS: dict[str, Any] = {
@@ -136,6 +138,40 @@ def test_validation_rows_choose_and_steps_shrink_along_a_cosine(fitted, monkeypa
     # Steps of Adam along one slope have the length of the rate.
     wanted = 0.25 * (1 + np.cos(np.pi * np.arange(10) / 10)) / 2
     np.testing.assert_allclose(sizes, wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("prior", "other"),
+    [("mixture:4", "mixture:3"), ("vamp:6", "vamp:5"), ("vamp:6,weighted", "vamp:6")],
+)
+def test_a_prior_of_the_same_kind_and_size_is_fitted_on(fitted, monkeypatch, prior, other):
+    """From where it is, which no ascent makes worse; one of another form starts anew."""
+
+    class Called(Exception):
+        pass
+
+    def ascended(*given, **more):
+        raise Called(given[0], train(*given, **more))
+
+    monkeypatch.setattr("taut.api.refitting.train", ascended)
+    architecture = replace(fitted.architecture, prior=prior)
+    own: Any = architecture.init(fitted.schema, jax.random.key(5))
+    run = replace(fitted, pair=own, architecture=architecture)
+
+    def refit(prior: str, rate: float) -> tuple[Any, Any]:
+        with pytest.raises(Called) as raised:
+            taut.refit_prior(run, rows(), prior=prior, steps=2, learning_rate=rate)
+        algorithm, state = raised.value.args
+        return algorithm.pair(algorithm.init()).model.prior_family, state
+
+    begun, state = refit(prior, 50.0)
+    for place in (begun, state.best.model.prior_family):
+        for a, b in zip(*map(jax.tree.leaves, (place, own.model.prior_family)), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert int(state.best_step) == 0
+    anew, _ = refit(other, 1e-3)
+    shapes = [list(map(jnp.shape, jax.tree.leaves(one))) for one in (begun, anew)]
+    assert shapes[0] != shapes[1]
 
 
 @pytest.mark.usefixtures("float64")

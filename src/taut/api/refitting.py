@@ -47,6 +47,7 @@ from taut.inference.amortized.prior_ascent import (
 from taut.program_cache import compilation_cache
 from taut.runs import RunFolder
 from taut.training import Loop, Recorder, train
+from taut.training.loop import start
 
 __all__ = ["Refitted", "refit_prior"]
 
@@ -89,6 +90,8 @@ def refit_prior(
 ) -> Refitted:
     """Fit a prior to the posteriors of the training rows, and say what it gains on held-out ones.
 
+    A prior of the kind and size that the model has is fitted on from where it is; another one starts at
+    rows, or at clusters of latents.
     The ascent stops where validation rows gain no more. Where they gain nothing over the prior that the
     model came with (E_q log p(z) at the same draws), that one stays; on test rows, and in evidence, a
     gain is not certain.
@@ -127,10 +130,12 @@ def refit_prior(
         architecture = replace(fitted.architecture, prior=prior)
         made: Any = architecture.init(fitted.schema, keys[0])
         features = features_of(guide, train_rows)
-        begun = started_prior(
-            made.model.prior_family, train_rows, latents_of(guide, features, key=keys[1]),
-            seed=host_seed(keys[2]),
-        )  # fmt: skip
+        begun, own = made.model.prior_family, old.model.prior_family
+        if _form(begun) == _form(own):
+            begun = own
+        else:
+            drawn = latents_of(guide, features, key=keys[1])
+            begun = started_prior(begun, train_rows, drawn, seed=host_seed(keys[2]))
         pair: Any = type(made)(replace(old.model, prior_family=begun), guide)
         seen = features_of(guide, validation_rows)
         rate = optax.cosine_decay_schedule(learning_rate, steps)
@@ -140,10 +145,13 @@ def refit_prior(
             num_steps=steps, batch_size=min(_BATCH, count), seed=host_seed(keys[4]),
             validate_every=max(1, steps // _CHECKS), patience=_PATIENCE,
         )  # fmt: skip
-        started = time.perf_counter()
+        started, validate = (
+            time.perf_counter(),
+            partial(expected_log_prior, features=seen, key=keys[5]),
+        )
         state = train(
-            algorithm, features, loop, recorder=Recorder(progress=progress),
-            validate=lambda moved: expected_log_prior(moved, seen, key=keys[5]),
+            algorithm, features, loop, recorder=Recorder(progress=progress), validate=validate,
+            state=start(algorithm, value=validate(pair).value),
         )  # fmt: skip
         trained = time.perf_counter()
         pair = eqx.combine(state.best, eqx.partition(pair, eqx.is_array)[1])
@@ -176,6 +184,12 @@ def refit_prior(
     if out is not None:
         result.save(out, force=force)
     return Refitted(result, gains, kept)
+
+
+def _form(prior: Any) -> Any:
+    """What two priors have in common that differ in their numbers alone."""
+    arrays, static = eqx.partition(prior, eqx.is_array)
+    return jax.tree.map(lambda a: (a.shape, a.dtype), arrays), jax.tree.structure(static)
 
 
 def _checked(fitted: Fit) -> Any:

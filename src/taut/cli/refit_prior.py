@@ -27,8 +27,9 @@ def refit_prior(
     """Fit another prior to a finished VAE, and say what it gains on held-out rows.
 
     Encoder and decoder stay as they are: the prior is fitted to posteriors of the training rows, until
-    validation rows gain no more. Where they gain nothing over the prior that was there, that one stays.
-    The new run loads, samples and is evaluated like any other.
+    validation rows gain no more. A prior of the kind and size that the run has is fitted on from
+    where it is. Where validation rows gain nothing over the prior that was there, that one stays. The
+    new run loads, samples and is evaluated like any other.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ the run, with the row and the term that the first of them broke on.
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -225,13 +226,18 @@ def train(
     return state
 
 
-def start(algorithm: Algorithm) -> TrainingState:
-    """The state before the first step."""
+def start(algorithm: Algorithm, *, value: float = -math.inf) -> TrainingState:
+    """The state before the first step, whose parameters are kept where no later ones are better.
+
+    Arguments:
+        algorithm: what moves.
+        value: their validation value, nats per row; -inf where they are no candidate.
+    """
     inference = algorithm.init()
     return TrainingState(
         inference=inference,
         best=eqx.filter(algorithm.pair(inference), eqx.is_array),
-        best_value=np.asarray(-np.inf),
+        best_value=np.asarray(float(value)),
         best_step=np.zeros((), np.int32),
         stale=np.zeros((), np.int32),
         scale=np.ones(()),
