@@ -12,6 +12,7 @@ import pytest
 import taut
 from taut.core import Datum, InputError
 from taut.fitted.stacked import stacked_head
+from taut.inference.amortized.prior_ascent import latents_of
 from taut.training import Plateau, TrainingOptions, start
 from taut.training import train as trained
 
@@ -141,6 +142,35 @@ def test_a_plateau_reaches_the_upper_model(monkeypatch):
     rows, labels = Datum(X[:24].astype(np.float32)), CLASS[:24].astype(np.int32)
     training = TrainingOptions(batch_size=8, learning_rate_schedule="plateau")
     stacked_head(pair, (rows, rows), (labels, labels), 2, training, num_steps=STEPS)
+
+
+class Looked(Exception):
+    """What judges has been seen."""
+
+
+def test_validation_rows_that_judge_are_from_all_over_them(monkeypatch):
+    latents, seen = [], []
+
+    def kept(*given: Any, **options: Any) -> Any:
+        latents.append(latents_of(*given, **options))
+        return latents[-1]
+
+    def bound(_: Any, rows: Datum, *__: Any, **___: Any) -> Any:
+        seen.append(rows.x)
+        raise Looked
+
+    monkeypatch.setattr("taut.fitted.stacked.latents_of", kept)
+    monkeypatch.setattr("taut.fitted.stacked.expected_bound", bound)
+    monkeypatch.setattr("taut.fitted.stacked._JUDGED", 8)
+    schema = taut.load_data(X.astype(np.float32)).schema
+    pair = taut.VAE(latent_dim=2, hidden=(4,)).resolved(schema)[0].init(schema, jax.random.key(0))
+    monkeypatch.setattr("taut.fitted.stacked.train", lambda *_, validate, **__: validate(pair))
+    rows, labels = Datum(X[:24].astype(np.float32)), CLASS[:24].astype(np.int32)
+    with pytest.raises(Looked):
+        stacked_head(pair, (rows, rows), (labels, labels), 2, TrainingOptions(), num_steps=STEPS)
+    places = np.flatnonzero((latents[1][:, None] == seen[0]).all(axis=2).any(axis=1))
+    assert len(places) == 8
+    assert places.min() < 8 < 16 <= places.max()
 
 
 def test_without_held_out_labels_nothing_is_calibrated():

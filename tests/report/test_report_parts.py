@@ -26,6 +26,12 @@ def test_columns_are_ranked_by_the_entropy_of_their_bins():
     assert np.argsort(expected[:4])[::-1].tolist() == most_informative(x).tolist() == [2, 1, 3, 0]
 
 
+def test_columns_of_sorted_rows_are_ranked_by_all_of_them():
+    late = np.where(np.arange(1000) < 600, 0.0, RNG.uniform(size=1000))
+    x = np.stack([RNG.integers(2, size=1000).astype(float), late], axis=1)
+    assert most_informative(x).tolist() == [1, 0]
+
+
 def test_missing_cells_do_not_make_a_column_informative():
     x = np.stack([np.where(RNG.uniform(size=99) < 0.5, np.nan, 1.0), RNG.normal(size=99)], axis=1)
     assert most_informative(x).tolist() == [1, 0]

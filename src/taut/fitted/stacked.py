@@ -41,7 +41,7 @@ from taut.training import Loop, TrainingOptions, schedule, train
 __all__ = ["StackedHead", "stack_gain", "stacked_head"]
 
 _CHECKS = 40  # validations in all
-_JUDGED = 1000  # validation rows that each of them looks at
+_JUDGED = 1000  # validation rows at most that each of them looks at
 _FORM, _LEAF = "stack_form", "stack_"
 
 
@@ -140,7 +140,8 @@ def stacked_head(
             start, bound, upper.gradient(bound)[0], training.transformation(rate),
             example=Datum(z[0], label=labels[0][0]), key=train_key, prepare=drawn,
         )  # fmt: skip
-        some, known = judged[:_JUDGED], np.flatnonzero(has_label(labels[1]))
+        some = judged[:: -(-len(judged) // _JUDGED)]  # from all over them, as rows may be sorted
+        known = np.flatnonzero(has_label(labels[1]))
 
         def validate(moved: AbstractPair) -> Estimate:
             found = expected_bound(moved, Datum(some), bound, key=judge_key)

@@ -19,7 +19,7 @@ _TAIL = 0.005  # of the values on either side, left outside the bins
 
 def most_informative(x: Float[np.ndarray, "N D"], limit: int = 12) -> Int[np.ndarray, " P"]:
     """Numbers of the columns to show, most informative first; ties in the table's own order."""
-    x = x[:_ROWS]
+    x = x[:: -(-len(x) // _ROWS)]  # from all over them, as rows may be sorted
     known = np.isfinite(x)
     low = np.where(known, x, np.inf).min(axis=0)
     high = np.where(known, x, -np.inf).max(axis=0)
