@@ -11,7 +11,8 @@ judges plausibility: both of splines, with weight decay, stopped early on rows o
 where there are fewer rows; what the judge says of its training and of the test rows is kept, and how
 many of these it calls plausible: an answer should not have to be likelier than real rows. The floor of
 answers is the 90% quantile of the training rows, above the median that is judged by, for two models
-differ; of wine and digits the 99%, for of few rows in many columns a flow says much more than of others.
+differ; of wine and digits the 99%, for of few rows in many columns a flow says much more than of others,
+of moons the 95%, whose density is nearly level along both arcs.
 Rows that cannot have an answer above it, such as those whose fixed columns are rare, are asked again
 under lower ones down to the median. An MLP of 2 x 256 and a logistic regression are
 explained; two MLPs with other seeds and the one that is not explained say whether they agree. Rows of
@@ -71,7 +72,7 @@ EPOCHS = {"moons": 200, "digits": 100, "wine": 200, "adult": 20, "compas": 60}
 FIXED = {"adult": ("race", "sex", "native-country"), "compas": ("race", "sex")}
 FEWEST_ROWS, MOST_TRAINING, SMALL, FEW = 20, 12_000, 1000, 200
 FLOORS = (0.9, 0.8, 0.7, 0.6, 0.5)
-HIGHER = {"digits": (0.99, 0.97), "wine": (0.99, 0.97)}  # asked before
+HIGHER = {"digits": (0.99, 0.97), "wine": (0.99, 0.97), "moons": (0.95,)}  # asked before
 
 
 def main() -> None:
