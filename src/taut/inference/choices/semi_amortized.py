@@ -21,7 +21,8 @@ class SemiAmortized(AbstractAmortized):
     """Gradient steps improve the encoder's q(z | x) for every row.
 
     Attributes:
-        refine_steps: gradient steps on each row's own ELBO, from the encoder's output.
+        refine_steps: gradient steps on each row's own ELBO, from the encoder's output: the plain one,
+            with weight 1 of the KL, whatever bound or beta is maximised after them.
         refine_learning_rate: step size of these steps.
         refine_clip: largest magnitude of an entry of their gradients; None does not clip.
         refine_through: whether the encoder is trained through these steps, which takes second
