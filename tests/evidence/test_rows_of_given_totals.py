@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+import taut
 from taut.audit import density_excess
 from taut.core import Datum, InputError
 from taut.evidence import given_totals
+from taut.evidence.bidirectional import Bidirectional
 from taut.evidence.simulated import simulated
 from taut.models import LatentVariableModel, StandardNormal
 from taut.models.likelihoods import make_likelihood
@@ -93,9 +95,24 @@ def test_rows_like_none_have_the_size_that_rows_are_drawn_at(float64):
     np.testing.assert_array_equal(np.asarray(made.rows.x).sum(axis=1), 1e4)
 
 
-def test_a_total_that_is_hardly_ever_met_is_refused(float64):
-    with pytest.raises(InputError, match="simulated rows: expected rows that the model makes"):
-        simulated(model_of(NAMES[2]), Datum(np.full((1, 3), 1e6)), 50, key=jax.random.key(0))
+@pytest.mark.parametrize("instead", ["", "other rows"])
+def test_a_total_that_is_hardly_ever_met_is_refused(float64, instead):
+    like, ending = Datum(np.full((1, 3), 1e6)), f", or {instead}" if instead else ""
+    said = rf"simulated rows: expected rows that the model makes .*library=False{ending}\.$"
+    with pytest.raises(InputError, match=said):
+        simulated(model_of(NAMES[2]), like, 50, key=jax.random.key(0), instead=instead)
+
+
+def test_what_to_try_is_about_what_was_asked(monkeypatch):
+    counts = np.random.default_rng(0).poisson([3.0, 5.0, 8.0], (60, 3))
+    told = {"likelihood": "zero-inflated-poisson", "likelihood_options": {"library": True}}
+    model = taut.VAE(latent_dim=1, hidden=(4,), **told)
+    fitted: Any = taut.fit(counts, model=model, epochs=1, evidence_particles=2)
+    monkeypatch.setattr(given_totals, "_MOST", 0)
+    with pytest.raises(InputError, match=r"library=False, or rows .* as `synthetic`\.$"):
+        fitted.fidelity(counts, held_out=counts)
+    with pytest.raises(InputError, match=r"library=False, or the lower end of its evidence"):
+        Bidirectional(num_simulated=10)(fitted.pair, Datum(counts), key=jax.random.key(0))
 
 
 def test_the_entropy_of_what_draws_is_still_not_that_of_what_judges(float64):

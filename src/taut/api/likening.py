@@ -84,6 +84,7 @@ def _made(fit: Fit, train: Datum, count: int, key: Any) -> Float[np.ndarray, "M 
     if not (isinstance(model, LatentVariableModel) and model.likelihood.given_totals):
         return np.asarray(fit.sample(count, key=key))
     with jax.enable_x64(fit.precision == "float64"), within_memory(num_samples=count):
-        rows = simulated(model, train, count, key=as_key(key)).rows
+        own = f"rows that are made otherwise as {option('synthetic')}"
+        rows = simulated(model, train, count, key=as_key(key), instead=own).rows
     seen = True if rows.mask is None else rows.mask
     return np.where(seen, np.asarray(rows.x), np.nan)

@@ -63,7 +63,10 @@ class Bidirectional(AbstractTempered):
         row_key, simulation_key, simulated_key = jax.random.split(key, 3)
         model, guide = pair.bind()
         refuse_start(model, guide, rows, self)
-        made = simulated(model, rows, self.num_simulated, key=simulation_key)
+        made = simulated(
+            model, rows, self.num_simulated, key=simulation_key,
+            instead="the lower end of its evidence alone",
+        )  # fmt: skip
         known = sandwich(pair, made, self, key=simulated_key)
         shared = {f.name: getattr(self, f.name) for f in fields(AbstractTempered)}
         return calibrated(Annealed(**shared)(pair, rows, key=row_key), known)

@@ -37,6 +37,7 @@ def drawn_given_totals(
     mask: Bool[np.ndarray, "N *data"],
     *,
     key: PRNGKeyArray,
+    instead: str = "",
 ) -> tuple[Any, Num[np.ndarray, "N *data"]]:
     """Latents and the rows that they made.
 
@@ -45,6 +46,7 @@ def drawn_given_totals(
         totals: of the observed cells of each row.
         mask: True where a cell is observed; the others are 0.
         key: random key.
+        instead: what to try where there are none, beside another model.
 
     Raises:
         InputError: rows of these totals are hardly ever made.
@@ -71,7 +73,7 @@ def drawn_given_totals(
         raise InputError(
             "rows that the model makes with the totals at which it judges them",
             f"{model.likelihood.name} counts given totals that they hardly ever come to",
-            f"a model with {option('library', False)}, or the lower end of its evidence alone",
+            f"a model with {option('library', False)}" + (f", or {instead}" if instead else ""),
             where="simulated rows",
         )
     share = kept_rates.reshape(number, -1)

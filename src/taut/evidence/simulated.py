@@ -34,7 +34,9 @@ class Simulated(NamedTuple):
     z: Any
 
 
-def simulated(model: AbstractModel, like: Datum, count: int, *, key: PRNGKeyArray) -> Simulated:
+def simulated(
+    model: AbstractModel, like: Datum, count: int, *, key: PRNGKeyArray, instead: str = ""
+) -> Simulated:
     """Rows of the form of others.
 
     Arguments:
@@ -44,12 +46,13 @@ def simulated(model: AbstractModel, like: Datum, count: int, *, key: PRNGKeyArra
             totals of these rows, in turn; `library_size` where none of them has a count.
         count: number of rows.
         key: random key.
+        instead: what to try where the model hardly ever makes such rows, beside another model.
 
     Raises:
         InputError: the model draws no latents, or makes no rows from them, or none with these totals.
     """
     if isinstance(model, LatentVariableModel) and model.likelihood.given_totals:
-        z, x = _given_totals(model, like, count, key)
+        z, x = _given_totals(model, like, count, key, instead)
     else:
         z, x = _drawn(model, key, count)
     first = jnp.asarray(like.x)
@@ -62,7 +65,7 @@ def simulated(model: AbstractModel, like: Datum, count: int, *, key: PRNGKeyArra
 
 
 def _given_totals(
-    model: LatentVariableModel, like: Datum, count: int, key: PRNGKeyArray
+    model: LatentVariableModel, like: Datum, count: int, key: PRNGKeyArray, instead: str
 ) -> tuple[Any, Any]:
     rows = np.asarray(like.x)
     mask = np.ones(rows.shape, bool) if like.mask is None else np.asarray(like.mask)
@@ -71,7 +74,8 @@ def _given_totals(
         size: float = model.likelihood.options()["library_size"]
         totals[mask.reshape(len(rows), -1).any(axis=1)] = size
     turn = np.arange(count) % len(rows)
-    return drawn_given_totals(model, np.round(totals[turn]).astype(np.int64), mask[turn], key=key)
+    whole = np.round(totals[turn]).astype(np.int64)
+    return drawn_given_totals(model, whole, mask[turn], key=key, instead=instead)
 
 
 @kept_jit

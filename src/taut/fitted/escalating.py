@@ -87,7 +87,10 @@ def escalated(
 
     @cache
     def made() -> tuple[Simulated, AbstractPair]:
-        found = simulated(pair.bind()[0], rows, _SIMULATED_ROWS, key=simulation_key)
+        found = simulated(
+            pair.bind()[0], rows, _SIMULATED_ROWS, key=simulation_key,
+            instead="the lower end of its evidence alone",
+        )  # fmt: skip
         return found, serving(found.rows)
 
     def measured(method: AbstractMethod, of: Datum) -> Evidence:
