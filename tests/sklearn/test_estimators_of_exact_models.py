@@ -211,6 +211,18 @@ def test_weights_that_leave_nothing_to_fit_are_refused(weights, message):
         Mixture().fit(ROWS, sample_weight=weights)
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.arange(120.0) - 1, "sample_weight: expected weights of at least 0.*got -1 in row 0"),
+        (np.zeros(120), "zero"),
+    ],
+)
+def test_a_score_refuses_the_weights_that_a_fit_refuses(mixture, weights, message):
+    with pytest.raises(ValueError, match=message):
+        mixture.score(ROWS, sample_weight=weights)
+
+
 def test_a_failed_run_names_the_estimators_own_parameters():
     twice = np.concatenate([ROWS, ROWS[:, :1]], axis=1)
     with pytest.raises(taut.RunError, match="a larger `floor`"):

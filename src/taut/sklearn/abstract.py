@@ -88,9 +88,9 @@ class AbstractEstimator(
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """The mean of `score_samples`, by the rows' weights where they have some; nats per row."""
         found = self.score_samples(X)
-        if sample_weight is None:
+        weight = self._weights(sample_weight, found)
+        if weight is None:
             return float(np.mean(found))
-        weight = _check_sample_weight(sample_weight, found)
         counted = weight != 0  # an impossible row has a log-evidence of -inf
         return float(np.average(found[counted], weights=weight[counted]))
 
