@@ -9,6 +9,7 @@ from taut.api.fitting import fit
 from taut.api.inferring import GUIDES, infer
 from taut.api.likening import fidelity
 from taut.api.notebooks import shown_in_notebooks
+from taut.api.plotting import plots_of_fit, plots_of_posterior
 from taut.api.refitting import Refitted, refit_prior
 from taut.api.reporting import report, report_posterior
 from taut.api.summarizing import summary, summary_of_posterior
@@ -27,6 +28,8 @@ Fit.refit_prior = refit_prior  # pyright: ignore[reportAttributeAccessIssue]
 Fit.fidelity = fidelity  # pyright: ignore[reportAttributeAccessIssue]
 Fit.score = score  # pyright: ignore[reportAttributeAccessIssue]
 Fit.report = report  # pyright: ignore[reportAttributeAccessIssue]
+Fit.plot = plots_of_fit  # pyright: ignore[reportAttributeAccessIssue]
+Posterior.plot = plots_of_posterior  # pyright: ignore[reportAttributeAccessIssue]
 Fit.summary = summary  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.summary = summary_of_posterior  # pyright: ignore[reportAttributeAccessIssue]
 Posterior.report = report_posterior  # pyright: ignore[reportAttributeAccessIssue]

@@ -11,7 +11,7 @@ from taut.program_cache import compilation_cache
 if TYPE_CHECKING:
     from taut.report.html.reported import Reported
 
-__all__ = ["report", "report_posterior"]
+__all__ = ["own_or_why", "report", "report_posterior"]
 
 
 @compilation_cache()
@@ -37,11 +37,11 @@ def report(fit: Fit, path: Path | str, *, data: Data | None = None) -> Path:
         )
     if data is not None or fit.recipe.data.source is None:
         return _written(path, reported_fit(fit, data))
-    data, why = _own(fit)
+    data, why = own_or_why(fit)
     return _written(path, reported_fit(fit, data, why=why))
 
 
-def _own(fit: Fit) -> tuple[Data | None, str]:
+def own_or_why(fit: Fit) -> tuple[Data | None, str]:
     """The data that the fit names, or why there are none."""
     try:
         data = fit.recipe.data.load()

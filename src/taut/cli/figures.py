@@ -90,7 +90,7 @@ def _drawn(run: Path, program: str | None) -> tuple[Path, ...]:
         if fitted.recipe.data.source is None:
             raise InputError(
                 "a run whose data have a name", "one fitted to an array in Python",
-                "the functions of taut.report with the same data, in Python", where=str(run),
+                "fit.plot.samples(data) and the like, in Python", where=str(run),
             )  # fmt: skip
         data = own_data(fitted)
         if kind == "em":

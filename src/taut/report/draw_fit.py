@@ -1,5 +1,6 @@
 """The figures of a fit: learning curves, samples, reconstructions, an interpolation, the latents."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,13 @@ import numpy as np
 
 from taut.bounds import AbstractBound
 from taut.core import Estimate
-from taut.data import Data, Schema, label_names
+from taut.data import Data, Dataset, Schema, label_names
 from taut.fitted import Fit
 from taut.recipe import completed
 from taut.report import figures
 from taut.report.latents import has_normal_prior
 
-__all__ = ["draw_fit", "row_form"]
+__all__ = ["FIGURES", "draw_fit", "lacking", "row_form"]
 
 _TEST_ROWS = 512  # of the test rows, at random as files may be sorted, whose latents are shown
 _IMAGES, _DRAWS = 64, 1000  # samples of images, and of tables
@@ -32,39 +33,58 @@ def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
     Returns:
         the files.
     """
-    schema, form = fit.schema, row_form(fit.schema)
-    test = data.test.sample(_TEST_ROWS)
-    # A model that was not trained itself, as one whose prior alone was fitted, has no curves.
-    drawn = [_learning_curves(fit, folder / "learning-curves.png")] if fit.history else []
-    drawn.append(
-        figures.samples(
-            folder / "samples.png",
-            np.asarray(fit.sample(_IMAGES if schema.kind == "image" else _DRAWS)),
-            data=data.train.sample(_DRAWS).x,
-            **form,
-        )
-    )
-    # Where nothing is drawn a reconstruction is the row itself, or what a surjection keeps of it.
-    if fit.architecture.name != "flow" or "elbo" in fit.estimates:
-        shown = test.sample(_RECONSTRUCTED).x
-        mean = np.asarray(fit.reconstruct(shown))
-        drawn.append(figures.reconstructions(folder / "reconstructions.png", shown, mean, **form))
+    there = (name for name in FIGURES if not lacking(name, fit, data))
+    return tuple(FIGURES[name](fit, data, folder / f"{name}.png") for name in there)
+
+
+def lacking(name: str, fit: Fit, data: Data | None) -> str:
+    """Why there is nothing that a figure could show, in words; empty where there is."""
+    if name == "learning-curves" and not fit.history:
+        return "a model that was not trained itself"
+    if (
+        name == "reconstructions"
+        and fit.architecture.name == "flow"
+        and "elbo" not in fit.estimates
+    ):
+        # Where nothing is drawn it is the row itself, or what a surjection keeps of it.
+        return "an exact flow, which gives each row back as it was"
+    if name == "interpolation" and data is not None and len(data.test) < 2:
+        return f"{len(data.test)} test rows"
+    return ""
+
+
+def _samples(fit: Fit, data: Data, path: Path) -> Path:
+    drawn = np.asarray(fit.sample(_IMAGES if fit.schema.kind == "image" else _DRAWS))
+    return figures.samples(path, drawn, data=data.train.sample(_DRAWS).x, **row_form(fit.schema))
+
+
+def _reconstructions(fit: Fit, data: Data, path: Path) -> Path:
+    shown = _some_test_rows(data).sample(_RECONSTRUCTED).x
+    mean = np.asarray(fit.reconstruct(shown))
+    return figures.reconstructions(path, shown, mean, **row_form(fit.schema))
+
+
+def _interpolation(fit: Fit, data: Data, path: Path) -> Path:
+    test = _some_test_rows(data)
     number = min(_LINES, len(test) // 2)
     pairs = list(zip(test[:number].x, test[len(test) - number :].x[::-1], strict=True))
-    if pairs:
-        paths = np.stack([np.asarray(fit.interpolate(a, b)) for a, b in pairs])
-        ends = np.stack([np.stack(pair) for pair in pairs])
-        drawn.append(figures.interpolation(folder / "interpolation.png", paths, ends=ends, **form))
-    z = np.asarray(fit.encode(test))
-    drawn.append(
-        figures.latent_scatter(
-            folder / "latents.png",
-            z,
-            label=label_names(test),
-            normal_prior=has_normal_prior(fit.model),
-        )
+    paths = np.stack([np.asarray(fit.interpolate(a, b)) for a, b in pairs])
+    ends = np.stack([np.stack(pair) for pair in pairs])
+    return figures.interpolation(path, paths, ends=ends, **row_form(fit.schema))
+
+
+def _latents(fit: Fit, data: Data, path: Path) -> Path:
+    test = _some_test_rows(data)
+    return figures.latent_scatter(
+        path,
+        np.asarray(fit.encode(test)),
+        label=label_names(test),
+        normal_prior=has_normal_prior(fit.model),
     )
-    return tuple(drawn)
+
+
+def _some_test_rows(data: Data) -> Dataset:
+    return data.test.sample(_TEST_ROWS)
 
 
 def row_form(schema: Schema) -> dict[str, Any]:
@@ -73,7 +93,7 @@ def row_form(schema: Schema) -> dict[str, Any]:
     return form | {"categories": schema.categories if schema.kind == "table" else None}
 
 
-def _learning_curves(fit: Fit, path: Path) -> Path:
+def _learning_curves(fit: Fit, data: Data | None, path: Path) -> Path:
     looked = [record for record in fit.history if "validation" in record]
     values = [Estimate.from_dict(record["validation"]) for record in looked]
     bound, judged = completed(fit.recipe).bound, fit.recipe.training.validation_bound
@@ -96,3 +116,12 @@ def _learning_curves(fit: Fit, path: Path) -> Path:
 def _words(bound: AbstractBound) -> str:
     """A bound with the number of its draws."""
     return f"{bound.name.upper()} of {bound.minted} {'draw' if bound.minted == 1 else 'draws'}"
+
+
+FIGURES: dict[str, Callable[[Fit, Any, Path], Path]] = {
+    "learning-curves": _learning_curves,
+    "samples": _samples,
+    "reconstructions": _reconstructions,
+    "interpolation": _interpolation,
+    "latents": _latents,  # last: by it a finished drawing is known
+}
