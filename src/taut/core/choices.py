@@ -149,19 +149,20 @@ def pythonic(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if type(value) is dict:
-        own = {key: pythonic(one) for key, one in value.items()}
-        return value if all(own[key] is value[key] for key in own) else own
+        table = {key: pythonic(one) for key, one in value.items()}
+        return value if all(table[key] is value[key] for key in table) else table
     if type(value) in (tuple, list):
-        own = [*map(pythonic, value)]
-        return value if all(map(operator.is_, own, value)) else type(value)(own)
-    if isinstance(value, type) or not (dataclasses.is_dataclass(value) and _is_ours(value)):
+        line = [*map(pythonic, value)]
+        return value if all(map(operator.is_, line, value)) else type(value)(line)
+    own: Any = value
+    if isinstance(own, type) or not (dataclasses.is_dataclass(own) and _is_ours(own)):
         return value
     fields = {
         item.name: getattr(value, item.name) for item in dataclasses.fields(value) if item.init
     }
     found = {name: pythonic(one) for name, one in fields.items()}
     changed = {name: one for name, one in found.items() if one is not fields[name]}
-    return dataclasses.replace(value, **changed) if changed else value
+    return dataclasses.replace(own, **changed) if changed else value
 
 
 def is_users(value: Any) -> bool:
