@@ -154,15 +154,18 @@ def pythonic(value: Any) -> Any:
     if type(value) in (tuple, list):
         line = [*map(pythonic, value)]
         return value if all(map(operator.is_, line, value)) else type(value)(line)
-    own: Any = value
-    if isinstance(own, type) or not (dataclasses.is_dataclass(own) and _is_ours(own)):
+    if isinstance(value, type) or not (dataclasses.is_dataclass(value) and _is_ours(value)):
         return value
-    fields = {
-        item.name: getattr(value, item.name) for item in dataclasses.fields(value) if item.init
+    return _pythonic_options(value)
+
+
+def _pythonic_options(options: Any) -> Any:
+    own = {
+        item.name: getattr(options, item.name) for item in dataclasses.fields(options) if item.init
     }
-    found = {name: pythonic(one) for name, one in fields.items()}
-    changed = {name: one for name, one in found.items() if one is not fields[name]}
-    return dataclasses.replace(own, **changed) if changed else value
+    found = {name: pythonic(value) for name, value in own.items()}
+    changed = {name: value for name, value in found.items() if value is not own[name]}
+    return dataclasses.replace(options, **changed) if changed else options
 
 
 def is_users(value: Any) -> bool:
