@@ -124,7 +124,7 @@ def gradient_bench(
     num_repeats = check_count(
         num_repeats, "at least 10 repeats", "100", where=option("num_repeats"), least=10
     )
-    wish, where = "a number of steps of at least 0", option("learning_steps")
+    wish, where = "a number of steps of at least 0", "learning_steps"
     learning_steps = check_count(learning_steps, wish, "300", where=where, least=0)
     chosen = {n: e() for n, e in ESTIMATORS.items()} if estimators is None else dict(estimators)
     arrays, static = eqx.partition(pair, eqx.is_array)
