@@ -54,7 +54,7 @@ def doors(request):
     """One architecture fitted to the same rows by gradients and by EM, with the rows."""
     data = taut.load_data(_table(request.param), dtype=np.float64)
     model = replace(ARCHITECTURES[request.param](), components=2)
-    climbed = taut.fit(data, model=model, epochs=1, evidence_particles=5, precision="float64")
+    climbed = taut.fit(data, model=model, evidence_particles=5, precision="float64")
     by_em = taut.em(data, model=model, restarts=1, max_iterations=2, tolerance=0.0)
     return data, climbed, by_em
 

@@ -6,7 +6,7 @@ from sklearn.datasets import make_moons
 
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.heads import LogisticHead, log_softmax
-from taut.fitted.predicting import load_predictor, save_predictor
+from taut.fitted.predictor import load_predictor, save_predictor
 from taut.fitted.propagation import PropagatedHead, Propagation
 
 RNG = np.random.default_rng(0)

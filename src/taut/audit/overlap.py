@@ -49,7 +49,8 @@ class Overlap:
 
     def nearest(self, count: int = _SHOWN) -> tuple[Neighbour, ...]:
         """The rows that are closest to another one."""
-        count = check_count(count, "at least one row", f"{_SHOWN}", where="count")
+        wish = "a number of rows of at least 0"
+        count = check_count(count, wish, f"{_SHOWN}", where="count", least=0)
         return tuple(sorted(self.neighbours, key=lambda n: n.divergence)[:count])
 
 

@@ -129,7 +129,7 @@ class Evidence:
 
     def worst_rows(self, count: int = 5) -> list[tuple[int, float]]:
         """The rows with the largest k-hat, unknown ones first: their numbers in the data set, k-hats."""
-        count = check_count(count, "at least one row", "5", where="count")
+        count = check_count(count, "a number of rows of at least 0", "5", where="count", least=0)
         order = np.lexsort((-self.khat, ~np.isnan(self.khat)))[:count]
         return [(int(self.index[i]), float(self.khat[i])) for i in order]
 
