@@ -68,8 +68,11 @@ def test_what_a_fit_has_nothing_for_is_refused(fit: taut.Fit, data: taut.Data):
         fit.plot.samples(taut.load_data(X[:, :1]))
     with pytest.raises(InputError, match="expected a fit by EM, got one by steps"):
         fit.plot.evidence()
+    by_em = taut.em(X, components=1, max_iterations=1, restarts=1)
     with pytest.raises(InputError, match="several numbers of components"):
-        taut.em(X, components=1, max_iterations=1, restarts=1).plot.selection()
+        by_em.plot.selection()
+    with pytest.raises(InputError, match=r"plot\.learning_curves: .*got a fit by EM"):
+        by_em.plot.learning_curves()
     flow = taut.fit(data, model="flow", layers="affine-coupling:1", hidden=(4,), epochs=1)
     with pytest.raises(InputError, match=r"plot\.reconstructions: .*got an exact flow"):
         flow.plot.reconstructions(data)

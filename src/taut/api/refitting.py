@@ -64,7 +64,7 @@ class Refitted(NamedTuple):
     Attributes:
         fit: the model with the fitted prior where it is kept, else as it came; measured as any fit is.
         gains: fitted prior minus old one on the same held-out rows, paired by row: `elbo` on all of
-            them, and `log_evidence` by refined importance sampling of at most the first 1000.
+            them, and `log_evidence` by refined importance sampling of at most 1000, drawn at random.
         kept: whether validation rows gain ELBO by the fitted prior.
     """
 
@@ -145,10 +145,8 @@ def refit_prior(
             num_steps=steps, batch_size=min(_BATCH, count), seed=host_seed(keys[4]),
             validate_every=max(1, steps // _CHECKS), patience=_PATIENCE,
         )  # fmt: skip
-        started, validate = (
-            time.perf_counter(),
-            partial(expected_log_prior, features=seen, key=keys[5]),
-        )
+        started = time.perf_counter()
+        validate = partial(expected_log_prior, features=seen, key=keys[5])
         state = train(
             algorithm, features, loop, recorder=Recorder(progress=progress), validate=validate,
             state=start(algorithm, value=validate(pair).value),

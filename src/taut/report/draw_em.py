@@ -24,9 +24,8 @@ def draw_em(fit: Fit, folder: Path) -> tuple[Path, ...]:
     """
     chosen = _facts(fit).chosen_by is not None
     drawn = [draw_selection(fit, folder / "selection.png")] if chosen else []
-    drawn.append(
-        draw_evidence(fit, folder / "evidence.png")
-    )  # last: by it a finished drawing is known
+    # Last: by it a finished drawing is known.
+    drawn.append(draw_evidence(fit, folder / "evidence.png"))
     return tuple(drawn)
 
 

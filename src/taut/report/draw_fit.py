@@ -39,6 +39,8 @@ def draw_fit(fit: Fit, data: Data, folder: Path) -> tuple[Path, ...]:
 
 def lacking(name: str, fit: Fit, data: Data | None) -> str:
     """Why there is nothing that a figure could show, in words; empty where there is."""
+    if name == "learning-curves" and fit.facts.em is not None:
+        return "a fit by EM, which has its evidence by iteration"
     if name == "learning-curves" and not fit.history:
         return "a model that was not trained itself"
     if (
