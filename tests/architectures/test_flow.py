@@ -19,6 +19,7 @@ from taut.transforms import ActNorm, Affine, Chain, Logit
 RNG = np.random.default_rng(0)
 TABLE = Schema("table", "table", (3,), "real", shift=(1.0, -2.0, 0.0), scale=(1.0, 3.0, 0.5))
 GREY = Schema("grey", "image", (4, 4), "grey", levels=5)
+TABLE2 = Schema("pairs", "table", (2,), "real")
 COUNT = Schema("count", "table", (3,), "count")
 ROWS = {
     "table": RNG.normal(size=(6, 3)),
@@ -152,6 +153,17 @@ def test_an_exact_fit_is_saved_and_loaded(tmp_path):
     np.testing.assert_array_equal(loaded.encode(rows), fitted.encode(rows))
     np.testing.assert_allclose(loaded.decode(loaded.encode(rows)), rows, rtol=1e-9, atol=1e-9)
     assert loaded.sample(3).shape == (3, 2)
+
+
+def test_layers_start_at_rows_from_all_over_a_sorted_file():
+    x = np.linspace(0, 1, 20_000)[:, None] * [1.0, -3.0]
+    flow = Flow(layers=Chain([ActNorm((2,)), Affine((2,))]))
+    pair = flow.init(TABLE2, jax.random.key(0))
+    layer = flow.start(pair, Datum(x), schema=TABLE2).chain.layers[0]
+    z = jax.vmap(lambda row: layer.encode(row, jax.random.key(0)).z)(jnp.asarray(x))
+    error = 5 / np.sqrt(2048)  # five standard errors of the mean of as many rows
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=error)
+    np.testing.assert_allclose(z.std(axis=0), 1, atol=error)
 
 
 def test_a_users_chain_is_brought_again_on_loading(tmp_path):

@@ -373,6 +373,14 @@ def test_one_line_for_what_cannot_be_searched(given, line):
         search(generator, rows, **given)
 
 
+def test_reconstructions_are_judged_by_all_rows():
+    """The rows that the generator has come first, as in a sorted file; the others are off its plane."""
+    off = np.linalg.svd(MATRIX)[0][:, 2]
+    rows = np.concatenate([np.tile(ROWS, (15, 1)), 10 * np.tile(off, (135, 1))]).astype(np.float32)
+    with pytest.raises(InputError, match="reconstructions that miss at most 50%"):
+        search(PLANE, rows, classifier=linear, target=1)
+
+
 def test_targets_that_contradict_themselves_are_refused():
     with pytest.raises(InputError, match=r"lower end is below its upper end, got 2\.0 to 1\.0"):
         Between(2.0, 1.0)

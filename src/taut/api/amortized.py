@@ -133,7 +133,7 @@ def fit_amortized(
                 architecture, pair, bound, gradient,
                 training.transformation(rate(training.learning_rate)), example,
                 train_key, _prepare(redraw=redraw, hide=hide),
-                lambda number: _datum(data.train[:number].datum(labelled=told), storage),
+                lambda number: _datum(data.train.sample(number).datum(labelled=told), storage),
                 lambda peak: replace(training, optimizer="adam").transformation(rate(peak)),
             )
         )  # fmt: skip

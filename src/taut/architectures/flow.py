@@ -55,7 +55,7 @@ from taut.transforms import (
 __all__ = ["Flow"]
 
 _DEPENDENT = 1e-5  # standard deviations that a column adds to the others; float32 knows it to 1e-7
-_START_ROWS = 2048  # that layers with a data-dependent start see
+_START_ROWS = 2048  # that layers with a data-dependent start see, at random: a file may be sorted
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ class Flow(AbstractArchitecture):
                     f"{option('model', 'vae')}", where="layers",
                 )  # fmt: skip
             _refuse_dependent(x, schema)
-        batch = jnp.asarray(rows.x[:_START_ROWS])
-        chain = started(pair.chain, batch, key=jax.random.key(0))
+        some = np.sort(np.random.default_rng(0).permutation(len(rows.x))[:_START_ROWS])
+        chain = started(pair.chain, jnp.asarray(rows.x[some]), key=jax.random.key(0))
         return ChainPair(chain, pair.base)
 
 

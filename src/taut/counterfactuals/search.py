@@ -221,10 +221,10 @@ def _floor(made: AbstractGenerator, known: np.ndarray | None, quantile: float) -
 def _check_reconstructions(
     made: AbstractGenerator, x: np.ndarray, scale: Any, most_unexplained: float
 ) -> None:
-    code = encoded(made, x[:_WIDTH])
+    code = encoded(made, x)
     back, centre = decoded(made, code), decoded(made, np.zeros_like(code[:1]))
-    missed = float(np.sum(((x[:_WIDTH] - back) / scale) ** 2))
-    share = missed / max(float(np.sum(((x[:_WIDTH] - centre) / scale) ** 2)), 1e-30)
+    missed = float(np.sum(((x - back) / scale) ** 2))
+    share = missed / max(float(np.sum(((x - centre) / scale) ** 2)), 1e-30)
     if not share <= most_unexplained:
         raise InputError(
             f"reconstructions that miss at most {most_unexplained:.0%} of how the rows vary, for "

@@ -30,7 +30,7 @@ class Problem(NamedTuple):
         example: one row, from which an estimator makes its own state.
         key: random key of the run.
         prepare: from a stored datum to what the model sees this time; None for the datum itself.
-        probe: number -> that many training rows (all, if fewer), for a schedule that looks at them.
+        probe: number -> that many random training rows, or all, for a schedule that looks at them.
         adam: peak of a step size -> Adam with it, of parameters that have one of their own, under the
             schedule and the clipping of the run.
     """
