@@ -5,10 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import pytest
 from known_models import ConjugateGaussian, LinearGaussian, LinearGuide, NormalGuide
 
+from taut.architectures import Discrete
 from taut.audit import latent_use
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, Datum, Pair, StratifiedProposal
+from taut.data import Schema
 
 X = np.random.default_rng(0).normal(size=(100, 3)) @ np.diag([2.0, 1.0, 0.5])
 MODEL = LinearGaussian(np.eye(3), 0.5)
@@ -71,10 +74,30 @@ def test_a_class_that_is_enumerated_has_no_noise_of_draws(float64):
     """
     rows = Datum(np.tile([-1.0, 1.0], 200))
     found = latent_use(Pair(TwoClasses(), ClassGuide()), rows, key=jax.random.key(0))
-    np.testing.assert_allclose(found.moved[:2], 0.06**2 / 0.25, rtol=1e-9)
+    np.testing.assert_allclose(found.moved[0], 0.06**2 / 0.25, rtol=1e-9)
     error = 2 * np.sqrt(0.0576 * 0.0078 / 400) / 5
-    assert abs(found.moved[2] - 0.0576 / 5) < 5 * error
-    assert found.num_active == 3
+    assert abs(found.moved[1] - 0.0576 / 5) < 5 * error
+    assert found.num_active == len(found.moved) == 2
+    assert found.size == 3
+
+
+@pytest.mark.parametrize(
+    ("latents", "variables", "size"),
+    [("categorical:2x3", 2, 6), ("categorical:2x3,1x4", 2, 6), ("bernoulli:3", 3, 3)],
+)
+def test_a_latent_of_categories_is_one_dimension(float64, latents, variables, size):
+    """The shares of its outcomes' probabilities that rows move, weighed by their variances."""
+    schema, x = Schema("bits", "table", (4,), "binary"), (X[:, [0, 1, 2, 0]] > 0).astype(float)
+    pair = Discrete(latents=latents, hidden=(5,)).init(schema, jax.random.key(0))
+    found = latent_use(pair, Datum(x), key=jax.random.key(1))
+    assert (len(found.moved), found.size) == (variables, size)
+    guide = getattr(pair.bind()[1], "first", pair.bind()[1])
+    p = np.asarray(jax.vmap(lambda row: guide(Datum(row)).mean())(jnp.asarray(x)))
+    p = p.reshape(len(x), variables, -1)
+    of_rows, whole = p.var(axis=0).sum(axis=1), (p.mean(axis=0) * (1 - p.mean(axis=0))).sum(axis=1)
+    # The mean of a row over 64 draws has a variance of a 64th; over rows, five errors of their mean.
+    error = 5 * np.sqrt(2 / len(x)) / 64 + 10 * np.sqrt(of_rows / 64 / len(x))
+    assert np.all(np.abs(found.moved - of_rows / whole) < error / whole)
 
 
 def test_where_no_row_moves_a_mean_the_guide_has_collapsed(float64):

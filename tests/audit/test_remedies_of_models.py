@@ -22,7 +22,7 @@ OF_TRAINING = {"inference", "kl_warmup_steps"}
 
 def use(*moved):
     none = Estimate(0.0, "none")
-    return LatentUse(np.array(moved), (none,), none)
+    return LatentUse(np.array(moved), (none,), none, len(moved))
 
 
 def offered(remedy):

@@ -181,13 +181,13 @@ def audit_fit(
     check_has_density(*fit.pair.bind(), looked["train"])
 
     use = latent_use(fit.pair, looked["train"], key=keys[3])
-    if num_rows(train) < len(use.moved):
+    if num_rows(train) < use.size:
         raise InputError(
             "at least as many training rows as latent dimensions, for an average of posteriors",
-            f"{num_rows(train)} rows and {len(use.moved)} dimensions",
+            f"{num_rows(train)} rows and {use.size} dimensions",
             f"more rows, or fewer latents, {number_of_latents(fit.architecture)}", where="audit",
         )  # fmt: skip
-    components = _fitting(num_rows(train), num_rows_each * _DRAWS * len(use.moved))
+    components = _fitting(num_rows(train), num_rows_each * _DRAWS * use.size)
     split = surgery(
         fit.pair, train, key=keys[4], num_drawn=num_rows_each, num_components=components,
         num_draws=_DRAWS,

@@ -4,16 +4,19 @@
 
 A dimension is active where rows move its mean: where the first part is more than a hundredth of the
 whole. The threshold is that of Burda, Grosse and Salakhutdinov (2016) for latents of unit variance, here
-free of the units of z. Beside their number stands that of dimensions whose KL is a tenth of a nat or
-more: a mean that rows move a little, under a wide posterior, is active and tells next to nothing.
+free of the units of z. A latent of categories is one dimension, however many entries mark its outcome;
+its variance is that of these entries together. Beside the number of active ones stands that of
+dimensions whose KL is a tenth of a nat or more: a mean that rows move a little, under a wide posterior,
+is active and tells next to nothing.
 """
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.core import (
     AbstractModel,
@@ -21,6 +24,7 @@ from taut.core import (
     Datum,
     Estimate,
     Particles,
+    as_proposal,
     over_rows,
     particles,
     weighted_sum,
@@ -43,11 +47,13 @@ class LatentUse(NamedTuple):
         moved: share of each dimension's variance that is the rows', (d,).
         kls: KL(q to prior) of each dimension or group of latents, closed or over draws; nats per row.
         kl: their sum.
+        size: how many numbers the decoder reads of z, d or more.
     """
 
     moved: Float[np.ndarray, " d"]
     kls: tuple[Estimate, ...]
     kl: Estimate
+    size: int
 
     @property
     def active(self) -> np.ndarray:
@@ -89,10 +95,11 @@ def latent_use(pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> LatentU
     mean, variance, noise, kl, error, of_sum = (
         np.concatenate([np.asarray(block[i], np.float64) for block in blocks]) for i in range(6)
     )
+    of = _variables(model, guide, rows, mean.shape[1])
     # Means over draws have noise, which adds to the variance between rows what that within lacks.
     noise = noise.mean(axis=0)
-    between = np.maximum(mean.var(axis=0) - noise, 0.0)
-    within = variance.mean(axis=0) + noise
+    between = np.maximum(np.bincount(of, mean.var(axis=0) - noise), 0.0)
+    within = np.bincount(of, variance.mean(axis=0) + noise)
     with np.errstate(invalid="ignore"):
         moved = np.nan_to_num(between / (between + within))
 
@@ -101,7 +108,31 @@ def latent_use(pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> LatentU
         return Estimate.from_rows(values, side=side, mc_errors=errors, index=rows.index)
 
     kls = tuple(estimate(kl[:, g], error[:, g]) for g in range(kl.shape[1]))
-    return LatentUse(moved, kls, estimate(kl.sum(axis=1), of_sum))
+    return LatentUse(moved, kls, estimate(kl.sum(axis=1), of_sum), mean.shape[1])
+
+
+def _variables(model: AbstractModel, guide: Any, rows: Datum, size: int) -> Int[np.ndarray, " n"]:
+    """Of each number that the decoder reads of z, which latent variable it belongs to, from 0 on."""
+    example = jax.tree.map(lambda leaf: leaf[0], rows)
+    forms, drawn = eqx.filter_eval_shape(_form_and_draw, guide, example)
+    if not any(jax.tree.leaves(forms)):
+        return np.arange(size)
+    leaves, structure = jax.tree.flatten(drawn)
+    marks, first = [], 0
+    flags = jax.tree.map(lambda flag, part: jax.tree.map(lambda _: flag, part), forms, drawn)
+    for flag, leaf in zip(jax.tree.leaves(flags), leaves, strict=True):
+        shape = leaf.shape[1:]
+        own = np.arange(np.prod(shape[:-1] if flag else shape, dtype=int)) + first
+        first += len(own)
+        mark = own.reshape(*shape[:-1], 1) if flag else own.reshape(shape)
+        marks.append(jnp.broadcast_to(jnp.asarray(mark, float), shape))
+    read = _vector(model.code(jax.tree.unflatten(structure, marks)))
+    return np.unique(np.asarray(read), return_inverse=True)[1]
+
+
+def _form_and_draw(guide: Any, datum: Datum) -> tuple[Any, Any]:
+    q = as_proposal(guide(datum))
+    return q.one_hot, q.draw(jax.random.key(0), 1).z
 
 
 @even_jit

@@ -293,6 +293,10 @@ class CategoricalProposal(AbstractFactorizedProposal):
     logits: Float[Array, "D C"]
 
     @property
+    def one_hot(self) -> bool:
+        return True
+
+    @property
     def distribution(self) -> dist.Distribution:
         return dist.CategoricalLogits(self.logits).to_event(1)
 

@@ -42,6 +42,10 @@ class LayeredProposal(AbstractDiscreteProposal):
     def unit_shapes(self) -> tuple[tuple[int, int], ...]:
         return self.first.unit_shape, self._some_second().unit_shape
 
+    @property
+    def one_hot(self) -> tuple[Any, Any]:
+        return self.first.one_hot, self._some_second().one_hot
+
     def layer(self, above: tuple[Any, ...]) -> AbstractFactorizedProposal:
         return self.second(above[0]) if above else self.first
 

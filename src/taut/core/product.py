@@ -25,6 +25,10 @@ class ProductProposal(AbstractProposal):
     def reparameterized(self) -> bool:
         return all(part.reparameterized for part in self.parts)
 
+    @property
+    def one_hot(self) -> tuple[Any, ...]:
+        return tuple(part.one_hot for part in self.parts)
+
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
         keys = jax.random.split(key, len(self.parts))
         z = tuple(p.draw(k, num_particles).z for p, k in zip(self.parts, keys, strict=True))

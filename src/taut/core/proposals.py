@@ -95,6 +95,12 @@ class AbstractProposal(eqx.Module):
         """How many consecutive draws stand for q together, one in each stratum; 1 without strata."""
         return 1
 
+    @property
+    def one_hot(self) -> Any:
+        """Whether the entries along the last axis of z mark the outcome of one variable: of all of z, or
+        a tuple that says so of each of its parts."""
+        return False
+
     @abstractmethod
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
         """Draws with their mass. Enumerated and Dirac proposals fix their own number; stratified

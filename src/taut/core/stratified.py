@@ -47,6 +47,10 @@ class StratifiedProposal(AbstractProposal):
         return self.logits.shape[0]
 
     @property
+    def one_hot(self) -> tuple[bool, bool]:
+        return True, False
+
+    @property
     def log_q_y(self) -> Float[Array, " C"]:
         """log q(y), (C,)."""
         return jax.nn.log_softmax(self.logits)

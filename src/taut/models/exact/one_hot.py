@@ -27,6 +27,10 @@ class OneHotCategorical(AbstractProposal):
     def reparameterized(self) -> bool:
         return False
 
+    @property
+    def one_hot(self) -> bool:
+        return True
+
     def draw(self, key: PRNGKeyArray, num_particles: int) -> Draws:
         outcomes = jax.random.categorical(key, self.log_p, shape=(num_particles,))
         z = jax.nn.one_hot(outcomes, self.log_p.shape[0], dtype=self.log_p.dtype)

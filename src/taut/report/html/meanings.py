@@ -39,7 +39,7 @@ MEANINGS = {
     "family (approximation)": "What is lost because no member of the guide's family is the posterior.",
     "evidence - ELBO": "The whole gap between log-evidence and ELBO: the KL from the guide to the "
     "posterior.",
-    "active dimensions": "Latent dimensions in which the codes of rows differ.",
+    "active dimensions": "Latent dimensions in which the codes of rows differ; a category is one.",
     "mean": "Posterior mean, of the weighted draws.",
     "sd": "Posterior standard deviation, of the weighted draws.",
     "coverage": "How often the central interval of the guide's draws holds the truth of a simulated "
