@@ -3,13 +3,13 @@
 import jax
 import numpy as np
 import pytest
-from known_models import ConjugateGaussian, NormalGuide
+from known_models import ConjugateGaussian, LinearGaussian, LinearGuide, NormalGuide
 from scipy.stats import norm
 
 import taut
 from taut.architectures import VAE
 from taut.audit import overlap, surgery
-from taut.core import Datum, Pair
+from taut.core import Datum, Estimate, Pair
 
 MODEL = ConjugateGaussian(np.array(1.0), np.array(0.0), np.array(0.0))
 X = np.array([0.0, 1.0, 3.0, 7.0, 7.5])
@@ -51,6 +51,26 @@ def test_what_fills_up_the_last_block_of_components_is_nobody(widest, float64, m
             [own.value, own.mc_error, own.data_error], [its.value, its.mc_error, its.data_error]
         )
     assert [n.other for n in found.neighbours] == [n.other for n in whole.neighbours]
+
+
+@pytest.mark.parametrize("widest", [2, 4])
+def test_no_part_of_the_elbo_hangs_on_the_blocks_of_components(widest, float64, monkeypatch):
+    """Two latents, so that dimensions have marginals to be summed; seven rows fill up no block."""
+    x = np.random.default_rng(1).normal(size=(7, 2))
+    tril = np.array([[0.5, 0.0], [0.3, 0.4]])
+    pair = Pair(LinearGaussian(np.eye(2), 0.5), LinearGuide(np.eye(2), tril))
+
+    def parts():
+        found = surgery(pair, Datum(x), key=jax.random.key(0), num_draws=6)
+        assert found.dimension_kls is not None
+        named = {n: e for n, e in vars(found).items() if isinstance(e, Estimate)}
+        return named | {f"dimension {j}": e for j, e in enumerate(found.dimension_kls)}
+
+    whole = parts()
+    assert {"mutual_information", "marginal_kl", "total_correlation", "dimension 1"} <= set(whole)
+    monkeypatch.setattr("taut.audit.among_rows._WIDEST", widest)
+    for name, found in parts().items():
+        np.testing.assert_allclose(found.values, whole[name].values, atol=1e-12, err_msg=name)
 
 
 def test_the_error_of_effective_rows_is_their_spread_over_keys(float64):

@@ -117,3 +117,20 @@ def test_online_em_keeps_the_model_after_its_last_batch(planned, monkeypatch):
     assert _kept(fit) == 7
     assert fit.facts.steps == 2
     assert [record["bound"] for record in fit.history] == [-9.0, -8.0]
+
+
+HOW: dict[str, dict[str, Any]] = {
+    "em": {"restarts": 1, "max_iterations": 3},
+    "closed form": {"model": taut.PPCA(1), "closed_form": True},
+    "online": {"online": True, "restarts": 1, "max_iterations": 1, "batch_size": 7, "passes": 2},
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_the_bic_is_of_the_model_that_is_returned(how):
+    """-2 log p(x) + parameters log N of the training rows, all of which are the sample of online EM."""
+    fit: Any = taut.em(DATA, **{"model": taut.GMM(2, "diag"), **HOW[how]})
+    rows = DATA.train.x
+    found = -2 * len(rows) * fit.evidence(rows).value
+    found += fit.facts.em.free_parameters * np.log(len(rows))
+    assert fit.facts.em.bic == pytest.approx(found, rel=1e-9)
