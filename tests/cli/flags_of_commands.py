@@ -99,7 +99,7 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "explain": {
         "confidence": (("--confidence", "0.7"), {"confidence": 0.7}),
         "geometry": (("--geometry", "adam"), {"geometry": "adam"}),
-        "plausible": (("--plausible", "0.25"), {"quantile": 0.25, "floor": True}),
+        "plausible": (("--plausible", "0.25"), {"quantile": 0.25, "floor": "validation"}),
         "refinements": (("--refinements", "7"), {"refinements": 7}),
         "most_unexplained": (("--most-unexplained", "0.25"), {"most_unexplained": 0.25}),
         "num_answers": (("--answers", "3"), {"num_answers": 3}),

@@ -20,6 +20,7 @@ from taut.cli.main import COMMANDS, main
 from taut.fitted import Fit
 from taut.fitted.imputing import Imputed
 from taut.fitted.prediction import NumberPrediction
+from taut.runs import KeptRows
 
 CASES = [(command, flag) for command, flags in FLAGS.items() for flag in flags]
 ROWS = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)
@@ -126,7 +127,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
     def search(
         fit: Any, rows: Any, *, classifier: Any, target: Any, plausible: Any, **given: Any
     ) -> Any:
-        found.update(given, rows=array(rows), floor=plausible is not None)
+        found.update(given, rows=array(rows), floor=None if plausible is None else array(plausible))
         found["confidence"] = target.confidence
         raise Called
 
@@ -141,10 +142,15 @@ def call(run, tmp_path, monkeypatch) -> Call:
     def run_fit(source: str, recipe: Any, *_: Any, **__: Any) -> None:
         found.update(recipe.evidence.to_dict())
 
+    def kept(folder: Path, *, of: str, fingerprint: str) -> KeptRows:
+        found.update(fingerprint=fingerprint)
+        return KeptRows(folder, of=of, fingerprint=fingerprint)
+
     stopped = tmp_path / "stopped"
     shutil.copytree(run, stopped)
     (stopped / "summary.json").unlink()
     monkeypatch.setattr("taut.cli.fit.run_fit", run_fit)
+    monkeypatch.setattr("taut.runs.KeptRows", kept)
     for function in (evaluate, bracket, sample, reconstruct, impute, encode, interpolate):
         monkeypatch.setattr(Fit, function.__name__, function)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
@@ -181,7 +187,8 @@ def call(run, tmp_path, monkeypatch) -> Call:
 def rows(run) -> dict[str, np.ndarray]:
     data = taut.load_data(str(run.parent / "rows.npy"))
     return {
-        "train": data.train.x, "test": data.test.x, "first two": data.test.x[:2], "other": OTHER
+        "train": data.train.x, "validation": data.validation.x, "test": data.test.x,
+        "first two": data.test.x[:2], "other": OTHER,
     }  # fmt: skip
 
 
@@ -202,8 +209,8 @@ def test_no_command_and_no_flag_is_left_out():
 def _seen(found: dict[str, Any], wanted: dict[str, Any], rows: dict[str, np.ndarray]) -> bool:
     """Whether a record holds what was typed."""
     for name, value in wanted.items():
-        if name == "rows":
-            if not np.array_equal(found["rows"], rows[value]):
+        if name in ("rows", "floor"):
+            if not np.array_equal(found[name], rows[value]):
                 return False
         elif name == "ends":
             if not np.array_equal(found["ends"], rows[value][[1, 3]]):
@@ -218,6 +225,21 @@ def test_a_flag_arrives(command, flag, call, rows):
     words, wanted = FLAGS[command][flag]
     assert not _seen(call(command), wanted, rows)  # by default it has another value
     assert _seen(call(command, *words), wanted, rows)
+
+
+# Commands that keep numbers of rows until they end -> their flags that change none of these.
+GO_ON = {
+    "evaluate": {"precision_nats", "seconds"},  # which methods are run
+    "audit": {"try_remedies"},
+    "calibrate": set(),
+}
+
+
+@pytest.mark.parametrize(("command", "flag"), [case for case in CASES if case[0] in GO_ON])
+def test_numbers_are_gone_on_from_if_nothing_else_is_asked(command, flag, call):
+    words, _ = FLAGS[command][flag]
+    before, after = call(command)["fingerprint"], call(command, *words)["fingerprint"]
+    assert (before == after) == (flag in GO_ON[command])
 
 
 def test_rows_are_those_of_the_test_part_where_none_are_named(call, rows):

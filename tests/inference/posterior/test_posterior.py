@@ -1,5 +1,7 @@
 """What a `Posterior` is used for: derived values, new data, other bounds, all of a conjugate program."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,6 +63,14 @@ def test_it_prints_as_a_short_table(posterior):
     assert lines[-2:] == [
         f"log-evidence {posterior.estimates['log_evidence']}", str(posterior.verdict)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("moments", ["raw", "resampled"])
+@pytest.mark.parametrize("part", ["mean", "sd", "quantiles"])
+def test_what_it_prints_is_of_the_weighted_draws(moments, part, posterior):
+    found = getattr(posterior, moments)
+    moved = replace(posterior, **{moments: found._replace(**{part: getattr(found, part) + 1})})
+    assert (repr(moved) != repr(posterior)) == (moments == "resampled")
 
 
 def test_many_coordinates_are_counted_where_it_prints():
