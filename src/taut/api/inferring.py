@@ -25,8 +25,13 @@ from taut.inference.posterior import GUIDES, PosteriorOptions, fit_posterior
 from taut.inference.posterior.posterior_fit import PosteriorFit
 from taut.inference.posterior.refinement import Refinement
 from taut.inference.posterior.targets import program_of
-from taut.inference.stages import UNKEPT
-from taut.models.program import AbstractProgram
+from taut.inference.stages import UNKEPT, AbstractStages
+from taut.models.program import (
+    AbstractProgram,
+    NumPyroProgram,
+    log_joints,
+    refuse_another,
+)
 from taut.program_cache import compilation_cache
 from taut.recipe import ProgramRecipe
 from taut.runs import KeptStages, RunFolder
@@ -136,6 +141,8 @@ def infer_recipe(
         run = begun_run(out, settings, force=force, resume=resume, moving=["program"])
         stages = UNKEPT if run is None else _stages(run, recipe, target, program, datum, key)
         with discarded(None if resume else run):
+            if run is not None:
+                _refuse_another(program, datum, stages, where=str(run.path))
             with within_memory(num_draws=options.num_draws):
                 found = fit_posterior(program, datum, options, key=as_key(key), stages=stages)
             posterior = _posterior(found, reading, (*stages.notes, RESUMED) if resume else ())
@@ -162,6 +169,22 @@ def _stages(
     }  # fmt: skip
     mark = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
     return KeptStages(run.checkpoints, fingerprint=mark, stop=lambda: False)
+
+
+def _refuse_another(
+    program: AbstractProgram, datum: Datum, stages: AbstractStages, *, where: str
+) -> None:
+    """Go on with the program that the run began with alone; its log-joints are the first stage.
+
+    Raises:
+        InputError: a program of the same lines that reads something else.
+    """
+    whole = program.all_rows() if isinstance(program, NumPyroProgram) else program
+    found = log_joints(
+        whole, datum, np.asarray(jax.random.normal(jax.random.key(0), (4, whole.dim)))
+    )
+    kept = stages.once(found, lambda: found)
+    refuse_another(found, kept, wish="the program and data that the run began with", where=where)
 
 
 def source_of(target: Callable | AbstractProgram) -> str:

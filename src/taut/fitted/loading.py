@@ -57,7 +57,7 @@ def load(
 
     Raises:
         InputError: the folder is not a finished run, is damaged or newer, needs `like`, or holds
-            something else than `like` is.
+            something else than `like` is, such as the posterior of a program or data that were edited.
     """
     run = RunFolder.open(path)
     name = read_structure(run.path)["architecture"]["name"]

@@ -21,7 +21,7 @@ from taut.inference.posterior import MultiStart, Round
 from taut.inference.posterior.verdict import Verdict
 from taut.models.program import AbstractProgram, NamedValues
 
-__all__ = ["Posterior"]
+__all__ = ["Posterior", "data_checksum_of"]
 
 _SHOWN = 10  # coordinates in its `repr`
 
@@ -131,7 +131,7 @@ class Posterior:
             steps=int(self.trace[-1].num_steps) if self.trace else None,
             starts=won,
             seconds=self.seconds,
-            checksum=_checksum(self.datum),
+            checksum=data_checksum_of(self.datum),
             observed=self.observed,
             notes=self.notes,
             refined=self.refined,
@@ -303,7 +303,7 @@ class Posterior:
         return jax.enable_x64(self.z.dtype == np.float64)
 
 
-def _checksum(datum: Datum) -> str:
+def data_checksum_of(datum: Datum) -> str:
     """Of the arrays of the data, by their places."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(datum.x)
     return checksum_of_arrays({jax.tree_util.keystr(place): leaf for place, leaf in leaves})

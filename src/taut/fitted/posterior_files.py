@@ -17,16 +17,23 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float, Int
 
 from taut.core import write_atomically
 from taut.fitted.coordinates import coordinate_columns
 from taut.fitted.posterior import Posterior
-from taut.models.program import Bounded, Edged, NumPyroProgram
+from taut.models.program import Bounded, Edged, NumPyroProgram, log_joints
 from taut.runs import FORMAT, RunFolder, packed, write_sealed_json
 
-__all__ = ["POSTERIOR", "write_posterior"]
+__all__ = ["POSTERIOR", "known_draws", "write_posterior"]
 
 POSTERIOR = "posterior"  # the architecture's name in model.json
+_KNOWN = 4  # draws at which the log-joint of a program is kept
+
+
+def known_draws(weights: Float[np.ndarray, " K"]) -> Int[np.ndarray, " k"]:
+    """Numbers of the draws at which the log-joint is kept: those of the largest weights."""
+    return np.argsort(-weights, kind="stable")[:_KNOWN]
 
 
 def write_posterior(posterior: Posterior, run: RunFolder) -> None:
@@ -80,6 +87,7 @@ def _structure(posterior: Posterior) -> dict[str, Any]:
             "plate": _plate(posterior),
             "noncentred": _noncentred(posterior),
             "edges": _edges(posterior),
+            "log_joint": [repr(float(number)) for number in _log_joints(posterior)],
             "num_guide_draws": posterior.num_guide,
             "khat": str(posterior.khat),
             "guide_khat": str(posterior.guide_khat),
@@ -89,6 +97,13 @@ def _structure(posterior: Posterior) -> dict[str, Any]:
         },
         "precision": str(posterior.z.dtype),
     }
+
+
+def _log_joints(posterior: Posterior) -> np.ndarray:
+    """By which the program is known again, at the draws that `known_draws` names."""
+    z = posterior.z[known_draws(posterior.weights)]
+    with jax.enable_x64(posterior.z.dtype == np.float64):
+        return log_joints(posterior.model, posterior.datum, z)
 
 
 def _plate(posterior: Posterior) -> str | None:

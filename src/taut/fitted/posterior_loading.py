@@ -18,7 +18,8 @@ from jaxtyping import Float
 from taut.core import Datum, InputError
 from taut.evidence import PosteriorMoments, weighted_moments
 from taut.fitted.facts import PosteriorFacts, read_facts
-from taut.fitted.posterior import Posterior
+from taut.fitted.posterior import Posterior, data_checksum_of
+from taut.fitted.posterior_files import known_draws
 from taut.guides import (
     AtFeatures,
     FlowPosterior,
@@ -36,6 +37,8 @@ from taut.models.program import (
     Edged,
     NamedValues,
     NumPyroProgram,
+    log_joints,
+    refuse_another,
 )
 from taut.runs import (
     RunFolder,
@@ -70,7 +73,8 @@ def load_posterior(
         the posterior with its draws, weights and guide; `starts` is None.
 
     Raises:
-        InputError: the folder is not a finished run of `taut infer`, or the program is another one.
+        InputError: the folder is not a finished run of `taut infer`, or the program or its data are
+            others.
     """
     run = RunFolder.open(path)
     content = read_structure(run.path)
@@ -93,6 +97,8 @@ def load_posterior(
         natural = _natural(known, wanted, target, data, support, run.path)
         with reading(run.path / "draws.safetensors"):
             z, weights = _draws(draws, natural.model.dim, content["precision"])
+        _refuse_others(natural, known, facts, z[known_draws(weights)], run.path)
+        with reading(run.path / "draws.safetensors"):
             table = natural.table(z)
         with reading(run.path / "model.json"):
             guide = _guide(known, natural.model.dim, arrays)
@@ -127,6 +133,32 @@ def _resampled(
     if facts.refined is None:
         return weighted_moments(table, weights)
     return weighted_moments(table[own:], weights[own:], runs=facts.refined.runs)
+
+
+def _refuse_others(
+    natural: NamedValues,
+    known: Mapping[str, Any],
+    facts: PosteriorFacts,
+    z: Float[np.ndarray, "k d"],
+    path: Path,
+) -> None:
+    """Refuse data, or a program, that the draws are not of; older folders do not tell.
+
+    Raises:
+        InputError: see above.
+    """
+    if facts.checksum and facts.checksum != data_checksum_of(natural.datum):
+        raise InputError(
+            "the data that were fitted", "others", "the data as they were, or fitting these",
+            where=str(path),
+        )  # fmt: skip
+    with reading(path / "model.json"):
+        wanted = [*map(float, known.get("log_joint", ()))]
+    if wanted:
+        refuse_another(
+            log_joints(natural.model, natural.datum, z), np.asarray(wanted),
+            wish=f"the program that was fitted, {known['program']}", where=str(path),
+        )  # fmt: skip
 
 
 def _natural(

@@ -4,6 +4,7 @@ from taut.models.program.abstract import AbstractProgram, Part
 from taut.models.program.arguments import not_taken
 from taut.models.program.bounded import Bounded
 from taut.models.program.edged import Edge, Edged, plan_edges
+from taut.models.program.known_again import log_joints, refuse_another
 from taut.models.program.layout import scalars
 from taut.models.program.load import load_program, read_data, support_beside
 from taut.models.program.log_joint import LOG_JOINT, LogJoint
@@ -28,10 +29,12 @@ __all__ = [
     "check_start",
     "given_observed",
     "load_program",
+    "log_joints",
     "made_data",
     "not_taken",
     "plan_edges",
     "read_data",
+    "refuse_another",
     "scalars",
     "support_beside",
     "with_observed",
