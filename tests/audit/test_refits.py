@@ -1,5 +1,6 @@
 """Programs fitted anew to data of their own making: ranks tell a right posterior from a wrong one."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
@@ -11,10 +12,13 @@ import pytest
 from first_kept import FirstKept
 
 import taut
+from taut.api.calibrating import options_of
 from taut.audit import refits
 from taut.core import InputError
 from taut.core.kept_rows import keeping
+from taut.guides import FlowPosterior, FullRankGaussian
 from taut.inference.posterior import PosteriorOptions
+from taut.inference.posterior.guide_choice import choose_guide
 from taut.models.program import (
     LogJoint,
     NamedValues,
@@ -148,6 +152,25 @@ def test_a_posterior_is_calibrated_by_fits_like_its_own(monkeypatch):
     assert found.num_rows == 60
     assert asked == 60 * ["mean-field"]
     assert "whole prior" in " ".join(found.notes)
+
+
+def test_refits_have_the_guide_of_the_posterior():
+    """Ranks and layers unlike those that a family has unasked; a flow that a Gaussian does not beat."""
+    low_rank = taut.infer(
+        lambda z: -0.5 * jnp.sum(z**2), support={"z": ("real", 3)}, guide="low-rank:1",
+        num_starts=1, num_draws=100, refine="none",
+    )  # fmt: skip
+    flow = replace(
+        low_rank,
+        family="flow",
+        layers="planar:1",
+        guide=FlowPosterior(3, "planar:1", key=jax.random.key(0)),
+    )
+    plain = replace(low_rank, family="laplace", guide=FullRankGaussian(3))
+    wishes = {"low-rank:1": low_rank, "planar:1": flow, "laplace": plain}
+    for wish, posterior in wishes.items():
+        chosen = choose_guide(options_of(posterior).guide, 3, subsampled=False)
+        assert chosen == choose_guide(wish, 3, subsampled=False)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A VAE and a flow as estimators: what they give is what the fit behind them says."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -36,6 +37,13 @@ def test_scores_are_estimates_of_the_evidence_and_belong_to_the_row(vae):
     found = vae.score_samples(ROWS)
     assert np.mean(found) == pytest.approx(exact.value, abs=0.05)
     np.testing.assert_allclose(vae.score_samples(ROWS[7:8]), found[7:8], rtol=1e-9)
+
+
+def test_draws_are_of_the_seed(vae):
+    made = copy.copy(vae)
+    first, again = made.sample(3), made.sample(3)
+    np.testing.assert_array_equal(again, first)
+    assert not np.array_equal(made.set_params(random_state=1).sample(3), first)
 
 
 def test_a_flow_is_a_density(flow):

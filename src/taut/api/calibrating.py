@@ -10,6 +10,7 @@ from taut.core import Datum, as_key
 from taut.core.memory import within_memory
 from taut.evidence.simulated import simulated
 from taut.fitted import Fit, Posterior
+from taut.guides import LowRankGaussian
 from taut.inference.posterior import PosteriorOptions
 from taut.program_cache import compilation_cache
 
@@ -98,7 +99,10 @@ def calibrate_posterior(
 def options_of(posterior: Posterior) -> PosteriorOptions:
     """What refits of a program take unasked: the guide and the precision of a posterior."""
     precision: Any = str(posterior.z.dtype)
-    return PosteriorOptions(guide=posterior.layers or posterior.family, precision=precision)
+    family = getattr(posterior.guide, "family", None)
+    rank = f":{family.rank}" if isinstance(family, LowRankGaussian) else ""
+    guide = posterior.layers or f"{posterior.family}{rank}"
+    return PosteriorOptions(guide=guide, precision=precision)
 
 
 def _notes(fit: Fit) -> tuple[str, ...]:
