@@ -13,6 +13,7 @@ from taut.core import CALIBRATED, Estimate, InputError, paired_difference
 from taut.evidence import Evidence
 from taut.report import tables
 from taut.report.numbers import cells, in_errors
+from taut.report.runs import ranking_table
 
 RNG = np.random.default_rng(11)
 
@@ -240,6 +241,25 @@ def test_a_difference_without_a_known_error_is_not_divided_by_it():
     assert in_errors(Estimate(0.0, "exact", 0.0, 0.0)) == "0.0"
     assert in_errors(Estimate(1.0, "exact", 0.0, 0.0)) == "inf"
     assert in_errors(Estimate(5.0, "exact", 3.0, 4.0)) == "+1.0"
+
+
+def test_a_log_bayes_factor_has_no_error_over_rows():
+    first, second = (
+        Estimate(value, "lower", error, unit="nats", values=np.array([value]))
+        for value, error in ((-63.34, 0.03), (-67.85, 0.04))
+    )
+    difference = paired_difference(first, second)
+    assert in_errors(difference) == "+90.2"  # 4.51 / 0.05
+    one_row = paired_difference(*(Estimate.from_rows([v], side="exact") for v in (1.0, 2.0)))
+    assert in_errors(one_row) == "-"
+    several, two = _file(), _file()
+    tables.comparison_table(two, ("a", "b"), {"log-evidence": difference})
+    ranking_table(several, {"a": (first, None), "b": (second, paired_difference(second, first))})
+    for console in (two, several):
+        text = _text(console)
+        assert "Of all data at once" in text
+        assert "standard error over draws;" in text
+        assert "row" not in text.replace("± rows", "")
 
 
 def test_a_comparison_needs_two_fits():

@@ -1,6 +1,7 @@
 """Numbers with their errors as table cells, rounded as `str(Estimate)` rounds them; k-hats of rows."""
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy as np
 from taut.core import Estimate
 from taut.evidence import Evidence
 
-__all__ = ["Cells", "cells", "in_errors", "percent", "worst_khats"]
+__all__ = [
+    "Cells", "cells", "in_errors", "of_all_data", "paired_words", "percent", "worst_khats",
+]  # fmt: skip
 
 
 class Cells(NamedTuple):
@@ -42,14 +45,39 @@ def cells(estimate: Estimate) -> Cells:
     )
 
 
+def of_all_data(estimate: Estimate) -> bool:
+    """Whether it is of all data at once, as a program's: there are no other rows to err over."""
+    return estimate.count == 1 and estimate.unit == "nats"
+
+
 def in_errors(estimate: Estimate) -> str:
     """A value in units of its standard error over both draws and rows; `-` where that is unknown."""
-    error = math.hypot(estimate.mc_error, estimate.data_error)
+    rows = 0.0 if of_all_data(estimate) else estimate.data_error
+    error = math.hypot(estimate.mc_error, rows)
     if not (math.isfinite(error) and math.isfinite(estimate.value)):
         return "-"
     if error == 0:
         return "0.0" if estimate.value == 0 else "inf"
     return f"{estimate.value / error:+.1f}"
+
+
+def paired_words(differences: Iterable[Estimate], *, first: str = "") -> str:
+    """What paired differences are over, and how many errors they are.
+
+    Arguments:
+        differences: the estimates.
+        first: the run that others are compared with, where it is one of several.
+    """
+    counts = sorted({d.count for d in differences if not of_all_data(d)})
+    whose = f" with {first}" if first else ""
+    paired, errors = f"Of all data at once{whose and f', compared{whose}'}", "draws"
+    if counts:
+        rows = f"{' or '.join(map(str, counts))} row{'' if counts == [1] else 's'}"
+        paired, errors = f"Paired by row{whose}, over {rows}", "both draws and rows"
+    return (
+        f"{paired}. In errors: the difference divided by its standard error over {errors}; between -2 "
+        "and 2 it says little."
+    )
 
 
 def worst_khats(evidence: Evidence, count: int) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from taut.core import Estimate, InputError
 from taut.fitted.facts import PosteriorFacts, read_facts
-from taut.report.numbers import cells, in_errors
+from taut.report.numbers import cells, in_errors, paired_words
 from taut.report.tables import _pm, _print_line, _print_table
 from taut.runs import RunFolder, read_structure
 
@@ -118,13 +118,7 @@ def ranking_table(console: Console, found: Mapping[str, tuple[Estimate, Estimate
     ]
     _print_table(console, headings, rows, words=(0, 6))
     first = next(run for run, (_, less) in found.items() if less is None)
-    counts = sorted({number.count for number, _ in found.values()})
-    _print_line(
-        console,
-        f"Paired by row with {first}, over {' or '.join(map(str, counts))} rows. In errors: the "
-        "difference divided by its standard error over both draws and rows; between -2 and 2 it says "
-        "little.",
-    )
+    _print_line(console, paired_words((number for number, _ in found.values()), first=first))
 
 
 def _cells(estimate: Estimate) -> tuple[str, str, str, str]:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from taut.core import Estimate, FarRows, InputError, far_rows_of
 from taut.evidence import Bracket, Evidence
-from taut.report.numbers import cells, in_errors, percent, worst_khats
+from taut.report.numbers import cells, in_errors, paired_words, percent, worst_khats
 from taut.report.rows import counted_rows
 from taut.report.words import METHODS
 
@@ -186,7 +186,7 @@ def _digits(width: float) -> int:
 def comparison_table(
     console: Console, names: Sequence[str], differences: Mapping[str, Estimate]
 ) -> None:
-    """Print differences between two fits on the same rows, first minus second.
+    """Print differences between two runs on the same data, first minus second.
 
     Arguments:
         console: where to print.
@@ -207,12 +207,7 @@ def comparison_table(
     _print_facts(console, {"first": names[0], "second": names[1]})
     _print_table(console, headings, rows, words=(0, 5, 6))
     _print_far_rows(console, differences)
-    number = " or ".join(str(c) for c in sorted({d.count for d in differences.values()}))
-    _print_line(
-        console,
-        f"Paired by row, over {number or 'no'} rows. In errors: the difference divided by its standard "
-        "error over both draws and rows; between -2 and 2 it says little.",
-    )
+    _print_line(console, paired_words(differences.values()))
 
 
 def facts_table(console: Console, title: str, facts: Mapping[str, str]) -> None:

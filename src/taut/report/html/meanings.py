@@ -26,8 +26,8 @@ MEANINGS = {
     "± rows": "Standard error over other rows of the same kind, with infinitely many draws.",
     "side": "Where the truth lies: exact; unbiased, right on average; a lower or an upper bound, on "
     "average over draws; or neither.",
-    "in errors": "The difference divided by its standard error over both draws and rows; between -2 and "
-    "2 it says little.",
+    "in errors": "The difference divided by its standard error over both draws and rows, or over draws "
+    "alone of all data at once, as a program's are; between -2 and 2 it says little.",
     "k-hat": "Shape of the tail of the importance weights. Above the threshold a few draws decide the "
     "mean, and the number cannot be trusted.",
     "ESS": "Effective sample size: how many equal draws the weighted ones are worth.",
