@@ -58,11 +58,13 @@ def test_a_run_predicts_as_its_fit_did_in_python_and_on_the_command_line(run, ca
 
 
 def test_the_test_rows_are_scored_again_to_the_same_numbers(run, capsys):
+    """Also where all rows of the run's own file are predicted, of which they are some."""
     fitted: Any = taut.load(run)
-    assert main(["predict", str(run), "--json"]) == 0
-    scores = json.loads(capsys.readouterr().out)["scores"]
-    for name in ("accuracy", "target_nll", "ece"):
-        assert scores[name]["value"] == pytest.approx(fitted.estimates[name].value, rel=1e-6)
+    for source in ([], [str(run.parent / "t.csv")]):
+        assert main(["predict", str(run), *source, "--json"]) == 0
+        scores = json.loads(capsys.readouterr().out)["scores"]
+        for name in ("accuracy", "target_nll", "ece"):
+            assert scores[name]["value"] == pytest.approx(fitted.estimates[name].value, rel=1e-6)
     assert main(["predict", str(run)]) == 0
     assert "calibration error" in capsys.readouterr().out
     assert any("rows with a value of the target 'income'" in note for note in fitted.facts.notes)

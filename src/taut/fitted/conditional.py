@@ -62,7 +62,8 @@ def joint_evidences(
         values: of each row, or of all rows alike.
         place: of the column.
         num_particles: K; of no account where the model has its evidence in closed form.
-        key: random key; the draws of a row depend on its number in the batch alone.
+        key: random key; the draws of a row depend on its number in its data set alone, or else on that
+            in the batch.
     """
     values = np.asarray(values, rows.x.dtype)
     tried = np.broadcast_to(values, (len(rows.x), values.shape[-1]))
@@ -90,7 +91,7 @@ def _block(
         return jax.nn.logsumexp(made.log_mass + made.log_w)
 
     def one(row: Datum, number: Any) -> Float[Array, " V"]:
-        row_key = jax.random.fold_in(key, number)
+        row_key = jax.random.fold_in(key, number if row.index is None else row.index)
         return jax.lax.map(lambda value: joint(row, value, row_key), row.label)
 
     return jax.vmap(one)(block, numbers)

@@ -41,14 +41,16 @@ def impute(model: AbstractExactModel, rows: Datum, *, key: PRNGKeyArray, num_dra
     Arguments:
         model: whose conditionals they are.
         rows: batched; their mask says what is missing.
-        key: of the draws; those of a row depend on its number in the batch alone.
+        key: of the draws; those of a row depend on its number in its data set alone, or else on that in
+            the batch.
         num_draws: how many; 0 for none.
     """
 
     @kept_jit
     def program(model: AbstractExactModel, block: Datum, numbers: Any, key: PRNGKeyArray) -> Any:
         def one(row: Datum, number: Any) -> tuple[Given, Array]:
-            keys = jax.random.split(jax.random.fold_in(key, number), num_draws)
+            own = jax.random.fold_in(key, number if row.index is None else row.index)
+            keys = jax.random.split(own, num_draws)
             return model.given(row), jax.vmap(lambda key: model.completed(row, key))(keys)
 
         return jax.vmap(one)(block, numbers)
@@ -57,7 +59,7 @@ def impute(model: AbstractExactModel, rows: Datum, *, key: PRNGKeyArray, num_dra
     cells = model.width_with_holes(size) + size * (num_draws + size)
     blocks = over_rows(
         lambda block, numbers, _: program(model, block, numbers, key),
-        Datum(rows.x, rows.mask),
+        Datum(rows.x, rows.mask, None, rows.index),
         width=max(1, min(_BLOCK_CELLS // cells, num_rows(rows))),
     )
     parts = [(*given, np.moveaxis(draws, 1, 0)) for given, draws in blocks]

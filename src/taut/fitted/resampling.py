@@ -48,7 +48,8 @@ def resampled(
         schema: what the cells are.
         num_draws: S; 0 for none.
         num_particles: K.
-        key: random key.
+        key: random key; the draws of a row depend on its number in its data set alone, or else on that
+            in the batch.
 
     Raises:
         InputError: a model without a decoder; no particle.
@@ -95,7 +96,7 @@ def _block(
     model, guide = pair.bind()
 
     def one(datum: Datum, number: Any) -> tuple[Any, ...]:
-        row_key = jax.random.fold_in(key, number)
+        row_key = jax.random.fold_in(key, number if datum.index is None else datum.index)
         return _filled(model, guide, datum, row_key, sizes=sizes, levels=levels, named=named)
 
     return jax.vmap(one)(block, numbers)
