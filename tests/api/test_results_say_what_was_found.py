@@ -186,15 +186,18 @@ def test_the_facts_of_a_fit_are_of_its_run(name, fitted):
     assert {*OF_FIT_FACTS, "device", "versions"} == {f.name for f in fields(FitFacts)}
 
 
-@pytest.mark.parametrize("shape", [(3, 2), (2, 3, 3)])
-def test_bits_per_dimension_are_those_of_a_cell(shape):
-    """Of a colour image, a cell is one channel of a pixel."""
+@pytest.mark.parametrize(("shape", "missing"), [((3, 2), 0), ((2, 3, 3), 0), ((3, 2), 7)])
+def test_bits_per_dimension_are_those_of_a_cell(shape, missing):
+    """Of a colour image, a cell is one channel of a pixel; of one with holes, one that was observed."""
     images = np.random.default_rng(0).integers(0, 256, size=(30, *shape)).astype(np.uint8)
+    if missing:
+        images = images.astype(np.float32)
+        images[25:].reshape(-1)[:missing] = np.nan
     found = taut.fit(
         (images[:15], images[15:25], images[25:]), model="vae", latent_dim=1, hidden=(2,), epochs=1,
         evidence_particles=2,
     ).estimates  # fmt: skip
-    cells = math.prod(shape)
+    cells = math.prod(shape) - missing / 5
     bits, nats = found["bits_per_dimension"], found["log_evidence"]
     assert bits.value == pytest.approx(-nats.value / (cells * math.log(2)), rel=1e-12)
     assert (bits.side, nats.side) == ("upper", "lower")

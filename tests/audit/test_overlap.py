@@ -80,6 +80,17 @@ def test_the_error_of_effective_rows_is_their_spread_over_keys(float64):
     assert spread / np.mean([one.mc_error for one in found]) == pytest.approx(1, abs=5 * 0.09)
 
 
+def test_both_errors_of_effective_rows_are_in_rows(float64):
+    """N exp(-I) moves by N exp(-I) times what I moves by, to first order."""
+    pair = Pair(MODEL, NormalGuide(np.array(1.0), np.array(0.0), np.log(0.5)))
+    parts = surgery(pair, Datum(X), key=jax.random.key(0), num_draws=100)
+    found, information = overlap(parts).effective_rows, parts.mutual_information
+    assert found.value == pytest.approx(5 * np.exp(-information.value), rel=1e-12)
+    for error in ("mc_error", "data_error"):
+        relative = getattr(found, error) / found.value
+        assert relative == pytest.approx(getattr(information, error), rel=1e-12)
+
+
 def test_the_share_of_draws_that_another_row_explains_better(float64):
     """Two Gaussians of one scale: z lies beyond the middle."""
     found = seen(1.0, X[:2], num_draws=4000)
