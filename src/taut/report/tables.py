@@ -16,6 +16,7 @@ from rich.text import Text
 
 from taut.core import Estimate, FarRows, InputError, far_rows_of
 from taut.evidence import Bracket, Evidence
+from taut.report.bracket import nats, quoted
 from taut.report.numbers import cells, in_errors, paired_words, percent, worst_khats
 from taut.report.rows import counted_rows
 from taut.report.words import METHODS
@@ -123,7 +124,7 @@ def bracket_table(console: Console, bracket: Bracket, facts: Mapping[str, str]) 
             step.method,
             *cells(found.log_evidence)[:2],
             "-" if found.log_evidence.side == "exact" else percent(found.share_unreliable),
-            _nats(step.width),
+            nats(step.width),
             "-" if math.isnan(step.raised) else f"{step.raised:+.3f}",
             f"{step.seconds:.1f}",
         )
@@ -153,34 +154,7 @@ def bracket_table(console: Console, bracket: Bracket, facts: Mapping[str, str]) 
     _print_worst_rows(console, bracket.method, best)
     _print_facts(console, facts)
     console.print()
-    _print_line(console, _quoted(bracket))
-
-
-def _quoted(bracket: Bracket) -> str:
-    """The number to quote, in one line."""
-    number = f"Quote {bracket.lower}, by {bracket.method}: {bracket.why}."
-    if bracket.stopped == "exact":
-        return number
-    if bracket.upper is None:
-        ends = "No end above it."
-    else:
-        digits = _digits(bracket.width)
-        low, high = (f"{end:.{digits}f}" for end in bracket.ends)
-        ends = (
-            f"Bracket of the mean {low} to {high}, {_nats(bracket.width)} nats wide, the upper end by "
-            f"{bracket.upper_method}, {bracket.upper.words}."
-        )
-    return f"{number} {ends} Stopped: {bracket.why_stopped}."
-
-
-def _nats(width: float) -> str:
-    """A width with two digits that count."""
-    return f"{width:.{_digits(width)}f}" if math.isfinite(width) else "-"
-
-
-def _digits(width: float) -> int:
-    """Digits after the point, so that two of a width are there."""
-    return min(max(1 - math.floor(math.log10(width)), 1), 6) if 0 < width < math.inf else 4
+    _print_line(console, quoted(bracket.to_dict()))
 
 
 def comparison_table(

@@ -10,6 +10,7 @@ import numpy as np
 
 from taut.core import Estimate
 from taut.report.audit import gained, looked_at
+from taut.report.bracket import quoted
 from taut.report.html.markup import Markup, element, joined
 from taut.report.html.meanings import term
 from taut.report.html.numbers import estimates, facts, table
@@ -17,7 +18,7 @@ from taut.report.html.svg import Band, Line, plot
 from taut.report.numbers import percent
 from taut.report.words import METHODS
 
-__all__ = ["audit", "calibration", "counterfactuals", "evaluation"]
+__all__ = ["audit", "bracket", "calibration", "counterfactuals", "evaluation"]
 
 _CURVES, _QUANTITIES = 12, 20
 
@@ -76,8 +77,10 @@ def evaluation(content: Mapping[str, Any]) -> Markup:
     """Log-evidence by method, and how far each can be trusted; as `taut evaluate` keeps it."""
     methods = content["methods"]
     numbers = {
-        f"log-evidence, {name}": Estimate.from_dict(found["log_evidence"])
+        f"{word}, {name}": Estimate.from_dict(found[key])
         for name, found in methods.items()
+        for word, key in (("log-evidence", "log_evidence"), ("upper end", "upper"))
+        if found.get(key)
     }
     rows = []
     for name, found in methods.items():
@@ -95,10 +98,24 @@ def evaluation(content: Mapping[str, Any]) -> Markup:
     return joined(
         estimates(
             numbers, caption=f"Evaluation of {content['rows']} rows, {content['of']}",
-            meanings=dict.fromkeys(numbers, "log-evidence"),
+            meanings={name: name.partition(",")[0] for name in numbers},
         ),
+        element("p", quoted(content["bracket"]), class_="said") if content.get("bracket") else None,
         table(heads, rows, caption="How far each number can be trusted"),
         [element("p", f"{note}.", class_="note") for note in notes],
+    )  # fmt: skip
+
+
+def bracket(content: Mapping[str, Any]) -> Markup:
+    """Both ends of the log-evidence of a program's data, as `taut evaluate` keeps them."""
+    ends = {"log-evidence": content["lower"], "upper end": content["upper"]}
+    why = [f"no upper end: {content['without_upper']}"] if content["without_upper"] else []
+    return joined(
+        estimates(
+            {name: Estimate.from_dict(end) for name, end in ends.items() if end},
+            caption="The log-evidence and the end above it",
+        ),
+        [element("p", f"{note}.", class_="note") for note in [*why, *content["notes"]]],
     )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ MEANINGS = {
     "the code of a row costs.",
     "log-evidence": "log p(x), the log-probability (or log-density) of a row with the latents "
     "integrated out. Higher is better.",
+    "upper end": "How far up the log-evidence may lie: a bound, or calibrated on what the model makes, "
+    "as its side says.",
     "columns alone": "Log-evidence of columns that know nothing of each other: what a model must beat.",
     "bits/dimension": "Negative log-evidence in bits, for each cell of a row. Lower is better.",
     "gain that remains": "At most so much could the bound still rise within the guide's family.",

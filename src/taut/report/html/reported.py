@@ -26,6 +26,7 @@ __all__ = ["Reported", "reported", "reported_fit", "reported_posterior"]
 _KEPT = {
     "audit": "audit.json",
     "evaluation": "evaluation.json",
+    "bracket": "bracket.json",
     "calibration": "calibration.json",
     "counterfactuals": "explain/counterfactuals.json",
 }

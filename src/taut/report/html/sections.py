@@ -37,7 +37,10 @@ def sections(run: Reported, *, pixels: int = rows.PIXELS) -> list[Section]:
     """
     measured = estimates(named(run), caption="Numbers of this run") if run.estimates else None
     found = [
-        ("Numbers", joined(measured, _kept(run, "evaluation", audited.evaluation))),
+        ("Numbers", joined(
+            measured, _kept(run, "evaluation", audited.evaluation),
+            _kept(run, "bracket", audited.bracket),
+        )),
         ("What was fitted", _fitted(run)),
         ("Posterior", _posterior(run)),
         ("How it went", _course(run)),
@@ -47,7 +50,7 @@ def sections(run: Reported, *, pixels: int = rows.PIXELS) -> list[Section]:
         ("Counterfactuals", _kept(run, "counterfactuals", audited.counterfactuals)),
         ("Columns", None if run.schema is None else _columns(run.schema)),
         ("How to repeat it", _repeated(run)),
-    ]
+    ]  # fmt: skip
     return [Section(title, body) for title, body in found if body]
 
 
