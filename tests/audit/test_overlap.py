@@ -83,7 +83,7 @@ def test_the_error_of_effective_rows_is_their_spread_over_keys(float64):
 def test_both_errors_of_effective_rows_are_in_rows(float64):
     """N exp(-I) moves by N exp(-I) times what I moves by, to first order."""
     pair = Pair(MODEL, NormalGuide(np.array(1.0), np.array(0.0), np.log(0.5)))
-    parts = surgery(pair, Datum(X), key=jax.random.key(0), num_draws=100)
+    parts = surgery(pair, Datum(X, index=np.arange(5)), key=jax.random.key(0), num_draws=40)
     found, information = overlap(parts).effective_rows, parts.mutual_information
     assert found.value == pytest.approx(5 * np.exp(-information.value), rel=1e-12)
     for error in ("mc_error", "data_error"):

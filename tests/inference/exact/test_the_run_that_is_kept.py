@@ -121,7 +121,6 @@ def test_online_em_keeps_the_model_after_its_last_batch(planned, monkeypatch):
 
 HOW: dict[str, dict[str, Any]] = {
     "em": {"restarts": 1, "max_iterations": 3},
-    "closed form": {"model": taut.PPCA(1), "closed_form": True},
     "online": {"online": True, "restarts": 1, "max_iterations": 1, "batch_size": 7, "passes": 2},
 }
 
