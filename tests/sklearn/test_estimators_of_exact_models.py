@@ -1,5 +1,6 @@
 """What scikit-learn's checks do not look at: values, holes, names, messages, files, other containers."""
 
+import copy
 import pickle
 import pickletools
 from typing import Any
@@ -155,6 +156,17 @@ def test_a_singular_row_is_named_by_its_place_among_all():
     (one,) = facts.em.held_apart
     assert one.row == 121
     assert one.rows == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mixture", "factors"])
+def test_draws_are_of_the_seed(name, mixture):
+    if name == "mixture":
+        made: Any = copy.copy(mixture)
+    else:
+        made = FactorModel(1, max_iter=1, random_state=0).fit(FACTOR_ROWS)
+    first, again = made.sample(3)[0], made.sample(3)[0]
+    np.testing.assert_array_equal(again, first)
+    assert not np.array_equal(made.set_params(random_state=1).sample(3)[0], first)
 
 
 def test_draws_follow_the_mixture(mixture):

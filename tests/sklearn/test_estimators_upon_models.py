@@ -1,5 +1,6 @@
 """Imputation and anomaly detection by a fitted model, against closed forms of a Gaussian."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -51,6 +52,13 @@ def test_draws_spread_about_the_regression_as_the_model_has_it(imputer):
     apart = (drawn.transform(HOLED) - imputer.transform(HOLED))[missing, 1]
     left = cov[1, 1] - cov[1, 0] ** 2 / cov[0, 0]
     assert np.mean(apart**2) == pytest.approx(left, abs=5 * left * np.sqrt(2 / missing.sum()))
+
+
+def test_draws_are_of_the_seed(imputer):
+    made = copy.copy(imputer).set_params(sample_posterior=True)
+    first, again = made.transform(HOLED), made.transform(HOLED)
+    np.testing.assert_array_equal(again, first)
+    assert not np.array_equal(made.set_params(random_state=1).transform(HOLED), first)
 
 
 @pytest.mark.parametrize("drawn", [False, True])
