@@ -1,6 +1,8 @@
 """Columns of Booleans, in frames and in Parquet files, come back as Booleans."""
 
 import json
+from datetime import date, datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -93,3 +95,30 @@ def test_every_table_of_a_run_holds_booleans(frame, tmp_path):
         read = pl.read_parquet if ending == "parquet" else pl.read_csv
         tables = [out, *tmp_path.glob(f"{command}-draws.*")]
         assert {read(table)["member"].dtype for table in tables} == {pl.Boolean}
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [
+        ([True, None, False, True], "boolean"),
+        ([True, np.nan, False, True], "boolean"),
+        ([3, None, 5, 7], "Int64"),
+        ([3, 0.5, None, 7.5], "float64"),
+        ([Decimal("0.5"), None, Decimal(2), Decimal(3)], "float64"),
+        ([date(2020, 1, 2), None, date(2020, 1, 5), date(2020, 1, 9)], "datetime64[us]"),
+        ([datetime(2020, 1, 2, 3), None, datetime(2020, 1, 5), datetime(2021, 1, 9)],
+         "datetime64[us]"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["b", 7])
+def test_objects_of_pandas_are_read_as_what_all_of_them_are(cells, dtype, name):
+    """As a frame has them that was made of rows of a database, with None where a cell is missing."""
+    plain = pd.Series([None if c is np.nan else c for c in cells] * 15, dtype=object).astype(dtype)
+    objects = pd.Series(cells * 15, dtype=object)
+    known, found = (
+        load_data(pd.DataFrame({"a": np.arange(60) % 7, name: column}))
+        for column in (plain, objects)
+    )
+    assert found.schema == known.schema
+    np.testing.assert_array_equal(found.train[:].x, known.train[:].x)
+    assert found.train[:].mask is not None

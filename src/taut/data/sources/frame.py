@@ -44,6 +44,8 @@ def read_frame(frame: Any, request: Request, where: str) -> RawRows:
         frame = native = _plain(native)
     if nw.dependencies.is_pandas_like_dataframe(native):
         _refuse_twice([str(name) for name in native.columns], where)
+    if nw.dependencies.is_pandas_dataframe(native):
+        frame = _typed(native)
     try:
         table = with_text_names(nw.from_native(frame, eager_only=True))
     except TypeError as error:
@@ -67,6 +69,26 @@ def _plain(frame: Any) -> Any:
     kind = nw.dependencies.get_pandas().SparseDtype
     sparse = {n: dtype.subtype for n, dtype in frame.dtypes.items() if isinstance(dtype, kind)}
     return frame.astype(sparse) if sparse else frame
+
+
+def _typed(frame: Any) -> Any:
+    """A pandas frame whose columns of Python objects have the type that all cells but missing ones have.
+
+    Numbers, truths and dates beside None are such columns.
+    """
+    import narwhals as nw
+
+    pandas, found = nw.dependencies.get_pandas(), frame.copy(deep=False)
+    for name in [name for name, dtype in frame.dtypes.items() if dtype == "object"]:
+        column = frame[name]
+        kind = pandas.api.types.infer_dtype(column, skipna=True)
+        if kind in ("boolean", "integer", "floating", "mixed-integer-float", "datetime"):
+            found[name] = column.convert_dtypes()
+        elif kind == "decimal":
+            found[name] = column.astype(float)
+        elif kind == "date":
+            found[name] = pandas.to_datetime(column)
+    return found
 
 
 def with_text_names(table: Any) -> Any:
