@@ -248,8 +248,7 @@ class TestRows:
     def test_labels_of_another_kind(self, refusal):
         frame = pl.DataFrame({"a": [1.0], "b": [2.0], "y": [1]})
         assert refusal(load_rows, frame, self.SCHEMA) == (
-            "data frame, label 'y': expected text, as in the other rows, got labels of dtype int64. "
-            "Try labels of one kind."
+            "data frame, label 'y', row 0: expected a known class, got '1'. Try no, yes."
         )
 
 

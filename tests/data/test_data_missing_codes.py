@@ -163,3 +163,29 @@ def test_a_code_is_no_category(tmp_path, source, missing):
         assert len(x) == len(kept)
         np.testing.assert_array_equal(x[:, 1], kept % 3)
         np.testing.assert_array_equal(np.isnan(x[:, 2]), number[kept] == 1)
+
+
+@pytest.mark.parametrize("role", [{}, {"target": "id"}, {"target": "id", "target_as": "column"}])
+@pytest.mark.parametrize("how", ["frame", "csv", "parquet"])
+def test_a_code_that_a_text_spells_is_a_missing_cell(tmp_path, how, role):
+    """Among words, and among numbers that are names for their zeros in front: as if it were empty."""
+    words = ["red", "blue", "-999.0", "red", "green"] * 12
+    names = ["007", "012", "012", "-999", "7"] * 12
+    frame = pl.DataFrame({"a": X[:60, 0], "word": words, "id": names})
+    empty = frame.with_columns(pl.col("word", "id").replace({"-999": None, "-999.0": None}))
+    wish = {} if role else {"kind": {"id": "categorical"}}
+    found = []
+    for number, rows in enumerate((empty, frame)):
+        source = rows if how == "frame" else tmp_path / f"{number}.{how}"
+        if how != "frame":
+            getattr(rows, f"write_{how}")(source)
+        codes = (-999,) if rows is frame else ()
+        data = taut.load_data(source, missing_codes=codes, name="t", **role, **wish)
+        later = taut.data.load_rows(source, data.schema, missing_codes=codes)
+        found.append((data, later))
+    (known, known_later), (data, later) = found
+    assert data.schema == known.schema
+    for rows, wanted in ((data.train[:], known.train[:]), (later, known_later)):
+        np.testing.assert_array_equal(rows.x, wanted.x)
+        np.testing.assert_array_equal(rows.label, wanted.label)
+    assert data.schema.classes == (("007", "012", "7") if role else None)

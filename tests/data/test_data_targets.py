@@ -75,6 +75,17 @@ def test_numbers_with_zeros_in_front_are_names_whatever_they_come_by(tmp_path, d
 
 
 @pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("role", ROLES)
+def test_a_file_without_the_zeros_in_front_has_the_same_classes(tmp_path, door, role):
+    frame = pl.DataFrame({"age": FRAME["age"], "y": ["007", "008", "012"] * 20})
+    data = load_data(_through(door, frame, tmp_path), columns="auto", **ROLES[role])
+    more = frame.with_columns(y=pl.col("y").cast(pl.Int64))
+    for known in (frame, more):
+        rows = load_rows(_through(door, known, tmp_path), data.schema)
+        np.testing.assert_array_equal(target_of(rows), np.tile([0, 1, 2], 20))
+
+
+@pytest.mark.parametrize("door", DOORS)
 def test_zeros_in_front_mean_nothing_where_numbers_are_measured(tmp_path, door):
     fixed = [f"{i:03d}" for i in range(60)]
     frame = pl.DataFrame({"age": FRAME["age"], "size": fixed, "y": [*fixed[:20]] * 3})

@@ -7,11 +7,19 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from taut.data.coded_cells import uncoded
+from taut.data.number_names import name_codes, number_name
 from taut.data.sources.raw_rows import RawRows
 from taut.data.sources.words import emptied, numbers_among
 from taut.errors import InputError, nearest, option
 
-__all__ = ["class_names", "held_labels", "label_codes", "label_values", "with_empty_labels"]
+__all__ = [
+    "class_names",
+    "held_labels",
+    "label_codes",
+    "label_values",
+    "with_empty_labels",
+    "without_texts",
+]
 
 
 def class_names(parts: Sequence[RawRows]) -> tuple[str, ...] | None:
@@ -38,10 +46,19 @@ def with_empty_labels(rows: RawRows, missing: Mapping[str, tuple[str, ...]]) -> 
         return rows
     if labels.dtype.kind != "U":
         return replace(rows, labels=uncoded(labels, numbers_among(codes)))
+    return replace(rows, labels=without_texts(labels, codes))
+
+
+def without_texts(
+    labels: Shaped[np.ndarray, " N"], codes: Sequence[str]
+) -> Shaped[np.ndarray, " N"]:
+    """Labels that are text, empty where they are one of some codes, or spell their number."""
     import polars as pl
 
+    if not codes:
+        return labels
     cells = emptied(pl.Series(labels.tolist(), dtype=pl.String).str.strip_chars(), codes)
-    return replace(rows, labels=np.where((cells == "").to_numpy(), "", labels))
+    return np.where((cells == "").to_numpy(), "", labels)
 
 
 def label_values(
@@ -51,35 +68,35 @@ def label_values(
 
     Arguments:
         rows: rows with or without labels.
-        classes: the names that text labels stand for; None where labels are numbers.
+        classes: the names that text labels stand for, and numbers that spell them, as 7 does 007; None
+            where labels are numbers.
         dtype: the dtype of real labels.
 
     Raises:
-        InputError: text where labels were numbers, or the reverse; a name that is no class; a whole
+        InputError: text where labels were numbers; a name that is no class; a whole
             number that int32 does not hold; another that the dtype does not hold.
     """
     labels = rows.labels
     if labels is None:
         return None
     where = f"{rows.where}, label '{rows.label_name}'"
-    if (labels.dtype.kind == "U") != (classes is not None):
-        raise InputError(
-            f"{'text' if classes is not None else 'numbers'}, as in the other rows",
-            f"labels of dtype {labels.dtype}",
-            "labels of one kind",
-            where=where,
-        )
+    text = labels.dtype.kind == "U"
     if classes is not None:
-        position = {name: i for i, name in enumerate(classes)}
-        for row, name in enumerate(labels):
-            if name not in position:
-                raise InputError(
-                    "a known class",
-                    f"'{name}'",
-                    nearest(name, classes),
-                    where=f"{where}, {rows.place(row)}",
-                )
-        return np.array([position[name] for name in labels], dtype=np.int32)
+        names = labels.tolist() if text else [number_name(value) for value in labels]
+        codes = name_codes(names, classes)
+        for row in np.flatnonzero(codes < 0).tolist():
+            raise InputError(
+                "a known class",
+                f"'{names[row]}'",
+                nearest(names[row], classes),
+                where=f"{where}, {rows.place(row)}",
+            )
+        return codes.astype(np.int32)
+    if text:
+        raise InputError(
+            "numbers, as in the other rows", f"labels of dtype {labels.dtype}", "labels of one kind",
+            where=where,
+        )  # fmt: skip
     if labels.dtype.kind == "f":
         return held_labels(labels, dtype, where)
     bounds = np.iinfo(np.int32)

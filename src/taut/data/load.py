@@ -31,6 +31,7 @@ from taut.data.labels import class_names, label_codes, label_values, with_empty_
 from taut.data.load_streamed import load_streamed, stays_on_disk
 from taut.data.missing import empty_note, observed, without_missing
 from taut.data.missing_codes import suspected_codes
+from taut.data.number_names import number_name
 from taut.data.options import DataOptions
 from taut.data.rounding import refuse_blurred, refuse_rounding
 from taut.data.schema import Kind, Schema
@@ -107,7 +108,7 @@ def load_data(
         missing: `model` the cells that are there alone, which is exact where a cell's value does not
             decide whether it is missing; `refuse` NaN and empty cells; or `drop-rows` that have some.
             Infinite cells and rows without a label are refused, or dropped.
-        missing_codes: numbers that stand for a missing cell, such as -999.
+        missing_codes: numbers that stand for a missing cell, such as -999, also in columns of text.
         decimal: decimal mark of numbers in text files, `.` or `,`; `auto` for what they show.
         binarize: `none`, `static`, `dynamic`, `threshold`; see `taut.data.binarize`.
         standardize: learn shift and scale of real values on the training rows.
@@ -169,6 +170,7 @@ def loaded(source: Any, options: DataOptions, *, unsplit: bool = False) -> Data:
     request = Request(
         label=options.label or beside, drop=options.drop, decimal=options.decimal,
         missing={name: wish.missing for name, wish in wishes.items() if wish.missing},
+        codes=tuple(map(number_name, options.missing_codes)),
         worded=tuple(n for n, wish in wishes.items() if wish.asked in ("categorical", "ordinal")),
         coded=coded_columns(options),
     )  # fmt: skip

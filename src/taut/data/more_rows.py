@@ -14,6 +14,7 @@ from taut.data.dataset import Dataset
 from taut.data.labels import with_empty_labels
 from taut.data.load_streamed import refuse_too_large
 from taut.data.missing import Missing, check_missing, observed, without_missing
+from taut.data.number_names import number_name
 from taut.data.schema import Schema
 from taut.data.sources import RawRows, Request, read_source
 from taut.data.sources.frame import refuse_text
@@ -57,7 +58,7 @@ def load_rows(
     check_missing(missing)
     check_unseen(unseen)
     check_seed(seed)
-    codes = np.atleast_1d(missing_codes).tolist()
+    codes = np.atleast_1d(missing_codes).astype(float).tolist()
     own, among = schema.target, schema.place_of_target is not None
     known = dict(zip(schema.columns or (), schema.kinds or (), strict=False))
     empty = {n: c.missing for n, c in known.items() if c.missing}
@@ -67,7 +68,8 @@ def load_rows(
         label=schema.label_name or (None if among else own), keep=schema.columns,
         optional=(own,) if among and own else (), rows_only=True, decimal=decimal,
         forms={n: c.form for n, c in known.items()},
-        missing=empty, worded=tuple(n for n, c in known.items() if c.names),
+        missing=empty, codes=tuple(map(number_name, codes)),
+        worded=tuple(n for n, c in known.items() if c.names),
         coded=dict.fromkeys(_named(schema), math.inf),
     )  # fmt: skip
     refuse_too_large(source, request, schema.dtype)

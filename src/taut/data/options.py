@@ -58,7 +58,7 @@ class DataOptions:
         missing: what to do about NaN and empty cells: `model` the observed ones alone, which is exact
             where what is missing does not depend on its value; `refuse` the data; or `drop-rows` that
             have some. Infinite cells are refused, or dropped likewise.
-        missing_codes: numbers that stand for a missing cell, such as -999.
+        missing_codes: numbers that stand for a missing cell, such as -999, also in columns of text.
         decimal: decimal mark of numbers in text files, `.` or `,`; `auto` for what they show.
         binarize: turn grey values into 0 and 1: `static`, drawn once; `dynamic`, drawn again for
             each batch of training; or `threshold`, at one half.

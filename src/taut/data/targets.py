@@ -18,7 +18,7 @@ from jaxtyping import Bool, Shaped
 from taut.data.coded_cells import uncoded
 from taut.data.dataset import Dataset
 from taut.data.kinds import Column, Wish
-from taut.data.labels import held_labels, label_values
+from taut.data.labels import held_labels, label_values, without_texts
 from taut.data.number_names import name_codes, number_name
 from taut.data.options import DataOptions
 from taut.data.rounding import refuse_blurred
@@ -346,4 +346,6 @@ def _asked_kind(options: DataOptions) -> str | None:
 
 def _without_codes(labels: Shaped[np.ndarray, " N"] | None, codes: Sequence[float]) -> np.ndarray:
     assert labels is not None  # parts have labels alike
-    return labels if labels.dtype.kind == "U" else uncoded(labels, codes)
+    if labels.dtype.kind != "U":
+        return uncoded(labels, codes)
+    return without_texts(labels, tuple(map(number_name, codes)))

@@ -229,7 +229,7 @@ def _of_texts(
 
     only = [text if isinstance(text, str) else None for text in texts]
     cells = pl.Series(only, dtype=pl.String).str.strip_chars().fill_null("")
-    cells = emptied(cells, request.missing.get(name, ()))
+    cells = emptied(cells, request.empty(name))
     plain, (unit,) = without_units(cells, 1)
     plain, told = with_decimal_points(
         plain, [name], None, separator="", wish=request.decimal, source=where

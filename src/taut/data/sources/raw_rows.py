@@ -54,6 +54,7 @@ class Request(NamedTuple):
         decimal: the decimal mark of text, or `auto` for what its numbers show.
         forms: of dates, by the columns that have had them.
         missing: cells that stand for a missing one, by column.
+        codes: numbers that stand for a missing cell in every column, as text may spell them.
         worded: columns whose dates are names, which are not counted from the first.
         coded: columns and labels whose numbers are names where zeros stand in front of some of them, and
             of how many different ones at most.
@@ -67,8 +68,13 @@ class Request(NamedTuple):
     decimal: str = "auto"
     forms: Mapping[str, str] = MappingProxyType({})
     missing: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    codes: tuple[str, ...] = ()
     worded: tuple[str, ...] = ()
     coded: Mapping[str, float] = MappingProxyType({})
+
+    def empty(self, name: str) -> tuple[str, ...]:
+        """The cells of a column of text that stand for a missing one."""
+        return (*self.missing.get(name, ()), *self.codes)
 
 
 @dataclass(frozen=True, eq=False)

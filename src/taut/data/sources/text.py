@@ -104,7 +104,9 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     places = {name: number for number, name in enumerate(names)}
     wanted = [*data, *([] if label is None else [label])]
     table = table.columns([places[name] for name in wanted])
-    table = table.emptied({wanted.index(n): c for n, c in request.missing.items() if n in wanted})
+    table = table.emptied({i: c for i, n in enumerate(data) if (c := request.empty(n))})
+    if label in request.missing:
+        table = table.emptied({len(data): request.missing[label]})
     cells, units = without_units(table.cells, len(wanted))
     cells, told = with_decimal_points(
         cells, wanted, table.lines, separator=separator, wish=request.decimal, source=source
