@@ -74,10 +74,10 @@ def _read_as_density(data: Data) -> Iterator[str]:
         return
     if schema.kind != "table":
         return
-    first = next(iter(data.train.parts())).x[:RESOLVED_ROWS]
+    some = data.train.sample(RESOLVED_ROWS).x
     varying = set(range(schema.size)) - {cell for cell, _ in schema.constants()}
     varying -= {i for i, c in enumerate(schema.kinds or ()) if c.kind not in ("real", "positive")}
-    observed = {i: first[~np.isnan(first[:, i]), i] for i in sorted(varying)}
+    observed = {i: some[~np.isnan(some[:, i]), i] for i in sorted(varying)}
     repeated = [i for i, values in observed.items() if 2 * len(np.unique(values)) < len(values)]
     if repeated:
         yield (
@@ -99,8 +99,8 @@ def _dependent(data: Data) -> Iterator[str]:
     """Columns that the floor may have had to decide for."""
     if data.schema.kind != "table":
         return
-    first = next(iter(data.train.parts())).x[:RESOLVED_ROWS]
-    found = list(dependent_columns(np.asarray(first, np.float64)))
+    some = data.train.sample(RESOLVED_ROWS).x
+    found = list(dependent_columns(np.asarray(some, np.float64)))
     if found:
         yield (
             f"{_columns(data.schema, found)} follow from one another: leave out one of them, and again "

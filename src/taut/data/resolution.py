@@ -38,9 +38,9 @@ def resolution(
     return np.broadcast_to(steps.reshape(x.shape[1:] if x.ndim == 2 else 1), x.shape[1:])
 
 
-def resolved_rows(num_rows: int) -> Int[np.ndarray, " n"]:
-    """Positions of the rows that tell of each column: all of them, or 2,000 at random; rising."""
-    few = min(num_rows, RESOLVED_ROWS)
+def resolved_rows(num_rows: int, most: int = RESOLVED_ROWS) -> Int[np.ndarray, " n"]:
+    """Positions of the rows that tell of each column: all of them, or `most` at random; rising."""
+    few = min(num_rows, most)
     return np.sort(np.random.default_rng(0).choice(num_rows, few, replace=False))
 
 

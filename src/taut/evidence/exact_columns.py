@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from taut.architectures import LCA
 from taut.core import Datum, Estimate, InputError
-from taut.data import RESOLVED_ROWS, ColumnMoments, resolution
+from taut.data import ColumnMoments, resolution, resolved_rows
 from taut.data.slabs import slabs
 from taut.evidence.mixed_columns import mixed_columns
 from taut.models import AbstractExactModel, ColumnMixture, LatentClass
@@ -104,7 +104,7 @@ def _tables(model: LatentClass, rows: Float[np.ndarray, "N D"]) -> _Cells:
 
 def _gaussian(model: Any, rows: Float[np.ndarray, "N ..."]) -> tuple[_Cells, bool]:
     """And whether the resolution decides a variance."""
-    least = (resolution(rows[:RESOLVED_ROWS]) ** 2 / 12).ravel()
+    least = (resolution(rows[resolved_rows(len(rows))]) ** 2 / 12).ravel()
     rows = rows.reshape(len(rows), -1)
     varies = np.isin(np.arange(rows.shape[1]), [cell for cell, _ in model.constants], invert=True)
     known = ColumnMoments(rows.shape[1]).add(rows)

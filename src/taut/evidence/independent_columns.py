@@ -20,6 +20,7 @@ from jaxtyping import Float
 from taut.core import Datum, Estimate, over_rows, padded_block, padded_size
 from taut.core.compiling import shared_jit
 from taut.core.lbfgs import lbfgs
+from taut.data import resolved_rows
 from taut.data.slabs import slabs
 from taut.models import LatentVariableModel
 
@@ -40,12 +41,14 @@ def independent_columns(
 
     Arguments:
         model: gives the likelihood's family and the units.
-        train: rows that the marginals are fitted to; the first `BASELINE_ROWS` of them.
+        train: rows that the marginals are fitted to; of more than `BASELINE_ROWS` so many at random.
         held_out: rows that they are judged on.
         levels: number of values on the grid k / (levels - 1) or 0..levels-1; None off a grid.
     """
-    rows = np.asarray(train.x)[:BASELINE_ROWS]
-    seen = None if train.mask is None else np.asarray(train.mask)[:BASELINE_ROWS]
+    few = len(train.x) <= BASELINE_ROWS
+    some: Any = slice(None) if few else resolved_rows(len(train.x), BASELINE_ROWS)
+    rows = np.asarray(train.x)[some]
+    seen = None if train.mask is None else np.asarray(train.mask)[some]
     test = np.asarray(held_out.x)
     if model.likelihood.discrete and levels is not None:
         top = max(float(np.nanmax(rows)), float(np.nanmax(test)))
