@@ -80,6 +80,8 @@ def test_columns_by_themselves_have_other_trends_and_are_told_apart():
     assert mixed.synthetic.trend < 0.85
     assert mixed.synthetic.two_sample < 0.5
     assert mixed.worst_pairs(1)[0][:2] == ("a", "b")
+    with pytest.raises(InputError, match=r"most: expected a number of pairs of at least 0, got -1"):
+        mixed.worst_pairs(-1)
     assert mixed.training.trend > mixed.synthetic.trend + 0.1
 
 

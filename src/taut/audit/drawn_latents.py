@@ -19,6 +19,7 @@ from taut.core import (
     AbstractModel,
     Datum,
     InputError,
+    check_count,
     num_rows,
     over_rows,
     particles,
@@ -84,10 +85,8 @@ def drawn_latents(
         InputError: see `check_has_density`; fewer than two draws.
     """
     check_has_density(model, guide, rows)
-    if num_draws < 2:
-        raise InputError(
-            "at least two draws a row, which an error needs", f"{num_draws}", "8", where="num_draws"
-        )
+    wish = "at least two draws a row, which an error needs"
+    num_draws = check_count(num_draws, wish, "8", where="num_draws", least=2)
     q = proposal_of(guide, rows)
 
     def minted(block: Datum, numbers: Any, _: Any) -> Any:

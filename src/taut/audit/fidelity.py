@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from taut.audit.column_fidelity import column_shapes, pair_trends
 from taut.audit.discriminator import indistinguishable
 from taut.audit.nearest_records import NearestRecords, nearest_records
-from taut.core import InputError
+from taut.core import InputError, check_count
 from taut.data import Schema
 
 __all__ = ["Fidelity", "Likeness", "fidelity_of"]
@@ -87,6 +87,7 @@ class Fidelity:
 
     def worst_pairs(self, most: int = 3) -> list[tuple[str, str, float]]:
         """The pairs of columns whose trend is the least alike, with their scores."""
+        most = check_count(most, "a number of pairs of at least 0", "3", where="most", least=0)
         upper = np.triu(np.ones(self.synthetic.trends.shape, bool), 1)
         places = np.argwhere(upper & ~np.isnan(self.synthetic.trends))
         places = sorted(places.tolist(), key=lambda at: self.synthetic.trends[tuple(at)])[:most]

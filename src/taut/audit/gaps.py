@@ -27,6 +27,7 @@ from taut.core import (
     Estimate,
     InputError,
     Side,
+    check_count,
     num_rows,
 )
 from taut.core.kept_rows import kept_rows
@@ -78,8 +79,13 @@ def gaps(
         rows: a batched datum.
         evidence: of these rows, by any method.
         key: random key.
-        num_draws: of each row, for the ELBOs.
+        num_draws: of each row, for the ELBOs, at least two.
+
+    Raises:
+        InputError: fewer draws.
     """
+    wish = "at least two draws a row, which an error needs"
+    num_draws = check_count(num_draws, wish, "256", where="num_draws", least=2)
     model, guide = pair.bind()
     known = Datum(rows.x, rows.mask, None, numbers_of(rows), rows.weight)
     fit_key, draw_key = jax.random.split(key)

@@ -28,6 +28,7 @@ from taut.core import (
     Estimate,
     InputError,
     as_proposal,
+    check_count,
     num_rows,
 )
 from taut.core.compiling import kept_jit
@@ -87,8 +88,11 @@ def holes(
         num_draws: of each held-out row.
 
     Raises:
-        InputError: the model cannot draw from its prior, or latents without a density.
+        InputError: the model cannot draw from its prior, latents without a density, no draws of p, or
+            fewer than two of each row.
     """
+    wish = "at least one draw of the prior"
+    num_samples = check_count(num_samples, wish, "2000", where="num_samples")
     model, guide = pair.bind()
     row_key, prior_key, test_key = jax.random.split(key, 3)
     at_rows = drawn_latents(model, guide, held_out, key=row_key, num_draws=num_draws)

@@ -44,11 +44,13 @@ from taut.core import (
     InputError,
     Side,
     as_proposal,
+    check_count,
     num_rows,
 )
 
 __all__ = ["Surgery", "surgery"]
 
+_WISH = "at least two rows, between which z can tell"
 _SET_BY_N = 0.5  # nats below log N, where the components hardly overlap
 
 
@@ -113,11 +115,12 @@ def surgery(
         InputError: fewer than two rows or components, or latents without a density.
     """
     total = num_rows(rows)
-    if min(total, total if num_components is None else num_components, num_drawn) < 2:
-        raise InputError(
-            "at least two rows, between which z can tell", f"{min(total, num_drawn)}",
-            "more rows", where="rows",
-        )  # fmt: skip
+    if total < 2:
+        raise InputError(_WISH, f"{total}", "more rows", where="rows")
+    num_drawn = check_count(num_drawn, _WISH, "1000", where="num_drawn", least=2)
+    if num_components is not None:
+        where = "num_components"
+        num_components = check_count(num_components, _WISH, f"{total}", where=where, least=2)
     model, guide = pair.bind()
     row_key, component_key, draw_key = jax.random.split(key, 3)
     chosen = _chosen(total, num_drawn, row_key)

@@ -15,6 +15,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
 
+from taut.core import InputError, check_count
+
 __all__ = ["TwoSample", "two_sample"]
 
 
@@ -49,8 +51,22 @@ def two_sample(
         second: independent rows.
         generator: of the dealings.
         num_dealings: the least p-value is one over one more.
+
+    Raises:
+        InputError: a sample without rows, rows that are not finite or of other columns, or no dealings.
     """
+    num_dealings = check_count(num_dealings, "at least one dealing", "400", where="num_dealings")
+    sizes = " and ".join(f"{len(s)} rows of {np.shape(s)[1]}" for s in (first, second))
+    if not (len(first) and len(second) and np.shape(first)[1] == np.shape(second)[1]):
+        raise InputError(
+            "two samples of one row at least, of the same columns", sizes, "rows of one table",
+            where="two_sample",
+        )  # fmt: skip
     pooled = np.concatenate([first, second]).astype(np.float64)
+    if not np.isfinite(pooled).all():
+        raise InputError(
+            "finite numbers", "some that are not", "leaving these rows out", where="two_sample"
+        )
     scale = pooled.std(axis=0)
     pooled = pooled[:, scale > 0] / scale[scale > 0]
     n, m = len(first), len(second)
