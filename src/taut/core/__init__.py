@@ -11,6 +11,7 @@ from taut.core.choices import (
 )
 from taut.core.counts import check_count, is_whole
 from taut.core.datum import Datum, num_rows
+from taut.core.diagonal_gaussians import gaussian_log_densities
 from taut.core.discrete_proposals import (
     MOST_OUTCOMES,
     AbstractDiscreteProposal,
@@ -114,6 +115,7 @@ __all__ = [
     "far_rows",
     "far_rows_of",
     "frozen",
+    "gaussian_log_densities",
     "host_generator",
     "host_seed",
     "is_temporary",

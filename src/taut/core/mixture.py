@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from taut.core.diagonal_gaussians import diagonal_gaussian, gaussian_log_densities
 from taut.core.independent_draws import one_draw
 from taut.core.particles import NEG_LOG_Q, Terms, total
 from taut.core.proposals import AbstractProposal, Draws, as_proposal, equal_mass
@@ -71,5 +72,8 @@ class MixtureProposal(AbstractProposal):
         return jax.tree.map(lambda m: jnp.tensordot(jnp.exp(self.log_weights), m, axes=1), means)
 
     def _log_sum(self, given: Any, log_weights: Float[Array, " B"], z: Any) -> Float[Array, ""]:
+        gaussians = jax.vmap(lambda at: diagonal_gaussian(as_proposal(self.member(at))))(given)
+        if gaussians is not None:
+            return jax.nn.logsumexp(log_weights + gaussian_log_densities(z, *gaussians))
         log_q = jax.vmap(lambda at: -total(as_proposal(self.member(at)).terms(z)))(given)
         return jax.nn.logsumexp(log_weights + log_q)

@@ -14,6 +14,7 @@ Source: as a prior of a VAE, Dilokthanakul et al., Deep unsupervised clustering 
 VAEs (2016); as the baseline of Tomczak and Welling, VAE with a VampPrior (AISTATS 2018), section 5.
 """
 
+from functools import partial
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -22,7 +23,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import InputError
+from taut.core import InputError, gaussian_log_densities
 from taut.models.likelihoods.scale import positive, raw_of
 from taut.models.priors.abstract import AbstractPrior
 
@@ -73,4 +74,15 @@ class MixtureOfGaussians(AbstractPrior):
     def __call__(self) -> Any:
         components = dist.Normal(self.means, positive(self.raw_scales, floor=self.floor))
         weights = dist.Categorical(logits=self.logits)
-        return dist.MixtureSameFamily(weights, components.to_event(1))
+        return _DiagonalMixture(weights, components.to_event(1))
+
+
+class _DiagonalMixture(dist.MixtureSameFamily):
+    """The mixture with gradients made of products."""
+
+    def component_log_probs(self, value: Any) -> Array:
+        components: Any = self.component_distribution
+        normal = components.base_dist
+        of_one = partial(gaussian_log_densities, means=normal.loc, scales=normal.scale)
+        log_p = jnp.vectorize(of_one, signature="(d)->(c)")(value)
+        return jax.nn.log_softmax(jnp.asarray(self.mixing_distribution.logits)) + log_p
