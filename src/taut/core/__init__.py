@@ -2,6 +2,7 @@
 
 from taut.core.choices import (
     Choice,
+    PlainFields,
     chosen,
     is_users,
     options_from_dict,
@@ -100,6 +101,7 @@ __all__ = [
     "Owner",
     "Pair",
     "Particles",
+    "PlainFields",
     "ProductProposal",
     "RunError",
     "Side",

@@ -11,7 +11,7 @@ named, {"user": "module.Class"}: reading a file runs no code.
 import dataclasses
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
 import numpy as np
@@ -22,6 +22,7 @@ from taut.errors import InputError, nearest, option
 __all__ = [
     "NONE",
     "Choice",
+    "PlainFields",
     "chosen",
     "is_users",
     "options_from_dict",
@@ -34,7 +35,17 @@ NONE = "none"
 _Own = TypeVar("_Own", bound="Choice")
 
 
-class Choice:
+class PlainFields:
+    """A base of Equinox modules whose static fields hold Python's numbers where NumPy's are given."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for item in vars(cls).values():
+            if isinstance(item, dataclasses.Field) and item.metadata.get("static"):
+                item.metadata = MappingProxyType({"converter": pythonic, **item.metadata})
+
+
+class Choice(PlainFields):
     """A dataclass of options with a name; a base for bounds, estimators, inferences and the like.
 
     Attributes:

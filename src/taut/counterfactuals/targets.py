@@ -17,12 +17,12 @@ import jax.numpy as jnp
 from jax.nn import logsumexp
 from jaxtyping import Array, Float
 
-from taut.core import InputError, is_whole, option
+from taut.core import InputError, PlainFields, is_whole, option
 
 __all__ = ["AbstractTarget", "Below", "Between", "Class", "Margin"]
 
 
-class AbstractTarget(eqx.Module):
+class AbstractTarget(PlainFields, eqx.Module):
     """A score of the classifier's outputs, and the level that it is to reach."""
 
     @abstractmethod

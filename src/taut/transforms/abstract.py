@@ -24,7 +24,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import DENSITY, LOG_VOLUME, InputError, Terms
+from taut.core import DENSITY, LOG_VOLUME, InputError, PlainFields, Terms
 
 __all__ = [
     "AbstractBijection",
@@ -75,7 +75,7 @@ class Cost(NamedTuple):
     decode: int = 1
 
 
-class AbstractLayer(eqx.Module):
+class AbstractLayer(PlainFields, eqx.Module):
     """p(x | z) and q(z | x) between two shapes.
 
     Attributes:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 from numpyro.distributions import Distribution
 
-from taut.core import DENSITY, MASS, InputError
+from taut.core import DENSITY, MASS, InputError, PlainFields
 from taut.distributions import accurate
 
 __all__ = ["AbstractLikelihood", "Start", "refuse_first", "refuse_infinite"]
@@ -36,7 +36,7 @@ class Start(NamedTuple):
     spread: Float[Array, "outputs *data"]
 
 
-class AbstractLikelihood(eqx.Module):
+class AbstractLikelihood(PlainFields, eqx.Module):
     """The family of p(x | outputs), with the parameters that all rows share.
 
     Outputs are unconstrained reals of shape `(num_outputs, *data_shape)`; each member says how it

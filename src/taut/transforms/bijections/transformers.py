@@ -31,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from taut.core import InputError
+from taut.core import InputError, PlainFields
 
 __all__ = [
     "AbstractTransformer",
@@ -51,7 +51,7 @@ _GATE = 2.0  # added to what the gate is the sigmoid of, which starts near zero
 Values = Float[Array, "*n"]
 
 
-class AbstractTransformer(eqx.Module):
+class AbstractTransformer(PlainFields, eqx.Module):
     """x -> z, elementwise and increasing, with P parameters an element."""
 
     @property
