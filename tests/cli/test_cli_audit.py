@@ -239,6 +239,12 @@ def test_a_report_says_of_an_audit_all_that_its_page_says(page):
         assert "nan nats: a constant is missing. Try keeping it." in text
 
 
+def test_a_notebook_counts_rows_of_either_kind(page):
+    more = replace(page, train=replace(page.train, elbo=replace(page.train.elbo, count=11)))
+    head = html.unescape(more._repr_html_()).partition("</p>")[0]
+    assert "8 held-out rows and 11 training rows" in head
+
+
 def test_other_held_out_rows(run, rows):
     data = taut.load_data(str(rows))
     other = taut.load(run).audit(data, held_out=data.test.x[:12], rows=8)

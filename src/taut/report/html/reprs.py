@@ -9,6 +9,7 @@ from taut.core import Estimate
 from taut.data import Data, cell_words
 from taut.evidence import Evidence
 from taut.fitted import Fit, Posterior
+from taut.report.audit import looked_at
 from taut.report.html.audited import audit as audited
 from taut.report.html.markup import Markup, element, joined
 from taut.report.html.meanings import hint
@@ -97,7 +98,7 @@ def evidence(found: Evidence) -> Markup:
 
 def audit(found: Audit) -> Markup:
     """An audit: what it comes to, the gaps and the parts of the ELBO."""
-    said = f"{counted_rows(found.held_out.elbo.count)} of each kind looked at"
+    said = looked_at(found.held_out.elbo.count, found.train.elbo.count, None)
     return _block("Audit", said, audited(found.to_dict(), word=hint))
 
 
