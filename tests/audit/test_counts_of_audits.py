@@ -55,4 +55,4 @@ def test_two_samples_are_of_rows_that_can_be_told_apart(wrong, place):
     samples = [np.ones((4, 2)), np.ones((4, 2))]
     samples[place] = bad[wrong]
     with types_unchecked(), pytest.raises(InputError, match=r"^two_sample: expected "):
-        two_sample(*samples, RNG)
+        two_sample(samples[0], samples[1], RNG)

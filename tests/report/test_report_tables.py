@@ -4,6 +4,7 @@ import io
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from taut.core import CALIBRATED, Estimate, InputError, paired_difference
 from taut.evidence import Evidence
 from taut.report import tables
 from taut.report.numbers import cells, in_errors
-from taut.report.runs import ranking_table
+from taut.report.runs import RunLine, ranking_table, runs_table
 
 RNG = np.random.default_rng(11)
 
@@ -260,6 +261,21 @@ def test_a_log_bayes_factor_has_no_error_over_rows():
         assert "Of all data at once" in text
         assert "standard error over draws;" in text
         assert "row" not in text.replace("± rows", "")
+
+
+def test_runs_in_one_table_say_of_what_their_nats_are():
+    """Those of a program are of all its data, those of a fit of one row."""
+    program = Estimate(-63.34, "lower", 0.03, unit="nats", values=np.array([-63.34]))
+    fit = ESTIMATES["held-out ELBO"]
+    listed, ranked = _file(), _file()
+    lines = [RunLine(Path(n), log_evidence=e) for n, e in (("a", program), ("b", fit))]
+    runs_table(listed, [*lines, RunLine(Path("c"))], Path("."))
+    ranking_table(ranked, {"a": (program, None)})
+    rows = {line[0]: line for line in _text(listed).splitlines() if line[:2] in ("a ", "b ", "c ")}
+    assert re.search(r"  nats  +lower bound", rows["a"])
+    assert re.search(r"  nats per row  +lower bound", rows["b"])
+    assert "nats" not in rows["c"]
+    assert re.search(r"\na .*  nats  +lower bound", _text(ranked))
 
 
 def test_a_comparison_needs_two_fits():

@@ -86,11 +86,21 @@ def runs_table(console: Console, lines: Sequence[RunLine], folder: Path) -> None
     rows = []
     for line in lines:
         at = line.path.relative_to(folder) if line.path != folder else line.path
-        number = ("-", "-", "-", "") if line.log_evidence is None else _cells(line.log_evidence)
+        number = ("-", "-", "-", "", "") if line.log_evidence is None else cells(line.log_evidence)
         rows.append((str(at), line.model, line.data, line.state, *number))
     pm = _pm(console)
-    headings = ["", "model", "data", "state", "log-evidence", f"{pm} draws", f"{pm} rows", "side"]
-    _print_table(console, headings, rows, words=(0, 1, 2, 3, 7))
+    headings = [
+        "",
+        "model",
+        "data",
+        "state",
+        "log-evidence",
+        f"{pm} draws",
+        f"{pm} rows",
+        "unit",
+        "side",
+    ]
+    _print_table(console, headings, rows, words=(0, 1, 2, 3, 7, 8))
     _print_line(console, "Log-evidences of one data set and split can be compared: taut compare.")
 
 
@@ -105,7 +115,7 @@ def ranking_table(console: Console, found: Mapping[str, tuple[Estimate, Estimate
     for run, (number, less) in sorted(found.items(), key=lambda item: -item[1][0].value):
         own = cells(number)
         other = ("", "", "", "") if less is None else (*cells(less)[:3], in_errors(less))
-        rows.append((run, own.value, *other, own.side))
+        rows.append((run, own.value, *other, own.unit, own.side))
     pm = _pm(console)
     headings = [
         "",
@@ -114,16 +124,12 @@ def ranking_table(console: Console, found: Mapping[str, tuple[Estimate, Estimate
         f"{pm} draws",
         f"{pm} rows",
         "in errors",
+        "unit",
         "side",
     ]
-    _print_table(console, headings, rows, words=(0, 6))
+    _print_table(console, headings, rows, words=(0, 6, 7))
     first = next(run for run, (_, less) in found.items() if less is None)
     _print_line(console, paired_words((number for number, _ in found.values()), first=first))
-
-
-def _cells(estimate: Estimate) -> tuple[str, str, str, str]:
-    shown = cells(estimate)
-    return shown.value, shown.draws, shown.rows, shown.side
 
 
 def _named(choice: Any) -> str:
