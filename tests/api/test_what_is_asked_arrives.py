@@ -1,11 +1,13 @@
 """What is asked of a fit or a posterior arrives where it is worked out: that is a recorder here."""
 
+import contextlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import jax
 import numpy as np
+import polars as pl
 import pytest
 from unchecked import types_unchecked
 
@@ -15,6 +17,10 @@ from taut.api.bracketing import bracket_posterior
 from taut.api.calibrating import calibrate_posterior
 from taut.api.likening import fidelity
 from taut.core import Datum, host_seed
+from taut.fitted import Fit
+from taut.fitted.conditional import Conditional
+from taut.fitted.predicting import predict
+from taut.inference import Refined
 from taut.inference.posterior import PosteriorOptions
 from taut.inference.posterior.verdict import DOUBT
 
@@ -26,13 +32,20 @@ FIT: Any = SimpleNamespace(
     recipe=SimpleNamespace(data=SimpleNamespace(missing_codes=())),
     sample=lambda count, *, key: MADE[:count] + key,
 )  # fmt: skip
+FIT._precision, FIT._rows, FIT._without_bound = contextlib.nullcontext, lambda rows: rows, False
+FIT.serving = lambda rows, key: ("its pair", key)
+NAMED = pl.DataFrame(X.astype(float), schema=["a", "b", "y"])
+PREDICTED = taut.load_data(NAMED, target="y", target_as="column")
+PREDICTS: Any = SimpleNamespace(
+    schema=PREDICTED.schema, predictor=Conditional(np.asarray(1.0)), model=None, precision="float32",
+    recipe=SimpleNamespace(data=PREDICTED.options),
+)  # fmt: skip
 POSTERIOR: Any = SimpleNamespace(
     model="a program", datum="its data", estimates={"log_evidence": -3.25, "elbo": -4.5}, khat=0.9,
     guide_khat=0.6, verdict=SimpleNamespace(verdict=DOUBT), z=X, family="laplace", layers="", guide=None,
 )  # fmt: skip
 OWN = PosteriorOptions(guide="laplace", precision="float32")
 OTHER = PosteriorOptions(guide="full-rank", num_starts=2)
-Key = jax.Array | np.random.Generator
 
 
 def _same(found: Any, wanted: Any) -> bool:
@@ -62,6 +75,28 @@ CASES: dict[str, tuple[Callable[[], Any], str, dict[int | str, Any]]] = {
         lambda: fidelity(FIT, TRAIN, held_out=HELD_OUT, synthetic=MADE[:17]),
         "taut.audit.fidelity.fidelity_of",
         {0: MADE[:17], 1: TRAIN.x, 2: HELD_OUT.x},
+    ),
+    "an imputation": (
+        lambda: Fit.impute(FIT, HELD_OUT, draws=3, num_particles=17, key=9),
+        "taut.fitted.fit.filled",
+        {0: FIT, 1: HELD_OUT, "draws": 3, "num_particles": 17, "key": jax.random.key(9)},
+    ),
+    "an evaluation": (
+        lambda: Fit.evaluate(FIT, HELD_OUT, method="refined", num_particles=17, key=9),
+        "taut.fitted.fit.measured_by",
+        {0: Refined(17), 1: "its pair", 2: HELD_OUT, "key": jax.random.key(9)},
+    ),
+    "draws given cells": (
+        lambda: Fit.sample(FIT, 3, given={"a": 1.0}, num_particles=17, key=9, mean=True),
+        "taut.fitted.fit.sample_given",
+        {
+            0: FIT, 1: {"a": 1.0}, "num_samples": 3, "num_particles": 17, "key": 9, "mean": True,
+        },
+    ),
+    "an interval": (
+        lambda: predict(PREDICTS, PREDICTED.test, num_particles=1700, key=9),
+        "taut.fitted.predicting.filled",
+        {0: PREDICTS, "num_particles": 1700, "key": jax.random.key(9)},
     ),
     "refits": (
         lambda: calibrate_posterior(POSTERIOR, refits=70, draws=17, seconds=3.5, key=9),

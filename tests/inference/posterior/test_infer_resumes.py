@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -138,3 +139,36 @@ def test_ctrl_c_names_the_command_that_goes_on(tmp_path, monkeypatch, capsys):
     assert main(["resume", str(run), str(moved), "--json"]) == 0
     assert f'program = "{moved}"' in (run / "config.toml").read_text()
     _same(run, whole, SAME[1:])
+
+
+def _again(p: dict[str, Any], data: dict[str, Any]) -> Any:
+    return _density(p, data)
+
+
+ASKED: dict[str, dict[str, Any]] = {
+    "the key": {"key": jax.random.key(2)},
+    "an option": {"num_starts": 3},
+    "the data": {"data": {"y": jnp.arange(3.0) + 1}},
+    "the program": {"target": _again},
+    "a support": {"support": {"a": "real", "b": "positive"}},
+}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_climbs_are_gone_on_from_if_nothing_else_is_asked(what, tmp_path, monkeypatch):
+    def stages_of(folder: Path, *, fingerprint: str, **_: Any) -> Any:
+        raise Stop(fingerprint)
+
+    def mark(**changed: Any) -> str:
+        asked = {
+            "target": _density, "data": {"y": jnp.arange(3.0)}, "support": {"a": "real", "b": "real"},
+            "key": jax.random.key(1), **changed,
+        }  # fmt: skip
+        with pytest.raises(Stop) as stopped:
+            taut.infer(**asked, out=tmp_path / "run", force=True)
+        return stopped.value.args[0]
+
+    monkeypatch.setattr("taut.api.inferring.KeptStages", stages_of)
+    asked = mark()
+    assert mark() == asked
+    assert mark(**ASKED[what]) != asked
