@@ -14,7 +14,7 @@ from known_models import (
     TableModel,
 )
 
-from taut.audit import gradient_bench, gradient_moments
+from taut.audit import GradientMoments, gradient_bench, gradient_moments
 from taut.bounds import ELBO, IWAE
 from taut.core import Datum, InputError, Pair, particles
 from taut.gradients import (
@@ -92,6 +92,12 @@ def test_a_bias_that_was_not_measured_is_given_as_a_limit_that_holds():
     assert np.mean(np.asarray(limits) > truth) > 0.8
     assert min(limits) > 0  # also where the squared bias came out far below zero
     assert np.median(limits) < 0.15
+
+
+@pytest.mark.parametrize(("squared", "most"), [(0.25, 0.45), (-0.25, 0.2)])
+def test_the_limit_is_two_errors_above_the_squared_bias_or_zero(squared, most):
+    moments = GradientMoments(squared, 0.1, 1.0, 0.0, 4.0)
+    assert 4.0 * moments.relative_bias_limit**2 == pytest.approx(most)
 
 
 def test_a_mistaken_estimator_is_caught_and_not_recommended(float64):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from flags_of_commands import BASES, FLAGS, OTHERWISE
 
@@ -171,6 +172,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
         "STOPPED": stopped,
         "OTHER": run.parent / "other.npy",
         "OUT": tmp_path / "out.npy",
+        "TABLE": tmp_path / "out.csv",
     }
 
     def record(command: str, *words: str) -> dict[str, Any]:
@@ -249,6 +251,14 @@ def test_rows_are_those_of_the_test_part_where_none_are_named(call, rows):
         call("interpolate")["ends"], ROWS[[1, 3]]
     )  # by their numbers, of any part
     assert np.array_equal(call("encode", "OTHER")["rows"], OTHER)
+
+
+@pytest.mark.parametrize("command", ["encode", "reconstruct", "impute"])
+def test_rows_of_a_table_go_by_their_numbers_in_the_data(command, call, run, tmp_path):
+    many = ("--num-rows", "99") if command == "reconstruct" else ()
+    call(command, "--split", "train", "--out", "TABLE", *many)
+    found = pl.read_csv(tmp_path / "out.csv")["row"].to_list()
+    assert found == taut.load_data(str(run.parent / "rows.npy")).train.index.tolist()
 
 
 @pytest.mark.parametrize("command", ["sample", "reconstruct", "encode", "interpolate"])
