@@ -43,7 +43,7 @@ def found():
 
 
 def test_a_linear_map_is_seen_as_it_is(found):
-    reference = np.linspace(-9, 0, 1000)
+    reference = RNG.permutation(np.linspace(-9, 0, 1000))
     for path in diagnose(found, reference=reference):
         np.testing.assert_allclose(path.singular_values, VALUES, rtol=1e-4)
         assert path.effective_dimension == pytest.approx(
@@ -59,6 +59,16 @@ def test_a_linear_map_is_seen_as_it_is(found):
         assert path.residual_slope == np.inf
         clipped = np.clip((path.log_density + 9) / 9, 0, 1)
         np.testing.assert_allclose(path.quantiles, clipped, atol=2e-3)
+
+
+def test_coverage_is_of_rows_however_many_answers_each_has(found):
+    reasons = [["reached", "plateau"], ["plateau", "plateau"], ["budget", "reached already"]]
+    twice = replace(found, reasons=np.array(reasons))
+    told = twice.to_dict()
+    assert told["coverage"] == pytest.approx(2 / 3)
+    assert told["reasons"] == {"plateau": 3, "reached": 1, "budget": 1, "reached already": 1}
+    assert [row["reasons"] for row in told["rows"]] == reasons
+    assert "6 answers to 3 rows" in repr(twice)
 
 
 def test_what_the_encoder_loses_is_in_the_scale_of_the_search(found):
