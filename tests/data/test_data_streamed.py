@@ -12,6 +12,7 @@ import pytest
 
 from taut.data import Gatherer, StreamedRows, load_data
 from taut.data import row_order as order_module
+from taut.data import survey as survey_module
 from taut.data.row_order import RowOrder
 from taut.data.sources import Request, decode_parquet
 
@@ -177,6 +178,32 @@ def test_values_and_schema_are_those_of_data_in_memory(tmp_path, monkeypatch, ki
     for part in (train[:], train.sample(20), data.validation, data.test):
         np.testing.assert_array_equal(part.x, whole[part.index])
         assert part.x.dtype == whole.dtype
+
+
+@pytest.mark.parametrize("height", [7, 1000])
+def test_columns_that_number_the_rows_are_noted_as_those_in_memory(tmp_path, monkeypatch, height):
+    monkeypatch.setattr(survey_module, "_PART_CELLS", height * 5)
+    turned = np.r_[np.arange(300), 0, np.arange(301, 600)]  # falls once, at the end of no part of 7
+    holed = np.r_[np.nan, np.arange(1, 600)]
+    beside = np.c_[np.arange(600) * 3 + 10, ROWS[:, 0], turned, holed, np.arange(600) / 2]
+    for name, rows in (("real", beside), ("whole", np.c_[np.arange(600), ROWS.astype(int)])):
+        np.save(tmp_path / f"{name}.npy", rows)
+        notes = [
+            [
+                note
+                for note in load_data(tmp_path / f"{name}.npy", stream=how).notes
+                if "rise" in note
+            ]
+            for how in ("yes", "no")
+        ]
+        assert notes[0] == notes[1]
+        assert "identifiers do: column 0, counted" in notes[0][0]
+
+
+def test_rows_on_disk_have_no_labels(tmp_path):
+    np.save(tmp_path / "rows.npy", ROWS)
+    data, train = streamed(tmp_path / "rows.npy")
+    assert train.label is data.test.label is None
 
 
 def test_dynamic_binarization_leaves_training_rows_grey(tmp_path):

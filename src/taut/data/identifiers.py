@@ -4,19 +4,20 @@
     text that differs in every row, six words long on average at most
 
 Where columns are read one by one these are left out, and a note says so. A table that is read as alike
-keeps them, with a note: a row of a matrix may begin with the hour.
+keeps them, with a note: a row of a matrix may begin with the hour. Of rows that are seen part by part
+those that rise are noted.
 """
 
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 
 from taut.data.schema import Schema
 from taut.data.sources.raw_rows import RawRows
 
-__all__ = ["identifier_note", "without_identifiers"]
+__all__ = ["Rising", "identifier_note", "rising_note", "without_identifiers"]
 
 _COUNTED = 20  # rows: fewer different numbers in order may be chance
 _WORDS = 6.0  # more are prose
@@ -82,9 +83,44 @@ def _with_columns(rows: RawRows, stay: Sequence[int]) -> RawRows:
 def identifier_note(rows: RawRows, schema: Schema) -> tuple[str, ...]:
     """A note of the columns of a table that number its rows."""
     x = rows.values
-    if schema.support not in ("real", "count") or len(x) < _COUNTED:
+    if not _may_number(len(x), schema):
         return ()
-    rising = [i for i in range(x.shape[1]) if _numbers_rows(x[:, i])]
+    return _note([i for i in range(x.shape[1]) if _numbers_rows(x[:, i])], schema)
+
+
+class Rising:
+    """The columns whose whole numbers rise from row to row, of rows that come part by part in order.
+
+    Attributes:
+        num_rows: rows seen.
+        columns: True for such columns, (D,); None before any row.
+    """
+
+    def __init__(self):
+        self.num_rows = 0
+        self.columns: Bool[np.ndarray, " D"] | None = None
+        self._last: np.ndarray | None = None
+
+    def add(self, x: Shaped[np.ndarray, "N D"]) -> None:
+        """Some more rows."""
+        found = (x == np.rint(x)).all(axis=0) & (x[1:] > x[:-1]).all(axis=0)
+        if self._last is not None:
+            found &= self.columns & (x[0] > self._last)
+        self.num_rows, self.columns, self._last = self.num_rows + len(x), found, x[-1].copy()
+
+
+def rising_note(rising: Rising, schema: Schema) -> tuple[str, ...]:
+    """As `identifier_note`, of rows that were seen part by part."""
+    if rising.columns is None or not _may_number(rising.num_rows, schema):
+        return ()
+    return _note(np.flatnonzero(rising.columns).tolist(), schema)
+
+
+def _may_number(num_rows: int, schema: Schema) -> bool:
+    return schema.support in ("real", "count") and num_rows >= _COUNTED
+
+
+def _note(rising: Sequence[int], schema: Schema) -> tuple[str, ...]:
     if not rising:
         return ()
     it = "them" if len(rising) > 1 else "it"

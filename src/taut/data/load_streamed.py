@@ -22,6 +22,7 @@ from taut.data.coded_cells import uncoded
 from taut.data.conform import check_unfolds
 from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of, whole_columns
+from taut.data.identifiers import rising_note
 from taut.data.missing import empty_note, marked, observed
 from taut.data.missing_codes import suspected_among
 from taut.data.options import DataOptions, Streaming
@@ -167,6 +168,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         f"{len(test)} test rows, drawn one by one, are kept in memory",
         *found.notes,
         *inferred.notes,
+        *rising_note(found.rising, schema),
         *suspected_among(found.ends, schema),
         *constant_note(found.moments.varies, schema),
         *empty_note(found.moments.counts == 0, schema),

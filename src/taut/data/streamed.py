@@ -56,6 +56,11 @@ class StreamedRows(RowSource):
         return self.file.num_rows - len(self.left_out)
 
     @property
+    def label(self) -> None:
+        """There is none: labels of rows on disk are left out."""
+        return None
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of a row of `x`."""
         return self.schema.size * np.dtype(self.dtype).itemsize

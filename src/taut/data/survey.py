@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
+from taut.data.identifiers import Rising
 from taut.data.missing import Missing, Tally, marked
 from taut.data.missing_codes import Outermost, merged, outermost
 from taut.data.moments import ColumnMoments
@@ -30,6 +31,7 @@ class Survey(NamedTuple):
         holes: missing cells of the rows that are used.
         notes: what a reader should know of those.
         ends: the outermost values of a table's columns to both sides, in rows that are used.
+        rising: which columns of a table rise from row to row, in those rows.
     """
 
     facts: Facts
@@ -38,6 +40,7 @@ class Survey(NamedTuple):
     holes: int
     notes: tuple[str, ...]
     ends: tuple[Outermost, ...]
+    rising: Rising
 
 
 def survey(
@@ -67,7 +70,9 @@ def survey(
     moments = ColumnMoments(file.size if len(file.shape) == 1 else None, dtype)
     facts: list[Facts] = []
     ends: list[Outermost] = []
-    signs = (-1.0, 1.0) if len(file.shape) == 1 else ()
+    rising = Rising()
+    table = len(file.shape) == 1
+    signs = (-1.0, 1.0) if table else ()
     for given in each_part(file, columns):
         rows = marked(given, codes) if modelled else given
         bad = tally.add(rows)
@@ -77,10 +82,12 @@ def survey(
         facts = [merged_facts([*facts, facts_of(values, whole=rows.whole)])]
         own = [outermost(values, sign) for sign in signs]
         ends = [merged(*pair) for pair in zip(ends, own, strict=True)] if ends else own
+        if table:
+            rising.add(values)
         moments.add(rows.values[~(bad | _among(rows, held_out))])
     notes = tally.settle()
     left_out = tally.bad.astype(np.int64)
-    return Survey(facts[0], moments, left_out, tally.holes, notes, tuple(ends))
+    return Survey(facts[0], moments, left_out, tally.holes, notes, tuple(ends), rising)
 
 
 def each_part(file: RowFile, columns: tuple[str, ...] | None = None):
