@@ -354,3 +354,13 @@ def test_path_and_string_are_one(tmp_path):
 def test_file_whose_name_has_commas(tmp_path):
     (tmp_path / "a,b,c.csv").write_text("a,b\n" + "1.5,2\n2.5,3\n" * 10)
     assert len(load_data(tmp_path / "a,b,c.csv").train) == 16
+
+
+@pytest.mark.parametrize(
+    "name", ["t.xlsx", "T.XLS", "t.ods", "t.arrow", "t.feather", "t.json", "t.dta"]
+)
+def test_tables_of_other_programs_are_to_be_written_as_text(refusal, name):
+    assert refusal(load_data, name) == (
+        f"{name}: expected a table as text or Parquet, got one in a file {Path(name.lower()).suffix}. "
+        f"Try writing it as {name[0]}.csv or .parquet, or in Python a data frame."
+    )

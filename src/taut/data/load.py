@@ -54,6 +54,7 @@ from taut.data.support import (
     infer_support,
     largest,
     refuse_unbinarizable,
+    refuse_unheld,
 )
 from taut.data.targets import (
     asked_of_columns,
@@ -199,6 +200,7 @@ def loaded(source: Any, options: DataOptions, *, unsplit: bool = False) -> Data:
             part, options.missing, options.missing_codes, labelled=beside is None
         )
         notes += dropped
+        refuse_unheld(parts[i])
     classes = class_names(parts)
     if beside is not None:
         parts, classes = targets(parts, options)

@@ -21,7 +21,7 @@ from taut.data.sources.frame import refuse_text
 from taut.data.sparse_rows import SparseRows, joined
 from taut.data.staying_sparse import as_known
 from taut.data.streams import check_seed
-from taut.data.support import check_values, has_holes, model_values
+from taut.data.support import check_values, has_holes, model_values, refuse_unheld
 from taut.data.targets import labels_like, target_absent, with_target_column
 
 __all__ = ["load_rows"]
@@ -83,6 +83,7 @@ def load_rows(
         rows, _ = without_missing(
             part, cast(Missing, missing), codes, labelled=own is None, absent=absent
         )
+        refuse_unheld(rows)
         if isinstance(rows.values, SparseRows):
             check_values(rows, schema)
             cells = rows.values

@@ -21,6 +21,7 @@ from jaxtyping import Float, Shaped
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.slabs import slabs
 from taut.data.sources.raw_rows import RawRows
+from taut.data.sources.whole_numbers import refuse_wide
 from taut.data.sparse_rows import SparseRows
 from taut.errors import InputError, option
 
@@ -36,8 +37,11 @@ __all__ = [
     "merged_facts",
     "model_values",
     "refuse_unbinarizable",
+    "refuse_unheld",
     "support_of",
 ]
+
+_FARTHEST = 1e150  # from which on squares of 10,000 rows no longer add up in float64
 
 _MOST_LEVELS = 2**16
 
@@ -139,6 +143,26 @@ def check_values(rows: RawRows, schema: Schema) -> None:
         return x != v if schema.support == "count" else ~np.isfinite(x)
 
     _refuse(rows, lost, f"a number that {schema.dtype} holds", option("precision", "float64"))
+
+
+def refuse_unheld(rows: RawRows) -> None:
+    """Refuse numbers that have no squares in float64, and whole ones that it rounds together.
+
+    Raises:
+        InputError: the first such cell, or its column.
+    """
+    values = rows.values
+    if not isinstance(values, np.ndarray) or values.dtype.itemsize < 8:
+        return
+    if values.dtype.kind == "f":
+        far = f"numbers up to {_FARTHEST:g}, whose squares float64 holds"
+        remedy = f"another unit, or {option('missing_codes')} if it stands for a missing cell"
+        _refuse(rows, lambda v: (np.abs(v) > _FARTHEST) & np.isfinite(v), far, remedy)
+        return
+    for i, column in enumerate(values.reshape(len(values), -1).T):
+        name = None if rows.columns is None else rows.columns[i]
+        place = f"column {i}, counted from 0" if name is None else f"column '{name}'"
+        refuse_wide(column, f"{rows.where}, {place}", name=name)
 
 
 def converted(

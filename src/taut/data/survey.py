@@ -14,7 +14,7 @@ from taut.data.missing import Missing, Tally, marked
 from taut.data.missing_codes import Outermost, merged, outermost
 from taut.data.moments import ColumnMoments
 from taut.data.sources import RawRows, RowFile
-from taut.data.support import Facts, facts_of, merged_facts
+from taut.data.support import Facts, facts_of, merged_facts, refuse_unheld
 
 __all__ = ["Survey", "each_part", "survey"]
 
@@ -76,7 +76,9 @@ def survey(
     for given in each_part(file, columns):
         rows = marked(given, codes) if modelled else given
         bad = tally.add(rows)
-        values = rows.values[~bad] if bad.any() else rows.values
+        used = rows.select(np.flatnonzero(~bad)) if bad.any() else rows
+        values = used.values
+        refuse_unheld(used)
         if not len(values):
             continue
         facts = [merged_facts([*facts, facts_of(values, whole=rows.whole)])]

@@ -10,6 +10,7 @@ from taut.data.sources.dates import DAY, TIME, date_text, dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.raw_rows import RawRows, Request, Unit, take_label
 from taut.data.sources.units import unit_note, without_units
+from taut.data.sources.whole_numbers import refuse_merged, refuse_wide
 from taut.data.sources.words import (
     BOOLEAN,
     MISSING_WORDS,
@@ -186,6 +187,9 @@ def frame_rows(
                 texts = _date_texts(values[:, i], units[i].form)
                 values[:, i], names[i], units[i] = *text_codes(texts), Unit()
         else:
+            if dtypes[name].is_integer():
+                place = f"{where}, column '{name}'"
+                refuse_wide(columns[name].drop_nulls().to_numpy(), place, name=name)
             values[:, i] = np.nan if name in empty else _numbers(columns[name], whole)
             if name in codes:
                 values[:, i] = uncoded(values[:, i], codes[name])
@@ -331,6 +335,8 @@ def label_of(column: Any, where: str) -> np.ndarray:
     import narwhals as nw
 
     whole = column.dtype.is_integer() or column.dtype == nw.Boolean
+    if column.dtype.is_integer():
+        refuse_merged(column.drop_nulls().to_numpy(), where)
     if whole and not column.is_null().any():
         return take_label(_numbers(column, True), len(column), where)
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:

@@ -27,6 +27,12 @@ from taut.errors import InputError
 
 __all__ = ["SOURCES", "Source", "read_source", "same_source", "source_name"]
 
+# Endings of tables that programs write and no reader here reads.
+_TABLES = (
+    ".xlsx", ".xls", ".xlsm", ".ods", ".arrow", ".feather", ".ipc", ".json", ".jsonl", ".ndjson",
+    ".dta", ".sav", ".sas7bdat", ".rds", ".rdata", ".orc", ".avro", ".db", ".sqlite",
+)  # fmt: skip
+
 
 class Source(NamedTuple):
     """One form of source string.
@@ -58,6 +64,12 @@ def read_source(source: Any, request: Request) -> tuple[RawRows, ...]:
     close = difflib.get_close_matches(text, ["digits", "mnist", "mnist:FOLDER"], n=1)
     close = ["mnist:FOLDER" if name == "mnist" else name for name in close]
     remedy = f"'{close[0]}'" if close else "a path that is there, with one of these endings"
+    if extension(text) in _TABLES:
+        raise InputError(
+            "a table as text or Parquet", f"one in a file {extension(text)}",
+            f"writing it as {Path(text).stem}.csv or .parquet, or in Python a data frame",
+            where=text,
+        )  # fmt: skip
     raise InputError(f"one of: {known}", f"'{text}'", remedy, where="source")
 
 

@@ -22,6 +22,7 @@ from taut.data.sources.files import file_bytes
 from taut.data.sources.frame import choose_columns, label_of, text_codes
 from taut.data.sources.raw_rows import RawRows, Request, Unit
 from taut.data.sources.units import unit_note, without_units
+from taut.data.sources.whole_numbers import refuse_wide
 from taut.data.sources.words import emptied, spell_names, truth_words
 from taut.data.sources.words import words as _words
 from taut.errors import InputError, option
@@ -353,6 +354,12 @@ def _values(
             f"mending the cell, or {option('drop', (names[column],))}",
             where=f"{source}, line {table.lines[row]}, column '{names[column]}'",
         )
+    far = grid((real.abs() > 2**53).fill_null(value=False)).any(axis=0)
+    for i in np.flatnonzero(far & ~text.any(axis=0)).tolist():
+        cells = _words(table.column(i)).drop_nulls()
+        if i not in wordy and cells.str.contains(r"^[+-]?\d+$").all():
+            where = f"{source}, column '{names[i]}'"
+            refuse_wide([int(cell) for cell in cells], where, name=names[i])
     counts = grid(whole.is_not_null()) | logical
     counts[:, wordy] = False
     counted = bool((counts | ~given).all())

@@ -1,0 +1,80 @@
+"""Numbers that float64 does not hold are refused by every door: none is taken for another one."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from taut.core import InputError
+from taut.data import load_data, load_rows
+
+N = 60
+A = np.random.default_rng(0).normal(size=N)
+DOORS = ("array", "npy", "streamed", "polars", "pandas", "csv", "parquet")
+
+
+def through(door: str, frame: pl.DataFrame, folder: Path) -> Any:
+    """What `load_data` is given, and how rows are held."""
+    if door in ("array", "npy", "streamed"):
+        rows = np.ascontiguousarray(frame.drop("a").to_numpy())
+        np.save(folder / "t.npy", rows)
+        return rows if door == "array" else folder / "t.npy"
+    if door in ("csv", "parquet"):
+        getattr(frame, f"write_{door}")(folder / f"t.{door}")
+        return folder / f"t.{door}"
+    return pd.DataFrame(frame.to_dict(as_series=False)) if door == "pandas" else frame
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("first", [2**53 + 1, -(2**60), 2**63, "mixed"])
+def test_whole_numbers_that_would_be_rounded_together_are_refused(tmp_path, door, first):
+    """Also beside real numbers, with a hole among them, and where no signed type holds them."""
+    begin = 2**60 if first == "mixed" else first
+    dtype = pl.UInt64 if begin == 2**63 else pl.Int64
+    near = pl.Series([begin + i * i % 17 for i in range(N)], dtype=dtype)
+    frame = pl.DataFrame({"a": A, "id": near, "n": pl.Series(np.arange(N) % 5, dtype=dtype)})
+    if first == "mixed" and door in ("polars", "csv", "parquet"):
+        frame = frame.with_columns(id=pl.when(pl.int_range(pl.len()) != 7).then("id"))
+    source, stream = through(door, frame, tmp_path), "yes" if door == "streamed" else "no"
+    with pytest.raises(
+        InputError, match=r"whole numbers that float64 tells apart.*a spread of 5\.6"
+    ):
+        load_data(source, stream=stream, dtype="float64")
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_whole_numbers_far_apart_are_read(tmp_path, door):
+    ids = np.random.default_rng(1).integers(-(2**62), 2**62, N)
+    frame = pl.DataFrame({"a": A, "id": ids, "n": np.arange(N) % 5})
+    source, stream = through(door, frame, tmp_path), "yes" if door == "streamed" else "no"
+    data = load_data(source, stream=stream, support="real", dtype="float64")
+    place = data.schema.size - 2
+    np.testing.assert_array_equal(data.test.x[:, place], ids[data.test.index].astype(float))
+
+
+@pytest.mark.parametrize("door", ["polars", "csv", "parquet"])
+@pytest.mark.parametrize("role", ["label", "target"])
+def test_labels_that_would_be_one_are_refused(tmp_path, door, role):
+    frame = pl.DataFrame({"a": A, "b": A[::-1], "id": [2**60, 2**60 + 1, 5] * (N // 3)})
+    with pytest.raises(InputError, match=r"tells apart.*got \d+ and \d+. Try labels that are text"):
+        load_data(through(door, frame, tmp_path), **{role: "id"})
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("door", "how"),
+    [(door, "alike") for door in DOORS] + [(door, "auto") for door in DOORS[3:]],
+)
+def test_numbers_without_squares_are_refused_without_a_warning(tmp_path, door, how):
+    frame = pl.DataFrame({"a": A, "b": np.where(np.arange(N) == 9, 1e300, A), "c": A})
+    asked: Any = {"columns": how} if door != "streamed" else {"stream": "yes"}
+    source = through(door, frame, tmp_path)
+    with pytest.raises(InputError, match=r"numbers up to 1e\+150, whose squares.*got 1e\+300"):
+        load_data(source, dtype="float64", **asked)
+    known = load_data(source, dtype="float64", missing_codes=1e300, **asked)
+    assert np.abs(known.train[:].x[~np.isnan(known.train[:].x)]).max() < 10
+    with pytest.raises(InputError, match="whose squares"):
+        load_rows(source, known.schema)
