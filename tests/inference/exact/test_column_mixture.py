@@ -11,6 +11,7 @@ import scipy.optimize
 import scipy.special
 import scipy.stats
 
+import taut
 from taut.core import Datum, InputError
 from taut.distributions.count_densities import log_negative_binomial
 from taut.fitted.imputing import impute
@@ -258,3 +259,12 @@ def test_no_constant_on_a_diagonal(float64):
         InputError, match="reg_covar for a Gaussian mixture, got a mixture of columns"
     ):
         Floor(0.0, 1e-6).of(generic(), RowBlocks(rows()))
+
+
+def test_a_column_without_a_value_is_no_reason_to_fail():
+    """Where columns are read alike nothing but its cells says that it is empty."""
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    with_empty = np.column_stack([x, np.full(60, np.nan)])
+    found, known = (taut.em(rows, model="mixed", components=1) for rows in (with_empty, x))
+    for name in ("log_evidence", "independent_columns"):
+        assert found.estimates[name].value == pytest.approx(known.estimates[name].value, abs=1e-6)

@@ -129,9 +129,13 @@ class Numbers(AbstractColumns):
         seen, logged = ~np.isnan(sample), np.asarray(self.logged)
         t = np.where(seen, sample, 1.0)
         t[:, logged] = np.log(t[:, logged])
-        number = np.maximum(seen.sum(axis=0), 1)
+        count = seen.sum(axis=0)
+        number = np.maximum(count, 1)
         mean = np.where(seen, t, 0.0).sum(axis=0) / number
         variance = np.where(seen, (t - mean) ** 2, 0.0).sum(axis=0) / number
+        # A column that no row has a value of stays where it began.
+        mean = np.where(count > 0, mean, self.shift)
+        variance = np.where(count > 0, variance, np.square(self.scale))
         relative = jnp.log1p(least * np.exp(-2 * np.where(logged, mean, 0.0)))
         least = jnp.where(logged, relative, least)
         dtype = least.dtype
