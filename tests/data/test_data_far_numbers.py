@@ -59,8 +59,9 @@ def test_whole_numbers_far_apart_are_read(tmp_path, door):
 @pytest.mark.parametrize("role", ["label", "target"])
 def test_labels_that_would_be_one_are_refused(tmp_path, door, role):
     frame = pl.DataFrame({"a": A, "b": A[::-1], "id": [2**60, 2**60 + 1, 5] * (N // 3)})
+    asked: Any = {role: "id"}
     with pytest.raises(InputError, match=r"tells apart.*got \d+ and \d+. Try labels that are text"):
-        load_data(through(door, frame, tmp_path), **{role: "id"})
+        load_data(through(door, frame, tmp_path), **asked)
 
 
 @pytest.mark.filterwarnings("error")

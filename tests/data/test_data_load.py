@@ -286,7 +286,7 @@ def test_image_shape_that_does_not_fit(refusal):
         )
 
 
-@pytest.mark.parametrize(("source", "close"), [("digts", "'digits'"), ("x.xlsx", "a path that is")])
+@pytest.mark.parametrize(("source", "close"), [("digts", "'digits'"), ("x.wav", "a path that is")])
 def test_unknown_source(refusal, source, close):
     message = refusal(load_data, source)
     assert message.startswith("source: expected one of: digits, mnist:FOLDER, ")
