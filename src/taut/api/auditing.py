@@ -9,6 +9,7 @@ from taut.core import Datum, InputError, as_key, num_rows
 from taut.data import Data, Dataset, RowSource
 from taut.fitted import Fit
 from taut.fitted.given_rows import as_datum, as_drawn
+from taut.fitted.own_data import load_own_data, refuse_another_split
 from taut.program_cache import compilation_cache
 
 if TYPE_CHECKING:
@@ -46,14 +47,15 @@ def audit(
         latents, and `findings`.
 
     Raises:
-        InputError: no data or no held-out rows; a model that has no gap to divide.
+        InputError: no data or no held-out rows; data that have changed since the fit, or that hold out
+            rows that were trained on; a model that has no gap to divide.
     """
     from taut.api.trying import rows_looked_at, tried
     from taut.audit import audit_fit
 
     with jax.enable_x64(fit.precision == "float64"):
         if data is None:
-            data = _own_data(fit, where="audit")
+            data = load_own_data(fit, where="audit")
         train, test = rows_of_fit(fit, data, held_out, where="audit")
         found = audit_fit(fit, train, test, key=as_key(key), num_rows_each=rows)
         if isinstance(data, Data) and num_rows(train) < len(data.train):
@@ -71,25 +73,20 @@ def audit(
         return replace(found, trials=trials)
 
 
-def _own_data(fit: Fit, *, where: str) -> Data:
-    """The data of the recipe, loaded again."""
-    if fit.recipe.data.source is None:
-        raise InputError(
-            "the data, which this fit has no name for", "none", f"fit.{where}(data)", where=where
-        )
-    return fit.recipe.data.load()
-
-
 def rows_of_fit(fit: Fit, data: Any, held_out: Any, *, where: str) -> tuple[Datum, Datum]:
     """Training and held-out rows.
 
     Arguments:
         data, held_out: as of `audit`.
         where: the method of the fit that is asked, for the message.
+
+    Raises:
+        InputError: see `audit`.
     """
     if data is None:
-        data = _own_data(fit, where=where)
+        data = load_own_data(fit, where=where)
     if isinstance(data, Data):
+        refuse_another_split(fit, data, where=where)
         test = data.test if held_out is None else held_out
         return as_drawn(_in_memory(data.train), fit).datum(), as_datum(test, fit)
     if held_out is None:

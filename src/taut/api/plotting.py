@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taut.api.reporting import own_or_why
 from taut.core import InputError
 from taut.data import Data
 from taut.fitted import Fit, Posterior
+from taut.fitted.own_data import load_own_data, refuse_other_data
 
 if TYPE_CHECKING:
     from taut.report.picture import Picture
@@ -66,21 +66,10 @@ class FitPlots(_Plots):
         return Picture.of(lambda path: draw_selection(self._fit, path))
 
     def _own(self, name: str, data: Data | None) -> Data:
-        if data is not None and data.schema == self._fit.schema:
-            return data
-        if data is not None:
-            raise InputError(
-                "the data that were fitted to", f"{data!r}", "the same Data",
-                where=f"plot.{name}, data",
-            )  # fmt: skip
-        own, why = None, "none, as they came in memory"
-        if self._fit.recipe.data.source is not None:
-            own, why = own_or_why(self._fit)
-        if own is None:
-            raise InputError(
-                "the data that were fitted to", why, f"fit.plot.{name}(data)", where=f"plot.{name}"
-            )
-        return own
+        if data is None:
+            return load_own_data(self._fit, where=f"plot.{name}")
+        refuse_other_data(self._fit, data, where=f"plot.{name}, data")
+        return data
 
     def _drawn(self, name: str, data: Data | None) -> "Picture":
         from taut.report.draw_fit import FIGURES, lacking

@@ -34,6 +34,7 @@ from taut.evidence.measuring import measure
 from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
 from taut.fitted.given_rows import as_drawn
+from taut.fitted.own_data import refuse_another_split
 from taut.guides import AmortizedGuide, VampPair
 from taut.inference import Refined
 from taut.inference.amortized.prior_ascent import (
@@ -213,6 +214,7 @@ def _rows(fitted: Fit, data: Any) -> tuple[Datum, Datum, Datum, Data]:
             "the data that the model was fitted to, split as they were then", given.describe(),
             "what was given to taut.fit", where="data",
         )  # fmt: skip
+    refuse_another_split(fitted, given, where="data")
     if not isinstance(given.train, Dataset):
         raise InputError(
             "training rows in memory, whose posteriors are drawn from", "rows that stay on disk",

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 from taut.core import InputError
 from taut.data import Data
 from taut.fitted import Fit, Posterior
+from taut.fitted.own_data import own_or_why, refuse_other_data
 from taut.program_cache import compilation_cache
 
 if TYPE_CHECKING:
     from taut.report.html.reported import Reported
 
-__all__ = ["own_or_why", "report", "report_posterior"]
+__all__ = ["report", "report_posterior"]
 
 
 @compilation_cache()
@@ -31,26 +32,12 @@ def report(fit: Fit, path: Path | str, *, data: Data | None = None) -> Path:
     """
     from taut.report.html.reported import reported_fit
 
-    if data is not None and data.schema != fit.schema:
-        raise InputError(
-            "the data that were fitted to", f"{data!r}", "the same Data", where="report, data"
-        )
+    if data is not None:
+        refuse_other_data(fit, data, where="report, data")
     if data is not None or fit.recipe.data.source is None:
         return _written(path, reported_fit(fit, data))
     data, why = own_or_why(fit)
     return _written(path, reported_fit(fit, data, why=why))
-
-
-def own_or_why(fit: Fit) -> tuple[Data | None, str]:
-    """The data that the fit names, or why there are none."""
-    try:
-        data = fit.recipe.data.load()
-    except (InputError, OSError) as error:
-        return None, f"{error}"
-    known = fit.facts.checksum
-    if data.schema != fit.schema or (known and data.checksum != known):
-        return None, f"{fit.recipe.data.source} has changed since the fit."
-    return data, ""
 
 
 def report_posterior(posterior: Posterior, path: Path | str) -> Path:

@@ -1,0 +1,90 @@
+"""The data that a fit was fitted to, loaded again or handed in, with the same rows held out.
+
+Data are known by the schema and the checksum of all rows, whatever their split; the split by the numbers
+of the rows that the fit was measured on. Where a fit holds neither, nothing is refused.
+"""
+
+import numpy as np
+
+from taut.core import InputError
+from taut.data import Data
+from taut.fitted.fit import Fit
+
+__all__ = ["load_own_data", "own_or_why", "refuse_another_split", "refuse_other_data"]
+
+
+def load_own_data(fit: Fit, *, where: str) -> Data:
+    """The data of the recipe.
+
+    Arguments:
+        where: the method of the fit that asks, for the message.
+
+    Raises:
+        InputError: they have no name, cannot be loaded, or have changed.
+    """
+    if fit.recipe.data.source is None:
+        raise InputError(
+            "the data that were fitted to", "none, as they came in memory", f"fit.{where}(data)",
+            where=where,
+        )  # fmt: skip
+    data = fit.recipe.data.load()
+    if why := _changed(fit, data):
+        raise InputError(
+            "the data that were fitted to", why, f"the original file, or fit.{where}(data)",
+            where=where,
+        )  # fmt: skip
+    return data
+
+
+def own_or_why(fit: Fit) -> tuple[Data | None, str]:
+    """The data of the recipe, or why there are none, in words that a sentence ends with."""
+    try:
+        data = fit.recipe.data.load()
+    except (InputError, OSError) as error:
+        return None, f"{error}"
+    why = _changed(fit, data)
+    return (None, why) if why else (data, "")
+
+
+def refuse_other_data(fit: Fit, data: Data, *, where: str) -> None:
+    """Refuse what is not the data that were fitted to, split as they were.
+
+    Raises:
+        InputError: see above.
+    """
+    if data.schema != fit.schema or _other_rows(fit, data):
+        raise InputError(
+            "the data that were fitted to", data.describe(), "the same Data", where=where
+        )
+    refuse_another_split(fit, data, where=where)
+
+
+def refuse_another_split(fit: Fit, data: Data, *, where: str) -> None:
+    """Refuse the rows that were fitted to where others of them are held out.
+
+    Raises:
+        InputError: see above.
+    """
+    if not fit.facts.checksum or _other_rows(fit, data):
+        return
+    measured = next((e.index for e in fit.estimates.values() if e.index is not None), None)
+    if measured is None or np.isin(measured, data.test.index).all():
+        return
+    options = fit.recipe.data
+    raise InputError(
+        "the rows that the fit was measured on as the ones held out",
+        "the same rows in another split, whose test rows were trained on",
+        f"taut.load_data(..., split={tuple(options.split)}, seed={options.split_seed})", where=where,
+    )  # fmt: skip
+
+
+def _changed(fit: Fit, data: Data) -> str:
+    """What has changed since the fit; empty for nothing."""
+    if data.schema == fit.schema and not _other_rows(fit, data):
+        return ""
+    return f"{fit.recipe.data.source} has changed since the fit"
+
+
+def _other_rows(fit: Fit, data: Data) -> bool:
+    known = fit.facts.checksum
+    return bool(known) and data.checksum != known
