@@ -1,4 +1,5 @@
-"""What commands on a run have found: its audit, its evaluation, its calibration, its counterfactuals.
+"""What commands on a run have found: its audit, its evaluation, its calibration, the fidelity of its
+rows, its counterfactuals.
 
 Each takes what the command keeps as JSON.
 """
@@ -11,6 +12,7 @@ import numpy as np
 from taut.core import Estimate
 from taut.report.audit import gained, looked_at
 from taut.report.bracket import quoted
+from taut.report.fidelity import compared_words, likeness, record_words
 from taut.report.html.markup import Markup, element, joined
 from taut.report.html.meanings import term
 from taut.report.html.numbers import estimates, facts, table
@@ -18,9 +20,9 @@ from taut.report.html.svg import Band, Line, plot
 from taut.report.numbers import percent
 from taut.report.words import METHODS
 
-__all__ = ["audit", "bracket", "calibration", "counterfactuals", "evaluation"]
+__all__ = ["audit", "bracket", "calibration", "counterfactuals", "evaluation", "fidelity"]
 
-_CURVES, _QUANTITIES = 12, 20
+_CURVES, _QUANTITIES, _LEAST_ALIKE = 12, 20, 5
 
 
 def audit(content: Mapping[str, Any], *, word: Callable[..., Markup] = term) -> Markup:
@@ -151,6 +153,22 @@ def calibration(content: Mapping[str, Any]) -> Markup:
              y="F(u) - u"),
         [element("p", f"{note}.", class_="note") for note in content["notes"]],
     )  # fmt: skip
+
+
+def fidelity(content: Mapping[str, Any]) -> Markup:
+    """How like held-out rows the model's are; `content` as of `Fidelity.to_dict`."""
+    rows = [
+        (name, *("-" if value is None else f"{value:.3f}" for value in pair))
+        for name, pair in likeness(content).items()
+    ]
+    shapes = {name: score for name, score in content["shapes"].items() if score is not None}
+    least = sorted(shapes, key=lambda name: shapes[name])[:_LEAST_ALIKE]
+    said = ", ".join(f"{name} {shapes[name]:.3f}" for name in least)
+    return joined(
+        table(("1 is alike", "synthetic", "training"), rows, caption=compared_words(content)),
+        element("p", f"Columns whose shapes are least alike: {said}.") if least else None,
+        [element("p", f"{sentence}.") for sentence in record_words(content["records"])],
+    )
 
 
 def counterfactuals(content: Mapping[str, Any]) -> Markup:

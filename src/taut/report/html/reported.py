@@ -28,6 +28,7 @@ _KEPT = {
     "evaluation": "evaluation.json",
     "bracket": "bracket.json",
     "calibration": "calibration.json",
+    "fidelity": "fidelity.json",
     "counterfactuals": "explain/counterfactuals.json",
 }
 

@@ -47,6 +47,7 @@ def sections(run: Reported, *, pixels: int = rows.PIXELS) -> list[Section]:
         ("What the model makes", _rows(run, pixels)),
         ("Audit", _kept(run, "audit", audited.audit)),
         ("Calibration", _kept(run, "calibration", audited.calibration)),
+        ("Fidelity", _kept(run, "fidelity", audited.fidelity)),
         ("Counterfactuals", _kept(run, "counterfactuals", audited.counterfactuals)),
         ("Columns", None if run.schema is None else _columns(run.schema)),
         ("How to repeat it", _repeated(run)),
