@@ -1,6 +1,7 @@
 """`taut show` tells the choices that a fit made use of."""
 
 import json
+import tomllib
 
 import numpy as np
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 
 import taut
 from taut.cli.main import main
+from taut.report.html.reported import reported
 
 RNG = np.random.default_rng(0)
 FRAME = pl.DataFrame({"a": RNG.normal(size=60), "b": RNG.normal(size=60), "y": ["m", "f"] * 30})
@@ -30,6 +32,7 @@ def test_em_has_no_optimizer_and_runs_in_float64(tmp_path, capsys, inference, ta
     text = _shown(capsys, run)
     assert "training.precision float64" in " ".join(text.split())
     assert "training.optimizer" not in text
+    assert tomllib.loads(reported(run).config) == {k: v for k, v in config.items() if v is not None}
 
 
 def test_a_fit_by_steps_tells_its_optimizer_and_its_precision(tmp_path, capsys):

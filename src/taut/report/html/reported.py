@@ -18,6 +18,7 @@ from taut.fitted import Fit, Posterior, coordinate_columns
 from taut.fitted.coordinates import read_coordinates
 from taut.fitted.facts import FitFacts, PosteriorFacts, read_facts
 from taut.fitted.loading import load_fit
+from taut.recipe import choices_of_use
 from taut.runs import RunFolder, read_arrays, read_structure, reading, to_toml
 
 __all__ = ["Reported", "reported", "reported_fit", "reported_posterior"]
@@ -40,7 +41,7 @@ class Reported:
     Attributes:
         name: what it is called.
         result: what it is compared by: the fit or posterior, or its folder.
-        config: config.toml as text; empty for none.
+        config: what config.toml holds of choices that were of use, as text; empty for none.
         history: records of the steps.
         estimates: by their names; none of a run that is not measured.
         facts: None of a run that is not finished.
@@ -92,7 +93,7 @@ def reported(
     run = RunFolder.open(path)
     known: dict[str, Any] = {
         "name": str(path), "result": run.path, "folder": run.path, "history": tuple(run.read_steps()),
-        "config": to_toml(run.read_config()), "kept": _kept(run.path),
+        "config": to_toml(choices_of_use(run.read_config())), "kept": _kept(run.path),
     }  # fmt: skip
     if not (run.path / "summary.json").is_file():
         steps = len(known["history"])
@@ -140,8 +141,8 @@ def reported_fit(fit: Fit, data: Data | None, *, name: str = "", why: str = "") 
     lacking = () if data is not None else (f"There are no pictures of rows: {why}",)
     return Reported(
         name=name or f"{fit.architecture.name} of {fit.schema.name}", result=fit,
-        config=to_toml(fit.recipe.to_dict()), history=fit.history, estimates=fit.estimates,
-        facts=fit.facts, schema=fit.schema, fit=fit, data=data, lacking=lacking,
+        config=to_toml(choices_of_use(fit.recipe.to_dict())), history=fit.history,
+        estimates=fit.estimates, facts=fit.facts, schema=fit.schema, fit=fit, data=data, lacking=lacking,
     )  # fmt: skip
 
 

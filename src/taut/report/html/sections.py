@@ -224,7 +224,7 @@ def _repeated(run: Reported) -> Markup | None:
         program = "FILE.py " if command == "infer" else ""
         again = worded(option("config", str(run.folder / "config.toml")), "command line")
         parts.append(element("pre", element("code", f"taut {command} {program}{again}")))
-    parts.append(element("p", "The options, as config.toml has them:"))
+    parts.append(element("p", "The options that were of use, as config.toml has them:"))
     return joined(parts, element("pre", element("code", run.config), tabindex="0"))
 
 
