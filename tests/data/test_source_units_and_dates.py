@@ -1,6 +1,6 @@
 """Numbers with units, booleans, dates, identifiers: read as what they are, or refused by place."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pandas as pd
@@ -129,6 +129,26 @@ def test_dates_of_frames_are_those_of_text(library):
     assert own.schema.kinds == text.schema.kinds
     zoned = load_data(library.DataFrame({"x": X, "c": [d.replace(tzinfo=UTC) for d in dates]}))
     assert _cells(zoned)[1] == [d.strftime("%Y-%m-%d %H:%M:%S+0000") for d in dates]
+
+
+@pytest.mark.parametrize("library", [pl, pd])
+@pytest.mark.parametrize("text", [False, True])
+def test_dates_with_an_offset_from_utc_are_no_others(library, text, refusal):
+    """The same clock without a zone may be hours away, and was taken for that of UTC."""
+    dates = [START + i * timedelta(hours=5) for i in range(N)]
+    plain, zoned = (
+        library.DataFrame({"x": X, "c": [str(d) if text else d for d in some]})
+        for some in (dates, [d.replace(tzinfo=UTC) for d in dates])
+    )
+    without, with_zone = load_data(plain).schema, load_data(zoned).schema
+    assert "without an offset" in refusal(load_rows, zoned, without)
+    message = refusal(load_rows, plain, with_zone)
+    assert "row 0, column 'c': expected a date with its offset from UTC" in message
+    assert "+0000" in message.partition("Try dates as at the fit, such as ")[2]
+    moved = [d.replace(tzinfo=UTC).astimezone(timezone(timedelta(hours=2))) for d in dates]
+    cells = [str(d) if text else d for d in moved]
+    rows = load_rows(library.DataFrame({"x": X, "c": cells}), with_zone)
+    np.testing.assert_array_equal(rows.x, load_rows(zoned, with_zone).x)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from taut.data.kinds import Column
 from taut.data.number_names import name_codes, number_name
 from taut.data.rounding import refuse_blurred, times_note
-from taut.data.sources.dates import date_text
+from taut.data.sources.dates import date_text, is_zoned
 from taut.data.sources.raw_rows import RawRows, Unit
 from taut.data.sources.words import BOOLEAN
 from taut.data.timeline import STEPS, dated_text, held_dates
@@ -141,6 +141,18 @@ def _in_units(rows: RawRows, i: int, column: Column, own: Unit) -> Float[np.ndar
         got = date_text(float(values[known][0]), own.form) if own.form else f"{values[known][0]:g}"
         began = date_text(column.origin, column.form) if column.form else ""
         _refuse(rows, i, known, f"a date such as {began}" if began else "a number", f"'{got}'")
+    if known.any() and is_zoned(own.form) != is_zoned(column.form):
+        got, began = (
+            date_text(float(values[known][0]), own.form),
+            date_text(column.origin, column.form),
+        )
+        zone = (
+            "a date with its offset from UTC"
+            if is_zoned(column.form)
+            else "a date without an offset"
+        )
+        remedy = f"dates as at the fit, such as {began}"
+        _refuse(rows, i, known, f"{zone}", f"'{got}'", remedy)
     if column.form:
         return (values - column.origin) / STEPS[column.unit]
     if known.any() and own.name not in ("", column.unit):

@@ -34,7 +34,7 @@ from jaxtyping import Float, Shaped
 from taut.data.atoms import atoms_of
 from taut.data.moments import mean_and_variance
 from taut.data.number_names import name_codes, names_read, number_name
-from taut.data.sources.dates import date_text
+from taut.data.sources.dates import date_text, is_zoned
 from taut.data.sources.raw_rows import RawRows, Unit
 from taut.data.timeline import STEPS, step_of
 from taut.errors import InputError, option
@@ -236,9 +236,9 @@ def _unit(parts: Sequence[RawRows], i: int, place: str) -> Unit:
     units = [part.units[i] for part in parts if part.units is not None]
     measured = [unit._replace(words=()) for unit in units]
     found = list(dict.fromkeys(unit for unit in measured if unit != Unit()))
-    if len({(unit.name, bool(unit.form)) for unit in found}) > 1:
+    if len({(unit.name, bool(unit.form), is_zoned(unit.form)) for unit in found}) > 1:
         raise InputError(
-            "one unit in all parts", " and ".join(unit.name or "dates" for unit in found),
+            "one unit in all parts", " and ".join(u.name or f"dates {u.form}" for u in found),
             "the unit of the training rows", where=place,
         )  # fmt: skip
     words = next((unit.words for unit in units if unit.words), ())

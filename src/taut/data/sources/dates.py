@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from taut.errors import InputError
 
-__all__ = ["DAY", "TIME", "date_text", "dates_of"]
+__all__ = ["DAY", "TIME", "date_text", "dates_of", "is_zoned"]
 
 DAY, TIME = "%Y-%m-%d", "%Y-%m-%d %H:%M:%S"
 _MONTHS = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
@@ -101,6 +101,11 @@ def _seconds(column: Any, form: str) -> Float[np.ndarray, " N"]:
     own = form.replace(".%f", "%.f").replace("%z", "%#z")
     found = column.str.strptime(pl.Datetime("us"), own, strict=False, exact=True)
     return found.dt.epoch("us").cast(pl.Float64).fill_null(float("nan")).to_numpy() / 1e6
+
+
+def is_zoned(form: str) -> bool:
+    """Whether dates of a form say how far they are from UTC."""
+    return form.endswith(("%z", "Z"))
 
 
 def date_text(seconds: float, form: str) -> str:
