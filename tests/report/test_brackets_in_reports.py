@@ -57,6 +57,21 @@ def test_a_report_quotes_what_the_terminal_quotes(upper, tmp_path):
     assert [row[1:] for row in shown] == ([[*cells(UPPER)]] if upper else [])
 
 
+@pytest.mark.parametrize("bounded", [True, False], ids=["exact", "without a bound"])
+def test_of_an_exact_number_no_draws_are_told(bounded):
+    exact = Estimate.from_rows([-3.0, -4.5], side="exact")
+    exact = exact if bounded else exact.without_bound()
+    evidence = replace(_evidence(None), log_evidence=exact, num_particles=1000)
+    content = {"of": "test", "rows": 2, "methods": {"importance": as_json(evidence)}}
+    bracket = bracket_of((Step("importance", evidence, 1.0),))
+    assert bracket is not None
+    content["bracket"] = replace(bracket, stopped="exact").to_dict()
+    found = _page(audited.evaluation(content))
+    assert found.row("log-evidence, importance")[1:] == [*cells(exact)]
+    assert "1000" not in found.text
+    assert "draws per row" not in found.text
+
+
 @pytest.mark.parametrize("upper", [UPPER, None], ids=["upper end", "none"])
 def test_a_report_has_both_ends_of_a_program(upper):
     ends = np.array([1.0, np.nan])

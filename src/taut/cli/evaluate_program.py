@@ -66,11 +66,10 @@ def evaluate_program(
         return
     from rich.console import Console
 
-    from taut.report import tables
+    from taut.report.posterior import posterior_table
 
-    console = Console()
     ends = {"log-evidence": found.lower}
     if found.upper is not None:
         ends["at most"] = found.upper
     why = [f"no upper end: {found.without_upper}"] if found.without_upper else []
-    tables.summary_table(console, ends, facts={}, notes=[*why, *found.notes])
+    posterior_table(Console(), ends, facts={}, notes=[*why, *found.notes])

@@ -84,8 +84,9 @@ def evaluation(content: Mapping[str, Any]) -> Markup:
         for word, key in (("log-evidence", "log_evidence"), ("upper end", "upper"))
         if found.get(key)
     }
+    drawn = {name: f for name, f in methods.items() if f["log_evidence"]["mc_error"] != 0}
     rows = []
-    for name, found in methods.items():
+    for name, found in drawn.items():
         khat, ess = found["khat"], found["ess"]
         rows.append((
             name, f"{found['num_particles']}", percent(khat["share_above"]),
@@ -102,8 +103,9 @@ def evaluation(content: Mapping[str, Any]) -> Markup:
             numbers, caption=f"Evaluation of {content['rows']} rows, {content['of']}",
             meanings={name: name.partition(",")[0] for name in numbers},
         ),
-        element("p", quoted(content["bracket"]), class_="said") if content.get("bracket") else None,
-        table(heads, rows, caption="How far each number can be trusted"),
+        element("p", quoted(content["bracket"]), class_="said")
+        if drawn and content.get("bracket") else None,
+        table(heads, rows, caption="How far each number can be trusted") if drawn else None,
         [element("p", f"{note}.", class_="note") for note in notes],
     )  # fmt: skip
 
