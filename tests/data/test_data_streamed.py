@@ -200,6 +200,18 @@ def test_columns_that_number_the_rows_are_noted_as_those_in_memory(tmp_path, mon
         assert "identifiers do: column 0, counted" in notes[0][0]
 
 
+def test_whole_columns_are_whole_in_all_rows(tmp_path):
+    """One value of a training row is none: rows that are drawn would be written as whole numbers."""
+    rows = np.c_[ROWS[:, 0], np.arange(600) % 7, np.arange(600) % 7].astype(float)
+    np.save(tmp_path / "rows.npy", rows)
+    data, train = streamed(tmp_path / "rows.npy")
+    assert data.schema.whole == (1, 2)
+    rows[train.numbers(np.array([100])), 2] = 2.5
+    np.save(tmp_path / "rows.npy", rows)
+    assert streamed(tmp_path / "rows.npy")[0].schema.whole == (1,)
+    assert load_data(tmp_path / "rows.npy").schema.whole == (1,)
+
+
 def test_rows_on_disk_have_no_labels(tmp_path):
     np.save(tmp_path / "rows.npy", ROWS)
     data, train = streamed(tmp_path / "rows.npy")

@@ -151,9 +151,8 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
     validation, test = (_in_memory(file, n, schema, found.facts.high, seed, codes) for n in held)
     if kind == "table":
         held_out = np.concatenate([validation.x, test.x])
-        schema = replace(
-            schema, whole=whole_columns([held_out], schema) or None, **grids_of(held_out, schema)
-        )
+        whole = tuple(i for i in whole_columns([held_out], schema) if found.whole[i])
+        schema = replace(schema, whole=whole or None, **grids_of(held_out, schema))
     train = StreamedRows(
         file=file,
         left_out=np.unique(np.concatenate([*drawn, found.bad])),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from taut.data.identifiers import Rising
 from taut.data.missing import Missing, Tally, marked
@@ -32,6 +32,7 @@ class Survey(NamedTuple):
         notes: what a reader should know of those.
         ends: the outermost values of a table's columns to both sides, in rows that are used.
         rising: which columns of a table rise from row to row, in those rows.
+        whole: which columns of a table hold whole numbers alone in them, (D,).
     """
 
     facts: Facts
@@ -41,6 +42,7 @@ class Survey(NamedTuple):
     notes: tuple[str, ...]
     ends: tuple[Outermost, ...]
     rising: Rising
+    whole: Bool[np.ndarray, " D"]
 
 
 def survey(
@@ -70,7 +72,7 @@ def survey(
     moments = ColumnMoments(file.size if len(file.shape) == 1 else None, dtype)
     facts: list[Facts] = []
     ends: list[Outermost] = []
-    rising = Rising()
+    rising, whole = Rising(), np.ones(file.size, bool)
     table = len(file.shape) == 1
     signs = (-1.0, 1.0) if table else ()
     for given in each_part(file, columns):
@@ -86,10 +88,11 @@ def survey(
         ends = [merged(*pair) for pair in zip(ends, own, strict=True)] if ends else own
         if table:
             rising.add(values)
+            whole &= ((values == np.rint(values)) | np.isnan(values)).all(axis=0)
         moments.add(rows.values[~(bad | _among(rows, held_out))])
     notes = tally.settle()
     left_out = tally.bad.astype(np.int64)
-    return Survey(facts[0], moments, left_out, tally.holes, notes, tuple(ends), rising)
+    return Survey(facts[0], moments, left_out, tally.holes, notes, tuple(ends), rising, whole)
 
 
 def each_part(file: RowFile, columns: tuple[str, ...] | None = None):
