@@ -69,6 +69,7 @@ def test_the_json_the_tables_and_the_figures(run, tmp_path, capsys):
         assert score["scores"]["answer"][0] >= printed["level"]
         assert row["width (answer)"] - row["height (answer)"] / 9 > before[0] - before[1] / 9
         assert row["rooms (answer)"] in range(20)  # whole, as the rows are
+        assert row["reason"] == "reached"
     ways = json.loads((out / "diagnostics.json").read_text())
     assert [way["row"] for way in ways] == [row["row"] for row in printed["rows"]]
 
@@ -120,6 +121,16 @@ def test_a_quantile_beyond_one_is_named(run, capsys):
     assert said in capsys.readouterr().err
 
 
+def test_what_is_no_answer_is_told_beside_it(run, tmp_path):
+    """Rows of any width can be late, but for those whose columns all stay."""
+    words = ["--classifier", "logistic", "--target", "late", "--rows", "3", "--out", str(tmp_path)]
+    assert main(["explain", str(run), *words, "--immutable", "height,width,rooms"]) == 0
+    table = pl.read_csv(tmp_path / "answers.csv")
+    kept = json.loads((tmp_path / "counterfactuals.json").read_text())
+    assert table["reason"].to_list() == [row["reasons"][0] for row in kept["rows"]]
+    assert "reached" not in table["reason"].to_list()
+
+
 def test_columns_that_stay_or_keep_to_a_range(run, tmp_path, capsys):
     words = ["--classifier", "logistic", "--target", "late", "--rows", "3", "--out", str(tmp_path)]
     kept = ["--immutable", "height", "--range", "width=:5", "--answers", "2"]
@@ -129,8 +140,12 @@ def test_columns_that_stay_or_keep_to_a_range(run, tmp_path, capsys):
     table = pl.read_csv(tmp_path / "answers.csv")
     assert table.columns == [
         "row", "width", "width (answer 1)", "width (answer 2)", "height", "height (answer 1)",
-        "height (answer 2)", "rooms", "rooms (answer 1)", "rooms (answer 2)",
+        "height (answer 2)", "rooms", "rooms (answer 1)", "rooms (answer 2)", "reason (answer 1)",
+        "reason (answer 2)",
     ]  # fmt: skip
+    kept = json.loads((tmp_path / "counterfactuals.json").read_text())
+    told = zip(table["reason (answer 1)"], table["reason (answer 2)"], strict=True)
+    assert [*map(list, told)] == [row["reasons"] for row in kept["rows"]]
     for answer in ("answer 1", "answer 2"):
         np.testing.assert_allclose(table[f"height ({answer})"], table["height"], rtol=1e-5)
         assert table[f"width ({answer})"].max() <= 5

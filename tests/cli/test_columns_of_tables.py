@@ -76,7 +76,7 @@ def test_answers_stand_beside_the_column_that_has_their_name(run, tmp_path):
     found = pl.read_csv(tmp_path / "answers.csv")
     wanted = [title for name in DATA for title in (name, f"{name} (answer)")]
     wanted[1] += "_"
-    assert found.columns == ["row_", *wanted]
+    assert found.columns == ["row_", *wanted, "reason"]
     np.testing.assert_allclose(
         found.select(DATA), TABLE[found["row_"].to_list()].select(DATA), rtol=1e-5
     )

@@ -289,6 +289,10 @@ def _written(
     cells = tuple(cell for together in zip(*tables, strict=True) for cell in together)
     own = iter(free_names([f"{name} ({word})" for name in names for word in said], names))
     titles = [title for name in names for title in (name, *(next(own) for _ in said))]
+    # What a search that failed has found stands in the table, too.
+    wished = ["reason"] if num_answers == 1 else [f"reason ({word})" for word in said]
+    titles += free_names(wished, titles)
+    cells += tuple(reasons.tolist() for reasons in found.reasons.T)
     paths = diagnosed(found)
     written = [dumped(folder / "counterfactuals.json", content)]
     save_table(folder / "answers.csv", cells, titles, index=numbers, as_came=True)
