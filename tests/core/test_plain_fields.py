@@ -1,7 +1,8 @@
 """Options of Equinox modules are Python's numbers, whoever's they were, so that equal ones are equal."""
 
+import dataclasses
 import warnings
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -41,7 +42,17 @@ def test_numbers_of_numpy_are_taken_without_a_word(made, number):
 def test_counts_of_numpy_are_taken_without_a_word(bound):
     made: Any = bound
     name = "num_draws" if bound is taut.ELBO else "num_particles"
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), types_unchecked():
         warnings.simplefilter("error")
         found = made(**{name: np.int64(3)})
     assert repr(found) == repr(made(**{name: 3}))
+
+
+@pytest.mark.parametrize("made", [taut.ELBO, taut.Renyi, REBAR, NegativeBinomial, Class])
+def test_options_keep_their_types(made):
+    """By which flags and files are read."""
+    hints = get_type_hints(made.__init__)
+    static = [f for f in dataclasses.fields(made) if f.metadata.get("static")]
+    named = {f.name: f.type for f in static if f.name in hints}
+    assert named
+    assert {name: hints[name] for name in named} == named

@@ -40,9 +40,10 @@ class PlainFields:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for item in vars(cls).values():
+        for name, item in vars(cls).items():
             if isinstance(item, dataclasses.Field) and item.metadata.get("static"):
-                item.metadata = MappingProxyType({"converter": pythonic, **item.metadata})
+                own = _pythonic_for(cls.__annotations__.get(name, Any))
+                item.metadata = MappingProxyType({"converter": own, **item.metadata})
 
 
 class Choice(PlainFields):
@@ -168,6 +169,16 @@ def pythonic(value: Any) -> Any:
     if isinstance(value, type) or not (dataclasses.is_dataclass(value) and _is_ours(value)):
         return value
     return _pythonic_options(value)
+
+
+def _pythonic_for(hint: Any) -> Callable[[Any], Any]:
+    """`pythonic` of values of a type: Equinox takes that of an argument from what converts it."""
+
+    def converted(value: Any) -> Any:
+        return pythonic(value)
+
+    converted.__annotations__["value"] = hint
+    return converted
 
 
 def _pythonic_options(options: Any) -> Any:
