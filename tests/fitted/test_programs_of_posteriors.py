@@ -66,6 +66,16 @@ def test_another_program_or_other_data_are_not_loaded_with_it(changed, tmp_path)
         taut.load(run, like=other, data=others, support=support)
 
 
+@pytest.mark.parametrize("fitted_in", ["float32", "float64"])
+def test_a_program_is_known_again_in_whatever_precision_its_data_are_held(fitted_in, tmp_path):
+    run, far = tmp_path / "run", {"y": 1000 + Y, "wide": 1e4}
+    _fitted(_enclosing(0.01), far, None, out=run, precision=fitted_in, guide="laplace")
+    for dtype in (np.float64, np.float32):
+        taut.load(run, like=_enclosing(0.01), data={**far, "y": far["y"].astype(dtype)})
+    with pytest.raises(InputError, match="expected the program that was fitted"):
+        taut.load(run, like=_enclosing(0.0101), data=far)
+
+
 @pytest.mark.parametrize("changed", ["closure", "log-joint"])
 def test_another_program_is_not_gone_on_with(changed, tmp_path, monkeypatch):
     target, data, support, other, others = CASES[changed]

@@ -3,9 +3,13 @@
     log p(x, z_k)        nats, in the coordinates of z
 
 A function may be edited, and so may what it reads of its file, of a function around it, or of settings,
-while its latents keep their names and shapes. Two are taken for the same where these numbers agree to
-half of their digits, which another machine or another version of JAX leaves alone.
+while its latents keep their names and shapes. Data enter as float32 holds them, as in their checksum:
+a posterior is known again in whatever precision its data are held. Two programs are taken for the same
+where these numbers agree to half of their digits, which another machine or another version of JAX
+leaves alone.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +26,15 @@ __all__ = ["log_joints", "refuse_another"]
 def log_joints(
     model: AbstractProgram, datum: Datum, z: Float[np.ndarray, "K d"]
 ) -> Float[np.ndarray, " K"]:
-    """log p(x, z) at every point, nats."""
+    """log p(x, z) at every point, with x rounded to float32; nats, in the precision of z."""
+
+    def rounded(leaf: Any) -> Any:
+        array = isinstance(leaf, np.ndarray | jax.Array)
+        if array and jnp.issubdtype(leaf.dtype, jnp.floating):
+            return jnp.asarray(leaf, jnp.float32).astype(z.dtype)
+        return leaf
+
+    datum = jax.tree.map(rounded, datum)
     at_points = shared_jit(jax.vmap(model.log_joint, in_axes=(None, 0)))
     return np.asarray(at_points(datum, jnp.asarray(z)))
 
