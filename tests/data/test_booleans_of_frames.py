@@ -105,6 +105,7 @@ def test_every_table_of_a_run_holds_booleans(frame, tmp_path):
         ([3, None, 5, 7], "Int64"),
         ([3, 0.5, None, 7.5], "float64"),
         ([Decimal("0.5"), None, Decimal(2), Decimal(3)], "float64"),
+        ([Decimal("0.5"), pd.NA, Decimal(2), Decimal(3)], "float64"),
         ([date(2020, 1, 2), None, date(2020, 1, 5), date(2020, 1, 9)], "datetime64[us]"),
         ([datetime(2020, 1, 2, 3), None, datetime(2020, 1, 5), datetime(2021, 1, 9)],
          "datetime64[us]"),
@@ -113,7 +114,9 @@ def test_every_table_of_a_run_holds_booleans(frame, tmp_path):
 @pytest.mark.parametrize("name", ["b", 7])
 def test_objects_of_pandas_are_read_as_what_all_of_them_are(cells, dtype, name):
     """As a frame has them that was made of rows of a database, with None where a cell is missing."""
-    plain = pd.Series([None if c is np.nan else c for c in cells] * 15, dtype=object).astype(dtype)
+    plain = pd.Series(
+        [None if c is np.nan or c is pd.NA else c for c in cells] * 15, dtype=object
+    ).astype(dtype)
     objects = pd.Series(cells * 15, dtype=object)
     known, found = (
         load_data(pd.DataFrame({"a": np.arange(60) % 7, name: column}))

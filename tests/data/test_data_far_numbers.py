@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from taut.core import InputError
-from taut.data import load_data, load_rows
+from taut.data import load_data, load_rows, survey
 
 N = 60
 A = np.random.default_rng(0).normal(size=N)
@@ -53,6 +53,25 @@ def test_whole_numbers_far_apart_are_read(tmp_path, door):
     data = load_data(source, stream=stream, support="real", dtype="float64")
     place = data.schema.size - 2
     np.testing.assert_array_equal(data.test.x[:, place], ids[data.test.index].astype(float))
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_constant_beyond_what_is_exact_is_a_constant(tmp_path, door):
+    frame = pl.DataFrame({"a": A, "id": [2**60 + 1] * N, "n": np.arange(N) % 5})
+    source, stream = through(door, frame, tmp_path), "yes" if door == "streamed" else "no"
+    schema = load_data(source, stream=stream, support="real", dtype="float64").schema
+    assert schema.constants() == ((schema.size - 2, 2.0**60),)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+def test_parts_of_a_file_may_have_no_row_of_use(tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr(survey, "_PART_CELLS", 40)
+    rows = np.arange(200 * 4).reshape(200, 4) % 13
+    rows[:100] = -1
+    np.save(tmp_path / "t.npy", rows.astype(dtype))
+    data = load_data(tmp_path / "t.npy", stream="yes", missing="drop-rows", missing_codes=-1)
+    used = [part.index for part in (data.train[:], data.validation, data.test)]
+    np.testing.assert_array_equal(np.sort(np.concatenate(used)), np.arange(100, 200))
 
 
 @pytest.mark.parametrize("door", ["polars", "csv", "parquet"])

@@ -21,7 +21,7 @@ from jaxtyping import Float, Shaped
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.slabs import slabs
 from taut.data.sources.raw_rows import RawRows
-from taut.data.sources.whole_numbers import refuse_wide
+from taut.data.sources.whole_numbers import is_wide, refuse_wide
 from taut.data.sparse_rows import SparseRows
 from taut.errors import InputError, option
 
@@ -158,6 +158,8 @@ def refuse_unheld(rows: RawRows) -> None:
         far = f"numbers up to {_FARTHEST:g}, whose squares float64 holds"
         remedy = f"another unit, or {option('missing_codes')} if it stands for a missing cell"
         _refuse(rows, lambda v: (np.abs(v) > _FARTHEST) & np.isfinite(v), far, remedy)
+        return
+    if not is_wide(values):
         return
     for i, column in enumerate(values.reshape(len(values), -1).T):
         name = None if rows.columns is None else rows.columns[i]

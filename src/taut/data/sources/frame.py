@@ -86,7 +86,7 @@ def _typed(frame: Any) -> Any:
         if kind in ("boolean", "integer", "floating", "mixed-integer-float", "datetime"):
             found[name] = column.convert_dtypes()
         elif kind == "decimal":
-            found[name] = column.astype(float)
+            found[name] = column.where(column.notna()).astype(float)
         elif kind == "date":
             found[name] = pandas.to_datetime(column)
     return found

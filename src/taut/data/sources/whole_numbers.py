@@ -12,14 +12,14 @@ import numpy as np
 
 from taut.errors import InputError, option
 
-__all__ = ["refuse_merged", "refuse_wide"]
+__all__ = ["is_wide", "refuse_merged", "refuse_wide"]
 
 _EXACT = 2**53
 _RESOLVED = 1e-3  # of the spread
 
 
 def refuse_wide(values: Any, where: str, *, name: str | None = None) -> None:
-    """Refuse a column whose whole numbers float64 rounds together.
+    """Refuse a column whose whole numbers float64 rounds together; one that is constant stays so.
 
     Arguments:
         values: an array of whole numbers, or Python's.
@@ -30,7 +30,7 @@ def refuse_wide(values: Any, where: str, *, name: str | None = None) -> None:
         InputError: says how far apart the numbers are.
     """
     wide = _wide(values)
-    if wide is None:
+    if wide is None or min(wide) == max(wide):
         return
     low = min(wide)
     spread = float(np.std([float(value - low) for value in wide]))
@@ -62,15 +62,18 @@ def refuse_merged(values: Any, where: str) -> None:
             )  # fmt: skip
 
 
-def _wide(values: Any) -> Sequence[int] | None:
-    """The numbers exactly, where some are beyond 2^53; else None."""
+def is_wide(values: Any) -> bool:
+    """Whether some numbers of an array, or of Python's, lie beyond 2^53."""
     if not len(values) or (isinstance(values, np.ndarray) and values.dtype.kind not in "iuO"):
-        return None
+        return False
     low, high = (
         (values.min(), values.max())
         if isinstance(values, np.ndarray)
         else (min(values), max(values))
     )
-    if int(low) >= -_EXACT and int(high) <= _EXACT:
-        return None
-    return [int(value) for value in values]
+    return int(low) < -_EXACT or int(high) > _EXACT
+
+
+def _wide(values: Any) -> Sequence[int] | None:
+    """The numbers exactly, where some are beyond 2^53; else None."""
+    return [int(value) for value in values] if is_wide(values) else None
