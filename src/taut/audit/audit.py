@@ -34,7 +34,7 @@ from taut.guides import ExactPosterior, QuantizedPair
 
 __all__ = ["Audit", "audit_fit"]
 
-_MOST_DENSITIES = 2**34  # of latent dimensions, draws and components: half a minute on two cores
+_MOST_DENSITIES = 2**35  # of latent dimensions, draws and components: a minute of one core
 _DRAWS = 8  # of each row, for the surgery
 _UNCHECKED = (
     "whether log p(x | z) keeps its constants is not checked: no entropy is known of what rows are "

@@ -125,12 +125,15 @@ def surgery(
     row_key, component_key, draw_key = jax.random.split(key, 3)
     chosen = _chosen(total, num_drawn, row_key)
     named = Datum(rows.x, rows.mask, None, numbers_of(rows), rows.weight)
-    drawn = drawn_latents(model, guide, _taken(named, chosen), key=draw_key, num_draws=num_draws)
+    looked = _taken(named, chosen)
+    drawn = drawn_latents(model, guide, looked, key=draw_key, num_draws=num_draws)
     components = named
     if num_components is not None and num_components < total:
         components = _taken(named, _chosen(total, num_components, component_key))
-    factors = _factors(model)
-    among = among_rows(guide, drawn, components, own=True, marginals=factors is not None)
+    # Of some components alone nothing is said of each dimension, whose densities take the most time.
+    factors = _factors(model) if components is named else None
+    marginals_at = None if factors is None else looked
+    among = among_rows(guide, drawn, components, own=True, marginals_at=marginals_at)
     return _split(drawn, among, total, factors)
 
 
@@ -153,7 +156,7 @@ def _split(drawn: DrawnLatents, among: AmongRows, total: int, factors: Any) -> S
         )
 
     correlation = each = None
-    if factors is not None and among.log_sum_marginals is not None and whole:
+    if factors is not None and among.log_sum_marginals is not None:
         log_p = np.asarray(factors.log_prob(drawn.z), np.float64)
         log_marginals = among.log_sum_marginals - math.log(total)
         correlation = estimate(log_all - log_marginals.sum(axis=2), "unbiased")
