@@ -23,7 +23,7 @@ from taut.data.sources.frame import choose_columns, label_of, text_codes
 from taut.data.sources.raw_rows import RawRows, Request, Unit
 from taut.data.sources.units import unit_note, without_units
 from taut.data.sources.whole_numbers import refuse_wide
-from taut.data.sources.words import emptied, spell_names, truth_words
+from taut.data.sources.words import are_codes, spell_names, truth_words, without
 from taut.data.sources.words import words as _words
 from taut.errors import InputError, option
 
@@ -60,12 +60,14 @@ class _Table(NamedTuple):
 
     def emptied(self, codes: Mapping[int, Sequence[str]]) -> "_Table":
         """The table with nothing in cells that are codes of their column."""
-        if not codes:
-            return self
-        grid = self.cells.to_numpy().reshape(-1, self.width).copy()
+        alike: dict[tuple[str, ...], list[int]] = {}
         for number, own in codes.items():
-            grid[:, number] = emptied(self.column(number), own).to_numpy()
-        return self._replace(cells=type(self.cells)(grid.ravel(), dtype=self.cells.dtype))
+            alike.setdefault(tuple(own), []).append(number)
+        empty = np.zeros((len(self.lines), self.width), bool)
+        for own, numbers in alike.items():
+            coded = are_codes(self.columns(numbers).cells, own).to_numpy()
+            empty[:, numbers] = coded.reshape(-1, len(numbers))
+        return self._replace(cells=without(self.cells, empty.ravel())) if empty.any() else self
 
     def below(self) -> "_Table":
         """All rows but the first."""

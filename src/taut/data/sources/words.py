@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+from jaxtyping import Bool
+
 __all__ = [
     "BOOLEAN",
     "MISSING_WORDS",
+    "are_codes",
     "emptied",
     "numbers_among",
     "spell_names",
     "truth_words",
+    "without",
     "words",
 ]
 
@@ -31,13 +36,24 @@ def words(column: Any) -> Any:
 
 def emptied(column: Any, codes: Sequence[str]) -> Any:
     """The cells of a Polars series, empty where they are one of some codes, or spell their number."""
+    return without(column, are_codes(column, codes).to_numpy())
+
+
+def are_codes(column: Any, codes: Sequence[str]) -> Any:
+    """Whether each cell of a Polars series is one of some codes, or spells their number."""
     import polars as pl
 
     own = pl.Series(codes, dtype=pl.String)
     numbers = own.cast(pl.Float64, strict=False).drop_nulls().to_list()
     spelled = column.cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
-    coded = column.is_in(own.to_list()).fill_null(value=False) | spelled
-    return column.set(coded, "" if column.dtype == pl.String else None)
+    return column.is_in(own.to_list()).fill_null(value=False) | spelled
+
+
+def without(column: Any, cells: Bool[np.ndarray, " N"]) -> Any:
+    """A Polars series with nothing in some cells."""
+    import polars as pl
+
+    return column.set(pl.Series(cells), "" if column.dtype == pl.String else None)
 
 
 def spell_names(column: Any, most: float) -> bool:
