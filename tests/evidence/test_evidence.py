@@ -201,6 +201,7 @@ def test_enumeration_is_exact(float64):
         [np.log([0.3, 0.7][z]) + scipy.stats.norm.logpdf(x, 2 * z) for z in (0, 1)], axis=1
     )
     np.testing.assert_allclose(found.log_evidence.values, np.logaddexp(*joint.T), rtol=1e-12)
+    assert (found.num_particles, found.ess) == (None, None)
     elbo = joint @ [0.8, 0.2] - (0.8 * np.log(0.8) + 0.2 * np.log(0.2))
     np.testing.assert_allclose(found.elbo.values, elbo, rtol=1e-12)
     assert found.log_evidence.side == "exact"

@@ -1,19 +1,24 @@
 """One model has one evidence claim, whichever door fitted it."""
 
+import io
+import re
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 import taut
 from taut.architectures import ARCHITECTURES
+from taut.cli.evaluate import as_json
 from taut.core import Datum, InputError
 from taut.evidence.closed_form import closed_form
 from taut.evidence.exact_columns import exact_columns
 from taut.guides import ExactPair
 from taut.models import AbstractExactModel
+from taut.report import tables
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -47,6 +52,20 @@ EXACT = _exact_names()
 
 def test_the_exact_architectures_are_found():
     assert {"ppca", "fa", "gmm", "lca", "mixed"} <= set(EXACT)
+
+
+def test_an_exact_evidence_has_no_draws():
+    """In Python, in JSON and in a table: what is not drawn has neither a number nor an effective one."""
+    fitted = taut.em(_table("ppca"), model=taut.PPCA(components=1))
+    found = fitted.evaluate(_table("ppca"), num_particles=7)
+    content = as_json(found)
+    assert (found.num_particles, found.ess) == (None, None)
+    assert (content["num_particles"], content["ess"]) == (None, None)
+    said = io.StringIO()
+    tables.evidence_table(Console(file=said, width=200), {"importance": found})
+    told = dict(re.findall(r"^(\S.*?)  +(\S.*?) *$", said.getvalue(), re.MULTILINE))
+    assert told["draws per row, K"] == "none at random"
+    assert told["ESS, median of rows"] == told["ESS, least of rows"] == "-"
 
 
 @pytest.fixture(params=EXACT)

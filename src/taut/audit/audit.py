@@ -135,7 +135,9 @@ class Audit:
                 "method": self.method,
                 "khat_threshold": self.evidence.khat_threshold,
                 "share_above": self.evidence.share_unreliable,
-                "ess_median": _number(np.median(self.evidence.ess)),
+                "ess_median": (
+                    None if self.evidence.ess is None else _number(np.median(self.evidence.ess))
+                ),
                 "worst_rows": [
                     {"row": row, "khat": _number(khat)} for row, khat in self.evidence.worst_rows()
                 ],

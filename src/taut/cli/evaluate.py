@@ -298,7 +298,7 @@ def as_json(evidence: Any) -> dict[str, Any]:
     """What one method found, as `--json` prints it."""
     import numpy as np
 
-    khat, ess = (rows[np.isfinite(rows)] for rows in (evidence.khat, evidence.ess))
+    khat, ess = evidence.khat[np.isfinite(evidence.khat)], evidence.known_ess
     above = evidence.above_threshold
     halves = evidence.halves[above & np.isfinite(evidence.halves)]
     return {

@@ -63,8 +63,9 @@ class Evidence:
         elbo: nats per row, from the same draws; its KL is the closed one where there is one.
         reconstruction: E_q of every term but the prior and -log q, nats per row.
         kl: KL(q to prior), nats per row.
-        num_particles: draws per row.
-        ess: effective sample size of each row, (N,).
+        num_particles: draws per row behind the log-evidence; None where none is at random, as where it
+            is exact.
+        ess: effective sample size of each row, (N,); None likewise.
         khat: Pareto shape of each row, (N,); NaN where unknown, -inf where no tail matters (`weights`).
         halves: difference between the log-evidences of two halves of each row's draws, nats, (N,).
         khat_threshold: above it a row's estimate cannot be trusted.
@@ -85,8 +86,8 @@ class Evidence:
     elbo: Estimate
     reconstruction: Estimate
     kl: Estimate
-    num_particles: int
-    ess: np.ndarray
+    num_particles: int | None
+    ess: np.ndarray | None
     khat: np.ndarray
     halves: np.ndarray
     khat_threshold: float
@@ -126,6 +127,11 @@ class Evidence:
     def far_rows(self) -> dict[str, FarRows]:
         """The rows that alone move a mean by more than its error, by the name of the mean."""
         return far_rows_of({"elbo": self.elbo, "log_evidence": self.log_evidence})
+
+    @property
+    def known_ess(self) -> np.ndarray:
+        """The effective sample sizes that are known, (n,)."""
+        return np.zeros(0) if self.ess is None else self.ess[np.isfinite(self.ess)]
 
     def worst_rows(self, count: int = 5) -> list[tuple[int, float]]:
         """The rows with the largest k-hat, unknown ones first: their numbers in the data set, k-hats."""
@@ -208,8 +214,8 @@ def assembled(
         elbo=estimate("elbo", "lower"),
         reconstruction=estimate("reconstruction", "exact" if exhaustive else "unbiased"),
         kl=estimate("kl", "exact" if free_of_draws else "unbiased"),
-        num_particles=num_particles,
-        ess=columns["ess"],
+        num_particles=None if exhaustive else num_particles,
+        ess=None if exhaustive else columns["ess"],
         khat=columns["khat"],
         halves=columns["halves"],
         khat_threshold=threshold,

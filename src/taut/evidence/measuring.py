@@ -50,7 +50,8 @@ def importance_evidence(
     found = importance_sampling(pair, rows, key=key, num_particles=num_particles)
     model, _ = pair.bind()
     if isinstance(model, AbstractExactModel):
-        return replace(found, log_evidence=closed_form(model, rows))
+        exact = closed_form(model, rows)
+        return replace(found, log_evidence=exact, num_particles=None, ess=None)
     return found
 
 

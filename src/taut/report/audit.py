@@ -149,7 +149,7 @@ def _largest(kls: tuple[Estimate, ...]) -> str:
 
 def _reliability(audit: Audit) -> dict[str, str]:
     evidence = audit.evidence
-    ess = evidence.ess[np.isfinite(evidence.ess)]
+    ess = evidence.known_ess
     unknown = np.isnan(evidence.khat).any()
     return {
         "log-evidence by": METHODS.get(audit.method, audit.method),
@@ -159,6 +159,8 @@ def _reliability(audit: Audit) -> dict[str, str]:
         or ("unknown" if unknown else "none, weights without a tail"),
         "effective draws": f"{np.median(ess):.0f} of {evidence.num_particles}, median"
         if ess.size
+        else "none at random"
+        if evidence.ess is None
         else "unknown",
     }
 

@@ -194,9 +194,10 @@ def facts_table(console: Console, title: str, facts: Mapping[str, str]) -> None:
 def _evidence_rows(console: Console, evidence: Evidence) -> list[tuple[str, str]]:
     log_evidence, elbo = cells(evidence.log_evidence), cells(evidence.elbo)
     draws, rows = (f"  {_pm(console)} {other}" for other in ("draws", "rows"))
-    ess = evidence.ess[np.isfinite(evidence.ess)]
+    ess, drawn = evidence.known_ess, evidence.num_particles is not None
+    unknown = "unknown" if drawn else "-"
     return [
-        ("draws per row, K", f"{evidence.num_particles}"),
+        ("draws per row, K", f"{evidence.num_particles if drawn else 'none at random'}"),
         ("log-evidence", log_evidence.value),
         (draws, log_evidence.draws),
         (rows, log_evidence.rows),
@@ -204,8 +205,8 @@ def _evidence_rows(console: Console, evidence: Evidence) -> list[tuple[str, str]
         ("ELBO of the same draws", elbo.value),
         (draws, elbo.draws),
         (rows, elbo.rows),
-        ("ESS, median of rows", f"{np.median(ess):.1f}" if ess.size else "unknown"),
-        ("ESS, least of rows", f"{np.min(ess):.1f}" if ess.size else "unknown"),
+        ("ESS, median of rows", f"{np.median(ess):.1f}" if ess.size else unknown),
+        ("ESS, least of rows", f"{np.min(ess):.1f}" if ess.size else unknown),
         ("k-hat threshold", f"{evidence.khat_threshold:.2f}"),
         ("rows with k-hat above it", _share_above(evidence)),
     ]

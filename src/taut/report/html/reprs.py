@@ -81,7 +81,7 @@ def evidence(found: Evidence) -> Markup:
     }  # fmt: skip
     if found.upper is not None:
         named["upper end"] = found.upper
-    ess = found.ess[np.isfinite(found.ess)]
+    ess = found.known_ess
     trust = joined(
         f"{percent(found.share_unreliable)} of rows with a ", hint("k-hat"),
         f" above {found.khat_threshold:.2f}, or with a part missed",
