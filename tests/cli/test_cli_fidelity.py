@@ -37,4 +37,6 @@ def test_holes_of_synthetic_rows_are_what_they_were_at_the_fit(
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["rows"]["synthetic"] == rows
+    assert (found["of"], found["synthetic_source"]) == ("test", words[-1])
+    assert json.loads((tmp_path / "run" / "fidelity.json").read_text())["of"] == "test"
     assert found["synthetic"]["trend"] > 0.9  # real rows, among which a code would be an outlier

@@ -15,16 +15,20 @@ from taut.report.html.page import Section, page
 TRENDS = np.array([[np.nan, 0.7], [0.7, np.nan]])
 
 
-@pytest.mark.parametrize("share", [0.51, 0.97])
-def test_a_report_says_what_the_terminal_says(share, tmp_path):
+@pytest.mark.parametrize(
+    ("share", "told"), [(0.51, {}), (0.97, {"of": "new.csv", "synthetic_source": "made.csv"})]
+)
+def test_a_report_says_what_the_terminal_says(share, told, tmp_path):
     found = Fidelity(
         ("a", "b"), Likeness(np.array([0.91, 0.62]), TRENDS, 0.33),
         Likeness(np.array([0.95, 0.94]), np.full((2, 2), np.nan), 0.98),
         NearestRecords(share, 0.5, 0.02, 0.25, 0.125), (40, 80, 20),
     )  # fmt: skip
-    shown = Page(page("", Markup(""), [Section("fidelity", audited.fidelity(found.to_dict()))]))
+    shown = Page(
+        page("", Markup(""), [Section("fidelity", audited.fidelity({**told, **found.to_dict()}))])
+    )
     with (tmp_path / "terminal").open("w+") as file:
-        fidelity_page(Console(file=file, width=400), found)
+        fidelity_page(Console(file=file, width=400), found, **told)
         file.seek(0)
         printed = [line.strip() for line in file]
     assert shown.row("shapes of columns")[1:] == ["0.765", "0.945"]
@@ -34,5 +38,7 @@ def test_a_report_says_what_the_terminal_says(share, tmp_path):
     for begin in ("Nearest to a training row: ", "Verdict: ", "40 synthetic rows"):
         (line,) = (line for line in printed if line.startswith(begin))
         assert line.rstrip(".") in shown.text
+    assert ("rows of made.csv, " in shown.text) == bool(told)
+    assert ("20 held-out ones of new.csv" in shown.text) == bool(told)
     memorised = "training rows show" if share > 0.9 else "no row is remembered"
     assert f"Verdict: {memorised}" in shown.text

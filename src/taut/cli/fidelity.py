@@ -1,7 +1,7 @@
 """`taut fidelity`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -9,9 +9,6 @@ from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run, own_data, rows_alike, rows_of
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
-
-if TYPE_CHECKING:
-    from taut.audit.fidelity import Fidelity
 
 __all__ = ["fidelity"]
 
@@ -58,26 +55,27 @@ def fidelity(
         found = compared(
             fitted, own, held_out=held_out, synthetic=others, num_samples=num_samples, key=seed
         )
-    files = _kept(run, found)
+    told = {"of": data or "test", "synthetic_source": synthetic}
+    files = _kept(run, {**told, **found.to_dict()})
     if json:
-        print_json({"run": str(run), **found.to_dict(), "files": files})
+        print_json({"run": str(run), **told, **found.to_dict(), "files": files})
         return
     from rich.console import Console
 
     from taut.report.fidelity import fidelity_page
 
-    fidelity_page(Console(), found)
+    fidelity_page(Console(), found, **told)
     for file in files:
         print(file)
 
 
-def _kept(run: Path, found: "Fidelity") -> list[str]:
+def _kept(run: Path, content: dict[str, Any]) -> list[str]:
     """Write fidelity.json into the run folder, where that is possible; what was written."""
     import json as json_format
 
     from taut.core import write_atomically
 
-    text = json_format.dumps(found.to_dict(), indent=2, allow_nan=False).encode()
+    text = json_format.dumps(content, indent=2, allow_nan=False).encode()
 
     def write(path: Path) -> Path:
         write_atomically(path, lambda file: file.write(text))

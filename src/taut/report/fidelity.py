@@ -13,9 +13,18 @@ __all__ = ["compared_words", "fidelity_page", "likeness", "record_words"]
 _WORST = 3
 
 
-def fidelity_page(console: Console, found: Fidelity) -> None:
-    """Print the scores, the columns and pairs that are least alike, and what the nearest rows tell."""
-    content = found.to_dict()
+def fidelity_page(
+    console: Console, found: Fidelity, *, of: str = "test", synthetic_source: str | None = None
+) -> None:
+    """Print the scores, the columns and pairs that are least alike, and what the nearest rows tell.
+
+    Arguments:
+        console: where to print.
+        found: the comparison.
+        of: the held-out rows: `test` for the run's own, or their file.
+        synthetic_source: the file of the synthetic rows; None for those of the model.
+    """
+    content = {"of": of, "synthetic_source": synthetic_source, **found.to_dict()}
     rows = [
         (name, *("nan" if value is None else f"{value:.3f}" for value in pair))
         for name, pair in likeness(content).items()
@@ -42,11 +51,14 @@ def likeness(content: Mapping[str, Any]) -> dict[str, list[float | None]]:
 
 
 def compared_words(content: Mapping[str, Any]) -> str:
-    """What was compared with what."""
+    """What was compared with what; contents that name no rows are of those of the run."""
     made, train, held_out = (content["rows"][n] for n in ("synthetic", "training", "held_out"))
+    source, of = content.get("synthetic_source"), content.get("of", "test")
+    whose = "" if source is None else f" of {source}"
+    others = "" if of == "test" else f" of {of}"
     return (
-        f"{made:,} synthetic rows, and as many of {train:,} training rows at most, each beside "
-        f"{held_out:,} held-out ones"
+        f"{made:,} synthetic rows{whose}, and as many of {train:,} training rows at most, each beside "
+        f"{held_out:,} held-out ones{others}"
     )
 
 
