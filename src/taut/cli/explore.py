@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from taut.cli.output import print_json
+from taut.cli.output import counted, print_json
 from taut.cli.passes import announce_sampling, announce_total
 from taut.cli.rows import open_run, rows_numbered, rows_of
 from taut.cli.save import check_suffix, save_figure, save_table
@@ -232,6 +232,7 @@ def _done(json: bool, what: str, count: int, out: Path, *, effective: float | No
         more = {} if effective is None else {"effective_draws": effective}
         print_json({"what": what, "count": count, "out": str(out), **more})
         return
-    print(f"{count} {what}: {out}")
+    said = f"latents of {counted(count, 'row')}" if what == "latents" else counted(count, what[:-1])
+    print(f"{said}: {out}")
     if effective is not None:
         print(f"effective draws of the latents, given these columns: {effective:,.0f}")

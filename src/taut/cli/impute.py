@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from taut.cli.explore import column_names, table_of
-from taut.cli.output import print_json
+from taut.cli.output import counted, print_json
 from taut.cli.rows import all_rows, open_run, rows_of
 from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
@@ -85,6 +85,6 @@ def impute(
         print_json({"rows": len(rows), "out": str(out), **{n: str(p) for n, p in beside.items()}})
         return
     missing = 0 if rows.mask is None else int((~rows.mask).sum())
-    print(f"{missing:,} missing cells of {len(rows):,} rows filled in: {out}")
+    print(f"{counted(missing, 'missing cell')} of {counted(len(rows), 'row')} filled in: {out}")
     for name, path in beside.items():
         print(f"{name}: {path}")

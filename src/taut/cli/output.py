@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from taut.api import Fit
     from taut.data import Data
 
-__all__ = ["em_display", "finish_em", "finish_fit", "print_json", "training_display", "waiting"]
+__all__ = [
+    "counted", "em_display", "finish_em", "finish_fit", "print_json", "training_display", "waiting",
+]  # fmt: skip
+
+
+def counted(count: int, noun: str) -> str:
+    """How many of a thing, in words: `1 row`, `1,200 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from taut.cli.output import print_json
+from taut.cli.output import counted, print_json
 from taut.cli.rows import all_rows, open_run, parts_of_own, rows_of
 from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
@@ -101,8 +101,10 @@ def predict(
 
         tables.summary_table(Console(), {ESTIMATES[n]: e for n, e in scores.items()}, facts={})
     if unseen_cells:
-        print(f"{unseen_cells:,} cells of categories that the fit has not seen, read as missing")
-    print(f"{found.target} of {number:,} rows predicted: {out}")
+        print(
+            f"{counted(unseen_cells, 'cell')} of categories that the fit has not seen, read as missing"
+        )
+    print(f"{found.target} of {counted(number, 'row')} predicted: {out}")
 
 
 def _table(found: Any) -> tuple[tuple[Any, ...], list[str]]:

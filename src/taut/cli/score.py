@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from taut.cli.explore import column_names
-from taut.cli.output import print_json, waiting
+from taut.cli.output import counted, print_json, waiting
 from taut.cli.rows import all_rows, open_run, parts_of_own, rows_of
 from taut.cli.save import check_suffix, save_table
 from taut.cli.whole import Whole
@@ -91,7 +91,7 @@ def score(
             }
         )  # fmt: skip
         return
-    print(f"{len(rows):,} rows scored, {found.score.side_name}: {out}")
+    print(f"{counted(len(rows), 'row')} scored, {found.score.side_name}: {out}")
     if part is not None:
         print(
             f"{part.count('train'):,} of them are training rows, whose quantiles are lower than those "
