@@ -49,9 +49,12 @@ def test_more_than_there_are_is_all_of_them(float64):
 
 
 @pytest.mark.parametrize("place", [0, 1])
-@pytest.mark.parametrize("wrong", ["none", "nan", "columns"])
+@pytest.mark.parametrize("wrong", ["none", "nan", "columns", "axis"])
 def test_two_samples_are_of_rows_that_can_be_told_apart(wrong, place):
-    bad = {"none": np.zeros((0, 2)), "nan": np.array([[0.0, np.nan]]), "columns": np.zeros((4, 3))}
+    bad = {
+        "none": np.zeros((0, 2)), "nan": np.array([[0.0, np.nan]]), "columns": np.zeros((4, 3)),
+        "axis": np.zeros(4),
+    }  # fmt: skip
     samples = [np.ones((4, 2)), np.ones((4, 2))]
     samples[place] = bad[wrong]
     with types_unchecked(), pytest.raises(InputError, match=r"^two_sample: expected "):

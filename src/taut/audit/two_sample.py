@@ -56,10 +56,11 @@ def two_sample(
         InputError: a sample without rows, rows that are not finite or of other columns, or no dealings.
     """
     num_dealings = check_count(num_dealings, "at least one dealing", "400", where="num_dealings")
-    sizes = " and ".join(f"{len(s)} rows of {np.shape(s)[1]}" for s in (first, second))
-    if not (len(first) and len(second) and np.shape(first)[1] == np.shape(second)[1]):
+    shapes = [np.shape(sample) for sample in (first, second)]
+    if not all(len(s) == 2 and s[0] and s[1] == shapes[0][1] for s in shapes):
         raise InputError(
-            "two samples of one row at least, of the same columns", sizes, "rows of one table",
+            "two samples of shapes (N, d) and (M, d), of one row at least",
+            " and ".join(f"{shape}" for shape in shapes), "rows of the same columns",
             where="two_sample",
         )  # fmt: skip
     pooled = np.concatenate([first, second]).astype(np.float64)
