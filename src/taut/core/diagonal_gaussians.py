@@ -7,8 +7,9 @@ Values are sums of these squares. Gradients are sums over points or members of
     -u / s    for z and, with the other sign, for m;        (u^2 - 1) / s    for s
 
 which, multiplied out, are products of matrices: those of the sums as they stand take fifty times as
-long. What multiplying out loses is a share eps (m - c)^2 / s^2 of a term for s, and its root of one for
-m, with c the mean of the members' means.
+long. With c the mean of the members' means, multiplying out loses a share eps |m - c| / s of a term for
+z or m, and eps (m - c)^2 / s^2 of one for s: where that is more than a thousandth, sums for s go
+through the dimensions one by one.
 """
 
 from functools import partial
@@ -24,6 +25,7 @@ from taut.core.proposals import AbstractProposal, DistributionProposal
 
 __all__ = ["diagonal_gaussian", "gaussian_log_densities"]
 
+_LOST = 1e-3  # at most, of a term
 _product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
@@ -62,7 +64,7 @@ def _log_densities_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> t
     rules = (
         lambda t: _product(precisions * centers, t) - _product(precisions, at * t),
         lambda t: _product(precisions * t, at) - jnp.sum(precisions * centers * t, axis=1),
-        lambda t: _squares(precisions * t / scales, at, centers) - jnp.sum(t / scales, axis=1),
+        lambda t: _by_scales(t, at, centers, scales),
     )
     parts = [
         rule(tangent)
@@ -72,9 +74,27 @@ def _log_densities_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> t
     return gaussian_log_densities(*primals), sum(parts)
 
 
-def _squares(
-    weights: Float[Array, "K d"], at: Float[Array, " d"], centers: Float[Array, "K d"]
+def _by_scales(
+    tangent: Float[Array, "K d"],
+    at: Float[Array, " d"],
+    centers: Float[Array, "K d"],
+    scales: Float[Array, "K d"],
 ) -> Float[Array, " K"]:
-    """sum_d of a weight times (z - m_k)^2."""
-    crossed = _product(weights, at**2) - 2 * _product(weights * centers, at)
-    return crossed + jnp.sum(weights * centers**2, axis=1)
+    """sum_d of (u_kd^2 - 1) / s_kd times the tangent of s_kd."""
+
+    def multiplied_out(tangent: Array) -> Array:
+        weights = tangent / scales**3
+        crossed = _product(weights, at**2) - 2 * _product(weights * centers, at)
+        return crossed + jnp.sum(weights * centers**2 - tangent / scales, axis=1)
+
+    @jax.checkpoint  # or all squares would be kept, also where products serve
+    def one_by_one(tangent: Array) -> Array:
+        def step(found: Array, dimension: Any) -> tuple[Array, None]:
+            z, mean, scale, t = dimension
+            return found + (((z - mean) / scale) ** 2 - 1) / scale * t, None
+
+        found = jnp.zeros(len(scales), scales.dtype)
+        return jax.lax.scan(step, found, (at, centers.T, scales.T, tangent.T), unroll=4)[0]
+
+    lost = jnp.finfo(scales.dtype).eps * jnp.max((centers / scales) ** 2)
+    return jax.lax.cond(lost < _LOST, multiplied_out, one_by_one, tangent)
