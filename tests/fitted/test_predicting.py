@@ -107,7 +107,7 @@ def test_an_empty_column_is_normal_and_a_missing_one_is_named(run, capsys):
     assert main(["predict", str(run), str(odd)]) == 2
     assert "one of the 2 values that the fit has seen, got 'x'" in capsys.readouterr().err
     assert main(["predict", str(run), str(odd), "--unseen", "missing"]) == 0
-    assert "1 cells of categories that the fit has not seen" in capsys.readouterr().out
+    assert "1 cell of categories that the fit has not seen" in capsys.readouterr().out
 
 
 def test_draws_and_unseen_categories_are_chosen_where_there_are_some(run):
