@@ -39,9 +39,13 @@ def of_priors(found: dict[str, Any]) -> Rows:
             f"{f' (asked {asked})' if asked else ''}; fitted to the finished model: held-out ELBO, its "
             "share of the training time",
             f"{_each(keys, 'gain_of_evidence')}; {_each(refitted, 'gain_of_elbo')}, "
-            + ", ".join(f"{one['share_of_training_time']:.0%}" for one in refitted),
+            + ", ".join(map(_share, refitted)),
         ))  # fmt: skip
     return rows
+
+
+def _share(refitted: dict[str, Any]) -> str:
+    return f"{refitted['share_of_training_time']:.0%}" if refitted["kept"] else "not kept"
 
 
 def _each(found: list[dict[str, Any]], name: str) -> str:
