@@ -28,7 +28,7 @@ from jaxtyping import PRNGKeyArray
 from taut.architectures.abstract import AbstractArchitecture
 from taut.architectures.choices import at_least_one, known
 from taut.core import AbstractPair, Datum, InputError, option
-from taut.data import Schema
+from taut.data import Schema, resolved_rows
 from taut.guides import ChainPair
 from taut.models import (
     AbstractLikelihood,
@@ -146,8 +146,8 @@ class Flow(AbstractArchitecture):
                     f"{option('model', 'vae')}", where="layers",
                 )  # fmt: skip
             _refuse_dependent(x, schema)
-        some = np.sort(np.random.default_rng(0).permutation(len(rows.x))[:_START_ROWS])
-        chain = started(pair.chain, jnp.asarray(rows.x[some]), key=jax.random.key(0))
+        some = jnp.asarray(rows.x[resolved_rows(len(rows.x), _START_ROWS)])
+        chain = started(pair.chain, some, key=jax.random.key(0))
         return ChainPair(chain, pair.base)
 
 

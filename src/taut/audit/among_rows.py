@@ -139,13 +139,13 @@ def _own_marginals(guide: Any, rows: Datum, z: Float[Array, "R S d"]) -> Float[A
     Sums of densities are kept in units of these: the own one is a term, so that sums are at least one
     and no largest term need be looked for.
     """
-    return jax.vmap(lambda datum, at: _marginals(as_proposal(guide(datum)), at))(rows, z)
 
+    def of_row(datum: Datum, own: Float[Array, "S d"]) -> Float[Array, "S d"]:
+        known = gaussian_marginals(as_proposal(guide(datum)))
+        assert known is not None
+        return dist.Normal(*known).log_prob(own)
 
-def _marginals(q: AbstractProposal, z: Float[Array, "*draws d"]) -> Float[Array, "*draws d"]:
-    known = gaussian_marginals(q)
-    assert known is not None
-    return dist.Normal(*known).log_prob(z)
+    return jax.vmap(of_row)(rows, z)
 
 
 @even_jit

@@ -142,17 +142,10 @@ def _in_units(rows: RawRows, i: int, column: Column, own: Unit) -> Float[np.ndar
         began = date_text(column.origin, column.form) if column.form else ""
         _refuse(rows, i, known, f"a date such as {began}" if began else "a number", f"'{got}'")
     if known.any() and is_zoned(own.form) != is_zoned(column.form):
-        got, began = (
-            date_text(float(values[known][0]), own.form),
-            date_text(column.origin, column.form),
-        )
-        zone = (
-            "a date with its offset from UTC"
-            if is_zoned(column.form)
-            else "a date without an offset"
-        )
-        remedy = f"dates as at the fit, such as {began}"
-        _refuse(rows, i, known, f"{zone}", f"'{got}'", remedy)
+        got = date_text(float(values[known][0]), own.form)
+        wish = "a date with its offset" if is_zoned(column.form) else "a date without an offset"
+        remedy = f"dates as at the fit, such as {date_text(column.origin, column.form)}"
+        _refuse(rows, i, known, f"{wish} from UTC", f"'{got}'", remedy)
     if column.form:
         return (values - column.origin) / STEPS[column.unit]
     if known.any() and own.name not in ("", column.unit):
