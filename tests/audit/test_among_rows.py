@@ -34,7 +34,7 @@ def test_sums_in_each_dimension_hold_where_scales_and_places_are_far_apart():
     # What float32 rounds: the square, the log of a scale, of seven at most, and the sum of 37 densities.
     own = (np.asarray(drawn.z, np.float64) - exact[:, None, :2]) / np.exp(exact[:, None, 2:])
     assert found.log_sum_marginals is not None
-    limit = np.finfo(np.float32).eps * (2 * np.max(own**2) + 8 * 7 + 37)
+    limit = float(np.finfo(np.float32).eps * (2 * np.max(own**2) + 8 * 7 + 37))
     np.testing.assert_allclose(found.log_sum_marginals, wanted, rtol=0, atol=limit)
     assert found.log_sum_marginals.shape == (37, 3, 2)
 
