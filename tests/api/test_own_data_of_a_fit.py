@@ -1,6 +1,7 @@
 """Methods of a fit in Python know its data and the rows that it held out, as the command line does."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,3 +76,45 @@ def test_rows_that_were_trained_on_are_not_called_held_out(fits, look):
         OTHER[look](fits["array"], split)
     assert "\n" not in str(refused.value)
     assert not Path("never written.html").exists()
+
+
+NUMBERS = RNG.normal(5.0, 2.0, (60, 3)).astype(np.float32)
+LEVELS = RNG.integers(0, 256, (60, 2, 2)).astype(np.uint8)
+ON_DISK: dict[str, tuple[np.ndarray, dict[str, Any], dict[str, Any]]] = {
+    "bits on disk": (BITS, {"stream": "yes"}, {}),
+    "numbers on disk": (NUMBERS, {"stream": "yes"}, {}),
+    "grey images drawn anew": (LEVELS, {"binarize": "dynamic"}, {}),
+    "on disk, given in memory": (NUMBERS, {"stream": "yes"}, {"stream": "no"}),
+    "in memory, given on disk": (NUMBERS, {"stream": "no"}, {"stream": "yes"}),
+}
+
+
+@pytest.mark.parametrize("case", ON_DISK)
+def test_rows_are_known_again_in_another_split_that_loads_other_numbers(
+    tmp_path, monkeypatch, case
+):
+    """Of training rows on disk a sample is known, and of grey ones that are drawn anew no draw."""
+    monkeypatch.setattr("taut.data.checksum._SAMPLE", 20)
+    rows, how, given = ON_DISK[case]
+    np.save(tmp_path / "a.npy", rows)
+    fit = _fit(taut.load_data(tmp_path / "a.npy", **how))
+    train, test = rows_of_fit(fit, taut.load_data(tmp_path / "a.npy", **how), None, where="audit")
+    assert train.index is not None
+    assert test.index is not None
+    assert not np.isin(test.index, train.index).any()
+    splits: list[dict[str, Any]] = [{"seed": 1}, {"seed": 1, "split": (0.6, 0.2, 0.2)}]
+    for split in splits:
+        other = taut.load_data(tmp_path / "a.npy", **{**how, **given}, **split)
+        for look in ("audit", "report"):
+            with pytest.raises(InputError, match=r"held out.*got the same rows in another split"):
+                OTHER[look](fit, other)
+
+
+def test_other_rows_on_disk_are_looked_at(tmp_path):
+    for name, rows in (("a", NUMBERS), ("b", NUMBERS[::-1] + 1)):
+        np.save(tmp_path / f"{name}.npy", rows)
+    fit = _fit(taut.load_data(tmp_path / "a.npy", stream="yes"))
+    other = taut.load_data(tmp_path / "b.npy", stream="yes")
+    train, test = rows_of_fit(fit, other, None, where="audit")
+    np.testing.assert_array_equal(test.x, other.test.x)
+    assert len(train.x) == 48

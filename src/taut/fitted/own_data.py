@@ -1,13 +1,18 @@
 """The data that a fit was fitted to, loaded again or handed in, with the same rows held out.
 
 Data are known by the schema and the checksum of all rows, whatever their split; the split by the numbers
-of the rows that the fit was measured on. Where a fit holds neither, nothing is refused.
+of the rows that the fit was measured on. Where a fit holds neither, nothing is refused. Rows on disk, of
+which a sample stands for all, and rows that are binarized anew for each batch have another checksum in
+another split: their source is loaded once more, as the data of the fit were.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
 from taut.core import InputError
 from taut.data import Data
+from taut.data.checksum import is_sampled
 from taut.fitted.fit import Fit
 
 __all__ = ["load_own_data", "own_or_why", "refuse_another_split", "refuse_other_data"]
@@ -52,11 +57,11 @@ def refuse_other_data(fit: Fit, data: Data, *, where: str) -> None:
     Raises:
         InputError: see above.
     """
+    refuse_another_split(fit, data, where=where)
     if data.schema != fit.schema or _other_rows(fit, data):
         raise InputError(
             "the data that were fitted to", data.describe(), "the same Data", where=where
         )
-    refuse_another_split(fit, data, where=where)
 
 
 def refuse_another_split(fit: Fit, data: Data, *, where: str) -> None:
@@ -65,17 +70,17 @@ def refuse_another_split(fit: Fit, data: Data, *, where: str) -> None:
     Raises:
         InputError: see above.
     """
-    if not fit.facts.checksum or _other_rows(fit, data):
-        return
     measured = next((e.index for e in fit.estimates.values() if e.index is not None), None)
-    if measured is None or np.isin(measured, data.test.index).all():
+    if measured is None or np.isin(measured, data.test.index).all() or not _same_rows(fit, data):
         return
     options = fit.recipe.data
+    streamed = "" if options.stream == data.options.stream else f", stream='{options.stream}'"
     raise InputError(
         "the rows that the fit was measured on as the ones held out",
         "the same rows in another split, whose test rows were trained on",
-        f"taut.load_data(..., split={tuple(options.split)}, seed={options.split_seed})", where=where,
-    )  # fmt: skip
+        f"taut.load_data(..., split={tuple(options.split)}, seed={options.split_seed}{streamed})",
+        where=where,
+    )
 
 
 def _changed(fit: Fit, data: Data) -> str:
@@ -83,6 +88,20 @@ def _changed(fit: Fit, data: Data) -> str:
     if data.schema == fit.schema and not _other_rows(fit, data):
         return ""
     return f"{fit.recipe.data.source} has changed since the fit"
+
+
+def _same_rows(fit: Fit, data: Data) -> bool:
+    """Whether data hold the rows that were fitted to, in whatever split, as far as can be told."""
+    known = fit.facts.checksum
+    if not known or data.checksum == known:
+        return bool(known)
+    by_split = fit.schema.binarize == "dynamic" or is_sampled(known) or data.streamed
+    if data.source is None or not by_split:
+        return False
+    try:
+        return replace(fit.recipe.data, source=data.source).load().checksum == known
+    except (InputError, OSError):
+        return False
 
 
 def _other_rows(fit: Fit, data: Data) -> bool:
