@@ -3,9 +3,9 @@
     draw held-out rows -> one pass: missing cells, support, shift and scale
         -> validation and test rows in memory, training rows on disk
 
-The steps are those of `taut.data.load` and give what they give, with three exceptions. The held-out
-rows are drawn one by one, keyed by the seed, at most 10,000 or 128 MiB of each kind; shift and scale are
-those of the file's numbers before they are rounded to `dtype`; labels are left out.
+The steps are those of `taut.data.load_in_memory` and give what they give, with three exceptions. The
+held-out rows are drawn one by one, keyed by the seed, at most 10,000 or 128 MiB of each kind; shift and
+scale are those of the file's numbers before they are rounded to `dtype`; labels are left out.
 """
 
 import os
