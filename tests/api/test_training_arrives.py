@@ -60,12 +60,9 @@ def handed(monkeypatch) -> Callable[..., dict[str, Any]]:
         return Estimate.from_rows(np.zeros(len(rows.x)), side="lower")
 
     monkeypatch.setattr(Joint, "algorithm", of_problem)
-    for name, function in {
-        "averaged": averaged,
-        "train": train,
-        "expected_bound": expected,
-    }.items():
-        monkeypatch.setattr(f"taut.api.amortized.{name}", function)
+    monkeypatch.setattr("taut.api.preparing.averaged", averaged)
+    monkeypatch.setattr("taut.api.amortized.train", train)
+    monkeypatch.setattr("taut.api.amortized.expected_bound", expected)
 
     def fit(**options: Any) -> dict[str, Any]:
         found.clear()
@@ -217,7 +214,7 @@ def test_an_option_that_is_dropped_is_caught(handed, monkeypatch):
             )  # fmt: skip
             with pytest.raises(AssertionError):
                 test_an_option_of_the_training_reaches_what_consumes_it(name, handed)
-    monkeypatch.setattr("taut.api.amortized.schedule", lambda *_, **__: 0.5)
+    monkeypatch.setattr("taut.api.preparing.schedule", lambda *_, **__: 0.5)
     for name in ("learning_rate_schedule", "learning_rate_warmup"):
         with pytest.raises(AssertionError):
             test_an_option_of_the_training_reaches_what_consumes_it(name, handed)
