@@ -1,7 +1,9 @@
 """Data in memory.
 
-read -> mark, drop or refuse missing cells -> code the labels -> split -> kinds of columns
-     -> infer the support -> check, scale and binarize -> learn shift and scale on the training rows
+    read -> mark, drop or refuse missing cells -> code the labels -> split -> kinds of columns
+         -> infer the support -> check, scale and binarize -> learn shift and scale on the training rows
+
+All values decide kinds, support and levels; the training rows alone decide shift and scale.
 """
 
 from collections.abc import Sequence

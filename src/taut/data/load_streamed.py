@@ -47,7 +47,7 @@ from taut.data.standardize import (
 from taut.data.streamed import StreamedRows
 from taut.data.streams import Stream, distinct, philox
 from taut.data.support import Facts, converted, model_values, refuse_unbinarizable, support_of
-from taut.data.survey import each_part, survey
+from taut.data.survey import Survey, each_part, survey
 from taut.errors import InputError, option
 
 __all__ = ["can_stream", "load_streamed", "refuse_too_large", "stays_on_disk"]
@@ -97,88 +97,50 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         InputError: as `load_data`; an explicit split with larger held-out parts than are kept in
             memory; more rows than 32 bits count.
     """
-    file, columns, notes = _opened(source, request)
-    image_shape, seed, dtype = options.image_shape, options.split_seed, options.dtype
-    if image_shape is not None and file.shape != image_shape:
-        check_unfolds(file.shape, image_shape, source)
-        file, columns = file.shaped(image_shape), None
-    drawn = _held_out(file, options.split, seed, dtype)
+    file, columns, notes = _opened(source, request, options.image_shape)
+    drawn = _held_out(file, options.split, options.split_seed, options.dtype)
+    found = survey(
+        file, np.sort(np.concatenate(drawn)), options.missing, options.dtype,
+        columns=columns, codes=options.missing_codes,
+    )  # fmt: skip
+    schema, of_values = _schema_of(file, columns, found, options)
     # Rows are given without their coded cells only where these are modelled.
     codes = options.missing_codes if options.missing == "model" else ()
-    found = survey(
-        file,
-        np.sort(np.concatenate(drawn)),
-        options.missing,
-        dtype,
-        columns=columns,
-        codes=options.missing_codes,
-    )
-    kind: Kind = "table" if len(file.shape) == 1 else "image"
-    intensities = options.binarize != "none"
-    inferred = support_of(found.facts, kind, source, wish=options.support, intensities=intensities)
-    refuse_unbinarizable(inferred, options.binarize, source)
-    schema = Schema(
-        name=source_name(source) if options.name is None else options.name,
-        kind=kind,
-        shape=file.shape,
-        support="binary" if intensities else inferred.support,
-        levels=inferred.levels,
-        columns=columns,
-        binarize=options.binarize,
-        dtype=dtype,
-        holes=found.holes > 0,
-        words=boolean_words(source, columns) if columns and inferred.support == "binary" else None,
-    )
-    refuse_rounding(found.moments, source, schema)
+    refuse_rounding(found.moments, file.where, schema)
     if _may_overflow(found.facts, schema):
-        for rows in each_part(file, columns):
-            whole = ~np.isin(np.asarray(rows.index), found.bad)
-            model_values(marked(rows.select(np.flatnonzero(whole)), codes), schema)
-    if options.standardize and schema.support == "real":
-        shift, scale = shift_and_scale(found.moments)
-        schema = replace(schema, shift=shift, scale=scale)
-    if kind == "table":
-        schema = constant_columns(found.moments.varies, found.moments.low, schema)
-
-    held = [numbers[~np.isin(numbers, found.bad)] for numbers in drawn]
-    if min(len(numbers) for numbers in held) < 1:
-        raise InputError(
-            "held-out rows without missing cells",
-            "none",
-            f"another {option('split_seed')}",
-            where=source,
-        )
-    validation, test = (_in_memory(file, n, schema, found.facts.high, seed, codes) for n in held)
-    if kind == "table":
-        held_out = np.concatenate([validation.x, test.x])
-        whole = tuple(i for i in whole_columns([held_out], schema) if found.whole[i])
-        schema = replace(schema, whole=whole or None, **grids_of(held_out, schema))
-    train = StreamedRows(
+        for part in each_part(file, columns):
+            used = ~np.isin(np.asarray(part.index), found.bad)
+            model_values(marked(part.select(np.flatnonzero(used)), codes), schema)
+    rows = StreamedRows(
         file=file,
         left_out=np.unique(np.concatenate([*drawn, found.bad])),
-        schema=schema,
+        schema=_learned(schema, found, options),
         high=found.facts.high,
-        seed=seed,
-        dtype=dtype,
+        seed=options.split_seed,
+        dtype=options.dtype,
         codes=codes,
     )
+    validation, test = (
+        _in_memory(rows, numbers) for numbers in _whole(drawn, found.bad, file.where)
+    )
+    train = replace(rows, schema=_of_table(rows.schema, [validation, test], found))
     notes += (
         f"{len(train)} training rows are streamed from disk; {len(validation)} validation and "
         f"{len(test)} test rows, drawn one by one, are kept in memory",
         *found.notes,
-        *inferred.notes,
-        *rising_note(found.rising, schema),
-        *suspected_among(found.ends, schema),
-        *constant_note(found.moments.varies, schema),
-        *empty_note(found.moments.counts == 0, schema),
+        *of_values,
+        *rising_note(found.rising, train.schema),
+        *suspected_among(found.ends, train.schema),
+        *constant_note(found.moments.varies, train.schema),
+        *empty_note(found.moments.counts == 0, train.schema),
     )
-    return Data(train, validation, test, schema, tuple(dict.fromkeys(notes)), options)
+    return Data(train, validation, test, train.schema, tuple(dict.fromkeys(notes)), options)
 
 
 def _opened(
-    source: str, request: Request
+    source: str, request: Request, image_shape: tuple[int, ...] | None
 ) -> tuple[RowFile, tuple[str, ...] | None, tuple[str, ...]]:
-    """The rows, the names of their columns, and what a reader should know of them."""
+    """The rows, as images of a shape unless it is None, the names of their columns, and notes."""
     if _ending(source) == ".npy":
         refuse_columns(request, source)
         file, columns, notes = open_npy(source), None, ()
@@ -190,6 +152,9 @@ def _opened(
             notes += (f"the label '{request.label}' is left out, as rows are streamed",)
     if file.num_rows >= 2**31:
         raise InputError("fewer than 2^31 rows", f"{file.num_rows}", "several files", where=source)
+    if image_shape is not None and file.shape != image_shape:
+        check_unfolds(file.shape, image_shape, source)
+        file, columns = file.shaped(image_shape), None
     return file, columns, notes
 
 
@@ -219,19 +184,72 @@ def _held_out(
     return drawn[: sizes[0]], drawn[sizes[0] :]
 
 
-def _in_memory(
-    file: RowFile,
-    numbers: Int64[np.ndarray, " n"],
-    schema: Schema,
-    high: float,
-    seed: int,
-    codes: Sequence[float],
-) -> Dataset:
-    """Rows by their numbers, drawn once where the schema is binarized."""
+def _whole(
+    drawn: Sequence[Int64[np.ndarray, " n"]], bad: Int64[np.ndarray, " b"], where: str
+) -> list[Int64[np.ndarray, " m"]]:
+    """The numbers of held-out rows without those that are left out for their missing cells."""
+    held = [numbers[~np.isin(numbers, bad)] for numbers in drawn]
+    if min(len(numbers) for numbers in held) < 1:
+        raise InputError(
+            "held-out rows without missing cells", "none", f"another {option('split_seed')}",
+            where=where,
+        )  # fmt: skip
+    return held
+
+
+def _schema_of(
+    file: RowFile, columns: tuple[str, ...] | None, found: Survey, options: DataOptions
+) -> tuple[Schema, tuple[str, ...]]:
+    """The form of a row by all rows, and notes of the support."""
+    kind: Kind = "table" if len(file.shape) == 1 else "image"
+    intensities = options.binarize != "none"
+    inferred = support_of(
+        found.facts, kind, file.where, wish=options.support, intensities=intensities
+    )
+    refuse_unbinarizable(inferred, options.binarize, file.where)
+    binary = inferred.support == "binary"
+    schema = Schema(
+        name=source_name(file.where) if options.name is None else options.name,
+        kind=kind,
+        shape=file.shape,
+        support="binary" if intensities else inferred.support,
+        levels=inferred.levels,
+        columns=columns,
+        binarize=options.binarize,
+        dtype=options.dtype,
+        holes=found.holes > 0,
+        words=boolean_words(file.where, columns) if columns and binary else None,
+    )
+    return schema, inferred.notes
+
+
+def _learned(schema: Schema, found: Survey, options: DataOptions) -> Schema:
+    """The schema with what training rows alone decide: shift, scale and constants."""
+    if options.standardize and schema.support == "real":
+        shift, scale = shift_and_scale(found.moments)
+        schema = replace(schema, shift=shift, scale=scale)
+    if schema.kind == "table":
+        schema = constant_columns(found.moments.varies, found.moments.low, schema)
+    return schema
+
+
+def _of_table(schema: Schema, held_out: Sequence[Dataset], found: Survey) -> Schema:
+    """The schema with the columns of a table that are whole or repeat values, by its held-out rows."""
+    if schema.kind != "table":
+        return schema
+    x = np.concatenate([part.x for part in held_out])
+    whole = tuple(i for i in whole_columns([x], schema) if found.whole[i])
+    return replace(schema, whole=whole or None, **grids_of(x, schema))
+
+
+def _in_memory(rows: StreamedRows, numbers: Int64[np.ndarray, " n"]) -> Dataset:
+    """Rows of the file by their numbers, drawn once where the schema is binarized."""
+    schema = rows.schema
     x = np.empty((len(numbers), *schema.shape), schema.dtype)
     for place, row in enumerate(numbers.tolist()):
-        grey = converted(uncoded(file.read(row, row + 1), codes), schema, high=high)
-        x[place] = binarized(grey, schema.binarize, seed=seed, first_row=row)[0]
+        cells = uncoded(rows.file.read(row, row + 1), rows.codes)
+        grey = converted(cells, schema, high=rows.high)
+        x[place] = binarized(grey, schema.binarize, seed=rows.seed, first_row=row)[0]
     index = numbers.astype(np.int32)
     return Dataset(cells=x, mask=observed(x, schema), label=None, index=index, schema=schema)
 
