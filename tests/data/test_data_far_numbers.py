@@ -98,3 +98,51 @@ def test_numbers_without_squares_are_refused_without_a_warning(tmp_path, door, h
     assert np.abs(known.train[:].x[~np.isnan(known.train[:].x)]).max() < 10
     with pytest.raises(InputError, match="whose squares"):
         load_rows(source, known.schema)
+
+
+NUMBERING = {
+    "rising": np.arange(N),
+    "with gaps": np.arange(N) + np.arange(N) // 3,
+    "in another order": np.random.default_rng(2).permutation(N),
+}
+
+
+@pytest.mark.parametrize("columns", ["alike", "auto"])
+@pytest.mark.parametrize("order", NUMBERING)
+@pytest.mark.parametrize("door", ["polars", "pandas", "csv", "parquet"])
+def test_identifiers_beyond_what_is_exact_are_left_out_and_named(tmp_path, door, order, columns):
+    for begin in (2**60, -(2**60)):
+        frame = pl.DataFrame({"id": begin + NUMBERING[order], "a": A, "n": np.arange(N) % 5})
+        data = load_data(through(door, frame, tmp_path), columns=columns, dtype="float64")
+        assert data.schema.columns == ("a", "n")
+        np.testing.assert_array_equal(data.test.x[:, 0], A[data.test.index])
+        note = "column 'id' is left out: it numbers the rows, beyond 2^53"
+        assert data.notes.count(note) == 1
+        again = load_rows(through(door, frame, tmp_path), data.schema)
+        np.testing.assert_array_equal(again.x[:, 0], A)
+
+
+TELLING: dict[str, dict[str, Any]] = {
+    "asked for by kind": {"kind": ["id=count"]},
+    "the target": {"target": "id", "target_as": "column"},
+    "the only column": {"drop": ("a",)},
+}
+
+
+@pytest.mark.parametrize("asked", TELLING)
+@pytest.mark.parametrize("door", ["polars", "csv"])
+def test_identifiers_that_are_asked_for_are_not_left_out(tmp_path, door, asked):
+    frame = pl.DataFrame({"id": 2**60 + np.arange(N), "a": A})
+    with pytest.raises(InputError, match="column 'id': expected whole numbers that float64 tells"):
+        load_data(through(door, frame, tmp_path), **TELLING[asked])
+
+
+@pytest.mark.parametrize("hole", [False, True])
+def test_whole_numbers_beside_real_ones_on_disk_are_refused_as_in_memory(tmp_path, hole):
+    frame = pl.DataFrame({"a": A, "id": 2**60 + np.arange(N) ** 2 % 17})
+    if hole:
+        frame = frame.with_columns(id=pl.when(pl.int_range(pl.len()) != 7).then("id"))
+    frame.write_parquet(tmp_path / "t.parquet")
+    for stream in ("yes", "no"):
+        with pytest.raises(InputError, match="column 'id': expected whole numbers that float64"):
+            load_data(tmp_path / "t.parquet", stream=stream, dtype="float64")

@@ -151,6 +151,7 @@ def _request(options: DataOptions) -> Request:
         codes=tuple(map(number_name, options.missing_codes)),
         worded=tuple(n for n, wish in wishes.items() if wish.asked in ("categorical", "ordinal")),
         coded=coded_columns(options),
+        stay=(options.target or "", *(name for name, wish in wishes.items() if wish.asked)),
     )  # fmt: skip
 
 

@@ -10,7 +10,12 @@ from taut.data.sources.dates import DAY, TIME, date_text, dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.raw_rows import RawRows, Request, Unit, take_label
 from taut.data.sources.units import unit_note, without_units
-from taut.data.sources.whole_numbers import refuse_merged, refuse_wide
+from taut.data.sources.whole_numbers import (
+    numbering,
+    numbering_note,
+    refuse_merged,
+    refuse_wide,
+)
 from taut.data.sources.words import (
     BOOLEAN,
     MISSING_WORDS,
@@ -159,6 +164,9 @@ def frame_rows(
     columns = {name: table[name] for name in table.columns}
     if not len(table):
         raise InputError("at least one row", "none", "another table", where=where)
+    full = [n for n in data if columns[n].dtype.is_integer() and not columns[n].is_null().any()]
+    left = numbering({n: columns[n].to_numpy() if n in full else () for n in data}, request)
+    data = [name for name in data if name not in left]
     dtypes = {name: columns[name].dtype for name in data}
     text = (nw.String, nw.Categorical, nw.Enum)
     wordy = [n for n, t in dtypes.items() if t in text]
@@ -175,7 +183,7 @@ def frame_rows(
     whole = counted and not codes and not any(columns[n].is_null().any() for n in dtypes)
     values = np.empty((len(table), len(data)), dtype=np.int64 if whole else np.float64)
     names: list[tuple[str, ...] | None] = [None] * len(data)
-    units, notes = [Unit()] * len(data), ()
+    units, notes = [Unit()] * len(data), numbering_note(left)
     for i, name in enumerate(data):
         if name in wordy:
             texts = columns[name].cast(nw.String).to_list()

@@ -21,6 +21,7 @@ from taut.data.sources.frame import choose_columns, frame_rows, refuse_text
 from taut.data.sources.panics import without_panics
 from taut.data.sources.raw_rows import RawRows, Request
 from taut.data.sources.row_file import RowFile
+from taut.data.sources.whole_numbers import refuse_wide
 from taut.data.sources.words import BOOLEAN
 from taut.errors import InputError
 
@@ -121,6 +122,9 @@ def _decoded(source: str, data: list[str], count: int, dtype: np.dtype) -> RowFi
             for i, column in enumerate(frame.iter_columns()):
                 if column.null_count() and dtype.kind != "f":
                     return None
+                if dtype.kind == "f" and column.dtype.is_integer():
+                    whole, place = column.drop_nulls().to_numpy(), f"{source}, column '{data[i]}'"
+                    refuse_wide(whole, place, name=data[i])
                 cells = column.cast(pl.Float64) if column.null_count() else column
                 rows[:, i] = cells.fill_null(float("nan")).to_numpy()
             target.write(rows.data)

@@ -58,6 +58,7 @@ class Request(NamedTuple):
         worded: columns whose dates are names, which are not counted from the first.
         coded: columns and labels whose numbers are names where zeros stand in front of some of them, and
             of how many different ones at most.
+        stay: columns that are asked for, whatever they seem to be.
     """
 
     label: str | None = None
@@ -71,6 +72,7 @@ class Request(NamedTuple):
     codes: tuple[str, ...] = ()
     worded: tuple[str, ...] = ()
     coded: Mapping[str, float] = MappingProxyType({})
+    stay: tuple[str, ...] = ()
 
     def empty(self, name: str) -> tuple[str, ...]:
         """The cells of a column of text that stand for a missing one."""

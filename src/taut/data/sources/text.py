@@ -11,6 +11,7 @@ numbers `.units`, for dates `.dates`.
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from taut.data.sources.files import file_bytes
 from taut.data.sources.frame import choose_columns, label_of, text_codes
 from taut.data.sources.raw_rows import RawRows, Request, Unit
 from taut.data.sources.units import unit_note, without_units
-from taut.data.sources.whole_numbers import refuse_wide
+from taut.data.sources.whole_numbers import numbering, numbering_note, refuse_wide
 from taut.data.sources.words import are_codes, spell_names, truth_words, without
 from taut.data.sources.words import words as _words
 from taut.errors import InputError, option
@@ -31,6 +32,7 @@ __all__ = ["EXTENSIONS", "read_text"]
 
 EXTENSIONS = (".csv", ".tsv", ".txt", ".data", ".amat")
 _BLANKS = " "
+_FAR = re.compile(r"^[+-]?\d{16,}$")  # 2^53 has 16 digits
 
 
 class _Table(NamedTuple):
@@ -122,13 +124,25 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
         labels = _label(table.column(len(data)), most, f"{source}, label '{label}'")
         label_words = truth_words(table.column(len(data)))
         table = table.columns(range(len(data)))
+    left = numbering({name: _far(table, i) for i, name in enumerate(data)}, request)
+    stay = [i for i, name in enumerate(data) if name not in left]
+    data, units, table = [data[i] for i in stay], [units[i] for i in stay], table.columns(stay)
     values, whole, texts, forms, truths = _values(table, data, source, request)
     rows = RawRows(
         values=values, where=source, columns=tuple(data), labels=labels,
-        label_name=label, label_words=label_words, lines=table.lines, notes=notes + told, whole=whole,
-        names=texts, units=tuple(map(Unit, units, forms, truths)),
+        label_name=label, label_words=label_words, lines=table.lines, whole=whole,
+        notes=notes + told + numbering_note(left), names=texts,
+        units=tuple(map(Unit, units, forms, truths)),
     )  # fmt: skip
     return (rows,)
+
+
+def _far(table: _Table, number: int) -> list[int]:
+    """The cells of a column of whole numbers alone that have as many digits as 2^53; else none."""
+    if not _FAR.match(table.cells[number] or ""):
+        return []
+    cells = table.column(number).fill_null("")
+    return [int(cell) for cell in cells] if cells.str.contains(_FAR.pattern).all() else []
 
 
 def _decoded(source: str) -> str:

@@ -2,20 +2,24 @@
 
     lost    max |x - float64(x)| > sd(x) / 1000
 
-as of `taut.data.rounding`, from the numbers themselves: what was rounded already shows no loss.
+as of `taut.data.rounding`, from the numbers themselves: what was rounded already shows no loss. Those
+that number the rows of a table, as identifiers do, tell nothing else of them and are left out by name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from taut.data.sources.raw_rows import Request
 from taut.errors import InputError, option
 
-__all__ = ["is_wide", "refuse_merged", "refuse_wide"]
+__all__ = ["is_wide", "numbering", "numbering_note", "refuse_merged", "refuse_wide"]
 
 _EXACT = 2**53
 _RESOLVED = 1e-3  # of the spread
+_SPARSE = 2  # rows that were dropped leave gaps in what numbers them
 
 
 def refuse_wide(values: Any, where: str, *, name: str | None = None) -> None:
@@ -62,6 +66,27 @@ def refuse_merged(values: Any, where: str) -> None:
             )  # fmt: skip
 
 
+def numbering(columns: Mapping[str, Any], request: Request) -> list[str]:
+    """Columns whose whole numbers are beyond 2^53 and number the rows; none where all do.
+
+    They rise from row to row with few gaps, or are consecutive in any order.
+
+    Arguments:
+        columns: arrays of whole numbers, or Python's, one for each row; empty for other columns.
+        request: what is asked of the source; what it names tells more than that.
+    """
+    if request.keep is not None:
+        return []
+    asked = [name for name in columns if name not in request.stay]
+    found = [name for name in asked if _numbers_rows(_wide(columns[name]) or ())]
+    return found if len(found) < len(columns) else []
+
+
+def numbering_note(names: Sequence[str]) -> tuple[str, ...]:
+    """A note for each column that is left out, as it numbers the rows."""
+    return tuple(f"column '{n}' is left out: it numbers the rows, beyond 2^53" for n in names)
+
+
 def is_wide(values: Any) -> bool:
     """Whether some numbers of an array, or of Python's, lie beyond 2^53."""
     if not len(values) or (isinstance(values, np.ndarray) and values.dtype.kind not in "iuO"):
@@ -77,3 +102,10 @@ def is_wide(values: Any) -> bool:
 def _wide(values: Any) -> Sequence[int] | None:
     """The numbers exactly, where some are beyond 2^53; else None."""
     return [int(value) for value in values] if is_wide(values) else None
+
+
+def _numbers_rows(wide: Sequence[int]) -> bool:
+    if len(wide) < 2 or len(set(wide)) < len(wide):
+        return False
+    span, rising = max(wide) - min(wide), all(one < two for one, two in pairwise(wide))
+    return span == len(wide) - 1 or (rising and span < _SPARSE * len(wide))
