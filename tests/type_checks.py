@@ -26,6 +26,9 @@ class WrongType(TypeError):
 
 
 _CHECK = beartype.beartype(conf=beartype.BeartypeConf(violation_type=WrongType))
+_CALLED = "__beartype_func"  # the parameter of what beartype makes that holds the function to call
+# What checks a function within another, which is defined anew at each call of the outer one.
+_CHECKS: dict[tuple[types.CodeType, str], tuple[Callable | None, bool]] = {}
 
 
 def checked(thing: Any = None, *, typechecker: Any = None) -> Any:
@@ -46,11 +49,9 @@ def checked(thing: Any = None, *, typechecker: Any = None) -> Any:
 def _checked_function(function: Callable) -> Callable:
     if hasattr(function, "_checked") or getattr(function, "__no_type_check__", False):
         return function
-    hints = _hints(function)
-    inner = _CHECK(_annotated(function, hints))
-    if inner.__code__ is function.__code__:
-        return function  # nothing to check
-    scope = any("jaxtyping" in repr(hint) for hint in hints.values())
+    inner, scope = _check_of(function)
+    if inner is None:
+        return function
 
     @functools.wraps(function)
     def checking(*args: Any, **kwargs: Any) -> Any:
@@ -58,12 +59,35 @@ def _checked_function(function: Callable) -> Callable:
         if config.jaxtyping_disable:
             return function(*args, **kwargs)
         if not scope:
-            return inner(*args, **kwargs)
+            return inner(*args, **{_CALLED: function}, **kwargs)
         with jaxtyped("context"):
-            return inner(*args, **kwargs)
+            return inner(*args, **{_CALLED: function}, **kwargs)
 
     checking._checked = True  # pyright: ignore[reportAttributeAccessIssue]
     return checking
+
+
+def _check_of(function: Callable) -> tuple[Callable | None, bool]:
+    """What checks a call of it, None where there is nothing to check; and whether axes are named.
+
+    One for all functions of the same code whose annotations are written alike: those of jaxtyping are
+    another class each time. Defaults are checked where they are set.
+    """
+    annotations = str(function.__annotations__)
+    if function.__defaults__ or function.__kwdefaults__ or "<locals>" in annotations:
+        return _made_check(function)
+    name = function.__code__, annotations
+    if name not in _CHECKS:
+        _CHECKS[name] = _made_check(function)
+    return _CHECKS[name]
+
+
+def _made_check(function: Callable) -> tuple[Callable | None, bool]:
+    hints = _hints(function)
+    inner = _CHECK(_annotated(function, hints))
+    if inner.__code__ is function.__code__:
+        return None, False
+    return inner, any("jaxtyping" in repr(hint) for hint in hints.values())
 
 
 def _hints(function: Callable) -> dict[str, Any]:
@@ -83,11 +107,11 @@ def _hint(function: Callable, name: str) -> Any:
 
 
 def _annotated(function: Any, hints: dict[str, Any]) -> Any:
-    """The same function with other annotations."""
+    """The same function with other annotations, of which no variable outside has a value."""
+    empty = tuple(types.CellType() for _ in function.__closure__ or ())
     copy = types.FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__,
-        function.__closure__,
-    )  # fmt: skip
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, empty
+    )
     functools.update_wrapper(copy, function)
     del copy.__wrapped__
     copy.__kwdefaults__ = function.__kwdefaults__

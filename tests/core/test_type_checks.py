@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import pytest
+import type_checks
 from jaxtyping import Array, Float
 from type_checks import WrongType, checked
 from unchecked import types_unchecked
@@ -71,3 +72,31 @@ def test_annotations_without_a_meaning_at_run_time_promise_nothing():
 def test_the_functions_and_dataclasses_of_taut_are_checked(call):
     with pytest.raises(WrongType):
         call()
+
+
+def scaled(factor: Any) -> Any:
+    @checked(typechecker=None)
+    def times(x: Float[Array, " n"], y: Float[Array, " n"]) -> Float[Array, " n"]:
+        return factor * x + y
+
+    return times
+
+
+def test_a_function_made_anew_is_itself_and_is_checked_alike():
+    """Within another function, whose variables differ from call to call."""
+    twice, thrice = scaled(2.0), scaled(3.0)
+    assert float(twice(THREE + 1, THREE)[0]) == 2
+    assert float(thrice(THREE + 1, THREE)[0]) == 3
+    assert float(twice(TWO + 1, y=TWO)[0]) == 2
+    for function in (twice, thrice):
+        with pytest.raises(WrongType, match="dimension n"):
+            function(THREE, TWO)
+        with pytest.raises(WrongType):
+            function(THREE, y=1)
+
+
+def test_it_takes_no_check_of_its_own():
+    scaled(2.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type_checks, "_CHECK", None)
+        assert float(scaled(4.0)(THREE + 1, THREE)[0]) == 4
