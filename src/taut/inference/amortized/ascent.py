@@ -11,6 +11,8 @@ remains, and it reports NaN, so that a gradient which is not finite behind a fin
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -146,81 +148,56 @@ def ascent(
         under a schedule `phase` says what the step was.
     """
     arrays, static = eqx.partition(pair, eqx.is_inexact_array)
-    aux_start, aux_static = eqx.partition(objective.aux, eqx.is_array)
-    everyone = (True,) * len(sides)
+    aux, aux_static = eqx.partition(objective.aux, eqx.is_array)
+    mover = _Ascent(objective, sides, schedule, prepare, static, aux_static)
+    return Algorithm(
+        lambda: mover.start(arrays, aux, key),
+        mover.step,
+        lambda state: eqx.combine(state.parameters, static),
+        rescale=rescaled,
+        inspect=mover.inspect,
+    )
 
-    def init() -> AscentState:
+
+@dataclass(frozen=True, eq=False)
+class _Ascent:
+    """What an ascent does to its state.
+
+    Attributes:
+        objective, sides, schedule, prepare: as of `ascent`.
+        static: the pair without its floating-point arrays.
+        aux_static: the estimator's own state without its arrays.
+    """
+
+    objective: Objective
+    sides: tuple[Side] | tuple[Side, Side]
+    schedule: AbstractAlternation | None
+    prepare: Prepare | None
+    static: Any
+    aux_static: Any
+
+    def start(self, parameters: Any, aux: Any, key: PRNGKeyArray) -> AscentState:
+        """The state before the first step."""
         return AscentState(
-            parameters=arrays,
-            optimizers=tuple(s.optimizer.init(eqx.filter(arrays, s.reached)) for s in sides),
-            schedule=None if schedule is None else schedule.init(),
-            aux=aux_start,
+            parameters=parameters,
+            optimizers=tuple(
+                side.optimizer.init(eqx.filter(parameters, side.reached)) for side in self.sides
+            ),
+            schedule=None if self.schedule is None else self.schedule.init(),
+            aux=aux,
             scale=jnp.ones(()),
             key=key,
             step=jnp.zeros((), jnp.int32),
         )
 
-    def live_parts(state: AscentState, who: tuple[bool, ...]) -> tuple[Any, ...]:
-        parts = [
-            eqx.filter(state.parameters, side.reached if moves else False)
-            for side, moves in zip(sides, who, strict=True)
-        ]
-        return (*parts, eqx.filter(state.aux, eqx.is_inexact_array))
-
-    def bound_sides(live: tuple[Any, ...], state: AscentState) -> tuple[Any, Any]:
-        # Each side is bound from its own copy, so that a shared parameter has a gradient by slot.
-        copies = [eqx.combine(part, state.parameters, static).bind() for part in live[:-1]]
-        return copies[-1][0], copies[0][1]
-
-    def rows(live: tuple[Any, ...], state: AscentState) -> Callable[..., Surrogate]:
-        model, guide = bound_sides(live, state)
-        aux = eqx.combine(live[-1], state.aux, aux_static)
-
-        def one(datum: Datum, datum_key: PRNGKeyArray) -> Surrogate:
-            return objective.surrogate(model, guide, datum, datum_key, state.step, aux)
-
-        return one
-
-    def loss(
-        live: tuple[Any, ...], state: AscentState, batch: Datum
-    ) -> tuple[Array, BatchSurrogate]:
-        step_key = jax.random.fold_in(state.key, state.step)
-        out = batch_surrogate(rows(live, state), batch, step_key, prepare=prepare)
-        return -out.surrogate, out
-
-    def move(
-        state: AscentState, batch: Datum, who: tuple[bool, ...]
-    ) -> tuple[AscentState, Float[Array, ""]]:
-        live = live_parts(state, who)
-        gradients, out = jax.grad(loss, has_aux=True)(live, state, batch)
-        free = movable(lambda live: loss(live, state, batch)[0], live)
-
-        def accepted() -> AscentState:
-            parameters, moments = state.parameters, list(state.optimizers)
-            for i, side in enumerate(sides):
-                if who[i]:
-                    parameters, moments[i] = moved(
-                        side.optimizer, gradients[i], moments[i], live[i], parameters,
-                        scale=state.scale, step=state.step, free=free[i],
-                    )  # fmt: skip
-            aux = eqx.combine(state.aux, aux_static)
-            aux = objective.update(aux, gradients[-1], out.statistics, state.step)
-            return state._replace(
-                parameters=parameters, optimizers=tuple(moments), aux=eqx.filter(aux, eqx.is_array)
-            )
-
-        return taken(state, out.value, gradients, accepted)
-
-    def step(state: AscentState, batch: Datum) -> tuple[AscentState, Metrics]:
-        if schedule is None:
-            ahead, value = move(state, batch, everyone)
+    def step(self, state: AscentState, batch: Datum) -> tuple[AscentState, Metrics]:
+        """One step of all sides, or of those whose turn it is."""
+        if self.schedule is None:
+            ahead, value = self._moved(state, batch, self._everyone)
             return ahead._replace(step=state.step + 1), {"bound": value}
-        turns, phase = schedule, schedule.phase(state.schedule)
-        # Only the chosen one is computed.
-        ahead, value = jax.lax.switch(
-            phase, [lambda who=who: move(state, batch, who) for who in _WHO]
-        )
-        _, guide = eqx.combine(ahead.parameters, static).bind()
+        turns, phase = self.schedule, self.schedule.phase(state.schedule)
+        ahead, value = _at_phase(phase, lambda who: self._moved(state, batch, who))
+        _, guide = eqx.combine(ahead.parameters, self.static).bind()
         later = jax.lax.cond(
             jnp.isfinite(value),
             lambda: turns.advance(state.schedule, value, guide),
@@ -229,26 +206,87 @@ def ascent(
         ahead = ahead._replace(schedule=later, step=state.step + 1)
         return ahead, {"bound": value, "phase": phase}
 
-    def inspect(state: AscentState, batch: Datum) -> Inspection:
-        def look(who: tuple[bool, ...], datum: Datum, datum_key: PRNGKeyArray) -> Inspection:
-            live = live_parts(state, who)
-            terms = objective.terms(*bound_sides(live, state), datum, datum_key)
-            return scored(terms, lambda live: rows(live, state)(datum, datum_key).surrogate, live)
+    def inspect(self, state: AscentState, batch: Datum) -> Inspection:
+        """What the next step would compute from each row."""
 
         def row(entry: tuple[Datum, PRNGKeyArray]) -> Inspection:
-            seen = row_key(*entry, prepare=prepare)
-            if schedule is None:
-                return look(everyone, *seen)
-            phase = schedule.phase(state.schedule)
-            return jax.lax.switch(phase, [lambda who=who: look(who, *seen) for who in _WHO])
+            seen = row_key(*entry, prepare=self.prepare)
+            if self.schedule is None:
+                return self._inspected(state, self._everyone, *seen)
+            phase = self.schedule.phase(state.schedule)
+            return _at_phase(phase, lambda who: self._inspected(state, who, *seen))
 
         step_key = jax.random.fold_in(state.key, state.step)
         return jax.lax.map(row, (batch, jax.random.split(step_key, num_rows(batch))))
 
-    return Algorithm(
-        init,
-        step,
-        lambda state: eqx.combine(state.parameters, static),
-        rescale=rescaled,
-        inspect=inspect,
-    )
+    @property
+    def _everyone(self) -> tuple[bool, ...]:
+        return (True,) * len(self.sides)
+
+    def _live(self, state: AscentState, who: tuple[bool, ...]) -> tuple[Any, ...]:
+        """What moves: the parameters of each side, none of one at rest, and the estimator's own."""
+        parts = [
+            eqx.filter(state.parameters, side.reached if moves else False)
+            for side, moves in zip(self.sides, who, strict=True)
+        ]
+        return (*parts, eqx.filter(state.aux, eqx.is_inexact_array))
+
+    def _bound_sides(self, live: tuple[Any, ...], state: AscentState) -> tuple[Any, Any]:
+        """The model and the guide, each of its side's own copy: a shared parameter has two gradients."""
+        copies = [eqx.combine(part, state.parameters, self.static).bind() for part in live[:-1]]
+        return copies[-1][0], copies[0][1]
+
+    def _of_row(self, live: tuple[Any, ...], state: AscentState) -> Callable[..., Surrogate]:
+        """The objective of a row as a function of the row and its key."""
+        model, guide = self._bound_sides(live, state)
+        aux = eqx.combine(live[-1], state.aux, self.aux_static)
+
+        def one(datum: Datum, datum_key: PRNGKeyArray) -> Surrogate:
+            return self.objective.surrogate(model, guide, datum, datum_key, state.step, aux)
+
+        return one
+
+    def _loss(
+        self, live: tuple[Any, ...], state: AscentState, batch: Datum
+    ) -> tuple[Array, BatchSurrogate]:
+        step_key = jax.random.fold_in(state.key, state.step)
+        out = batch_surrogate(self._of_row(live, state), batch, step_key, prepare=self.prepare)
+        return -out.surrogate, out
+
+    def _moved(
+        self, state: AscentState, batch: Datum, who: tuple[bool, ...]
+    ) -> tuple[AscentState, Float[Array, ""]]:
+        """The state with the sides that move ahead, and the value before; as it was if not finite."""
+        live = self._live(state, who)
+        gradients, out = jax.grad(self._loss, has_aux=True)(live, state, batch)
+        free = movable(lambda live: self._loss(live, state, batch)[0], live)
+
+        def accepted() -> AscentState:
+            parameters, moments = state.parameters, list(state.optimizers)
+            for i, side in enumerate(self.sides):
+                if who[i]:
+                    parameters, moments[i] = moved(
+                        side.optimizer, gradients[i], moments[i], live[i], parameters,
+                        scale=state.scale, step=state.step, free=free[i],
+                    )  # fmt: skip
+            aux = eqx.combine(state.aux, self.aux_static)
+            aux = self.objective.update(aux, gradients[-1], out.statistics, state.step)
+            return state._replace(
+                parameters=parameters, optimizers=tuple(moments), aux=eqx.filter(aux, eqx.is_array)
+            )
+
+        return taken(state, out.value, gradients, accepted)
+
+    def _inspected(
+        self, state: AscentState, who: tuple[bool, ...], datum: Datum, datum_key: PRNGKeyArray
+    ) -> Inspection:
+        live = self._live(state, who)
+        terms = self.objective.terms(*self._bound_sides(live, state), datum, datum_key)
+        return scored(
+            terms, lambda live: self._of_row(live, state)(datum, datum_key).surrogate, live
+        )
+
+
+def _at_phase(phase: Int[Array, ""], result: Callable[[tuple[bool, ...]], Any]) -> Any:
+    """The result for those who move in a phase; only that one is computed."""
+    return jax.lax.switch(phase, [partial(result, who) for who in _WHO])
