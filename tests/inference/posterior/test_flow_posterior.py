@@ -24,7 +24,7 @@ from taut.inference.posterior import (
     averaged_sgd,
     candidate,
     choose_guide,
-    posterior_fit,
+    within_edges,
 )
 from taut.inference.posterior.weighted_draws import WeightedDraws
 from taut.models.program import LogJoint
@@ -89,14 +89,14 @@ def test_the_guide_whose_draws_weigh_more_evenly_is_kept(flow, gaussian, kept, m
         )
         for name, (ess, khat) in (("flow", flow), ("gaussian", gaussian))
     }
-    monkeypatch.setattr(posterior_fit, "weighted_draws", lambda _, guide, **__: weighed[guide])
+    monkeypatch.setattr(within_edges, "weighted_draws", lambda _, guide, **__: weighed[guide])
     found: Any = [
         Candidate(choice, None, GuideFit(name, unknown, unknown, (), True), None)  # pyright: ignore
         for choice, name in (
             (GuideChoice("flow", layers="planar:8"), "flow"), (GuideChoice("full-rank"), "gaussian")
         )
     ]  # fmt: skip
-    chosen, best, notes = posterior_fit._best_weighed(
+    chosen, best, notes = within_edges._best_weighed(
         found[0]._replace(rival=found[1]), 1, np.random.default_rng(0)
     )
     assert chosen.fitted.guide == ("flow" if kept else "gaussian")
@@ -104,6 +104,21 @@ def test_the_guide_whose_draws_weigh_more_evenly_is_kept(flow, gaussian, kept, m
     assert notes[0].startswith(
         f"{'planar:8' if kept else 'full-rank'} is kept, with {best.ess:.0f}"
     )
+
+
+def fenced(z):
+    return jnp.where(z[0] > 0.5, normal_log_prob(z[0], 0.0, 1.0), -jnp.inf)
+
+
+def test_a_gaussian_that_is_kept_within_an_edge_is_no_laplace_approximation(monkeypatch):
+    monkeypatch.setattr(within_edges, "more_even", lambda *_: False)
+    posterior = taut.infer(
+        fenced, support={"z": ("real", 1)}, guide="planar:1", num_starts=1, precision_nats=1.0,
+        refine="none",
+    )  # fmt: skip
+    assert posterior.family == "full-rank"
+    assert [note for note in posterior.notes if "stay within the edge" in note]
+    assert not [note for note in posterior.notes if "Laplace" in note]
 
 
 @pytest.mark.parametrize(("layers", "says"), [("iaf:1", True), ("affine-coupling:1", False)])

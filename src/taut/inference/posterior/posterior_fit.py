@@ -7,7 +7,6 @@ coordinates, and draws that are moved on from the guide to the posterior where i
 """
 
 import time
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,23 +17,21 @@ from jaxtyping import PRNGKeyArray
 
 from taut.core import Datum, InputError, RunError, host_generator, option
 from taut.evidence import PosteriorMoments, square_tails, weighted_moments
-from taut.inference.posterior.candidate import Candidate, fit_guide
-from taut.inference.posterior.edges import edges_of, least_outside
+from taut.inference.posterior.candidate import Candidate
 from taut.inference.posterior.guide_choice import GuideChoice, choose_guide
-from taut.inference.posterior.initial_points import random_point
 from taut.inference.posterior.multi_start import MultiStart
 from taut.inference.posterior.options import PosteriorOptions
 from taut.inference.posterior.refinement import Refinement, TooDear, overlooked, refine
 from taut.inference.posterior.verdict import DOUBT, RESAMPLE, Verdict, better_guide, judge
-from taut.inference.posterior.weighted_draws import WeightedDraws, more_even, weighted_draws
+from taut.inference.posterior.weighted_draws import WeightedDraws, more_even
+from taut.inference.posterior.within_edges import Task, affordable, fit_within_edges
 from taut.inference.stages import UNKEPT, AbstractStages
-from taut.models.program import AbstractProgram, NamedValues, NumPyroProgram, check_start
+from taut.models.program import AbstractProgram, NamedValues, NumPyroProgram
 
 __all__ = ["PosteriorFit", "fit_posterior"]
 
 _MOST_WEIGHED = 1000  # coordinates: a covariance of a million entries
 _FEW = 0.01  # of the guide's draws beyond an edge: their weight of zero leaves the others right
-_CELLS = 4e9  # data cells x draws that weighing may cost: about a minute
 
 
 class PosteriorFit(NamedTuple):
@@ -91,14 +88,14 @@ def fit_posterior(
         RunError: no start has a finite ELBO, or the ELBO rises without end.
     """
     choice = choose_guide(options.guide, program.dim, subsampled=bool(options.subsample))
-    generator = host_generator(key)
-    found = _judged(choice, program, datum, generator, options, stages)
+    task = Task(datum, host_generator(key), options, stages)
+    found = _judged(choice, program, task)
     if options.subsample or options.refine == "none":
         return found
     if found.verdict.verdict == DOUBT and (other := _noncentred(found.values)) is not None:
-        found = _better(found, choice, other, generator, options, stages)
+        found = _better(found, choice, other, task)
     if options.refine == "auto" and found.verdict.verdict != DOUBT:
-        if not overlooked(found.candidate, found.draws, generator).noticed:
+        if not overlooked(found.candidate, found.draws, task.generator).noticed:
             return found
         words = "wide draws find mass where no draw of the guide is"
         doubted = Verdict(DOUBT, (words, *found.verdict.reasons), better_guide(choice.family))
@@ -107,7 +104,7 @@ def fit_posterior(
     endless = starts is not None and any(above > 0 for above in starts.endless)
     if endless and options.refine == "auto":
         return found
-    return _refined(found, generator, options)
+    return _refined(found, task.generator, options)
 
 
 def _noncentred(values: NamedValues) -> NumPyroProgram | None:
@@ -117,16 +114,11 @@ def _noncentred(values: NamedValues) -> NumPyroProgram | None:
 
 
 def _better(
-    found: PosteriorFit,
-    choice: GuideChoice,
-    program: NumPyroProgram,
-    generator: np.random.Generator,
-    options: PosteriorOptions,
-    stages: AbstractStages,
+    found: PosteriorFit, choice: GuideChoice, program: NumPyroProgram, task: Task
 ) -> PosteriorFit:
     """A fit that is doubted, or that of non-centred coordinates where its draws weigh more evenly."""
     try:
-        other = _judged(choice, program, found.values.datum, generator, options, stages)
+        other = _judged(choice, program, task._replace(datum=found.values.datum))
     except (InputError, RunError):
         return found
     spent = {stage: found.seconds[stage] + other.seconds[stage] for stage in found.seconds}
@@ -137,82 +129,20 @@ def _better(
     return other._replace(seconds=spent, notes=(*other.notes, note))
 
 
-def _judged(
-    choice: GuideChoice,
-    program: AbstractProgram,
-    datum: Datum,
-    generator: np.random.Generator,
-    options: PosteriorOptions,
-    stages: AbstractStages,
-) -> PosteriorFit:
+def _judged(choice: GuideChoice, program: AbstractProgram, task: Task) -> PosteriorFit:
     """A guide with its weighted draws and the verdict on them."""
-    model = program
-    if isinstance(program, NumPyroProgram) and choice.family == "structured":
-        model = program.all_rows()
-    if model.dim > _MOST_WEIGHED:
-        raise InputError(
-            f"a program with at most {_MOST_WEIGHED} latent coordinates", f"{model.dim}",
-            "summing the rows' latents out of the program", where="infer",
-        )  # fmt: skip
-    asked, found, edges, failure, whole = choice, None, None, None, model is program
-    if not whole and jax.eval_shape(model.margins, datum, jnp.zeros(model.dim)).size:
-        names = " and ".join(f"'{name}'" for name in sorted(model.moving))
-        raise InputError(
-            f"all rows at once where the support of {names} moves with latents", "minibatches",
-            f"leaving out {option('subsample')}", where=model.name,
-        )  # fmt: skip
-    if whole and model.moving:
-        edges = edges_of(model, datum, generator)
-    tried, moved = edges.within(model) if edges else model, options.refine != "none"
-    try:
-        found = _fitted(
-            choice, tried if whole else program, tried, datum, generator, options, stages
-        )
-    except RunError as error:
-        failure = error
-    if whole and edges is None and (found is None or found.draws.outside):
-        # log p is -inf somewhere, at an edge that no support told of.
-        edges = edges_of(model, datum, generator)
-        if edges is not None and edges.fixed:
-            tried = edges.within(model)
-            found = _fitted(choice, tried, tried, datum, generator, options, stages)
-        elif edges is not None and edges.moving and not _has_converged(found) and moved:
-            # Every Gaussian has draws beyond an edge that moves; chains from one of them stay inside.
-            with suppress(RunError):
-                inside = GuideChoice("laplace")
-                found = _fitted(inside, model, model, datum, generator, options, stages)
-                choice = inside
-    if found is None:
-        assert failure is not None
-        if edges is not None and edges.moving:
-            raise RunError(
-                "a posterior whose coordinates end where the data alone decide, if they end",
-                f"{edges.notes(model)[-1]}, beyond which log p is -inf",
-                "parameters of which one is the distance from that edge, on a positive support",
-                where=model.name,
-            ) from failure
-        # A first evaluation that fails says more than that the ELBO could not be maximised.
-        pick = (
-            least_outside(model, datum, generator)
-            if model.moving
-            else random_point(model, generator)
-        )
-        check_start(model, datum, jnp.asarray(pick))
-        raise failure
-    candidate, draws, notes, seconds = found
-    if edges is not None:
-        notes = (*notes, *edges.notes(model))
-        if candidate.choice != asked:
-            notes = (*notes, "no Gaussian stays within it: the guide is a Laplace approximation")
-    tick, model = time.perf_counter(), tried
-    values = NamedValues.of(model, datum)
+    model = _of_all_rows(choice, program, task.datum)
+    found = fit_within_edges(choice, program, model, task)
+    candidate, draws, notes, seconds = found.fitted
+    tick = time.perf_counter()
+    values = NamedValues.of(found.model, task.datum)
     table = values.table(draws.z)
     raw = weighted_moments(table[: draws.num_guide])
     resampled = weighted_moments(table, draws.weights)
     verdict = judge(
-        guide=choice.family,
+        guide=found.choice.family,
         converged=candidate.fitted.converged,
-        precision_nats=options.precision_nats,
+        precision_nats=task.options.precision_nats,
         separate=_separate(candidate.starts),
         endless=candidate.starts.endless if candidate.starts else (),
         khat=draws.khat,
@@ -225,15 +155,42 @@ def _judged(
         squares=square_tails(np.asarray(table)[:, : values.num_latents], draws.weights),
         names=values.coordinates,
     )
-    if edges is not None and edges.moving and edges.edged is None and draws.outside:
-        far = (
-            f"{100 * draws.outside:.2g} % of the guide's draws lie beyond an edge of the posterior"
-        )
-        kept = RESAMPLE if draws.outside < _FEW and verdict.verdict != DOUBT else DOUBT
-        verdict = replace(verdict, verdict=kept, reasons=(far, *verdict.reasons))
-    seconds["weighing"] += time.perf_counter() - tick
-    notes = (*notes, *_left_out(values))
+    if found.leaks:
+        verdict = _leaking(verdict, draws.outside)
+    seconds = {**seconds, "weighing": seconds["weighing"] + time.perf_counter() - tick}
+    notes = (*notes, *found.notes(choice, model), *_left_out(values))
     return PosteriorFit(values, candidate, draws, raw, resampled, verdict, notes, seconds)
+
+
+def _of_all_rows(choice: GuideChoice, program: AbstractProgram, datum: Datum) -> AbstractProgram:
+    """p(x, z) of all rows, which is the program itself but for a guide by minibatches.
+
+    Raises:
+        InputError: more latent coordinates than draws are weighed in; minibatches of a program whose
+            supports move with latents.
+    """
+    model = program
+    if isinstance(program, NumPyroProgram) and choice.family == "structured":
+        model = program.all_rows()
+    if model.dim > _MOST_WEIGHED:
+        raise InputError(
+            f"a program with at most {_MOST_WEIGHED} latent coordinates", f"{model.dim}",
+            "summing the rows' latents out of the program", where="infer",
+        )  # fmt: skip
+    if model is not program and jax.eval_shape(model.margins, datum, jnp.zeros(model.dim)).size:
+        names = " and ".join(f"'{name}'" for name in sorted(model.moving))
+        raise InputError(
+            f"all rows at once where the support of {names} moves with latents", "minibatches",
+            f"leaving out {option('subsample')}", where=model.name,
+        )  # fmt: skip
+    return model
+
+
+def _leaking(verdict: Verdict, outside: float) -> Verdict:
+    """The verdict where a share of the guide's draws lies beyond an edge of the posterior."""
+    far = f"{100 * outside:.2g} % of the guide's draws lie beyond an edge of the posterior"
+    kept = RESAMPLE if outside < _FEW and verdict.verdict != DOUBT else DOUBT
+    return replace(verdict, verdict=kept, reasons=(far, *verdict.reasons))
 
 
 def _refined(
@@ -243,7 +200,7 @@ def _refined(
     tick = time.perf_counter()
     found = refine(
         fit.candidate, fit.draws, fit.values, generator,
-        num_draws=options.num_draws or _affordable(fit.values.datum),
+        num_draws=options.num_draws or affordable(fit.values.datum),
         asked=options.refine == "smc", remedy=better_guide(fit.candidate.choice.family),
     )  # fmt: skip
     seconds = {**fit.seconds, "refining": time.perf_counter() - tick}
@@ -270,60 +227,6 @@ def _refined(
     )  # fmt: skip
 
 
-class _Fitted(NamedTuple):
-    candidate: Candidate
-    draws: WeightedDraws
-    notes: tuple[str, ...]
-    seconds: dict[str, float]
-
-
-def _has_converged(found: _Fitted | None) -> bool:
-    return found is not None and found.candidate.fitted.converged
-
-
-def _fitted(
-    choice: GuideChoice,
-    program: AbstractProgram,
-    model: AbstractProgram,
-    datum: Datum,
-    generator: np.random.Generator,
-    options: PosteriorOptions,
-    stages: AbstractStages,
-) -> _Fitted:
-    """A guide, fitted and weighed."""
-    tick = time.perf_counter()
-    candidate = fit_guide(choice, program, model, datum, generator, options, stages)
-    ascent, tick = time.perf_counter() - tick, time.perf_counter()
-    count = options.num_draws or _affordable(datum)
-    candidate, draws, notes = _best_weighed(candidate, count, generator)
-    seconds = {"ascent": ascent, "weighing": time.perf_counter() - tick}
-    return _Fitted(candidate, draws, notes, seconds)
-
-
-def _best_weighed(
-    candidate: Candidate, count: int, generator: np.random.Generator
-) -> tuple[Candidate, WeightedDraws, tuple[str, ...]]:
-    """The fitted guide, or its rival where the rival's draws weigh more evenly, and what to tell."""
-
-    def weighed(one: Candidate) -> WeightedDraws:
-        return weighted_draws(one.family, one.fitted.guide, count=count, generator=generator)
-
-    found = weighed(candidate)
-    if candidate.rival is None:
-        return candidate, found, candidate.notes
-    other = weighed(candidate.rival)
-    kept = more_even(found, other)
-    pairs = [(candidate, found), (candidate.rival, other)]
-    (chosen, best), (_, beaten) = pairs if kept else pairs[::-1]
-    names = [candidate.choice.layers, candidate.rival.choice.family]
-    first, second = names if kept else names[::-1]
-    note = (
-        f"{first} is kept, with {best.ess:.0f} effective draws and k-hat {best.khat:.2f}, rather than "
-        f"{second}, with {beaten.ess:.0f} and {beaten.khat:.2f}"
-    )
-    return chosen, best, (*candidate.notes, note)
-
-
 def _left_out(values: NamedValues) -> tuple[str, ...]:
     if not values.left_out:
         return ()
@@ -336,9 +239,3 @@ def _separate(starts: MultiStart | None) -> tuple[tuple[float, float], ...]:
         return ()
     others = (s for i, s in enumerate(starts.starts) if i != starts.winner)
     return tuple((start.behind.value, start.distance) for start in others)
-
-
-def _affordable(datum: Datum) -> int:
-    """Draws to weigh where the user names no number."""
-    cells = sum(np.size(leaf) for leaf in jax.tree.leaves(datum))
-    return int(np.clip(_CELLS / max(cells, 1), 1000, 10_000))
