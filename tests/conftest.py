@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import jaxtyping
 import pytest
+from lowering_contexts import share_contexts
 from threadpoolctl import threadpool_limits
 from type_checks import checked
 from undrawn_figures import without_figures
@@ -45,6 +46,8 @@ threadpool_limits(int(os.environ["OPENBLAS_NUM_THREADS"]), user_api="blas")
 
 # What the import hook, installed by now, puts on each function of taut as it is imported.
 jaxtyping.jaxtyped = checked
+
+share_contexts()
 
 # Tracing makes millions of objects that stay: searching them for cyclic garbage as often as Python does
 # by default takes a tenth of the time of a file of laws.
@@ -92,7 +95,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     counts: Counter[Path] = Counter()
     kept, left = [], []
     for item in items:
-        (left if counts[item.path.parent] % config.getoption("every") else kept).append(item)
+        (left if counts[item.path.parent] % config.option.every else kept).append(item)
         counts[item.path.parent] += 1
     if left:
         config.hook.pytest_deselected(items=left)
@@ -102,7 +105,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Keep to the time of a slow machine; what is left out is counted as skipped."""
-    within = item.config.getoption("--within")
+    within = item.config.option.within
     if time.monotonic() - _BEGAN > within and next(_late) % _LATE:
         pytest.skip(f"{within:g} seconds are over, after which every eighth test runs")
 
