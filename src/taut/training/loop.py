@@ -24,7 +24,7 @@ from taut.core.hosts import told_by_all
 from taut.data import RowSource
 from taut.inference import Algorithm, compiled_steps
 from taut.training.blame import blame
-from taut.training.feeds import feed_of
+from taut.training.feeds import Supply, feed_of
 from taut.training.interrupts import deferred_interrupt
 from taut.training.schedules import Plateau
 
@@ -155,43 +155,29 @@ def train(
         )  # fmt: skip
     feed = feed_of(rows, batch_size=loop.batch_size, seed=loop.seed, num_steps=loop.num_steps)
     run = compiled_steps(algorithm)
-    started = time.perf_counter()
-    size, warm, validation, shown = 1, False, None, started
+    display = _Display(recorder.progress, loop, feed.num_rows)
+    size, warm, validation = 1, False, None
 
     with deferred_interrupt() as interrupt:
         while int(state.step) < loop.num_steps and not _stopped(state, loop):
-            step = int(state.step)
-            tick = time.perf_counter()
-            supplied, order, count = feed.supply(step, min(size, _next_event(step, loop) - step))
-            inference, log = run(state.inference, supplied, order, count)
-            metrics = {name: np.asarray(values)[:count] for name, values in log.items()}
-            rejected = _rejected(metrics["bound"], int(state.rejected))
-            most = _MOST_REJECTED if algorithm.inspect else 1
-            if rejected.max() >= most:
-                began = int(np.argmax(rejected >= most)) - most + 1
-                first = max(began, 0)  # nothing has moved since an earlier dispatch
-                before, _ = run(state.inference, supplied, order, first)
-                raise _failure(algorithm, before, _rows(supplied, order[first]), step + began)
-            seconds = time.perf_counter() - tick
+            first, tick = int(state.step), time.perf_counter()
+            batches = feed.supply(first, min(size, _next_event(first, loop) - first))
+            state, metrics = _moved(algorithm, run, state, batches)
+            step, seconds = int(state.step), time.perf_counter() - tick
             # The first dispatch compiles; later ones last about as long as one report.
-            size = max(1, int(count * _SECONDS / seconds)) if warm else 16
+            size = max(1, int((step - first) * _SECONDS / seconds)) if warm else 16
             warm = True
 
-            state = state._replace(
-                inference=inference,
-                rejected=rejected[-1],
-                step=np.asarray(step + count, np.int32),
-            )
-            step, estimate = step + count, None
+            estimate = None
             if validate is not None and _due(step, loop.validate_every, loop):
                 estimate = validate(algorithm.pair(state.inference))
                 validation = estimate.value
                 state = _judged(state, algorithm, validation, loop.plateau)
             if recorder.steps:
-                recorder.steps(step - count, metrics, estimate)
+                recorder.steps(first, metrics, estimate)
             last = step == loop.num_steps or _stopped(state, loop)
-            if last and not np.isfinite(state.best_value):  # the last parameters, never the first
-                state = state._replace(best=_arrays(algorithm, state), best_step=state.step)
+            if last:
+                state = _with_best(state, algorithm)
             sizes, interrupts = told_by_all(size, interrupt.made).T
             size, interrupted = int(sizes[0]), bool(interrupts.any())
             kept = last or interrupted or _due(step, loop.checkpoint_every, loop)
@@ -200,29 +186,14 @@ def train(
             wished = False
             with _kept(state, recorder if not kept else Recorder()):
                 if recorder.told:
-                    wished = bool(recorder.told(step - count, metrics, estimate))
+                    wished = bool(recorder.told(first, metrics, estimate))
                 if interrupted:
                     raise KeyboardInterrupt(f"interrupted after {step} steps")
-                now = time.perf_counter()
-                if recorder.progress and (now - shown > _SECONDS or step == loop.num_steps):
-                    shown = now
-                    recorder.progress(
-                        Progress(
-                            step=step,
-                            num_steps=loop.num_steps,
-                            epoch=step * loop.batch_size / feed.num_rows,
-                            bound=float(metrics["bound"].mean()),
-                            validation=validation,
-                            steps_per_second=count / seconds,
-                            seconds=now - started,
-                        )
-                    )
+                display.show(step, metrics["bound"], validation, seconds)
             if estimate is not None and told_by_all(wished).any():
                 if recorder.checkpoint and not kept:
                     recorder.checkpoint(state)
-                if not np.isfinite(state.best_value):
-                    state = state._replace(best=_arrays(algorithm, state), best_step=state.step)
-                break
+                return _with_best(state, algorithm)
     return state
 
 
@@ -244,6 +215,81 @@ def start(algorithm: Algorithm, *, value: float = -math.inf) -> TrainingState:
         rejected=np.zeros((), np.int32),
         step=np.zeros((), np.int32),
     )
+
+
+class _Display:
+    """Progress, shown about twice a second and at the end.
+
+    Arguments:
+        report: what it is told to; None shows nothing.
+        loop: what is planned.
+        num_rows: training rows.
+    """
+
+    def __init__(self, report: Callable[[Progress], None] | None, loop: Loop, num_rows: int):
+        self._report, self._loop, self._num_rows = report, loop, num_rows
+        self._started = self._shown = time.perf_counter()
+
+    def show(self, step: int, bound: np.ndarray, validation: float | None, seconds: float) -> None:
+        """Tell of one dispatch, if it is time to.
+
+        Arguments:
+            step: steps taken.
+            bound: of the steps of the dispatch, (n,), nats per row.
+            validation: the last validation value, nats per row.
+            seconds: that the dispatch took.
+        """
+        now = time.perf_counter()
+        due = now - self._shown > _SECONDS or step == self._loop.num_steps
+        if self._report is None or not due:
+            return
+        self._shown = now
+        self._report(
+            Progress(
+                step=step,
+                num_steps=self._loop.num_steps,
+                epoch=step * self._loop.batch_size / self._num_rows,
+                bound=float(bound.mean()),
+                validation=validation,
+                steps_per_second=len(bound) / seconds,
+                seconds=now - self._started,
+            )
+        )
+
+
+def _moved(
+    algorithm: Algorithm, run: Callable[..., Any], state: TrainingState, batches: Supply
+) -> tuple[TrainingState, dict[str, np.ndarray]]:
+    """The state after the steps of one dispatch, and their metrics, each (n,).
+
+    Arguments:
+        algorithm: what moves.
+        run: its compiled steps.
+        state: before them.
+        batches: of the dispatch.
+
+    Raises:
+        RunError: too many steps in a row were not finite.
+    """
+    rows, order, count = batches
+    inference, log = run(state.inference, rows, order, count)
+    metrics = {name: np.asarray(values)[:count] for name, values in log.items()}
+    rejected = _rejected(metrics["bound"], int(state.rejected))
+    most = _MOST_REJECTED if algorithm.inspect else 1
+    if rejected.max() >= most:
+        began = int(np.argmax(rejected >= most)) - most + 1
+        first = max(began, 0)  # nothing has moved since an earlier dispatch
+        before, _ = run(state.inference, rows, order, first)
+        raise _failure(algorithm, before, _rows(rows, order[first]), int(state.step) + began)
+    step = np.asarray(int(state.step) + count, np.int32)
+    return state._replace(inference=inference, rejected=rejected[-1], step=step), metrics
+
+
+def _with_best(state: TrainingState, algorithm: Algorithm) -> TrainingState:
+    """The state at the end: its last parameters are kept, never the first, where none were judged."""
+    if np.isfinite(state.best_value):
+        return state
+    return state._replace(best=_arrays(algorithm, state), best_step=state.step)
 
 
 @contextlib.contextmanager
