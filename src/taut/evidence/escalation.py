@@ -92,13 +92,9 @@ class Escalation:
             InputError: no method takes the model; that of the first one.
             EscalationInterrupted: Ctrl-C after some methods were done.
         """
-        started = self.clock()
+        run = _Run(rows, measured, known, num_simulated, self.seconds, self.clock, self.clock())
         steps: tuple[Step, ...] = ()
         bracket, refused = None, None
-
-        def left() -> float:
-            return self.seconds - (self.clock() - started)
-
         for i, method in enumerate(methods):
             try:
                 before = self.clock()
@@ -106,82 +102,118 @@ class Escalation:
                     if why := _no_use(method, methods[:i], steps):
                         steps += (Step(method.label, reason=why),)
                         continue
-                    known_errors = math.isfinite(bracket.lower.mc_error)
-                    more = num_rows(rows) - _PILOT_ROWS
-                    needed = 0.0
-                    if more > _PILOT_ROWS:
-                        more += _ENDS * num_simulated if known_errors else 0
-                        needed = self._needed(method, rows, more, left, measured)
-                    if needed > left():
-                        why = (
-                            f"{method.label} would take about {needed:.0f} s of the "
-                            f"{max(left(), 0):.0f} s that are left"
-                        )
+                    if why := run.too_long(method, bracket):
                         steps += (Step(method.label, reason=why),)
-                        return self._ended(bracket, steps, "seconds", why)
+                        return _ended(bracket, steps, "seconds", why)
                 if begun is not None:
                     begun(method.label)
-                try:
-                    evidence = measured(method, rows)
-                except InputError as error:
-                    refused = refused or error
-                    steps += (Step(method.label, reason=_not_for(error)),)
-                    continue
-                more = _ENDS * num_simulated
-                in_time = (self.clock() - before) * more / num_rows(rows) <= left()
-                if not in_time and left() > 0:  # of few rows most of the time is that of a compiler
-                    in_time = self._needed(method, rows, more, left, measured) <= left()
-                evidence = _with_upper(evidence, method, known, in_time=in_time)
+                step = run.step(method, before)
+            except InputError as error:
+                refused = refused or error
+                steps += (Step(method.label, reason=_not_for(error)),)
+                continue
             except KeyboardInterrupt as interrupt:
                 if bracket is None:
                     raise
                 why = f"interrupted in {method.label}: what the methods before it found stands"
                 steps += (Step(method.label, reason="interrupted"),)
-                ended = self._ended(bracket, steps, "interrupted", why)
+                ended = _ended(bracket, steps, "interrupted", why)
                 raise EscalationInterrupted(ended, interrupt) from None
-            step = Step(method.label, evidence, self.clock() - before)
             standing, bracket = bracket, bracket_of((*steps, step))
             assert bracket is not None
             raised = math.nan if standing is None else bracket.lower.value - standing.lower.value
             steps += (replace(step, raised=raised, width=bracket.width),)
-            if bracket.lower.side == "exact":
-                return self._ended(bracket, steps, "exact", "it is exact")
-            if told_by_first(bracket.width) <= self.precision_nats:
-                why = f"the bracket is at most {self.precision_nats:g} nats wide"
-                return self._ended(bracket, steps, "precision", why)
-            if left() <= 0:
-                return self._ended(bracket, steps, "seconds", f"{self.seconds:g} s are spent")
+            if reason := self._reason_to_stop(bracket, run):
+                return _ended(bracket, steps, *reason)
         if bracket is None:
             assert refused is not None
             raise refused
-        return self._ended(bracket, steps, "methods", "no other method applies")
+        return _ended(bracket, steps, "methods", "no other method applies")
 
-    def _needed(
-        self,
-        method: AbstractMethod,
-        rows: Datum,
-        more: int,
-        left: Callable[[], float],
-        measured: Callable[[AbstractMethod, Datum], Evidence],
-    ) -> float:
+    def _reason_to_stop(self, bracket: Bracket, run: "_Run") -> tuple[Stopped, str] | None:
+        """Why no other method is needed, or allowed, and the same in words."""
+        if bracket.lower.side == "exact":
+            return "exact", "it is exact"
+        if told_by_first(bracket.width) <= self.precision_nats:
+            return "precision", f"the bracket is at most {self.precision_nats:g} nats wide"
+        if run.left() <= 0:
+            return "seconds", f"{self.seconds:g} s are spent"
+        return None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One escalation: rows, and the time that goes by.
+
+    Attributes:
+        rows, measured, known, num_simulated: as of `Escalation.__call__`.
+        seconds, clock: as of `Escalation`.
+        started: what the clock said at the beginning.
+    """
+
+    rows: Datum
+    measured: Callable[[AbstractMethod, Datum], Evidence]
+    known: Callable[[AbstractMethod], Evidence]
+    num_simulated: int
+    seconds: float | int
+    clock: Callable[[], float]
+    started: float
+
+    def left(self) -> float:
+        """Seconds that all other methods may take."""
+        return self.seconds - (self.clock() - self.started)
+
+    def step(self, method: AbstractMethod, before: float) -> Step:
+        """What a method finds, with an upper end if there is time for one.
+
+        Arguments:
+            method: that is run.
+            before: what the clock said when its turn came.
+
+        Raises:
+            InputError: the method does not take the model.
+        """
+        evidence = self.measured(method, self.rows)
+        more = _ENDS * self.num_simulated
+        in_time = (self.clock() - before) * more / num_rows(self.rows) <= self.left()
+        if not in_time and self.left() > 0:  # of few rows most of the time is that of a compiler
+            in_time = self._needed(method, more) <= self.left()
+        evidence = _with_upper(evidence, method, self.known, in_time=in_time)
+        return Step(method.label, evidence, self.clock() - before)
+
+    def too_long(self, method: AbstractMethod, bracket: Bracket) -> str:
+        """Why a method would not end in time; empty where it would, by what a few rows take."""
+        needed, more = 0.0, num_rows(self.rows) - _PILOT_ROWS
+        if more > _PILOT_ROWS:
+            known_errors = math.isfinite(bracket.lower.mc_error)
+            more += _ENDS * self.num_simulated if known_errors else 0
+            needed = self._needed(method, more)
+        if needed <= self.left():
+            return ""
+        return (
+            f"{method.label} would take about {needed:.0f} s of the "
+            f"{max(self.left(), 0):.0f} s that are left"
+        )
+
+    def _needed(self, method: AbstractMethod, more: int) -> float:
         """Seconds for so many more rows, as far as it matters; 0 for a method that takes none."""
-        few = jax.tree.map(lambda leaf: leaf[:_PILOT_ROWS], rows)
+        few = jax.tree.map(lambda leaf: leaf[:_PILOT_ROWS], self.rows)
         needed = math.inf
         # The first time a program is compiled, too: the second tells more, where it could decide.
         for _ in range(2):
             before = self.clock()
             try:
-                measured(method, few)
+                self.measured(method, few)
             except InputError:
                 return 0.0
             needed = (self.clock() - before) * more / num_rows(few)
-            if needed <= left():
+            if needed <= self.left():
                 break
         return needed
 
-    @staticmethod
-    def _ended(bracket: Bracket, steps: tuple[Step, ...], stopped: Stopped, why: str) -> Bracket:
-        return replace(bracket, steps=steps, stopped=stopped, why_stopped=why)
+
+def _ended(bracket: Bracket, steps: tuple[Step, ...], stopped: Stopped, why: str) -> Bracket:
+    return replace(bracket, steps=steps, stopped=stopped, why_stopped=why)
 
 
 def _no_use(method: AbstractMethod, others: Sequence[AbstractMethod], steps: Sequence[Step]) -> str:
