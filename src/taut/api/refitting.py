@@ -115,55 +115,35 @@ def refit_prior(
             go with them.
     """
     old = _checked(fitted)
-    guide = old.guide
-    for name, value, least in (("steps", steps, 1), ("num_particles", num_particles, 2)):
-        check_count(value, f"at least {least}", f"{least}", where=option(name), least=least)
-    if not 0 < learning_rate < float("inf"):
-        raise InputError(
-            "a positive number", f"{learning_rate}", "2e-3", where=option("learning_rate")
-        )
+    _check_numbers(steps, num_particles, learning_rate)
     with (
         RunFolder.for_writing(out, force=force),
         jax.enable_x64(fitted.precision == "float64"),
     ):
-        train_rows, validation_rows, test_rows, given = _rows(fitted, data)
-        keys = jax.random.split(as_key(key), 7)
+        rows = _rows(fitted, data)
+        keys = _Keys(*jax.random.split(as_key(key), len(_Keys._fields)))
         architecture = replace(fitted.architecture, prior=prior)
-        made: Any = architecture.init(fitted.schema, keys[0])
-        features = features_of(guide, train_rows)
-        begun, own = made.model.prior_family, old.model.prior_family
-        if _form(begun) == _form(own):
-            begun = own
-        else:
-            drawn = latents_of(guide, features, key=keys[1])
-            begun = started_prior(begun, train_rows, drawn, seed=host_seed(keys[2]))
-        pair: Any = type(made)(replace(old.model, prior_family=begun), guide)
-        seen = features_of(guide, validation_rows)
-        rate = optax.cosine_decay_schedule(learning_rate, steps)
-        algorithm = prior_ascent(pair, optax.adam(rate), key=keys[3])
-        count = len(features.x)
+        made: Any = architecture.init(fitted.schema, keys.prior)
+        features = features_of(old.guide, rows.train)
+        begun = _started(old, made, rows.train, features, keys)
+        seen = features_of(old.guide, rows.validation)
         loop = Loop(
-            num_steps=steps, batch_size=min(_BATCH, count), seed=host_seed(keys[4]),
+            num_steps=steps, batch_size=min(_BATCH, len(features.x)), seed=host_seed(keys.batches),
             validate_every=max(1, steps // _CHECKS), patience=_PATIENCE,
         )  # fmt: skip
-        started = time.perf_counter()
-        validate = partial(expected_log_prior, features=seen, key=keys[5])
-        state = train(
-            algorithm, features, loop, recorder=Recorder(progress=progress), validate=validate,
-            state=start(algorithm, value=validate(pair).value),
-        )  # fmt: skip
+        ascended = _ascended(begun, features, seen, loop, learning_rate, keys, progress)
         trained = time.perf_counter()
-        pair = eqx.combine(state.best, eqx.partition(pair, eqx.is_array)[1])
-        judged = prior_gain(pair, old, seen, key=keys[5], num_draws=_DRAWS)
-        gains = _gains(old, pair, test_rows, num_particles, keys[6])
+        judged = prior_gain(ascended.pair, old, seen, key=keys.validation, num_draws=_DRAWS)
+        gains = _gains(old, ascended.pair, rows.test, num_particles, keys.evaluation)
         kept = judged.value > 0
+        pair = ascended.pair if kept else old
         if not kept:
-            pair, architecture = old, fitted.architecture
+            architecture = fitted.architecture
         particles = fitted.recipe.evidence.evidence_particles
         estimates, method = measure(
-            pair, given, train_rows, test_rows, keys[6], particles,
-            refined=partial(Refined(particles), pair, key=keys[6])
-            if len(test_rows.x) <= _MOST_ROWS else None,
+            pair, rows.given, rows.train, rows.test, keys.evaluation, particles,
+            refined=partial(Refined(particles), pair, key=keys.evaluation)
+            if len(rows.test.x) <= _MOST_ROWS else None,
         )  # fmt: skip
     note = _note(fitted, prior, origin, judged, gains)
     below = below_columns_note(estimates, architecture, ended="" if kept else fitted.facts.ended)
@@ -172,17 +152,116 @@ def refit_prior(
         versions=versions(), particles=particles, evidence_method=method, refitted_from=origin,
         notes=tuple(dict.fromkeys((note, *(() if kept else fitted.facts.notes), *below))),
     )  # fmt: skip
+    if kept:
+        facts = replace(
+            facts, steps=ascended.steps, best_step=ascended.best_step,
+            training_seconds=ascended.seconds, ended="",
+        )  # fmt: skip
     result = replace(
         fitted, pair=pair, architecture=architecture, facts=facts, estimates=estimates,
-        recipe=replace(fitted.recipe, model=architecture, data=given.options),
+        recipe=replace(fitted.recipe, model=architecture, data=rows.given.options),
+        history=() if kept else fitted.history,
     )  # fmt: skip
-    if kept:
-        steps, best_step, seconds = int(state.step), int(state.best_step), trained - started
-        facts = replace(facts, steps=steps, best_step=best_step, training_seconds=seconds, ended="")
-        result = replace(result, facts=facts, history=())
     if out is not None:
         result.save(out, force=force)
     return Refitted(result, gains, kept)
+
+
+class _Keys(NamedTuple):
+    """Random keys, each for what it is called.
+
+    Attributes:
+        prior: of its first parameters.
+        latents: that it starts at.
+        clusters: of these.
+        ascent: its draws.
+        batches: order of the rows.
+        validation: draws by which a prior is chosen.
+        evaluation: draws of the estimates, and of the gains.
+    """
+
+    prior: PRNGKeyArray
+    latents: PRNGKeyArray
+    clusters: PRNGKeyArray
+    ascent: PRNGKeyArray
+    batches: PRNGKeyArray
+    validation: PRNGKeyArray
+    evaluation: PRNGKeyArray
+
+
+class _Rows(NamedTuple):
+    train: Datum
+    validation: Datum
+    test: Datum
+    given: Data
+
+
+class _Ascended(NamedTuple):
+    """What the ascent of a prior found.
+
+    Attributes:
+        pair: with the prior that validation rows have the highest log-density of.
+        steps: taken.
+        best_step: that reached it.
+        seconds: wall time.
+    """
+
+    pair: Any
+    steps: int
+    best_step: int
+    seconds: float
+
+
+def _started(old: Any, made: Any, rows: Datum, features: Datum, keys: _Keys) -> Any:
+    """The pair with the prior where its ascent starts.
+
+    Arguments:
+        old: the pair with the prior that it came with.
+        made: a pair with a prior of the kind that is fitted.
+        rows: training rows.
+        features: of the rows.
+        keys: of the start.
+    """
+    begun, own = made.model.prior_family, old.model.prior_family
+    if _form(begun) == _form(own):
+        begun = own
+    else:
+        drawn = latents_of(old.guide, features, key=keys.latents)
+        begun = started_prior(begun, rows, drawn, seed=host_seed(keys.clusters))
+    return type(made)(replace(old.model, prior_family=begun), old.guide)
+
+
+def _ascended(
+    begun: Any,
+    features: Datum,
+    seen: Datum,
+    loop: Loop,
+    learning_rate: float,
+    keys: _Keys,
+    progress: Callable[[Any], None] | None,
+) -> _Ascended:
+    """The prior after its ascent, which shrinks along a cosine.
+
+    Arguments:
+        begun: the pair with the prior where it starts.
+        features: of the training rows.
+        seen: features of the validation rows.
+        loop: steps, batches and validations.
+        learning_rate: of Adam.
+        keys: of the draws.
+        progress: called about twice a second.
+    """
+    rate = optax.cosine_decay_schedule(learning_rate, loop.num_steps)
+    algorithm = prior_ascent(begun, optax.adam(rate), key=keys.ascent)
+    tick = time.perf_counter()
+    validate = partial(expected_log_prior, features=seen, key=keys.validation)
+    state = train(
+        algorithm, features, loop, recorder=Recorder(progress=progress), validate=validate,
+        state=start(algorithm, value=validate(begun).value),
+    )  # fmt: skip
+    seconds = time.perf_counter() - tick
+    pair = eqx.combine(state.best, eqx.partition(begun, eqx.is_array)[1])
+    return _Ascended(pair, int(state.step), int(state.best_step), seconds)
 
 
 def _form(prior: Any) -> Any:
@@ -204,7 +283,17 @@ def _checked(fitted: Fit) -> Any:
     return jax.tree.map(lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, pair)
 
 
-def _rows(fitted: Fit, data: Any) -> tuple[Datum, Datum, Datum, Data]:
+def _check_numbers(steps: int, num_particles: int, learning_rate: float) -> None:
+    """Refuse numbers that no ascent or evidence is made with."""
+    for name, value, least in (("steps", steps, 1), ("num_particles", num_particles, 2)):
+        check_count(value, f"at least {least}", f"{least}", where=option(name), least=least)
+    if not 0 < learning_rate < float("inf"):
+        raise InputError(
+            "a positive number", f"{learning_rate}", "2e-3", where=option("learning_rate")
+        )
+
+
+def _rows(fitted: Fit, data: Any) -> _Rows:
     """Training, validation and test rows of the data that the model was fitted to."""
     options = fitted.recipe.data
     given = data if isinstance(data, Data) else loaded(data, replace(options, source=None))
@@ -225,8 +314,8 @@ def _rows(fitted: Fit, data: Any) -> tuple[Datum, Datum, Datum, Data]:
         rows = as_drawn(part, fitted).datum()
         return Datum(np.asarray(rows.x, fitted.precision), rows.mask, None, rows.index)
 
-    train_rows, validation_rows, test_rows = map(datum, (given.train, given.validation, given.test))
-    return train_rows, validation_rows, test_rows, given
+    train, validation, test = map(datum, (given.train, given.validation, given.test))
+    return _Rows(train, validation, test, given)
 
 
 def _gains(
