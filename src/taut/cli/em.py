@@ -1,6 +1,6 @@
 """`taut em`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,18 +66,9 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
         """
         from_file = read_config(config) if config else {}
         asked = {**from_file, **given(options)}
-        for table, names in {"model": models, "inference": exact}.items():
-            if asked.get(table, names[0]) not in names:
-                raise InputError(
-                    f"one of {', '.join(names)}", repr(asked[table]),
-                    f"`taut fit` with {option(table, asked[table])}", where=table,
-                )  # fmt: skip
+        _refuse_others(asked, {"model": models, "inference": exact})
         if online:
-            if vars(options or flags()).get("inference") not in (None, "online-em"):
-                raise InputError(
-                    f"{option('online')}, or another {option('inference')}", "both",
-                    f"leaving out {option('online')}", where="online",
-                )  # fmt: skip
+            _refuse_both(vars(options or flags()).get("inference"))
             asked["inference"] = "online-em"
         if components is not None:
             numbers = component_range(components)
@@ -89,3 +80,22 @@ def em_command(arguments: Sequence[str]) -> Callable[..., None]:
         )
 
     return em
+
+
+def _refuse_others(asked: Mapping[str, Any], served: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a choice, in one of its tables, that EM does not serve."""
+    for table, names in served.items():
+        if asked.get(table, names[0]) not in names:
+            raise InputError(
+                f"one of {', '.join(names)}", repr(asked[table]),
+                f"`taut fit` with {option(table, asked[table])}", where=table,
+            )  # fmt: skip
+
+
+def _refuse_both(inference: str | None) -> None:
+    """Refuse online EM beside another inference."""
+    if inference not in (None, "online-em"):
+        raise InputError(
+            f"{option('online')}, or another {option('inference')}", "both",
+            f"leaving out {option('online')}", where="online",
+        )  # fmt: skip
