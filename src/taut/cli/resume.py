@@ -50,57 +50,80 @@ def resume(
             f"leaving out {option('evidence_particles')}", where=option("evidence_particles"),
         )  # fmt: skip
     if folder.is_finished:
-        from taut.cli.figures import draw_missing
-        from taut.cli.show import show
+        _show(run, program, evidence_particles, json=json)
+    elif "posterior" in folder.read_config():
+        _resume_posterior(folder, run, program, json=json, place=place)
+    else:
+        _resume_fit(folder, run, program, evidence_particles, json=json, place=place)
 
-        if evidence_particles is not None:
-            raise InputError(
-                "a run that is not measured yet", "one that is",
-                f"`{shlex.join(['taut', 'evaluate', str(run)])} --num-particles {evidence_particles}`",
-                where="evidence-particles",
-            )  # fmt: skip
-        draw_missing(run, program)
-        show(run, json=json)
-        return
-    from taut.recipe import ProgramRecipe, recipe_from
 
-    content = folder.read_config()
-    if "posterior" in content:
-        from taut.cli.infer import run_infer, with_found_data
+def _show(run: Path, program: str | None, evidence_particles: int | None, *, json: bool) -> None:
+    """Print a run that is finished, and draw what figures it lacks."""
+    from taut.cli.figures import draw_missing
+    from taut.cli.show import show
 
-        if place is not None and place.hosts is not None:
-            raise InputError(
-                "a fit, for several hosts", "a posterior", f"leaving out {option('hosts')}",
-                where=str(run),
-            )  # fmt: skip
-        recipe = ProgramRecipe.from_dict(content, where=str(folder.path / "config.toml"))
-        if program is None and recipe.program is None:
-            raise InputError(
-                "a run whose program has a file", "one of a function in Python",
-                f"taut.infer(the same program and data, out={str(run)!r}, resume=True)",
-                where=str(run),
-            )  # fmt: skip
-        if program is None:
-            named = shlex.join(["taut", "resume", str(run), str(recipe.program)])
-            raise InputError(
-                "the program on the command line, as nothing that a run folder names is executed",
-                "none", f"`{named}`, if you trust that file", where=str(run),
-            )  # fmt: skip
-        recipe = with_found_data(replace(recipe, program=program), run)
-        run_infer(recipe, run, resume=True, json=json, devices=place and place.devices)
-        return
+    if evidence_particles is not None:
+        raise InputError(
+            "a run that is not measured yet", "one that is",
+            f"`{shlex.join(['taut', 'evaluate', str(run)])} --num-particles {evidence_particles}`",
+            where="evidence-particles",
+        )  # fmt: skip
+    draw_missing(run, program)
+    show(run, json=json)
+
+
+def _resume_posterior(
+    folder: "RunFolder", run: Path, program: str | None, *, json: bool, place: Placement | None
+) -> None:
+    """Go on with a run of `taut infer`, whose program is named again."""
+    from taut.cli.infer import run_infer, with_found_data
+    from taut.recipe import ProgramRecipe
+
+    if place is not None and place.hosts is not None:
+        raise InputError(
+            "a fit, for several hosts", "a posterior", f"leaving out {option('hosts')}",
+            where=str(run),
+        )  # fmt: skip
+    where = str(folder.path / "config.toml")
+    recipe = ProgramRecipe.from_dict(folder.read_config(), where=where)
+    if program is None and recipe.program is None:
+        raise InputError(
+            "a run whose program has a file", "one of a function in Python",
+            f"taut.infer(the same program and data, out={str(run)!r}, resume=True)",
+            where=str(run),
+        )  # fmt: skip
+    if program is None:
+        named = shlex.join(["taut", "resume", str(run), str(recipe.program)])
+        raise InputError(
+            "the program on the command line, as nothing that a run folder names is executed",
+            "none", f"`{named}`, if you trust that file", where=str(run),
+        )  # fmt: skip
+    recipe = with_found_data(replace(recipe, program=program), run)
+    run_infer(recipe, run, resume=True, json=json, devices=place and place.devices)
+
+
+def _resume_fit(
+    folder: "RunFolder",
+    run: Path,
+    program: str | None,
+    evidence_particles: int | None,
+    *,
+    json: bool,
+    place: Placement | None,
+) -> None:
+    """Go on with a run of `taut fit` or `taut em`, whose data have a name."""
+    from taut.cli.fit import run_fit
+    from taut.cli.rows import found_again
+    from taut.inference import AbstractExact
+    from taut.recipe import recipe_from
+
     if program is not None:
         raise InputError(
             "nothing after the folder of a fit, which has no program", repr(program),
             shlex.join(["taut", "resume", str(run)]), where=str(run),
         )  # fmt: skip
-    from taut.cli.fit import run_fit
-    from taut.cli.rows import found_again
-
-    recipe = recipe_from(content, where=str(folder.path / "config.toml"))
+    recipe = recipe_from(folder.read_config(), where=str(folder.path / "config.toml"))
     if (source := recipe.data.source) is None:
-        from taut.inference import AbstractExact
-
         door = "taut.em" if isinstance(recipe.inference, AbstractExact) else "taut.fit"
         raise InputError(
             "a run whose data have a name", "one of data that came in memory",
