@@ -30,6 +30,7 @@ from taut.fitted.class_latent import with_classification
 from taut.fitted.facts import ChosenGradient, FitFacts, RowCounts
 from taut.fitted.predicting import with_predictor
 from taut.fitted.predictor import save_predictor
+from taut.fitted.row_totals import total_quantiles
 from taut.guides import QuantizedPair
 from taut.inference import Refined, departures
 from taut.recipe import Recipe, completed
@@ -229,6 +230,7 @@ def _facts(ready: Prepared, trained: _Trained, test_rows: Datum) -> FitFacts:
         untargeted_checksum=data.untargeted_checksum,
         measure=model.measure,
         ended=ended.how,
+        totals=total_quantiles(model, data.train),
         notes=(
             *data.notes,
             *measure_notes(model, data.schema),

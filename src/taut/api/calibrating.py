@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from taut.core import Datum, as_key
 from taut.core.memory import within_memory
 from taut.evidence.simulated import simulated
 from taut.fitted import Fit, Posterior
+from taut.fitted.row_totals import drawn_totals
 from taut.guides import LowRankGaussian
 from taut.inference.posterior import PosteriorOptions
 from taut.program_cache import compilation_cache
@@ -26,7 +28,7 @@ def calibrate(fit: Fit, *, rows: int = 1000, draws: int = 100, key: Any = 0) -> 
 
     The guide is judged on rows that the model makes, not on those it was fitted to: it may do better or
     worse on these where the model is wrong about them. Counts given their row's total are made at the
-    total `library_size`.
+    totals like those of training rows, as `fit.sample` has them.
 
     Arguments:
         rows: simulated rows.
@@ -43,10 +45,9 @@ def calibrate(fit: Fit, *, rows: int = 1000, draws: int = 100, key: Any = 0) -> 
     """
     from taut.audit.calibration import calibration, check_can_be_judged
 
-    shape, dtype = fit.schema.shape, fit.precision
     with jax.enable_x64(fit.precision == "float64"), within_memory(rows=rows, draws=draws):
-        form = Datum(np.zeros((1, *shape), dtype), index=np.zeros(1, np.int32))
         made_key, fit_key, draw_key = jax.random.split(as_key(key), 3)
+        form = _form(fit, made_key, rows)
         model, guide = fit.pair.bind()
         check_can_be_judged(model, guide, form, num_rows=rows, num_draws=draws)
         made = simulated(model, form, rows, key=made_key)
@@ -103,6 +104,15 @@ def options_of(posterior: Posterior) -> PosteriorOptions:
     rank = f":{family.rank}" if isinstance(family, LowRankGaussian) else ""
     guide = posterior.layers or f"{posterior.family}{rank}"
     return PosteriorOptions(guide=guide, precision=precision)
+
+
+def _form(fit: Fit, key: PRNGKeyArray, count: int) -> Datum:
+    """Rows of which simulated ones take their types, and their totals where they are given some."""
+    totals = drawn_totals(fit, key, count)
+    x = np.zeros((1 if totals is None else count, fit.schema.size), fit.precision)
+    if totals is not None:
+        x[:, 0] = np.round(totals)
+    return Datum(x.reshape(-1, *fit.schema.shape), index=np.arange(len(x), dtype=np.int32))
 
 
 def _notes(fit: Fit) -> tuple[str, ...]:

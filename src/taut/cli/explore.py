@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from taut.cli.output import counted, print_json
-from taut.cli.passes import announce_sampling, announce_total
+from taut.cli.passes import announce_sampling, announce_totals
 from taut.cli.rows import open_run, rows_numbered, rows_of
 from taut.cli.save import check_suffix, save_figure, save_table
 from taut.cli.whole import Whole
@@ -70,7 +70,7 @@ def sample(
         )  # fmt: skip
         x, effective = np.asarray(found.x), found.effective
     else:
-        announce_total(fitted.model)
+        announce_totals(fitted)
         drawn = fitted.sample(num_samples, key=seed, mean=mean, num_particles=num_particles)
         x, effective = np.asarray(drawn), None
     if out.suffix == ".png":

@@ -1,4 +1,4 @@
-"""One line on standard error, before the work begins: many passes, or a total that rows are drawn at."""
+"""One line on standard error, before the work begins: many passes, or totals that rows are drawn at."""
 
 import sys
 from typing import TYPE_CHECKING, Any
@@ -7,9 +7,10 @@ if TYPE_CHECKING:
     from taut.architectures import AbstractArchitecture
     from taut.core import AbstractPair
     from taut.data import Schema
+    from taut.fitted import Fit
     from taut.gradients import AbstractEstimator
 
-__all__ = ["announce", "announce_sampling", "announce_total"]
+__all__ = ["announce", "announce_sampling", "announce_totals"]
 
 
 def announce(
@@ -39,15 +40,26 @@ def announce_sampling(pair: "AbstractPair") -> None:
     _say(sampling_passes(pair))
 
 
-def announce_total(model: Any) -> None:
-    """At which total rows are drawn, where counts are given the totals of their rows."""
-    from taut.models import LatentVariableModel
+def announce_totals(fit: "Fit") -> None:
+    """At which totals rows are drawn, where counts are given the totals of their rows."""
+    from taut.fitted.row_totals import is_given_totals, library_size
+    from taut.report.words import total_words
 
-    if isinstance(model, LatentVariableModel) and model.likelihood.given_totals:
-        size = model.likelihood.options()["library_size"]
+    model: Any = fit.model
+    if not is_given_totals(model):
+        return
+    size = library_size(model)
+    if size is not None:
         _say(
             f"rows are drawn at a total of {size:,g} counts, the run's --library-size, whatever the "
             "totals of its data are"
+        )
+    elif fit.facts.totals:
+        _say(f"rows are drawn at totals like those of training rows, {total_words(fit.facts)}")
+    else:
+        _say(
+            f"rows are drawn at a total of {model.likelihood.usual_total:,g} counts, for this run does "
+            "not hold the totals of its training rows; one that is fitted anew does"
         )
 
 

@@ -43,7 +43,7 @@ def simulated(
         model: p(x, z).
         like: rows whose types, and whose cells that are missing, the simulated ones have; these are
             drawn where the model says which are. Counts judged given the total of their row have the
-            totals of these rows, in turn; `library_size` where none of them has a count.
+            totals of these rows, in turn; the usual one where none of them has a count.
         count: number of rows.
         key: random key.
         instead: what to try where the model hardly ever makes such rows, beside another model.
@@ -71,8 +71,7 @@ def _given_totals(
     mask = np.ones(rows.shape, bool) if like.mask is None else np.asarray(like.mask)
     totals = np.where(mask, rows, 0).reshape(len(rows), -1).sum(axis=1, dtype=np.float64)
     if not totals.any():
-        size: float = model.likelihood.options()["library_size"]
-        totals[mask.reshape(len(rows), -1).any(axis=1)] = size
+        totals[mask.reshape(len(rows), -1).any(axis=1)] = model.likelihood.usual_total
     turn = np.arange(count) % len(rows)
     whole = np.round(totals[turn]).astype(np.int64)
     return drawn_given_totals(model, whole, mask[turn], key=key, instead=instead)

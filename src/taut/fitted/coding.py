@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core import AbstractPair, Datum, as_proposal, check_count, option
 from taut.core.compiling import kept_jit, transformed_jit
+from taut.models import LatentVariableModel
 
 __all__ = ["decode", "encode", "interpolate", "reconstruct", "sample"]
 
@@ -52,8 +53,20 @@ def reconstruct(
     index: Int[Array, " N"] | None = None,
     mask: Bool[Array | np.ndarray, "N ..."] | None = None,
 ) -> Float[Array, "N ..."]:
-    """`decode` of `encode`."""
-    return decode(pair, encode(pair, x, index, mask))
+    """`decode` of `encode`; of counts that are given the totals of their rows at these."""
+    z = encode(pair, x, index, mask)
+    model, _ = pair.bind()
+    if isinstance(model, LatentVariableModel) and model.likelihood.given_totals:
+        return _decoded_like(pair, jnp.asarray(x), z, mask)
+    return decode(pair, z)
+
+
+@transformed_jit
+def _decoded_like(
+    pair: AbstractPair, x: Float[Array, "N ..."], z: Float[Array, "N d"], mask: Any
+) -> Float[Array, "N ..."]:
+    model: Any = pair.bind()[0]
+    return jax.vmap(lambda row, at, seen: model.mean_like(Datum(row, seen), at))(x, z, mask)
 
 
 def interpolate(
@@ -76,21 +89,36 @@ def interpolate(
     return decode(pair, jnp.linspace(a, b, num_steps))
 
 
-def sample(pair: AbstractPair, key: PRNGKeyArray, num_samples: int, *, mean: bool = False) -> Array:
+def sample(
+    pair: AbstractPair,
+    key: PRNGKeyArray,
+    num_samples: int,
+    *,
+    mean: bool = False,
+    totals: Float[np.ndarray, " n"] | None = None,
+) -> Array:
     """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead.
+
+    `totals` are the sums of the means of each row, of counts that are given the totals of their rows;
+    None for the likelihood's own.
 
     Raises:
         InputError: no sample is asked for.
     """
     num_samples = check_count(num_samples, "at least one sample", "64", where=option("num_samples"))
-    return _sample(pair, key, num_samples, mean=mean)
+    return _sample(pair, key, num_samples, totals, mean=mean)
 
 
 @kept_jit
-def _sample(pair: AbstractPair, key: PRNGKeyArray, num_samples: int, *, mean: bool) -> Array:
-    model, _ = pair.bind()
+def _sample(
+    pair: AbstractPair, key: PRNGKeyArray, num_samples: int, totals: Any, *, mean: bool
+) -> Array:
+    model: Any = pair.bind()[0]
     z_key, x_key = jax.random.split(key)
     z = as_proposal(model.prior()).draw(z_key, num_samples).z
-    if mean:
-        return jax.vmap(model.mean)(z)
-    return jax.vmap(model.sample)(z, jax.random.split(x_key, num_samples))
+
+    def one(z: Any, key: PRNGKeyArray, total: Array | None) -> Array:
+        own = model if total is None else model.at_total(total)
+        return own.mean(z) if mean else own.sample(z, key)
+
+    return jax.vmap(one)(z, jax.random.split(x_key, num_samples), totals)

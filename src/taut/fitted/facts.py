@@ -155,6 +155,8 @@ class FitFacts:
             `taut.training.ending` has them; empty of EM and of older runs.
         measure: of the model's log-probabilities; None where it is not known.
         notes: what a reader should know.
+        totals: quantiles of the totals of training rows at even steps from 0 to 1, of a model of counts
+            that is given them; empty of others, and of older runs.
         refitted_from: the run whose model got another prior; empty of a model that was fitted as a
             whole, or whose run has no name.
     """
@@ -181,6 +183,7 @@ class FitFacts:
     measure: Measure | None = None
     ended: str = ""
     notes: tuple[str, ...] = ()
+    totals: tuple[float, ...] = ()
     refitted_from: str = ""
 
     def to_dict(self) -> dict[str, Any]:

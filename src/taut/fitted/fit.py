@@ -56,10 +56,8 @@ from taut.fitted.filling import filled
 from taut.fitted.given_rows import as_array, as_datum, is_sparse, mask_of
 from taut.fitted.imputing import Imputed
 from taut.fitted.methods import AUTO, measured_by, method_of
-from taut.fitted.predictor import (
-    Predictor,
-    save_predictor,
-)
+from taut.fitted.predictor import Predictor, save_predictor
+from taut.fitted.row_totals import sample_at_totals
 from taut.inference import AbstractAmortized
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
@@ -249,14 +247,14 @@ class Fit:
         return z[0] if single else z
 
     def decode(self, z: Float[Array | np.ndarray, "... d"]) -> Float[Array, "..."]:
-        """E[x | z] in the data's units, for one z or many. Differentiable."""
+        """E[x | z] in the data's units, counts at the usual total, of one z or many. Differentiable."""
         with self._precision(z):
             z = jnp.asarray(z)
             x = coding.decode(self.pair, z.reshape(-1, z.shape[-1]))
         return x.reshape(*z.shape[:-1], *self.schema.shape)
 
     def reconstruct(self, rows: Any) -> Float[Array, "..."]:
-        """`decode(encode(rows))`."""
+        """`decode(encode(rows))`; of counts that are given the totals of their rows at these."""
         x, single = as_array(rows, self)
         with self._precision(x):
             pair, *beside = self._encoding(x)
@@ -296,6 +294,8 @@ class Fit:
     ) -> Array:
         """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead.
 
+        Counts that are given the totals of their rows are drawn as `taut.fitted.row_totals` has it.
+
         With `given`, such as `{"age": 40, "sex": "F"}`, the other cells are drawn given these; of a
         model without exact conditionals from `num_particles` weighted draws of z (None for 10,000), as
         `taut.fitted.conditioning` has it.
@@ -307,7 +307,7 @@ class Fit:
             {"num_particles": num_particles}, f"cells that are {option('given')}", "none"
         )
         with self._precision(), within_memory(num_samples=num_samples):
-            return coding.sample(self.pair, as_key(key), num_samples, mean=mean)
+            return sample_at_totals(self, num_samples, key=as_key(key), mean=mean)
 
     def interpolate(self, first: Any, second: Any, *, num_steps: int = 10) -> Float[Array, "..."]:
         """E[x | z] along the straight line between the encodings of two rows, ends included."""

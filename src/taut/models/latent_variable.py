@@ -112,6 +112,19 @@ class LatentVariableModel(AbstractModel):
         counts = datum.x if datum.mask is None else jnp.where(datum.mask, datum.x, 0)
         return jnp.asarray(self.likelihood.given(self.outputs(z), counts, datum.mask).sample(key))
 
+    def mean_like(self, datum: Datum, z: Any) -> Float[Array, "..."]:
+        """E[x | z] as `mean`; of counts that are judged given the total of their row over all its cells,
+        as its observed ones tell it."""
+        if not self.likelihood.given_totals:
+            return self.mean(z)
+        outputs, x = self.outputs(z), jnp.asarray(datum.x)
+        mask = jnp.ones(x.shape, bool) if datum.mask is None else datum.mask
+        return self.likelihood.of_row(outputs, jnp.where(mask, x, 0), mask).mean(outputs)
+
+    def at_total(self, total: Float[Array, ""]) -> "LatentVariableModel":
+        """The model of rows of counts whose means sum to a total; of counts that are judged given it."""
+        return eqx.tree_at(lambda model: model.likelihood, self, self.likelihood.at_total(total))
+
     def seen(self, x: Any, key: Any) -> Bool[Array, "..."] | None:
         """Which cells of rows in the data's units are observed, s ~ p(s | x); None where p is silent."""
         if self.masking is None:

@@ -9,6 +9,7 @@ __all__ = [
     "counted",
     "fact_words",
     "posterior_words",
+    "total_words",
 ]
 
 ESTIMATES = {
@@ -68,6 +69,8 @@ def fact_words(facts: FitFacts) -> dict[str, str]:
         "log-evidence by": METHODS.get(facts.evidence_method, facts.evidence_method),
         **{f"{choice} chosen because": reason for choice, reason in facts.reasons.items()},
     }
+    if facts.totals:
+        words["totals of rows"] = total_words(facts)
     if facts.gradient is not None:
         words["gradient"] = f"{facts.gradient.name}: {facts.gradient.why}"
     if facts.code_use is not None:
@@ -104,6 +107,12 @@ def posterior_words(facts: PosteriorFacts) -> dict[str, str]:
     if facts.starts is not None:
         words["starts"] = f"{facts.starts.climbed}, number {facts.starts.winner + 1} was highest"
     return words | {f"seconds of {stage}": f"{round(s, 3)}" for stage, s in facts.seconds.items()}
+
+
+def total_words(facts: FitFacts) -> str:
+    """The totals of training rows that a model of counts is given."""
+    totals = facts.totals
+    return f"{totals[0]:,.0f} to {totals[-1]:,.0f}, median {totals[len(totals) // 2]:,.0f}"
 
 
 def counted(number: int, thing: str) -> str:

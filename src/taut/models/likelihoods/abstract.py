@@ -65,6 +65,23 @@ class AbstractLikelihood(PlainFields, eqx.Module):
         """Whether a row is judged given its own total, which is not the law that rows are drawn from."""
         return False
 
+    @property
+    def usual_total(self) -> float:
+        """The total of counts that are judged at totals, where neither a row nor a user names one.
+
+        Raises:
+            NotImplementedError: a family that is not judged at totals.
+        """
+        raise NotImplementedError(f"{self.name} is not judged at totals")
+
+    def at_total(self, total: Float[Array, ""]) -> "AbstractLikelihood":
+        """The likelihood of rows of counts whose means sum to a total, over all cells.
+
+        Raises:
+            NotImplementedError: a family that is not judged at totals.
+        """
+        raise NotImplementedError(f"{self.name} is not judged at totals")
+
     def means_at(
         self,
         outputs: Float[Array, "outputs *data"],
@@ -191,8 +208,8 @@ class AbstractLikelihood(PlainFields, eqx.Module):
     def mean(self, outputs: Float[Array, "outputs *data"]) -> Float[Array, "*data"]:
         """E[x | outputs] cell by cell, in units of the data; exact.
 
-        Counts with the option `library` are given at its `library_size`; `given(outputs, x).mean`
-        is at the row's own.
+        Counts with the option `library` are given at its `library_size`, or 10,000;
+        `given(outputs, x).mean` is at the row's own total.
         """
         return jnp.asarray(self(outputs).mean)
 

@@ -14,15 +14,16 @@ The mass function then sums to one over rows for each value of T, not with T tak
 summed over: its evidence is that of a model given T, and is not to be compared with evidence without the
 option.
 
-Rows drawn at `library_size` come to other totals; those by which a guide or an upper end of the evidence
-is judged have the totals themselves (`taut.evidence.given_totals`).
+Rows are drawn with T as the sum of their means, so that they come to other totals nearby; those by which
+a guide or an upper end of the evidence is judged have the totals themselves
+(`taut.evidence.given_totals`).
 
 Source: Lopez et al., Deep generative modeling for single-cell transcriptomics (Nature Methods 2018),
 methods, for observed library sizes.
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax
@@ -37,10 +38,13 @@ from taut.models.likelihoods.moments import column_mean
 
 __all__ = ["AbstractCounts", "CountMean"]
 
+_Own = TypeVar("_Own", bound="AbstractCounts")
+
 # Means are held at e^-80, about 1e-35: a smaller one adds less than that to any log-mass of 0, and
 # its logarithm must stay finite in float32, also for a cell of no proportion.
 _LOWEST = -80.0
 _ROUNDS = 30  # of shares of totals over other cells in each row; a third of extra zeros takes ten
+_USUAL_TOTAL = 1e4  # counts of a row, as the field scales them to
 _LEAST_EXCESS = 0.01  # of the variance over a Poisson's, by which counts start to spread
 
 
@@ -49,23 +53,30 @@ class CountMean(eqx.Module):
 
     Arguments:
         library: condition on the row's total.
-        library_size: the total at which rows are drawn and means given where no row is at hand.
+        library_size: the total at which rows are drawn and means given where no row is at hand; None
+            where nobody named one.
 
     Attributes:
         log_total: of one row over all its cells, in place of `library_size`; None for the latter.
     """
 
     library: bool = eqx.field(static=True)
-    library_size: float = eqx.field(static=True)
+    library_size: float | None = eqx.field(static=True)
     log_total: Float[Array, ""] | None
 
-    def __init__(self, *, library: bool, library_size: float):
-        if not library_size > 0:
+    def __init__(self, *, library: bool, library_size: float | None):
+        if library_size is not None and not library_size > 0:
             raise InputError(
                 "a positive library size", str(library_size), "1e4", where=option("library_size")
             )
-        self.library, self.library_size = bool(library), float(library_size)
+        self.library = bool(library)
+        self.library_size = None if library_size is None else float(library_size)
         self.log_total = None
+
+    @property
+    def size(self) -> float:
+        """The total where no row is at hand: `library_size`, or 10,000 where nobody named one."""
+        return _USUAL_TOTAL if self.library_size is None else self.library_size
 
     def __call__(
         self,
@@ -88,7 +99,7 @@ class CountMean(eqx.Module):
         if x is not None:
             log_total = _log_total(x, mask, output.dtype)
         elif self.log_total is None:
-            log_total = jnp.log(jnp.asarray(self.library_size, dtype=output.dtype))
+            log_total = jnp.log(jnp.asarray(self.size, dtype=output.dtype))
         else:
             log_total = self.log_total
         # A row without counts has mean zero everywhere, which the bound below stands for.
@@ -99,7 +110,7 @@ class CountMean(eqx.Module):
     ) -> Float[Array, ""]:
         """log T_all of a row; at most 80, as means are at least e^-80."""
         known = jax.nn.logsumexp(jnp.where(mask, _log_shares(output), -jnp.inf))
-        size = jnp.log(jnp.asarray(self.library_size, dtype=output.dtype))
+        size = jnp.log(jnp.asarray(self.size, dtype=output.dtype))
         told = _log_total(x, mask, output.dtype) - jnp.where(jnp.any(mask), known, 0)
         return jnp.minimum(jnp.where(jnp.any(mask), told, size), -_LOWEST)
 
@@ -170,20 +181,20 @@ class AbstractCounts(AbstractLikelihood):
     ) -> "AbstractCounts":
         if not self.log_mean.library:
             return self
-        own = self.log_mean.log_total_of(outputs[0], x, mask)
-        return eqx.tree_at(
-            lambda likelihood: likelihood.log_mean.log_total, self, own,
-            is_leaf=lambda leaf: leaf is None,
-        )  # fmt: skip
+        return self._at(self.log_mean.log_total_of(outputs[0], x, mask))
+
+    @property
+    def usual_total(self) -> float:
+        return self.log_mean.size
+
+    def at_total(self, total: Float[Array, ""]) -> "AbstractCounts":
+        return self._at(jnp.log(total))
 
     def means_at(
         self, outputs: Float[Array, "1 *data"], total: Float[Array, ""], mask: Bool[Array, "*data"]
     ) -> Float[Array, "*data"]:
-        own = eqx.tree_at(
-            lambda mean: mean.log_total, self.log_mean, jnp.log(total),
-            is_leaf=lambda leaf: leaf is None,
-        )  # fmt: skip
-        return jnp.where(mask, jnp.exp(own(outputs[0], mask=mask)), 0.0)
+        mean = self.at_total(total).log_mean
+        return jnp.where(mask, jnp.exp(mean(outputs[0], mask=mask)), 0.0)
 
     def rates(
         self,
@@ -227,6 +238,12 @@ class AbstractCounts(AbstractLikelihood):
             expected=f"counts below {exact:.0f}, up to which {x.dtype} tells them apart",
             remedy=f"{option('precision', 'float64')}, or counts of thousands",
         )
+
+    def _at(self: _Own, log_total: Float[Array, ""]) -> _Own:
+        return eqx.tree_at(
+            lambda likelihood: likelihood.log_mean.log_total, self, log_total,
+            is_leaf=lambda leaf: leaf is None,
+        )  # fmt: skip
 
 
 def _log_total(

@@ -28,7 +28,8 @@ class NegativeBinomial(AbstractCounts):
     Arguments:
         shape: shape of one row of data.
         library: model the shares of a row's total count, which is given, in place of the counts.
-        library_size: total count of the rows that are drawn, with `library`.
+        library_size: total count of the rows that are drawn, with `library`; None for totals of training
+            rows.
         floor: smallest inverse dispersion r; bounds the variance by mu + mu^2 / floor.
     """
 
@@ -41,7 +42,7 @@ class NegativeBinomial(AbstractCounts):
         *,
         shape: tuple[int, ...],
         library: bool = False,
-        library_size: float = 1e4,
+        library_size: float | None = None,
         floor: float = 1e-3,
     ):
         self.log_mean = CountMean(library=library, library_size=library_size)

@@ -20,12 +20,13 @@ class Poisson(AbstractCounts):
 
     Arguments:
         library: model the shares of a row's total count, which is given, in place of the counts.
-        library_size: total count of the rows that are drawn, with `library`.
+        library_size: total count of the rows that are drawn, with `library`; None for totals of training
+            rows.
     """
 
     name: ClassVar[str] = "poisson"
 
-    def __init__(self, *, library: bool = False, library_size: float = 1e4):
+    def __init__(self, *, library: bool = False, library_size: float | None = None):
         self.log_mean = CountMean(library=library, library_size=library_size)
 
     def options(self) -> dict[str, Any]:

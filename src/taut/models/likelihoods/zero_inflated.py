@@ -57,8 +57,14 @@ class AbstractZeroInflated(AbstractLikelihood):
         x: Shaped[Array, "*data"],
         mask: Bool[Array, "*data"],
     ) -> "AbstractZeroInflated":
-        own = self.base.of_row(outputs[:-1], x, mask)
-        return eqx.tree_at(lambda likelihood: likelihood.base, self, own)
+        return self._of(self.base.of_row(outputs[:-1], x, mask))
+
+    @property
+    def usual_total(self) -> float:
+        return self.base.usual_total
+
+    def at_total(self, total: Float[Array, ""]) -> "AbstractZeroInflated":
+        return self._of(self.base.at_total(total))
 
     def means_at(
         self,
@@ -111,18 +117,22 @@ class AbstractZeroInflated(AbstractLikelihood):
     def options(self) -> dict[str, Any]:
         return self.base.options()
 
+    def _of(self, base: AbstractCounts) -> "AbstractZeroInflated":
+        return eqx.tree_at(lambda likelihood: likelihood.base, self, base)
+
 
 class ZeroInflatedPoisson(AbstractZeroInflated):
     """Counts; outputs are the log-rate and the logit of an extra zero.
 
     Arguments:
         library: model the shares of a row's total count, which is given, in place of the counts.
-        library_size: total count of the rows that are drawn, with `library`.
+        library_size: total count of the rows that are drawn, with `library`; None for totals of training
+            rows.
     """
 
     name: ClassVar[str] = "zero-inflated-poisson"
 
-    def __init__(self, *, library: bool = False, library_size: float = 1e4):
+    def __init__(self, *, library: bool = False, library_size: float | None = None):
         self.base = Poisson(library=library, library_size=library_size)
 
 
@@ -132,7 +142,8 @@ class ZeroInflatedNegativeBinomial(AbstractZeroInflated):
     Arguments:
         shape: shape of one row of data.
         library: model the shares of a row's total count, which is given, in place of the counts.
-        library_size: total count of the rows that are drawn, with `library`.
+        library_size: total count of the rows that are drawn, with `library`; None for totals of training
+            rows.
         floor: smallest inverse dispersion r; bounds the variance by mu + mu^2 / floor.
     """
 
@@ -143,7 +154,7 @@ class ZeroInflatedNegativeBinomial(AbstractZeroInflated):
         *,
         shape: tuple[int, ...],
         library: bool = False,
-        library_size: float = 1e4,
+        library_size: float | None = None,
         floor: float = 1e-3,
     ):
         self.base = NegativeBinomial(
