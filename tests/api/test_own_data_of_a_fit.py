@@ -53,6 +53,16 @@ def test_a_file_that_has_changed_is_not_looked_at(fits, look, changed):
         _kept(fits["file"], CHANGED[changed], fits["path"], LOOKS[look])
 
 
+def test_data_in_another_precision_are_told_so(fits):
+    data = taut.load_data(str(fits["path"]), dtype="float64")
+    with pytest.raises(InputError) as refused:
+        fits["file"].plot.samples(data)
+    assert str(refused.value).endswith(
+        "expected the data in the precision of the fit, float32, got float64. Try "
+        "taut.load_data(..., dtype='float32')."
+    )
+
+
 def test_a_file_that_has_not_changed_is_looked_at(fits):
     train, test = rows_of_fit(fits["file"], None, None, where="audit")
     np.testing.assert_array_equal(test.index, fits["file"].estimates["elbo"].index)

@@ -55,6 +55,31 @@ def _fitted(target: Any, data: Any, support: Any, **options: Any) -> taut.Poster
     )
 
 
+ONES = np.ones(5)
+
+
+def with_settings(y, noise=1.0, weight=ONES, rows=5, flag=None):
+    program(y, weight.mean(), noise)
+
+
+SETTINGS = {"noise": 1.0, "weight": ONES, "rows": 5, "flag": None}
+
+
+@pytest.mark.parametrize("fitted", [(), ("noise",), tuple(SETTINGS)], ids=str)
+def test_a_setting_at_its_default_is_no_other_data(fitted, tmp_path):
+    """Whether it was left out, or said, at the fit or at the load."""
+    data = {"y": Y, **{name: SETTINGS[name] for name in fitted}}
+    made = _fitted(with_settings, data, None)
+    made.save(tmp_path / "run")
+    for said in ((), *((name,) for name in SETTINGS), tuple(SETTINGS)):
+        given = {"y": Y, **{name: SETTINGS[name] for name in said}}
+        loaded = taut.load(tmp_path / "run", like=with_settings, data=given)
+        np.testing.assert_array_equal(loaded.z, made.z)
+    for name, value in (("noise", 1.1), ("weight", 1.1 * ONES)):
+        with pytest.raises(InputError, match="the data that were fitted"):
+            taut.load(tmp_path / "run", like=with_settings, data={"y": Y, name: value})
+
+
 @pytest.mark.parametrize("changed", CASES)
 def test_another_program_or_other_data_are_not_loaded_with_it(changed, tmp_path):
     target, data, support, other, others = CASES[changed]

@@ -58,6 +58,12 @@ def refuse_other_data(fit: Fit, data: Data, *, where: str) -> None:
         InputError: see above.
     """
     refuse_another_split(fit, data, where=where)
+    dtype = fit.schema.dtype
+    if data.schema.dtype != dtype and replace(data.schema, dtype=dtype) == fit.schema:
+        raise InputError(
+            f"the data in the precision of the fit, {dtype}", data.schema.dtype,
+            f"taut.load_data(..., dtype={dtype!r})", where=where,
+        )  # fmt: skip
     if data.schema != fit.schema or _other_rows(fit, data):
         raise InputError(
             "the data that were fitted to", data.describe(), "the same Data", where=where

@@ -5,7 +5,7 @@ folder runs: the program is the caller's.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,9 @@ from taut.models.program import (
     Edged,
     NamedValues,
     NumPyroProgram,
+    forms_of_data,
     log_joints,
+    parted,
     refuse_another,
 )
 from taut.runs import (
@@ -97,7 +99,12 @@ def load_posterior(
         natural = _natural(known, wanted, target, data, support, run.path)
         with reading(run.path / "draws.safetensors"):
             z, weights = _draws(draws, natural.model.dim, content["precision"])
-        _refuse_others(natural, known, facts, z[known_draws(weights)], run.path)
+        if facts.checksum and facts.checksum not in _checksums(natural.datum, target, data):
+            raise InputError(
+                "the data that were fitted", "others", "the data as they were, or fitting these",
+                where=str(run.path),
+            )  # fmt: skip
+        _refuse_another(natural, known, z[known_draws(weights)], run.path)
         with reading(run.path / "draws.safetensors"):
             table = natural.table(z)
         with reading(run.path / "model.json"):
@@ -135,23 +142,14 @@ def _resampled(
     return weighted_moments(table[own:], weights[own:], runs=facts.refined.runs)
 
 
-def _refuse_others(
-    natural: NamedValues,
-    known: Mapping[str, Any],
-    facts: PosteriorFacts,
-    z: Float[np.ndarray, "k d"],
-    path: Path,
+def _refuse_another(
+    natural: NamedValues, known: Mapping[str, Any], z: Float[np.ndarray, "k d"], path: Path
 ) -> None:
-    """Refuse data, or a program, that the draws are not of; older folders do not tell.
+    """Refuse a program that the draws are not of; older folders do not tell.
 
     Raises:
         InputError: see above.
     """
-    if facts.checksum and facts.checksum != data_checksum_of(natural.datum):
-        raise InputError(
-            "the data that were fitted", "others", "the data as they were, or fitting these",
-            where=str(path),
-        )  # fmt: skip
     with reading(path / "model.json"):
         wanted = [*map(float, known.get("log_joint", ()))]
     if wanted:
@@ -159,6 +157,14 @@ def _refuse_others(
             log_joints(natural.model, natural.datum, z), np.asarray(wanted),
             wish=f"the program that was fitted, {known['program']}", where=str(path),
         )  # fmt: skip
+
+
+def _checksums(datum: Datum, target: Any, data: Mapping[str, Any] | None) -> Iterator[str]:
+    """Of the data as they are, and of what says the same with defaults of the program's arguments."""
+    yield data_checksum_of(datum)
+    if not isinstance(target, AbstractProgram):
+        for form in forms_of_data(target, data or {}):
+            yield data_checksum_of(Datum(x=parted(form)[0]))
 
 
 def _natural(

@@ -1,8 +1,9 @@
 """Models given by code: a log-joint as a Python function, or a NumPyro program."""
 
 from taut.models.program.abstract import AbstractProgram, Part
-from taut.models.program.arguments import not_taken
+from taut.models.program.arguments import not_taken, parted
 from taut.models.program.bounded import Bounded
+from taut.models.program.defaults import forms_of_data
 from taut.models.program.edged import Edge, Edged, plan_edges
 from taut.models.program.known_again import log_joints, refuse_another
 from taut.models.program.layout import scalars
@@ -27,11 +28,13 @@ __all__ = [
     "Part",
     "Site",
     "check_start",
+    "forms_of_data",
     "given_observed",
     "load_program",
     "log_joints",
     "made_data",
     "not_taken",
+    "parted",
     "plan_edges",
     "read_data",
     "refuse_another",
