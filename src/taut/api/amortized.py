@@ -251,7 +251,7 @@ def _measured(result: Fit, ready: Prepared, trained: _Trained, test_rows: Datum)
         refined = Refined(particles)
         climbed = int(trained.state.step) * ready.loop.batch_size * bound.minted
         affordable = refined.within(seen, test_rows, gradients=climbed)
-        estimates, method = measure(
+        estimates, method, drawn = measure(
             seen, ready.data, known, test_rows, ready.keys.test, particles,
             refined=partial(refined, seen, key=ready.keys.refined) if affordable else None,
         )  # fmt: skip
@@ -260,7 +260,7 @@ def _measured(result: Fit, ready: Prepared, trained: _Trained, test_rows: Datum)
         facts,
         evidence_method=method,
         evaluation_seconds=time.perf_counter() - trained.ended,
-        particles=None if estimates["log_evidence"].side == "exact" else particles,
+        particles=drawn,
         notes=(*facts.notes, *below_columns_note(estimates, ready.architecture, ended=ended)),
     )
     return replace(result, estimates=estimates, facts=facts)

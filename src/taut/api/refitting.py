@@ -140,7 +140,7 @@ def refit_prior(
         if not kept:
             architecture = fitted.architecture
         particles = fitted.recipe.evidence.evidence_particles
-        estimates, method = measure(
+        estimates, method, drawn = measure(
             pair, rows.given, rows.train, rows.test, keys.evaluation, particles,
             refined=partial(Refined(particles), pair, key=keys.evaluation)
             if len(rows.test.x) <= _MOST_ROWS else None,
@@ -149,7 +149,7 @@ def refit_prior(
     below = below_columns_note(estimates, architecture, ended="" if kept else fitted.facts.ended)
     facts = replace(
         fitted.facts, evaluation_seconds=time.perf_counter() - trained, device=device(),
-        versions=versions(), particles=particles, evidence_method=method, refitted_from=origin,
+        versions=versions(), particles=drawn, evidence_method=method, refitted_from=origin,
         notes=tuple(dict.fromkeys((note, *(() if kept else fitted.facts.notes), *below))),
     )  # fmt: skip
     if kept:

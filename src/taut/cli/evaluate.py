@@ -182,7 +182,7 @@ def _show(
 ) -> None:
     """Draw and print what the methods found, and the bracket where there is one."""
     exact = shown.log_evidence.side == "exact"
-    picture = None if exact else _khat(run, shown)
+    picture = _khat(run, shown) if shown.at_random else None
     if json:
         print_json({"run": str(run), "figure": picture and str(picture), **content})
         return
@@ -298,9 +298,7 @@ def as_json(evidence: Any) -> dict[str, Any]:
     """What one method found, as `--json` prints it."""
     import numpy as np
 
-    khat, ess = evidence.khat[np.isfinite(evidence.khat)], evidence.known_ess
-    above = evidence.above_threshold
-    halves = evidence.halves[above & np.isfinite(evidence.halves)]
+    ess = evidence.known_ess
     return {
         "log_evidence": evidence.log_evidence.to_dict(),
         **({} if evidence.upper is None else {"upper": evidence.upper.to_dict()}),
@@ -309,15 +307,23 @@ def as_json(evidence: Any) -> dict[str, Any]:
         "far_rows": {name: far.to_dict() for name, far in evidence.far_rows.items()},
         "num_particles": evidence.num_particles,
         "ess": {"median": float(np.median(ess)), "least": float(np.min(ess))} if ess.size else None,
-        "khat": {
-            "threshold": evidence.khat_threshold,
-            "share_above": float(above.mean()),
-            "rows_above": int(above.sum()),
-            "halves_differ_there": float(np.mean(halves)) if halves.size else None,
-            "median": float(np.median(khat)) if khat.size else None,
-            "worst_rows": [
-                {"row": row, "khat": value if np.isfinite(value) else str(value)}
-                for row, value in evidence.worst_rows()
-            ],
-        },
+        "khat": _khats_as_json(evidence) if evidence.at_random else None,
+    }
+
+
+def _khats_as_json(evidence: Any) -> dict[str, Any]:
+    import numpy as np
+
+    khat, above = evidence.khat[np.isfinite(evidence.khat)], evidence.above_threshold
+    halves = evidence.halves[above & np.isfinite(evidence.halves)]
+    return {
+        "threshold": evidence.khat_threshold,
+        "share_above": float(above.mean()),
+        "rows_above": int(above.sum()),
+        "halves_differ_there": float(np.mean(halves)) if halves.size else None,
+        "median": float(np.median(khat)) if khat.size else None,
+        "worst_rows": [
+            {"row": row, "khat": value if np.isfinite(value) else str(value)}
+            for row, value in evidence.worst_rows()
+        ],
     }

@@ -102,6 +102,11 @@ class Evidence:
     harder: bool = False
 
     @property
+    def at_random(self) -> bool:
+        """Whether log-weights are draws, so that how far they can be trusted is a question."""
+        return self.num_particles is not None
+
+    @property
     def above_threshold(self) -> np.ndarray:
         """The rows whose k-hat is not known to be at most the threshold, (N,)."""
         return ~(self.khat <= self.khat_threshold)

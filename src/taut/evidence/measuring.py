@@ -30,10 +30,12 @@ class Measured(NamedTuple):
     Attributes:
         estimates: by name; all on the test rows.
         method: what estimated the log-evidence; empty where it is in closed form.
+        num_particles: draws per row behind it; None where none is at random.
     """
 
     estimates: dict[str, Estimate]
     method: str
+    num_particles: int | None
 
 
 def importance_evidence(
@@ -86,9 +88,10 @@ def measure(
             "log_evidence": closed_form(model, test_rows),
             "independent_columns": exact_columns(model, train_rows.x, test_rows),
         }
-        return Measured(exact, "")
+        return Measured(exact, "", None)
     evidence = importance_sampling(pair, test_rows, key=key, num_particles=num_particles)
     method = "" if evidence.log_evidence.side == "exact" else "importance"
+    drawn = evidence.num_particles
     if refined is not None and "unreliable" in evidence.log_evidence.flags:
         again = refined(test_rows)
         if again.share_unreliable < evidence.share_unreliable:
@@ -102,7 +105,7 @@ def measure(
         estimates["log_evidence"] = evidence.log_evidence
         if data.schema.kind == "image" and data.schema.support in ("binary", "grey"):
             estimates["bits_per_dimension"] = bits
-        return Measured(estimates, method)
+        return Measured(estimates, method, drawn)
     estimates = {
         "elbo": evidence.elbo,
         "reconstruction": evidence.reconstruction,
@@ -115,7 +118,7 @@ def measure(
         )
         if data.schema.kind == "image" and model.likelihood.discrete:
             estimates["bits_per_dimension"] = bits
-    return Measured(estimates, method)
+    return Measured(estimates, method, drawn)
 
 
 def _grid(data: Data) -> int | None:

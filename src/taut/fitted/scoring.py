@@ -38,8 +38,8 @@ class Scores:
             log p(x) has a lower one.
         quantile: among the held-out rows, (N,), from 0 to n / (n + 1).
         held_out: n, how many there are.
-        khat: of the draws behind each score, (N,); None where it is exact.
-        errors: standard error of each score over other draws, nats, (N,); None where it is exact.
+        khat: of the draws behind each score, (N,); None where none is at random.
+        errors: standard error of each score over other draws, nats, (N,); None likewise.
         excess: (N, D), by how many nats each cell is less probable given the rest of its row than the
             model expects of its column; None of models without exact conditionals.
     """
@@ -95,7 +95,7 @@ def _estimated(fit: Fit, rows: Datum, key: Any) -> tuple[Estimate, dict[str, np.
     method = fit.facts.evidence_method or "importance"
     found = fit.evaluate(rows, method=method, num_particles=fit.facts.particles, key=key)
     estimate = _negated(found.log_evidence)
-    if estimate.side == "exact" or found.errors is None:
+    if not found.at_random or found.errors is None:
         return estimate, {}
     return estimate, {"khat": found.khat, "errors": found.errors}
 

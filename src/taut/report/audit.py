@@ -10,6 +10,7 @@ from taut.audit import Audit, Gaps
 from taut.audit.holes import Holes
 from taut.core import Estimate
 from taut.errors import Door, worded
+from taut.evidence import Evidence
 from taut.report.numbers import cells, percent, worst_khats
 from taut.report.tables import _print_line, _print_notes, _print_table, facts_table
 from taut.report.words import METHODS
@@ -150,18 +151,24 @@ def _largest(kls: tuple[Estimate, ...]) -> str:
 def _reliability(audit: Audit) -> dict[str, str]:
     evidence = audit.evidence
     ess = evidence.known_ess
-    unknown = np.isnan(evidence.khat).any()
     return {
         "log-evidence by": METHODS.get(audit.method, audit.method),
+        **(_khats(evidence) if evidence.at_random else {}),
+        "effective draws": f"{np.median(ess):.0f} of {evidence.num_particles}, median"
+        if ess.size
+        else "unknown"
+        if evidence.at_random
+        else "none at random",
+    }
+
+
+def _khats(evidence: Evidence) -> dict[str, str]:
+    unknown = np.isnan(evidence.khat).any()
+    return {
         "k-hat": f"{percent(evidence.share_unreliable)} of held-out rows above "
         f"{evidence.khat_threshold:.2f}" + (", or unknown" if unknown else ""),
         "worst rows": worst_khats(evidence, _ROWS_SHOWN)
         or ("unknown" if unknown else "none, weights without a tail"),
-        "effective draws": f"{np.median(ess):.0f} of {evidence.num_particles}, median"
-        if ess.size
-        else "none at random"
-        if evidence.ess is None
-        else "unknown",
     }
 
 

@@ -194,8 +194,7 @@ def facts_table(console: Console, title: str, facts: Mapping[str, str]) -> None:
 def _evidence_rows(console: Console, evidence: Evidence) -> list[tuple[str, str]]:
     log_evidence, elbo = cells(evidence.log_evidence), cells(evidence.elbo)
     draws, rows = (f"  {_pm(console)} {other}" for other in ("draws", "rows"))
-    ess, drawn = evidence.known_ess, evidence.num_particles is not None
-    unknown = "unknown" if drawn else "-"
+    drawn = evidence.at_random
     return [
         ("draws per row, K", f"{evidence.num_particles if drawn else 'none at random'}"),
         ("log-evidence", log_evidence.value),
@@ -205,11 +204,26 @@ def _evidence_rows(console: Console, evidence: Evidence) -> list[tuple[str, str]
         ("ELBO of the same draws", elbo.value),
         (draws, elbo.draws),
         (rows, elbo.rows),
-        ("ESS, median of rows", f"{np.median(ess):.1f}" if ess.size else unknown),
-        ("ESS, least of rows", f"{np.min(ess):.1f}" if ess.size else unknown),
-        ("k-hat threshold", f"{evidence.khat_threshold:.2f}"),
-        ("rows with k-hat above it", _share_above(evidence)),
+        *(zip(_TRUST, _trusted(evidence) if drawn else ("-",) * len(_TRUST), strict=True)),
     ]
+
+
+_TRUST = (
+    "ESS, median of rows",
+    "ESS, least of rows",
+    "k-hat threshold",
+    "rows with k-hat above it",
+)
+
+
+def _trusted(evidence: Evidence) -> tuple[str, str, str, str]:
+    ess = evidence.known_ess
+    return (
+        f"{np.median(ess):.1f}" if ess.size else "unknown",
+        f"{np.min(ess):.1f}" if ess.size else "unknown",
+        f"{evidence.khat_threshold:.2f}",
+        _share_above(evidence),
+    )
 
 
 def _share_above(evidence: Evidence) -> str:
@@ -288,7 +302,7 @@ def _print_far_rows(console: Console, estimates: Mapping[str, Estimate]) -> None
 
 
 def _print_worst_rows(console: Console, name: str, evidence: Evidence) -> None:
-    if listed := worst_khats(evidence, _WORST):
+    if evidence.at_random and (listed := worst_khats(evidence, _WORST)):
         _print_line(console, f"Rows with the largest k-hat, {name}: {listed}")
 
 

@@ -57,8 +57,7 @@ def audit(content: Mapping[str, Any], *, word: Callable[..., Markup] = term) -> 
     use, trust = content["latents"], content["reliability"]
     about = {
         "active dimensions": f"{use['active']} of {use['dimensions']}",
-        "k-hat": f"{percent(trust['share_above'])} of held-out rows above "
-        f"{trust['khat_threshold']:.2f}, by {METHODS.get(trust['method'], trust['method'])}",
+        **({} if trust["ess_median"] is None else {"k-hat": _khats(trust)}),
         **({} if content["holes"] is None else {"holes of the prior": _holes(content["holes"])}),
     }
     return joined(
@@ -75,6 +74,11 @@ def audit(content: Mapping[str, Any], *, word: Callable[..., Markup] = term) -> 
     )  # fmt: skip
 
 
+def _khats(trust: Mapping[str, Any]) -> str:
+    above, method = percent(trust["share_above"]), METHODS.get(trust["method"], trust["method"])
+    return f"{above} of held-out rows above {trust['khat_threshold']:.2f}, by {method}"
+
+
 def evaluation(content: Mapping[str, Any]) -> Markup:
     """Log-evidence by method, and how far each can be trusted; as `taut evaluate` keeps it."""
     methods = content["methods"]
@@ -84,7 +88,7 @@ def evaluation(content: Mapping[str, Any]) -> Markup:
         for word, key in (("log-evidence", "log_evidence"), ("upper end", "upper"))
         if found.get(key)
     }
-    drawn = {name: f for name, f in methods.items() if f["log_evidence"]["mc_error"] != 0}
+    drawn = {name: f for name, f in methods.items() if f["num_particles"] is not None}
     rows = []
     for name, found in drawn.items():
         khat, ess = found["khat"], found["ess"]

@@ -88,11 +88,10 @@ def evidence(found: Evidence) -> Markup:
         joined("; median ", hint("ESS"), f" {np.median(ess):.1f} of {found.num_particles} draws")
         if ess.size else None, ".",
     )  # fmt: skip
-    exact = found.log_evidence.side == "exact"
     said = counted_rows(found.log_evidence.count)
     return _block(
         "Evidence", said, estimates(named, caption="Nats per row", word=hint),
-        None if exact else element("p", trust), _notes(found.notes),
+        element("p", trust) if found.at_random else None, _notes(found.notes),
     )  # fmt: skip
 
 
