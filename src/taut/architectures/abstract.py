@@ -32,9 +32,7 @@ class AbstractArchitecture(Choice):
     takes_kinds: ClassVar[bool] = False  # tables whose columns differ in kind
     learns_classes: ClassVar[bool] = False  # a target's classes are a latent that labels tell
     default_draws: ClassVar[int] = 1  # of the ELBO, a row and step
-    default_inference: ClassVar[str] = (
-        "joint"  # name of the one that fits it unless another is asked for
-    )
+    default_inference: ClassVar[str] = "joint"  # that fits it unless another is asked for
 
     @abstractmethod
     def init(self, schema: Schema, key: PRNGKeyArray) -> AbstractPair:

@@ -76,9 +76,7 @@ class LCA(AbstractClosedForm):
 
     name: ClassVar[str] = "lca"
     default_inference: ClassVar[str] = "em"
-    default_floor: ClassVar[float | None] = (
-        1.0  # Laplace's rule, as in the independent-columns baseline
-    )
+    default_floor: ClassVar[float | None] = 1.0  # Laplace's rule, as of independent columns
     takes_kinds: ClassVar[bool] = True
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
         "codes": lambda v: tuple(map(tuple, v))

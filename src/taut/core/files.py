@@ -19,9 +19,7 @@ from taut.core.owners import began, this_process
 __all__ = ["is_temporary", "sweep", "write_atomically", "write_json"]
 
 _TEMPORARY = re.compile(r"\..*\.taut-([0-9a-f]{8})-(\d+)-([0-9a-f]+)-\w+")
-_LONGEST = (
-    80  # characters of a name that are kept in that of its temporary; a file system has 255 bytes
-)
+_LONGEST = 80  # characters of a name that its temporary has, too: a file system has 255 bytes
 
 
 def write_atomically(path: Path | str, write: Callable[[BinaryIO], object]) -> Path:

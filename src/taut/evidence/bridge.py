@@ -34,9 +34,7 @@ from taut.evidence.weights import summarize
 
 __all__ = ["Bridge", "Bridged", "bridge"]
 
-_ITERATIONS = (
-    200  # each at least halves the distance to the fixed point where the two overlap at all
-)
+_ITERATIONS = 200  # each at least halves the distance to the fixed point where the two overlap
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,7 @@ _WISHED = 0.8  # acceptance; 0.65 is the best in many dimensions, and above it l
 _GAIN = 1.5  # of the logarithm of the step, per unit of acceptance
 _PILOT_CHAINS = 16
 _PILOT_GRID = 32
-_SCALE_DRAWS = (
-    64  # of the start, for its standard deviations: off by a tenth, which costs no validity
-)
+_SCALE_DRAWS = 64  # for standard deviations of the start: off by a tenth, which is as valid
 
 
 class Path(NamedTuple):

@@ -22,9 +22,8 @@ except ImportError:  # not a POSIX system
 
 __all__ = ["Holder", "give_back", "take"]
 
-_SETTLED = (
-    0.3  # seconds after which of two that took over a file without locks the last one has won
-)
+# Seconds after which of two that took over a file without locks the last one has won.
+_SETTLED = 0.3
 _WRITTEN = 5.0  # seconds within which a holder without locks has written its name into its file
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 

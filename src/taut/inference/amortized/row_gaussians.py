@@ -64,9 +64,8 @@ _MOST_LATENTS = 256  # a factor L for each row, and its eigenvectors in every st
 _TOLERANCE = 10.0  # nats that a step may still promise, in units of the root of the rounding
 _MOST_STEPS = 60
 _VARIES = 0.01  # nats: standard deviation of log w below which the Gaussian is the posterior
-_WIDER = (
-    0.3  # times d^{-1/2}: scales of a member with tails are so much wider, for 0.1 nat of its bound
-)
+# Times d^{-1/2}: scales of a member with tails are so much wider, for 0.1 nat of its bound.
+_WIDER = 0.3
 
 
 class RowGaussians(NamedTuple):

@@ -30,9 +30,7 @@ _CHUNK_CELLS = 2**18  # 2 MiB: what a core keeps near
 _FEWEST = 2**8  # rows that take no time worth a program of their own
 _WORTH_A_PROGRAM = 4_000  # rows with holes: fewer are worked on with those that have more
 _FEW = 8  # missing cells that cost about the same
-_MANY_CELLS = (
-    2**25
-)  # of whole numbers, 256 MiB of float64: more are made block by block in each pass
+_MANY_CELLS = 2**25  # of whole numbers, 256 MiB of float64: more are made block by block, each pass
 _BLOCK_CELLS = 2**21  # 16 MiB of rows made at a time; several are there at once
 
 

@@ -29,9 +29,8 @@ _ROOM = 10.0 ** -np.arange(1, 9)  # that is asked for, of how far a point lies o
 _LED = 200  # evaluations, for each
 _DOUBLINGS = 12  # of the step, from a quarter on: how far an edge is looked for
 _HALVINGS = 64
-_OVERFLOW = (
-    1e8  # nats between the points inside and the last finite value: log p fell, and did not end
-)
+# Nats between the points inside and the last finite value: log p fell, and did not end.
+_OVERFLOW = 1e8
 _SAME = 1e-9
 _SWEEPS = 2
 _STEPS = 2.0 ** np.linspace(-40, 12, 105)  # distances from an edge

@@ -17,9 +17,8 @@ from taut.inference.posterior.log_density import LogDensity
 
 __all__ = ["LaplaceApproximation", "laplace"]
 
-_STEP = (
-    1e-3  # of the differences, in standard deviations: the cube root of float64's rounding is 6e-6
-)
+# Of the differences, in standard deviations: the cube root of float64's rounding is 6e-6.
+_STEP = 1e-3
 _FLOOR = 1e-6  # of curvature, relative to the last whitening
 _UNBOUNDED = 1e12  # standard deviation of a guide that widens without end
 

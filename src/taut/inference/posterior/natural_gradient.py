@@ -40,9 +40,8 @@ _RADIUS = 3.0  # standard deviations per coordinate that the mean moves in one s
 _REACH = 1e6  # factor on both limits at most, quadrupled by every full step
 _LEAST_STEP = 1e-8
 _UNBOUNDED = 1e15  # widening before it is endless: more than any units, less than rounding spoils
-_SPREAD = (
-    1e3  # widening, half of it in the last half of the steps, that is more than slow convergence
-)
+# Widening, half of it in the last half of the steps, that is more than slow convergence.
+_SPREAD = 1e3
 
 
 class NaturalGradientResult(NamedTuple):

@@ -181,9 +181,8 @@ def refine(
     start = Overdispersed.around(family.moments(candidate.fitted.guide), _others(candidate))
     chains = TemperedChains(family.log_density, start)
     data = sum(np.size(leaf) for leaf in jax.tree.leaves(values.datum))
-    cells = (
-        _OVERHEAD + data + start.mean.shape[1] ** 2
-    )  # for a product with the covariance's factor
+    product = start.mean.shape[1] ** 2  # with the covariance's factor
+    cells = _OVERHEAD + data + product
     count = max(num_draws // (RUNS * SWEEPS), _LEAST)
     plan = find_plan(chains, start, generator, count=count)
     if not plan.reached:
