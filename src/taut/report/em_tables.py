@@ -1,7 +1,7 @@
 """The tables of `taut em`: components, responsibilities, loadings and the selection curve as CSV."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,8 @@ def write_tables(fitted: Fit, source: Data | str, folder: Path) -> list[Path]:
     model = fitted.model
     schema = fitted.schema
     columns = list(schema.columns or (f"x{i}" for i in range(schema.size)))
-    if not isinstance(
-        model, LatentClass | ColumnMixture
-    ):  # which know themselves what they leave out
+    # Those know themselves what they leave out.
+    if not isinstance(model, LatentClass | ColumnMixture):
         constant = {cell for cell, _ in schema.constants()}
         columns = [column for i, column in enumerate(columns) if i not in constant]
     tables: dict[str, Mapping[str, Any]] = {}
@@ -59,15 +58,7 @@ def write_tables(fitted: Fit, source: Data | str, folder: Path) -> list[Path]:
         tables["components.csv"] = _components(model, columns, schema.categories)
         if isinstance(source, Data) and isinstance(source.train, Dataset):
             parts = (source.train, source.validation, source.test)
-            order = np.argsort(np.concatenate([p.index for p in parts]), kind="stable")
-            r = np.concatenate([np.asarray(fitted.encode(p)) for p in parts])[order]
-            rows = {"row": np.concatenate([p.index for p in parts])[order]}
-            labels = [label_names(p) for p in parts if p.label is not None]
-            if labels:
-                rows["label"] = np.concatenate(labels)[order].tolist()
-            rows["component"] = r.argmax(axis=1)
-            rows |= {f"r{k}": r[:, k] for k in range(r.shape[1])}
-            tables["responsibilities.csv"] = rows
+            tables["responsibilities.csv"] = _responsibilities(fitted, parts)
     if isinstance(model, AbstractFactorModel):
         tables["loadings.csv"] = _loadings(model, columns)
     if fitted.facts.em is not None and fitted.facts.em.selection:
@@ -76,6 +67,19 @@ def write_tables(fitted: Fit, source: Data | str, folder: Path) -> list[Path]:
             heading: [getattr(point, name) for point in curve] for heading, name in _POINT.items()
         }
     return [_write(folder / name, table) for name, table in tables.items()]
+
+
+def _responsibilities(fitted: Fit, parts: Sequence[Dataset]) -> dict[str, Any]:
+    """Of every row, in the order of the source: its label, if any, its component and p(z given x)."""
+    numbers = np.concatenate([part.index for part in parts])
+    order = np.argsort(numbers, kind="stable")
+    r = np.concatenate([np.asarray(fitted.encode(part)) for part in parts])[order]
+    rows: dict[str, Any] = {"row": numbers[order]}
+    labels = [label_names(part) for part in parts if part.label is not None]
+    if labels:
+        rows["label"] = np.concatenate(labels)[order].tolist()
+    rows["component"] = r.argmax(axis=1)
+    return rows | {f"r{k}": r[:, k] for k in range(r.shape[1])}
 
 
 def _loadings(model: AbstractFactorModel, columns: list[str]) -> dict[str, Any]:
