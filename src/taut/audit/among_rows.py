@@ -64,6 +64,24 @@ class _Running(NamedTuple):
     marginals: Any  # in units of the own ones
 
 
+class _Draws(NamedTuple):
+    """Draws of R rows on the device.
+
+    Attributes:
+        z: (R, S, ...).
+        log_q: under the row's own posterior, nats.
+        unit: the same in each dimension; None where it is not known, or not asked for.
+        mass: exp(log_mass).
+        rows: numbers of the rows, -1 where none of them is a component.
+    """
+
+    z: Any
+    log_q: Float[Array, "R S"]
+    unit: Float[Array, "R S d"] | None
+    mass: Float[Array, "R S"]
+    rows: Int[Array, " R"]
+
+
 def among_rows(
     guide: Any,
     drawn: DrawnLatents,
@@ -92,20 +110,20 @@ def among_rows(
     dtype = jnp.result_type(float)
     low = jnp.full(shape, -jnp.inf, dtype)
     none = jnp.zeros(shape[0], int)
-    given = (jax.tree.map(jnp.asarray, drawn.z), jnp.asarray(drawn.log_q, dtype))
-    unit = None
+    z, unit = jax.tree.map(jnp.asarray, drawn.z), None
     if marginals_at is not None and _has_marginals(guide, components):
-        unit = _own_marginals(guide, marginals_at, given[0])
+        unit = _own_marginals(guide, marginals_at, z)
+    mass = jnp.asarray(np.exp(drawn.log_mass), dtype)
+    draws = _Draws(z, jnp.asarray(drawn.log_q, dtype), unit, mass, jnp.asarray(rows))
     state = _Running(
         low, none, jnp.zeros(shape, int), none, jnp.full(shape[0], -jnp.inf, dtype),
         None if unit is None else jnp.zeros_like(unit),
     )  # fmt: skip
-    mass = jnp.asarray(np.exp(drawn.log_mass), dtype)
     for first in range(0, num_rows(components), width):
         block, numbers = padded_block(components, first, width=width)
         used = first + np.arange(width) < num_rows(components)
         named = names[numbers]
-        state = _passed(guide, block, named, used, *given, unit, mass, rows, state)
+        state = _passed(guide, block, named, used, draws, state)
     if unit is not None:
         state = state._replace(marginals=jnp.log(state.marginals) + unit)
     return AmongRows(*jax.tree.map(np.asarray, state))
@@ -154,14 +172,11 @@ def _passed(
     block: Datum,
     names: Int[Array, " B"],
     used: Bool[Array, " B"],
-    z: Any,
-    log_q: Float[Array, "R S"],
-    unit: Float[Array, "R S d"] | None,
-    mass: Float[Array, "R S"],
-    rows: Int[Array, " R"],
+    draws: _Draws,
     state: _Running,
 ) -> _Running:
     """The running results after one more block."""
+    z, log_q, unit, mass, rows = draws
     # A row is no component of its own, and the padding is nobody's.
     other = used[:, None] & (names[:, None] != rows[None, :])
 
