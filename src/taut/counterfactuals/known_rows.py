@@ -181,13 +181,13 @@ def _points(ascent: Ascent, z: np.ndarray, rows: np.ndarray) -> _Points:
 
 def _block(ascent: Ascent, z: np.ndarray, rows: np.ndarray) -> _Points:
     x, density = map(np.asarray, _decode(ascent, z, rows))
-    good = np.ones(len(x), bool)
-    if ascent.box is not None:
-        if ascent.box.repairs:
-            x = ascent.box.repaired(x, rows)
-            if ascent.generator.density_of == "row":
-                density = densities(ascent.generator, x)
-        good = ~ascent.box.violated(x, rows)
+    box, good = ascent.box, np.ones(len(x), bool)
+    if box is not None and box.repairs:
+        x = box.repaired(x, rows)
+        by_row = ascent.generator.density_of == "row"
+        density = densities(ascent.generator, x) if by_row else density
+    if box is not None:
+        good = ~box.violated(x, rows)
     outputs = mapped(lambda v: outputs_of(ascent.classifier, v), x)
     scores = np.asarray(scores_of(ascent.target, jnp.asarray(outputs)))
     good &= scores >= ascent.target.level

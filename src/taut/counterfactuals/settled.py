@@ -84,17 +84,11 @@ def settled(ascent: Ascent, own: np.ndarray, ended: RowState) -> Settled:
         own: the row of each search, (M, *shape).
         ended: as the ascent left them.
     """
-    box, target, answers = ascent.box, ascent.target, np.asarray(ended.at.x)
-    broken, followed = np.zeros(len(answers), bool), np.zeros(len(answers), bool)
-    if box is not None:
-        if box.repairs:
-            rounded, density = box.rounded(answers, own), ended.at.log_density
-            answers = box.repaired(answers, own)
-            followed = (answers != rounded).any(axis=1)
-            if ascent.generator.density_of == "row":
-                density = densities(ascent.generator, answers)
-            ended = ended._replace(at=ended.at._replace(x=answers, log_density=density))
-        broken = box.violated(answers, own)
+    target, (ended, followed) = ascent.target, _repaired(ascent, own, ended)
+    answers = np.asarray(ended.at.x)
+    broken = np.zeros(len(answers), bool)
+    if ascent.box is not None:
+        broken = ascent.box.violated(answers, own)
     outputs = mapped(lambda v: outputs_of(ascent.classifier, v), answers)
     scores = np.asarray(scores_of(target, jnp.asarray(outputs)))
     lost = (ended.at.score >= target.level) & (scores < target.level)
@@ -111,6 +105,18 @@ def settled(ascent: Ascent, own: np.ndarray, ended: RowState) -> Settled:
         np.zeros_like(broken),
         np.full(len(answers), float(ascent.margin)),
     )
+
+
+def _repaired(ascent: Ascent, own: np.ndarray, ended: RowState) -> tuple[RowState, np.ndarray]:
+    """Searches with values of grids and groups, and which have others after what follows a change."""
+    box, found = ascent.box, np.asarray(ended.at.x)
+    if box is None or not box.repairs:
+        return ended, np.zeros(len(found), bool)
+    answers, density = box.repaired(found, own), ended.at.log_density
+    followed = (answers != box.rounded(found, own)).any(axis=1)
+    if ascent.generator.density_of == "row":
+        density = densities(ascent.generator, answers)
+    return ended._replace(at=ended.at._replace(x=answers, log_density=density)), followed
 
 
 def surer(
