@@ -105,18 +105,23 @@ def target_values(
             not hold.
     """
     if classes is None:
-        if labels.dtype.kind == "U":
-            other = next((t for t in labels if t.strip().lower() not in MISSING_WORDS), None)
-            if other is not None:
-                raise InputError("a number", f"'{other}'", "numbers, as at the fit", where=where)
-            return np.full(len(labels), np.nan, dtype)
-        return held_labels(labels, dtype, where)
+        return _numbers(labels, dtype, where)
     names = [_class_name(value) for value in labels]
     codes = name_codes(names, classes)
     for name in (names[row] for row in np.flatnonzero(codes < 0)):
         if name.lower() not in MISSING_WORDS:
             raise InputError("a known class", f"'{name}'", nearest(name, classes), where=where)
     return np.where(codes < 0, UNLABELLED, codes).astype(np.int32)
+
+
+def _numbers(labels: Shaped[np.ndarray, " N"], dtype: str, where: str) -> Shaped[np.ndarray, " N"]:
+    """The labels as numbers, which text is only where it says that there are none."""
+    if labels.dtype.kind != "U":
+        return held_labels(labels, dtype, where)
+    for text in labels:
+        if text.strip().lower() not in MISSING_WORDS:
+            raise InputError("a number", f"'{text}'", "numbers, as at the fit", where=where)
+    return np.full(len(labels), np.nan, dtype)
 
 
 def _class_name(value: str | np.number) -> str:

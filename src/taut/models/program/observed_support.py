@@ -167,16 +167,8 @@ def shown(value: Any) -> str:
 
 
 def _outside(one: Observation, where: str) -> InputError:
-    support, cell = one.support, tuple(int(i) for i in np.argwhere(~one.inside)[0])
+    support, cell = _support_and_cell(one)
     value = np.asarray(one.value)[cell]
-    if isinstance(support, constraints.independent):
-        # The cell of the event, where one alone is outside.
-        support = support.base_constraint
-        if np.ndim(each := np.asarray(satisfies(support, one.value))) == np.ndim(one.value):
-            wrong = np.argwhere(~each[cell])
-            if len(wrong):
-                cell = (*cell, *(int(i) for i in wrong[0]))
-                value = np.asarray(one.value)[cell]
     words = _described(support, cell)
     if words and support is constraints.unit_interval and value in (0, 1):
         words += ", both left out"
@@ -188,6 +180,19 @@ def _outside(one: Observation, where: str) -> InputError:
         _remedy(one.family, support, value),
         where=where,
     )
+
+
+def _support_and_cell(one: Observation) -> tuple[Any, tuple[int, ...]]:
+    """The first cell outside, that within an event where one alone is, and the support of it."""
+    support, cell = one.support, tuple(int(i) for i in np.argwhere(~one.inside)[0])
+    if not isinstance(support, constraints.independent):
+        return support, cell
+    each = np.asarray(satisfies(support.base_constraint, one.value))
+    if np.ndim(each) != np.ndim(one.value):
+        return support.base_constraint, cell
+    wrong = np.argwhere(~each[cell])
+    inner = tuple(int(i) for i in wrong[0]) if len(wrong) else ()
+    return support.base_constraint, (*cell, *inner)
 
 
 def _described(support: Any, cell: Sequence[int]) -> str:
