@@ -164,65 +164,57 @@ def run_em(
         RunError: the objective fell beyond rounding, or a covariance became singular.
     """
     with jax.enable_x64(True):
-        return _iterate(
-            _in_float64(model), rows, floor, tolerance, max_iterations, monotone, on_iteration,
-            begun, reached,
-        )  # fmt: skip
+        model = _in_float64(model)
+        rounding = jnp.asarray(rows.spread().rounding)
+        state, *values = _started(model, rows, floor) if begun is None else begun
+        evidences, objectives = (value.tolist() for value in values)
+        total, converged = rows.total, False
+
+        def so_far() -> Climb:
+            return Climb(state, np.asarray(evidences), np.asarray(objectives))
+
+        for iteration in range(len(evidences), max_iterations + 1):
+            moved, statistics, singular = _maximization(state, floor, rounding)
+            if np.asarray(singular).any():
+                raise _collapse(state.model, rows, int(np.argmax(singular)), iteration)
+            state = EMState(moved, statistics)
+            if moved.statistics_depend_on_model or rows.holes:
+                state = expectation_step(moved, rows)
+            log_evidence, penalty = _objective(state, floor)
+            evidences.append(log_evidence / total)
+            objectives.append((log_evidence + penalty) / total)
+            if monotone:
+                _refuse_fall(objectives[-2], objectives[-1], iteration)
+            if on_iteration and on_iteration(iteration, evidences[-1], so_far):
+                break
+            if tolerance > 0 and _remaining(objectives) < tolerance:
+                converged = True
+                break
+            if reached and iteration < max_iterations:
+                reached(so_far)
+        held = held_components(state.model, floor, rows)
+        return EMResult(state.model, np.asarray(evidences), np.asarray(objectives), converged, held)
 
 
-def _iterate(
-    model: AbstractExactModel,
-    rows: RowBlocks,
-    floor: Any,
-    tolerance: float,
-    max_iterations: int,
-    monotone: bool,
-    on_iteration: Callable[[int, float, Callable[[], Climb]], object] | None,
-    begun: Climb | None,
-    reached: Callable[[Callable[[], Climb]], None] | None,
-) -> EMResult:
-    rounding = jnp.asarray(rows.spread().rounding)
-    total = rows.total
-    if begun is None:
-        state = gathered(model, rows)
-        log_evidence, penalty = _objective(state, floor)
-        evidences, objectives = [log_evidence / total], [(log_evidence + penalty) / total]
-        _refuse_unlikely(objectives[0])
-    else:
-        state = begun.state
-        evidences, objectives = begun.log_evidence.tolist(), begun.objective.tolist()
+def _started(model: AbstractExactModel, rows: RowBlocks, floor: Any) -> Climb:
+    """The climb before the first M-step."""
+    state = gathered(model, rows)
+    log_evidence, penalty = _objective(state, floor)
+    objective = (log_evidence + penalty) / rows.total
+    _refuse_unlikely(objective)
+    return Climb(state, np.asarray([log_evidence / rows.total]), np.asarray([objective]))
 
-    def so_far() -> Climb:
-        return Climb(state, np.asarray(evidences), np.asarray(objectives))
 
-    converged = False
-    for iteration in range(len(evidences), max_iterations + 1):
-        moved, statistics, singular = _maximization(state, floor, rounding)
-        if np.asarray(singular).any():
-            raise _collapse(state.model, rows, int(np.argmax(singular)), iteration)
-        state = EMState(moved, statistics)
-        if moved.statistics_depend_on_model or rows.holes:
-            state = expectation_step(moved, rows)
-        log_evidence, penalty = _objective(state, floor)
-        evidences.append(log_evidence / total)
-        objectives.append((log_evidence + penalty) / total)
-        gain = objectives[-1] - objectives[-2]
-        if monotone and not gain >= -_allowed(objectives[-2]):
-            raise RunError(
-                "an objective that rises",
-                f"a fall of {-gain:.3g} nats per row in iteration {iteration}",
-                f"a larger {option('floor')}, or data whose columns have been centred",
-                where="em",
-            )
-        if on_iteration and on_iteration(iteration, evidences[-1], so_far):
-            break
-        if tolerance > 0 and _remaining(objectives) < tolerance:
-            converged = True
-            break
-        if reached and iteration < max_iterations:
-            reached(so_far)
-    held = held_components(state.model, floor, rows)
-    return EMResult(state.model, np.asarray(evidences), np.asarray(objectives), converged, held)
+def _refuse_fall(before: float, after: float, iteration: int) -> None:
+    """Refuse an objective, nats per row, that fell beyond rounding."""
+    gain = after - before
+    if not gain >= -_allowed(before):
+        raise RunError(
+            "an objective that rises",
+            f"a fall of {-gain:.3g} nats per row in iteration {iteration}",
+            f"a larger {option('floor')}, or data whose columns have been centred",
+            where="em",
+        )
 
 
 def gathered(model: AbstractExactModel, rows: RowBlocks) -> EMState:
