@@ -1,7 +1,7 @@
 """`taut evaluate` and `taut compare`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Parameter
 
@@ -100,75 +100,99 @@ def evaluate(
                 f"that of the model {fitted.architecture.name}, which is exact",
             )  # fmt: skip
         rows = rows_of(fitted, data=data, split=split)
-        _measure(
-            run, fitted, rows, of=data or split or "test", method=method,
-            precision_nats=_PRECISION_NATS if precision_nats is None else precision_nats,
-            seconds=_SECONDS if seconds is None else seconds,
-            num_particles=num_particles, seed=seed, json=json,
-        )  # fmt: skip
+        asked = _Asked(
+            method,
+            _PRECISION_NATS if precision_nats is None else precision_nats,
+            _SECONDS if seconds is None else seconds,
+            num_particles,
+            seed,
+        )
+        _measure(run, fitted, rows, asked, of=data or split or "test", json=json)
 
 
-def _measure(
-    run: Path,
-    fitted: Any,
-    rows: Any,
-    *,
-    of: str,
-    method: str | None,
-    precision_nats: float,
-    seconds: float,
-    num_particles: int | None,
-    seed: int,
-    json: bool,
-) -> None:
+class _Asked(NamedTuple):
+    """How the log-evidence is estimated: by one method, or by others until a bracket is narrow."""
+
+    method: str | None
+    precision_nats: float
+    seconds: float
+    num_particles: int | None
+    seed: int
+
+
+class _Found(NamedTuple):
+    """What the methods found.
+
+    Attributes:
+        shown: the evidence to quote.
+        found: of every method, by its name.
+        bracket: of all of them; None of one that was named.
+        interrupt: what ended them.
+    """
+
+    shown: Any
+    found: dict[str, Any]
+    bracket: Any = None
+    interrupt: KeyboardInterrupt | None = None
+
+
+def _measure(run: Path, fitted: Any, rows: Any, asked: _Asked, *, of: str, json: bool) -> None:
     """Estimate the log-evidence of rows; host 0 writes and prints what was found."""
     from taut.core.hosts import agree_on, writes
+
+    agree_on({"precision nats": asked.precision_nats, "seconds": asked.seconds})
+    words = {"method": asked.method, "num_particles": asked.num_particles, "seed": asked.seed}
+    kept = going_on(run, "evaluate", words, rows.datum())
+    estimate = _bracketed if asked.method is None else _by_method
+    shown, found, bracket, interrupt = estimate(
+        fitted, rows, asked, kept, quiet=json or not writes()
+    )
+    if writes():
+        content = {
+            "rows": len(rows),
+            **({"bracket": bracket.to_dict()} if bracket is not None else {}),
+            **{name: as_json(evidence) for name, evidence in found.items()},
+        }
+        _kept(run, content, list(found), of=of)
+        _show(run, shown, found, bracket, content, json=json)
+    if interrupt is not None:
+        raise interrupt
+
+
+def _bracketed(fitted: Any, rows: Any, asked: _Asked, kept: Any, *, quiet: bool) -> _Found:
+    """What methods find one after the other, or what they had found when they were interrupted."""
     from taut.evidence import EscalationInterrupted
     from taut.report.words import METHODS
 
-    asked = {"method": method, "num_particles": num_particles, "seed": seed}
-    agree_on({"precision nats": precision_nats, "seconds": seconds})
-    waited, interrupt, quiet = f"log-evidence of {len(rows)} rows", None, json or not writes()
+    waited, interrupt = f"log-evidence of {len(rows)} rows", None
+    try:
+        with kept, waiting(waited, quiet=quiet) as status:
 
-    def kept() -> Any:
-        return going_on(run, "evaluate", asked, rows.datum())
+            def begun(name: str) -> None:
+                if status is not None:
+                    status.update(f"{waited}: {METHODS.get(name, name)}")
 
-    if method is None:
-        try:
-            with kept(), waiting(waited, quiet=quiet) as status:
+            bracket = fitted.bracket(
+                rows, precision_nats=asked.precision_nats, seconds=asked.seconds,
+                num_particles=asked.num_particles, key=asked.seed, begun=begun,
+            )  # fmt: skip
+    except EscalationInterrupted as found_until:
+        bracket, interrupt = found_until.bracket, found_until
+    found = {s.method: s.evidence for s in bracket.steps if s.evidence is not None}
+    return _Found(bracket.evidence, found, bracket, interrupt)
 
-                def begun(name: str) -> None:
-                    if status is not None:
-                        status.update(f"{waited}: {METHODS.get(name, name)}")
 
-                bracket = fitted.bracket(
-                    rows, precision_nats=precision_nats, seconds=seconds,
-                    num_particles=num_particles, key=seed, begun=begun,
-                )  # fmt: skip
-        except EscalationInterrupted as found_until:
-            bracket, interrupt = found_until.bracket, found_until
-        found = {s.method: s.evidence for s in bracket.steps if s.evidence is not None}
-        shown = bracket.evidence
-    else:
-        if num_particles is None and method in _DRAWN:
-            num_particles = _NUM_PARTICLES
-        told = f"{waited}: {METHODS.get(method, method)}"
-        with kept(), waiting(told, quiet=quiet):
-            shown = fitted.evaluate(rows, num_particles=num_particles, method=method, key=seed)
-        found, bracket = {method: shown}, None
-    if not writes():
-        if interrupt is not None:
-            raise interrupt
-        return
-    content = {
-        "rows": len(rows),
-        **({"bracket": bracket.to_dict()} if bracket is not None else {}),
-        **{name: as_json(evidence) for name, evidence in found.items()},
-    }
-    _kept(run, content, list(found), of=of)
-    _show(run, shown, found, bracket, content, json=json)
-    if interrupt is not None:
-        raise interrupt
+def _by_method(fitted: Any, rows: Any, asked: _Asked, kept: Any, *, quiet: bool) -> _Found:
+    """What the method finds that was named."""
+    from taut.report.words import METHODS
+
+    method, num_particles = str(asked.method), asked.num_particles
+    if num_particles is None and method in _DRAWN:
+        num_particles = _NUM_PARTICLES
+    waited = f"log-evidence of {len(rows)} rows: {METHODS.get(method, method)}"
+    with kept, waiting(waited, quiet=quiet):
+        shown = fitted.evaluate(rows, num_particles=num_particles, method=method, key=asked.seed)
+    return _Found(shown, {method: shown})
 
 
 def _show(
