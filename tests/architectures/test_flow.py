@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compilations import compilations
 from scipy.stats import norm
 
 import taut
@@ -75,6 +76,18 @@ def test_a_line_makes_a_chain_that_knows_its_number(line, schema, exact, names):
     if schema is not TABLE:  # draws are on the grid, whatever the likelihood or the rounding
         steps = np.asarray(drawn) * (4 if schema is GREY else 1)
         np.testing.assert_allclose(steps, np.rint(steps), atol=1e-5)
+
+
+def test_layers_are_started_by_one_program():
+    """And by that of another flow of the same layers."""
+    architecture = Flow(layers="spline-coupling:2", hidden=(5,))
+    rows = Datum(RNG.normal(size=(7, 3)).astype(np.float32))
+    pairs = [architecture.init(TABLE, jax.random.key(seed)) for seed in range(2)]
+    for pair, most in zip(pairs, (3, 0), strict=True):
+        with compilations() as compiled:
+            begun = architecture.start(pair, rows, schema=TABLE)
+        assert len(compiled) <= most
+        assert jax.tree.structure(begun) == jax.tree.structure(pair)
 
 
 def moved(pair):

@@ -28,6 +28,7 @@ from jaxtyping import PRNGKeyArray
 from taut.architectures.abstract import AbstractArchitecture
 from taut.architectures.choices import at_least_one, known
 from taut.core import AbstractPair, Datum, InputError, option
+from taut.core.compiling import shared_jit
 from taut.data import Schema, resolved_rows
 from taut.guides import ChainPair
 from taut.models import (
@@ -147,8 +148,9 @@ class Flow(AbstractArchitecture):
                 )  # fmt: skip
             _refuse_dependent(x, schema)
         some = jnp.asarray(rows.x[resolved_rows(len(rows.x), _START_ROWS)])
-        chain = started(pair.chain, some, key=jax.random.key(0))
-        return ChainPair(chain, pair.base)
+        # One program: by itself, each operation of each layer would be compiled.
+        begun = shared_jit(lambda rows: started(pair.chain, rows, key=jax.random.key(0)))
+        return ChainPair(begun(some), pair.base)
 
 
 def _refuse_dependent(x: np.ndarray, schema: Schema) -> None:

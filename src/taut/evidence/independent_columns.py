@@ -17,6 +17,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
+from taut.architectures.starting import start_of
 from taut.core import Datum, Estimate, over_rows, padded_block, padded_size
 from taut.core.compiling import shared_jit
 from taut.core.lbfgs import lbfgs
@@ -116,9 +117,7 @@ def _same_family(
     width = padded_size(len(rows))
     block, _ = padded_block(Datum(rows, seen), 0, width=width)
     x, mask, counted = jax.device_put((block.x, block.mask, np.arange(width) < len(rows)))
-    cells = counted.reshape(-1, *[1] * (x.ndim - 1))
-    weight = jnp.broadcast_to(cells if mask is None else cells & mask, x.shape).astype(x.dtype)
-    start = likelihood.started_at(x if units is None else units.standardize(x), weight)
+    start = start_of(likelihood, units, Datum(rows, seen))
     outputs = jnp.zeros((likelihood.num_outputs, *model.data_shape))
     if start is not None:
         likelihood, outputs = start.likelihood, start.outputs
