@@ -18,7 +18,7 @@ from known_models import LinearGaussian, LinearGuide
 from unchecked import types_unchecked
 
 from taut.architectures import VAE
-from taut.audit import audited_evidence, findings, gaps, holes, latent_use, surgery
+from taut.audit import Choices, audited_evidence, findings, gaps, holes, latent_use
 from taut.audit.gaps import Gaps
 from taut.core import AbstractProposal, Datum, Draws, Estimate, Pair, equal_mass
 
@@ -55,9 +55,8 @@ def found(model, guide, *, beta=1.0):
         evidence, _ = audited_evidence(pair, rows, key=keys[i], num_particles=200)
         of.append(gaps(pair, rows, evidence, key=keys[2 + i]))
     prior = holes(pair, Datum(TRAIN), held_out, key=keys[4], num_samples=300, num_draws=4)
-    split = surgery(pair, Datum(TRAIN), key=keys[5], num_drawn=100, num_draws=4)
     use = latent_use(pair, train, key=keys[6])
-    return {f.name: f for f in findings(*of, split, use, prior, model=VAE(), beta=beta)}
+    return {f.name: f for f in findings(of[0], of[1], use, prior, had=Choices(VAE(), beta=beta))}
 
 
 def test_a_sound_model_has_nothing_but_its_family_to_complain_of(float64):
@@ -163,8 +162,5 @@ def test_a_loss_is_told_above_two_of_its_errors_over_draws_and_rows(value, draws
     for name in ("amortization", "approximation"):
         lossy = replace(sound, **{name: loss})
         with types_unchecked():
-            names = [
-                f.name
-                for f in findings(sound, lossy, SimpleNamespace(), use, None, model=VAE(), beta=1.0)
-            ]
+            names = [f.name for f in findings(sound, lossy, use, None, had=Choices(VAE()))]
         assert names == ([name] if told else [])

@@ -1,7 +1,7 @@
 """What the remedies of an audit gain where they are tried: new minus old on the same held-out rows.
 
     amortization, approximation, undivided    draws of a Gaussian fitted to each row
-    prior                                     another prior, fitted to posteriors of training rows
+    prior                                     a prior of another kind, fitted to their posteriors
 
 Other findings ask for another fit, which is not tried here.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from taut.api.refitting import refit_prior
-from taut.audit import Finding, Trial
+from taut.audit import Finding, Trial, other_priors
 from taut.core import Datum, Estimate, InputError, paired_difference
 from taut.data import Data
 from taut.evidence import Importance
@@ -24,7 +24,6 @@ from taut.inference import Refined
 __all__ = ["rows_looked_at", "tried"]
 
 _OF_GUIDES = ("amortization", "approximation", "undivided")
-_PRIOR = "mixture:10"
 
 
 def tried(
@@ -48,12 +47,13 @@ def tried(
     """
     guide_key, prior_key = jax.random.split(key)
     trials: list[Trial] = []
+    another = other_priors(getattr(fit.architecture, "prior", None))[0]
     for finding in found:
         began = time.perf_counter()
         if finding.name in _OF_GUIDES:
             what = "draws of a Gaussian fitted to each row in place of the guide's"
         elif finding.name == "prior":
-            what = f"the prior {_PRIOR} fitted to the posteriors of training rows"
+            what = f"the prior {another} fitted to the posteriors of training rows"
         else:
             continue
         if what in [trial.what for trial in trials]:
@@ -62,7 +62,7 @@ def tried(
         why = ""
         try:
             if finding.name == "prior":
-                gains = _of_prior(fit, data, prior_key)
+                gains = _of_prior(fit, data, another, prior_key)
             else:
                 gains = _of_row_guides(fit, held_out, guide_key, num_particles)
         except InputError as error:
@@ -80,13 +80,13 @@ def _of_row_guides(
     return {"log_evidence": paired_difference(new.log_evidence, old.log_evidence)}
 
 
-def _of_prior(fit: Fit, data: Any, key: PRNGKeyArray) -> dict[str, Estimate]:
+def _of_prior(fit: Fit, data: Any, prior: str, key: PRNGKeyArray) -> dict[str, Estimate]:
     if not isinstance(data, Data):
         raise InputError(
             "a Data with training, validation and test rows", "rows alone", "taut.load_data(...)",
             where="try",
         )  # fmt: skip
-    return refit_prior(fit, data, prior=_PRIOR, key=key).gains
+    return refit_prior(fit, data, prior=prior, key=key).gains
 
 
 def rows_looked_at(held_out: Datum, index: np.ndarray) -> Datum:

@@ -12,12 +12,14 @@ from taut.audit.latents import LatentUse, latent_use
 from taut.audit.overlap import Neighbour, Overlap, overlap
 from taut.audit.refit_bracket import RefitBracket, bracket_by_refits
 from taut.audit.refits import calibration_by_refits
+from taut.audit.remedies import Choices, other_priors
 from taut.audit.surgery import Surgery, surgery
 from taut.audit.two_sample import TwoSample, two_sample
 
 __all__ = [
     "Audit",
     "Calibration",
+    "Choices",
     "Finding",
     "Gaps",
     "GradientBench",
@@ -44,6 +46,7 @@ __all__ = [
     "gradient_moments",
     "holes",
     "latent_use",
+    "other_priors",
     "overlap",
     "surgery",
     "two_sample",

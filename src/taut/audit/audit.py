@@ -23,7 +23,7 @@ from taut.audit.gaps import Gaps, audited_evidence, gaps
 from taut.audit.holes import Holes, holes
 from taut.audit.latents import LatentUse, latent_use
 from taut.audit.overlap import Overlap, overlap
-from taut.audit.remedies import number_of_latents
+from taut.audit.remedies import Choices, number_of_latents
 from taut.audit.surgery import Surgery, surgery
 from taut.core import AbstractPair, Datum, InputError, check_count, num_rows, option
 from taut.errors import Door, worded
@@ -206,14 +206,13 @@ def audit_fit(
         found[part] = gaps(pairs[part], rows, evidence, key=gap_key)
     prior, why = _holes(fit, train, looked["held_out"], components, keys[7:], serves=serves)
     excess = density_excess(fit.model, looked["train"], key=constant_key)
-    beta = float(getattr(fit.recipe.bound, "beta", 1.0))
     return Audit(
         train=found["train"], held_out=found["held_out"],
         evidence=evidences["held_out"][0], method=evidences["held_out"][1],
         surgery=split, use=use, overlap=overlap(split), holes=prior, without_holes=why,
         findings=findings(
-            found["train"], found["held_out"], split, use, prior,
-            model=fit.architecture, beta=beta, excess=excess,
+            found["train"], found["held_out"], use, prior,
+            had=Choices.of(fit.architecture, fit.recipe), excess=excess,
         ),
         notes=(
             *_notes(split, evidences["held_out"][0], found, num_rows(train)),

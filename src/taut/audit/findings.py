@@ -9,12 +9,18 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from taut.architectures import AbstractArchitecture
 from taut.audit.gaps import Gaps
 from taut.audit.holes import Holes
 from taut.audit.latents import LatentUse
-from taut.audit.remedies import another_prior, fewer_latents, richer_guide, smaller_gap
-from taut.audit.surgery import Surgery
+from taut.audit.remedies import (
+    Choices,
+    another_prior,
+    fewer_latents,
+    richer_guide,
+    smaller_gap,
+    used_latents,
+    within_encoder,
+)
 from taut.core import Estimate, option
 
 __all__ = ["Finding", "Trial", "findings"]
@@ -65,12 +71,10 @@ class Trial:
 def findings(
     train: Gaps,
     held_out: Gaps,
-    parts: Surgery,
     use: LatentUse,
     prior: Holes | None,
     *,
-    model: AbstractArchitecture,
-    beta: float,
+    had: Choices,
     excess: Estimate | None = None,
 ) -> tuple[Finding, ...]:
     """Everything worth telling, the most important first.
@@ -78,16 +82,14 @@ def findings(
     Arguments:
         train: gaps of training rows.
         held_out: of held-out rows.
-        parts: the surgery.
         use: of the latents by training rows.
         prior: how it differs from the posteriors of held-out rows; None where it was not looked at.
-        model: by whose choices remedies are worded.
-        beta: factor of the KL that the model was trained with.
+        had: what the fit was asked for, by which remedies are worded.
         excess: of the density over that which rows are drawn from (`constants`); None where unknown.
     """
-    losses = [f for f in _losses(train, held_out, prior, model) if _counts(f.loss)]
+    losses = [f for f in _losses(train, held_out, prior, had) if _counts(f.loss)]
     losses.sort(key=lambda f: -f.loss.value if f.loss else 0.0)
-    return (*_unsound(excess), *_wrong(held_out, parts, use, beta), *losses, *_idle(use, model))
+    return (*_unsound(excess), *_wrong(held_out, use, had), *losses, *_idle(use, had))
 
 
 def _unsound(excess: Estimate | None) -> Iterator[Finding]:
@@ -102,7 +104,7 @@ def _unsound(excess: Estimate | None) -> Iterator[Finding]:
         )
 
 
-def _wrong(held_out: Gaps, parts: Surgery, use: LatentUse, beta: float) -> Iterator[Finding]:
+def _wrong(held_out: Gaps, use: LatentUse, had: Choices) -> Iterator[Finding]:
     error = held_out.total.mc_error
     if held_out.total.value < -_IMPOSSIBLE * error - _LEAST and math.isfinite(error):
         yield Finding(
@@ -112,10 +114,10 @@ def _wrong(held_out: Gaps, parts: Surgery, use: LatentUse, beta: float) -> Itera
             "a guide whose density and draws are of one distribution",
             held_out.total,
         )
-    if beta != 1:
+    if had.beta != 1:
         yield Finding(
             "objective",
-            f"training weighed the KL by {beta:g}, so that it raised no ELBO; the audit is at 1",
+            f"training weighed the KL by {had.beta:g}, so that it raised no ELBO; the audit is at 1",
             option("beta", 1),
         )
     if use.collapsed:
@@ -123,32 +125,29 @@ def _wrong(held_out: Gaps, parts: Surgery, use: LatentUse, beta: float) -> Itera
             "collapse",
             f"the latents say next to nothing of x: {use.num_active} of {len(use.moved)} dimensions "
             f"are active, with a KL of {use.kl.value:.2g} nats; small gaps then mean little",
-            f"a warm-up of the KL, {option('kl_warmup_steps')}, or {option('free_bits', 0.1)}",
+            used_latents(had),
         )
 
 
-def _losses(
-    train: Gaps, held_out: Gaps, prior: Holes | None, model: AbstractArchitecture
-) -> Iterator[Finding]:
+def _losses(train: Gaps, held_out: Gaps, prior: Holes | None, had: Choices) -> Iterator[Finding]:
     if held_out.amortization is None or held_out.approximation is None:
         yield Finding(
             "undivided",
             "log-evidence less ELBO, of guide and encoder together",
-            smaller_gap(model),
+            smaller_gap(had),
             held_out.total,
         )
     else:
         yield Finding(
             "amortization",
             "the encoder names worse posteriors than its family has",
-            f"{option('inference', 'semi-amortized')}, which climbs from the encoder's answer, a larger "
-            f"encoder, or {option('method', 'refined')} where only the evidence matters",
+            within_encoder(had),
             held_out.amortization,
         )
         yield Finding(
             "approximation",
             "the best posterior of the guide's family is not the true one",
-            richer_guide(model),
+            richer_guide(had),
             held_out.approximation,
         )
     yield Finding(
@@ -162,18 +161,18 @@ def _losses(
             "prior",
             "the prior is not where the posteriors are: their average, as the prior, gains on held-out "
             "rows",
-            another_prior(model),
+            another_prior(had),
             prior.gain,
         )
 
 
-def _idle(use: LatentUse, model: AbstractArchitecture) -> Iterator[Finding]:
+def _idle(use: LatentUse, had: Choices) -> Iterator[Finding]:
     idle = len(use.moved) - use.num_active
     if idle and not use.collapsed:
         yield Finding(
             "idle latents",
             f"{idle} of {len(use.moved)} latent dimensions are the same for all rows",
-            fewer_latents(model, use),
+            fewer_latents(had, use),
         )
 
 
