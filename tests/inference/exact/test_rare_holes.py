@@ -1,5 +1,6 @@
 """Rows with all their cells beside rows with holes, wherever only one of a few rows has one."""
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -102,3 +103,15 @@ def test_online_em_takes_a_hole_that_its_start_has_not(clusters, monkeypatch):
     )
     found, wanted = (fit.estimates["log_evidence"].value for fit in (with_one, without))
     assert found == pytest.approx(wanted, abs=0.02)
+
+
+def test_a_stream_whose_training_rows_have_no_hole(clusters, tmp_path, float64):
+    """Its schema may have holes, which other parts of the file have."""
+    np.save(tmp_path / "rows.npy", clusters)
+    read = taut.load_data(tmp_path / "rows.npy", stream="yes", dtype=np.float64).train
+    stream: Any = replace(read, schema=replace(read.schema, holes=True))
+    model = mixture(clusters, "full")
+    rows = RowBlocks(stream)
+    found = expectation_step(model, rows).statistics
+    held = RowBlocks(rows.read(0, rows.num_rows))
+    assert_alike(found, expectation_step(model, held).statistics)

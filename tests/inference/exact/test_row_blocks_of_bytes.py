@@ -86,6 +86,7 @@ def test_one_block_is_worked_on_while_the_next_is_made(monkeypatch):
 
     data = load_data(BYTES[:100], dtype=np.float64)
     model = skeleton_of(taut.GMM(components=2, covariance="diag"), data)
+    monkeypatch.setattr(RowBlocks, "in_parts", True)
     monkeypatch.setattr(RowBlocks, "blocks", made)
     monkeypatch.setattr(em, "_no_statistics", lambda *_: Statistics(0))
     monkeypatch.setattr(em, "_pass", lambda state, number, _: em.EMState(model, Statistics(number)))

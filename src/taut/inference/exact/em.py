@@ -12,6 +12,7 @@ unless cells are missing, which count as the model expects them.
 
 import math
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -21,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import Datum, InputError, RunError, num_rows, option
+from taut.core.at_once import at_once
 from taut.core.compiling import kept_jit
 from taut.core.devices import num_devices, on_one, per_share, sum_of_shares, whole
 from taut.core.hosts import told_by_all
@@ -227,10 +229,16 @@ def gathered(model: AbstractExactModel, rows: RowBlocks) -> EMState:
 def expectation_step(model: AbstractExactModel, rows: RowBlocks) -> EMState:
     """One pass over all rows: the model with their statistics."""
     state = EMState(model, _no_statistics(model, _row_like(rows)))
-    for block in rows.blocks(model):
-        jax.block_until_ready(state)  # one block in memory, not all
-        state = on_one(_pass(state, block, rows.holes))
-    return state
+    if rows.in_parts:
+        for block in rows.blocks(model):
+            jax.block_until_ready(state)  # one block in memory, not all
+            state = on_one(_pass(state, block, rows.holes))
+        return state
+
+    def passed(block: Block) -> Any:
+        return jax.block_until_ready(on_one(_pass(state, block, rows.holes)).statistics)
+
+    return EMState(model, reduce(_added, at_once(passed, rows.blocks(model))))
 
 
 def holes_in(batch: Datum, most: int | None = None) -> Holes | None:

@@ -209,7 +209,7 @@ class RowBlocks:
             name = (model.width, model.width_with_holes(self.size))
             yield from self._kept(name, lambda: self._grouped(model))
         else:
-            most = self.most_missing
+            most = max(1, self.most_missing)  # a model has no program for none
             yield from self._blocks(model.width_with_holes(most), most)
 
     def _blocks(self, width: int, most: int | None) -> Iterator[Block]:

@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from taut.models.exact.covariances import AbstractCovariance
 from taut.models.exact.gaussian_statistics import GaussianStatistics, responsibilities
-from taut.models.exact.holes import blocks_of_missing, swept
+from taut.models.exact.holes import blocks_of_missing, multiplied, swept
 
 __all__ = ["Gaps", "centred_with_holes", "product_with_holes"]
 
@@ -89,12 +89,14 @@ def product_with_holes(
         second = second + covariance.of_squares(rows * (centers**2 + variances))
         return GaussianStatistics(count, first + rows * centers, second, log_evidence)
 
+    if not covariance.correlated:
+        return independent
+    # Not in the function of the rows, which would work it out for every chunk of them.
+    precision = _precision(covariance, scale)
+    pattern = "ijl,kj->lki" if precision.shape[2] == 1 else "ijk,kj->ki"
+    linear = jnp.einsum(pattern, precision, centers).reshape(number, size)
+
     def dependent(y: Array, weight: Array, gaps: Gaps) -> GaussianStatistics:
-        precision = _precision(covariance, scale)
-        linear = jnp.einsum(
-            "ijl,kj->lki" if precision.shape[2] == 1 else "ijk,kj->ki", precision, centers
-        )
-        linear = linear.reshape(number, size)
         image = jnp.tensordot(y, precision, axes=1) - linear.T
         done = _completed(precision, image, gaps)
         features = covariance.features(y)
@@ -112,7 +114,7 @@ def product_with_holes(
         second = second + jnp.moveaxis(added, 2, 0).reshape(second.shape)
         return GaussianStatistics(count, first, second, log_evidence)
 
-    return dependent if covariance.correlated else independent
+    return dependent
 
 
 def centred_with_holes(
@@ -152,8 +154,11 @@ def centred_with_holes(
         second = found.second + covariance.of_squares((r.T @ missing) * variances)
         return found._replace(second=second)
 
+    if not covariance.correlated:
+        return independent
+    precision = _precision(covariance, scale)
+
     def dependent(differences: Array, weight: Array, gaps: Gaps) -> GaussianStatistics:
-        precision = _precision(covariance, scale)
         pattern = "ijl,nkj->nik" if precision.shape[2] == 1 else "ijk,nkj->nik"
         done = _completed(precision, jnp.einsum(pattern, precision, differences), gaps)
         steps = _scattered(done.step, gaps.places, size)
@@ -163,7 +168,7 @@ def centred_with_holes(
         second = found.second + jnp.moveaxis(spread, 2, 0).reshape(found.second.shape)
         return found._replace(second=second)
 
-    return dependent if covariance.correlated else independent
+    return dependent
 
 
 def _precision(covariance: AbstractCovariance, scale: Float[Array, "..."]) -> Float[Array, "D D L"]:
@@ -181,7 +186,7 @@ def _completed(
     spread, log_determinant = swept(blocks_of_missing(precision, places))
     bordered = jnp.pad(image, ((0, 0), (0, 1), (0, 0)))
     at_holes = bordered[jnp.arange(len(image)), places]
-    step = -jnp.sum(spread * at_holes, axis=1)
+    step = -multiplied(spread, at_holes[:, None])[:, 0]
     number = jnp.sum(~gaps.mask, axis=1)[:, None]
     gained = 0.5 * (number * _LOG_2PI - log_determinant)
     return _Completed(step, spread, gained, -0.5 * jnp.sum(step * at_holes, axis=0))

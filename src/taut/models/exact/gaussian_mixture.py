@@ -142,6 +142,9 @@ class GaussianMixture(AbstractMixture):
         constants, origin = self._constants() + self.log_pi, self._origin()
         coefficients = self.covariance.coefficients(self._scale, self._means - origin)
         inverse, cancels = self.covariance.inverse(self._scale), self._cancels()
+        parts = (self.covariance, self._scale)
+        products_with_holes = product_with_holes(*parts, self._means - origin, constants)
+        differences_with_holes = centred_with_holes(*parts, self._means, constants)
 
         def product(x: Array, weight: Array) -> GaussianStatistics:
             features = self.covariance.features(self._rows(x) - origin)
@@ -160,14 +163,11 @@ class GaussianMixture(AbstractMixture):
 
         def by_products(x: Array, weight: Array, gaps: Gaps) -> GaussianStatistics:
             y = jnp.where(gaps.mask, self._rows(x) - origin, 0.0)
-            centers = self._means - origin
-            step = product_with_holes(self.covariance, self._scale, centers, constants)
-            return step(y, weight, gaps)
+            return products_with_holes(y, weight, gaps)
 
         def by_differences(x: Array, weight: Array, gaps: Gaps) -> GaussianStatistics:
             y = jnp.where(gaps.mask[:, None], self._rows(x)[:, None] - self._means, 0.0)
-            step = centred_with_holes(self.covariance, self._scale, self._means, constants)
-            return step(y, weight, gaps)
+            return differences_with_holes(y, weight, gaps)
 
         def expected(x: Array, weight: Array, holes: Holes | None = None) -> GaussianStatistics:
             routes: tuple[Callable, Callable] = (centred, product)

@@ -8,6 +8,7 @@ blocks of a few missing cells tell all that those of many observed ones would:
     d_o^T S_oo^-1 d_o = d^T P d   with d_m = -P_mm^-1 P_mo d_o
 """
 
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-__all__ = ["Holes", "blocks_of_missing", "holes_of", "swept"]
+__all__ = ["Holes", "blocks_of_missing", "holes_of", "multiplied", "swept"]
+
+_WRITTEN_OUT = 8  # rows of a matrix: twice as many take a second longer to compile
 
 
 class Holes(NamedTuple):
@@ -56,9 +59,43 @@ def swept(
 ) -> tuple[Float[Array, "m m *L"], Float[Array, "*L"]]:
     """The inverses of positive definite matrices, and the logarithms of their determinants.
 
-    Each step exchanges one coordinate of y = A x for the same one of x (Gauss-Jordan), for all matrices
-    at once: few and small as they are, a library's call for each would cost more than its work.
+    All matrices are worked on at once: few and small as they are, a library's call for each would cost
+    more than its work. Up to `_WRITTEN_OUT` rows every operation is one of the program's own, by halves;
+    the program of more rows is a loop, which does not grow with them.
     """
+    return _by_halves(matrix) if len(matrix) <= _WRITTEN_OUT else _by_exchange(matrix)
+
+
+def _by_halves(
+    matrix: Float[Array, "m m *L"],
+) -> tuple[Float[Array, "m m *L"], Float[Array, "*L"]]:
+    """With S = C - B^T A^-1 B and the share G = A^-1 B,
+
+    [A   B]^-1     [A^-1 + G S^-1 G^T   -G S^-1]
+    [B^T C]     =  [-S^-1 G^T              S^-1],        |A B; B^T C| = |A| |S|
+    """
+    if len(matrix) == 1:
+        return 1 / matrix, jnp.log(matrix[0, 0])
+    half = len(matrix) // 2
+    first, log_first = _by_halves(matrix[:half, :half])
+    share = multiplied(first, matrix[:half, half:])
+    turned = jnp.swapaxes(share, 0, 1)
+    last, log_last = _by_halves(matrix[half:, half:] - multiplied(turned, matrix[:half, half:]))
+    corner = -multiplied(share, last)
+    above = jnp.concatenate([first - multiplied(corner, turned), corner], axis=1)
+    below = jnp.concatenate([jnp.swapaxes(corner, 0, 1), last], axis=1)
+    return jnp.concatenate([above, below]), log_first + log_last
+
+
+def multiplied(a: Float[Array, "i k *#L"], b: Float[Array, "k j *#L"]) -> Float[Array, "i j *#L"]:
+    """Matrix products, as sums that run along all matrices at once."""
+    return reduce(jnp.add, (a[:, k, None] * b[None, k] for k in range(len(b))))
+
+
+def _by_exchange(
+    matrix: Float[Array, "m m *L"],
+) -> tuple[Float[Array, "m m *L"], Float[Array, "*L"]]:
+    """Each step exchanges one coordinate of y = A x for the same one of x (Gauss-Jordan)."""
     size = matrix.shape[0]
 
     def step(
