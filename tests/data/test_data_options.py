@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 
 from taut.data import Data, DataOptions, load_data
+from taut.errors import InputError
 from taut.runs import to_toml
 
 RNG = np.random.default_rng(0)
@@ -235,6 +237,25 @@ def test_every_form_of_file_is_there():
     tried |= {"TRAIN,VALIDATION,TEST (three files)", "FILE.mtx [.gz]", "FILE.h5ad[:LAYER]"}
     assert {source.form for source in SOURCES} - tried == {"mnist:FOLDER", "FILE-idx3-ubyte[.gz]"}
     assert len(tried) == len(FORMS)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_files_that_need_an_extra_name_it_where_it_is_not_installed(tmp_path, form, monkeypatch):
+    """Tables as text and as Parquet alone need Polars."""
+    source, drop = FORMS[form](tmp_path), ("kind",) if form == "csv" else ()
+    wanted = load_data(source, drop=drop)
+    monkeypatch.setitem(sys.modules, "polars", None)
+    if form not in ("csv", "parquet"):
+        found = load_data(source)
+        assert found.test.x.tobytes() == wanted.test.x.tobytes()
+        return
+    for options in ({}, *([{"stream": "yes"}] if form == "parquet" else [])):
+        with pytest.raises(InputError) as caught:
+            load_data(source, drop=drop, **options)
+        assert str(caught.value) == (
+            f"{source}: expected Polars, which reads and writes tables, got none "
+            "installed. Try `pip install 'taut[tables]'`."
+        )
 
 
 def test_idx_files_give_the_same_bytes_again(mnist_folder):

@@ -31,7 +31,7 @@ def check_folder(path: Path) -> Path:
 
 
 def check_suffix(path: Path, allowed: Sequence[str]) -> Path:
-    """The path, if its ending is one of these and its folder exists."""
+    """The path, if its ending is one of these, its folder exists, and such files can be written."""
     if path.suffix not in allowed:
         raise InputError(
             f"a file ending in {', '.join(allowed)}", repr(path.name), f"{path.stem}{allowed[0]}",
@@ -40,6 +40,10 @@ def check_suffix(path: Path, allowed: Sequence[str]) -> Path:
     if not path.parent.is_dir():
         raise InputError("a folder that exists", f"{path.parent}", "making it first", where="out")
     _check_writable(path.parent)
+    if path.suffix == ".parquet":
+        from taut.data.sources import need_polars
+
+        need_polars(f"{path}")
     return path
 
 
@@ -105,27 +109,33 @@ def save_table(
         label: their labels, a second column, named likewise.
         as_came: write 70 in .csv for a whole number among real ones, as tables of such have it.
     """
-    import io
-
     import numpy as np
+
+    from taut.core import write_csv
+
+    if path.suffix == ".npy":
+        content = table if array is None else array
+        _write(path, lambda buffer: np.save(buffer, content, allow_pickle=False))
+        return
+    extra = {"row": index, "label": label}
+    extra = {name: v for name, v in extra.items() if v is not None}
+    named = dict(zip(free_names([*extra], columns), extra.values(), strict=True))
+    cells = table if isinstance(table, tuple) else np.asarray(table).T
+    named |= dict(zip(columns, cells, strict=True))
+    if path.suffix == ".csv":
+        write_csv(path, named, whole_as_such=as_came)
+        return
     import polars as pl
+
+    _write(path, pl.DataFrame(named).write_parquet)
+
+
+def _write(path: Path, write: Callable[[Any], object]) -> None:
+    """Write into a buffer, and the buffer as a file in one step."""
+    import io
 
     from taut.core import write_atomically
 
     buffer = io.BytesIO()
-    if path.suffix == ".npy":
-        np.save(buffer, table if array is None else array, allow_pickle=False)
-    else:
-        extra = {"row": index, "label": label}
-        extra = {name: v for name, v in extra.items() if v is not None}
-        named = zip(free_names([*extra], columns), extra.values(), strict=True)
-        frame = pl.DataFrame(dict(named) | dict(
-            zip(columns, table if isinstance(table, tuple) else np.asarray(table).T, strict=True)
-        ))  # fmt: skip
-        if as_came and path.suffix == ".csv":
-            number = pl.col(pl.Float32, pl.Float64)
-            whole = number.cast(pl.Int64, strict=False)
-            text = pl.when(whole == number).then(whole.cast(pl.String))
-            frame = frame.with_columns(text.otherwise(number.cast(pl.String)))
-        frame.write_csv(buffer) if path.suffix == ".csv" else frame.write_parquet(buffer)
+    write(buffer)
     write_atomically(path, lambda file: file.write(buffer.getvalue()))

@@ -11,6 +11,7 @@ from taut.core.choices import (
     pythonic,
 )
 from taut.core.counts import check_count, is_whole
+from taut.core.csv_table import write_csv
 from taut.core.datum import Datum, num_rows
 from taut.core.diagonal_gaussians import gaussian_log_densities
 from taut.core.discrete_proposals import (
@@ -145,5 +146,6 @@ __all__ = [
     "total",
     "weighted_sum",
     "write_atomically",
+    "write_csv",
     "write_json",
 ]

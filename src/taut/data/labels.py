@@ -9,7 +9,7 @@ from jaxtyping import Float, Shaped
 from taut.data.coded_cells import uncoded
 from taut.data.number_names import name_codes, number_name
 from taut.data.sources.raw_rows import RawRows
-from taut.data.sources.words import emptied, numbers_among
+from taut.data.sources.words import numbers_among, without_codes
 from taut.errors import InputError, nearest, option
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "label_codes",
     "label_values",
     "with_empty_labels",
-    "without_texts",
 ]
 
 
@@ -46,19 +45,7 @@ def with_empty_labels(rows: RawRows, missing: Mapping[str, tuple[str, ...]]) -> 
         return rows
     if labels.dtype.kind != "U":
         return replace(rows, labels=uncoded(labels, numbers_among(codes)))
-    return replace(rows, labels=without_texts(labels, codes))
-
-
-def without_texts(
-    labels: Shaped[np.ndarray, " N"], codes: Sequence[str]
-) -> Shaped[np.ndarray, " N"]:
-    """Labels that are text, empty where they are one of some codes, or spell their number."""
-    import polars as pl
-
-    if not codes:
-        return labels
-    cells = emptied(pl.Series(labels.tolist(), dtype=pl.String).str.strip_chars(), codes)
-    return np.where((cells == "").to_numpy(), "", labels)
+    return replace(rows, labels=without_codes(labels, codes))
 
 
 def label_values(

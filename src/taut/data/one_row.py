@@ -10,6 +10,7 @@ from jaxtyping import Float
 from taut.data.cell_words import cell_words
 from taut.data.more_rows import load_rows
 from taut.data.schema import Schema
+from taut.data.sources import NamedColumns, need_polars
 from taut.data.sources.words import MISSING_WORDS
 from taut.errors import InputError, nearest
 
@@ -78,13 +79,7 @@ def _cell(value: Any, i: int, names: Sequence[str], schema: Schema, place: str) 
         alone: Any = np.full((1, schema.size), np.nan)
         alone[0, i] = cell
     else:
-        import polars as pl
-
-        empty = {
-            name: pl.Series([None], dtype=pl.String if _texts(schema, j) else pl.Float64)
-            for j, name in enumerate(names)
-        }
-        alone = pl.DataFrame(empty | {names[i]: [cell]})
+        alone = _alone(cell, i, names, schema, place)
     try:
         found = float(load_rows(alone, schema).x[0, i])
     except InputError as error:
@@ -94,6 +89,23 @@ def _cell(value: Any, i: int, names: Sequence[str], schema: Schema, place: str) 
             "a value", f"'{value}', which stands for none", "leaving it out", where=place
         )
     return found
+
+
+def _alone(cell: str | float, i: int, names: Sequence[str], schema: Schema, place: str) -> Any:
+    """A row with one cell, whose text is a name as it stands, or is a date or a measure to be read."""
+    texts = [_texts(schema, j) for j in range(schema.size)]
+    if schema.kinds is None or not schema.kinds[i].unit:
+        empty = [np.array(["" if text else np.nan]) for text in texts]
+        row = dict(zip(names, empty, strict=True)) | {names[i]: np.array([cell])}
+        return NamedColumns(row)
+    need_polars(place)
+    import polars as pl
+
+    types = [pl.String if text else pl.Float64 for text in texts]
+    return pl.DataFrame(
+        {name: [cell if j == i else None] for j, name in enumerate(names)},
+        schema=dict(zip(names, types, strict=True)),
+    )
 
 
 def _code(value: Any, i: int, schema: Schema, place: str) -> Any:

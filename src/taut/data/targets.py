@@ -18,13 +18,13 @@ from jaxtyping import Bool, Shaped
 from taut.data.coded_cells import uncoded
 from taut.data.dataset import Dataset
 from taut.data.kinds import Column, Wish
-from taut.data.labels import held_labels, label_values, without_texts
+from taut.data.labels import held_labels, label_values
 from taut.data.number_names import name_codes, number_name
 from taut.data.options import DataOptions
 from taut.data.rounding import refuse_blurred
 from taut.data.schema import Schema
 from taut.data.sources.raw_rows import RawRows, Unit
-from taut.data.sources.words import MISSING_WORDS
+from taut.data.sources.words import MISSING_WORDS, without_codes
 from taut.data.wishes import wishes_of
 from taut.errors import InputError, nearest, option
 
@@ -353,4 +353,4 @@ def _without_codes(labels: Shaped[np.ndarray, " N"] | None, codes: Sequence[floa
     assert labels is not None  # parts have labels alike
     if labels.dtype.kind != "U":
         return uncoded(labels, codes)
-    return without_texts(labels, tuple(map(number_name, codes)))
+    return without_codes(labels, tuple(map(number_name, codes)))

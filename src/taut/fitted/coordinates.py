@@ -1,5 +1,6 @@
 """The table coordinates.csv of a posterior: moments of each coordinate, under guide and weights."""
 
+import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,26 +46,23 @@ def read_coordinates(run: Path, num_latents: int) -> dict[str, list[Any]]:
     Raises:
         InputError: a file is not there, or is not what taut wrote.
     """
-    import polars as pl
-
     structure = read_structure(run)["architecture"]
     with reading(run / "model.json"):
         derived = structure.get("derived", ())
         count = num_latents + sum(math.prod(map(int, value["shape"])) for value in derived)
     path = run / "coordinates.csv"
     with reading(path):
-        try:
-            table = pl.read_csv(path, infer_schema_length=None)
-        except pl.exceptions.PolarsError as error:
-            raise ValueError(str(error)) from error
-        if len(table) != count:
-            raise ValueError(f"{len(table)} lines for {count} coordinates")
-        if "coordinate" not in table.columns:
+        with path.open(newline="", encoding="utf-8") as file:
+            try:
+                names, *lines = list(csv.reader(file)) or [[]]
+            except csv.Error as error:
+                raise ValueError(str(error)) from error
+        if len(lines) != count:
+            raise ValueError(f"{len(lines)} lines for {count} coordinates")
+        if not {"coordinate", "guide_mean", "resampled_mean"} <= set(names):
             raise ValueError("other columns")
-        table = table.with_columns(pl.col("coordinate").cast(pl.String))
-        numbers = [name for name in table.columns if name != "coordinate"]
-        if not all(table[name].dtype.is_numeric() for name in numbers):
-            raise ValueError("text where numbers belong")
-        if not {"guide_mean", "resampled_mean"} <= set(numbers):
-            raise ValueError("other columns")
-        return table.to_dict(as_series=False)
+        cells = dict(zip(names, zip(*lines, strict=True), strict=True))
+        return {
+            name: list(own) if name == "coordinate" else [float(cell) for cell in own]
+            for name, own in cells.items()
+        }

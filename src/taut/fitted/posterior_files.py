@@ -11,7 +11,6 @@
 The program itself is only named: reading a folder runs no code.
 """
 
-import io
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +18,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from taut.core import write_atomically
+from taut.core import write_atomically, write_csv
 from taut.fitted.coordinates import coordinate_columns
 from taut.fitted.posterior import Posterior
 from taut.models.program import Bounded, Edged, NumPyroProgram, log_joints
@@ -38,8 +37,6 @@ def known_draws(weights: Float[np.ndarray, " K"]) -> Int[np.ndarray, " k"]:
 
 def write_posterior(posterior: Posterior, run: RunFolder) -> None:
     """Write a posterior into a run folder that has its config.toml; the summary comes last."""
-    import polars as pl
-
     run.keep_steps(0)
     for number, part in enumerate(posterior.trace):
         columns = {k: np.asarray([v]) for k, v in part._asdict().items()}
@@ -55,10 +52,8 @@ def write_posterior(posterior: Posterior, run: RunFolder) -> None:
     draws = {"z": posterior.z, "weights": posterior.weights, **_natural(posterior)}
     write_atomically(run.path / "draws.safetensors", lambda file: file.write(packed(draws)))
     write_sealed_json(run.path / "model.json", _structure(posterior))
-    buffer = io.BytesIO()
     columns = coordinate_columns(posterior.coordinates, posterior.raw, posterior.resampled)
-    pl.DataFrame(columns).write_csv(buffer)
-    write_atomically(run.path / "coordinates.csv", lambda file: file.write(buffer.getvalue()))
+    write_csv(run.path / "coordinates.csv", columns)
     run.write_summary(posterior.estimates, posterior.facts.to_dict())
 
 

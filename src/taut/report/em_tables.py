@@ -1,6 +1,5 @@
 """The tables of `taut em`: components, responsibilities, loadings and the selection curve as CSV."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import polars as pl
 
-from taut.core import write_atomically
+from taut.core import write_csv
 from taut.data import Data, Dataset, label_names
 from taut.fitted import Fit
 from taut.models.exact import (
@@ -66,7 +64,7 @@ def write_tables(fitted: Fit, source: Data | str, folder: Path) -> list[Path]:
         tables["selection.csv"] = {
             heading: [getattr(point, name) for point in curve] for heading, name in _POINT.items()
         }
-    return [_write(folder / name, table) for name, table in tables.items()]
+    return [write_csv(folder / name, table) for name, table in tables.items()]
 
 
 def _responsibilities(fitted: Fit, parts: Sequence[Dataset]) -> dict[str, Any]:
@@ -115,9 +113,3 @@ def _components(
             )
             found.append(Described(f"p({column}={named})", i, theta[:, i, j]))
     return table | named_apart(found)
-
-
-def _write(path: Path, table: Mapping[str, Any]) -> Path:
-    buffer = io.BytesIO()
-    pl.DataFrame(dict(table)).write_csv(buffer)
-    return write_atomically(path, lambda file: file.write(buffer.getvalue()))

@@ -15,7 +15,7 @@ from taut.data import Data, Dataset, Schema, load_data, observed
 from taut.data.column_values import column_values
 from taut.data.grids import whole_columns
 from taut.data.kinds import columns_of, standardised
-from taut.data.sources import Request, read_source
+from taut.data.sources import NamedColumns, Request, read_source
 from taut.data.standardize import constant_columns
 from taut.data.wishes import check_wished, wish_texts, wishes_of
 
@@ -45,7 +45,7 @@ def rows_alike(
 
 
 def rows_by_column(
-    frame: Any,
+    table: Any,
     kind: Sequence[str] | Mapping[str, Any],
     weight: Float[np.ndarray, " N"] | None,
 ) -> Data:
@@ -55,7 +55,7 @@ def rows_by_column(
     the rows by their weights, so that a weight of 2 and the row twice teach the same.
 
     Arguments:
-        frame: that Narwhals accepts.
+        table: a frame that Narwhals accepts, or an array of numbers, (N, D), of columns x0, x1, ...
         kind: what is said of columns, as of `taut.load_data`.
         weight: how often each row counts; once when None.
 
@@ -64,9 +64,9 @@ def rows_by_column(
     """
     wishes = wishes_of(wish_texts(kind), where="kind")
     words = {name: wish.missing for name, wish in wishes.items() if wish.missing}
-    counted = _counted(frame, weight)
+    counted = _counted(table, weight)
     weight = None if weight is None else weight[counted]
-    (rows,) = read_source(_some(frame, counted), Request(missing=words))
+    (rows,) = read_source(_some(table, counted), Request(missing=words))
     names = rows.columns or ()
     check_wished(wishes, names, rows.where)
     columns = columns_of([rows], wishes, weight)
@@ -88,10 +88,12 @@ def _counted(rows: Any, weight: Float[np.ndarray, " N"] | None) -> Int32[np.ndar
     return found.astype(np.int32)
 
 
-def _some(frame: Any, rows: np.ndarray) -> Any:
-    """The rows of these places."""
+def _some(table: Any, rows: np.ndarray) -> Any:
+    """The rows of these places, as a source."""
     import narwhals as nw
 
-    if len(rows) == len(frame):
-        return frame
-    return nw.to_native(nw.from_native(frame, eager_only=True)[rows])
+    if isinstance(table, np.ndarray):
+        return NamedColumns.of(table[rows])
+    if len(rows) == len(table):
+        return table
+    return nw.to_native(nw.from_native(table, eager_only=True)[rows])

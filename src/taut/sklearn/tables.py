@@ -1,7 +1,8 @@
 """Tables whose columns differ in kind, as an estimator is given them and as it gives them back.
 
 A frame keeps its library and the types of its columns; an array has columns x0, x1, ..., as
-scikit-learn names them. Inside, a table is a frame, and then rows of codes and numbers.
+scikit-learn names them. Inside, a table is a frame or an array of numbers, and then rows of codes and
+numbers.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from taut.core import InputError
 from taut.data import Column, Schema, as_written, load_rows
+from taut.data.sources import NamedColumns, need_polars
 from taut.data.timeline import STEPS
 
 __all__ = ["TableForm", "checked_table", "coded_rows", "completed", "in_form"]
@@ -46,7 +48,8 @@ class TableForm(NamedTuple):
 def checked_table(
     estimator: Any, table: Any, *, names: Sequence[str] | None = None, least: int = 1
 ) -> Any:
-    """A frame of the columns that an estimator knows, or is to know where there are no names yet.
+    """A frame, or an array of numbers, of the columns that an estimator knows, or is to know where there
+    are no names yet.
 
     Arguments:
         estimator: whose columns are looked at.
@@ -56,7 +59,7 @@ def checked_table(
 
     Raises:
         ValueError: as of `sklearn.utils.validation.validate_data`.
-        InputError: a cell that is neither a number nor text; a lazy frame.
+        InputError: a cell that is neither a number nor text; a lazy frame; text, and no Polars.
     """
     import narwhals as nw
 
@@ -66,7 +69,7 @@ def checked_table(
             estimator, table, dtype=kind, ensure_all_finite="allow-nan", reset=names is None,
             ensure_min_samples=least,
         )  # fmt: skip
-        return _frame_of(array, names)
+        return _read_array(array, names)
     validate_data(estimator, table, reset=names is None, skip_check_array=True)
     frame = nw.from_native(table, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
@@ -80,13 +83,14 @@ def checked_table(
     return nw.to_native(frame.rename(dict(zip(frame.columns, names, strict=True))))
 
 
-def coded_rows(frame: Any, schema: Schema) -> Float[np.ndarray, "N D"]:
-    """The rows of a frame in the form of a schema: codes and numbers, NaN where a cell is missing.
+def coded_rows(table: Any, schema: Schema) -> Float[np.ndarray, "N D"]:
+    """The rows of a table in the form of a schema: codes and numbers, NaN where a cell is missing.
 
     Raises:
         InputError: a value that its column did not have, or that is of another kind.
     """
-    return load_rows(frame, schema).x
+    table = NamedColumns.of(table, schema.columns) if isinstance(table, np.ndarray) else table
+    return load_rows(table, schema).x
 
 
 def in_form(x: Float[np.ndarray, "N D"], schema: Schema, form: TableForm) -> Any:
@@ -166,27 +170,39 @@ def _is_frame(table: Any) -> bool:
     return nw.dependencies.is_into_dataframe(table) or nw.dependencies.is_polars_lazyframe(table)
 
 
-def _frame_of(array: Shaped[np.ndarray, "N D"], names: Sequence[str] | None) -> Any:
-    """An array as a frame, whose columns are numbers where all their cells are."""
+def _read_array(
+    array: Shaped[np.ndarray, "N D"], names: Sequence[str] | None
+) -> Float[np.ndarray, "N D"] | Any:
+    """An array of numbers, or a frame where cells are text, whose columns are numbers where all are."""
+    if array.dtype.kind in "biuf":
+        return array.astype(np.float64)
+    columns = [_known(cells.tolist(), i) for i, cells in enumerate(array.T)]
+    texts = [any(isinstance(cell, str) for cell in column) for column in columns]
+    if not any(texts):
+        return np.array(columns, np.float64).T
+    need_polars("X, cells of text")
     import polars as pl
 
     names = [f"x{i}" for i in range(array.shape[1])] if names is None else names
-    columns: dict[str, Any] = {}
-    for i, (name, cells) in enumerate(zip(names, array.T, strict=True)):
-        if cells.dtype.kind in "biuf":
-            columns[name] = cells.astype(np.float64)
-            continue
-        known = [None if cell is None or cell != cell else cell for cell in cells.tolist()]
-        for row, cell in enumerate(known):
-            if cell is not None and not isinstance(cell, str | int | float | np.number | np.bool_):
-                raise InputError(
-                    "numbers or text", f"a {type(cell).__name__}", "one of these in each cell",
-                    where=f"X, row {row}, column {i}",
-                )  # fmt: skip
-        texts = any(isinstance(cell, str) for cell in known)
-        kind = str if texts else float
-        columns[name] = pl.Series(
-            [None if cell is None else kind(cell) for cell in known],
-            dtype=pl.String if texts else pl.Float64,
-        )
-    return pl.DataFrame(columns)
+    found: dict[str, Any] = {}
+    for name, column, text in zip(names, columns, texts, strict=True):
+        kind, dtype = (str, pl.String) if text else (float, pl.Float64)
+        cells = [None if cell is None else kind(cell) for cell in column]
+        found[name] = pl.Series(cells, dtype=dtype)
+    return pl.DataFrame(found)
+
+
+def _known(cells: list[Any], column: int) -> list[Any]:
+    """The cells of a column, None for those that are missing.
+
+    Raises:
+        InputError: a cell that is neither a number nor text.
+    """
+    known = [None if cell is None or cell != cell else cell for cell in cells]
+    for row, cell in enumerate(known):
+        if cell is not None and not isinstance(cell, str | int | float | np.number | np.bool_):
+            raise InputError(
+                "numbers or text", f"a {type(cell).__name__}", "one of these in each cell",
+                where=f"X, row {row}, column {column}",
+            )  # fmt: skip
+    return known

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 from jaxtyping import Bool, Float, Int
 
 from taut.api.amortized import fit_amortized
 from taut.data import load_data
+from taut.data.sources import NamedColumns
 from taut.fitted import Fit
 from taut.fitted.predicting import predict, with_predictor
 from taut.recipe import Recipe
@@ -54,9 +54,10 @@ def fitted_with_classes(
         InputError: the rows, an option, or both together cannot be used.
         RunError: the bound is not finite, for good.
     """
-    parts = [_frame(x[rows], codes[rows]) for rows in (~held, held)]
+    table = _table(x, codes)
+    parts = [table.select(np.flatnonzero(rows)) for rows in (~held, held)]
     data = load_data(
-        (*parts, parts[1][:1]),  # what has to stand in the third part is never looked at
+        (*parts, parts[1].select(np.arange(1))),  # the third part is never looked at
         target=_TARGET, target_as="column" if method == "masked" else "label",
         dtype=recipe.training.storage, name="X", stream="no",
     )  # fmt: skip
@@ -70,14 +71,14 @@ def fitted_with_classes(
 
 def class_probabilities(fit: Fit, x: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N C"]:
     """p(class | row), (N, C), by rising code."""
-    found: Any = predict(fit, _frame(x, None))
+    found: Any = predict(fit, _table(x))
     return np.asarray(found.probabilities, np.float64)
 
 
-def _frame(x: Float[np.ndarray, "N D"], codes: Sequence[int] | np.ndarray | None) -> pl.DataFrame:
+def _table(x: Float[np.ndarray, "N D"], codes: Int[np.ndarray, " N"] | None = None) -> NamedColumns:
     """Named columns, and classes by names whose order is that of the codes."""
-    frame = pl.DataFrame({f"x{i}": column for i, column in enumerate(x.T)})
+    table = NamedColumns.of(x)
     if codes is None:
-        return frame
-    names = [None if code < 0 else f"{code:06d}" for code in codes]
-    return frame.with_columns(pl.Series(_TARGET, names, dtype=pl.String))
+        return table
+    names = np.array(["" if code < 0 else f"{code:06d}" for code in codes])
+    return NamedColumns({**table.cells, _TARGET: names})

@@ -8,6 +8,7 @@ import numpy as np
 from taut.data.coded_cells import uncoded
 from taut.data.sources.dates import DAY, TIME, date_text, dates_of
 from taut.data.sources.decimals import with_decimal_points
+from taut.data.sources.needs_polars import need_polars
 from taut.data.sources.raw_rows import RawRows, Request, Unit, take_label
 from taut.data.sources.units import unit_note, without_units
 from taut.data.sources.whole_numbers import (
@@ -235,8 +236,10 @@ def _of_texts(
     """Codes and their texts, or the numbers or dates that a column of text spells, and their unit.
 
     Raises:
-        InputError: numbers and other text in one column; as of `with_decimal_points` and `dates_of`.
+        InputError: no Polars; numbers and other text in one column; as of `with_decimal_points` and
+            `dates_of`.
     """
+    need_polars(f"{where}, column '{name}' of text")
     import polars as pl
 
     only = [text if isinstance(text, str) else None for text in texts]

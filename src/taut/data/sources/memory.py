@@ -9,6 +9,7 @@ import numpy as np
 
 from taut.data.sources.annotated import is_annotated, read_annotated
 from taut.data.sources.frame import read_frame
+from taut.data.sources.named_columns import NamedColumns, named_rows
 from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns
 from taut.data.sources.sparse import is_sparse, sparse_rows
 from taut.errors import InputError
@@ -81,6 +82,8 @@ def _of_objects(labels: np.ndarray) -> np.ndarray:
 def _one(source: Any, request: Request, where: str) -> RawRows:
     import narwhals as nw
 
+    if isinstance(source, NamedColumns):
+        return named_rows(source, request, where or "table")
     if nw.dependencies.is_into_dataframe(source) or nw.dependencies.is_polars_lazyframe(source):
         return read_frame(source, request, where or "data frame")
     if is_annotated(source):

@@ -18,6 +18,7 @@ import numpy as np
 
 from taut.data.sources.files import existing_file
 from taut.data.sources.frame import choose_columns, frame_rows, refuse_text
+from taut.data.sources.needs_polars import need_polars
 from taut.data.sources.panics import without_panics
 from taut.data.sources.raw_rows import RawRows, Request
 from taut.data.sources.row_file import RowFile
@@ -36,11 +37,13 @@ def read_parquet(source: str, request: Request) -> tuple[RawRows, ...]:
     """All rows, of the columns that the request leaves.
 
     Raises:
-        InputError: a file that is not Parquet, or is cut short; columns as in `choose_columns`.
+        InputError: no Polars; a file that is not Parquet, or is cut short; columns as in
+            `choose_columns`.
     """
+    file = existing_file(source)
+    need_polars(source)
     import polars as pl
 
-    file = existing_file(source)
     _check_ends(source)
     with _damage_named(source):
         names = list(pl.read_parquet_schema(file))
@@ -56,9 +59,10 @@ def parquet_form(source: str, request: Request) -> tuple[int, list[str], np.dtyp
     Raises:
         InputError: as `read_parquet`.
     """
+    file = existing_file(source)
+    need_polars(source)
     import polars as pl
 
-    file = existing_file(source)
     _check_ends(source)
     with _damage_named(source):
         schema = pl.read_parquet_schema(file)
@@ -76,9 +80,9 @@ def decode_parquet(source: str, request: Request) -> tuple[RowFile, tuple[str, .
     Raises:
         InputError: as `read_parquet`; too little room for the temporary file.
     """
+    count, data, dtype = parquet_form(source, request)
     import polars as pl
 
-    count, data, dtype = parquet_form(source, request)
     schema = pl.read_parquet_schema(existing_file(source))
     refuse_text([n for n in data if not _holds_numbers(schema[n])], source, _ON_DISK)
     rows = _decoded(source, data, count, dtype)

@@ -21,6 +21,7 @@ from taut.data.sources.dates import dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.files import file_bytes
 from taut.data.sources.frame import choose_columns, label_of, text_codes
+from taut.data.sources.needs_polars import need_polars
 from taut.data.sources.raw_rows import RawRows, Request, Unit
 from taut.data.sources.units import unit_note, without_units
 from taut.data.sources.whole_numbers import numbering, numbering_note, refuse_wide
@@ -80,10 +81,11 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     """The numeric columns of a text table that the request leaves.
 
     Raises:
-        InputError: bytes that are no UTF-8; lines of different lengths; text where a number should
-            be, with line and column; columns of text, by name; columns as in `choose_columns`.
+        InputError: no Polars; bytes that are no UTF-8; lines of different lengths; text where a number
+            should be, with line and column; columns of text, by name; columns as in `choose_columns`.
     """
     text, notes = _below_comments(_decoded(source))
+    need_polars(source)
     separator = _separator(text)
     read = _quoted_cells if '"' in text else _plain_cells
     table = read(text, separator, source)

@@ -5,7 +5,9 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Shaped
+
+from taut.data.number_names import name_codes
 
 __all__ = [
     "BOOLEAN",
@@ -16,6 +18,7 @@ __all__ = [
     "spell_names",
     "truth_words",
     "without",
+    "without_codes",
     "words",
 ]
 
@@ -54,6 +57,17 @@ def without(column: Any, cells: Bool[np.ndarray, " N"]) -> Any:
     import polars as pl
 
     return column.set(pl.Series(cells), "" if column.dtype == pl.String else None)
+
+
+def without_codes(
+    texts: Shaped[np.ndarray, " N"], codes: Sequence[str]
+) -> Shaped[np.ndarray, " N"]:
+    """Texts, empty where they are one of some codes, or spell their number."""
+    if not codes:
+        return texts
+    cells = [text.strip() for text in texts.tolist()]
+    empty = np.any([name_codes(cells, [code]) >= 0 for code in ("", *codes)], axis=0)
+    return np.where(empty, "", texts)
 
 
 def spell_names(column: Any, most: float) -> bool:
