@@ -1,15 +1,18 @@
 """A checkpoint that another version wrote is refused, and one of another machine told of."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 from jaxtyping import Array
 
 from taut.core import InputError
 from taut.core.provenance import conditions
 from taut.runs import checkpoint, restore_checkpoint, save_checkpoint
+from taut.training.schedules import at_rate, schedule
 
 
 class State(NamedTuple):
@@ -67,3 +70,37 @@ def test_the_conditions_are_those_of_this_machine():
     assert found["jax"] == jax.__version__
     assert int(found["threads"]) >= 1
     assert all(isinstance(value, str) for value in found.values())
+
+
+class Training(NamedTuple):
+    step: Array
+    optimizers: tuple
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+@pytest.mark.parametrize("behind", [0, 1])
+def test_a_schedule_that_counted_its_own_steps_goes_on_with_those_of_the_run(
+    clipped, behind, tmp_path
+):
+    """Where the two numbers are the same, so that the step sizes are, too."""
+    weights = jnp.ones(3)
+    rate: Any = schedule("cosine", 0.1, num_steps=50)
+
+    def state(optimizer: Any, steps: int) -> Training:
+        behind_clip = optax.chain(optax.clip_by_global_norm(1.0), optimizer)
+        optimizer = behind_clip if clipped else optimizer
+        found: Any = optimizer.init(weights)
+        for i in range(steps):
+            _, found = optimizer.update(weights * i, found, weights, step=jnp.asarray(i))
+        return Training(jnp.asarray(steps + behind), (found,))
+
+    then: Any = optax.with_extra_args_support(optax.adam(rate))
+    now = optax.chain(optax.adam(1.0), at_rate(rate))
+    save_checkpoint(tmp_path, state(then, 7), fingerprint="x")
+    like = state(now, 0)
+    if behind:
+        with pytest.raises(InputError, match="another form"):
+            restore_checkpoint(tmp_path, like, fingerprint="x")
+        return
+    found = restore_checkpoint(tmp_path, like, fingerprint="x").state
+    assert jax.tree.all(jax.tree.map(np.array_equal, found, state(now, 7)))

@@ -166,6 +166,7 @@ def _filled(like: Any, arrays: Mapping[str, np.ndarray], path: Path, version: st
     """The state; of the same data and options, so that another form is that of another version."""
     names = dict(_named(like))
     wanted = {name: _bits(leaf) for name, leaf in names.items()}
+    arrays = _schedules_apart(arrays, wanted)
     odd = [n for n in wanted.keys() | arrays.keys() if not _same_form(wanted.get(n), arrays.get(n))]
     if odd:
         raise InputError(
@@ -176,6 +177,27 @@ def _filled(like: Any, arrays: Mapping[str, np.ndarray], path: Path, version: st
     flat, tree = jax.tree_util.tree_flatten_with_path(like)
     leaves = [_as(arrays[jax.tree_util.keystr(p)], leaf) for p, leaf in flat]
     return jax.tree.unflatten(tree, leaves)
+
+
+def _schedules_apart(
+    arrays: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Arrays of a file whose optimizer counts the steps of its schedule, as this version has them.
+
+        AT[0]...  and the steps in AT[1].count   then
+        AT[0][0]...                              now, where the schedule follows the steps of the run
+
+    As they are where the two numbers of steps differ: then the schedules do, too.
+    """
+    found, steps = dict(arrays), arrays.get(".step", np.array(-1))
+    for name, count in arrays.items():
+        at = name.removesuffix("[1].count")
+        if at == name or name in wanted or not np.array_equal(count, steps):
+            continue
+        del found[name]
+        for own in [n for n in found if n.startswith(f"{at}[0]")]:
+            found[f"{at}[0]{own[len(at) :]}"] = found.pop(own)
+    return found
 
 
 def _same_form(like: np.ndarray | None, found: np.ndarray | None) -> bool:
