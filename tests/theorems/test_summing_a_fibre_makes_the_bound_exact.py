@@ -33,10 +33,11 @@ class Shifted(AbstractPrior):
         return dist.Normal(jnp.array([MEAN]), 1.0).to_event(1)
 
 
-def minted(logit: float, x: float, key: int = 0):
+@jax.jit
+def minted(logit, x):
     chain = Chain([GenerativeAbsoluteValue((1,), jnp.array([logit]))])
     model, guide = ChainPair(chain, Shifted()).bind()
-    return particles(model, guide, guide, datum([x]), jax.random.key(key), 1)
+    return particles(model, guide, guide, datum([x]), jax.random.key(0), 1)
 
 
 @pytest.mark.parametrize("logit", [0.0, 3.5, -1.0])
@@ -72,7 +73,7 @@ def test_too_many_signs_leave_a_bound_that_averages_to_the_density(float64):
             return dist.Normal(jnp.full(11, MEAN), 1.0).to_event(1)
 
     model, guide = ChainPair(Chain([layer]), Shifted11()).bind()
-    made = particles(model, guide, guide, datum(x), jax.random.key(1), 4000)
+    made = jax.jit(lambda: particles(model, guide, guide, datum(x), jax.random.key(1), 4000))()
     assert not made.exhaustive
     assert made.num_particles == 4000
     log_evidence = foldnorm.logpdf(x, MEAN).sum()
