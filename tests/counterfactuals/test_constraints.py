@@ -11,9 +11,10 @@ import pytest
 
 import taut
 from taut.core import InputError
-from taut.counterfactuals import Between, Constraints, search
+from taut.counterfactuals import Between, Constraints, diagnose, search
 from taut.counterfactuals.constraints import Grids
 
+WEIGHTS = np.asarray([1.0, -1.0, 0.5], np.float32)
 ROWS = np.array([[0.2, 1.0, 3.0], [-0.4, 2.0, 1.0], [0.1, 0.0, 2.0]], np.float32)
 SAME = (lambda x: x, lambda z: z, lambda z: -0.5 * jnp.sum(z**2))
 
@@ -38,6 +39,7 @@ def test_answers_lie_in_the_box_and_reach_the_target():
     assert (moved[:, 1] < 0).any()  # what is not held does move
     assert (found.answers[:, 0, 0] <= 2.5).all()
     density = -0.5 * (found.answers[:, 0] ** 2).sum(axis=1)
+    assert found.log_density is not None
     np.testing.assert_allclose(found.log_density[1][:, 0], density, rtol=1e-5)  # of the clipped row
 
 
@@ -81,13 +83,19 @@ def test_what_cannot_move_far_enough_keeps_to_the_box_and_has_a_reason():
 def test_answers_of_whole_numbers_are_asked_for_more_until_they_keep_the_target():
     found = searched(whole=[0, 1, 2])
     assert (found.answers == np.rint(found.answers)).all()
-    score = found.answers[:, 0] @ np.float32([1.0, -1.0, 0.5])
+    score = found.answers[:, 0] @ WEIGHTS
     free = searched().answers[:, 0]
-    assert (np.rint(free) @ np.float32([1.0, -1.0, 0.5]) < found.level).any()  # which it cost some
+    assert (np.rint(free) @ WEIGHTS < found.level).any()  # which it cost some
     assert (score >= found.level).all()
     assert found.reached.all()
     np.testing.assert_allclose(found.outputs[2][:, 0, 1], score, rtol=1e-5)
-    np.testing.assert_array_equal(found.queries, found.tries + 1)
+    # Each search to a higher level begins anew, at the row's code, and is walked again as it was.
+    further = np.rint(found.margin / found.ascent.target.tolerance)
+    searches = 1 + np.searchsorted([10, 30, 100, 300], further, side="right")
+    assert set(searches.ravel().tolist()) == {1, 2}
+    np.testing.assert_array_equal(found.queries, found.tries + searches)
+    for path, level in zip(diagnose(found), found.level + found.margin[:, 0], strict=True):
+        assert path.scores[-2] == pytest.approx(level, abs=0.05)
 
 
 def test_rounding_that_costs_the_target_is_no_answer():
@@ -99,16 +107,18 @@ def test_rounding_that_costs_the_target_is_no_answer():
     assert (found.answers == np.rint(found.answers)).all()
     assert set(found.reasons.ravel()) == {"lost by rounding"}
     assert not found.reached.any()
+    # One search, and four to levels that are further away, each of which begins at the row's code.
+    np.testing.assert_array_equal(found.queries, found.tries + 5)
 
 
 def test_values_of_grids_are_the_nearest_within_the_range():
     box = Constraints(whole=[0], ranges={0: (0.3, 2.6)}, rising=[1]).box(
         2, None, ROWS[:, :2], Grids.none(2)._replace(step=np.array([0.0, 0.5]))
     )
-    found = box.repaired(np.float32([[0.2, 1.3], [2.6, 2.1], [1.4, 9.0]]), ROWS[:, :2])
+    found = box.repaired(np.asarray([[0.2, 1.3], [2.6, 2.1], [1.4, 9.0]], np.float32), ROWS[:, :2])
     np.testing.assert_array_equal(found, [[1.0, 1.5], [2.0, 2.0], [1.0, 9.0]])
     assert not box.violated(found, ROWS[:, :2]).any()
-    assert box.violated(found + np.float32([0, 0.1]), ROWS[:, :2]).all()
+    assert box.violated(found + np.asarray([0, 0.1], np.float32), ROWS[:, :2]).all()
 
 
 def test_the_columns_of_a_fit_have_their_grids_after_it_was_saved():
@@ -152,7 +162,11 @@ def test_rows_without_an_answer_go_back_from_known_rows():
     assert (answers[:, 2] == ROWS[:, 2]).all()
     assert (answers[:, 0] < 4.7).all()  # on this side of what is known
     np.testing.assert_allclose(found.z[:, 0], answers, atol=1e-6)
-    assert (found.queries > alone.queries).all()
+    np.testing.assert_array_equal(alone.queries, alone.tries + 1)
+    # Two known rows reach the level, and sixteen points lie on each of the ways back from them.
+    as_found = search(SAME, ROWS, plausible=known, quantile=0.1, nearest=False, **given)
+    np.testing.assert_array_equal(as_found.queries, as_found.tries + 1 + 2 + 2 * 16)
+    assert (found.queries > as_found.queries).all()
 
 
 def test_one_hot_groups_are_one_hot():

@@ -146,11 +146,13 @@ def surer(
         ended = all_ended(asked, own[places], starts[places], keys[places], width=width)
         of_places = jax.tree.map(lambda leaf, p=places: leaf[p], codes)
         ended = brought_back(asked, of_places, keys[places], ended)
-        again = settled(ascent, own[places], ended)
+        again = settled(asked, own[places], ended)
         tries = first.ended.tries[places] + again.ended.tries
-        again = again._replace(ended=again.ended._replace(tries=tries))
+        # Beside its tries a search asks at the point where it begins.
+        queries = first.asked[places] + ascent.classifier.queries(starts.shape[1])
+        again = again._replace(ended=again.ended._replace(tries=tries), asked=queries)
         good = again.answered
-        first.ended.tries[places] = tries
+        first.ended.tries[places], first.asked[places] = tries, queries
         first = first.with_some(places[good], jax.tree.map(lambda leaf, g=good: leaf[g], again))
     return first
 
