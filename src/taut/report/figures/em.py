@@ -41,7 +41,7 @@ def em_evidence(
         y="log-evidence [nats per row], exact",
     )
     axes.plot(steps, log_evidence, color=BLUE, linewidth=1.6, marker="o", markersize=2.6)
-    # The first iterations may lie hundreds of nats below; the later half is what one looks for.
+    # The first tenth of the iterations may lie hundreds of nats below the others.
     late = np.asarray(log_evidence, np.float64)[len(steps) // 10 :]
     late = late[np.isfinite(late)]
     if late.size > 1 and late.max() > late.min():
