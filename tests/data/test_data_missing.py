@@ -37,7 +37,7 @@ def test_places_in_images_are_pixels(refusal):
 
 def test_dropped_rows_leave_the_numbers_of_the_others():
     data = load_data(HOLES, missing="drop-rows")
-    index = np.concatenate([part.index for part in (data.train, data.validation, data.test)])
+    index = np.concatenate([part.index for part in (data.train[:], data.validation, data.test)])
     assert sorted(index.tolist()) == sorted(set(range(40)) - {3, 7, 20})
     np.testing.assert_array_equal(data.test.x, TABLE[data.test.index].astype(np.float32))
     assert data.notes == ("array: dropped 3 of 40 rows, which have missing cells",)
@@ -68,3 +68,30 @@ def test_unknown_treatment(refusal):
     assert refusal(load_data, TABLE, missing="drop") == (
         "missing: expected one of model, refuse, drop-rows, got 'drop'. Try 'drop-rows'."
     )
+
+
+def _arrays(folder):
+    return HOLES[:14], HOLES[14:27], HOLES[27:]
+
+
+def _files(folder):
+    for name, part in zip("abc", _arrays(folder), strict=True):
+        pl.DataFrame(part, schema=["x", "y", "z"]).write_csv(folder / f"{name}.csv")
+    return ",".join(str(folder / f"{name}.csv") for name in "abc")
+
+
+def _array(folder):
+    return HOLES
+
+
+@pytest.mark.parametrize("form", [_array, _arrays, _files])
+def test_a_row_has_its_own_number_by_whichever_door_it_comes(form, tmp_path):
+    """Also behind rows that were dropped from the part before."""
+    source = form(tmp_path)
+    data = load_data(source, missing="drop-rows", dtype="float64")
+    every = load_rows(source, data.schema, missing="drop-rows")
+    parts = (data.train[:], data.validation, data.test)
+    for rows in (every, *parts):
+        np.testing.assert_allclose(rows.x, HOLES[rows.index], rtol=1e-12)
+    assert every.index.tolist() == sorted(i for part in parts for i in part.index)
+    assert len(every) == 37

@@ -1,5 +1,6 @@
 """What float32 loses of a column: nothing that matters, or it is refused, or said."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -108,3 +109,24 @@ def test_dates_that_float32_holds_are_not_talked_of():
         dates = [datetime(2020, 1, 1, tzinfo=UTC) + i * step for i in range(N)]
         data = load_data(pl.DataFrame({"x": X, "when": dates}))
         assert not any("precision" in note for note in data.notes)
+
+
+@pytest.mark.parametrize(("unit", "years"), [("minutes", 90), ("seconds", 3)])
+def test_a_note_says_in_seconds_how_near_its_times_are(unit, years):
+    """In whatever unit they are counted; by rounding to the nearest half of it is lost at most."""
+    step, start = timedelta(**{unit: 1}), datetime(1930, 3, 5)
+    last = timedelta(days=365 * years) // step
+    counts = [*np.linspace(0, last, N - 16, dtype=int).tolist(), *range(last + 1, last + 17)]
+    moments = [start + count * step for count in counts]
+    data = load_data(pl.DataFrame({"x": X, "when": moments}))
+    kinds = data.schema.kinds or ()
+    assert [kind.unit for kind in kinds][1:] == [unit]
+    (note,) = (note for note in data.notes if "held to within" in note)
+    said = re.search(r"within (\S+) seconds", note)
+    away = [
+        abs(datetime.fromisoformat(text) - moments[number]).total_seconds()
+        for rows in (data.train[:], data.validation, data.test)
+        for text, number in zip(as_written(rows.x, kinds)[1], rows.index, strict=True)
+    ]  # fmt: skip
+    assert said is not None
+    assert max(away) <= float(said[1]) <= 2 * max(away)

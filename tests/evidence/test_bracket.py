@@ -70,6 +70,9 @@ def test_an_end_of_another_method_counts_where_the_quoted_one_has_none():
     found = bracket(a=evidence(-10.1, upper=-9.8), b=evidence(-10))
     assert (found.method, found.upper_method) == ("b", "a")
     assert found.width == pytest.approx(0.2 + 1.96 * 0.01)
+    ends = {"a": evidence(-10.1, upper=-9.5), "b": evidence(-10.05, upper=-9.8)}
+    found = bracket(**ends, c=evidence(-10))  # the later one costs more and can do more
+    assert (found.method, found.upper_method, found.ends[1]) == ("c", "b", -9.8)
 
 
 def test_an_exact_number_is_its_own_end():

@@ -1,6 +1,7 @@
 """What a `Posterior` is used for: derived values, new data, other bounds, all of a conjugate program."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,8 @@ from taut.runs import RunFolder
 Y = np.array([0.3, 1.9, 1.2, 0.8, 1.5])
 PRECISION = 0.25 + len(Y)
 MEAN, SD = Y.sum() / PRECISION, PRECISION**-0.5
-LOG_EVIDENCE = multivariate_normal(np.zeros(5), 4.0 + np.eye(5)).logpdf(Y)
+COVARIANCE: Any = 4.0 + np.eye(5)
+LOG_EVIDENCE = multivariate_normal.logpdf(Y, np.zeros(5), COVARIANCE)
 
 
 def program(y):
@@ -48,6 +50,23 @@ def test_derived_values_are_reported_after_the_latents(posterior):
     np.testing.assert_allclose(draws["twice"], 2 * draws["mu"])
     np.testing.assert_allclose(posterior.to_inference_data(num_draws=100).posterior["twice"][0],
                                draws["twice"])  # fmt: skip
+
+
+def test_what_is_called_raw_is_of_the_guides_own_draws(posterior):
+    """A fifth of the draws are wider than the guide, and would show in its standard deviations."""
+    table, own = posterior.coordinate_draws(), posterior.num_guide
+    assert own == 3200
+    assert abs(table[:own, 0].std() / SD - 1) < 5 / np.sqrt(2 * own) < table[own:, 0].std() / SD - 1
+    raw = posterior.raw
+    np.testing.assert_allclose(raw.mean, table[:own].mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(raw.sd, table[:own].std(axis=0), rtol=1e-3)
+    assert (np.abs(raw.sd / table.std(axis=0) - 1) > 2e-3).all()  # those of all draws are others
+    apart = np.quantile(table[:own], raw.probabilities, axis=0).T - raw.quantiles
+    assert (np.abs(apart) < 0.02 * raw.sd[:, None]).all()
+    groups = posterior.to_inference_data(num_draws=500)
+    for drawn in (posterior.draws(500, kind="raw")["mu"], groups.guide["mu"][0]):
+        assert np.isin(np.asarray(drawn), table[:own, 0]).all()
+    assert not np.isin(posterior.draws(500)["mu"], table[:own, 0]).all()
 
 
 def test_it_prints_as_a_short_table(posterior):
