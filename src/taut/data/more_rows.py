@@ -59,29 +59,16 @@ def load_rows(
     check_unseen(unseen)
     check_seed(seed)
     codes = np.atleast_1d(missing_codes).astype(float).tolist()
-    own, among = schema.target, schema.place_of_target is not None
-    known = dict(zip(schema.columns or (), schema.kinds or (), strict=False))
-    empty = {n: c.missing for n, c in known.items() if c.missing}
-    if schema.label_name is not None and schema.label_missing:
-        empty[schema.label_name] = schema.label_missing
-    request = Request(
-        label=schema.label_name or (None if among else own), keep=schema.columns,
-        optional=(own,) if among and own else (), rows_only=True, decimal=decimal,
-        forms={n: c.form for n, c in known.items()},
-        missing=empty, codes=tuple(map(number_name, codes)),
-        worded=tuple(n for n, c in known.items() if c.names),
-        coded=dict.fromkeys(_named(schema), math.inf),
-    )  # fmt: skip
+    request = _request(schema, codes, decimal)
     refuse_too_large(source, request, schema.dtype)
     sets: list[Dataset] = []
     offset, new = 0, 0
     for i, part in enumerate(read_source(source, request)):
         absent = target_absent(part, schema)
-        part = with_target_column(with_empty_labels(part, empty), schema)
-        part = as_known(part, schema, codes)
-        part = as_schema(part, schema)
+        part = with_target_column(with_empty_labels(part, request.missing), schema)
+        part = as_schema(as_known(part, schema, codes), schema)
         rows, _ = without_missing(
-            part, cast(Missing, missing), codes, labelled=own is None, absent=absent
+            part, cast(Missing, missing), codes, labelled=schema.target is None, absent=absent
         )
         refuse_unheld(rows)
         if isinstance(rows.values, SparseRows):
@@ -112,6 +99,23 @@ def load_rows(
         schema=schema,
         unseen=new,
     )
+
+
+def _request(schema: Schema, codes: Sequence[float], decimal: str) -> Request:
+    """What a source of more rows of a schema is asked for."""
+    own, among = schema.target, schema.place_of_target is not None
+    known = dict(zip(schema.columns or (), schema.kinds or (), strict=False))
+    empty = {n: c.missing for n, c in known.items() if c.missing}
+    if schema.label_name is not None and schema.label_missing:
+        empty[schema.label_name] = schema.label_missing
+    return Request(
+        label=schema.label_name or (None if among else own), keep=schema.columns,
+        optional=(own,) if among and own else (), rows_only=True, decimal=decimal,
+        forms={n: c.form for n, c in known.items()},
+        missing=empty, codes=tuple(map(number_name, codes)),
+        worded=tuple(n for n, c in known.items() if c.names),
+        coded=dict.fromkeys(_named(schema), math.inf),
+    )  # fmt: skip
 
 
 def _named(schema: Schema) -> list[str]:
