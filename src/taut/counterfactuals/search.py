@@ -275,26 +275,10 @@ def _result(
         notes.append(
             "the classifier says what is wanted of the rows, and not of their reconstructions"
         )
-    if density is not None and ascent.floor is None:
-        unlikely = int(np.sum((reasons == REACHED) & (density[1] < density[0].min())))
-        if unlikely:
-            notes.append(
-                f"of the answers {unlikely} are less probable than each of the rows that were asked "
-                "about: a floor, `plausible`, rules such answers out"
-            )
     if ascent.floor is not None:
-        back_from = int(np.sum(found.returned & ~by_ascent))
-        if back_from:
-            notes.append(
-                f"ascent found none of {back_from} of the answers, which lie on the way back from rows "
-                "that are known to be probable"
-            )
-        reached = found.reasons == REACHED
-        left = int(np.sum(reached & by_ascent & np.isneginf(ended.bound)))
-        if left:
-            notes.append(
-                f"to {left} of the answers the way leads over rows that are less probable than the floor"
-            )
+        notes += _notes_of_floor(found, by_ascent)
+    elif density is not None:
+        notes += _notes_of_density(*density, reached=reasons == REACHED)
     per_try = ascent.classifier.queries(z.shape[1])
     return Counterfactuals(
         x=x, reconstruction=back, answers=answers, z=by_row(ended.at.z), z0=z, reasons=reasons,
@@ -308,6 +292,35 @@ def _result(
         seconds=time.perf_counter() - begun,
         geometry=ascent.geometry.name, ascent=ascent, keys=keys, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _notes_of_density(
+    of_rows: np.ndarray, of_answers: np.ndarray, *, reached: np.ndarray
+) -> list[str]:
+    """That answers are less probable than rows, where no floor was asked for."""
+    unlikely = int(np.sum(reached & (of_answers < of_rows.min())))
+    if not unlikely:
+        return []
+    return [
+        f"of the answers {unlikely} are less probable than each of the rows that were asked "
+        "about: a floor, `plausible`, rules such answers out"
+    ]
+
+
+def _notes_of_floor(found: Settled, by_ascent: np.ndarray) -> list[str]:
+    """What a floor has cost: answers that ascent alone did not find, and ways that lead below it."""
+    notes = []
+    if back_from := int(np.sum(found.returned & ~by_ascent)):
+        notes.append(
+            f"ascent found none of {back_from} of the answers, which lie on the way back from rows "
+            "that are known to be probable"
+        )
+    reached = found.reasons == REACHED
+    if left := int(np.sum(reached & by_ascent & np.isneginf(found.ended.bound))):
+        notes.append(
+            f"to {left} of the answers the way leads over rows that are less probable than the floor"
+        )
+    return notes
 
 
 def _box(given: Any, constraints: Constraints | None, x: np.ndarray, key: Any) -> Box | None:
