@@ -12,20 +12,20 @@ numbers `.units`, for dates `.dates`.
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from taut.data.sources.dates import dates_of
 from taut.data.sources.decimals import with_decimal_points
 from taut.data.sources.files import file_bytes
-from taut.data.sources.frame import choose_columns, label_of, text_codes
+from taut.data.sources.frame import choose_columns, label_of
 from taut.data.sources.needs_polars import need_polars
 from taut.data.sources.raw_rows import RawRows, Request, Unit
+from taut.data.sources.text_table import TextTable, table_values
 from taut.data.sources.units import unit_note, without_units
-from taut.data.sources.whole_numbers import numbering, numbering_note, refuse_wide
-from taut.data.sources.words import are_codes, spell_names, truth_words, without
+from taut.data.sources.whole_numbers import numbering, numbering_note
+from taut.data.sources.words import spell_names, truth_words
 from taut.data.sources.words import words as _words
 from taut.errors import InputError, option
 
@@ -34,47 +34,6 @@ __all__ = ["EXTENSIONS", "read_text"]
 EXTENSIONS = (".csv", ".tsv", ".txt", ".data", ".amat")
 _BLANKS = " "
 _FAR = re.compile(r"^[+-]?\d{16,}$")  # 2^53 has 16 digits
-
-
-class _Table(NamedTuple):
-    """Cells as text, row after row in one Polars series, so that a step costs the same for few columns
-    as for thousands.
-
-    Attributes:
-        cells: of all rows.
-        width: cells of a row.
-        lines: the line that each row stands on.
-    """
-
-    cells: Any
-    width: int
-    lines: np.ndarray
-
-    def column(self, number: int) -> Any:
-        """The cells of one column."""
-        return self.cells.gather_every(self.width, number)
-
-    def columns(self, numbers: Sequence[int]) -> "_Table":
-        """Some of the columns."""
-        if list(numbers) == list(range(self.width)):
-            return self
-        rows = np.arange(len(self.lines))[:, None] * self.width
-        return _Table(self.cells[(rows + np.asarray(numbers)).ravel()], len(numbers), self.lines)
-
-    def emptied(self, codes: Mapping[int, Sequence[str]]) -> "_Table":
-        """The table with nothing in cells that are codes of their column."""
-        alike: dict[tuple[str, ...], list[int]] = {}
-        for number, own in codes.items():
-            alike.setdefault(tuple(own), []).append(number)
-        empty = np.zeros((len(self.lines), self.width), bool)
-        for own, numbers in alike.items():
-            coded = are_codes(self.columns(numbers).cells, own).to_numpy()
-            empty[:, numbers] = coded.reshape(-1, len(numbers))
-        return self._replace(cells=without(self.cells, empty.ravel())) if empty.any() else self
-
-    def below(self) -> "_Table":
-        """All rows but the first."""
-        return _Table(self.cells[self.width :], self.width, self.lines[1:])
 
 
 def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
@@ -129,17 +88,17 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     left = numbering({name: _far(table, i) for i, name in enumerate(data)}, request)
     stay = [i for i, name in enumerate(data) if name not in left]
     data, units, table = [data[i] for i in stay], [units[i] for i in stay], table.columns(stay)
-    values, whole, texts, forms, truths = _values(table, data, source, request)
+    found = table_values(table, data, source, request)
     rows = RawRows(
-        values=values, where=source, columns=tuple(data), labels=labels,
-        label_name=label, label_words=label_words, lines=table.lines, whole=whole,
-        notes=notes + told + numbering_note(left), names=texts,
-        units=tuple(map(Unit, units, forms, truths)),
+        values=found.values, where=source, columns=tuple(data), labels=labels,
+        label_name=label, label_words=label_words, lines=table.lines, whole=found.whole,
+        notes=notes + told + numbering_note(left), names=found.names,
+        units=tuple(map(Unit, units, found.forms, found.words)),
     )  # fmt: skip
     return (rows,)
 
 
-def _far(table: _Table, number: int) -> list[int]:
+def _far(table: TextTable, number: int) -> list[int]:
     """The cells of a column of whole numbers alone that have as many digits as 2^53; else none."""
     if not _FAR.match(table.cells[number] or ""):
         return []
@@ -201,7 +160,7 @@ def _separator(text: str) -> str:
     return next((mark for mark in ";\t,|" if mark in line), _BLANKS)
 
 
-def _plain_cells(text: str, separator: str, source: str) -> _Table:
+def _plain_cells(text: str, separator: str, source: str) -> TextTable:
     """Cells of a text without quotation marks, split by Polars."""
     import polars as pl
 
@@ -216,10 +175,10 @@ def _plain_cells(text: str, separator: str, source: str) -> _Table:
         lines[0], widths[0] = separator + lines[0], widths[0] + 1
     _refuse_ragged(widths, numbers, source)
     cells = lines.str.split(separator).explode().str.strip_chars()
-    return _Table(cells, int(widths[0]), numbers)
+    return TextTable(cells, int(widths[0]), numbers)
 
 
-def _quoted_cells(text: str, separator: str, source: str) -> _Table:
+def _quoted_cells(text: str, separator: str, source: str) -> TextTable:
     """Cells of a text with quotation marks, in which separators and line ends may be quoted."""
     import polars as pl
 
@@ -245,7 +204,7 @@ def _quoted_cells(text: str, separator: str, source: str) -> _Table:
         rows[0], widths[0] = ["", *rows[0]], widths[0] + 1
     _refuse_ragged(widths, np.array(numbers), source)
     cells = pl.Series([cell for row in rows for cell in row], dtype=pl.String)
-    return _Table(cells, int(widths[0]), np.array(numbers))
+    return TextTable(cells, int(widths[0]), np.array(numbers))
 
 
 def _lacks_first(widths: np.ndarray, first: Sequence[str]) -> bool:
@@ -290,7 +249,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _name_all(names: list[str], table: _Table, request: Request, source: str) -> None:
+def _name_all(names: list[str], table: TextTable, request: Request, source: str) -> None:
     """Refuse a column without a name unless it is left out.
 
     It goes by `column_i` from here on, so that it can be dropped.
@@ -330,76 +289,3 @@ def _label(column: Any, most: float, where: str) -> np.ndarray:
     numbers, words = _numbers(column), _words(column)
     text = bool((numbers.is_null() & words.is_not_null()).any()) or spell_names(words, most)
     return label_of(nw.from_native(words if text else numbers, series_only=True), where)
-
-
-def _values(
-    table: _Table, names: Sequence[str], source: str, request: Request
-) -> tuple[
-    np.ndarray,
-    bool,
-    tuple[tuple[str, ...] | None, ...] | None,
-    tuple[str, ...],
-    list[tuple[str, ...]],
-]:
-    """The numbers of a table, (N, D), NaN for missing ones; whether all of them are whole; the texts of
-    columns without a number, whose numbers are codes; the forms of columns of dates, whose numbers are
-    seconds; the words of columns of false and true, whose numbers are 0 and 1.
-
-    Raises:
-        InputError: the first cell of text in a column of numbers; as of `dates_of`.
-    """
-    import polars as pl
-
-    def grid(cells: Any) -> np.ndarray:
-        return cells.to_numpy().reshape(-1, table.width)
-
-    words = _words(table.cells)
-    given, truths = grid(words.is_not_null()), words.str.to_lowercase()
-    truth = grid(truths.is_in(["true", "false"]).fill_null(value=False))
-    logical = np.all(truth | ~given, axis=0) & np.any(truth, axis=0)
-    whole, real = (words.cast(kind, strict=False) for kind in (pl.Int64, pl.Float64))
-    text = given & grid(real.is_null()) & ~logical
-    for i, name in enumerate(names):
-        if name in request.coded and spell_names(table.column(i), request.coded[name]):
-            text[:, i] = given[:, i]
-    wordy = np.flatnonzero(text.any(axis=0) & ~(given & ~text).any(axis=0))
-    text[:, wordy] = False
-    if text.any():
-        row, column = divmod(int(text.argmax()), table.width)
-        raise InputError(
-            "a number",
-            f"'{table.cells[row * table.width + column]}'",
-            f"mending the cell, or {option('drop', (names[column],))}",
-            where=f"{source}, line {table.lines[row]}, column '{names[column]}'",
-        )
-    far = grid((real.abs() > 2**53).fill_null(value=False)).any(axis=0)
-    for i in np.flatnonzero(far & ~text.any(axis=0)).tolist():
-        cells = _words(table.column(i)).drop_nulls()
-        if i not in wordy and cells.str.contains(r"^[+-]?\d+$").all():
-            where = f"{source}, column '{names[i]}'"
-            refuse_wide([int(cell) for cell in cells], where, name=names[i])
-    counts = grid(whole.is_not_null()) | logical
-    counts[:, wordy] = False
-    counted = bool((counts | ~given).all())
-    kept, empty = (whole, 0) if counted and given.all() else (real, float("nan"))
-    values = grid(kept.fill_null(empty)).copy()
-    yes = grid((truths == "true").fill_null(value=False))[:, logical]
-    values[:, logical] = np.where(given[:, logical], yes, empty)
-    texts: list[tuple[str, ...] | None] = [None] * table.width
-    found = [""] * table.width
-    for i in wordy.tolist():
-
-        def place(row: int, own: str = names[i]) -> str:
-            return f"{source}, line {table.lines[row]}, column '{own}'"
-
-        dates = None
-        if names[i] not in request.worded:
-            form = request.forms.get(names[i], "")
-            dates = dates_of(_words(table.column(i)), place, form=form)
-        if dates is None:
-            values[:, i], texts[i] = text_codes(table.column(i).to_list())
-        else:
-            values[:, i], found[i] = dates
-    logicals = np.flatnonzero(logical).tolist()
-    spelled = [truth_words(table.column(i)) if i in logicals else () for i in range(table.width)]
-    return values, counted, tuple(texts) if any(texts) else None, tuple(found), spelled
