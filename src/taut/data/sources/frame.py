@@ -1,7 +1,7 @@
 """Data frames: any that Narwhals accepts (Polars, pandas, PyArrow, Modin, ...), by named columns."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -169,41 +169,20 @@ def frame_rows(
     left = numbering({n: columns[n].to_numpy() if n in full else () for n in data}, request)
     data = [name for name in data if name not in left]
     dtypes = {name: columns[name].dtype for name in data}
-    text = (nw.String, nw.Categorical, nw.Enum)
-    wordy = [n for n, t in dtypes.items() if t in text]
-    dated = [n for n, t in dtypes.items() if t in (nw.Date, nw.Datetime)]
-    known = (*wordy, *dated)
-    others = [n for n, t in dtypes.items() if not (t.is_numeric() or t == nw.Boolean or n in known)]
-    empty = [n for n in others if columns[n].is_null().all()]
-    refuse_others([n for n in others if n not in empty], where)
+    others = [name for name, kind in dtypes.items() if not _is_read(kind)]
+    refuse_others([name for name in others if not columns[name].is_null().all()], where)
     narrow = (nw.Boolean, nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32)
-    counted = all(t in narrow for t in dtypes.values())
-    codes = {
-        n: numbers_among(c) for n, c in request.missing.items() if n in data and n not in wordy
-    }
-    whole = counted and not codes and not any(columns[n].is_null().any() for n in dtypes)
+    counted = all(kind in narrow for kind in dtypes.values())
+    coded = any(name in request.missing for name in data)
+    whole = counted and not coded and not any(columns[name].is_null().any() for name in data)
     values = np.empty((len(table), len(data)), dtype=np.int64 if whole else np.float64)
-    names: list[tuple[str, ...] | None] = [None] * len(data)
-    units, notes = [Unit()] * len(data), numbering_note(left)
+    names: list[tuple[str, ...] | None] = []
+    units, notes = [], numbering_note(left)
     for i, name in enumerate(data):
-        if name in wordy:
-            texts = columns[name].cast(nw.String).to_list()
-            values[:, i], names[i], units[i], told = _of_texts(texts, name, request, where)
-            notes += told
-        elif name in dated:
-            values[:, i], units[i] = _of_dates(columns[name])
-            if name in request.worded:
-                texts = _date_texts(values[:, i], units[i].form)
-                values[:, i], names[i], units[i] = *text_codes(texts), Unit()
-        else:
-            if dtypes[name].is_integer():
-                place = f"{where}, column '{name}'"
-                refuse_wide(columns[name].drop_nulls().to_numpy(), place, name=name)
-            values[:, i] = np.nan if name in empty else _numbers(columns[name], whole)
-            if name in codes:
-                values[:, i] = uncoded(values[:, i], codes[name])
-            if dtypes[name] == nw.Boolean:
-                units[i] = Unit(words=BOOLEAN)
+        values[:, i], texts, unit, told = _cells(columns[name], name, where, request, whole=whole)
+        names.append(texts)
+        units.append(unit)
+        notes += told
     labels = None if label is None else label_of(columns[label], f"{where}, label '{label}'")
     logical = label is not None and columns[label].dtype == nw.Boolean
     return RawRows(
@@ -218,6 +197,52 @@ def frame_rows(
         names=tuple(names) if any(names) else None,
         units=tuple(units),
     )
+
+
+class _Cells(NamedTuple):
+    """The cells of one column as numbers.
+
+    Attributes:
+        values: NaN for nulls, codes for text, seconds for dates, (N,).
+        names: the texts that codes count through; None for numbers and dates.
+        unit: what the numbers count or measure.
+        notes: what a reader should know of them.
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...] | None = None
+    unit: Unit = Unit()
+    notes: tuple[str, ...] = ()
+
+
+def _is_read(kind: Any) -> bool:
+    """Whether a column of this type holds numbers, text or dates."""
+    import narwhals as nw
+
+    read = (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.Date, nw.Datetime)
+    return kind.is_numeric() or kind in read
+
+
+def _cells(column: Any, name: str, where: str, request: Request, *, whole: bool) -> _Cells:
+    """The cells of a column, which in a table of whole numbers alone stay whole."""
+    import narwhals as nw
+
+    if column.dtype in (nw.String, nw.Categorical, nw.Enum):
+        texts = column.cast(nw.String).to_list()
+        return _Cells(*_of_texts(texts, name, request, where))
+    if column.dtype in (nw.Date, nw.Datetime):
+        values, unit = _of_dates(column)
+        if name in request.worded:
+            return _Cells(*text_codes(_date_texts(values, unit.form)))
+        return _Cells(values, unit=unit)
+    if column.dtype.is_integer():
+        place = f"{where}, column '{name}'"
+        refuse_wide(column.drop_nulls().to_numpy(), place, name=name)
+    empty = not _is_read(column.dtype)  # a column of nulls alone
+    values = np.full(len(column), np.nan) if empty else _numbers(column, whole)
+    if name in request.missing:
+        values = uncoded(values, numbers_among(request.missing[name]))
+    return _Cells(values, unit=Unit(words=BOOLEAN) if column.dtype == nw.Boolean else Unit())
 
 
 def _refuse_twice(names: Sequence[str], where: str) -> None:
