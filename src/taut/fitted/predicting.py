@@ -359,9 +359,17 @@ def _given(fit: "Fit", rows: Any, unseen: str) -> Dataset:
         return as_drawn(some(rows, len(rows)), fit)
     if framed:
         return as_dataset(rows, fit, unseen=unseen)
-    x, _ = as_array(rows, fit)
+    x, _ = as_array(_with_target(rows, fit.schema), fit)
     x = np.asarray(x)
     return Dataset(x, mask_of(x), None, np.arange(len(x), dtype=np.int32), fit.schema)
+
+
+def _with_target(rows: Any, schema: Schema) -> Any:
+    """The rows of an array, with a column of the target, unknown, where they are one short of it."""
+    place = schema.place_of_target
+    if place is None or np.shape(rows)[-1:] != (schema.size - 1,):
+        return rows
+    return np.insert(np.asarray(rows, float), place, np.nan, axis=-1)
 
 
 def _labelled(rows: Any) -> tuple[np.ndarray, Any]:
