@@ -8,8 +8,8 @@ from jaxtyping import Float, Shaped
 
 from taut.data.coded_cells import uncoded
 from taut.data.number_names import name_codes, number_name
-from taut.data.sources.raw_rows import RawRows
-from taut.data.sources.words import numbers_among, without_codes
+from taut.data.sources.raw_rows import RawRows, Request
+from taut.data.sources.words import MISSING_WORDS, numbers_among, without_codes
 from taut.errors import InputError, nearest, option
 
 __all__ = [
@@ -38,14 +38,21 @@ def label_codes(rows: RawRows, missing: Mapping[str, tuple[str, ...]]) -> tuple[
     return () if name is None or name in (rows.columns or ()) else missing.get(name, ())
 
 
-def with_empty_labels(rows: RawRows, missing: Mapping[str, tuple[str, ...]]) -> RawRows:
-    """Rows whose labels are empty, or NaN, where they are a code; arguments as of `label_codes`."""
-    labels, codes = rows.labels, label_codes(rows, missing)
-    if labels is None or not codes:
+def with_empty_labels(rows: RawRows, request: Request) -> RawRows:
+    """Rows whose labels are empty, or NaN, where they are a code or a word for a missing one.
+
+    Arguments:
+        rows: with or without labels.
+        request: what the source was asked for, with the codes of all cells and of those of a name.
+    """
+    labels, codes = rows.labels, (*label_codes(rows, request.missing), *request.codes)
+    if labels is None:
         return rows
     if labels.dtype.kind != "U":
         return replace(rows, labels=uncoded(labels, numbers_among(codes)))
-    return replace(rows, labels=without_codes(labels, codes))
+    cells = np.char.lower(np.char.strip(labels))
+    given = np.where(np.isin(cells, MISSING_WORDS), "", labels)
+    return replace(rows, labels=without_codes(given, codes))
 
 
 def label_values(

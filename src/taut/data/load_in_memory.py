@@ -145,7 +145,7 @@ def _is_column(options: DataOptions) -> bool:
 def _read(source: Any, request: Request, options: DataOptions) -> _Source:
     """The rows that a source has, as far as missing cells let them stay, with coded targets."""
     by_column = bool(options.kind) or _is_column(options)
-    parts = [with_empty_labels(part, request.missing) for part in read_source(source, request)]
+    parts = [with_empty_labels(part, request) for part in read_source(source, request)]
     parts = [as_asked(part, options, by_column=by_column) for part in parts]
     parts = [as_images(part, options.image_shape) for part in parts]
     refuse_unlike(parts)

@@ -65,7 +65,7 @@ def load_rows(
     offset, new = 0, 0
     for i, part in enumerate(read_source(source, request)):
         absent = target_absent(part, schema)
-        part = with_target_column(with_empty_labels(part, request.missing), schema)
+        part = with_target_column(with_empty_labels(part, request), schema)
         part = as_schema(as_known(part, schema, codes), schema)
         rows, _ = without_missing(
             part, cast(Missing, missing), codes, labelled=schema.target is None, absent=absent

@@ -70,9 +70,7 @@ def read_text(source: str, request: Request) -> tuple[RawRows, ...]:
     places = {name: number for number, name in enumerate(names)}
     wanted = [*data, *([] if label is None else [label])]
     table = table.columns([places[name] for name in wanted])
-    table = table.emptied({i: c for i, n in enumerate(data) if (c := request.empty(n))})
-    if label is not None and label in request.missing:
-        table = table.emptied({len(data): request.missing[label]})
+    table = table.emptied({i: c for i, n in enumerate(wanted) if (c := request.empty(n))})
     cells, units = without_units(table.cells, len(wanted))
     cells, told = with_decimal_points(
         cells, wanted, table.lines, separator=separator, wish=request.decimal, source=source
