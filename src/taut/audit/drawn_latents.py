@@ -20,6 +20,7 @@ from taut.core import (
     Datum,
     InputError,
     check_count,
+    key_of_row,
     num_rows,
     over_rows,
     particles,
@@ -78,7 +79,7 @@ def drawn_latents(
         model: p(x, z).
         guide: q(z | x), with a density.
         rows: a batched datum.
-        key: row i draws from `fold_in(key, i)`.
+        key: a row draws from its `key_of_row`.
         num_draws: S, at least two; replicates of a stratified guide.
 
     Raises:
@@ -130,7 +131,7 @@ def _minted(
     model: AbstractModel, guide: Any, block: Datum, numbers: Any, key: PRNGKeyArray, num_draws: int
 ) -> tuple[Any, Array, Array, Array, Array]:
     def one(datum: Datum, number: Any) -> Any:
-        row_key = jax.random.fold_in(key, number)
+        row_key = key_of_row(key, datum, number)
         made = particles(model, guide, guide, datum, row_key, num_draws)
         made.refuse_subsampled("the audit")
         fit, _ = fit_and_kl(made)

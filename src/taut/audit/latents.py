@@ -25,6 +25,7 @@ from taut.core import (
     Estimate,
     Particles,
     as_proposal,
+    key_of_row,
     over_rows,
     particles,
     weighted_sum,
@@ -143,7 +144,7 @@ def _seen(
     KL of each group and its error, (B, G), and the error of their sum, (B,)."""
 
     def one(datum: Datum, number: Any) -> Any:
-        row_key = jax.random.fold_in(key, number)
+        row_key = key_of_row(key, datum, number)
         made = particles(model, guide, guide, datum, row_key, _DRAWS)
         code = jax.vmap(lambda z: _vector(model.code(z)))(made.z)
         mass = jnp.exp(made.log_mass)

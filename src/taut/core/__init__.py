@@ -32,7 +32,7 @@ from taut.core.estimate import (
 )
 from taut.core.far_rows import FarRows, far_rows, far_rows_of
 from taut.core.files import is_temporary, sweep, write_atomically, write_json
-from taut.core.keys import as_key, host_generator, host_seed, key_from
+from taut.core.keys import as_key, host_generator, host_seed, key_from, key_of_row
 from taut.core.layered_proposal import LayeredProposal
 from taut.core.measure import DENSITY, MASS, NOTHING, Measure
 from taut.core.mint import over_draws, particles, particles_at
@@ -125,6 +125,7 @@ __all__ = [
     "is_users",
     "is_whole",
     "key_from",
+    "key_of_row",
     "log_weighted_sum",
     "nearest",
     "num_rows",

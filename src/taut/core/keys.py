@@ -18,11 +18,12 @@ Source of the equation: `jax_threefry_partitionable`, in JAX's documentation of 
 
 import jax
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray
 
+from taut.core.datum import Datum
 from taut.errors import InputError
 
-__all__ = ["as_key", "host_generator", "host_seed", "key_from"]
+__all__ = ["as_key", "host_generator", "host_seed", "key_from", "key_of_row"]
 
 
 def as_key(key: int | PRNGKeyArray) -> PRNGKeyArray:
@@ -36,6 +37,17 @@ def as_key(key: int | PRNGKeyArray) -> PRNGKeyArray:
     if not -(2**63) <= key < 2**63:
         raise InputError("a whole number that fits 64 bits", f"{key}", "0", where="seed")
     return jax.random.key(key)
+
+
+def key_of_row(key: PRNGKeyArray, row: Datum, place: int | Int[Array, ""]) -> PRNGKeyArray:
+    """The key of what is drawn for a row, which is the same whatever rows stand around it.
+
+    Arguments:
+        key: of all rows.
+        row: by whose number in its data set the key goes.
+        place: of the row in the batch, by which it goes where the row has no number.
+    """
+    return jax.random.fold_in(key, place if row.index is None else row.index)
 
 
 def host_seed(key: PRNGKeyArray) -> int:

@@ -34,8 +34,8 @@ def over_rows(
 
     Arguments:
         program: from a block, the numbers of its rows in `rows` and the number of a part to arrays with
-            the block's leading axis. Random draws are keyed by the row's number, so that they do not
-            depend on the blocks. It is called before its last results are read.
+            the block's leading axis. Random draws are keyed by `key_of_row`, so that they do not depend
+            on the blocks. It is called before its last results are read.
         rows: a batched datum of N rows, at least one.
         width: B, rows in a block; `padded_size` of N where that is less. More, where several devices
             share them, to the next number that these divide.

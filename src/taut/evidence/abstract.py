@@ -43,7 +43,7 @@ class AbstractMethod(Choice):
         Arguments:
             pair: model and guide.
             rows: a batched datum.
-            key: random key; row i draws from `fold_in(key, i)`.
+            key: random key; a row draws from its `key_of_row`.
 
         Raises:
             InputError: a model or guide that the method cannot take; names one that can.

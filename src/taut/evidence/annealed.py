@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import AbstractModel, AbstractPair, Datum, Estimate
+from taut.core import AbstractModel, AbstractPair, Datum, Estimate, key_of_row
 from taut.core.compiling import steady_jit
 from taut.evidence.chains import (
     CHUNK_CHAINS,
@@ -172,7 +172,7 @@ def _annealed_rows(
     options: Annealed,
 ) -> tuple[RowDraws, Float[Array, " B"]]:
     def one(datum: Datum, number: Any) -> tuple[RowDraws, Array]:
-        row = anneal_row(model, guide, datum, jax.random.fold_in(key, number), options)
+        row = anneal_row(model, guide, datum, key_of_row(key, datum, number), options)
         return row.draws, row.acceptance
 
     return jax.vmap(one)(block, numbers)
@@ -259,7 +259,7 @@ def _both_ways(
     """Forward draws with their acceptance, and the log-weights of backward chains."""
 
     def one(datum: Datum, z: Any, number: Any) -> tuple[RowDraws, Array, Array]:
-        row = anneal_row(model, guide, datum, jax.random.fold_in(key, number), options)
+        row = anneal_row(model, guide, datum, key_of_row(key, datum, number), options)
         path, plan = row.kernels
         back = return_to_start(
             path, plan, path.coordinates.to_u(z), row.key,

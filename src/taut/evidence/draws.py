@@ -21,10 +21,10 @@ from taut.core import (
     Datum,
     Particles,
     as_proposal,
+    key_of_row,
     log_weighted_sum,
     num_rows,
     over_rows,
-    padded_size,
     particles,
     total,
     weighted_sum,
@@ -77,17 +77,17 @@ def weighted_draws(
         model: p(x, z).
         guide: q(z | x).
         rows: a batched datum.
-        key: row i draws from `fold_in(key, i)`.
+        key: a row draws from its `key_of_row`.
         num_particles: K.
         begin: number of the first row, where a block begins.
 
     Raises:
         InputError: the log-weights are subsampled over a plate.
     """
-    width = min(_BLOCK_ROWS, padded_size(num_rows(rows)))
     example = jax.tree.map(lambda leaf: leaf[0], rows)
     q = eqx.filter_eval_shape(lambda g, d: as_proposal(g(d)), guide, example)
-    chunks = min(math.ceil(num_particles * q.strata * width / _CHUNK_DRAWS), num_particles)
+    # Whatever the number of rows, so that the draws of a row are the same among few and many.
+    chunks = min(math.ceil(num_particles * q.strata * _BLOCK_ROWS / _CHUNK_DRAWS), num_particles)
     chunk = math.ceil(num_particles / chunks)
 
     few = num_rows(rows) * num_particles * q.strata <= _FEW_DRAWS
@@ -97,9 +97,9 @@ def weighted_draws(
         return mint(model, guide, block, numbers, key, part, chunk)
 
     if q.exhaustive:
-        yield from over_rows(minted, rows, width=width, begin=begin)
+        yield from over_rows(minted, rows, width=_BLOCK_ROWS, begin=begin)
         return
-    parts = over_rows(minted, rows, width=width, parts=chunks, begin=begin)
+    parts = over_rows(minted, rows, width=_BLOCK_ROWS, parts=chunks, begin=begin)
     for first in parts:
         yield _joined(first, parts, chunks, num_particles)
 
@@ -141,7 +141,7 @@ def _mint(
     """A chunk of particles for each row of a block."""
 
     def one(datum: Datum, number: Any) -> RowDraws:
-        row_key = jax.random.fold_in(jax.random.fold_in(key, number), part)
+        row_key = jax.random.fold_in(key_of_row(key, datum, number), part)
         minted = particles(model, guide, guide, datum, row_key, chunk)
         minted.refuse_subsampled("the evidence")
         fit, kl = fit_and_kl(minted)

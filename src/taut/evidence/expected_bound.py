@@ -8,7 +8,16 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, Estimate, check_count, option, over_rows, particles
+from taut.core import (
+    AbstractPair,
+    Datum,
+    Estimate,
+    check_count,
+    key_of_row,
+    option,
+    over_rows,
+    particles,
+)
 from taut.core.compiling import steady_jit
 
 __all__ = ["expected_bound"]
@@ -65,6 +74,6 @@ def _repeats(
         def repeat(repeat_key: PRNGKeyArray) -> Float[Array, ""]:
             return bound(particles(model, guide, guide, datum, repeat_key, bound.minted))
 
-        return jax.vmap(repeat)(jax.random.split(jax.random.fold_in(key, number), num_repeats))
+        return jax.vmap(repeat)(jax.random.split(key_of_row(key, datum, number), num_repeats))
 
     return jax.vmap(one)(block, numbers)

@@ -34,6 +34,7 @@ from taut.core import (
     InputError,
     as_proposal,
     host_seed,
+    key_of_row,
     option,
     particles_at,
     total,
@@ -169,7 +170,7 @@ def _at_points(
 
     def one(datum: Datum, number: Any) -> RowDraws:
         q = as_proposal(guide(datum))
-        row_key = jax.random.fold_in(key, number)
+        row_key = key_of_row(key, datum, number)
 
         def randomised(index: Any) -> tuple[Array, Array, Array | None]:
             own = jax.random.fold_in(row_key, index)

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from taut.core import AbstractModel, AbstractPair, Datum, over_rows
+from taut.core import AbstractModel, AbstractPair, Datum, key_of_row, over_rows
 from taut.core.compiling import steady_jit
 from taut.evidence.annealed import AbstractSwept, annealed_columns, refuse_start, rows_at_once
 from taut.evidence.chains import increments, kernels_of, moved, started
@@ -167,7 +167,7 @@ def tempered_rows(
     """Draws with log-weights of each row of a block, log-weights by ancestor, and mean acceptance."""
 
     def one(datum: Datum, number: Any) -> tuple[Drawn, RowDraws, Array]:
-        row_key = jax.random.fold_in(key, number)
+        row_key = key_of_row(key, datum, number)
         path, plan = kernels_of(model, guide, datum, jax.random.fold_in(row_key, 1), options)
         start_key = jax.random.fold_in(row_key, 0)
         points, draws = started(model, path, datum, start_key, options.num_particles)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import AbstractPair, Datum, over_rows, particles
+from taut.core import AbstractPair, Datum, key_of_row, over_rows, particles
 from taut.core.compiling import kept_jit
 from taut.models import AbstractExactModel, LeftOut
 
@@ -91,7 +91,7 @@ def _block(
         return jax.nn.logsumexp(made.log_mass + made.log_w)
 
     def one(row: Datum, number: Any) -> Float[Array, " V"]:
-        row_key = jax.random.fold_in(key, number if row.index is None else row.index)
+        row_key = key_of_row(key, row, number)
         return jax.lax.map(lambda value: joint(row, value, row_key), row.label)
 
     return jax.vmap(one)(block, numbers)

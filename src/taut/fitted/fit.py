@@ -36,7 +36,7 @@ from taut.core import (
     refuse_unheard,
 )
 from taut.core.memory import within_memory
-from taut.data import Schema
+from taut.data import Dataset, Schema
 from taut.evidence import (
     AbstractMethod,
     Bracket,
@@ -239,12 +239,8 @@ class Fit:
     def encode(self, rows: Any) -> Float[Array, "... d"]:
         """Mean of q(z | x): (d,) for one row, (N, d) for many. Differentiable; see `coding.encode`."""
         if is_sparse(rows):
-            return jnp.concatenate([self.encode(part.x) for part in rows.parts()])
-        x, single = as_array(rows, self)
-        with self._precision(x):
-            pair, *beside = self._encoding(x)
-            z = coding.encode(pair, x, *beside)
-        return z[0] if single else z
+            return jnp.concatenate([self._by(coding.encode, part) for part in rows.parts()])
+        return self._by(coding.encode, rows)
 
     def decode(self, z: Float[Array | np.ndarray, "... d"]) -> Float[Array, "..."]:
         """E[x | z] in the data's units, counts at the usual total, of one z or many. Differentiable."""
@@ -255,11 +251,7 @@ class Fit:
 
     def reconstruct(self, rows: Any) -> Float[Array, "..."]:
         """`decode(encode(rows))`; of counts that are given the totals of their rows at these."""
-        x, single = as_array(rows, self)
-        with self._precision(x):
-            pair, *beside = self._encoding(x)
-            mean = coding.reconstruct(pair, x, *beside)
-        return mean[0] if single else mean
+        return self._by(coding.reconstruct, rows)
 
     def impute(
         self, rows: Any, *, draws: int = 0, num_particles: int | None = None, key: Any = 0
@@ -318,8 +310,9 @@ class Fit:
                 where="interpolate",
             )  # fmt: skip
         with self._precision():
-            pair, *beside = self._encoding(np.concatenate(ends))
-            return coding.interpolate(pair, np.concatenate(ends), *beside, num_steps=num_steps)
+            both = np.concatenate(ends)
+            pair, *beside = self._encoding(both, both)
+            return coding.interpolate(pair, both, *beside, num_steps=num_steps)
 
     def save(self, path: Path | str, *, force: bool = False) -> Path:
         """Write a run folder.
@@ -362,14 +355,22 @@ class Fit:
         fit_key, draw_key = jax.random.split(key)
         return inference.fitted_to(self.pair, rows, bound, gradient, fit_key), draw_key
 
-    def _encoding(self, x: Any) -> tuple[AbstractPair, Any, Any]:
+    def _by(self, coded: Callable[..., Array], rows: Any) -> Array:
+        """What the encoder makes of one row or many."""
+        x, single = as_array(rows, self)
+        with self._precision(x):
+            pair, *beside = self._encoding(x, rows)
+            made = coded(pair, x, *beside)
+        return made[0] if single else made
+
+    def _encoding(self, x: Any, rows: Any) -> tuple[AbstractPair, Any, Any]:
         """The pair whose guide serves the rows, their numbers where it goes by them, and their mask."""
         mask = self._taken(mask_of(x))
         if self.recipe.inference.claims.serves_unseen:
             return self.pair, None, mask
-        index = jnp.arange(len(x), dtype=jnp.int32)
-        rows = Datum(jnp.asarray(x), mask, index=index)
-        return self.serving(rows, as_key(0))[0], index, mask
+        numbers = rows.index if isinstance(rows, Dataset) else np.arange(len(x), dtype=np.int32)
+        index = jnp.asarray(numbers)
+        return self.serving(Datum(jnp.asarray(x), mask, index=index), as_key(0))[0], index, mask
 
     def _taken(self, mask: Any) -> Any:
         """The mask of some rows, refused where the model takes none."""

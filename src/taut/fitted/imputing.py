@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import Datum, num_rows, over_rows
+from taut.core import Datum, key_of_row, num_rows, over_rows
 from taut.core.compiling import kept_jit
 from taut.models import AbstractExactModel
 from taut.models.exact import Given
@@ -49,7 +49,7 @@ def impute(model: AbstractExactModel, rows: Datum, *, key: PRNGKeyArray, num_dra
     @kept_jit
     def program(model: AbstractExactModel, block: Datum, numbers: Any, key: PRNGKeyArray) -> Any:
         def one(row: Datum, number: Any) -> tuple[Given, Array]:
-            own = jax.random.fold_in(key, number if row.index is None else row.index)
+            own = key_of_row(key, row, number)
             keys = jax.random.split(own, num_draws)
             return model.given(row), jax.vmap(lambda key: model.completed(row, key))(keys)
 

@@ -20,7 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.core import AbstractPair, Datum, InputError, check_count, option, over_rows, particles
+from taut.core import (
+    AbstractPair,
+    Datum,
+    InputError,
+    check_count,
+    key_of_row,
+    option,
+    over_rows,
+    particles,
+)
 from taut.core.compiling import kept_jit
 from taut.data import Schema
 from taut.fitted.imputing import Imputed
@@ -96,7 +105,7 @@ def _block(
     model, guide = pair.bind()
 
     def one(datum: Datum, number: Any) -> tuple[Any, ...]:
-        row_key = jax.random.fold_in(key, number if datum.index is None else datum.index)
+        row_key = key_of_row(key, datum, number)
         return _filled(model, guide, datum, row_key, sizes=sizes, levels=levels, named=named)
 
     return jax.vmap(one)(block, numbers)

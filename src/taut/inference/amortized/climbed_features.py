@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.bounds import ELBO
-from taut.core import AbstractModel, Datum, num_rows, over_rows, particles
+from taut.core import AbstractModel, Datum, key_of_row, num_rows, over_rows, particles
 from taut.core.compiling import even_jit
 from taut.core.kept_rows import kept_rows
 from taut.guides import AbstractFamily, AtFeatures, FeatureGuide, PerDatumGuide, Refinement
@@ -86,7 +86,7 @@ def _found(
             few = gain <= jnp.maximum(_GAIN, 2 * jnp.std(gained) * _COMPARED**-0.5)
             return (jnp.where(better, ended, features), few), None
 
-        keys = jax.random.split(jax.random.fold_in(key, number), _ROUNDS)
+        keys = jax.random.split(key_of_row(key, datum, number), _ROUNDS)
         start = (guide.features(datum), jnp.asarray(False))
         (features, converged), _ = jax.lax.scan(round_of, start, keys)
         return features, converged

@@ -31,6 +31,7 @@ from taut.core import (
     InputError,
     as_proposal,
     host_generator,
+    key_of_row,
     num_rows,
     over_rows,
 )
@@ -225,7 +226,7 @@ def _fitted(
         return model.log_joint(datum, z)
 
     def one(datum: Datum, number: Any) -> tuple[Array, Array]:
-        drawn = as_proposal(guide(datum)).draw(jax.random.fold_in(key, number), _START_DRAWS)
+        drawn = as_proposal(guide(datum)).draw(key_of_row(key, datum, number), _START_DRAWS)
         mean, scale = drawn.z.mean(axis=0), drawn.z.std(axis=0)
         end = climbed(log_joint, datum, mean, jnp.diag(scale), chunks, num_draws, diagonal=False)
         values = jax.lax.map(

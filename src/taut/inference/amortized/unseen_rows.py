@@ -1,9 +1,8 @@
 """A table of variational parameters for rows that were not trained on, under a fixed model.
 
-Each row climbs its own bound for a fixed number of steps that shrink towards zero. Blocks of rows
-are fitted one after the other; as every row moves alone, they change no result but that of an estimator
-which learns across rows. The objective is that of a run whose schedules are over: the steps of a row are
-none of the steps over which its KL warms up.
+Each row climbs its own bound for a fixed number of steps that shrink towards zero: a batch of its own,
+with draws and an estimator's state of its own, whatever rows stand around it. The objective is that of a
+run whose schedules are over: the steps of a row are none of the steps over which its KL warms up.
 """
 
 from typing import Any
@@ -15,7 +14,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import AbstractModel, Datum, num_rows
+from taut.core import AbstractModel, Datum, key_of_row, num_rows
 from taut.core.compiling import kept_jit
 from taut.gradients import AbstractEstimator
 from taut.guides import AbstractFamily, PerDatumGuide
@@ -45,7 +44,7 @@ def table_for(
         rows: batched, with the numbers that the guide will find them by.
         bound: what is maximised.
         gradient: how it is differentiated.
-        key: random key; block i draws from the i-th of the keys that it is split into.
+        key: random key; a row draws from its `key_of_row`.
         learning_rate: of Adam at the first step, from where it falls to 0 as a cosine.
         num_steps: of each row.
 
@@ -53,17 +52,11 @@ def table_for(
         InputError: rows without an index, or one index twice.
     """
     start = PerDatumGuide.start(family, rows)
-    starts = range(0, num_rows(rows), _BLOCK)
-    tables, numbers = [], []
-    for first, block_key in zip(starts, jax.random.split(key, len(starts)), strict=True):
+    tables = []
+    for first in range(0, num_rows(rows), _BLOCK):
         block = jax.tree.map(lambda leaf, at=first: jnp.asarray(leaf[at : at + _BLOCK]), rows)
-        order = np.argsort(np.asarray(block.index))
-        block = jax.tree.map(lambda leaf, at=order: leaf[at], block)
-        tables.append(
-            _fitted(model, family, block, bound, gradient, block_key, learning_rate, num_steps)
-        )
-        numbers.append(np.asarray(block.index))
-    order = np.argsort(np.concatenate(numbers))
+        tables.append(_fitted(model, family, block, bound, gradient, key, learning_rate, num_steps))
+    order = np.argsort(np.asarray(rows.index))
     return PerDatumGuide(jnp.concatenate(tables)[order], start.numbers, family)
 
 
@@ -78,20 +71,24 @@ def _fitted(
     learning_rate: float,
     num_steps: int,
 ) -> Float[Array, "n F"]:
-    """The table of one block of rows, which are in the order of their numbers."""
-    assert rows.index is not None
-    zeros = jnp.zeros((num_rows(rows), family.num_features))
-    algorithm = per_datum(
-        model,
-        PerDatumGuide(zeros, rows.index, family),
-        bound,
-        gradient,
-        optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps)),
-        example=jax.tree.map(lambda leaf: leaf[0], rows),
-        key=key,
-        settled=True,
-    )
-    state: Any = jax.lax.fori_loop(
-        0, num_steps, lambda _, state: algorithm.step(state, rows)[0], algorithm.init()
-    )
-    return state.table
+    """The entries of one block of rows."""
+
+    def one(row: Datum) -> Float[Array, " F"]:
+        alone = jax.tree.map(lambda leaf: leaf[None], row)
+        assert alone.index is not None
+        algorithm = per_datum(
+            model,
+            PerDatumGuide(jnp.zeros((1, family.num_features)), alone.index, family),
+            bound,
+            gradient,
+            optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps)),
+            example=row,
+            key=key_of_row(key, row, 0),
+            settled=True,
+        )
+        state: Any = jax.lax.fori_loop(
+            0, num_steps, lambda _, state: algorithm.step(state, alone)[0], algorithm.init()
+        )
+        return state.table[0]
+
+    return jax.vmap(one)(rows)
