@@ -26,7 +26,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from functools import cache, partial, wraps
 from typing import Any, ClassVar
 
@@ -111,13 +111,12 @@ def shared_jit(function: Callable, *, options: Options = quick_options) -> Calla
 
     @wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        arrays, static = eqx.partition((arguments, named), eqx.is_array)
-        leaves, tree = jax.tree.flatten(arrays)
-        name = (_context(), tree, *_exactly(static), *map(jax.typeof, leaves))
-        traced, captured, results = kept(name, lambda: _trace(function, leaves, tree, static))
-        values, rest = results
-        made = jax.tree.unflatten(values, run(traced, captured, *leaves))
-        return eqx.combine(made, rest)
+        leaves, tree = jax.tree.flatten((arguments, named))
+        arrays, static = _parted(leaves)
+        name = (_context(), tree, _exactly(static), *map(jax.typeof, arrays))
+        traced, captured, results = kept(name, lambda: _trace(function, arrays, tree, static))
+        structure, rest = results
+        return jax.tree.unflatten(structure, _joined(run(traced, captured, *arrays), rest))
 
     return call
 
@@ -156,19 +155,31 @@ def forget() -> None:
 
 
 def _trace(
-    function: Callable, leaves: list[Any], tree: Any, static: Any
-) -> tuple[Traced, list[Any], tuple[Any, Any]]:
-    """A function of leaves, the arrays that it captured, and the structure and rest of its results."""
-    found: list[tuple[Any, Any]] = []
+    function: Callable, arrays: list[Any], tree: Any, static: list[Any]
+) -> tuple[Traced, list[Any], tuple[Any, list[Any]]]:
+    """A function of arrays, those that it captured, the structure and other leaves of its results."""
+    found: list[tuple[Any, list[Any]]] = []
 
-    def flat(*leaves: Any) -> list[Any]:
-        arguments, named = eqx.combine(jax.tree.unflatten(tree, leaves), static)
-        arrays, rest = eqx.partition(function(*arguments, **named), eqx.is_array)
-        values, structure = jax.tree.flatten(arrays)
+    def flat(*arrays: Any) -> list[Any]:
+        arguments, named = jax.tree.unflatten(tree, _joined(arrays, static))
+        leaves, structure = jax.tree.flatten(function(*arguments, **named))
+        values, rest = _parted(leaves)
         found.append((structure, rest))
         return values
 
-    return *Traced.of(flat, *leaves), found[-1]
+    return *Traced.of(flat, *arrays), found[-1]
+
+
+def _parted(leaves: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Arrays, and the other leaves with None, which is no leaf, in the place of arrays."""
+    arrays = [leaf for leaf in leaves if eqx.is_array(leaf)]
+    return arrays, [None if eqx.is_array(leaf) else leaf for leaf in leaves]
+
+
+def _joined(arrays: Iterable[Any], rest: list[Any]) -> list[Any]:
+    """The leaves that `_parted` parted."""
+    values = iter(arrays)
+    return [next(values) if leaf is None else leaf for leaf in rest]
 
 
 class _Kept:
@@ -223,11 +234,9 @@ def _context() -> tuple[Any, ...]:
     return (current_mesh(), *(getattr(jax.config, name) for name in _CONTEXT))
 
 
-def _exactly(static: Any) -> tuple[Any, ...]:
-    """The static arguments, which Python would compare by value alone: 1 == True == 1.0, 0.0 == -0.0."""
-    settings, structure = jax.tree.flatten(static)
-    told = ((type(s), repr(s)) if isinstance(s, numbers.Number) else s for s in settings)
-    return structure, *told
+def _exactly(static: list[Any]) -> tuple[Any, ...]:
+    """The static leaves, which Python would compare by value alone: 1 == True == 1.0, 0.0 == -0.0."""
+    return tuple((type(s), repr(s)) if isinstance(s, numbers.Number) else s for s in static)
 
 
 def _results(traced: Traced, captured: list[Any], *leaves: Any) -> list[Any]:

@@ -6,6 +6,7 @@ The same options give the same rows, in the same three parts, whoever asks. What
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -140,7 +141,7 @@ class DataOptions:
         Raises:
             InputError: an option that is unknown, or a value of another type.
         """
-        hints, defaults = get_type_hints(cls), vars(cls())
+        hints, defaults = _hints(cls), vars(cls())
         restored: dict[str, Any] = {}
         for name, value in content.items():
             if name not in defaults:
@@ -157,6 +158,11 @@ class DataOptions:
                 )
         _check({**defaults, **restored})
         return cls(**restored)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _check(values: Mapping[str, Any]) -> None:

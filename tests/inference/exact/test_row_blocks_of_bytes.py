@@ -2,6 +2,7 @@
 
 import importlib
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from taut.inference.exact.row_blocks import RowBlocks
 
 def test_what_is_known_of_bytes_is_what_is_known_of_their_numbers(monkeypatch):
     grey = np.random.default_rng(0).integers(0, 256, (120, 2, 3), dtype=np.uint8)
-    rows = load_data(grey, dtype=np.float64).train
+    rows: Any = load_data(grey, dtype=np.float64).train
     held = RowBlocks(rows)
     monkeypatch.setattr(row_blocks, "_MANY_CELLS", 0)
     monkeypatch.setattr(row_blocks, "_BLOCK_CELLS", 100)
@@ -49,7 +50,7 @@ def traced(make):
 
 
 def test_columns_alone_are_judged_part_by_part_as_all_together(small_slabs):
-    data = load_data(BYTES, dtype=np.float64)
+    data: Any = load_data(BYTES, dtype=np.float64)
     model = skeleton_of(taut.GMM(components=2, covariance="diag"), data)
     train, x = data.test.x, data.train.x
     whole, taken = traced(lambda: exact_columns(model, train, Datum(x)))
@@ -88,9 +89,9 @@ def test_one_block_is_worked_on_while_the_next_is_made(monkeypatch):
     model = skeleton_of(taut.GMM(components=2, covariance="diag"), data)
     monkeypatch.setattr(RowBlocks, "in_parts", True)
     monkeypatch.setattr(RowBlocks, "blocks", made)
-    monkeypatch.setattr(em, "_no_statistics", lambda *_: Statistics(0))
-    monkeypatch.setattr(em, "_pass", lambda state, number, _: em.EMState(model, Statistics(number)))
+    monkeypatch.setattr(em, "_pass", lambda model, number, _: Statistics(number))
+    monkeypatch.setattr(em, "_added", lambda before, own: own)
     em.expectation_step(model, RowBlocks(data.train))
     assert told == [
-        "made 1", "waited for 0", "made 2", "waited for 1", "made 3", "waited for 2",
+        "made 1", "made 2", "waited for 1", "made 3", "waited for 2",
     ]  # fmt: skip

@@ -228,17 +228,18 @@ def gathered(model: AbstractExactModel, rows: RowBlocks) -> EMState:
 
 def expectation_step(model: AbstractExactModel, rows: RowBlocks) -> EMState:
     """One pass over all rows: the model with their statistics."""
-    state = EMState(model, _no_statistics(model, _row_like(rows)))
-    if rows.in_parts:
-        for block in rows.blocks(model):
-            jax.block_until_ready(state)  # one block in memory, not all
-            state = on_one(_pass(state, block, rows.holes))
-        return state
+    if not rows.in_parts:
 
-    def passed(block: Block) -> Any:
-        return jax.block_until_ready(on_one(_pass(state, block, rows.holes)).statistics)
+        def passed(block: Block) -> Any:
+            return jax.block_until_ready(on_one(_pass(model, block, rows.holes)))
 
-    return EMState(model, reduce(_added, at_once(passed, rows.blocks(model))))
+        return EMState(model, reduce(_added, at_once(passed, rows.blocks(model))))
+    found = None
+    for block in rows.blocks(model):
+        jax.block_until_ready(found)  # one block in memory, not all
+        own = on_one(_pass(model, block, rows.holes))
+        found = own if found is None else _added(found, own)
+    return EMState(model, found)
 
 
 def holes_in(batch: Datum, most: int | None = None) -> Holes | None:
@@ -260,9 +261,9 @@ def log_evidences(model: AbstractExactModel, rows: RowBlocks) -> Float[np.ndarra
 
 
 @kept_jit
-def _pass(state: EMState, block: Block, holes: bool) -> EMState:
-    """With the statistics of a block, in the form of rows with holes where other blocks have some."""
-    expectation = state.model.expectation()
+def _pass(model: AbstractExactModel, block: Block, holes: bool) -> Any:
+    """The statistics of a block, in the form of rows with holes where other blocks have some."""
+    expectation = model.expectation()
 
     def step(statistics: Any, chunk: Block) -> tuple[Any, None]:
         return _added(statistics, expectation(chunk.x, chunk.weight, chunk.holes)), None
@@ -273,9 +274,7 @@ def _pass(state: EMState, block: Block, holes: bool) -> EMState:
         return jax.lax.scan(step, none, own)[0]
 
     found = of_rows(block) if num_devices() == 1 else sum_of_shares(of_rows, block)
-    if block.mask is None and holes:
-        found = state.model.with_holes(found)
-    return EMState(state.model, _added(state.statistics, found))
+    return model.with_holes(found) if block.mask is None and holes else found
 
 
 @kept_jit

@@ -48,7 +48,7 @@ def random_start(
     if rows.holes:
         x = _filled_by_neighbours(x, owner, generator)
     with jax.enable_x64(True):
-        return _from_owners(_at_the_mean(model, spread), x, owner, spread, weight)
+        return _from_owners(model, x, owner, spread, weight)
 
 
 def _looked_at(
@@ -92,22 +92,6 @@ def check_components(number: int, num_rows: int, size: int | None = None) -> Non
         )  # fmt: skip
 
 
-def _at_the_mean(model: AbstractMixture, spread: Spread) -> AbstractMixture:
-    """The model that the statistics of a start are gathered by: a reference near the rows."""
-    if not isinstance(model, GaussianMixture):
-        return model
-    number = model.num_components
-    mean, deviations = (
-        varying(jnp.asarray(a).reshape(-1), model.constants)
-        for a in (spread.mean, np.sqrt(np.maximum(spread.variance, spread.least)))
-    )
-    scale = model.covariance.isotropic(deviations, number)
-    means = jnp.tile(mean, (number, 1))
-    return GaussianMixture(
-        jnp.zeros(number), means, scale, model.kind, model.shape, model.constants
-    )
-
-
 @alone()  # of rows that every host has
 def _from_owners(
     model: AbstractMixture,
@@ -119,8 +103,7 @@ def _from_owners(
     """The M-step under which every row belongs to its owner."""
     rows = RowBlocks(x, weight=weight)
     (block,) = rows.blocks(model)
-    owners = np.pad(owner, (0, block.weight.size - len(owner)))
-    statistics = _assigned(model, block, jnp.asarray(owners.reshape(block.weight.shape)))
+    owners = np.pad(owner, (0, block.weight.size - len(owner))).reshape(block.weight.shape)
     flat = x.reshape(len(x), -1)
     within = np.zeros(flat.shape[1])
     for k in np.unique(owner):
@@ -133,24 +116,39 @@ def _from_owners(
     least = np.maximum(_FLOOR * within / rows.total, spread.least.ravel())
     least = jnp.asarray(least).reshape(spread.least.shape)
     floor = model.floor(_FLOOR, added=0.0, least=least, sample=x)
-    return _maximized(model, statistics, floor)
+    return _owned(model, block, owners, spread, floor)
 
 
 @kept_jit
-def _maximized(model: AbstractMixture, statistics: Any, floor: Any) -> AbstractMixture:
-    return model.maximized(statistics, floor)
-
-
-@kept_jit
-def _assigned(model: AbstractMixture, block: Block, owners: Int[Array, "M C"]) -> Any:
-    """Statistics of a block of rows with their owners, chunk by chunk."""
+def _owned(
+    model: AbstractMixture, block: Block, owners: Int[Array, "M C"], spread: Spread, floor: Any
+) -> AbstractMixture:
+    """The M-step of a block of rows with their owners, whose statistics add up chunk by chunk."""
+    model = _at_the_mean(model, spread)
 
     def one(chunk: tuple[Block, Array]) -> Any:
         rows, owner = chunk
         r = jax.nn.one_hot(owner, model.num_components, dtype=rows.x.dtype)
         return model.assigned(rows.x, r * rows.weight[:, None])
 
-    return jax.tree.map(lambda s: jnp.sum(s, axis=0), jax.lax.map(one, (block, owners)))
+    parts = jax.lax.map(one, (block, owners))
+    return model.maximized(jax.tree.map(lambda s: jnp.sum(s, axis=0), parts), floor)
+
+
+def _at_the_mean(model: AbstractMixture, spread: Spread) -> AbstractMixture:
+    """The model that the statistics of a start are gathered by: a reference near the rows."""
+    if not isinstance(model, GaussianMixture):
+        return model
+    number = model.num_components
+    mean, deviations = (
+        varying(jnp.reshape(a, -1), model.constants)
+        for a in (spread.mean, jnp.sqrt(jnp.maximum(spread.variance, spread.least)))
+    )
+    scale = model.covariance.isotropic(deviations, number)
+    means = jnp.tile(mean, (number, 1))
+    return GaussianMixture(
+        jnp.zeros(number), means, scale, model.kind, model.shape, model.constants
+    )
 
 
 def _points(
