@@ -12,6 +12,7 @@ from jaxtyping import Array
 from taut.core import InputError
 from taut.core.provenance import conditions
 from taut.runs import checkpoint, restore_checkpoint, save_checkpoint
+from taut.runs.checkpoint import restore_state, save_state
 from taut.training.schedules import at_rate, schedule
 
 
@@ -49,6 +50,13 @@ def test_a_state_of_another_form_says_who_wrote_it_and_how_to_begin_again(
     line = rf"another form of \.means, by {who}\. Try fitting anew by .*config\.toml"
     with pytest.raises(InputError, match=line):
         restore_checkpoint(tmp_path / "checkpoints", State(jnp.asarray(3)), fingerprint="x")
+
+
+def test_a_state_that_is_one_array_has_no_place_to_be_named_by(tmp_path):
+    folder = tmp_path / "checkpoints"
+    save_state(folder, jnp.zeros(4), step=0, fingerprint="x")
+    with pytest.raises(InputError, match=r"got an array of another form, by taut .*config\.toml"):
+        restore_state(folder, jnp.zeros(5), fingerprint="x")
 
 
 def test_another_machine_is_told_of(tmp_path, monkeypatch):

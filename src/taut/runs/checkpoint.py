@@ -171,12 +171,17 @@ def _filled(like: Any, arrays: Mapping[str, np.ndarray], path: Path, version: st
     if odd:
         raise InputError(
             "the state of a run as this version of taut has it",
-            f"another form of {min(odd)}, by {f'taut {version}' if version else 'an older one'}",
+            f"{_form(min(odd))}, by {f'taut {version}' if version else 'an older one'}",
             _anew(path), where=str(path),
         )  # fmt: skip
     flat, tree = jax.tree_util.tree_flatten_with_path(like)
     leaves = [_as(arrays[jax.tree_util.keystr(p)], leaf) for p, leaf in flat]
     return jax.tree.unflatten(tree, leaves)
+
+
+def _form(name: str) -> str:
+    """What is another one: an array by its place, or a state that is one array."""
+    return f"another form of {name}" if name else "an array of another form"
 
 
 def _schedules_apart(
