@@ -231,6 +231,8 @@ def test_smc_that_is_asked_for_refines_a_guide_that_suffices():
     ]
     assert [kind.refined is None for kind in kinds] == [False, True, True]
     assert {kind.verdict.verdict for kind in kinds} == {BELIEVE}
+    for kind in kinds:  # the guide's own draws have no weight beside those that were moved
+        assert kind.ess <= kind.facts.num_draws == np.count_nonzero(kind.weights)
     evidence = kinds[0].estimates["log_evidence"]
     assert abs(evidence.value) < 5 * evidence.mc_error
     np.testing.assert_array_equal(kinds[1].weights, kinds[2].weights)
