@@ -4,6 +4,7 @@ The density of what was observed integrates to one in the data's own units, what
 scale of the cells that were not.
 """
 
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -38,10 +39,6 @@ MASK = np.asarray([True, False, True])
 X = np.asarray([20.0, -3.005, 1.0])
 
 
-def _pair(name: str, schema: Schema = SCHEMA) -> Any:
-    return ARCHITECTURES[name](**OPTIONS[name]).init(schema, jax.random.key(0))
-
-
 def _log_density(pair: Any, z: Any, datum: Datum) -> Any:
     """log p(x | z) of what was observed, or log p(x) where it is exact."""
     model, _ = pair.bind()
@@ -51,12 +48,16 @@ def _log_density(pair: Any, z: Any, datum: Datum) -> Any:
     return jnp.sum(model.terms(datum, z)[LOG_LIKELIHOOD])
 
 
-def _latents(pair: Any) -> Any:
+@functools.cache
+def _case(name: str) -> tuple[Any, Any]:
+    """A pair, and a draw of its latents where it has some; all tests look at it in float64."""
+    pair = ARCHITECTURES[name](**OPTIONS[name]).init(SCHEMA, jax.random.key(0))
     model, guide = pair.bind()
     if isinstance(model, AbstractExactModel):
-        return None
-    minted = particles(model, guide, guide, Datum(jnp.asarray(X)), jax.random.key(1), 1)
-    return jax.tree.map(lambda leaf: leaf[0], minted.z)
+        return pair, None
+    mint = eqx.filter_jit(particles)
+    minted = mint(model, guide, guide, Datum(jnp.asarray(X)), jax.random.key(1), 1)
+    return pair, jax.tree.map(lambda leaf: leaf[0], minted.z)
 
 
 def test_every_architecture_has_a_case():
@@ -65,8 +66,7 @@ def test_every_architecture_has_a_case():
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_value_of_a_masked_cell_moves_no_bit(name, float64):
-    pair = _pair(name)
-    z = _latents(pair)
+    pair, z = _case(name)
     density = jax.jit(lambda x, mask: _log_density(pair, z, Datum(x, mask)))
     found = density(X, MASK)
     assert np.isfinite(found)
@@ -79,8 +79,7 @@ def test_the_value_of_a_masked_cell_moves_no_bit(name, float64):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_what_was_observed_integrates_to_one(name, float64):
     """Over the first cell alone, on a grid wide and fine enough for its scale of 50."""
-    pair = _pair(name)
-    z = _latents(pair)
+    pair, z = _case(name)
     grid = np.linspace(7 - 3000, 7 + 3000, 60_001)
     rows = np.stack([grid, np.full_like(grid, X[1]), np.full_like(grid, X[2])], axis=1)
     alone = np.asarray([True, False, False])
@@ -105,8 +104,7 @@ NETWORKED = ("vae", "ladder", "discrete", "mixture-vae", "vq")
 
 @pytest.mark.parametrize("name", NETWORKED)
 def test_the_scale_of_a_masked_cell_enters_no_density(name, float64):
-    pair = _pair(name)
-    z = _latents(pair)
+    pair, z = _case(name)
     arrays, static = eqx.partition(pair, eqx.is_array)
 
     @jax.jit
@@ -121,7 +119,7 @@ def test_the_scale_of_a_masked_cell_enters_no_density(name, float64):
 def test_units_that_count_masked_cells_are_caught(float64, monkeypatch):
     volume = Units.log_volume
     monkeypatch.setattr(Units, "log_volume", lambda self, mask=None: volume(self))
-    assert isinstance(_pair("vae").bind()[0], LatentVariableModel)
+    assert isinstance(_case("vae")[0].bind()[0], LatentVariableModel)
     with pytest.raises(AssertionError):
         test_the_scale_of_a_masked_cell_enters_no_density("vae", None)
     with pytest.raises(AssertionError):
