@@ -1,4 +1,5 @@
-"""Pages that are made of the program: its commands, its public names, its theorems, its benchmarks."""
+"""Pages that are made of the program: its commands, its public names, its theorems, its benchmarks, and
+what an installation holds."""
 
 import contextlib
 import importlib
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import get_origin
 
 import benchmark_tables
+import install_tables
 
 from taut.cli.main import COMMANDS
 from taut.cli.main import main as taut_command
@@ -36,6 +38,7 @@ _MODULES = {
 def write(docs: Path) -> None:
     """Write every page anew; one that has not changed keeps its time, so that it is not built again."""
     pages = {"reference/command-line.md": _commands(), "benchmarks.md": _benchmarks()}
+    pages["install.md"] = install_tables.page()
     pages |= {f"reference/{module}.md": _names(module) for module in _MODULES}
     pages |= _theorems(docs.parent / "tests" / "theorems")
     for place, text in pages.items():
