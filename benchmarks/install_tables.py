@@ -9,11 +9,11 @@ __all__ = ["EXTRAS", "USES", "page"]
 RESULT = Path(__file__).resolve().parent / "results" / "install_size.json"
 
 USES = {
-    "blackjax": "posteriors of programs: SMC and MCMC",
+    "blackjax": "Pathfinder starts of posteriors",
     "cyclopts": "the command line",
     "equinox": "models, guides and networks as modules",
-    "flowjax": "spline bijections of flows",
-    "jax": "arrays, derivatives, compiled programs (jaxlib is its compiler)",
+    "flowjax": "its bijections as layers of flows",
+    "jax": "arrays, derivatives, programs that jaxlib compiles",
     "jaxtyping": "shapes in signatures",
     "matplotlib": "figures of runs, audits and reports",
     "narwhals": "data frames of any library as data",
@@ -23,9 +23,9 @@ USES = {
     "pillow": "folders of images as data, pictures in reports",
     "rich": "tables and progress in the terminal",
     "safetensors": "arrays of run folders",
-    "scikit-learn": "the digits, `taut.sklearn`, classifiers to explain, k-means starts",
-    "scipy": "sparse counts, MATLAB files, special functions, tests of audits",
-    "threadpoolctl": "as many threads as cores are free in k-means starts",
+    "scikit-learn": "the digits, `taut.sklearn`, classifiers, nearest neighbours",
+    "scipy": "sparse counts, `.mat` and `.mtx` files, special functions, tests",
+    "threadpoolctl": "threads of k-means starts and of an audit's classifier",
     "tomli-w": "`config.toml` of run folders",
 }
 """What each dependency of `pyproject.toml` is for."""
@@ -51,11 +51,11 @@ def page() -> str:
     tables = sum(package["mib"] for package in found["tables"].values())
     lines = [
         "# What is installed", "",
-        "`pip install .` in a copy of the repository installs the library and the command `taut`: all that",
-        "`taut fit digits`, arrays, `.npy`, `.npz`, `.mat` and IDX files and folders of images need, "
-        f"{found['mib']:.0f} MiB,",
-        f"{own:.1f} of them taut. `import taut` takes {seconds['import taut']:.2f} seconds, `taut --help` "
-        f"{seconds['taut --help']:.2f}. The rest are extras:", "",
+        "`pip install .` in a copy of the repository installs the library and the command `taut`: all",
+        "that `taut fit digits`, arrays, `.npy`, `.npz`, `.mat` and IDX files and folders of images "
+        f"need, {found['mib']:.0f} MiB,",
+        f"{own:.1f} of them taut. `import taut` takes {seconds['import taut']:.2f} seconds, "
+        f"`taut --help` {seconds['taut --help']:.2f}. The rest are extras:", "",
         "```sh", 'pip install ".[tables]"', "```", "",
         "| extra | for |", "|---|---|",
         *(f"| `{name}` | {_with_size(name, use, tables)} |" for name, use in EXTRAS.items()), "",
