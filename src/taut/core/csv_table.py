@@ -39,13 +39,15 @@ def write_csv(path: Path | str, columns: Mapping[str, Any], *, whole_as_such: bo
 
 
 def _texts(column: Any, whole_as_such: bool) -> Sequence[str]:
-    """The cells of a column; each number that occurs is put into words once."""
+    """The cells of a column in words."""
     if not isinstance(column, np.ndarray) or column.dtype.kind != "f":
         return [_text(cell, whole_as_such) for cell in _plain(column)]
-    bits = np.ascontiguousarray(column).view(f"i{column.itemsize}")  # by which -0.0 is not 0.0
-    distinct, places = np.unique(bits, return_inverse=True)
-    words = [_text(value, whole_as_such) for value in distinct.view(column.dtype)]
-    return np.array(words, object)[places].tolist()
+    words = column.astype("U32").astype(object)
+    words[np.isnan(column)] = "NaN"
+    if whole_as_such:
+        whole = np.isfinite(column) & (column == np.rint(column))
+        words[whole] = [str(int(value)) for value in column[whole].tolist()]
+    return words.tolist()
 
 
 def _plain(column: Any) -> Iterable[Any]:
