@@ -175,6 +175,7 @@ OF_FIT_FACTS: dict[str, Callable[[TrainingState, taut.Fit], Any]] = {
     "untargeted_checksum": lambda state, fit: "",
     "measure": lambda state, fit: Measure(("density",)),
     "ended": lambda state, fit: "level",
+    "totals": lambda state, fit: (),
     "refitted_from": lambda state, fit: "",
     "notes": lambda state, fit: (),
 }

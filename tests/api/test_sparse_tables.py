@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 import taut
-from taut.api import amortized
+from taut.api import preparing
 from taut.cli.main import main
 from taut.data import Dataset, load_data, load_rows, slabs
 from taut.data.sparse_rows import SparseRows
@@ -22,8 +22,8 @@ GIVEN = {"likelihood": "negative-binomial", "likelihood_options": {"library": Tr
 def fits():
     """Of the sparse table, by its own likelihood, and of the dense one, both in chunks."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(amortized, "_MANY_SPARSE_BYTES", 0)
-    patch.setattr(amortized, "_MANY_BYTES", 0)
+    patch.setattr(preparing, "_MANY_SPARSE_BYTES", 0)
+    patch.setattr(preparing, "_MANY_BYTES", 0)
     sparse = taut.fit(MATRIX, model=taut.VAE(latent_dim=2, hidden=(4,)), **SIZES)
     table = COUNTS.astype(np.uint8)
     dense = taut.fit(table, model=taut.VAE(latent_dim=2, hidden=(4,), **GIVEN), **SIZES)
