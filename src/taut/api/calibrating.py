@@ -27,7 +27,7 @@ def calibrate(fit: Fit, *, rows: int = 1000, draws: int = 100, key: Any = 0) -> 
     """Simulation-based calibration of the guide: whether its draws are those of the posterior.
 
     The guide is judged on rows that the model makes, not on those it was fitted to: it may do better or
-    worse on these where the model is wrong about them. Counts given their row's total are made at the
+    worse on these where the model is wrong about them. Counts given their row's total are made at
     totals like those of training rows, as `fit.sample` has them.
 
     Arguments:
