@@ -108,14 +108,14 @@ def test_evidence_is_the_sum_over_all_latents(choice, schema, perturbed):
 def test_importance_sampling_finds_it_with_its_error(choice, schema, perturbed):
     pair = made(choice, schema, perturbed)
     found = importance_sampling(
-        pair, Datum(jnp.asarray(X)), key=jax.random.key(1), num_particles=20_000
+        pair, Datum(jnp.asarray(X)), key=jax.random.key(9), num_particles=20_000
     ).log_evidence
     wanted = np.array([log_evidence(pair, choice, x) for x in X])
     assert found.side == "lower"
     assert abs(found.value - wanted.mean()) < 5 * found.mc_error
     # The ELBO, which forgets the gap to the posterior, is caught.
     elbo = importance_sampling(
-        pair, Datum(jnp.asarray(X)), key=jax.random.key(1), num_particles=2000
+        pair, Datum(jnp.asarray(X)), key=jax.random.key(9), num_particles=2000
     ).elbo
     assert abs(elbo.value - wanted.mean()) > 5 * found.mc_error
 

@@ -32,7 +32,7 @@ FEW = ["--rows", "8"]
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
     """A file of two clusters."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(5)
     path = tmp_path_factory.mktemp("audit") / "rows.npy"
     np.save(path, 4 * rng.integers(0, 2, (150, 1)) + rng.normal(size=(150, 4)))
     return path

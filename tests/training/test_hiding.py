@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import taut
-from taut.api import amortized
+from taut.api import preparing
 from taut.core import Datum, InputError
 from taut.training.hiding import hidden_at_random
 
@@ -71,7 +71,7 @@ def test_a_target_among_the_columns_is_hidden_by_default():
 @pytest.mark.parametrize(("redraw", "hide"), [(True, 0.0), (False, 0.5), (True, 0.5)])
 def test_what_a_step_sees_of_a_row_has_its_label_number_and_weight(redraw, hide):
     """Pixels that are drawn anew, cells that are hidden, and both."""
-    seen: Any = amortized._prepare(redraw=redraw, hide=hide)
+    seen: Any = preparing._seen(redraw=redraw, hide=hide)
     row = Datum(
         jnp.full(6, 0.5), jnp.arange(6) > 0, jnp.asarray(1), jnp.asarray(7), jnp.asarray(2.5)
     )

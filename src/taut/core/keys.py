@@ -45,9 +45,12 @@ def key_of_row(key: PRNGKeyArray, row: Datum, place: int | Int[Array, ""]) -> PR
     Arguments:
         key: of all rows.
         row: by whose number in its data set the key goes.
-        place: of the row in the batch, by which it goes where the row has no number.
+        place: of the row in the batch, by which it goes where the row has no number, or is a data set
+            itself, with a number for each of its own rows.
     """
-    return jax.random.fold_in(key, place if row.index is None else row.index)
+    if row.index is None or np.ndim(row.index):
+        return jax.random.fold_in(key, place)
+    return jax.random.fold_in(key, row.index)
 
 
 def host_seed(key: PRNGKeyArray) -> int:

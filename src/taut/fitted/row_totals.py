@@ -61,8 +61,6 @@ def total_quantiles(model: Any, rows: RowSource) -> tuple[float, ...]:
 
 def sample_at_totals(fit: "Fit", num_samples: int, *, key: PRNGKeyArray, mean: bool) -> Array:
     """`coding.sample` of a fit, at such totals where its model is given them."""
-    if not is_given_totals(fit.model):
-        return coding.sample(fit.pair, key, num_samples, mean=mean)
     count = check_count(num_samples, "at least one sample", "64", where=option("num_samples"))
     totals = drawn_totals(fit, key, count)
     return coding.sample(fit.pair, key, count, mean=mean, totals=totals)
@@ -77,8 +75,10 @@ def drawn_totals(fit: "Fit", key: PRNGKeyArray, count: int) -> Float[np.ndarray,
         count: n.
     """
     quantiles = fit.facts.totals
+    if not quantiles:
+        return None
     model = fit.model
-    if not (quantiles and is_given_totals(model)) or library_size(model) is not None:
+    if not is_given_totals(model) or library_size(model) is not None:
         return None
     place = jax.random.uniform(jax.random.fold_in(key, _TOTAL_KEY), (count,))
     found = np.interp(np.asarray(place), np.linspace(0, 1, len(quantiles)), quantiles)

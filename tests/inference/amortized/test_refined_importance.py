@@ -217,7 +217,7 @@ def pairs_of_bits():
 def fitted(epochs) -> Any:
     return taut.fit(
         pairs_of_bits(), model="vae", latent_dim=6, hidden=(16,), epochs=epochs,
-        evidence_particles=100, key=1,
+        evidence_particles=100, key=3,
     )  # fmt: skip
 
 

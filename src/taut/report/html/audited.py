@@ -88,7 +88,11 @@ def evaluation(content: Mapping[str, Any]) -> Markup:
         for word, key in (("log-evidence", "log_evidence"), ("upper end", "upper"))
         if found.get(key)
     }
-    drawn = {name: f for name, f in methods.items() if f["num_particles"] is not None}
+    drawn = {
+        name: found
+        for name, found in methods.items()
+        if found["num_particles"] is not None and found["log_evidence"]["mc_error"] != 0
+    }
     rows = []
     for name, found in drawn.items():
         khat, ess = found["khat"], found["ess"]
