@@ -12,15 +12,17 @@ ELBO in a tenth of the training time.
     TAUT_DATA=FOLDER python benchmarks/priors.py [--epochs 200] [--keys 0 1 2] [--rows 1000]
 
 A prior and key is a run folder: what was interrupted goes on where it was, what is finished is measured.
+Keys that were measured before, with the same choices, stay in the results.
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import save_result
+from record import RESULTS, commit, save_result
 from static_mnist import split
 
 import taut
@@ -44,20 +46,25 @@ def main() -> None:
     options = parser.parse_args()
     images = split()
     parts = (images[0][: options.train_rows], images[1][:2000], images[2][: options.rows])
-    found = {str(key): of_key(key, parts, options) for key in options.keys}
+    choices = {
+        **MODEL, "priors": PRIORS, "epochs": options.epochs, "train_rows": len(parts[0]),
+        "test_rows": len(parts[2]), "refined_particles": PARTICLES, "refit_steps": REFIT_STEPS,
+    }  # fmt: skip
+    made = {str(key): of_key(key, parts, options) | {"commit": commit()} for key in options.keys}
+    found = dict(sorted((measured_before(choices) | made).items()))
     path = save_result(
-        "priors",
-        {
-            "choices": {
-                **MODEL, "priors": PRIORS, "epochs": options.epochs, "train_rows": len(parts[0]),
-                "test_rows": len(parts[2]), "refined_particles": PARTICLES,
-                "refit_steps": REFIT_STEPS,
-            },
-            "targets_of_evidence": TARGETS,
-            "keys": found,
-        },
-    )  # fmt: skip
+        "priors", {"choices": choices, "targets_of_evidence": TARGETS, "keys": found}
+    )
     print(path)
+
+
+def measured_before(choices: dict[str, Any]) -> dict[str, Any]:
+    """Keys in the results that are there, if they are of the same choices; each has its commit."""
+    path = RESULTS / "priors.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if known.get("choices") != json.loads(json.dumps(choices)):
+        return {}
+    return {key: {"commit": known["commit"]} | entry for key, entry in known["keys"].items()}
 
 
 def of_key(key: int, parts: Any, options: argparse.Namespace) -> dict[str, Any]:
