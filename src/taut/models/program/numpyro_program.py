@@ -32,7 +32,8 @@ from taut.models.program.failures import place, reading
 from taut.models.program.layout import Layout
 from taut.models.program.noncentred import noncentring
 from taut.models.program.observed_values import ObservedValues, observed_values
-from taut.models.program.read import Reading, read
+from taut.models.program.read import read
+from taut.models.program.reading import Reading
 from taut.models.program.supports import onto
 from taut.models.program.tracing import cells, drawn, factor, is_latent, log_prob
 
