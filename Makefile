@@ -9,7 +9,7 @@ CONSTRAINTS := $(if $(filter 3.11 3.12,$(VERSION)),constraints.txt,constraints-p
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 TESTS ?=
 
-.PHONY: install test demo demo-hosts lint docs report-test torch-test sklearn-matrix clean
+.PHONY: install test demo demo-hosts lint docs docs-test report-test torch-test sklearn-matrix clean
 
 install: $(VENV)/.installed
 
@@ -31,6 +31,9 @@ demo-hosts: $(VENV)/.installed
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build --jobs 6 --fail-on-warning --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+# Building the pages runs every block of them and follows every link within.
+docs-test: docs
 
 # The report in a browser: needs Chromium, and npm for axe-core, which judges accessibility.
 CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
