@@ -25,20 +25,6 @@ IMAGE: dict[str, Any] = {"kind": "image", "shape": (4, 4)}
 GREYS = np.arange(1, 11) / 20  # of ten images, none of them white
 
 
-@pytest.fixture
-def drawn(monkeypatch) -> list[Figure]:
-    """The figures that functions drew, instead of files."""
-    kept: list[Figure] = []
-
-    def keep(figure: Figure, path: Path | str) -> Path:
-        kept.append(figure)
-        return Path(path)
-
-    for name in (*figures.__all__, "em"):
-        monkeypatch.setattr(importlib.import_module(f"taut.report.figures.{name}"), "save", keep)
-    return kept
-
-
 def _images(greys: Any) -> np.ndarray:
     return np.asarray(greys)[..., None, None] * np.ones((4, 4))
 

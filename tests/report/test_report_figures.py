@@ -1,6 +1,5 @@
 """Every figure: a readable PNG for every kind of data, without warnings, overlaps or clipped text."""
 
-import importlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -51,20 +50,6 @@ def test_writes_a_readable_picture_without_warnings(name: str, tmp_path: Path):
     assert 1.0 < width / DPI < 9.0
     assert 0.4 < height / DPI < 14.0
     assert dict(matplotlib.rcParams) == before
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that functions drew, instead of files."""
-    kept: list[Figure] = []
-
-    def keep(figure: Figure, path: Path | str) -> Path:
-        kept.append(figure)
-        return Path(path)
-
-    for name in figures.__all__:
-        monkeypatch.setattr(importlib.import_module(f"taut.report.figures.{name}"), "save", keep)
-    return kept
 
 
 @pytest.mark.parametrize("name", list(USUAL))

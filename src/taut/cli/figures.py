@@ -1,7 +1,6 @@
 """`taut figures`."""
 
 import contextlib
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from taut.cli.output import print_json
+from taut.cli.programs import posterior_of
 from taut.errors import InputError, TautError
 
 __all__ = ["draw_missing", "figures"]
@@ -104,22 +104,8 @@ def _drawn(run: Path, program: str | None) -> tuple[Path, ...]:
 
 
 def _drawn_posterior(run: Path, program: str | None) -> tuple[Path, ...]:
-    from taut.cli.infer import program_data, with_found_data
-    from taut.fitted import load
-    from taut.models.program import load_program, support_beside
-    from taut.recipe import ProgramRecipe
     from taut.report.draw_posterior import draw_posterior
-    from taut.runs import RunFolder
 
-    recipe = with_found_data(ProgramRecipe.from_dict(RunFolder.open(run).read_config()), run)
-    if program is None:
-        named = shlex.join(["taut", "figures", str(run), str(recipe.program)])
-        raise InputError(
-            "the program on the command line, as nothing that a run folder names is executed",
-            "none", f"`{named}`, if you trust that file", where=str(run),
-        )  # fmt: skip
-    function = load_program(program)
-    data = program_data(recipe, function)
-    fitted = load(run, like=function, data=data, support=support_beside(function, data))
+    fitted, recipe, _ = posterior_of(run, program, command="figures")
     precision = recipe.posterior.precision_nats
     return draw_posterior(fitted, run / "figures", precision_nats=precision)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from taut.fitted import Posterior
     from taut.recipe import ProgramRecipe
 
-__all__ = ["is_posterior", "posterior_of", "refuse_program"]
+__all__ = ["is_posterior", "posterior_of", "refuse_program", "refuse_unnamed"]
 
 
 def is_posterior(run: Path) -> bool:
@@ -26,6 +26,21 @@ def refuse_program(run: Path, program: str, *, command: str) -> NoReturn:
     raise InputError(
         "nothing after the folder of a fit, which has no program", repr(program),
         shlex.join(["taut", command, str(run)]), where=str(run),
+    )  # fmt: skip
+
+
+def refuse_unnamed(run: Path, recipe: "ProgramRecipe", *, command: str) -> NoReturn:
+    """Raise, as the program of a posterior is not on the command line.
+
+    Arguments:
+        run: run folder.
+        recipe: of the run, which may know the program's file.
+        command: that asks.
+    """
+    named = shlex.join(["taut", command, str(run), str(recipe.program or "FILE.py")])
+    raise InputError(
+        "the program on the command line, as nothing that a run folder names is executed", "none",
+        f"`{named}`, if you trust that file", where=str(run),
     )  # fmt: skip
 
 
@@ -51,11 +66,7 @@ def posterior_of(
     content = RunFolder.open(run).read_config()
     recipe = with_found_data(ProgramRecipe.from_dict(content, where=str(run / "config.toml")), run)
     if source is None:
-        named = shlex.join(["taut", command, str(run), str(recipe.program or "FILE.py")])
-        raise InputError(
-            "the program on the command line, as nothing that a run folder names is executed", "none",
-            f"`{named}`, if you trust that file", where=str(run),
-        )  # fmt: skip
+        refuse_unnamed(run, recipe, command=command)
     function = load_program(source)
     data = program_data(recipe, function)
     posterior = load(run, like=function, data=data, support=support_beside(function, data))

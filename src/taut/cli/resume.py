@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from taut.cli.placement import Placement
+from taut.cli.programs import refuse_unnamed
 from taut.errors import InputError, option
 
 if TYPE_CHECKING:
@@ -93,11 +94,7 @@ def _resume_posterior(
             where=str(run),
         )  # fmt: skip
     if program is None:
-        named = shlex.join(["taut", "resume", str(run), str(recipe.program)])
-        raise InputError(
-            "the program on the command line, as nothing that a run folder names is executed",
-            "none", f"`{named}`, if you trust that file", where=str(run),
-        )  # fmt: skip
+        refuse_unnamed(run, recipe, command="resume")
     recipe = with_found_data(replace(recipe, program=program), run)
     run_infer(recipe, run, resume=True, json=json, devices=place and place.devices)
 
