@@ -101,6 +101,39 @@ def test_reconstructions_have_the_totals_of_their_rows(fit):
     np.testing.assert_allclose(np.asarray(fit.reconstruct(x[0])).sum(), x[0].sum(), rtol=1e-4)
 
 
+def test_latents_alone_are_decoded_at_the_median_total(fit):
+    z = np.zeros((3, 2), np.float32)
+    assert fit.facts.totals[50] != 1e4
+    for at in (z, z[0]):
+        sums = np.asarray(fit.decode(at)).sum(axis=-1)
+        np.testing.assert_allclose(sums, fit.facts.totals[50], rtol=1e-4)
+    older = replace(fit, facts=replace(fit.facts, totals=()))
+    np.testing.assert_allclose(np.asarray(older.decode(z)).sum(axis=1), 1e4, rtol=1e-4)
+    named = _fitted(library_size=700.0)
+    np.testing.assert_allclose(np.asarray(named.decode(z)).sum(axis=1), 700, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_line_goes_from_one_total_to_the_other(kind):
+    """It begins and ends at the rows' reconstructions."""
+    fit = _fitted(likelihood=kind, library_size=None if kind == "poisson" else 700.0)
+    ends = X[[0, -1]].astype(float)
+    line = np.asarray(fit.interpolate(*ends, num_steps=5))
+    np.testing.assert_allclose(line[[0, -1]], fit.reconstruct(ends), rtol=1e-4)
+    if kind != "zero-inflated-poisson":
+        between = np.linspace(*ends.sum(axis=1), 5)
+        np.testing.assert_allclose(line.sum(axis=1), between, rtol=1e-4)
+
+
+def test_the_command_says_at_which_totals_a_line_is_decoded(fit, tmp_path, capsys):
+    fit.save(tmp_path / "run")
+    FRAME.write_csv(tmp_path / "rows.csv")
+    line = ["interpolate", str(tmp_path / "run"), "0", "200", "--data", str(tmp_path / "rows.csv")]
+    assert main([*line, "--out", str(tmp_path / "x.csv")]) == 0
+    said = "note: the line is decoded at totals that go from that of the first row to that of the second"
+    assert said in capsys.readouterr().err
+
+
 def test_a_row_with_holes_counts_as_one_without(fit):
     """Where columns are the same shares of every row, any of its cells tell the total."""
     rows: Any = taut.load_data(FRAME, columns="alike").train

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from taut.cli.output import counted, print_json
-from taut.cli.passes import announce_sampling, announce_totals
+from taut.cli.passes import announce_line, announce_sampling, announce_totals
 from taut.cli.rows import open_run, rows_numbered, rows_of
 from taut.cli.save import check_suffix, save_figure, save_table
 from taut.cli.whole import Whole
@@ -204,6 +204,7 @@ def interpolate(
     fitted = open_run(run)
     out = check_suffix(out or run / "interpolation.png", (".png", ".npy", ".csv", ".parquet"))
     ends = rows_numbered(fitted, {"FIRST": first, "SECOND": second}, data=data, split=split)
+    announce_line(fitted)
     path = np.asarray(fitted.interpolate(*ends, num_steps=num_steps))
     if out.suffix == ".png":
         save_figure("interpolation", out, path[None], ends=np.stack(ends)[None], of=fitted)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from taut.fitted import Fit
     from taut.gradients import AbstractEstimator
 
-__all__ = ["announce", "announce_sampling", "announce_totals"]
+__all__ = ["announce", "announce_line", "announce_sampling", "announce_totals"]
 
 
 def announce(
@@ -60,6 +60,16 @@ def announce_totals(fit: "Fit") -> None:
         _say(
             f"rows are drawn at a total of {model.likelihood.usual_total:,g} counts, for this run does "
             "not hold the totals of its training rows; one that is fitted anew does"
+        )
+
+
+def announce_line(fit: "Fit") -> None:
+    """At which totals a line between two rows is decoded, where counts are given these."""
+    from taut.fitted.row_totals import is_given_totals
+
+    if is_given_totals(fit.model):
+        _say(
+            "the line is decoded at totals that go from that of the first row to that of the second"
         )
 
 

@@ -41,10 +41,17 @@ def encode(
 
 
 @transformed_jit
-def decode(pair: AbstractPair, z: Float[Array, "N d"]) -> Float[Array, "N ..."]:
-    """E[x | z] of each latent, in the data's units."""
+def decode(
+    pair: AbstractPair,
+    z: Float[Array, "N d"],
+    totals: Float[Array | np.ndarray, " N"] | None = None,
+) -> Float[Array, "N ..."]:
+    """E[x | z] of each latent, in the data's units.
+
+    `totals` are those of the rows, of counts that are given them; None for the likelihood's own.
+    """
     model, _ = pair.bind()
-    return jax.vmap(model.mean)(z)
+    return jax.vmap(lambda at, total: _at_total(model, total).mean(at))(z, totals)
 
 
 def reconstruct(
@@ -55,8 +62,7 @@ def reconstruct(
 ) -> Float[Array, "N ..."]:
     """`decode` of `encode`; of counts that are given the totals of their rows at these."""
     z = encode(pair, x, index, mask)
-    model, _ = pair.bind()
-    if isinstance(model, LatentVariableModel) and model.likelihood.given_totals:
+    if _is_given_totals(pair):
         return _decoded_like(pair, jnp.asarray(x), z, mask)
     return decode(pair, z)
 
@@ -79,14 +85,29 @@ def interpolate(
 ) -> Float[Array, "S ..."]:
     """E[x | z] along the straight line between the encodings of two rows, ends included.
 
+    Of counts that are given the totals of their rows, the total goes straight from that of the first
+    row to that of the second.
+
     Raises:
         InputError: fewer than two steps.
     """
     num_steps = check_count(
         num_steps, "at least two steps", "10", where=option("num_steps"), least=2
     )
-    a, b = encode(pair, ends, index, mask)
-    return decode(pair, jnp.linspace(a, b, num_steps))
+    z = encode(pair, ends, index, mask)
+    totals = None
+    if _is_given_totals(pair):
+        first, last = _totals_like(pair, jnp.asarray(ends), z, mask)
+        totals = jnp.linspace(first, last, num_steps)
+    return decode(pair, jnp.linspace(z[0], z[1], num_steps), totals)
+
+
+@transformed_jit
+def _totals_like(
+    pair: AbstractPair, x: Float[Array, "N ..."], z: Float[Array, "N d"], mask: Any
+) -> Float[Array, " N"]:
+    model: Any = pair.bind()[0]
+    return jax.vmap(lambda row, at, seen: model.total_like(Datum(row, seen), at))(x, z, mask)
 
 
 def sample(
@@ -118,7 +139,17 @@ def _sample(
     z = as_proposal(model.prior()).draw(z_key, num_samples).z
 
     def one(z: Any, key: PRNGKeyArray, total: Array | None) -> Array:
-        own = model if total is None else model.at_total(total)
+        own = _at_total(model, total)
         return own.mean(z) if mean else own.sample(z, key)
 
     return jax.vmap(one)(z, jax.random.split(x_key, num_samples), totals)
+
+
+def _is_given_totals(pair: AbstractPair) -> bool:
+    model, _ = pair.bind()
+    return isinstance(model, LatentVariableModel) and model.likelihood.given_totals
+
+
+def _at_total(model: Any, total: Array | None) -> Any:
+    """The model of rows of this total; as it is where none is told."""
+    return model if total is None else model.at_total(total)

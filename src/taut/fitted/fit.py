@@ -57,7 +57,7 @@ from taut.fitted.given_rows import as_array, as_datum, is_sparse, mask_of
 from taut.fitted.imputing import Imputed
 from taut.fitted.methods import AUTO, measured_by, method_of
 from taut.fitted.predictor import Predictor, save_predictor
-from taut.fitted.row_totals import sample_at_totals
+from taut.fitted.row_totals import decode_at_totals, sample_at_totals
 from taut.inference import AbstractAmortized
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
@@ -243,10 +243,10 @@ class Fit:
         return self._by(coding.encode, rows)
 
     def decode(self, z: Float[Array | np.ndarray, "... d"]) -> Float[Array, "..."]:
-        """E[x | z] in the data's units, counts at the usual total, of one z or many. Differentiable."""
+        """E[x | z] of one z or many, counts given totals at the training median. Differentiable."""
         with self._precision(z):
             z = jnp.asarray(z)
-            x = coding.decode(self.pair, z.reshape(-1, z.shape[-1]))
+            x = decode_at_totals(self, z.reshape(-1, z.shape[-1]))
         return x.reshape(*z.shape[:-1], *self.schema.shape)
 
     def reconstruct(self, rows: Any) -> Float[Array, "..."]:
@@ -302,7 +302,7 @@ class Fit:
             return sample_at_totals(self, num_samples, key=as_key(key), mean=mean)
 
     def interpolate(self, first: Any, second: Any, *, num_steps: int = 10) -> Float[Array, "..."]:
-        """E[x | z] along the straight line between the encodings of two rows, ends included."""
+        """As `coding.interpolate`: E[x | z] along the line between the encodings of two rows."""
         ends = [as_array(row, self)[0] for row in (first, second)]
         if any(len(end) != 1 for end in ends):
             raise InputError(

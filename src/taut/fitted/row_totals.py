@@ -1,9 +1,10 @@
-"""The totals at which rows of counts are drawn, of a model that is given the totals of its rows.
+"""The totals at which rows of counts are drawn and decoded, of a model that is given those of its rows.
 
 A model of p(x | T) says nothing of T. Rows are drawn at totals like those of the training rows, by their
 quantiles at 0, 1/100, ..., 1, between which the distribution function is linear; at `library_size` where
-the likelihood was given one, and at 10,000 where a fit holds no totals. A row with holes counts
-as one without, at the total at which its observed cells have the shares of the columns' means:
+the likelihood was given one, and at 10,000 where a fit holds no totals. Latents alone are decoded at the
+median of these totals, or at that one. A row with holes counts as one without, at the total at which its
+observed cells have the shares of the columns' means:
 
     T_all = sum_o x_d / sum_o m_d,        m_d = mean_d / sum_c mean_c        o: observed cells
 """
@@ -23,7 +24,14 @@ from taut.models import LatentVariableModel
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
 
-__all__ = ["drawn_totals", "is_given_totals", "library_size", "sample_at_totals", "total_quantiles"]
+__all__ = [
+    "decode_at_totals",
+    "drawn_totals",
+    "is_given_totals",
+    "library_size",
+    "sample_at_totals",
+    "total_quantiles",
+]
 
 _ROWS = 10_000  # that stand for all
 _QUANTILES = 101
@@ -66,6 +74,14 @@ def sample_at_totals(fit: "Fit", num_samples: int, *, key: PRNGKeyArray, mean: b
     return coding.sample(fit.pair, key, count, mean=mean, totals=totals)
 
 
+def decode_at_totals(fit: "Fit", z: Float[Array, "N d"]) -> Float[Array, "N ..."]:
+    """`coding.decode` of a fit, at the median total of training rows where its model is given these."""
+    quantiles = _quantiles_of(fit)
+    if quantiles is None:
+        return coding.decode(fit.pair, z)
+    return coding.decode(fit.pair, z, np.full(len(z), np.median(quantiles), fit.precision))
+
+
 def drawn_totals(fit: "Fit", key: PRNGKeyArray, count: int) -> Float[np.ndarray, " n"] | None:
     """Totals for as many rows; None for the likelihood's own, or where it has none.
 
@@ -74,15 +90,21 @@ def drawn_totals(fit: "Fit", key: PRNGKeyArray, count: int) -> Float[np.ndarray,
         key: of the rows that are drawn.
         count: n.
     """
-    quantiles = fit.facts.totals
-    if not quantiles:
-        return None
-    model = fit.model
-    if not is_given_totals(model) or library_size(model) is not None:
+    quantiles = _quantiles_of(fit)
+    if quantiles is None:
         return None
     place = jax.random.uniform(jax.random.fold_in(key, _TOTAL_KEY), (count,))
     found = np.interp(np.asarray(place), np.linspace(0, 1, len(quantiles)), quantiles)
     return found.astype(fit.precision)
+
+
+def _quantiles_of(fit: "Fit") -> tuple[float, ...] | None:
+    """Of the totals that a fit holds; None where it holds none or does not go by them."""
+    quantiles = fit.facts.totals
+    if not quantiles:
+        return None
+    model = fit.model
+    return quantiles if is_given_totals(model) and library_size(model) is None else None
 
 
 def _totals(rows: Dataset) -> Float[np.ndarray, " N"]:

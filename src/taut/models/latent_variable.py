@@ -117,9 +117,12 @@ class LatentVariableModel(AbstractModel):
         as its observed ones tell it."""
         if not self.likelihood.given_totals:
             return self.mean(z)
-        outputs, x = self.outputs(z), jnp.asarray(datum.x)
-        mask = jnp.ones(x.shape, bool) if datum.mask is None else datum.mask
-        return self.likelihood.of_row(outputs, jnp.where(mask, x, 0), mask).mean(outputs)
+        outputs = self.outputs(z)
+        return self.likelihood.of_row(outputs, *_observed(datum)).mean(outputs)
+
+    def total_like(self, datum: Datum, z: Any) -> Float[Array, ""]:
+        """The total at which `mean_like` is; of counts that are judged given the total of their row."""
+        return self.likelihood.total_of(self.outputs(z), *_observed(datum))
 
     def at_total(self, total: Float[Array, ""]) -> "LatentVariableModel":
         """The model of rows of counts whose means sum to a total; of counts that are judged given it."""
@@ -163,6 +166,13 @@ class LatentVariableModel(AbstractModel):
             return self.likelihood
         x = datum.x if self.units is None else self.units.standardize(datum.x)
         return self.likelihood.of_row(outputs, x, datum.mask)
+
+
+def _observed(datum: Datum) -> tuple[Array, Bool[Array, "..."]]:
+    """A row that is finite everywhere, and its observed cells."""
+    x = jnp.asarray(datum.x)
+    mask = jnp.ones(x.shape, bool) if datum.mask is None else datum.mask
+    return jnp.where(mask, x, 0), mask
 
 
 def _only(terms: Terms) -> Float[Array, "..."]:

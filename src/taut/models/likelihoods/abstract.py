@@ -82,6 +82,24 @@ class AbstractLikelihood(PlainFields, eqx.Module):
         """
         raise NotImplementedError(f"{self.name} is not judged at totals")
 
+    def total_of(
+        self,
+        outputs: Float[Array, "outputs *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"],
+    ) -> Float[Array, ""]:
+        """The total of a row over all its cells, as its observed ones tell it given these outputs.
+
+        Arguments:
+            outputs: what the decoder made of z.
+            x: one row, finite also where `mask` is False.
+            mask: True where a cell is observed.
+
+        Raises:
+            NotImplementedError: a family that is not judged at totals.
+        """
+        raise NotImplementedError(f"{self.name} is not judged at totals")
+
     def means_at(
         self,
         outputs: Float[Array, "outputs *data"],

@@ -190,6 +190,14 @@ class AbstractCounts(AbstractLikelihood):
     def at_total(self, total: Float[Array, ""]) -> "AbstractCounts":
         return self._at(jnp.log(total))
 
+    def total_of(
+        self,
+        outputs: Float[Array, "1 *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"],
+    ) -> Float[Array, ""]:
+        return jnp.exp(self.log_mean.log_total_of(outputs[0], x, mask))
+
     def means_at(
         self, outputs: Float[Array, "1 *data"], total: Float[Array, ""], mask: Bool[Array, "*data"]
     ) -> Float[Array, "*data"]:

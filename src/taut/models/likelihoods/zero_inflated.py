@@ -66,6 +66,14 @@ class AbstractZeroInflated(AbstractLikelihood):
     def at_total(self, total: Float[Array, ""]) -> "AbstractZeroInflated":
         return self._of(self.base.at_total(total))
 
+    def total_of(
+        self,
+        outputs: Float[Array, "outputs *data"],
+        x: Shaped[Array, "*data"],
+        mask: Bool[Array, "*data"],
+    ) -> Float[Array, ""]:
+        return self.base.total_of(outputs[:-1], x, mask)
+
     def means_at(
         self,
         outputs: Float[Array, "outputs *data"],
