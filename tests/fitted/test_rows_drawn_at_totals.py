@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
@@ -63,6 +65,30 @@ def test_one_total_for_all_rows_is_obeyed_where_it_was_named(kind):
     if kind != "zero-inflated-poisson":  # whose extra zeros are lost to it
         np.testing.assert_allclose(means.sum(axis=1), 700, rtol=1e-4)
     assert (means.sum(axis=1) < 701).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_drawn_from_the_law_by_which_a_row_of_that_total_is_judged(kind):
+    """Of zero-inflated counts the total is that before the extra zeros, which come off it."""
+    model: Any = _fitted(likelihood=kind).model
+    z, row = jnp.array([0.5, -1.0]), jnp.array([7.0, 0, 12, 3, 0, 5])
+    outputs = model.outputs(z)
+    judged = model.likelihood.given(outputs, row)
+    drawn = model.at_total(row.sum()).likelihood(outputs)
+    cells = jnp.arange(9.0)[:, None] * jnp.ones(6)
+    np.testing.assert_allclose(drawn.log_prob(cells), judged.log_prob(cells), rtol=1e-4)
+    kept = 1 - jax.nn.sigmoid(outputs[-1]) if kind.startswith("zero") else 1.0
+    share = jax.nn.softmax(outputs[0])
+    np.testing.assert_allclose(drawn.mean, kept * share * row.sum(), rtol=1e-4)
+
+
+def test_a_note_says_that_extra_zeros_come_off_the_total(tmp_path, capsys):
+    for name, options in (("named", {"library_size": 700.0}), ("own", {})):
+        for kind, told in (("poisson", False), ("zero-inflated-poisson", True)):
+            run = _fitted(likelihood=kind, **options).save(tmp_path / f"{name}-{kind}")
+            assert main(["sample", str(run), "-n", "2", "--out", str(tmp_path / "x.csv")]) == 0
+            said = capsys.readouterr().err
+            assert ("; extra zeros take from the total" in said) == told
 
 
 def test_a_run_saved_keeps_them_and_an_older_one_has_ten_thousand(fit, tmp_path):

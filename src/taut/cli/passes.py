@@ -42,25 +42,33 @@ def announce_sampling(pair: "AbstractPair") -> None:
 
 def announce_totals(fit: "Fit") -> None:
     """At which totals rows are drawn, where counts are given the totals of their rows."""
-    from taut.fitted.row_totals import is_given_totals, library_size
-    from taut.report.words import total_words
+    from taut.fitted.row_totals import is_given_totals
+    from taut.models.likelihoods import ZeroInflatedNegativeBinomial, ZeroInflatedPoisson
 
     model: Any = fit.model
-    if not is_given_totals(model):
-        return
+    if is_given_totals(model):
+        inflated = isinstance(model.likelihood, ZeroInflatedNegativeBinomial | ZeroInflatedPoisson)
+        _say(
+            _totals_drawn_at(fit, model) + ("; extra zeros take from the total" if inflated else "")
+        )
+
+
+def _totals_drawn_at(fit: "Fit", model: Any) -> str:
+    from taut.fitted.row_totals import library_size
+    from taut.report.words import total_words
+
     size = library_size(model)
     if size is not None:
-        _say(
+        return (
             f"rows are drawn at a total of {size:,g} counts, the run's --library-size, whatever the "
             "totals of its data are"
         )
-    elif fit.facts.totals:
-        _say(f"rows are drawn at totals like those of training rows, {total_words(fit.facts)}")
-    else:
-        _say(
-            f"rows are drawn at a total of {model.likelihood.usual_total:,g} counts, for this run does "
-            "not hold the totals of its training rows; one that is fitted anew does"
-        )
+    if fit.facts.totals:
+        return f"rows are drawn at totals like those of training rows, {total_words(fit.facts)}"
+    return (
+        f"rows are drawn at a total of {model.likelihood.usual_total:,g} counts, for this run does "
+        "not hold the totals of its training rows; one that is fitted anew does"
+    )
 
 
 def announce_line(fit: "Fit") -> None:

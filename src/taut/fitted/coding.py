@@ -120,8 +120,8 @@ def sample(
 ) -> Array:
     """Draws x ~ p(x), (num_samples, *shape); with `mean`, E[x | z] of drawn z instead.
 
-    `totals` are the sums of the means of each row, of counts that are given the totals of their rows;
-    None for the likelihood's own.
+    `totals` are those at which each row is drawn, of counts that are given the totals of their rows: the
+    sums of their means, less what extra zeros take. None for the likelihood's own.
 
     Raises:
         InputError: no sample is asked for.

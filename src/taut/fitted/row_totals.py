@@ -7,6 +7,8 @@ median of these totals, or at that one. A row with holes counts as one without, 
 observed cells have the shares of the columns' means:
 
     T_all = sum_o x_d / sum_o m_d,        m_d = mean_d / sum_c mean_c        o: observed cells
+
+A total is that of the likelihood: what is drawn of zero-inflated counts has fewer, by the extra zeros.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -125,7 +125,7 @@ class LatentVariableModel(AbstractModel):
         return self.likelihood.total_of(self.outputs(z), *_observed(datum))
 
     def at_total(self, total: Float[Array, ""]) -> "LatentVariableModel":
-        """The model of rows of counts whose means sum to a total; of counts that are judged given it."""
+        """The model of rows of counts of a total, as its likelihood has it, judged given that."""
         return eqx.tree_at(lambda model: model.likelihood, self, self.likelihood.at_total(total))
 
     def seen(self, x: Any, key: Any) -> Bool[Array, "..."] | None:

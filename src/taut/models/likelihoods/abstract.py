@@ -75,7 +75,9 @@ class AbstractLikelihood(PlainFields, eqx.Module):
         raise NotImplementedError(f"{self.name} is not judged at totals")
 
     def at_total(self, total: Float[Array, ""]) -> "AbstractLikelihood":
-        """The likelihood of rows of counts whose means sum to a total, over all cells.
+        """The likelihood of rows of counts of a total, over all cells, to which their means sum.
+
+        Where zeros are inflated, those do so without the extra zeros.
 
         Raises:
             NotImplementedError: a family that is not judged at totals.

@@ -14,9 +14,10 @@ The mass function then sums to one over rows for each value of T, not with T tak
 summed over: its evidence is that of a model given T, and is not to be compared with evidence without the
 option.
 
-Rows are drawn with T as the sum of their means, so that they come to other totals nearby; those by which
-a guide or an upper end of the evidence is judged have the totals themselves
-(`taut.evidence.given_totals`).
+Rows are drawn from the law of a row of total T, with T as the sum of their means, so that they come to
+other totals nearby. With extra zeros T is the sum of the means without them, in what is judged and what
+is drawn: rows are expected to have T sum_d (1 - g_d) share_d counts, fewer than T. Rows by which a guide
+or an upper end of the evidence is judged have the totals themselves (`taut.evidence.given_totals`).
 
 Source: Lopez et al., Deep generative modeling for single-cell transcriptomics (Nature Methods 2018),
 methods, for observed library sizes.

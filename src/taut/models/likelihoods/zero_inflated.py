@@ -2,7 +2,10 @@
 
     p(x) = g 1[x = 0] + (1 - g) p_base(x),        logit g = the last output
 
-The base is a Poisson or a negative binomial with its own outputs and options.
+The base is a Poisson or a negative binomial with its own outputs and options. With `library` the means
+of the base sum to the row's total T, so that those of the counts sum to less:
+
+    E[sum_d x_d | T] = T sum_d (1 - g_d) share_d
 
 Source: Lambert, Zero-inflated Poisson regression (Technometrics 1992), section 2.
 """
