@@ -2,11 +2,12 @@
 
     P(w > t + e) / P(w > t) = (1 + k e / sigma)^(-1/k)        e >= 0, beyond the threshold t
 
-k and sigma are fitted to the M largest of K weights, M = min(K / 5, 3 sqrt K), by the mean of
-b = -k / sigma under its profile likelihood, on a grid of quantiles of its prior (Zhang and Stephens
-2009). A prior that counts as ten weights draws k towards 1/2, and from k = 1/3 on the weights of the
-tail are replaced by the quantiles of what was fitted, none above the largest weight (Vehtari, Simpson,
-Gelman, Yao and Gabry 2024).
+k and sigma are fitted to the M largest of K weights, M = min(K / 5, 3 sqrt K), or to those of them
+that are above t where others tie with it, by the mean of b = -k / sigma under its profile likelihood,
+on a grid of quantiles of its prior (Zhang and Stephens 2009). A prior that counts as ten weights draws k
+towards 1/2, and from k = 1/3 on weights of the tail are replaced by the quantiles of what was fitted,
+none above the largest weight (Vehtari, Simpson, Gelman, Yao and Gabry 2024). A tail with ties is left
+as it is.
 """
 
 import math
@@ -20,6 +21,7 @@ __all__ = ["pareto_shape", "pareto_smoothed", "tail_size"]
 _QUANTILES = 30  # of the grid, beside sqrt M
 _PRIOR_OF_B, _PRIOR_OF_K, _CENTRE = 3, 10, 0.5
 _SMOOTHED_FROM = 1 / 3
+_LEAST_ABOVE = 5  # draws that two parameters are fitted to
 
 
 class _Tail(NamedTuple):
@@ -37,11 +39,19 @@ def tail_size(count: int) -> float:
 def pareto_shape(log_w: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:
     """k-hat of each row, (R,), of at least 25 log-weights whose largest is 0.
 
-    0 where the weights of the tail are equal; NaN where they underflow beside the largest.
+    0 where the weights of the tail are equal; NaN where some tie with its threshold, or underflow beside
+    the largest, and fewer than five are above, or so few carry the sum that the ties are no tail of it.
     """
     size = int(tail_size(log_w.shape[1]))
     largest = np.sort(np.partition(log_w, -size - 1, axis=1)[:, -size - 1 :], axis=1)
-    return _fitted(_parted(largest)[1]).shape
+    exceedances = _parted(largest)[1]
+    shape = _fitted(exceedances).shape
+    for row in np.flatnonzero((exceedances[:, 0] == 0) & (exceedances[:, -1] > 0)):
+        above = exceedances[row, exceedances[row] > 0]
+        w = np.exp(log_w[row])
+        known = len(above) >= _LEAST_ABOVE and w.sum() ** 2 >= size * (w**2).sum()
+        shape[row] = _fitted(above[None]).shape[0] if known else math.nan
+    return shape
 
 
 def pareto_smoothed(log_w: Float[np.ndarray, "R K"]) -> Float[np.ndarray, "R K"]:

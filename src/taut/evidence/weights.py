@@ -7,16 +7,21 @@
 
 k-hat is that of Pareto-smoothed importance sampling (Vehtari, Simpson, Gelman, Yao and Gabry 2024).
 Above min(1 - 1 / log10 K, 0.7) the estimate and its error cannot be trusted, nor where it is unknown.
-Where the largest weights are all equal they have no tail, nor where the largest one was drawn many times
-over, as latents that are discrete are: it is the last, and its share is known.
+Where the largest weights are all equal they have no tail.
 
 k-hat has no unit: weights that hardly vary may have a heavy tail, too. A Pareto tail of shape k < 1
 holds beyond the largest of K weights, in the logarithm of their mean, at most
 
     reach = (max w / mean w - 1) / (K (1 - k))        nats
 
-Where that is below a hundredth of a nat the tail does not matter, whatever its shape, and the reach is
-part of the error.
+Weights of latents that are discrete are drawn many times over. Up to the largest one, a, that was drawn
+twenty times they are bounded by what is known to a fifth; a tail can only be in what they hold above it,
+
+    reach = sum max(w - a, 0) / sum w                 nats
+
+Of this the draws that would be seen for the first time are, in expectation, as much as those that were
+seen once (Good 1953). Where the smaller reach is below a hundredth of a nat the tail does not matter,
+whatever its shape, and the reach is part of the error.
 
 The variance of weights lies in the few largest. A hundred draws may miss these, and then mean and error
 are small, both at once. Log-weights that are sums along a path of temperatures are nearly normal, and
@@ -63,7 +68,7 @@ class RowWeights(NamedTuple):
         ess: effective sample size, (R,), between 1 and K.
         khat: Pareto shape, (R,); NaN where none can be fitted, too few draws or weights that are not
             finite, and then it counts as above every threshold; -inf where the largest weights tie, or
-            where what the tail holds beyond them does not matter.
+            where what the tail holds does not matter.
         halves: difference between the log-evidences of two halves of the draws, nats, (R,); 0 where
             exact.
     """
@@ -105,11 +110,12 @@ def summarize(
     # tail underflows beside the few draws that carry the sum, it is heavier than any that is fitted.
     few = share * tail_size(count) > 1
     khat = np.where(np.isnan(khat) & few & (count >= LEAST_FOR_KHAT), math.inf, khat)
-    khat = np.where(_largest_tie(log_w), -math.inf, khat)
+    khat = np.where(_tail_ties(log_w), -math.inf, khat)
     khat = np.where(np.isfinite(log_evidence), khat, math.nan)
     with np.errstate(divide="ignore", invalid="ignore"):  # nor a largest one of its mean
         reach = _reach(khat, count * w.max(axis=1) / total, count)
-    matters = ~((khat > khat_threshold(count)) & (reach < _NO_MATTER))
+        reach = np.fmin(reach, _above_the_atom(w) / total)
+    matters = (khat <= khat_threshold(count)) | ~(reach < _NO_MATTER)
     error = np.where(matters, error, np.hypot(error, reach))
     khat = np.where(matters, khat, -math.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -183,16 +189,24 @@ def _reach(
         return np.where(k < 1, (largest - 1) / (count * (1 - k)), math.inf)
 
 
-def _largest_tie(log_w: Float[np.ndarray, "R K"]) -> np.ndarray:
-    """Whether all draws of the tail weigh the same, or the largest was drawn many times, (R,); all draws
-    where they are few."""
+def _tail_ties(log_w: Float[np.ndarray, "R K"]) -> np.ndarray:
+    """Whether all draws of the tail weigh the same, (R,); all draws where they are few."""
     count = log_w.shape[1]
     size = int(tail_size(count)) + 1 if count >= LEAST_FOR_KHAT else count
     tail = np.partition(log_w, count - size, axis=1)[:, count - size :]
-    largest = tail.max(axis=1)
     with np.errstate(invalid="ignore"):
-        even = largest - tail.min(axis=1) < _ROUNDING
-    return even | (np.sum(tail == largest[:, None], axis=1) >= _TIMES)
+        return tail.max(axis=1) - tail.min(axis=1) < _ROUNDING
+
+
+def _above_the_atom(w: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:
+    """What weights hold above the largest one that was drawn many times, (R,); all of them where there
+    is none."""
+    if w.shape[1] < _TIMES:
+        return w.sum(axis=1)
+    ascending = np.sort(w, axis=1)
+    first = ascending[:, : w.shape[1] - _TIMES + 1]
+    atom = np.where(first == ascending[:, _TIMES - 1 :], first, 0.0).max(axis=1, keepdims=True)
+    return np.maximum(w - atom, 0.0).sum(axis=1)
 
 
 def _khat(log_ratios: Float[np.ndarray, "R K"]) -> Float[np.ndarray, " R"]:
