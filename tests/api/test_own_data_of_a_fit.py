@@ -120,6 +120,24 @@ def test_rows_are_known_again_in_another_split_that_loads_other_numbers(
                 OTHER[look](fit, other)
 
 
+@pytest.mark.parametrize("how", ["static", "dynamic"])
+@pytest.mark.parametrize("split", [{"seed": 1}, {"seed": 1, "split": (0.6, 0.2, 0.2)}])
+def test_grey_rows_in_memory_are_known_again_whatever_was_drawn(tmp_path, how, split):
+    """A split seed is that of the draws, too: no zeros and ones are the same in another."""
+    fit = _fit(taut.load_data(LEVELS, binarize=how))
+    fit.save(tmp_path / "run")
+    for known in (fit, taut.load(tmp_path / "run")):
+        rows_of_fit(known, taut.load_data(LEVELS, binarize=how), None, where="audit")
+        rows_of_fit(known, taut.load_data(LEVELS[::-1], binarize=how, **split), None, where="audit")
+        for form in (LEVELS, LEVELS / 255.0):
+            other = taut.load_data(form, binarize=how, **split)
+            for look in ("audit", "report"):
+                with pytest.raises(
+                    InputError, match=r"held out.*got the same rows in another split"
+                ):
+                    OTHER[look](known, other)
+
+
 def test_other_rows_on_disk_are_looked_at(tmp_path):
     for name, rows in (("a", NUMBERS), ("b", NUMBERS[::-1] + 1)):
         np.save(tmp_path / f"{name}.npy", rows)

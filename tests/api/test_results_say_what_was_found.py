@@ -173,6 +173,7 @@ OF_FIT_FACTS: dict[str, Callable[[TrainingState, taut.Fit], Any]] = {
     "em": lambda state, fit: None,
     "checksum": lambda state, fit: taut.load_data(PARTS).checksum,
     "untargeted_checksum": lambda state, fit: "",
+    "grey_checksum": lambda state, fit: "",
     "measure": lambda state, fit: Measure(("density",)),
     "ended": lambda state, fit: "level",
     "totals": lambda state, fit: (),

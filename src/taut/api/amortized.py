@@ -228,6 +228,7 @@ def _facts(ready: Prepared, trained: _Trained, test_rows: Datum) -> FitFacts:
         code_use=code_use(pair, test_rows).facts if isinstance(pair, QuantizedPair) else None,
         checksum=data.checksum,
         untargeted_checksum=data.untargeted_checksum,
+        grey_checksum=data.grey_checksum,
         measure=model.measure,
         ended=ended.how,
         totals=total_quantiles(model, data.train),

@@ -191,6 +191,7 @@ def _result(
         ),
         checksum=data.checksum,
         untargeted_checksum=data.untargeted_checksum,
+        grey_checksum=data.grey_checksum,
         measure=_measure(best.model, data.schema.size),
         notes=(
             *data.notes,

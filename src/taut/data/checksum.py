@@ -3,12 +3,13 @@
 Values enter as float32, in the order of their row numbers, with the numbers beside them: the same rows
 have one checksum in any split and in any precision that they are held in. Of training rows on disk a
 sample stands for all. A target belongs to it, a label as well as a column; rows without theirs have a
-checksum of their own, as a copy may lack it or have other values of it.
+checksum of their own, as a copy may lack it or have other values of it. So have grey rows of which zeros
+and ones are drawn, as each seed of a split draws others.
 """
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "checksum_of",
     "checksum_of_arrays",
     "data_checksum",
+    "grey_checksum",
     "is_sampled",
     "untargeted_checksum",
 ]
@@ -44,6 +46,22 @@ def untargeted_checksum(data: "Data") -> str:
     if data.schema.target is None:
         return ""
     return checksum_of([data.train[:], data.validation, data.test], targeted=False)
+
+
+def grey_checksum(
+    grey: "Sequence[Callable[[np.ndarray], np.ndarray]]", numbers: Sequence[Any]
+) -> str:
+    """Of some rows of each part of a source, evenly spread, before zeros and ones are drawn of them.
+
+    Arguments:
+        grey: of each part, its rows at some positions as values from 0 to 1.
+        numbers: of the rows of each part in the source.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for i, (rows_at, own) in enumerate(zip(grey, numbers, strict=True)):
+        at = np.linspace(0, len(own) - 1, min(len(own), _SAMPLE)).astype(int)
+        arrays |= {f"rows {i}": rows_at(at), f"numbers {i}": np.asarray(own)[at]}
+    return checksum_of_arrays(arrays)
 
 
 def is_sampled(checksum: str) -> bool:

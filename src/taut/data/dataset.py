@@ -171,6 +171,7 @@ class Data:
         notes: what a reader should know of how the data were read, one sentence each.
         options: what they were loaded with, `stream` as it came out; with a source they load the same
             rows again.
+        grey_checksum: of rows in memory before zeros and ones were drawn of them; empty of others.
     """
 
     train: RowSource
@@ -179,6 +180,7 @@ class Data:
     schema: Schema
     notes: tuple[str, ...] = ()
     options: DataOptions = field(default_factory=DataOptions)
+    grey_checksum: str = ""
 
     def __repr__(self) -> str:
         schema = self.schema

@@ -6,7 +6,7 @@
 All values decide kinds, support and levels; the training rows alone decide shift and scale.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int, Int32, Shaped
 
 from taut.data.binarize import binarized
+from taut.data.checksum import grey_checksum
 from taut.data.column_values import values_by_column
 from taut.data.conform import as_images, refuse_unlike
 from taut.data.dataset import Data, Dataset
@@ -129,7 +130,8 @@ def load_in_memory(
         for part in (train, validation, test)
     )
     notes = (*known.notes, *of_values, *of_table, *of_training)
-    return Data(train, validation, test, schema, tuple(dict.fromkeys(notes)), options)
+    grey = _grey_checksum(parts, schema) if schema.binarize in ("static", "dynamic") else ""
+    return Data(train, validation, test, schema, tuple(dict.fromkeys(notes)), options, grey)
 
 
 def _beside(options: DataOptions) -> bool:
@@ -289,6 +291,15 @@ def _drawn(
         x = converted(values[slab], schema, high=largest(values))
         drawn[slab] = binarized(x, schema.binarize, seed=seed, part=part, first_row=slab.start)
     return drawn
+
+
+def _grey_checksum(parts: Sequence[_Part], schema: Schema) -> str:
+    """Of the rows before zeros and ones are drawn of them."""
+
+    def grey(values: Any) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda at: converted(values[at], schema, high=largest(values))
+
+    return grey_checksum([grey(part.values) for part in parts], [part.numbers for part in parts])
 
 
 def _dataset(

@@ -153,6 +153,8 @@ class FitFacts:
             runs.
         ended: how training ended: `early`, `rising`, `level`, `not finite` or `unknown`, as
             `taut.training.ending` has them; empty of EM and of older runs.
+        grey_checksum: of rows in memory before zeros and ones were drawn of them; empty of others, and
+            of older runs.
         measure: of the model's log-probabilities; None where it is not known.
         notes: what a reader should know.
         totals: quantiles of the totals of training rows at even steps from 0 to 1, of a model of counts
@@ -180,6 +182,7 @@ class FitFacts:
     em: EMFacts | None = None
     checksum: str = ""
     untargeted_checksum: str = ""
+    grey_checksum: str = ""
     measure: Measure | None = None
     ended: str = ""
     notes: tuple[str, ...] = ()

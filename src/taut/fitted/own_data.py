@@ -2,8 +2,9 @@
 
 Data are known by the schema and the checksum of all rows, whatever their split; the split by the numbers
 of the rows that the fit was measured on. Where a fit holds neither, nothing is refused. Rows on disk, of
-which a sample stands for all, and rows that are binarized anew for each batch have another checksum in
-another split: their source is loaded once more, as the data of the fit were.
+which a sample stands for all, and rows of which zeros and ones are drawn have another checksum in
+another split: the latter are known in memory by the grey rows that were drawn from; else the source is
+loaded once more, as the data of the fit were.
 """
 
 from dataclasses import replace
@@ -101,6 +102,8 @@ def _same_rows(fit: Fit, data: Data) -> bool:
     known = fit.facts.checksum
     if not known or data.checksum == known:
         return bool(known)
+    if fit.facts.grey_checksum and data.grey_checksum:
+        return data.grey_checksum == fit.facts.grey_checksum
     by_split = fit.schema.binarize == "dynamic" or is_sampled(known) or data.streamed
     if data.source is None or not by_split:
         return False
