@@ -57,6 +57,7 @@ FLAGS: dict[str, dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "impute": {
         "draws": (("--draws", "3"), {"draws": 3}),
         "num_particles": (("--num-particles", "17"), {"num_particles": 17}),
+        "recorded": (("--recorded", "--draws", "3", "--split", "test"), {"values": "train"}),
         "split": _SPLIT,
         "out": _OUT,
         "seed": (("--seed", "7"), {"key": 7}),

@@ -101,6 +101,17 @@ def test_holes_are_filled_in_as_the_table_has_them(run, tmp_path):
     assert all(a == b for a, b in zip(ages, full["age"], strict=True) if a is not None)
 
 
+def test_draws_of_recorded_values_are_asked_for_with_draws(run, tmp_path, capsys):
+    HOLES.head(9).write_csv(source := tmp_path / "some.csv")
+    asked = ["impute", str(run), str(source), "--out", str(tmp_path / "x.csv"), "--recorded"]
+    assert main([*asked, "--draws", "3"]) == 0
+    drawn = pl.read_csv(tmp_path / "x-draws.csv")
+    assert set(drawn["age"]) <= set(HOLES["age"])
+    assert main(asked) == 2
+    wanted = "recorded: expected draws, which recorded values are for, got none. Try --draws 5"
+    assert wanted in capsys.readouterr().err
+
+
 def test_rows_are_drawn_as_the_table_has_them(run, tmp_path):
     assert main(["sample", str(run), "-n", "9", "--out", str(tmp_path / "x.csv")]) == 0
     drawn = pl.read_csv(tmp_path / "x.csv")

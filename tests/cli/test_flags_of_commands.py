@@ -72,7 +72,12 @@ def call(run, tmp_path, monkeypatch) -> Call:
     def impute(self: Any, rows: Any, *, draws: int, **given: Any) -> Imputed:
         found.update(given, draws=draws, rows=array(rows))
         x = np.zeros_like(found["rows"])
+        found["values"] = np.empty(0)
         return Imputed(x, x, x, np.zeros((draws, *x.shape)))
+
+    def recorded(self: Imputed, rows: Any) -> Imputed:
+        found["values"] = array(rows)
+        return self
 
     def score(fit: Any, rows: Any, *, held_out: Any, **given: Any) -> Any:
         found.update(given, rows=array(rows))
@@ -154,6 +159,7 @@ def call(run, tmp_path, monkeypatch) -> Call:
     monkeypatch.setattr("taut.runs.KeptRows", kept)
     for function in (evaluate, bracket, sample, reconstruct, impute, encode, interpolate):
         monkeypatch.setattr(Fit, function.__name__, function)
+    monkeypatch.setattr(Imputed, "recorded", recorded)
     monkeypatch.setattr("taut.audit.gradient_bench", bench)
     monkeypatch.setattr("taut.fitted.predicting.predict", predict)
     monkeypatch.setattr("taut.fitted.predicting.prediction_scores", prediction_scores)
@@ -211,7 +217,7 @@ def test_no_command_and_no_flag_is_left_out():
 def _seen(found: dict[str, Any], wanted: dict[str, Any], rows: dict[str, np.ndarray]) -> bool:
     """Whether a record holds what was typed."""
     for name, value in wanted.items():
-        if name in ("rows", "floor"):
+        if name in ("rows", "floor", "values"):
             if not np.array_equal(found[name], rows[value]):
                 return False
         elif name == "ends":

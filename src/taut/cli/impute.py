@@ -10,7 +10,7 @@ from taut.cli.output import counted, print_json
 from taut.cli.rows import all_rows, open_run, rows_of
 from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
-from taut.errors import InputError
+from taut.errors import InputError, option
 
 __all__ = ["impute"]
 
@@ -22,6 +22,7 @@ def impute(
     *,
     draws: Whole = 0,
     num_particles: Whole | None = None,
+    recorded: Annotated[bool, Parameter(negative=())] = False,
     split: Literal["train", "validation", "test"] | None = None,
     out: Path | None = None,
     seed: Whole = 0,
@@ -46,6 +47,9 @@ def impute(
     num_particles
         Draws of the latents of each row, by whose weights all numbers are made, of a model that is not
         exact. [default: 1000]
+    recorded
+        Draw numbers of a column in which the rows that the run was fitted to have few values, such as
+        ages or ratings, among these.
     split
         Part of the run's own data. [default: test]
     out
@@ -61,10 +65,16 @@ def impute(
         raise InputError(
             "--split with the run's own data", f"'{data}'", "leaving out --split", where="split"
         )
+    if recorded and not draws:
+        raise InputError(
+            "draws, which recorded values are for", "none", option("draws", 5), where="recorded"
+        )
     fitted = open_run(run)
     out = check_suffix(out or run / "imputed.csv", (".csv", ".parquet", ".npy"))
     rows = rows_of(fitted, data=None, split=split) if data is None else all_rows(fitted, data)
     found = fitted.impute(rows, draws=draws, num_particles=num_particles, key=seed)
+    if recorded:
+        found = found.recorded(rows_of(fitted, data=None, split="train"))
     names, beside = column_names(fitted), {"sd": out.with_stem(f"{out.stem}-sd")}
     index = rows.index if data is None else None
     save_table(

@@ -14,6 +14,7 @@ from taut.data.missing import observed
 from taut.data.moments import ColumnMoments
 from taut.data.more_rows import load_rows
 from taut.data.options import DataOptions
+from taut.data.recorded import nearest_of, recorded_values
 from taut.data.resolution import RESOLVED_ROWS, resolution, resolved_rows
 from taut.data.row_source import RowSource
 from taut.data.schema import Binarize, Kind, Schema, Support
@@ -54,7 +55,9 @@ __all__ = [
     "label_strata",
     "load_data",
     "load_rows",
+    "nearest_of",
     "observed",
+    "recorded_values",
     "resolution",
     "resolved_rows",
     "same_source",

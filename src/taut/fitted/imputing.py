@@ -1,6 +1,14 @@
 """Imputation: the missing cells of rows, given the observed ones, by a model with an exact posterior.
 
 E[x_m | x_o],  the most probable value,  the standard deviation,  and joint draws x_m ~ p(x_m | x_o)
+
+A density draws numbers between the values that a column can have. Draws of recorded values are those of
+the rounded mixture (Canale and Dunson 2011, equation 2), x the recorded value nearest to the y that is
+drawn:
+
+    p(x = v_j | x_o) = P(a_j < y <= a_{j+1} | y_o = x_o),       a_j half way from v_{j-1} to v_j
+
+It is exact in the missing cells; observed ones stand for their y, as they did in the fit.
 """
 
 from typing import Any, NamedTuple
@@ -9,8 +17,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import Datum, key_of_row, num_rows, over_rows
+from taut.core import Datum, InputError, key_of_row, num_rows, over_rows
 from taut.core.compiling import kept_jit
+from taut.data import Dataset, nearest_of, recorded_values
 from taut.models import AbstractExactModel
 from taut.models.exact import Given
 
@@ -33,6 +42,34 @@ class Imputed(NamedTuple):
     mode: Float[np.ndarray, "N ..."]
     deviation: Float[np.ndarray, "N ..."]
     draws: Float[np.ndarray, "draws N ..."]
+
+    def recorded(self, rows: Dataset | Float[np.ndarray, "M D"]) -> "Imputed":
+        """The same with draws among the values that a column had so far, where it has few.
+
+        Each drawn number becomes the nearest one that the column has in these rows, if another row is
+        likely to have one of them, too (`taut.data.recorded`). Other columns, observed cells, means,
+        modes and deviations stay as they are.
+
+        Arguments:
+            rows: of the form that was filled in, NaN where a cell is missing; those fitted to, say.
+
+        Raises:
+            InputError: rows that are no table of as many columns.
+        """
+        x = np.asarray(rows.x if isinstance(rows, Dataset) else rows, self.draws.dtype)
+        if isinstance(rows, Dataset) and rows.mask is not None:
+            x = np.where(rows.mask, x, np.nan)
+        if x.ndim != 2 or x.shape[1:] != self.mean.shape[1:]:
+            raise InputError(
+                f"rows of the shape {self.mean.shape[1:]}, of a table", f"{x.shape[1:]}",
+                "data.train of the data that were fitted", where="recorded",
+            )  # fmt: skip
+        draws = self.draws.copy()
+        for place, column in enumerate(x.T):
+            if len(values := recorded_values(column)):
+                own, open_ = draws[..., place], self.deviation[:, place] > 0
+                draws[..., place] = np.where(open_, nearest_of(values, own), own)
+        return self._replace(draws=draws)
 
 
 def impute(model: AbstractExactModel, rows: Datum, *, key: PRNGKeyArray, num_draws: int) -> Imputed:
