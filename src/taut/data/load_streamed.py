@@ -22,7 +22,7 @@ from taut.data.coded_cells import uncoded
 from taut.data.conform import check_unfolds
 from taut.data.dataset import Data, Dataset
 from taut.data.grids import grids_of, whole_columns
-from taut.data.identifiers import rising_note
+from taut.data.identifiers import numbering_note
 from taut.data.missing import empty_note, marked, observed
 from taut.data.missing_codes import suspected_among
 from taut.data.options import DataOptions, Streaming
@@ -129,7 +129,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
         f"{len(test)} test rows, drawn one by one, are kept in memory",
         *found.notes,
         *of_values,
-        *rising_note(found.rising, train.schema),
+        *numbering_note(found.numbering, train.schema),
         *suspected_among(found.ends, train.schema),
         *constant_note(found.moments.varies, train.schema),
         *empty_note(found.moments.counts == 0, train.schema),

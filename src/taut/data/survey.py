@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from taut.data.identifiers import Rising
+from taut.data.identifiers import Numbering
 from taut.data.missing import Missing, Tally, marked
 from taut.data.missing_codes import Outermost, merged, outermost
 from taut.data.moments import ColumnMoments
@@ -31,7 +31,7 @@ class Survey(NamedTuple):
         holes: missing cells of the rows that are used.
         notes: what a reader should know of those.
         ends: the outermost values of a table's columns to both sides, in rows that are used.
-        rising: which columns of a table rise from row to row, in those rows.
+        numbering: which columns of a table number those rows.
         whole: which columns of a table hold whole numbers alone in them, (D,).
     """
 
@@ -41,7 +41,7 @@ class Survey(NamedTuple):
     holes: int
     notes: tuple[str, ...]
     ends: tuple[Outermost, ...]
-    rising: Rising
+    numbering: Numbering
     whole: Bool[np.ndarray, " D"]
 
 
@@ -72,7 +72,7 @@ def survey(
     moments = ColumnMoments(file.size if len(file.shape) == 1 else None, dtype)
     facts: list[Facts] = []
     ends: list[Outermost] = []
-    rising, whole = Rising(), np.ones(file.size, bool)
+    numbering, whole = Numbering(), np.ones(file.size, bool)
     table = len(file.shape) == 1
     signs = (-1.0, 1.0) if table else ()
     for given in each_part(file, columns):
@@ -87,12 +87,12 @@ def survey(
         own = [outermost(values, sign) for sign in signs]
         ends = [merged(*pair) for pair in zip(ends, own, strict=True)] if ends else own
         if table:
-            rising.add(values)
+            numbering.add(values)
             whole &= ((values == np.rint(values)) | np.isnan(values)).all(axis=0)
         moments.add(rows.values[~(bad | _among(rows, held_out))])
     notes = tally.settle()
     left_out = tally.bad.astype(np.int64)
-    return Survey(facts[0], moments, left_out, tally.holes, notes, tuple(ends), rising, whole)
+    return Survey(facts[0], moments, left_out, tally.holes, notes, tuple(ends), numbering, whole)
 
 
 def each_part(file: RowFile, columns: tuple[str, ...] | None = None):
