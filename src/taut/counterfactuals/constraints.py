@@ -9,7 +9,7 @@ that they have cost the target is returned as failed. The columns that a fit kno
 categories, or rounded to a step have grids without being named.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -75,59 +75,48 @@ class Constraints:
         def places(given: Sequence[Column]) -> list[int]:
             return [_place(column, size, columns) for column in given]
 
-        ways = {"immutable": self.immutable, "rising": self.rising, "falling": self.falling}
-        known: dict[int, str] = {}
-        for way, given in ways.items():
-            for place, column in zip(places(given), given, strict=True):
-                if place in known:
-                    raise InputError(
-                        "one way for each column", f"'{column}' as {known[place]} and {way}",
-                        "immutable, for one that goes neither up nor down", where="constraints",
-                    )  # fmt: skip
-                known[place] = way
-        on = grids or Grids.none(size)
-        low, high, step, origin = (np.array(ends) for ends in on)
-        for column, (least, most) in self.ranges.items():
-            place = _place(column, size, columns)
-            if not least <= most:
-                raise InputError(
-                    "a range whose lower end is below its upper end", f"{least} to {most}",
-                    f"{most} to {least}", where=f"constraints, '{column}'",
-                )  # fmt: skip
-            known_low, known_high = low[place], high[place]
-            low[place], high[place] = max(least, known_low), min(most, known_high)
-            if not low[place] <= high[place]:
-                raise InputError(
-                    f"a range that meets the values of the column, {known_low:g} to {known_high:g}",
-                    f"{least:g} to {most:g}", "another range", where=f"constraints, '{column}'",
-                )  # fmt: skip
-            way = known.get(place, "")
-            for bad, of in ((x[:, place] < least, "falling"), (x[:, place] > most, "rising")):
-                if way in ("immutable", of) and bad.any():
-                    row = int(np.flatnonzero(bad)[0])
-                    raise InputError(
-                        f"a range that its rows can reach, for a column that is {way}",
-                        f"{x[row, place]:g} in row {row} for {least:g} to {most:g}",
-                        "a wider range, or leaving that row out", where=f"constraints, '{column}'",
-                    )  # fmt: skip
-        rising = np.array([known.get(i) in ("immutable", "rising") for i in range(size)])
-        falling = np.array([known.get(i) in ("immutable", "falling") for i in range(size)])
-        groups = tuple(tuple(places(group)) for group in self.one_hot)
-        step[places(self.whole)], origin[places(self.whole)] = 1.0, 0.0
-        for column in self.ranges:
-            place = _place(column, size, columns)
-            if step[place] > 0:
-                ends = (np.array([low[place], high[place]]) - origin[place]) / step[place]
-                if np.ceil(ends[0] - _ROUNDING) > np.floor(ends[1] + _ROUNDING):
-                    raise InputError(
-                        f"a range with a value of the column, {origin[place]:g} and steps of "
-                        f"{step[place]:g} from there", f"{low[place]:g} to {high[place]:g}",
-                        "a wider range", where=f"constraints, '{column}'",
-                    )  # fmt: skip
+        ways = self._ways(places)
+        low, high, step, origin = (np.array(ends) for ends in grids or Grids.none(size))
+        ranges = list(zip(places(list(self.ranges)), self.ranges.items(), strict=True))
+        for place, (column, asked) in ranges:
+            where = f"constraints, '{column}'"
+            low[place], high[place] = _narrowed((low[place], high[place]), asked, where)
+            _check_reached(x[:, place], asked, ways.get(place, ""), where)
+        whole = places(self.whole)
+        step[whole], origin[whole] = 1.0, 0.0
+        for place, (column, _) in ranges:
+            ends = low[place], high[place]
+            _check_holds_a_value(ends, step[place], origin[place], f"constraints, '{column}'")
         orders = [tuple(places(order)) for order in self.causal]
         _check_orders(self.causal, orders, draws)
-        causal = tuple(CausalOrder.of(o, draws, step, origin) for o in orders if draws is not None)
-        return Box(low, high, rising, falling, step, origin, groups, causal)
+        return Box(
+            low=low, high=high,
+            rising=np.array([ways.get(i) in ("immutable", "rising") for i in range(size)]),
+            falling=np.array([ways.get(i) in ("immutable", "falling") for i in range(size)]),
+            step=step, origin=origin,
+            one_hot=tuple(tuple(places(group)) for group in self.one_hot),
+            causal=tuple(
+                CausalOrder.of(o, draws, step, origin) for o in orders if draws is not None
+            ),
+        )  # fmt: skip
+
+    def _ways(self, places: Callable[[Sequence[Column]], list[int]]) -> dict[int, str]:
+        """The way that each column goes which may not go every way, by its number.
+
+        Raises:
+            InputError: two ways for one column.
+        """
+        asked = {"immutable": self.immutable, "rising": self.rising, "falling": self.falling}
+        ways: dict[int, str] = {}
+        for way, given in asked.items():
+            for place, column in zip(places(given), given, strict=True):
+                if place in ways:
+                    raise InputError(
+                        "one way for each column", f"'{column}' as {ways[place]} and {way}",
+                        "immutable, for one that goes neither up nor down", where="constraints",
+                    )  # fmt: skip
+                ways[place] = way
+        return ways
 
 
 class Grids(NamedTuple):
@@ -264,6 +253,54 @@ class Box(eqx.Module):
         low = jnp.where(self.rising, jnp.maximum(x0, self.low), self.low)
         high = jnp.where(self.falling, jnp.minimum(x0, self.high), self.high)
         return low, high
+
+
+def _narrowed(
+    known: tuple[float, float], asked: tuple[float, float], where: str
+) -> tuple[float, float]:
+    """The values of a column within the range that is asked for.
+
+    Raises:
+        InputError: a range that is upside down, or that holds none of them.
+    """
+    least, most = asked
+    if not least <= most:
+        raise InputError(
+            "a range whose lower end is below its upper end", f"{least} to {most}",
+            f"{most} to {least}", where=where,
+        )  # fmt: skip
+    low, high = max(least, known[0]), min(most, known[1])
+    if not low <= high:
+        raise InputError(
+            f"a range that meets the values of the column, {known[0]:g} to {known[1]:g}",
+            f"{least:g} to {most:g}", "another range", where=where,
+        )  # fmt: skip
+    return low, high
+
+
+def _check_reached(cells: np.ndarray, asked: tuple[float, float], way: str, where: str) -> None:
+    """Refuse a range that a row, whose cell goes one way or stays, cannot get into."""
+    least, most = asked
+    for bad, of in ((cells < least, "falling"), (cells > most, "rising")):
+        if way in ("immutable", of) and bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise InputError(
+                f"a range that its rows can reach, for a column that is {way}",
+                f"{cells[row]:g} in row {row} for {least:g} to {most:g}",
+                "a wider range, or leaving that row out", where=where,
+            )  # fmt: skip
+
+
+def _check_holds_a_value(ends: tuple[float, float], step: float, origin: float, where: str) -> None:
+    """Refuse a range between two neighbours of the column's grid."""
+    if step <= 0:
+        return
+    least, most = ((end - origin) / step for end in ends)
+    if np.ceil(least - _ROUNDING) > np.floor(most + _ROUNDING):
+        raise InputError(
+            f"a range with a value of the column, {origin:g} and steps of {step:g} from there",
+            f"{ends[0]:g} to {ends[1]:g}", "a wider range", where=where,
+        )  # fmt: skip
 
 
 def _check_orders(
