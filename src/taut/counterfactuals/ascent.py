@@ -31,93 +31,52 @@ from taut.counterfactuals.classifier import AbstractClassifier
 from taut.counterfactuals.constraints import Box
 from taut.counterfactuals.generator import AbstractGenerator
 from taut.counterfactuals.geometry import AbstractGeometry
+from taut.counterfactuals.row_state import (
+    CLIMBING,
+    DONE,
+    PLACED,
+    RETURNING,
+    RISING,
+    Point,
+    RowState,
+)
 from taut.counterfactuals.targets import AbstractTarget
 
-__all__ = ["DONE", "RETURNING", "Ascent", "Point", "RowState", "is_done"]
+__all__ = ["Ascent"]
 
-PLACED, RISING, CLIMBING, RETURNING, DONE = range(5)
 _ARMIJO = 1e-4
 _FADING = 0.85  # of earlier points in the mean that a step is compared with
 _TINY = 1e-30
 _MISSES, _MOST_FORCED = 3, 40
 _COUNTS, _PATIENCE = 0.1, 60  # a rise by this share of the tolerance counts, and is waited for
-_FIRST, _LONGEST, _SHORTEST = (
-    0.1,
-    1.0,
-    1e-5,
-)  # lengths of steps in latent space, whose prior has sd 1
+# Lengths of steps in latent space, whose prior has a standard deviation of 1.
+_FIRST, _LONGEST, _SHORTEST = 0.1, 1.0, 1e-5
 _BISECTIONS = 12
 _ABOVE = 1e-4  # the level, as rounding may take off an answer when it is judged again
 _FURTHER = 1.0  # nats that s is raised by where log p cannot be
 _INWARD = 0.1  # of a step along the floor, which bends away
 
 
-class Point(NamedTuple):
-    """What is known at one z.
+class _Try(NamedTuple):
+    """What a try is worth.
 
     Attributes:
-        z, x: latent, and row in the data's units.
-        score: s.
-        value: s, or its mean about z for a black box, less penalties.
-        log_density: as the generator gives it, nats.
-        slope: of `value` by z.
-        density_slope: of `log_density` by z; 0 where there is no floor.
+        raised: what the row's phase raises, at the point that was tried: s - penalties, or log p.
+        promised: the least rise of it that counts as one.
+        finite: whether all is finite there.
+        keeps: whether log p, or s, stays above what it may not fall below.
+        satisfied: whether the point is an answer.
+        forced: whether the step is taken even where nothing rises.
+        taken: whether the row goes there.
     """
 
-    z: Float[Array, " d"]
-    x: Array
-    score: Float[Array, ""]
-    value: Float[Array, ""]
-    log_density: Float[Array, ""]
-    slope: Float[Array, " d"]
-    density_slope: Float[Array, " d"]
-
-
-class RowState(NamedTuple):
-    """One row on its way.
-
-    Attributes:
-        x0: the row.
-        at: where it is; where it is done, the answer or the best attempt.
-        low: the last z that does not satisfy what is asked, in bisection.
-        direction, memory: of the next step, by the geometry.
-        step: lambda.
-        reference, mass: mean of what is raised over the last points, and its weight.
-        wanted: what s must reach, at least the target's level.
-        bound: least log-density of a point on the way, nats: the floor, or the row's own below it;
-            -inf without a floor, and where there is no way within it.
-        phase: placed, rising, climbing, returning or done.
-        blocked: whether the way leads along an edge, beyond which s would fall below `wanted`, or log p
-            below `bound`.
-        misses: tries since a step was taken.
-        forced: steps of a set length that were taken.
-        best, idle: the highest s - penalties so far, and tries since it last rose by what counts.
-        tries: steps tried.
-        halvings: bisections made.
-        drift: see the module.
-        key: of the row.
-    """
-
-    x0: Array
-    at: Point
-    low: Float[Array, " d"]
-    direction: Float[Array, " d"]
-    memory: Any
-    step: Float[Array, ""]
-    reference: Float[Array, ""]
-    mass: Float[Array, ""]
-    wanted: Float[Array, ""]
-    bound: Float[Array, ""]
-    phase: Int[Array, ""]
-    blocked: Bool[Array, ""]
-    misses: Int[Array, ""]
-    forced: Int[Array, ""]
-    best: Float[Array, ""]
-    idle: Int[Array, ""]
-    tries: Int[Array, ""]
-    halvings: Int[Array, ""]
-    drift: Float[Array, ""]
-    key: PRNGKeyArray
+    raised: Float[Array, ""]
+    promised: Float[Array, ""]
+    finite: Bool[Array, ""]
+    keeps: Bool[Array, ""]
+    satisfied: Bool[Array, ""]
+    forced: Bool[Array, ""]
+    taken: Bool[Array, ""]
 
 
 class Ascent(eqx.Module):
@@ -241,51 +200,37 @@ class Ascent(eqx.Module):
         Returns:
             the row; whether it needs another direction; whether that is of another kind.
         """
-        climbing = state.phase == CLIMBING
-        at = state.at
-        slope = jnp.where(climbing, at.density_slope, at.slope)
-        promised = _ARMIJO * state.step * jnp.dot(slope, state.direction)
-        finite = jnp.isfinite(found.value) & jnp.isfinite(found.log_density)
-        finite = finite & jnp.all(jnp.isfinite(found.slope))
-        keeps = jnp.where(climbing, found.score >= state.wanted, found.log_density >= state.bound)
-        searched = self.geometry.line_search | climbing
-        raised = jnp.where(climbing, found.log_density, found.value)
-        rises = (raised >= state.reference + promised) | ~searched
-        satisfied = finite & self.satisfied(found)
-        forced = ~climbing & (state.misses == _MISSES) & (state.forced < _MOST_FORCED)
-        taken = finite & keeps & (rises | forced) | satisfied
-        at, wasted = _where(taken, found, at), ~taken
-        misses = jnp.where(taken, 0, state.misses + 1)
-        step = jnp.where(taken | ~searched, 1.0, 0.5) * state.step
-        length = jnp.maximum(jnp.linalg.norm(state.direction), _TINY)
-        set_length = self.first * (1 - state.forced / _MOST_FORCED)
-        stands = ~climbing & (misses == _MISSES) & (state.forced < _MOST_FORCED)
-        step = jnp.where(stands, set_length / length, step)
-        mass = jnp.where(forced, 1.0, _FADING * state.mass + 1)
-        reference = jnp.where(forced, raised, ((mass - 1) * state.reference + raised) / mass)
-        held = wasted & finite & ~keeps
+        climbing, tried = state.phase == CLIMBING, self._judged(state, found)
+        at, wasted = _where(tried.taken, found, state.at), ~tried.taken
+        misses = jnp.where(tried.taken, 0, state.misses + 1)
+        step = self._next_step(state, tried, misses)
+        mass = jnp.where(tried.forced, 1.0, _FADING * state.mass + 1)
+        mean = ((mass - 1) * state.reference + tried.raised) / mass
+        reference = jnp.where(tried.forced, tried.raised, mean)
+        held = wasted & tried.finite & ~tried.keeps
         slides = held & ~state.blocked
         slides = slides & ((misses >= _MISSES) | self._tight(state, state.direction))
         counts = at.value > state.best + _COUNTS * self.target.tolerance
         idle = jnp.where(counts | climbing, 0, state.idle + 1)
-        stuck = wasted & (step * length < _SHORTEST) | ~climbing & (idle >= _PATIENCE)
-        stuck = stuck | wasted & state.blocked & (promised <= 0)
+        short = step * _norm(state.direction) < _SHORTEST
+        stuck = wasted & short | ~climbing & (idle >= _PATIENCE)
+        stuck = stuck | wasted & state.blocked & (tried.promised <= 0)
         # Where log p cannot rise without a loss of s, s goes first.
         further = stuck & climbing & (state.blocked | ~held)
-        phase = jnp.where(taken & (at.score >= state.wanted), CLIMBING, state.phase)
+        phase = jnp.where(tried.taken & (at.score >= state.wanted), CLIMBING, state.phase)
         ends = stuck & (phase == RISING)
         freed = ends & (state.bound > -jnp.inf) & ~further
         phase = jnp.where(further, RISING, jnp.where(ends & ~freed, DONE, phase))
         # The first answer is bisected back towards where it came from.
-        phase = jnp.where(satisfied, RETURNING, phase)
+        phase = jnp.where(tried.satisfied, RETURNING, phase)
         new = state._replace(
             at=at,
-            low=jnp.where(satisfied, state.at.z, state.low),
+            low=jnp.where(tried.satisfied, state.at.z, state.low),
             step=step,
-            reference=jnp.where(taken, reference, state.reference),
-            mass=jnp.where(taken, mass, state.mass),
+            reference=jnp.where(tried.taken, reference, state.reference),
+            mass=jnp.where(tried.taken, mass, state.mass),
             misses=jnp.where(freed | slides, 0, misses),
-            forced=jnp.where(freed, 0, state.forced + forced),
+            forced=jnp.where(freed, 0, state.forced + tried.forced),
             best=jnp.where(counts, at.value, state.best),
             idle=jnp.where(freed, 0, idle),
             phase=phase,
@@ -294,7 +239,32 @@ class Ascent(eqx.Module):
             blocked=(slides | state.blocked) & ~further & ~freed & (phase == state.phase),
         )
         afresh = (phase != state.phase) | slides | freed
-        return new, taken | afresh, afresh
+        return new, tried.taken | afresh, afresh
+
+    def _judged(self, state: RowState, found: Point) -> _Try:
+        """What a try is worth, where the row is rising or climbing."""
+        climbing = state.phase == CLIMBING
+        slope = jnp.where(climbing, state.at.density_slope, state.at.slope)
+        promised = _ARMIJO * state.step * jnp.dot(slope, state.direction)
+        finite = jnp.isfinite(found.value) & jnp.isfinite(found.log_density)
+        finite = finite & jnp.all(jnp.isfinite(found.slope))
+        keeps = jnp.where(climbing, found.score >= state.wanted, found.log_density >= state.bound)
+        raised = jnp.where(climbing, found.log_density, found.value)
+        rises = (raised >= state.reference + promised) | ~self._searched(state)
+        satisfied = finite & self.satisfied(found)
+        forced = _stands(state, state.misses)
+        taken = finite & keeps & (rises | forced) | satisfied
+        return _Try(raised, promised, finite, keeps, satisfied, forced, taken)
+
+    def _next_step(self, state: RowState, tried: _Try, misses: Int[Array, ""]) -> Float[Array, ""]:
+        """Lambda after a try: as it was, half of it, or what makes a step of a set length."""
+        step = jnp.where(tried.taken | ~self._searched(state), 1.0, 0.5) * state.step
+        set_length = self.first * (1 - state.forced / _MOST_FORCED)
+        return jnp.where(_stands(state, misses), set_length / _norm(state.direction), step)
+
+    def _searched(self, state: RowState) -> Bool[Array, ""]:
+        """Whether a step is taken only where it rises."""
+        return self.geometry.line_search | (state.phase == CLIMBING)
 
     def _return(self, state: RowState, found: Point) -> RowState:
         """One bisection."""
@@ -315,7 +285,7 @@ class Ascent(eqx.Module):
         blocked = state.blocked & (afresh | self._tight(state, free))
         direction = jnp.where(climbing, _without(h, g), _within(own, h))
         direction = jnp.where(blocked, direction, free)
-        length = jnp.maximum(jnp.linalg.norm(direction), _TINY)
+        length = _norm(direction)
         step = state.step
         if self.geometry.line_search:
             moved, turned = at.z - before.at.z, direction - before.direction
@@ -337,13 +307,7 @@ class Ascent(eqx.Module):
         at, climbing = state.at, state.phase == CLIMBING
         room = jnp.where(climbing, at.score - state.wanted, at.log_density - state.bound)
         slope = jnp.where(climbing, at.slope, at.density_slope)
-        length = jnp.maximum(jnp.linalg.norm(direction), _TINY)
-        return room + self.first * jnp.dot(slope, direction) / length < 0
-
-
-def is_done(states: RowState) -> Bool[Array, " B"]:
-    """Which rows of a batch have ended."""
-    return states.phase == DONE
+        return room + self.first * jnp.dot(slope, direction) / _norm(direction) < 0
 
 
 def _without(d: Float[Array, " d"], g: Float[Array, " d"]) -> Float[Array, " d"]:
@@ -354,8 +318,17 @@ def _without(d: Float[Array, " d"], g: Float[Array, " d"]) -> Float[Array, " d"]
 def _within(d: Float[Array, " d"], h: Float[Array, " d"]) -> Float[Array, " d"]:
     """d without its part against h, and a little along h."""
     along = _without(d, h)
-    size = jnp.maximum(jnp.linalg.norm(h), _TINY)
-    return along + _INWARD * jnp.linalg.norm(along) / size * h
+    return along + _INWARD * jnp.linalg.norm(along) / _norm(h) * h
+
+
+def _norm(d: Float[Array, " d"]) -> Float[Array, ""]:
+    """The length of d, which may be divided by."""
+    return jnp.maximum(jnp.linalg.norm(d), _TINY)
+
+
+def _stands(state: RowState, misses: Int[Array, ""]) -> Bool[Array, ""]:
+    """Whether a rising row that missed so often takes a step of a set length, whatever comes of it."""
+    return (state.phase != CLIMBING) & (misses == _MISSES) & (state.forced < _MOST_FORCED)
 
 
 def _where(condition: Bool[Array, ""], a: Any, b: Any) -> Any:

@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from taut.core.compiling import kept_jit
-from taut.counterfactuals.ascent import RETURNING, Ascent, RowState, is_done
+from taut.counterfactuals.ascent import Ascent
 from taut.counterfactuals.judged import in_blocks
+from taut.counterfactuals.row_state import RETURNING, RowState, is_done
 
 __all__ = ["Codes", "brought_back", "codes_of"]
 

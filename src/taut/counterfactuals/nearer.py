@@ -26,10 +26,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from taut.core.compiling import kept_jit
-from taut.counterfactuals.ascent import Ascent, Point
+from taut.counterfactuals.ascent import Ascent
 from taut.counterfactuals.generator import Identity
 from taut.counterfactuals.judged import encoded, in_blocks
 from taut.counterfactuals.result import ALREADY
+from taut.counterfactuals.row_state import Point
 from taut.counterfactuals.settled import Settled, distances, settled
 
 __all__ = ["drawn_nearer"]

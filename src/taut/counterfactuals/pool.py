@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from taut.core.compiling import kept_jit
-from taut.counterfactuals.ascent import Ascent, RowState, is_done
+from taut.counterfactuals.ascent import Ascent
+from taut.counterfactuals.row_state import RowState, is_done
 
 __all__ = ["all_ended", "steps_of"]
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from taut.counterfactuals.ascent import Ascent, RowState
+from taut.counterfactuals.ascent import Ascent
 from taut.counterfactuals.brought_back import Codes, brought_back
 from taut.counterfactuals.judged import densities, mapped, outputs_of, scores_of
 from taut.counterfactuals.pool import all_ended
@@ -29,6 +29,7 @@ from taut.counterfactuals.result import (
     REACHED,
     ROUNDED,
 )
+from taut.counterfactuals.row_state import RowState
 
 __all__ = ["Settled", "distances", "settled", "surer"]
 
