@@ -166,10 +166,9 @@ def test_a_gaussian_predicts_by_its_regression(float64):
     left = np.sqrt(cov[1, 1] - cov[1, [0, 2]] @ slope)
     np.testing.assert_allclose(found.mean, wanted, rtol=1e-9)
     np.testing.assert_allclose(found.deviation, left, rtol=1e-9)
-    ends = [np.mean((end - found.mean) / left) for end in (found.low, found.high)]
-    # Of 400 draws a row: the error of a quantile is sqrt(p (1 - p) / 400) / density.
-    error = np.sqrt(0.05 * 0.95 / (400 * len(wanted))) / norm.pdf(norm.ppf(0.95))
-    np.testing.assert_allclose(ends, norm.ppf([0.05, 0.95]), atol=5 * error)
+    for end, p in ((found.low, 0.05), (found.high, 0.95)):
+        np.testing.assert_allclose(end, norm.ppf(p, wanted, left), rtol=1e-9)
+    np.testing.assert_array_equal(fitted.predict(data.test, key=1).low, found.low)
     nll = -norm.logpdf(data.test.x[:, 1], wanted, left).mean()
     assert fitted.estimates["target_nll"].value == pytest.approx(nll, rel=1e-9)
     assert fitted.estimates["target_nll"].side == "exact"

@@ -114,6 +114,9 @@ class Hasty(AbstractExactModel):
     def given(self, datum):
         return self.inner.given(datum)
 
+    def cumulative(self, datum, place):
+        return self.inner.cumulative(datum, place)
+
     def completed(self, datum, key):
         return self.inner.completed(datum, key)
 

@@ -31,6 +31,7 @@ from taut.core import (
     refuse_unheard,
 )
 from taut.data import BOOLEAN, Data, Dataset, Schema, has_label, target_of
+from taut.fitted.cell_quantiles import cell_quantiles
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
 from taut.fitted.conditional import Conditional, hidden, joint_evidences
@@ -69,7 +70,7 @@ __all__ = [
 NUM_PARTICLES = 200
 """Draws of the latents for each row and class."""
 
-_DRAWS = 400  # that the ends of an interval are quantiles of
+_DRAWS = 400  # that the ends of an interval are quantiles of, where the model is not exact
 
 
 def refuse_target(model: AbstractArchitecture, data: Data, recipe: Recipe) -> None:
@@ -191,18 +192,10 @@ def predict(
         found = np.exp(log_softmax(logits / predictor.temperature))
         boolean = fit.schema.class_words == BOOLEAN
         return ClassPrediction(target, fit.schema.class_names, found, rows.unseen, boolean)
-    place, low = fit.schema.place_of_target or 0, (1 - INTERVAL) / 2
-    exact = isinstance(fit.model, AbstractExactModel)
-    without, count = hidden(rows.datum(), place), None if exact else max(num_particles, _DRAWS)
-    with jax.enable_x64(fit.precision == "float64"):
-        found = filled(
-            fit, without, draws=_DRAWS, num_particles=count, key=as_key(key),
-            left_out=jnp.arange(fit.schema.size) == place,
-        )  # fmt: skip
-    ends = np.quantile(found.draws[..., place], (low, 1 - low), axis=0)
-    parts = (found.mean[:, place], found.deviation[:, place], ends[0], ends[1])
-    mean, deviation, least, most = (np.asarray(part, np.float64) for part in parts)
-    return NumberPrediction(target, mean, deviation, least, most, rows.unseen)
+    place = fit.schema.place_of_target or 0
+    parts = _numbers(fit, hidden(rows.datum(), place), place, num_particles, as_key(key))
+    mean, deviation, low, high = (np.asarray(part, np.float64) for part in parts)
+    return NumberPrediction(target, mean, deviation, low, high, rows.unseen)
 
 
 def prediction_scores(
@@ -280,6 +273,24 @@ def _learned(
     if not len(held):
         return head
     return head._replace(temperature=best_temperature(head.logits(judged[0]), held_label))
+
+
+def _numbers(
+    fit: "Fit", rows: Datum, place: int, num_particles: int, key: PRNGKeyArray
+) -> tuple[np.ndarray, ...]:
+    """Mean, deviation and the ends of the interval of a cell that no row has, (N,) each."""
+    levels = ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)
+    with jax.enable_x64(fit.precision == "float64"):
+        if isinstance(fit.model, AbstractExactModel):
+            found = filled(fit, rows, draws=0, num_particles=None, key=key)
+            ends = cell_quantiles(fit.model, rows, place, levels)
+        else:
+            found = filled(
+                fit, rows, draws=_DRAWS, num_particles=max(num_particles, _DRAWS), key=key,
+                left_out=jnp.arange(fit.schema.size) == place,
+            )  # fmt: skip
+            ends = np.quantile(found.draws[..., place], levels, axis=0)
+    return found.mean[:, place], found.deviation[:, place], *ends
 
 
 def _logits(

@@ -46,6 +46,18 @@ class AbstractExactModel(AbstractModel):
         """The mean, mode and standard deviation of every cell given the observed ones; exact."""
 
     @abstractmethod
+    def cumulative(
+        self, datum: Datum, place: int
+    ) -> Callable[[Float[Array, ""]], Float[Array, ""]]:
+        """P(x_d <= v | x_o) of a missing cell as a function of v, exact, with what it needs of the row
+        worked out once.
+
+        Arguments:
+            datum: one row.
+            place: d, the number of the cell in the flat row.
+        """
+
+    @abstractmethod
     def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
         """The row with its missing cells drawn together from p(x | x_o), exact."""
 

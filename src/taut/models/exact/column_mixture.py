@@ -160,6 +160,16 @@ class ColumnMixture(AbstractMixture):
             jnp.where(datum.mask, a, b) for a, b in zip(seen, (mean, mode, deviation), strict=True)
         ))  # fmt: skip
 
+    def cumulative(
+        self, datum: Datum, place: int
+    ) -> Callable[[Float[Array, ""]], Float[Array, ""]]:
+        r = self.responsibilities(datum)
+        for part, places in zip(self.parts, self.places, strict=True):
+            if place in places:
+                own = part.cumulative(places.index(place))
+                return lambda v: r @ own(v)
+        return lambda v: jnp.asarray(v >= self.forms[place].shift, r.dtype)  # a constant
+
     def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
         z_key, x_key = jax.random.split(key)
         drawn = self.sample(self.drawn_component(datum, z_key), x_key)

@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.linalg import cho_solve, solve_triangular
+from jax.scipy.special import ndtr
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, InputError, Terms, option
@@ -111,6 +112,13 @@ class AbstractFactorModel(AbstractExactModel):
         mean = whole(jnp.where(mask, x, mean), self.constants, self.shape)
         deviation = jnp.where(mask, 0.0, jnp.sqrt(variance))
         return Given(mean, mean, whole(deviation, nothing, self.shape))
+
+    def cumulative(
+        self, datum: Datum, place: int
+    ) -> Callable[[Float[Array, ""]], Float[Array, ""]]:
+        given = self.given(datum)
+        mean, deviation = given.mean.reshape(-1)[place], given.deviation.reshape(-1)[place]
+        return lambda v: ndtr((v - mean) / deviation)
 
     def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
         z_key, x_key = jax.random.split(key)

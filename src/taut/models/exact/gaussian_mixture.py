@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_solve, solve_triangular
+from jax.scipy.special import ndtr
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from taut.core import Datum
@@ -107,24 +108,24 @@ class GaussianMixture(AbstractMixture):
         return whole(z @ self._means + factor @ noise, self.constants, self.shape)
 
     def given(self, datum: Datum) -> Given:
-        covariances, means = self.covariances, self._means
         x, nothing = self._flat(datum.x), tuple((cell, 0.0) for cell, _ in self.constants)
         mean, deviation = x, jnp.zeros_like(x)
         if datum.mask is not None:
             mask = self._flat(datum.mask)
-            factor, across = _observed_part(covariances, mask)
-            whitened = solve_triangular(
-                factor, jnp.where(mask, x - means, 0.0)[..., None], lower=True
-            )
-            shares = solve_triangular(factor, jnp.swapaxes(across, 1, 2), lower=True)
-            expected = means + jnp.sum(shares * whitened, axis=1)
-            left = jnp.diagonal(covariances, axis1=1, axis2=2) - jnp.sum(shares**2, axis=1)
-            r = self.responsibilities(datum)
-            found = given_components(r, expected, jnp.maximum(left, 0.0))
+            found = given_components(self.responsibilities(datum), *self._conditional(x, mask))
             mean = jnp.where(mask, x, found.mean)
             deviation = jnp.where(mask, 0.0, found.deviation)
         mean = whole(mean, self.constants, self.shape)
         return Given(mean, mean, whole(deviation, nothing, self.shape))
+
+    def cumulative(
+        self, datum: Datum, place: int
+    ) -> Callable[[Float[Array, ""]], Float[Array, ""]]:
+        x, r = self._flat(datum.x), self.responsibilities(datum)
+        mask = jnp.ones(x.shape, bool) if datum.mask is None else self._flat(datum.mask)
+        own = place - sum(cell < place for cell, _ in self.constants)
+        means, variances = (part[:, own] for part in self._conditional(x, mask))
+        return lambda v: r @ ndtr((v - means) / jnp.sqrt(variances))
 
     def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
         z_key, x_key = jax.random.split(key)
@@ -251,6 +252,17 @@ class GaussianMixture(AbstractMixture):
     def _gaps(self, holes: Holes) -> Gaps:
         places = varying_places(holes.places, holes.mask[0].size, self.constants)
         return Gaps(self._rows(holes.mask), places)
+
+    def _conditional(
+        self, x: Float[Array, " D"], mask: Bool[Array, " D"]
+    ) -> tuple[Float[Array, "K D"], Float[Array, "K D"]]:
+        """The mean and variance of every missing cell given the observed ones, by component."""
+        covariances, means = self.covariances, self._means
+        factor, across = _observed_part(covariances, mask)
+        whitened = solve_triangular(factor, jnp.where(mask, x - means, 0.0)[..., None], lower=True)
+        shares = solve_triangular(factor, jnp.swapaxes(across, 1, 2), lower=True)
+        left = jnp.diagonal(covariances, axis1=1, axis2=2) - jnp.sum(shares**2, axis=1)
+        return means + jnp.sum(shares * whitened, axis=1), jnp.maximum(left, 0.0)
 
     @property
     def _wide(self) -> bool:

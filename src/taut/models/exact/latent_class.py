@@ -122,6 +122,13 @@ class LatentClass(AbstractMixture):
             *(jnp.where(mask, a, b).reshape(self.shape) for a, b in zip(*cells, strict=True))
         )
 
+    def cumulative(
+        self, datum: Datum, place: int
+    ) -> Callable[[Float[Array, ""]], Float[Array, ""]]:
+        p = self.responsibilities(datum) @ jnp.exp(self.log_theta[:, place])
+        values = self.values()[place]
+        return lambda v: jnp.sum(jnp.where(values <= v, p, 0.0))
+
     def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
         z_key, x_key = jax.random.split(key)
         drawn = self.sample(self.drawn_component(datum, z_key), x_key)

@@ -113,6 +113,10 @@ class AbstractColumns(eqx.Module):
         """
 
     @abstractmethod
+    def cumulative(self, column: int) -> Callable[[Float[Array, ""]], Float[Array, " K"]]:
+        """P(x_d <= v | k) of a column as a function of v."""
+
+    @abstractmethod
     def mean(self, z: Float[Array, " K"]) -> Float[Array, " D"]:
         """E[x | z]; of a category the most probable one."""
 

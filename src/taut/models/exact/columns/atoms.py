@@ -195,6 +195,18 @@ class Atoms(AbstractColumns):
         mode = jnp.where(p[:, 0] < 0.5, median, rest.mode)
         return Given(mean, mode, jnp.sqrt(variance))
 
+    def cumulative(self, column: int) -> Callable[[Float[Array, ""]], Float[Array, " K"]]:
+        """Of an atom all at its value, where draws are."""
+        beside, values = self.base.cumulative(column), np.asarray(self.values[column])
+        first = int(self.which.first[column])
+        theta = jnp.exp(jnp.asarray(self.which.log_theta)[:, first : first + 1 + len(values)])
+
+        def cumulated(v: Float[Array, ""]) -> Float[Array, " K"]:
+            at = jnp.sum(jnp.where(values <= v, theta[:, 1:], 0.0), axis=1)
+            return theta[:, 0] * beside(v) + at
+
+        return cumulated
+
     def mean(self, z: Float[Array, " K"]) -> Float[Array, " D"]:
         return self.given(z).mean
 

@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import digamma, gammaln
+from jax.scipy.special import betainc, digamma, gammaincc, gammaln
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.distributions.count_densities import log_negative_binomial, log_poisson
@@ -157,6 +157,19 @@ class Counts(AbstractColumns):
         spread = 0.0 if self.inverse_dispersion is None else means**2 / self.inverse_dispersion
         found = given_components(r, means, means + spread)
         return found._replace(mode=jnp.rint(found.mean))
+
+    def cumulative(self, column: int) -> Callable[[Float[Array, ""]], Float[Array, " K"]]:
+        means, *inverse = (part[:, column] for part in self._parameters)
+
+        def cumulated(v: Float[Array, ""]) -> Float[Array, " K"]:
+            above = jnp.maximum(jnp.floor(v), 0.0) + 1  # x < this
+            if not inverse:
+                p = gammaincc(above, means)
+            else:
+                p = betainc(inverse[0], above, inverse[0] / (inverse[0] + means))
+            return jnp.where(v >= 0, p, 0.0)
+
+        return cumulated
 
     def mean(self, z: Float[Array, " K"]) -> Float[Array, " D"]:
         return z @ jnp.asarray(self.means)

@@ -17,6 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtr
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.models.exact.columns.abstract import AbstractColumns, gathered_cells, summed_cells
@@ -174,6 +175,17 @@ class Numbers(AbstractColumns):
         means, squares = self._means(), jnp.asarray(self.deviations) ** 2
         variances = jnp.where(np.asarray(self.logged), jnp.expm1(squares) * means**2, squares)
         return given_components(r, means, jnp.minimum(variances, jnp.exp(2 * _LARGEST)))
+
+    def cumulative(self, column: int) -> Callable[[Float[Array, ""]], Float[Array, " K"]]:
+        mean, deviation = jnp.asarray(self.means)[:, column], self.deviations[:, column]
+        if not self.logged[column]:
+            return lambda v: ndtr((v - mean) / deviation)
+
+        def of_logs(v: Float[Array, ""]) -> Float[Array, " K"]:
+            t = jnp.log(jnp.where(v > 0, v, 1.0))
+            return jnp.where(v > 0, ndtr((t - mean) / deviation), 0.0)
+
+        return of_logs
 
     def mean(self, z: Float[Array, " K"]) -> Float[Array, " D"]:
         return z @ self._means()

@@ -137,6 +137,11 @@ class Tables(AbstractColumns):
         mean = jnp.where(np.asarray(self.binary), p[:, 1], mode)
         return Given(mean, mode.astype(p.dtype), 1 - jnp.max(p, axis=1))
 
+    def cumulative(self, column: int) -> Callable[[Float[Array, ""]], Float[Array, " K"]]:
+        first, levels = int(self.first[column]), self.levels[column]
+        theta = jnp.exp(jnp.asarray(self.log_theta)[:, first : first + levels])
+        return lambda v: jnp.sum(jnp.where(np.arange(levels) <= v, theta, 0.0), axis=1)
+
     def mean(self, z: Float[Array, " K"]) -> Float[Array, " D"]:
         return self.given(z).mean
 
