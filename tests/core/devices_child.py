@@ -1,6 +1,7 @@
 """Fits on 1 and on 4 devices, which a CPU is cut into: started by `test_devices`, prints JSON."""
 
 import json
+import re
 from typing import Any
 
 import jax
@@ -12,10 +13,12 @@ import taut
 from taut.api import amortized
 from taut.bounds import ELBO
 from taut.core import Datum
+from taut.core.devices import share, sum_of_shares
 from taut.fitted import Fit
 from taut.gradients import Reparameterized
-from taut.inference import compiled_steps
+from taut.inference import Algorithm, compiled_steps
 from taut.inference.amortized.joint import joint
+from taut.inference.compiled_steps import steps
 
 # 4 devices do not divide a batch of 30 rows, nor 280 rows a block of 64.
 GENERATOR = np.random.default_rng(0)
@@ -40,18 +43,34 @@ def apart(fits: list[Fit]) -> float:
     return max(float(np.abs(f - found[0]).max() / np.abs(found[0]).max()) for f in found)
 
 
-def sums(fit: Fit) -> list[float]:
-    """The mean bound that one step adds up over its batch, by number of devices."""
-    rows = Datum(X.astype(np.float32), index=np.arange(len(X), dtype=np.int32))
-    algorithm = joint(
+ROWS = Datum(X.astype(np.float32), index=np.arange(len(X), dtype=np.int32))
+
+
+def ascent_of(fit: Fit) -> Algorithm:
+    """An ascent of a network in float32."""
+    return joint(
         jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), fit.pair), ELBO(),
-        Reparameterized(), optax.sgd(0.1), example=Datum(rows.x[0]), key=jax.random.key(0),
+        Reparameterized(), optax.sgd(0.1), example=Datum(ROWS.x[0]), key=jax.random.key(0),
     )  # fmt: skip
-    order = np.arange(30, dtype=np.int32)[None]
+
+
+def exchanges(fit: Fit) -> list[list[str]]:
+    """What the devices send each other in the program of a network's steps, and of a pass of EM."""
+    algorithm, order = ascent_of(fit), np.arange(32, dtype=np.int32)[None]
+    with taut.over_devices(4):
+        program = jax.jit(steps(algorithm)).lower(algorithm.init(), ROWS, order, 1).compile()
+        summed = jax.jit(lambda rows: sum_of_shares(lambda own: (own.sum(0), own.T @ own), rows))
+        texts = [program.as_text(), summed.lower(share(X[:32])).compile().as_text()]
+    return [re.findall(r"= (\S+) (all-\S+|reduce-scatter|collective-permute)\(", t) for t in texts]
+
+
+def sums(fit: Fit, size: int) -> list[float]:
+    """The mean bound that one step adds up over its batch, by number of devices."""
+    algorithm, order = ascent_of(fit), np.arange(size, dtype=np.int32)[None]
     found = []
     for count in (1, 2, 4):
         with taut.over_devices(count):
-            _, log = compiled_steps(algorithm)(algorithm.init(), rows, order, 1)
+            _, log = compiled_steps(algorithm)(algorithm.init(), ROWS, order, 1)
             found.append(float(log["bound"][0]))
     return found
 
@@ -72,7 +91,9 @@ def main() -> None:
         "mixtures apart": apart(mixtures),
         "mixtures": [m.estimates["log_evidence"].value for m in mixtures],
         "evaluated": [e.values.tolist() for e in evaluated],
-        "sums": sums(networks[0]),
+        "sums": [sums(networks[0], size) for size in (30, 32)],
+        "exchanges": exchanges(networks[0]),
+        "parameters": len(parameters(networks[0])),
     }
     print(json.dumps(found))
 

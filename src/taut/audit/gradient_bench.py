@@ -23,7 +23,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.audit.gradient_moments import GradientMoments, gradient_moments
 from taut.bounds import AbstractBound
-from taut.core import AbstractPair, Datum, InputError, as_proposal, check_count, option
+from taut.core import AbstractPair, Datum, InputError, as_proposal, check_count, num_rows, option
 from taut.gradients import ESTIMATORS, AbstractEstimator, Evaluations
 from taut.guides import QuantizedPair
 from taut.inference.amortized import batch_surrogate, joint, reach
@@ -206,7 +206,8 @@ def _serve(
             def one(datum: Datum, datum_key: PRNGKeyArray) -> Any:
                 return estimator(bound, model, guide, datum, datum_key, step=step, aux=aux)
 
-            return batch_surrogate(one, rows, draw_key).surrogate
+            keys = jax.random.split(draw_key, num_rows(rows))
+            return batch_surrogate(one, rows, keys).surrogate
 
         found = jax.grad(surrogate)(arrays)
         return {name: ravel_pytree(eqx.filter(found, mask))[0] for name, mask in groups.items()}

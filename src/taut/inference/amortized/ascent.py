@@ -23,6 +23,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, Terms, num_rows, particles
+from taut.core.devices import mean_of_shares
 from taut.gradients import AbstractEstimator, Surrogate
 from taut.guides import AmortizedGuide
 from taut.inference.algorithm import Algorithm, Inspection, Metrics
@@ -247,10 +248,9 @@ class _Ascent:
         return one
 
     def _loss(
-        self, live: tuple[Any, ...], state: AscentState, batch: Datum
+        self, live: tuple[Any, ...], state: AscentState, batch: Datum, keys: Array
     ) -> tuple[Array, BatchSurrogate]:
-        step_key = jax.random.fold_in(state.key, state.step)
-        out = batch_surrogate(self._of_row(live, state), batch, step_key, prepare=self.prepare)
+        out = batch_surrogate(self._of_row(live, state), batch, keys, prepare=self.prepare)
         return -out.surrogate, out
 
     def _moved(
@@ -258,8 +258,13 @@ class _Ascent:
     ) -> tuple[AscentState, Float[Array, ""]]:
         """The state with the sides that move ahead, and the value before; as it was if not finite."""
         live = self._live(state, who)
-        gradients, out = jax.grad(self._loss, has_aux=True)(live, state, batch)
-        free = movable(lambda live: self._loss(live, state, batch)[0], live)
+        keys = jax.random.split(jax.random.fold_in(state.key, state.step), num_rows(batch))
+
+        def of_rows(rows: tuple[Datum, Array]) -> Any:
+            return jax.grad(self._loss, has_aux=True)(live, state, *rows)
+
+        gradients, out = mean_of_shares(of_rows, (batch, keys))
+        free = movable(lambda live: self._loss(live, state, batch, keys)[0], live)
 
         def accepted() -> AscentState:
             parameters, moments = state.parameters, list(state.optimizers)

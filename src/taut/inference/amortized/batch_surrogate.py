@@ -2,7 +2,7 @@
 
     mean_i weight_i surrogate_i + mean_i aux_surrogate_i
 
-Row i of step t draws from the i-th of the keys that `key` is split into.
+Row i draws from key i.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import Datum, num_rows
+from taut.core import Datum
 from taut.gradients import Surrogate
 
 __all__ = ["BatchSurrogate", "Prepare", "batch_surrogate", "row_key"]
@@ -37,7 +37,7 @@ class BatchSurrogate(NamedTuple):
 def batch_surrogate(
     one: Callable[..., Surrogate],
     batch: Datum,
-    key: PRNGKeyArray,
+    keys: Array,
     *per_row: Any,
     prepare: Prepare | None = None,
 ) -> BatchSurrogate:
@@ -46,7 +46,7 @@ def batch_surrogate(
     Arguments:
         one: (datum, key, *its entries of `per_row`) -> what an estimator returns.
         batch: a batched datum.
-        key: random key of this step.
+        keys: random keys of the rows, (B,).
         per_row: arrays or pytrees with the batch's leading axis.
         prepare: from a stored datum to what the model sees this time (dynamic binarization).
 
@@ -57,7 +57,7 @@ def batch_surrogate(
     def prepared(datum: Datum, datum_key: PRNGKeyArray, *entries: Any) -> Surrogate:
         return one(*row_key(datum, datum_key, prepare=prepare), *entries)
 
-    out = jax.vmap(prepared)(batch, jax.random.split(key, num_rows(batch)), *per_row)
+    out = jax.vmap(prepared)(batch, keys, *per_row)
     weight = 1.0 if batch.weight is None else batch.weight
     return BatchSurrogate(
         value=jnp.mean(weight * out.value),

@@ -176,8 +176,8 @@ def per_datum(
         def loss(live: tuple[Any, Any]) -> tuple[Array, BatchSurrogate]:
             features, aux_live = live
             surrogate = one((rows.model, aux_live), rows.aux, scheduled(state))
-            key = pass_key(state, i)
-            out = batch_surrogate(surrogate, batch, key, features, prepare=prepare)
+            keys = jax.random.split(pass_key(state, i), num_rows(batch))
+            out = batch_surrogate(surrogate, batch, keys, features, prepare=prepare)
             return -out.surrogate, out
 
         live = (rows.features, eqx.filter(rows.aux, eqx.is_inexact_array))
@@ -199,8 +199,8 @@ def per_datum(
     ) -> tuple[_Rows, Float[Array, ""]]:
         def loss(live: tuple[Any, Any]) -> tuple[Array, BatchSurrogate]:
             surrogate = one(live, rows.aux, scheduled(state))
-            key = pass_key(state, inner_steps)
-            out = batch_surrogate(surrogate, batch, key, rows.features, prepare=prepare)
+            keys = jax.random.split(pass_key(state, inner_steps), num_rows(batch))
+            out = batch_surrogate(surrogate, batch, keys, rows.features, prepare=prepare)
             return -out.surrogate, out
 
         live = (rows.model, eqx.filter(rows.aux, eqx.is_inexact_array))
