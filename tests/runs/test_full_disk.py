@@ -38,6 +38,7 @@ def test_at_any_write_of_a_run(replaces, tmp_path):
         shutil.rmtree(run, ignore_errors=True)
         if replaces:
             shutil.copytree(other, run)
+        said = ""
         with full_after(number, tmp_path) as calls:
             try:
                 _em(run, force=replaces)
