@@ -8,9 +8,8 @@
 Everything is at beta = 1, whatever the training weighed the KL by.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -146,6 +145,20 @@ class Audit:
         }  # fmt: skip
 
 
+class _Part(NamedTuple):
+    """What was measured of the rows of one part.
+
+    Attributes:
+        evidence: their log-evidence.
+        method: by which it was estimated.
+        gaps: what the ELBO loses of it.
+    """
+
+    evidence: Evidence
+    method: str
+    gaps: Gaps
+
+
 def audit_fit(
     fit: Fit,
     train: Datum,
@@ -183,39 +196,28 @@ def audit_fit(
     check_has_density(*fit.pair.bind(), looked["train"])
 
     use = latent_use(fit.pair, looked["train"], key=keys[3])
-    if num_rows(train) < use.size:
-        raise InputError(
-            "at least as many training rows as latent dimensions, for an average of posteriors",
-            f"{num_rows(train)} rows and {use.size} dimensions",
-            f"more rows, or fewer latents, {number_of_latents(fit.architecture)}", where="audit",
-        )  # fmt: skip
+    _check_dimensions(fit, num_rows(train), use.size)
     components = _fitting(num_rows(train), num_rows_each * _DRAWS * use.size)
     split = surgery(
         fit.pair, train, key=keys[4], num_drawn=num_rows_each, num_components=components,
         num_draws=_DRAWS,
     )  # fmt: skip
-    found: dict[str, Gaps] = {}
-    evidences: dict[str, tuple[Evidence, str]] = {}
-    for i, (part, rows) in enumerate(looked.items()):
-        evidence_key, gap_key = jax.random.split(keys[5 + i])
-        evidence, method = audited_evidence(
-            pairs[part], rows, key=evidence_key, num_particles=num_particles
-        )
-        evidence = bounded_or_not(evidence, fit.model, fit.schema)
-        evidences[part] = evidence, method
-        found[part] = gaps(pairs[part], rows, evidence, key=gap_key)
+    train_part, held_out_part = (
+        _measured(fit, pairs[part], rows, key=part_key, num_particles=num_particles)
+        for (part, rows), part_key in zip(looked.items(), keys[5:7], strict=True)
+    )
     prior, why = _holes(fit, train, looked["held_out"], components, keys[7:], serves=serves)
     excess = density_excess(fit.model, looked["train"], key=constant_key)
     return Audit(
-        train=found["train"], held_out=found["held_out"],
-        evidence=evidences["held_out"][0], method=evidences["held_out"][1],
+        train=train_part.gaps, held_out=held_out_part.gaps,
+        evidence=held_out_part.evidence, method=held_out_part.method,
         surgery=split, use=use, overlap=overlap(split), holes=prior, without_holes=why,
         findings=findings(
-            found["train"], found["held_out"], use, prior,
+            train_part.gaps, held_out_part.gaps, use, prior,
             had=Choices.of(fit.architecture, fit.recipe), excess=excess,
         ),
         notes=(
-            *_notes(split, evidences["held_out"][0], found, num_rows(train)),
+            *_notes(split, train_part, held_out_part, num_rows(train)),
             *(() if excess is not None else (_UNCHECKED,)),
         ),
     )  # fmt: skip
@@ -255,6 +257,25 @@ def _check(fit: Fit, train: Datum, held_out: Datum, num_rows_each: int) -> None:
             )  # fmt: skip
 
 
+def _check_dimensions(fit: Fit, num_train: int, size: int) -> None:
+    if num_train < size:
+        raise InputError(
+            "at least as many training rows as latent dimensions, for an average of posteriors",
+            f"{num_train} rows and {size} dimensions",
+            f"more rows, or fewer latents, {number_of_latents(fit.architecture)}", where="audit",
+        )  # fmt: skip
+
+
+def _measured(
+    fit: Fit, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray, num_particles: int
+) -> _Part:
+    """The evidence of rows and what the bound loses of it."""
+    evidence_key, gap_key = jax.random.split(key)
+    evidence, method = audited_evidence(pair, rows, key=evidence_key, num_particles=num_particles)
+    evidence = bounded_or_not(evidence, fit.model, fit.schema)
+    return _Part(evidence, method, gaps(pair, rows, evidence, key=gap_key))
+
+
 def _fitting(total: int, each: int) -> int | None:
     """Components that can all be evaluated; None where they are all of them."""
     most = max(2, _MOST_DENSITIES // each)
@@ -275,8 +296,8 @@ def _holes(
         return None, f"the prior is that of {got}, which cannot be drawn from"
 
 
-def _notes(split: Surgery, evidence: Evidence, found: Mapping[str, Gaps], total: int) -> list[str]:
-    notes = []
+def _notes(split: Surgery, train: _Part, held_out: _Part, total: int) -> list[str]:
+    notes, evidence = [], held_out.evidence
     if split.set_by_rows:
         notes.append(
             f"mutual information is within half a nat of log N = {split.ceiling:.2f}, its most: how the "
@@ -293,7 +314,7 @@ def _notes(split: Surgery, evidence: Evidence, found: Mapping[str, Gaps], total:
             f"{evidence.khat_threshold:.2f}: their log-evidence, and with it the approximation gap, may "
             "be larger"
         )
-    for name, gap in (("training", found["train"]), ("held-out", found["held_out"])):
+    for name, gap in (("training", train.gaps), ("held-out", held_out.gaps)):
         if gap.converged is not None and not gap.converged.all():
             notes.append(
                 f"the search for the best posterior did not converge for {int((~gap.converged).sum())} "

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -11,6 +11,11 @@ from taut.cli.rows import all_rows, open_run, parts_of_own, rows_of
 from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
 from taut.errors import InputError, refuse_unheard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taut.core import Estimate
 
 __all__ = ["predict"]
 
@@ -74,37 +79,42 @@ def predict(
         if data is None
         else all_rows(fitted, data, unseen=unseen or "refuse")
     )
-    number, unseen_cells = len(rows), rows.unseen
     found = predict_rows(fitted, rows, num_particles=num_particles, key=seed)
     table, columns = _table(found)
     save_table(out, table, columns, index=rows.index)
-    part, scored = None if data is None else parts_of_own(fitted, data, rows), found
+    part = None if data is None else parts_of_own(fitted, data, rows)
+    tested, predicted = rows, found
     if part is not None:
         print(
             f"note: {data} holds the rows that the run was fitted to: scores are those of its test rows",
             file=sys.stderr,
         )
-        tested = np.flatnonzero([name == "test" for name in part])
-        rows, scored = rows[tested], found.select(tested)
-    scores = prediction_scores(fitted, rows, scored, num_particles=num_particles, key=seed)
+        chosen = np.flatnonzero([name == "test" for name in part])
+        tested, predicted = rows[chosen], found.select(chosen)
+    scores = prediction_scores(fitted, tested, predicted, num_particles=num_particles, key=seed)
     if json:
         told = {name: estimate.to_dict() for name, estimate in scores.items()}
-        content = {"rows": number, "unseen": unseen_cells, "out": str(out), "scores": told}
+        content = {"rows": len(rows), "unseen": rows.unseen, "out": str(out), "scores": told}
         content |= {} if part is None else {"training_rows": part.count("train")}
         print_json(content)
         return
-    if scores:
-        from rich.console import Console
-
-        from taut.report import tables
-        from taut.report.words import ESTIMATES
-
-        tables.summary_table(Console(), {ESTIMATES[n]: e for n, e in scores.items()}, facts={})
-    if unseen_cells:
+    _print_scores(scores)
+    if rows.unseen:
         print(
-            f"{counted(unseen_cells, 'cell')} of categories that the fit has not seen, read as missing"
+            f"{counted(rows.unseen, 'cell')} of categories that the fit has not seen, read as missing"
         )
-    print(f"{found.target} of {counted(number, 'row')} predicted: {out}")
+    print(f"{found.target} of {counted(len(rows), 'row')} predicted: {out}")
+
+
+def _print_scores(scores: "Mapping[str, Estimate]") -> None:
+    if not scores:
+        return
+    from rich.console import Console
+
+    from taut.report import tables
+    from taut.report.words import ESTIMATES
+
+    tables.summary_table(Console(), {ESTIMATES[n]: e for n, e in scores.items()}, facts={})
 
 
 def _table(found: Any) -> tuple[tuple[Any, ...], list[str]]:

@@ -13,6 +13,8 @@ from taut.cli.whole import Whole
 from taut.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taut.data import Dataset
     from taut.fitted import Fit
     from taut.fitted.scoring import Scores
@@ -71,10 +73,7 @@ def score(
         test = None if fitted.estimates else rows_of(fitted, data=None, split="test")
         found = scored(fitted, rows, held_out=test, key=seed)
     oddest = _oddest(fitted, rows, found)
-    columns = {"score": found.score.values, "quantile": found.quantile}
-    more = {"error": found.errors, "khat": found.khat}
-    columns |= {name: values for name, values in more.items() if values is not None}
-    columns |= {} if part is None else {"part": part}
+    columns = _columns(found, part)
     save_table(out, tuple(columns.values()), [*columns], index=rows.index, label=label_names(rows))
     beside = None
     if found.excess is not None:
@@ -92,6 +91,25 @@ def score(
         )  # fmt: skip
         return
     print(f"{counted(len(rows), 'row')} scored, {found.score.side_name}: {out}")
+    _print_words(found, oddest, part, beside)
+
+
+def _columns(found: "Scores", part: "Sequence[str | None] | None") -> dict[str, Any]:
+    """The columns of the table of rows, by name."""
+    columns = {
+        "score": found.score.values, "quantile": found.quantile,
+        "error": found.errors, "khat": found.khat, "part": part,
+    }  # fmt: skip
+    return {name: values for name, values in columns.items() if values is not None}
+
+
+def _print_words(
+    found: "Scores",
+    oddest: list[dict[str, Any]],
+    part: "Sequence[str | None] | None",
+    beside: Path | None,
+) -> None:
+    """What there is to know of the scores, and the oddest rows."""
     if part is not None:
         print(
             f"{part.count('train'):,} of them are training rows, whose quantiles are lower than those "

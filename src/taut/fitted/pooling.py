@@ -45,36 +45,14 @@ def pool(fits: Sequence[Fit]) -> Fit:
         InputError: no fit; other models than mixtures, or ones of different forms; other data.
     """
     fits = list(fits)
-    if not fits or not all(isinstance(fit.model, AbstractMixture) for fit in fits):
-        got = "none" if not fits else ", ".join(sorted({fit.architecture.name for fit in fits}))
-        raise InputError(
-            "one or more fits of mixtures, such as gmm",
-            got,
-            "taut.em with several keys",
-            where="pool",
-        )
+    _check_mixtures(fits)
+    evidence = _mean_evidence(fits)
     first = fits[0]
-    known = [fit.estimates.get("log_evidence") for fit in fits]
-    values = [one.values for one in known if one is not None and one.values is not None]
-    rows = {
-        (fit.facts.checksum, *np.asarray(one.index).tolist())
-        for fit, one in zip(fits, known, strict=True)
-        if one is not None
-    }
-    if len(values) < len(fits) or len(rows) > 1 or any(f.schema != first.schema for f in fits):
-        raise InputError(
-            "fits to the same rows, measured on the same test rows", "others",
-            "one Data for all of them", where="pool",
-        )  # fmt: skip
     with jax.enable_x64(True):
         models: list[Any] = [fit.model for fit in fits]
         model = pooled_mixture(models)
     architecture: Any = first.architecture
     architecture = replace(architecture, components=model.num_components)
-    mean = np.asarray(logsumexp(np.stack(values), axis=0)) - math.log(len(fits))
-    evidence = Estimate.from_rows(mean, side="exact", index=known[0] and known[0].index)
-    if any(one is not None and NO_BOUND in one.flags for one in known):
-        evidence = evidence.without_bound()
     notes = [f"the mean of the densities of {len(fits)} fits"]
     predictor, estimates = first.predictor, dict(first.estimates)
     if predictor is not None and len(fits) > 1:
@@ -95,3 +73,37 @@ def pool(fits: Sequence[Fit]) -> Fit:
         recipe=replace(first.recipe, model=architecture), predictor=predictor,
         estimates={**estimates, "log_evidence": evidence},
     )  # fmt: skip
+
+
+def _check_mixtures(fits: list[Fit]) -> None:
+    if fits and all(isinstance(fit.model, AbstractMixture) for fit in fits):
+        return
+    raise InputError(
+        "one or more fits of mixtures, such as gmm",
+        ", ".join(sorted({fit.architecture.name for fit in fits})) or "none",
+        "taut.em with several keys", where="pool",
+    )  # fmt: skip
+
+
+def _mean_evidence(fits: list[Fit]) -> Estimate:
+    """Held-out log-evidence of the mean density, nats per row.
+
+    Raises:
+        InputError: fits to other data, or that were measured on other rows.
+    """
+    known = [fit.estimates.get("log_evidence") for fit in fits]
+    values = [one.values for one in known if one is not None and one.values is not None]
+    rows = {
+        (fit.facts.checksum, *np.asarray(one.index).tolist())
+        for fit, one in zip(fits, known, strict=True)
+        if one is not None
+    }
+    if len(values) < len(fits) or len(rows) > 1 or any(f.schema != fits[0].schema for f in fits):
+        raise InputError(
+            "fits to the same rows, measured on the same test rows", "others",
+            "one Data for all of them", where="pool",
+        )  # fmt: skip
+    mean = np.asarray(logsumexp(np.stack(values), axis=0)) - math.log(len(fits))
+    evidence = Estimate.from_rows(mean, side="exact", index=known[0] and known[0].index)
+    bounds = all(one is not None and NO_BOUND not in one.flags for one in known)
+    return evidence if bounds else evidence.without_bound()

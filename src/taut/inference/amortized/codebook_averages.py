@@ -20,7 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
 from taut.core import AbstractModel, AbstractPair, Datum, num_rows, particles
@@ -126,16 +126,12 @@ def quantized(
         h, codes = jax.vmap(encode)(batch, keys)
         h, codes = h.reshape(-1, h.shape[-1]), codes.reshape(-1)
         inner, metrics = ascent.step(state.inner, batch)
-        member = jax.nn.one_hot(codes, state.uses.shape[0], dtype=h.dtype)
-        finite = jnp.isfinite(metrics["bound"])
 
-        uses = decay * state.uses + (1 - decay) * jnp.sum(member, axis=0)
-        sums = decay * state.sums + (1 - decay) * (member.T @ h)
         draw = jax.random.fold_in(restart_key, state.inner.step)
-        fresh = h[jax.random.randint(draw, uses.shape, 0, h.shape[0])]
-        dead = uses < _DEAD
-        uses = jnp.where(finite, jnp.where(dead, 1.0, uses), state.uses)
-        sums = jnp.where(finite, jnp.where(dead[:, None], fresh, sums), state.sums)
+        uses, sums = _averages(state, h, codes, decay=decay, key=draw)
+        # A step whose bound is not finite moves nothing.
+        finite = jnp.isfinite(metrics["bound"])
+        uses, sums = jnp.where(finite, uses, state.uses), jnp.where(finite, sums, state.sums)
         codebook = sums / jnp.maximum(uses, _DEAD)[:, None]
         moved = eqx.tree_at(
             lambda p: p.codebook, inner.parameters,
@@ -155,3 +151,20 @@ def quantized(
         return ascent.inspect(state.inner, batch)
 
     return Algorithm(init, step, read, rescale=rescale, inspect=inspect)
+
+
+def _averages(
+    state: QuantizedState,
+    h: Float[Array, "M d"],
+    codes: Int[Array, " M"],
+    *,
+    decay: float,
+    key: PRNGKeyArray,
+) -> tuple[Float[Array, " N"], Float[Array, "N d"]]:
+    """n and s after a batch, in which h went to the codes; a dead code starts again at one of them."""
+    member = jax.nn.one_hot(codes, state.uses.shape[0], dtype=h.dtype)
+    uses = decay * state.uses + (1 - decay) * jnp.sum(member, axis=0)
+    sums = decay * state.sums + (1 - decay) * (member.T @ h)
+    fresh = h[jax.random.randint(key, uses.shape, 0, h.shape[0])]
+    dead = uses < _DEAD
+    return jnp.where(dead, 1.0, uses), jnp.where(dead[:, None], fresh, sums)

@@ -178,11 +178,7 @@ def best_of_restarts(
     def climbed(number: int, before: _Restarts) -> EMResult:
         first = start if before.climb is None else before.climb.state.model
         if first is None:
-            own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-            spread = rows.spread()
-            # From below the floor the first M-step could only fall.
-            least = np.maximum(spread.least, floor.least(spread))
-            first = random_start(model, rows, spread._replace(least=least), seed=own)
+            first = _start(model, rows, floor, seed=seed, number=number)
 
         def report(iteration: int, log_evidence: float, so_far: Callable[[], Climb]) -> bool:
             nonlocal stopped
@@ -218,3 +214,14 @@ def best_of_restarts(
     with jax.enable_x64(True):
         run, ends = stages.once((best, none), compute)
     return run.result, tuple(ends.tolist())
+
+
+def _start(
+    model: AbstractExactModel, rows: RowBlocks, floor: Floor, *, seed: int, number: int
+) -> AbstractExactModel:
+    """The random start of a restart, which draws from a stream of its own."""
+    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    spread = rows.spread()
+    # From below the floor the first M-step could only fall.
+    least = np.maximum(spread.least, floor.least(spread))
+    return random_start(model, rows, spread._replace(least=least), seed=own)
