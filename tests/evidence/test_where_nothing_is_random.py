@@ -21,7 +21,8 @@ MODELS: dict[str, tuple[bool, dict[str, Any]]] = {
     "vq": (False, {"latents": "2x4", "hidden": (4,)}),
     "flow": (False, {"layers": "affine-coupling:2"}),
     "flow with a surjection": (True, {"layers": "augment:2,affine-coupling:2"}),
-    "discrete": (True, {"latents": "bernoulli:3"}),
+    "discrete": (False, {"latents": "bernoulli:3"}),
+    "discrete of more outcomes than draws": (True, {"latents": "bernoulli:11"}),
     "gmm": (False, {"components": 2}),
 }
 

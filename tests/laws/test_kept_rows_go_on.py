@@ -7,6 +7,7 @@ answer is the tail of the first: whatever stopped the process in between, the nu
 import importlib
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ import numpy as np
 import pytest
 
 import taut
+from taut.architectures import Discrete
 from taut.audit import calibration
 from taut.audit.gaps import _elbos
 from taut.core import Datum
+from taut.data import Schema
 from taut.evidence import Annealed, importance_sampling, simulated, weigh_known
 from taut.inference import Refined, RefinedQuadrature
 from taut.inference.amortized.climbed_features import climbed_features
+from taut.inference.amortized.finite_members import finite_members
 from taut.inference.amortized.row_members import row_members
 
 SOURCE = Path(inspect.getfile(taut)).parent
@@ -79,6 +83,13 @@ def known(pair: Any) -> Any:
 
 
 # Fits of programs, one after the other; their own tests stop them.
+@cache
+def of_bits() -> Any:
+    """A model and a guide of two bits."""
+    schema = Schema(name="t", kind="table", shape=(4,), support="real")
+    return Discrete(latents="bernoulli:2", hidden=(4,)).init(schema, KEY).bind()
+
+
 ELSEWHERE = {"audit.refits", "audit.refit_bracket"}
 # By the module whose rows are kept.
 ROUTES: dict[str, Callable[[Any], Any]] = {
@@ -97,6 +108,7 @@ ROUTES: dict[str, Callable[[Any], Any]] = {
     "inference.amortized.climbed_features": lambda pair: climbed_features(
         *pair.bind(), rows(), key=KEY
     ),
+    "inference.amortized.finite_members": lambda _: finite_members(*of_bits(), rows()),
     "audit.gaps": lambda pair: _elbos(*pair.bind(), rows(), KEY, 8),
     "audit.calibration": lambda pair: calibration(*pair.bind(), known(pair), key=KEY, num_draws=9),
 }

@@ -6,7 +6,7 @@
 The best member of the family is searched for each row by itself. What is found is at most the best, so
 the amortization gap found is a lower bound; the approximation gap found is an upper bound where log p(x)
 is exact or itself one, and bounds nothing where log p(x) is a lower bound. The ELBOs of encoder and
-member are taken on common noise.
+member are taken on common noise, of discrete guides of few outcomes without any.
 
 Source: Cremer, Li and Duvenaud, Inference suboptimality in variational autoencoders (2018).
 """
@@ -35,7 +35,7 @@ from taut.evidence import Evidence, Importance
 from taut.evidence.draws import RowDraws, weighted_draws
 from taut.evidence.measuring import importance_evidence
 from taut.evidence.weights import mean_and_error
-from taut.guides import ExactPosterior, PerDatumGuide
+from taut.guides import ExactPosterior, PerDatumGuide, every_outcome
 from taut.inference import Refined
 from taut.inference.amortized.row_gaussians import RowGaussians, check_refinable
 from taut.inference.amortized.row_members import row_members
@@ -89,7 +89,8 @@ def gaps(
     model, guide = pair.bind()
     known = Datum(rows.x, rows.mask, None, numbers_of(rows), rows.weight)
     fit_key, draw_key = jax.random.split(key)
-    before, mass = _elbos(model, guide, known, draw_key, num_draws)
+    whole_guide = every_outcome(guide, known) or guide
+    before, mass = _elbos(model, whole_guide, known, draw_key, num_draws)
     index = numbers_of(rows)
 
     def estimate(values: Any, errors: Any, side: Side) -> Estimate:
@@ -107,9 +108,12 @@ def gaps(
     members, undivided = _members(model, guide, known, fit_key)
     if members is None:
         return Gaps(own, evidence.log_evidence, whole, None, None, undivided=undivided)
-    after, _ = _elbos(model, members.guide, known, draw_key, num_draws)
-    gained, gained_error = mean_and_error(after - before)
-    best, best_error = mean_and_error(after)
+    best_guide = every_outcome(members.guide, known) or members.guide
+    after, after_mass = _elbos(model, best_guide, known, draw_key, num_draws)
+    best, best_error = mean_and_error(after, after_mass)
+    gained, gained_error = (
+        mean_and_error(after - before) if mass is None else (best - elbo, np.zeros_like(elbo))
+    )
     above = side in ("exact", "upper")
     return Gaps(
         own,

@@ -97,7 +97,9 @@ def weighted_draws(
         return mint(model, guide, block, numbers, key, part, chunk)
 
     if q.exhaustive:
-        yield from over_rows(minted, rows, width=_BLOCK_ROWS, begin=begin)
+        outcomes = eqx.filter_eval_shape(lambda q: q.draw(key, 1).log_mass, q).shape[0]
+        width = max(min(_BLOCK_ROWS, _CHUNK_DRAWS // outcomes), 1)
+        yield from over_rows(minted, rows, width=width, begin=begin)
         return
     parts = over_rows(minted, rows, width=_BLOCK_ROWS, parts=chunks, begin=begin)
     for first in parts:

@@ -5,7 +5,8 @@
 The mean of the weights is unbiased for p(x) where q covers the posterior; its logarithm is a lower
 bound in expectation that tightens with K (Burda, Grosse and Salakhutdinov 2016). Enumerated and Dirac
 guides leave nothing to chance: the sum over their draws is exact where they cover the support, and a
-lower bound where they do not. The replicates of a stratified guide count as K draws.
+lower bound where they do not. Of discrete guides with no more outcomes than K all are summed. The
+replicates of a stratified guide count as K draws.
 """
 
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ from taut.core import (
 from taut.core.kept_rows import kept_rows
 from taut.evidence.draws import RowDraws, weighted_draws
 from taut.evidence.weights import RowWeights, khat_threshold, mean_and_error, summarize
+from taut.guides import every_outcome
 
 __all__ = [
     "COLUMNS",
@@ -150,6 +152,8 @@ def importance_sampling(
 ) -> Evidence:
     """Log-evidence of each row by importance sampling from the pair's guide.
 
+    Exact where the guide is discrete with no more outcomes than draws.
+
     Arguments:
         pair: model and guide.
         rows: a batched datum.
@@ -160,6 +164,7 @@ def importance_sampling(
         InputError: fewer than two particles, or log-weights subsampled over a plate.
     """
     model, guide = pair.bind()
+    guide = every_outcome(guide, rows, num_particles) or guide
     return weigh(model, guide, rows, key=key, num_particles=num_particles)
 
 

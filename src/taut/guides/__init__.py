@@ -15,6 +15,7 @@ from taut.guides.linear import LinearEncoder, best_linear_guide, linear_guide
 from taut.guides.low_rank import LowRankGaussian
 from taut.guides.marking import filled, marked_shape
 from taut.guides.mean_field import MeanFieldGaussian
+from taut.guides.outcomes import EveryOutcome, every_outcome
 from taut.guides.per_datum import PerDatumGuide
 from taut.guides.prior_guide import PriorGuide
 from taut.guides.quantized import NearestCodes, QuantizedPair, QuantizedProposal, nearest_codes
@@ -33,6 +34,7 @@ __all__ = [
     "ChainGuide",
     "ChainPair",
     "EncodedGuide",
+    "EveryOutcome",
     "ExactPair",
     "ExactPosterior",
     "ExponentialGuide",
@@ -61,6 +63,7 @@ __all__ = [
     "VampPair",
     "best_linear_guide",
     "check_family",
+    "every_outcome",
     "filled",
     "flow_widths",
     "linear_guide",

@@ -3,11 +3,12 @@
     q_i = argmax over the family of E_q log w of row i
 
 of mean-field and full-rank Gaussians by natural gradients on draws that are fixed and balanced
-(`taut.inference.posterior.natural_gradient`), of other families by steps in the features that name their
-members (`climbed_features`). What the encoder loses against it is its amortization
-gap; what it loses itself against log p(x) is the approximation gap of the family (Cremer, Li and
-Duvenaud 2018). An ascent that has not met its tolerance, and the fixed draws, leave a member below the
-best: its ELBO at other draws is one of the family's, never more than the best one's.
+(`taut.inference.posterior.natural_gradient`), of few discrete units by sums over their outcomes
+(`finite_members`), of other families by steps in the features that name their members
+(`climbed_features`). What the encoder loses against it is its amortization gap; what it loses itself
+against log p(x) is the approximation gap of the family (Cremer, Li and Duvenaud 2018). An ascent that
+has not met its tolerance, and the fixed draws, leave a member below the best: its ELBO at other draws is
+one of the family's, never more than the best one's.
 """
 
 import math
@@ -20,6 +21,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.core import (
+    AbstractDiscreteProposal,
     AbstractModel,
     AbstractProposal,
     Datum,
@@ -34,6 +36,7 @@ from taut.core.kept_rows import kept_rows
 from taut.evidence.importance import proposal_of
 from taut.guides import FeatureGuide, FullRankGaussian, MeanFieldGaussian, PerDatumGuide
 from taut.inference.amortized.climbed_features import climbed_features
+from taut.inference.amortized.finite_members import finite_members, is_finite
 from taut.inference.amortized.row_gaussians import (
     BLOCK_ROWS,
     RowGaussians,
@@ -59,11 +62,18 @@ def row_members(
         key: of all draws.
 
     Raises:
-        InputError: a guide that is no Gaussian over a vector of free real numbers, and either names no
-            member of a family by features or has draws that are not differentiable in them; rows
-            without an index, or one index twice.
+        InputError: a guide that is no Gaussian over a vector of free real numbers, nor of few discrete
+            units, and either names no member of a family by features or has draws that are not
+            differentiable in them; rows without an index, or one index twice.
     """
+    if is_finite(guide, rows):
+        return finite_members(model, guide, rows)
     q = proposal_of(guide, rows)
+    if isinstance(q, AbstractDiscreteProposal):
+        raise InputError(
+            "one layer of discrete units with at most 1,024 outcomes, over all of which the search for "
+            "the best member sums", "two layers, or more outcomes", "fewer latents", where="guide",
+        )  # fmt: skip
     try:
         dim, diagonal = check_refinable(model, guide, rows), _is_diagonal(q)
     except InputError:
