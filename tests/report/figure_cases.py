@@ -8,8 +8,8 @@ import numpy as np
 from taut.report import figures
 
 RNG = np.random.default_rng(7)
-STEPS = np.arange(3000)
-BOUND = -100.0 - 5e4 * np.exp(-STEPS / 20) + RNG.normal(size=3000)
+STEPS = np.arange(1, 3001)
+BOUND = -100.0 - 5e4 * np.exp(-(STEPS - 1) / 20) + RNG.normal(size=3000)
 LOOKED = np.arange(49, 3000, 50)
 TABLE = RNG.normal(size=(200, 13)) * 10.0 ** np.arange(-6, 7)
 NAMES = [f"a name of column {i} that is much too long for a panel" for i in range(13)]
@@ -33,7 +33,7 @@ def curves(**options: object) -> Callable[[Path], Path]:
     usual = {
         "steps": STEPS,
         "train_bound": BOUND,
-        "validation_steps": LOOKED,
+        "validation_steps": STEPS[LOOKED],
         "validation": BOUND[LOOKED] - 1,
         "bound_name": "elbo",
     }

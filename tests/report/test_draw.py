@@ -172,14 +172,14 @@ def test_learning_curves_show_the_history_and_the_step_that_was_kept(digits, dra
     draw_fit(fit, data, tmp_path)
     (axes,) = drawn["learning-curves.png"].axes
     lines = {line.get_label(): line for line in axes.lines}
-    np.testing.assert_array_equal(lines["validation"].get_xdata(), [1, 3])
+    np.testing.assert_array_equal(lines["validation"].get_xdata(), [2, 4])
     np.testing.assert_array_equal(lines["validation"].get_ydata(), [-40.0, -41.5])
     (kept,) = (line for label, line in lines.items() if str(label).startswith("kept"))
     np.testing.assert_array_equal(kept.get_xdata(), [fit.facts.best_step] * 2)
-    assert str(kept.get_label()).startswith("kept: step 2")
+    assert kept.get_label() == "kept: step 2 (-40.00)"
     (band,) = axes.collections
     edges = band.get_paths()[0].vertices
-    assert {-40.5, -39.5} <= set(edges[edges[:, 0] == 1, 1])
+    assert {-40.5, -39.5} <= set(edges[edges[:, 0] == 2, 1])
     assert axes.get_title().startswith("Rényi bound")
     assert axes.get_ylabel() == "Rényi bound [nats per row], neither bound"
 

@@ -157,10 +157,10 @@ def test_ranks_are_drawn_in_the_colour_of_their_own_name(drawn):
 
 
 def test_validations_stand_at_their_own_steps(drawn):
-    looked, values = np.asarray([9, 19, 29]), np.asarray([-5.0, -3.0, -4.0])
+    looked, values = np.asarray([10, 20, 30]), np.asarray([-5.0, -3.0, -4.0])
     error = np.asarray([0.1, 0.2, 0.3])
     figures.learning_curves(
-        HERE, steps=np.arange(30), train_bound=np.linspace(-6, -2, 30), validation_steps=looked,
+        HERE, steps=np.arange(1, 31), train_bound=np.linspace(-6, -2, 30), validation_steps=looked,
         validation=values, validation_error=error, best_step=20, bound_name="elbo",
     )  # fmt: skip
     (axes,) = drawn[0].axes

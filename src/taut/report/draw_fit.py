@@ -100,12 +100,13 @@ def _learning_curves(fit: Fit, data: Data | None, path: Path) -> Path:
     values = [Estimate.from_dict(record["validation"]) for record in looked]
     bound, judged = completed(fit.recipe).bound, fit.recipe.training.validation_bound
     other = {} if judged is None or judged == bound else {"validation_name": _words(judged)}
+    # Records count steps from 0, figures from 1, as the step that is kept: the number of steps taken.
     # A step that was rejected has no bound: null in metrics.jsonl.
     return figures.learning_curves(
         path,
-        steps=np.asarray([record["step"] for record in fit.history]),
+        steps=np.asarray([record["step"] + 1 for record in fit.history]),
         train_bound=np.asarray([record["bound"] for record in fit.history], np.float64),
-        validation_steps=np.asarray([record["step"] for record in looked]),
+        validation_steps=np.asarray([record["step"] + 1 for record in looked]),
         validation=np.asarray([estimate.value for estimate in values]),
         validation_error=np.asarray([estimate.data_error for estimate in values]),
         best_step=fit.facts.best_step,

@@ -39,12 +39,12 @@ def learning_curves(
 
     Arguments:
         path: PNG file to write.
-        steps: step numbers, (T,).
+        steps: step numbers, counted from 1, (T,).
         train_bound: bound on each step's batch, (T,); nats per row.
         validation_steps: steps after which validation rows were looked at, (V,); V may be 0.
         validation: bound on them, (V,); nats per row.
         validation_error: its standard error, (V,); drawn as a band.
-        best_step: step whose parameters were kept.
+        best_step: step after which parameters were kept.
         bound_name: `elbo`, `iwae`, `renyi`, or words.
         validation_name: of the bound on the validation rows where it is another, in words.
         side: of the bound, in words.
@@ -115,13 +115,9 @@ def _draw_train(axes: Axes, train: Curve) -> None:
 def _value_at(
     step: int | None, looked: Float[np.ndarray, " V"], values: Float[np.ndarray, " V"]
 ) -> float | None:
-    """The validation value that a kept step was judged by, if one was made within a step of it."""
-    if step is None or looked.size == 0:
-        return None
-    nearest = int(np.argmin(np.abs(looked - step)))
-    # The loop names steps by their number from 0, and the kept one by the steps taken until then.
-    near = abs(looked[nearest] - step) <= 1 and np.isfinite(values[nearest])
-    return float(values[nearest]) if near else None
+    """The validation value that a kept step was judged by, if one was made after it."""
+    found = values[(looked == step) & np.isfinite(values)]
+    return float(found[0]) if found.size else None
 
 
 def _check_lengths(first: Any, second: Any, first_name: str, second_name: str) -> None:

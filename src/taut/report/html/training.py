@@ -26,10 +26,10 @@ def course(history: Sequence[Mapping[str, Any]], facts: FitFacts | None) -> Mark
     if not history or "bound" not in history[0]:
         return None
     em = facts is not None and facts.em is not None
-    train = reduced(_numbers(history, "step"), _numbers(history, "bound"))
+    train = reduced(_steps(history), _numbers(history, "bound"))
     looked = [record for record in history if "validation" in record]
     found = [Estimate.from_dict(record["validation"]) for record in looked]
-    at = _numbers(looked, "step")
+    at = _steps(looked)
     values = np.asarray([estimate.value for estimate in found])
     errors = np.asarray([estimate.data_error for estimate in found])
     name = "log-evidence of the training rows" if em else "bound of training batches"
@@ -100,7 +100,12 @@ def _numbers(records: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
     return np.asarray([np.nan if r.get(name) is None else r[name] for r in records], np.float64)
 
 
+def _steps(records: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """How many steps were taken until each record, which counts them from 0."""
+    return _numbers(records, "step") + 1
+
+
 def _kept(step: int, at: np.ndarray, values: np.ndarray) -> float | None:
-    """The validation value within a step of the one whose parameters are kept."""
-    near = np.flatnonzero(np.abs(at - step) <= 1)
-    return float(values[near[0]]) if near.size and np.isfinite(values[near[0]]) else None
+    """The validation value after the step whose parameters are kept."""
+    found = values[(at == step) & np.isfinite(values)]
+    return float(found[0]) if found.size else None
