@@ -212,6 +212,16 @@ def test_whole_columns_are_whole_in_all_rows(tmp_path):
     assert load_data(tmp_path / "rows.npy").schema.whole == (1,)
 
 
+def test_all_parts_hold_the_schema_of_the_data(tmp_path):
+    """Fields that equality leaves out, as of grids of columns, too."""
+    rows = np.c_[ROWS[:, 0], np.arange(600) % 7, np.round(ROWS[:, 1])].astype(float)
+    np.save(tmp_path / "rows.npy", rows)
+    for how in ("yes", "no"):
+        data = load_data(tmp_path / "rows.npy", stream=how)
+        assert data.schema.steps is not None
+        assert all(part.schema is data.schema for part in data.parts().values())
+
+
 def test_rows_on_disk_have_no_labels(tmp_path):
     np.save(tmp_path / "rows.npy", ROWS)
     data, train = streamed(tmp_path / "rows.npy")

@@ -123,18 +123,20 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
     validation, test = (
         _in_memory(rows, numbers) for numbers in _whole(drawn, found.bad, file.where)
     )
-    train = replace(rows, schema=_of_table(rows.schema, [validation, test], found))
+    schema = _of_table(rows.schema, [validation, test], found)
+    train = replace(rows, schema=schema)
+    validation, test = (replace(part, schema=schema) for part in (validation, test))
     notes += (
         f"{len(train)} training rows are streamed from disk; {len(validation)} validation and "
         f"{len(test)} test rows, drawn one by one, are kept in memory",
         *found.notes,
         *of_values,
-        *numbering_note(found.numbering, train.schema),
-        *suspected_among(found.ends, train.schema),
-        *constant_note(found.moments.varies, train.schema),
-        *empty_note(found.moments.counts == 0, train.schema),
+        *numbering_note(found.numbering, schema),
+        *suspected_among(found.ends, schema),
+        *constant_note(found.moments.varies, schema),
+        *empty_note(found.moments.counts == 0, schema),
     )
-    return Data(train, validation, test, train.schema, tuple(dict.fromkeys(notes)), options)
+    return Data(train, validation, test, schema, tuple(dict.fromkeys(notes)), options)
 
 
 def _opened(
