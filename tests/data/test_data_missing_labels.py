@@ -52,3 +52,28 @@ def test_codes_and_words_of_missing_cells_are_no_labels(tmp_path, door, label):
     data = taut.load_data(source, target="y", **codes)
     labels = [part[:].label for part in data.parts().values()]
     assert sum((~has_label(label)).sum() for label in labels if label is not None) == 8
+
+
+@pytest.mark.parametrize("label", ["whole", "real", "float32", "far"])
+@pytest.mark.parametrize("door", ["csv", "polars", "pandas", "npz", "objects"])
+def test_whole_numbers_beside_empty_ones_stay_whole(tmp_path, door, label):
+    """A type of whole numbers has no place for an empty one, which leaves with its row."""
+    numbers = {**LABELS, "far": np.where(_EVERY_FIFTH, -999.0, 2.0**40)}[label]
+    empty = [None if e else v for e, v in zip(_EVERY_FIFTH, numbers.tolist(), strict=True)]
+    x, codes = np.random.default_rng(0).normal(size=(40, 2)), ()
+    if door == "objects":
+        source: Any = (x, np.array(empty, dtype=object))
+    elif door == "pandas":
+        source = pytest.importorskip("pandas").DataFrame({"a": x[:, 0], "b": x[:, 1], "y": empty})
+    else:
+        source, codes = _with_label(door, numbers, tmp_path), (-999,)
+    own = {} if door == "objects" else {"label": "y"}
+    data = taut.load_data(source, missing="drop-rows", missing_codes=codes, **own)
+    wanted = numbers[data.train.index]
+    kind = "i" if label == "whole" else "f"
+    found: Any = data.train.label
+    assert found.dtype.kind == kind
+    np.testing.assert_array_equal(found, wanted.astype(found.dtype))
+    again = load_rows(source, data.schema, missing="drop-rows", missing_codes=codes)
+    assert again.label is not None
+    assert again.label.dtype == found.dtype

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from taut.data.coded_cells import coded, uncoded
 from taut.data.schema import Schema
@@ -184,6 +184,8 @@ def without_missing(
 ) -> tuple[RawRows, tuple[str, ...]]:
     """Rows whose cells are all present, or NaN where `model` leaves them out, and a note of how many.
 
+    Whole numbers that were labels beside empty ones are held as such.
+
     Arguments:
         rows: as their source holds them.
         missing: what is done about missing cells.
@@ -200,7 +202,19 @@ def without_missing(
     tally = Tally(rows.where, missing, codes, absent)
     bad_rows = tally.add(rows if labelled else replace(rows, labels=None))
     note = tally.settle()
-    return (rows.select(np.flatnonzero(~bad_rows)) if bad_rows.any() else rows), note
+    if not bad_rows.any():
+        return rows, note
+    kept = rows.select(np.flatnonzero(~bad_rows))
+    return (replace(kept, labels=_whole_again(rows, kept)) if labelled else kept), note
+
+
+def _whole_again(rows: RawRows, kept: RawRows) -> Shaped[np.ndarray, " M"] | None:
+    """The labels that are kept, as whole numbers where NaN beside them, for none, made them real."""
+    before, labels = rows.labels, kept.labels
+    if before is None or labels is None or labels.dtype.kind != "f" or not np.isnan(before).any():
+        return labels
+    whole = (labels == np.rint(labels)) & (np.abs(labels) <= np.iinfo(np.int32).max)
+    return labels.astype(np.int64) if whole.all() else labels
 
 
 def _absent(rows: RawRows, codes: Sequence[float]) -> Bool[np.ndarray, "N D"]:
