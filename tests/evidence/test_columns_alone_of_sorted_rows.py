@@ -10,6 +10,7 @@ from scipy.stats import norm
 import taut
 from taut.api.exact_notes import exact_notes
 from taut.core import Datum, Estimate
+from taut.data.row_source import RowSource
 from taut.evidence import independent_columns
 from taut.evidence.exact_columns import exact_columns
 from taut.inference.exact import Held
@@ -52,16 +53,34 @@ def test_the_resolution_of_a_column_is_that_of_all_rows():
     assert found.value == pytest.approx(norm.logpdf(x, x.mean(), x.std()).mean(), rel=1e-9)
 
 
+def _notes_of_a_density_without_bound(data: taut.Data) -> str:
+    course = Course(steps=1, held=(Held(None, 1, 8000.0, 0),))
+    number = Estimate(0.0, "exact")
+    best = Candidate(taut.GMM(1), ONE, (), course, 0.0, number, number, 0.0)
+    return " ".join(exact_notes(Selected(best, (best,)), data))
+
+
 def test_notes_are_of_all_rows():
     """Of the first rows alone, values come up again and one column is twice the other."""
     first = _coarse_first(8000)
     second = np.where(np.arange(8000) < 2000, 2 * first, GENERATOR.normal(size=8000))
     x = np.stack([first, second], axis=1)
     data = taut.load_data((x, x[-5:], x[-5:]))
-    course = Course(steps=1, held=(Held(None, 1, 8000.0, 0),))
-    number = Estimate(0.0, "exact")
-    best = Candidate(taut.GMM(1), ONE, (), course, 0.0, number, number, 0.0)
-    said = " ".join(exact_notes(Selected(best, (best,)), data))
+    said = _notes_of_a_density_without_bound(data)
     assert "no bound" in said
     assert "come up again" not in said
     assert "follow from one another: leave out" not in said
+
+
+def test_notes_read_rows_once(monkeypatch):
+    """Of rows on disk each sample is a pass over the file."""
+    x = np.round(GENERATOR.normal(size=(500, 3)))
+    x[:, 2] = x[:, 0] + x[:, 1]
+    data = taut.load_data(x, support="real")
+    read = []
+    sample = RowSource.sample
+    monkeypatch.setattr(RowSource, "sample", lambda *a, **o: read.append(a) or sample(*a, **o))
+    said = _notes_of_a_density_without_bound(data)
+    assert "come up again" in said
+    assert "follow from one another: leave out" in said
+    assert len(read) == 1

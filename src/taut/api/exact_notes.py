@@ -1,8 +1,10 @@
 """What a reader of an exact fit should know beside its numbers, in sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
+from jaxtyping import Float
 
 from taut.architectures import LCA, Mixed
 from taut.data import RESOLVED_ROWS, Data, Schema, cell_words, dependent_columns
@@ -11,6 +13,9 @@ from taut.inference.exact.selection import Selected
 __all__ = ["exact_notes"]
 
 _SHOWN = 5  # columns or values that a note names
+_Rows = Callable[
+    [], Float[np.ndarray, "N D"]
+]  # training rows at random, read when they are asked for
 
 
 def exact_notes(selected: Selected, data: Data) -> tuple[str, ...]:
@@ -24,14 +29,14 @@ def exact_notes(selected: Selected, data: Data) -> tuple[str, ...]:
 
 
 def _notes(selected: Selected, data: Data) -> Iterator[str]:
-    best = selected.best
+    best, some = selected.best, cache(lambda: data.train.sample(RESOLVED_ROWS).x)
     if isinstance(best.architecture, LCA):
         yield from _unseen_values(best.architecture, data)
     else:
         yield from _left_out(data)
         mixed = isinstance(best.architecture, Mixed)
         if not (mixed and data.schema.support in ("count", "binary", "categorical")):
-            yield from _read_as_density(data)
+            yield from _read_as_density(data.schema, some)
         if mixed:
             yield from _read_alike(data)
     if best.course.held:
@@ -40,7 +45,7 @@ def _notes(selected: Selected, data: Data) -> Iterator[str]:
             "lower, as where columns repeat values or follow from one another; compare the number with "
             "no other density"
         )
-        yield from _dependent(data)
+        yield from _dependent(data.schema, some)
     yield from _choice(selected)
 
 
@@ -62,9 +67,8 @@ def _left_out(data: Data) -> Iterator[str]:
                 )
 
 
-def _read_as_density(data: Data) -> Iterator[str]:
+def _read_as_density(schema: Schema, some: _Rows) -> Iterator[str]:
     """Values that a density is a poor reading of."""
-    schema = data.schema
     if schema.support in ("grey", "count"):
         kind = "grey levels" if schema.support == "grey" else "whole numbers"
         yield (
@@ -74,10 +78,10 @@ def _read_as_density(data: Data) -> Iterator[str]:
         return
     if schema.kind != "table":
         return
-    some = data.train.sample(RESOLVED_ROWS).x
+    x = some()
     varying = set(range(schema.size)) - {cell for cell, _ in schema.constants()}
     varying -= {i for i, c in enumerate(schema.kinds or ()) if c.kind not in ("real", "positive")}
-    observed = {i: some[~np.isnan(some[:, i]), i] for i in sorted(varying)}
+    observed = {i: x[~np.isnan(x[:, i]), i] for i in sorted(varying)}
     repeated = [i for i, values in observed.items() if 2 * len(np.unique(values)) < len(values)]
     if repeated:
         yield (
@@ -95,15 +99,14 @@ def _read_alike(data: Data) -> Iterator[str]:
         )
 
 
-def _dependent(data: Data) -> Iterator[str]:
+def _dependent(schema: Schema, some: _Rows) -> Iterator[str]:
     """Columns that the floor may have had to decide for."""
-    if data.schema.kind != "table":
+    if schema.kind != "table":
         return
-    some = data.train.sample(RESOLVED_ROWS).x
-    found = list(dependent_columns(np.asarray(some, np.float64)))
+    found = list(dependent_columns(np.asarray(some(), np.float64)))
     if found:
         yield (
-            f"{_columns(data.schema, found)} follow from one another: leave out one of them, and again "
+            f"{_columns(schema, found)} follow from one another: leave out one of them, and again "
             "until none does"
         )
 
