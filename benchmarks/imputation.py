@@ -13,8 +13,10 @@ Errors are of removed cells alone, numbers in units of their column's range, a w
     best of five      of the draw, of five, that is nearest to its row
     coverage          share of removed numbers between the 5 % and 95 % quantiles of the draws
 
-Seconds count fitting and filling in, compilation included. Writes benchmarks/results/imputation.json
-after each method, and goes on from there with --resume.
+Seconds count fitting and filling in, compilation included; those of the processor, of all its cores,
+are compared where other programs run beside. Drawn numbers are recorded values where a column has few
+(`taut.data.recorded`). Writes benchmarks/results/imputation.json after each method, each with the commit
+and the number of rows that it was measured with; --resume keeps what is there.
 """
 
 import argparse
@@ -32,7 +34,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from peers import python_of_peers
-from record import RESULTS, save_result
+from record import RESULTS, commit, save_result
 
 import taut
 
@@ -43,7 +45,8 @@ UCI = ("concrete", "wine-quality-red", "energy", "power-plant")
 DRAWS, FIVE = 60, 5
 SPLIT = (0.9, 0.05, 0.05)  # what is filled in may be fitted to; a tenth chooses and measures
 STARTS = 6
-FLOORS = (0.01, 0.1, 1.0)
+SMALL_FLOORS = (0.003, 0.01, 0.03, 0.1)  # of a Gaussian mixture, in units of each column's variance
+FLOORS = (0.01, 0.1, 1.0)  # pseudo-rows of a mixture of columns
 
 
 def main() -> None:
@@ -58,7 +61,7 @@ def main() -> None:
     if asked.small:
         asked.sets, asked.mechanisms, asked.rows = "concrete", "mcar20", 200
     path = RESULTS / "imputation.json"
-    found = json.loads(path.read_text())["found"] if asked.resume and path.exists() else {}
+    found = measured_before(path) if asked.resume and path.exists() else {}
     for name in asked.sets.split(","):
         x, category = table(name)
         x = x[np.random.default_rng(0).permutation(len(x))[: asked.rows]]
@@ -68,10 +71,22 @@ def main() -> None:
             for method in asked.methods.split(","):
                 if method in own:
                     continue
-                own[method] = measured(method, x, holes, category)
+                own[method] = measured(method, x, holes, category) | {
+                    "commit": commit(),
+                    "rows": len(x),
+                }
                 print(name, mechanism, method, own[method], flush=True)
                 if not asked.small:
-                    save_result("imputation", {"peers": PINS, "rows": asked.rows, "found": found})
+                    save_result("imputation", {"peers": PINS, "found": found})
+
+
+def measured_before(path: Path) -> dict[str, Any]:
+    """What the results hold, each number with the commit it was measured at."""
+    known = json.loads(path.read_text())
+    return {
+        case: {method: {"commit": known["commit"]} | entry for method, entry in own.items()}
+        for case, own in known["found"].items()
+    }
 
 
 def table(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -114,9 +129,9 @@ def measured(method: str, x: np.ndarray, holes: np.ndarray, category: np.ndarray
     """The errors of a method and what it took."""
     given = np.where(holes, np.nan, x)
     if method in OURS:
-        begun = time.perf_counter()
+        begun = time.perf_counter(), time.process_time()
         point, draws = OURS[method](given, category)
-        seconds = time.perf_counter() - begun
+        seconds = (time.perf_counter() - begun[0], time.process_time() - begun[1])
     else:
         point, draws, seconds = by_peer(method, given, category)
     size = np.where(np.ptp(x, axis=0) > 0, np.ptp(x, axis=0), 1.0)
@@ -124,7 +139,7 @@ def measured(method: str, x: np.ndarray, holes: np.ndarray, category: np.ndarray
     def errors(filled: np.ndarray) -> np.ndarray:
         return np.where(category, filled != x, np.abs(filled - x) / size)
 
-    result = {"seconds": seconds}
+    result = {"seconds": seconds[0], "processor seconds": seconds[1]}
     if draws is not None:
         point = np.where(category, point, np.median(draws, axis=0))
         each = np.where(holes, errors(draws[:FIVE]), 0.0)
@@ -137,7 +152,7 @@ def measured(method: str, x: np.ndarray, holes: np.ndarray, category: np.ndarray
     return {"mean error": float(errors(point)[holes].mean()), **result}
 
 
-def by_peer(method: str, given: np.ndarray, category: np.ndarray) -> tuple[Any, Any, float]:
+def by_peer(method: str, given: np.ndarray, category: np.ndarray) -> tuple[Any, Any, Any]:
     """The same of another library, in its own environment."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "rows.npz", Path(folder) / "filled.npz"
@@ -146,17 +161,36 @@ def by_peer(method: str, given: np.ndarray, category: np.ndarray) -> tuple[Any, 
         python = python_of_peers("imputation", PINS)
         subprocess.run([python, script, method, source, target], check=True)
         found = np.load(target)
-        return found["point"], found.get("draws"), float(found["seconds"])
+        return found["point"], found.get("draws"), found["seconds"].tolist()
 
 
 def gmm(given: np.ndarray, category: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussian mixtures with full covariances from several starts, pooled; codes are rounded."""
+    """Gaussian mixtures with full covariances from several starts, pooled; draws are recorded values.
+
+    Validation rows choose the floor, for some tables are nearer to certain than others.
+    """
     data = taut.load_data(given, split=SPLIT, dtype=np.float64)
-    settings = {"components": 20, "restarts": 1, "tolerance": 1e-2, "floor": 1e-2}
-    fits = [taut.em(data, model="gmm", key=start, **settings) for start in range(STARTS)]
-    found = taut.pool(fits).impute(given, draws=DRAWS)
-    rounded = (np.where(category, np.rint(filled), filled) for filled in (found.mean, found.draws))
-    return next(rounded), next(rounded)
+    settings = {"components": 20, "restarts": 1, "tolerance": 1e-2}
+    pools = [
+        taut.pool(
+            [
+                taut.em(data, model="gmm", floor=floor, key=start, **settings)
+                for start in range(STARTS)
+            ]
+        )
+        for floor in SMALL_FLOORS
+    ]
+    chosen = max(pools, key=lambda pool: pool.evidence(data.validation).value)
+    draws = chosen.impute(given, draws=DRAWS).recorded(data.train).draws
+    draws = np.where(category, np.rint(draws), draws)
+    return most_frequent(draws), draws
+
+
+def most_frequent(draws: np.ndarray) -> np.ndarray:
+    """The value that most of the draws of a cell have; the least of several."""
+    rising = np.sort(draws, axis=0)
+    counts = np.stack([(rising == one).sum(axis=0) for one in rising])
+    return np.take_along_axis(rising, counts.argmax(axis=0)[None], axis=0)[0]
 
 
 def mixed(given: np.ndarray, category: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
