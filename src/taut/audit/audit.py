@@ -25,6 +25,7 @@ from taut.audit.overlap import Overlap, overlap
 from taut.audit.remedies import Choices, number_of_latents
 from taut.audit.surgery import Surgery, surgery
 from taut.core import AbstractPair, Datum, InputError, check_count, num_rows, option
+from taut.core.json_numbers import number_or_word
 from taut.errors import Door, worded
 from taut.evidence import Evidence
 from taut.evidence.bounded import bounded_or_not
@@ -135,10 +136,12 @@ class Audit:
                 "khat_threshold": self.evidence.khat_threshold,
                 "share_above": self.evidence.share_unreliable,
                 "ess_median": (
-                    None if self.evidence.ess is None else _number(np.median(self.evidence.ess))
+                    None if self.evidence.ess is None
+                    else number_or_word(float(np.median(self.evidence.ess)))
                 ),
                 "worst_rows": [
-                    {"row": row, "khat": _number(khat)} for row, khat in self.evidence.worst_rows()
+                    {"row": row, "khat": number_or_word(float(khat))}
+                    for row, khat in self.evidence.worst_rows()
                 ],
             },
             "notes": [*self.notes, *([self.without_holes] if self.without_holes else [])],
@@ -228,10 +231,6 @@ def _gaps_dict(found: Gaps) -> dict[str, Any]:
     content = {n: e and e.to_dict() for n in names for e in [getattr(found, n)]}
     not_converged = 0 if found.converged is None else int((~found.converged).sum())
     return {**content, "not_converged": not_converged, "undivided": found.undivided}
-
-
-def _number(value: Any) -> float | str:
-    return float(value) if np.isfinite(value) else str(float(value))
 
 
 def _check(fit: Fit, train: Datum, held_out: Datum, num_rows_each: int) -> None:

@@ -19,6 +19,7 @@ from taut.audit.column_fidelity import column_shapes, pair_trends
 from taut.audit.discriminator import indistinguishable
 from taut.audit.nearest_records import NearestRecords, nearest_records
 from taut.core import InputError, check_count
+from taut.core.json_numbers import finite_or_none
 from taut.data import Schema
 
 __all__ = ["Fidelity", "Likeness", "fidelity_of"]
@@ -76,12 +77,12 @@ class Fidelity:
             "rows": dict(zip(("synthetic", "training", "held_out"), self.rows, strict=True)),
             **{
                 name: {
-                    "shape": _or_none(one.shape), "trend": _or_none(one.trend),
-                    "two_sample": _or_none(one.two_sample),
+                    "shape": finite_or_none(one.shape), "trend": finite_or_none(one.trend),
+                    "two_sample": finite_or_none(one.two_sample),
                 }
                 for name, one in both.items()
             },
-            "shapes": {name: _or_none(value) for name, value in shapes.items()},
+            "shapes": {name: finite_or_none(value) for name, value in shapes.items()},
             "records": {**self.records._asdict(), "memorised": self.records.memorised},
         }  # fmt: skip
 
@@ -161,7 +162,3 @@ def _columns(
 
 def _mean(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-
-
-def _or_none(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -25,6 +25,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from taut.audit.refits import check_refits, price_refits, remade
 from taut.core import CALIBRATED, Datum, Estimate, InputError, RunError
+from taut.core.json_numbers import finite_or_none
 from taut.core.kept_rows import kept_rows
 from taut.evidence import defensive_draws, defensive_log_prob, summarize
 from taut.inference.posterior import PosteriorOptions, fit_posterior
@@ -79,7 +80,7 @@ class RefitBracket:
             "upper": self.upper and self.upper.to_dict(),
             "without_upper": self.without_upper,
             "simulated": {
-                name: [float(end) if math.isfinite(end) else None for end in ends]
+                name: [finite_or_none(float(end)) for end in ends]
                 for name, ends in (("lower", self.known_lower), ("upper", self.known_upper))
             },
             "notes": list(self.notes),

@@ -338,6 +338,8 @@ def as_json(evidence: Any) -> dict[str, Any]:
 def _khats_as_json(evidence: Any) -> dict[str, Any]:
     import numpy as np
 
+    from taut.core.json_numbers import number_or_word
+
     khat, above = evidence.khat[np.isfinite(evidence.khat)], evidence.above_threshold
     halves = evidence.halves[above & np.isfinite(evidence.halves)]
     return {
@@ -347,7 +349,6 @@ def _khats_as_json(evidence: Any) -> dict[str, Any]:
         "halves_differ_there": float(np.mean(halves)) if halves.size else None,
         "median": float(np.median(khat)) if khat.size else None,
         "worst_rows": [
-            {"row": row, "khat": value if np.isfinite(value) else str(value)}
-            for row, value in evidence.worst_rows()
+            {"row": row, "khat": number_or_word(value)} for row, value in evidence.worst_rows()
         ],
     }

@@ -180,10 +180,10 @@ def print_posterior(run: Path, *, json: bool) -> None:
 
 def _by_coordinate(columns: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
     """The columns of coordinates.csv as one object for each coordinate."""
-    import math
+    from taut.core.json_numbers import number_or_word
 
     def plain(value: Any) -> Any:
-        return value if value is None or math.isfinite(value) else str(value)
+        return None if value is None else number_or_word(value)
 
     return {
         name: {key: plain(column[i]) for key, column in columns.items() if key != "coordinate"}

@@ -85,7 +85,7 @@ def score(
                 "rows": len(rows), "side": found.score.side, "held_out": found.held_out,
                 "resolution": found.resolution, "out": str(out),
                 **({} if part is None else {"training_rows": part.count("train")}),
-                "oddest": [_finite(row) for row in oddest],
+                "oddest": [_plain(row) for row in oddest],
                 **({} if beside is None else {"columns": str(beside)}),
             }
         )  # fmt: skip
@@ -146,11 +146,8 @@ def _oddest(fitted: "Fit", rows: "Dataset", found: "Scores") -> list[dict[str, A
     return shown
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinities: they are written as words."""
-    import math
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as JSON takes it."""
+    from taut.core.json_numbers import number_or_word
 
-    return {
-        name: str(v) if isinstance(v, float) and not math.isfinite(v) else v
-        for name, v in row.items()
-    }
+    return {name: number_or_word(v) if isinstance(v, float) else v for name, v in row.items()}

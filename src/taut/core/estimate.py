@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from taut.core.far_positions import far_positions
+from taut.core.json_numbers import number_or_word
 from taut.errors import InputError
 
 __all__ = [
@@ -153,10 +154,10 @@ class Estimate:
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds of it; per-row values are kept beside, as arrays."""
         return {
-            "value": _number(self.value),
+            "value": number_or_word(self.value),
             "side": self.side,
-            "mc_error": _number(self.mc_error),
-            "data_error": _number(self.data_error),
+            "mc_error": number_or_word(self.mc_error),
+            "data_error": number_or_word(self.data_error),
             "count": self.count,
             "unit": self.unit,
             "flags": sorted(self.flags),
@@ -168,10 +169,10 @@ class Estimate:
     ) -> "Estimate":
         """The inverse of `to_dict`."""
         return cls(
-            value=_from_number(content["value"]),
+            value=float(content["value"]),
             side=content["side"],
-            mc_error=_from_number(content["mc_error"]),
-            data_error=_from_number(content["data_error"]),
+            mc_error=float(content["mc_error"]),
+            data_error=float(content["data_error"]),
             count=content["count"],
             unit=content["unit"],
             flags=frozenset(content["flags"]),
@@ -292,12 +293,3 @@ def _error(error: float, digits: int) -> str:
     if math.isnan(error):
         return "unknown"
     return f"{error:.0e}" if 0 < error <= _ROUNDING else f"{error:.{digits}f}"
-
-
-def _number(value: float) -> float | str:
-    """JSON has no infinities: they are written as words."""
-    return value if math.isfinite(value) else str(value)
-
-
-def _from_number(value: float | str) -> float:
-    return float(value)

@@ -1,6 +1,5 @@
 """The rows that alone move a mean by more than its error, and the mean without them."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from taut.core.estimate import ROW_FLAGS, Estimate
 from taut.core.far_positions import far_positions
+from taut.core.json_numbers import number_or_word
 
 __all__ = ["FarRows", "far_rows", "far_rows_of"]
 
@@ -30,7 +30,7 @@ class FarRows(NamedTuple):
         """What JSON holds of it."""
         return {
             "rows": list(self.rows),
-            "values": [v if math.isfinite(v) else str(v) for v in self.values],
+            "values": [number_or_word(value) for value in self.values],
             "others": self.others and self.others.to_dict(),
         }
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from taut.core import Estimate
+from taut.core.json_numbers import finite_or_none
 from taut.evidence.importance import Evidence
 
 __all__ = ["Bracket", "Step", "Stopped", "bracket_of"]
@@ -66,8 +67,8 @@ class Step:
             "log_evidence": found.log_evidence.to_dict(),
             "upper": found.upper and found.upper.to_dict(),
             "share_unreliable": found.share_unreliable,
-            "raised": _finite(self.raised),
-            "width": _finite(self.width),
+            "raised": finite_or_none(self.raised),
+            "width": finite_or_none(self.width),
         }
         return content | ({"notes": list(found.notes)} if found.notes else {})
 
@@ -144,9 +145,9 @@ class Bracket:
             "upper": self.upper and self.upper.to_dict(),
             "method": self.method,
             "upper_method": self.upper_method or None,
-            "low": _finite(low),
-            "high": _finite(high),
-            "width": _finite(self.width),
+            "low": finite_or_none(low),
+            "high": finite_or_none(high),
+            "width": finite_or_none(self.width),
             "why": self.why,
             "stopped": self.stopped,
             "why_stopped": self.why_stopped,
@@ -208,8 +209,3 @@ def _preferred(standing: _Found, later: _Found, why: str) -> tuple[_Found, str]:
         missed = f"it is higher than {first.method} by more than both can be off"
         return other, missed
     return first, why if first is standing else ""
-
-
-def _finite(number: float) -> float | None:
-    """JSON has neither NaN nor infinities."""
-    return number if math.isfinite(number) else None

@@ -3,11 +3,12 @@
 Numbers stay numbers. JSON has no infinities: `inf`, `-inf` and `nan` are written as these words.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from taut.core.json_numbers import number_or_word
 
 __all__ = ["from_json", "to_json"]
 
@@ -23,7 +24,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else str(float(value))
+        return number_or_word(float(value))
     return value
 
 

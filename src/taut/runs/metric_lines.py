@@ -1,7 +1,6 @@
 """metrics.jsonl: one line a step, oldest first."""
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from taut.core import Estimate, InputError, option, write_atomically
+from taut.core.json_numbers import finite_or_none
 from taut.runs.reading import DAMAGE, reading
 
 __all__ = ["append_lines", "flush_lines", "keep_lines", "read_lines"]
@@ -31,7 +31,7 @@ def append_lines(
     lines: list[dict[str, Any]] = [
         {
             "step": first + i,
-            **{n: c[i] if math.isfinite(c[i]) else None for n, c in columns.items()},
+            **{n: finite_or_none(c[i]) for n, c in columns.items()},
         }
         for i in range(count)
     ]
