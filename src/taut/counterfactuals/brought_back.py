@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from taut.core.compiling import kept_jit
 from taut.counterfactuals.ascent import Ascent
 from taut.counterfactuals.judged import in_blocks
-from taut.counterfactuals.row_state import RETURNING, RowState, is_done
+from taut.counterfactuals.row_state import RETURNING, RowState, is_done, with_rows
 
 __all__ = ["Codes", "brought_back", "codes_of"]
 
@@ -67,12 +67,7 @@ def brought_back(ascent: Ascent, codes: Codes, keys: Any, ended: RowState) -> Ro
     leaves, tree = jax.tree.flatten(begun)
     back = in_blocks(lambda *some: _returned(ascent, jax.tree.unflatten(tree, some)), *leaves)
 
-    def put(leaf: Any, new: Any) -> np.ndarray:
-        leaf = np.array(leaf)
-        leaf[places] = new
-        return leaf
-
-    return jax.tree.map(put, ended, back._replace(key=ended.key[places]))
+    return with_rows(ended, places, back._replace(key=ended.key[places]))
 
 
 def _at_once(ascent: Ascent, ended: RowState) -> Bool[np.ndarray, " M"]:

@@ -5,9 +5,21 @@ The phases are those of `taut.counterfactuals.ascent`.
 
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-__all__ = ["CLIMBING", "DONE", "PLACED", "RETURNING", "RISING", "Point", "RowState", "is_done"]
+__all__ = [
+    "CLIMBING",
+    "DONE",
+    "PLACED",
+    "RETURNING",
+    "RISING",
+    "Point",
+    "RowState",
+    "is_done",
+    "with_rows",
+]
 
 PLACED, RISING, CLIMBING, RETURNING, DONE = range(5)
 
@@ -83,3 +95,14 @@ class RowState(NamedTuple):
 def is_done(states: RowState) -> Bool[Array, " B"]:
     """Which rows of a batch have ended."""
     return states.phase == DONE
+
+
+def with_rows(rows: Any, places: Int[np.ndarray, " M"], other: Any) -> Any:
+    """A pytree of arrays over rows, with those at these places from another one of M rows."""
+
+    def put(leaf: Any, new: Any) -> np.ndarray:
+        leaf = np.array(leaf)
+        leaf[places] = new
+        return leaf
+
+    return jax.tree.map(put, rows, other)

@@ -29,7 +29,7 @@ from taut.counterfactuals.result import (
     REACHED,
     ROUNDED,
 )
-from taut.counterfactuals.row_state import RowState
+from taut.counterfactuals.row_state import RowState, with_rows
 
 __all__ = ["Settled", "distances", "settled", "surer"]
 
@@ -68,13 +68,7 @@ class Settled(NamedTuple):
 
     def with_some(self, places: np.ndarray, other: "Settled") -> "Settled":
         """The same with the searches at these places from another one of as many."""
-
-        def put(leaf: Any, new: Any) -> np.ndarray:
-            leaf = np.array(leaf)
-            leaf[places] = new
-            return leaf
-
-        return jax.tree.map(put, self, other)
+        return with_rows(self, places, other)
 
 
 def settled(ascent: Ascent, own: np.ndarray, ended: RowState) -> Settled:

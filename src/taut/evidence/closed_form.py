@@ -10,7 +10,7 @@ from taut.core import Datum, Estimate, num_rows, padded_size
 from taut.core.compiling import kept_jit
 from taut.models import AbstractExactModel
 
-__all__ = ["closed_form"]
+__all__ = ["closed_form", "log_evidences"]
 
 _BLOCK_ROWS = 512
 
@@ -29,10 +29,11 @@ def closed_form(model: AbstractExactModel, rows: Datum) -> Estimate:
         # Filled up with its last row, so that few compiled shapes serve all numbers of rows.
         numbers = np.minimum(np.arange(first, first + width), total - 1)
         block = Datum(*(None if v is None else v[numbers] for v in (rows.x, rows.mask)))
-        values.append(np.asarray(_log_evidences(model, block), np.float64)[: total - first])
+        values.append(np.asarray(log_evidences(model, block), np.float64)[: total - first])
     return Estimate.from_rows(np.concatenate(values), side="exact", index=rows.index)
 
 
 @kept_jit
-def _log_evidences(model: Any, block: Datum) -> Float[Array, " N"]:
+def log_evidences(model: Any, block: Datum) -> Float[Array, " N"]:
+    """log p(x) of the rows of a block, nats."""
     return jax.vmap(model.log_evidence)(block)

@@ -22,6 +22,7 @@ from taut.architectures import Mixed
 from taut.core import Datum, over_rows
 from taut.core.compiling import kept_jit
 from taut.data import ColumnMoments, resolution, resolved_rows
+from taut.evidence.closed_form import log_evidences
 from taut.models import ColumnMixture
 from taut.models.exact import Holes
 from taut.models.exact.columns import Atoms, Counts
@@ -68,7 +69,7 @@ def mixed_columns(
         x = np.asarray(held_out.x, np.float64)
         mask = ~np.isnan(x) if held_out.mask is None else np.asarray(held_out.mask)
         asked = Datum(np.where(mask, x, 1.0), mask)
-        values = over_rows(lambda block, *_: _evidences(found, block), asked, width=512)
+        values = over_rows(lambda block, *_: log_evidences(found, block), asked, width=512)
         return np.concatenate([*values]), held
 
 
@@ -76,11 +77,6 @@ def mixed_columns(
 def _fitted(start: ColumnMixture, x: Any, seen: Any, floor: Any) -> ColumnMixture:
     holes = Holes(seen, jnp.zeros((len(x), 0), jnp.int32))
     return start.maximized(start.expected(x, jnp.ones(len(x)), holes), floor)
-
-
-@kept_jit
-def _evidences(model: ColumnMixture, block: Datum) -> Any:
-    return jax.vmap(model.log_evidence)(block)
 
 
 def _inverse_dispersions(

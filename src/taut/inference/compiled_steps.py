@@ -34,7 +34,7 @@ def steps(algorithm: Algorithm) -> Callable[..., Any]:
 
     def run(state: Any, rows: Datum, order: Any, count: Any) -> tuple[Any, dict[str, Any]]:
         def batch(i: Any) -> Datum:
-            return share(_rows(rows, order[i]))
+            return share(jax.tree.map(lambda leaf: leaf[order[i]], rows))
 
         _, metrics = jax.eval_shape(step, state, batch(0))
         log = jax.tree.map(lambda m: jnp.zeros((order.shape[0], *m.shape), m.dtype), metrics)
@@ -47,7 +47,3 @@ def steps(algorithm: Algorithm) -> Callable[..., Any]:
         return jax.lax.fori_loop(0, count, body, (state, log))
 
     return run
-
-
-def _rows(rows: Datum, numbers: Any) -> Datum:
-    return jax.tree.map(lambda leaf: leaf[numbers], rows)

@@ -280,7 +280,8 @@ def _moved(
         began = int(np.argmax(rejected >= most)) - most + 1
         first = max(began, 0)  # nothing has moved since an earlier dispatch
         before, _ = run(state.inference, rows, order, first)
-        raise _failure(algorithm, before, _rows(rows, order[first]), int(state.step) + began)
+        batch = jax.tree.map(lambda leaf: leaf[order[first]], rows)
+        raise _failure(algorithm, before, batch, int(state.step) + began)
     step = np.asarray(int(state.step) + count, np.int32)
     return state._replace(inference=inference, rejected=rejected[-1], step=step), metrics
 
@@ -301,10 +302,6 @@ def _kept(state: TrainingState, recorder: Recorder) -> Iterator[None]:
         if recorder.checkpoint:
             recorder.checkpoint(state)
         raise
-
-
-def _rows(rows: Datum, numbers: Any) -> Datum:
-    return jax.tree.map(lambda leaf: leaf[numbers], rows)
 
 
 def _judged(

@@ -180,7 +180,7 @@ def test_an_ascent_that_ran_out_of_steps_says_so_and_stays_a_bound(known, float6
 def test_blocks_change_no_row(float64, monkeypatch):
     rows = some(19)
     whole = row_gaussians(Bits(), Far(), rows, key=jax.random.key(0))
-    monkeypatch.setattr("taut.inference.amortized.row_gaussians.BLOCK_ROWS", 3)
+    monkeypatch.setattr("taut.inference.amortized.row_gaussians._BLOCK_ROWS", 3)
     parts = row_gaussians(Bits(), Far(), rows, key=jax.random.key(0))
     np.testing.assert_allclose(whole.guide.table, parts.guide.table, rtol=1e-6, atol=1e-9)
     np.testing.assert_array_equal(whole.converged, parts.converged)

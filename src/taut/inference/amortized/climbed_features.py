@@ -9,7 +9,6 @@ layers, which all rows share, stay as they are), ladders. A row has converged wh
 no more than `_GAIN`, or twice the error of what it gained.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -18,11 +17,10 @@ import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from taut.bounds import ELBO
-from taut.core import AbstractModel, Datum, key_of_row, num_rows, over_rows, particles
+from taut.core import AbstractModel, Datum, key_of_row, particles
 from taut.core.compiling import even_jit
-from taut.core.kept_rows import kept_rows
 from taut.guides import AbstractFamily, AtFeatures, FeatureGuide, PerDatumGuide, Refinement
-from taut.inference.amortized.row_gaussians import BLOCK_ROWS, RowGaussians
+from taut.inference.amortized.row_gaussians import RowGaussians, kept_members
 
 __all__ = ["climbed_features"]
 
@@ -51,13 +49,9 @@ def climbed_features(
     def found(block: Datum, numbers: Any, _: Any) -> Any:
         return _found(model, guide, block, numbers, key)
 
-    def blocks(begin: int) -> Iterator[dict[str, Any]]:
-        for features, converged in over_rows(found, rows, width=BLOCK_ROWS, begin=begin):
-            yield {"features": features, "converged": converged}
-
-    columns = kept_rows(blocks, num_rows(rows))
-    table = PerDatumGuide.start(guide.family, rows, features=columns["features"])
-    return RowGaussians(table, columns["converged"])
+    features, converged = kept_members(found, rows)
+    table = PerDatumGuide.start(guide.family, rows, features=features)
+    return RowGaussians(table, converged)
 
 
 @even_jit

@@ -44,18 +44,17 @@ from taut.inference.posterior.natural_gradient import NaturalGradientResult, asc
 from taut.inference.posterior.spherical_radial import spherical_radial
 
 __all__ = [
-    "BLOCK_ROWS",
     "RowGaussians",
     "check_refinable",
     "climbed",
     "fit_draws",
     "fixed_draws",
+    "kept_members",
     "numbered",
     "row_gaussians",
 ]
 
-BLOCK_ROWS = 16
-"""Rows whose fits are one program."""
+_BLOCK_ROWS = 16  # whose fits are one program
 
 _CHUNK = 64  # draws at once: with their gradients, as much memory as the draws of an estimate
 _LEAST_DRAWS = 64  # or 2 d, the least that are balanced: with more, weights vary no less
@@ -106,15 +105,29 @@ def row_gaussians(
     def fitted(block: Datum, numbers: Any, _: Any) -> Any:
         return fit(model, guide, block, numbers, buffer, num_draws, start_key)
 
-    def blocks(begin: int) -> Iterator[dict[str, Any]]:
-        for features, converged in over_rows(fitted, rows, width=BLOCK_ROWS, begin=begin):
-            yield {"features": features, "converged": converged}
-
-    columns = kept_rows(blocks, num_rows(rows))
-    features, converged = columns["features"], columns["converged"]
+    features, converged = kept_members(fitted, rows)
     return RowGaussians(
         PerDatumGuide.start(TailedGaussian(dim), rows, features=features), converged
     )
+
+
+def kept_members(
+    found: Callable[[Datum, Any, Any], Any], rows: Datum
+) -> tuple[Float[np.ndarray, "N F"], Bool[np.ndarray, " N"]]:
+    """The member of every row, in blocks that are kept as they end.
+
+    Arguments:
+        found: from a block of rows, as `over_rows` hands it on, to features, (B, F), and whether the
+            ascent of each converged, (B,).
+        rows: batched.
+    """
+
+    def blocks(begin: int) -> Iterator[dict[str, Any]]:
+        for features, converged in over_rows(found, rows, width=_BLOCK_ROWS, begin=begin):
+            yield {"features": features, "converged": converged}
+
+    columns = kept_rows(blocks, num_rows(rows))
+    return columns["features"], columns["converged"]
 
 
 def numbered(rows: Datum) -> Datum:

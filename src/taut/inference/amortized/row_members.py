@@ -12,7 +12,6 @@ one of the family's, never more than the best one's.
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -28,21 +27,18 @@ from taut.core import (
     DistributionProposal,
     InputError,
     as_proposal,
-    num_rows,
-    over_rows,
 )
 from taut.core.compiling import even_jit
-from taut.core.kept_rows import kept_rows
 from taut.evidence.importance import proposal_of
 from taut.guides import FeatureGuide, FullRankGaussian, MeanFieldGaussian, PerDatumGuide
 from taut.inference.amortized.climbed_features import climbed_features
 from taut.inference.amortized.finite_members import finite_members, is_finite
 from taut.inference.amortized.row_gaussians import (
-    BLOCK_ROWS,
     RowGaussians,
     check_refinable,
     climbed,
     fixed_draws,
+    kept_members,
 )
 
 __all__ = ["row_members"]
@@ -85,12 +81,7 @@ def row_members(
     def found(block: Datum, numbers: Any, _: Any) -> Any:
         return _found(model, guide, block, buffer, num_draws, diagonal)
 
-    def blocks(begin: int) -> Iterator[dict[str, Any]]:
-        for features, converged in over_rows(found, rows, width=BLOCK_ROWS, begin=begin):
-            yield {"features": features, "converged": converged}
-
-    columns = kept_rows(blocks, num_rows(rows))
-    features, converged = columns["features"], columns["converged"]
+    features, converged = kept_members(found, rows)
     family = MeanFieldGaussian(dim) if diagonal else FullRankGaussian(dim)
     return RowGaussians(PerDatumGuide.start(family, rows, features=features), converged)
 
