@@ -21,7 +21,7 @@ from taut.data.checksum import checksum_of_arrays
 from taut.fitted.facts import Refined
 from taut.fitted.posterior import Posterior
 from taut.fitted.posterior_files import write_posterior
-from taut.inference.posterior import GUIDES, PosteriorOptions, fit_posterior
+from taut.inference.posterior import GUIDES, PosteriorOptions, fit_posterior, settled_options
 from taut.inference.posterior.posterior_fit import PosteriorFit
 from taut.inference.posterior.refinement import Refinement
 from taut.inference.posterior.targets import program_of
@@ -47,7 +47,7 @@ def infer(
     data: Mapping[str, Any] | None = None,
     support: Mapping[str, Any] | None = None,
     guide: str | None = None,
-    precision_nats: float = 0.1,
+    precision_nats: float | int = 0.1,
     num_starts: int = 4,
     init: Literal["random", "pathfinder"] = "random",
     num_draws: int | None = None,
@@ -102,8 +102,9 @@ def infer(
             is to be kept.
         KeyboardInterrupt: Ctrl-C; a run folder holds every climb that has ended.
     """
+    nats = float(precision_nats) if type(precision_nats) is int else precision_nats
     options = PosteriorOptions(
-        guide, precision_nats, num_starts, init, num_draws, refine, subsample, precision
+        guide, nats, num_starts, init, num_draws, refine, subsample, precision
     )
     seed = int(key) if isinstance(key, int | np.integer) else None
     with over_devices(devices):
@@ -137,6 +138,8 @@ def infer_recipe(
         began = time.perf_counter()
         program, datum = program_of(target, data, support, options.subsample)
         reading = time.perf_counter() - began
+        if resume and out is not None:
+            recipe = _as_begun(recipe, RunFolder.to_resume(out), program, datum, key)
         settings = recipe.to_dict()
         run = begun_run(out, settings, force=force, resume=resume, moving=["program"])
         stages = UNKEPT if run is None else _stages(run, recipe, target, program, datum, key)
@@ -150,6 +153,30 @@ def infer_recipe(
                 write_posterior(posterior, run)
                 run.drop_checkpoints()
     return posterior
+
+
+def _as_begun(
+    recipe: ProgramRecipe,
+    run: RunFolder,
+    program: AbstractProgram,
+    datum: Datum,
+    key: int | PRNGKeyArray,
+) -> ProgramRecipe:
+    """The recipe in the words of the run that goes on, where both ask for the same."""
+    content = run.read_config()
+    if "posterior" not in content:
+        return recipe
+    began = ProgramRecipe.from_dict(content, where=str(run.path / "config.toml"))
+    if "seed" not in content:  # of a random key, which the stages know
+        recipe = replace(recipe, seed=None)
+    elif recipe.seed is None and _same_key(began.seed, key):
+        recipe = replace(recipe, seed=began.seed)
+    before, now = (settled_options(r.posterior, program, datum) for r in (began, recipe))
+    return replace(recipe, posterior=began.posterior) if before == now else recipe
+
+
+def _same_key(seed: int | None, key: int | PRNGKeyArray) -> bool:
+    return seed is not None and host_seed(as_key(seed)) == host_seed(as_key(key))
 
 
 def _stages(

@@ -57,8 +57,8 @@ def _density(p: dict[str, Any], data: dict[str, Any]) -> Any:
 
 def _infer(**options: Any) -> taut.Posterior:
     return taut.infer(
-        _density, data={"y": jnp.arange(3.0)}, support={"a": "real", "b": "real"}, num_draws=200,
-        **{"num_starts": 2, **options},
+        _density, data={"y": jnp.arange(3.0)}, support={"a": "real", "b": "real"},
+        **{"num_starts": 2, "num_draws": 200, **options},
     )  # fmt: skip
 
 
@@ -172,3 +172,34 @@ def test_climbs_are_gone_on_from_if_nothing_else_is_asked(what, tmp_path, monkey
     asked = mark()
     assert mark() == asked
     assert mark(**ASKED[what]) != asked
+
+
+WRITTEN_OUT: dict[str, dict[str, Any]] = {
+    "a guide": {"guide": "full-rank"},
+    "draws": {"num_draws": 10_000},
+    "nats": {"precision_nats": 1},
+    "a seed": {"key": jax.random.key(0)},
+}
+
+
+@pytest.mark.parametrize("what", WRITTEN_OUT)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_default_that_is_written_out_asks_for_the_same_run(what, first, tmp_path, monkeypatch):
+    plain = {"num_draws": None, "precision_nats": 1.0}
+    begun, again = (plain, plain | WRITTEN_OUT[what])[:: 1 if first else -1]
+    _infer(out=tmp_path / "whole", **begun)
+    run = tmp_path / "run"
+    with stopped_at(3, monkeypatch, Stop()), pytest.raises(Stop):
+        _infer(out=run, **begun)
+    found = _infer(out=run, resume=True, **again)
+    assert found.notes[0].startswith("resumed")
+    _same(run, tmp_path / "whole")
+
+
+def test_another_key_is_not_that_of_the_seed(tmp_path, monkeypatch):
+    for begun, again in ((0, jax.random.key(1)), (jax.random.key(1), 0)):
+        run = tmp_path / f"{type(begun).__name__}"
+        with stopped_at(2, monkeypatch, Stop()), pytest.raises(Stop):
+            _infer(out=run, key=begun)
+        with pytest.raises(InputError, match=r"as the run began|that the run began with"):
+            _infer(out=run, resume=True, key=again)

@@ -21,6 +21,7 @@ from taut.inference.posterior.sample_average import (
     AbstractSampleAverageFamily,
     sample_average_approximation,
 )
+from taut.inference.posterior.settled_options import settled_options
 from taut.inference.posterior.stochastic_vi import StochasticVIState, stochastic_vi
 from taut.inference.posterior.svrg import SVRG
 from taut.inference.posterior.whitened import Whitened
@@ -57,5 +58,6 @@ __all__ = [
     "multi_start",
     "pathfinder",
     "sample_average_approximation",
+    "settled_options",
     "stochastic_vi",
 ]
