@@ -22,6 +22,7 @@ __all__ = ["Grid", "grid_of", "grids_of", "repeats", "whole_columns"]
 
 _CHANCE, _SHARE, _OFTEN = 0.02, 0.04, 10
 _ROWS = 10_000  # that are looked at for repetition
+_FEW = 64  # rows in which most columns of real numbers show that they are not whole
 _MOST = 2**17  # steps to the largest value, so that float32 knows each to a hundredth
 _MOST_WHOLE = 2**24  # whole numbers up to there are exact
 _PLACES = 7  # decimal places that are tried
@@ -73,6 +74,10 @@ def whole_columns(parts: Sequence[Shaped[np.ndarray, "N D"]], schema: Schema) ->
     real = range(schema.size) if schema.support == "real" else ()
     if schema.kinds is not None:
         real = [i for i, column in enumerate(schema.kinds) if column.kind == "real"]
+    for part in parts:
+        few = part[:_FEW]
+        maybe = ((few == np.rint(few)) | np.isnan(few)).all(axis=0)
+        real = [i for i in real if maybe[i]]
     return tuple(i for i in real if _is_whole([_known(part[:, i]) for part in parts]))
 
 
