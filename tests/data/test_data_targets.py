@@ -269,3 +269,34 @@ def test_a_label_that_is_a_code_is_none(tmp_path, refusal, how):
     rows = load_rows(source, data.schema, missing="drop-rows")
     assert rows.index.tolist() == [i for i in range(60) if i % 3]
     assert set(rows.label) == set(data.train[:].label) == {1, 2}
+
+
+MANY = 60
+AMONG_TEXT: dict[str, tuple[list[str], str]] = {
+    "dates": ([f"2020-{1 + i % 12:02d}-{1 + i % 28:02d}" for i in range(MANY)], "dates"),
+    "times": ([f"2020-01-02 {i % 24:02d}:{i:02d}" for i in range(MANY)], "dates"),
+    "months": ([f"{1990 + i}-0{1 + i % 9}" for i in range(MANY)], "dates"),
+    "money": ([f"${i}.50" for i in range(MANY)], "numbers in \\$"),
+    "percent": ([f"{i} %" for i in range(MANY)], "numbers in %"),
+}
+
+
+@pytest.mark.parametrize("kind", AMONG_TEXT)
+def test_text_that_tells_numbers_is_no_list_of_classes(kind):
+    """Sixty days were sixty classes, none of which a held-out row had."""
+    texts, words = AMONG_TEXT[kind]
+    frame = pl.DataFrame({"a": RNG.normal(size=MANY), "y": texts})
+    with pytest.raises(InputError, match=rf"\d\d {words}, such as .* Try target_as=\"column\""):
+        load_data(frame, target="y")
+    assert load_data(frame, target="y", target_as="column").schema.classes is None
+    few = frame.with_columns(y=pl.Series([texts[i % 5] for i in range(MANY)]))
+    assert len(load_data(few, target="y").schema.classes or ()) == 5
+    named = load_data(frame, target="y", kind="y=categorical")
+    assert len(named.schema.classes or ()) == len(set(texts))
+
+
+def test_text_of_many_classes_is_text():
+    units = [f"{i} {'kg' if i % 2 else 'lb'}" for i in range(MANY)]
+    for texts in ([f"a{i}" for i in range(MANY)], units):
+        data = load_data(pl.DataFrame({"a": RNG.normal(size=MANY), "y": texts}), target="y")
+        assert len(data.schema.classes or ()) == MANY

@@ -221,3 +221,46 @@ def test_no_rows_are_refused_in_one_line(asked, with_target):
             continue
         with pytest.raises(taut.InputError, match="expected at least one row, got none"):
             NONE_AT_ALL[asked](fitted, rows)
+
+
+@pytest.fixture(scope="module")
+def of_words():
+    frame = pl.DataFrame({"n": TABLE[:, 0], "sex": SEX, "y": TABLE[:, 1]})
+    data = load_data(frame, target="y", target_as="column")
+    return frame, taut.em(data, model="mixed", components=1, restarts=1, max_iterations=2)
+
+
+NO_NUMBERS: dict[str, Any] = {
+    "objects": lambda frame: frame.to_numpy(),
+    "a row of pandas": lambda frame: in_pandas(frame).iloc[0],
+    "text": lambda frame: frame.to_numpy().astype(str),
+    "dates": lambda frame: np.full((2, 3), np.datetime64("2020-01-01")),
+    "complex numbers": lambda frame: np.full((2, 3), 1j),
+    "masked objects": lambda frame: np.ma.masked_equal(frame.to_numpy(), "m"),
+}
+ASKED = ("evidence", "encode", "reconstruct", "impute", "score", "predict")
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_arrays_of_other_things_than_numbers_are_refused_in_one_line(kind, of_words):
+    frame, fitted = of_words
+    for asked in ASKED:
+        with pytest.raises(taut.InputError, match=r"rows: expected numbers, .* Try a data frame"):
+            NONE_AT_ALL[asked](fitted, NO_NUMBERS[kind](frame))
+
+
+def test_arrays_of_objects_that_are_numbers_are_taken(of_words):
+    _, fitted = of_words
+    x = np.array([[1.5, 0, 2.0], [0.5, 1, None]], object)
+    wanted = fitted.evidence(x.astype(float)).values
+    np.testing.assert_array_equal(fitted.evidence(x).values, wanted)
+
+
+def test_a_row_without_a_value_is_the_same_alone_and_beside_others(of_words):
+    frame, fitted = of_words
+    none = frame.head(1).select(pl.lit(None).cast(frame.schema[n]).alias(n) for n in frame.columns)
+    both = pl.concat([frame.head(1), none])
+    for rows in (none, in_pandas(none)):
+        np.testing.assert_allclose(fitted.evidence(rows).values, [0.0], atol=1e-12)
+        assert fitted.predict(rows).mean[0] == fitted.predict(both).mean[1]
+        assert fitted.impute(rows).mean[0, 2] == fitted.impute(both).mean[1, 2]

@@ -242,3 +242,23 @@ def test_a_fit_without_a_target_predicts_nothing():
 def test_labels_are_whole_numbers_where_these_spell_all_classes(classes, labels):
     found = ClassPrediction("y", classes, np.eye(len(classes))).labels
     assert found.tolist() == labels
+
+
+def test_predicted_dates_are_written_as_the_source_has_them(tmp_path, capsys):
+    days = pl.Series([f"{1 + i % 28:02d}.0{1 + i % 9}.2021" for i in range(N)])
+    frame = pl.DataFrame({"a": A, "sex": FRAME["sex"], "day": days})
+    frame.write_csv(tmp_path / "t.csv")
+    data = load_data(str(tmp_path / "t.csv"), target="day", target_as="column")
+    fitted: Any = taut.em(
+        data, model="mixed", components=1, restarts=1, max_iterations=3, out=tmp_path / "run"
+    )
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "t.csv")]) == 0
+    capsys.readouterr()
+    found, table = fitted.predict(frame), pl.read_csv(tmp_path / "run" / "predictions.csv")
+    assert table.columns == ["row", "day", "deviation", "low", "high"]
+    first = days.str.to_date("%d.%m.%Y").min()
+    for name, values in (("day", found.mean), ("low", found.low), ("high", found.high)):
+        written = table[name].str.to_date("%d.%m.%Y")
+        away = (written - first).dt.total_days().to_numpy()
+        np.testing.assert_array_equal(away, np.rint(values))
+    np.testing.assert_allclose(table["deviation"], found.deviation, rtol=1e-6)

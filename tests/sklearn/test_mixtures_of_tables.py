@@ -1,6 +1,7 @@
 """Mixtures of tables whose columns differ in kind: densities by hand, weights, containers, messages."""
 
 import pickle
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -192,3 +193,19 @@ def test_few_labels_name_the_components_of_a_table(mixed, monkeypatch):
     assert model.score(FRAME, SIDE) > 0.95
     with pytest.raises(ValueError, match=r"expected a VAE of taut\.sklearn where the method is m2"):
         SemiSupervisedClassifier(MIXED, method="m2").fit(FRAME, few)
+
+
+@pytest.mark.parametrize("library", ["polars", "pandas"])
+def test_samples_have_the_time_zone_of_the_rows(library):
+    hours = [datetime(2021, 1, 1, tzinfo=UTC) + timedelta(hours=7 * i) for i in range(60)]
+    frame: Any = pl.DataFrame({"when": hours, "a": np.arange(60.0) % 7})
+    frame = frame.with_columns(pl.col("when").dt.convert_time_zone("Europe/Berlin"))
+    if library == "pandas":
+        frame = pd.DataFrame({
+            "when": pd.DatetimeIndex(hours).tz_convert("Europe/Berlin"), "a": frame["a"].to_numpy()
+        })  # fmt: skip
+    model: Any = Mixture(1, columns="mixed", n_init=1, max_iter=2, random_state=0).fit(frame)
+    drawn = model.sample(5)[0]
+    assert list(drawn.dtypes) == list(frame.dtypes)
+    days = (drawn["when"].dt.hour() if library == "polars" else drawn["when"].dt.hour).to_list()
+    assert len(days) == 5

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taut.core import Estimate
+    from taut.data import Schema
 
 __all__ = ["predict"]
 
@@ -80,7 +81,7 @@ def predict(
         else all_rows(fitted, data, unseen=unseen or "refuse")
     )
     found = predict_rows(fitted, rows, num_particles=num_particles, key=seed)
-    table, columns = _table(found)
+    table, columns = _table(found, fitted.schema)
     save_table(out, table, columns, index=rows.index)
     part = None if data is None else parts_of_own(fitted, data, rows)
     tested, predicted = rows, found
@@ -117,12 +118,20 @@ def _print_scores(scores: "Mapping[str, Estimate]") -> None:
     tables.summary_table(Console(), {ESTIMATES[n]: e for n, e in scores.items()}, facts={})
 
 
-def _table(found: Any) -> tuple[tuple[Any, ...], list[str]]:
-    """The columns of a prediction and their names."""
+def _table(found: Any, schema: "Schema") -> tuple[tuple[Any, ...], list[str]]:
+    """The columns of a prediction and their names; dates are written as their source has them."""
+    import numpy as np
+
+    from taut.data import as_written
     from taut.fitted.prediction import ClassPrediction
 
     if isinstance(found, ClassPrediction):
         names = [f"p({found.target}={name})" for name in found.classes]
         return (found.labels, *found.probabilities.T), [found.target, *names]
-    table = (found.mean, found.deviation, found.low, found.high)
+    mean, low, high = found.mean, found.low, found.high
+    place = schema.place_of_target
+    if place is not None and schema.kinds is not None and schema.kinds[place].form:
+        numbers = np.stack([mean, low, high], axis=1)
+        mean, low, high = as_written(numbers, [schema.kinds[place]] * 3)
+    table = (mean, found.deviation, low, high)
     return table, [found.target, *free_names(["deviation", "low", "high"], [found.target])]

@@ -75,14 +75,21 @@ class Tally:
         missing: what is done about them.
         codes: numbers that stand for a missing cell.
         absent: place of a column that the source does not have, whose cells are none to go by.
+        empty: rows without any value are rows, too.
     """
 
     def __init__(
-        self, where: str, missing: Missing, codes: Sequence[float] = (), absent: int | None = None
+        self,
+        where: str,
+        missing: Missing,
+        codes: Sequence[float] = (),
+        absent: int | None = None,
+        *,
+        empty: bool = False,
     ):
         self.num_rows, self.num_cells = 0, 0
         self._where, self._missing, self._codes = where, missing, tuple(codes)
-        self._without = absent
+        self._without, self._empty = absent, empty
         self._bad: list[np.ndarray] = []
         self._places: list[str] = []
         self.holes, self._all_cells = 0, 0
@@ -160,7 +167,7 @@ class Tally:
                 + option("missing", "drop-rows"),
                 where=self._where,
             )
-        if self.holes == self._all_cells:
+        if self.holes == self._all_cells and not self._empty:
             raise InputError(
                 "at least one cell with a value", "missing ones alone", "another table",
                 where=self._where,
@@ -181,6 +188,7 @@ def without_missing(
     *,
     labelled: bool = True,
     absent: int | None = None,
+    empty: bool = False,
 ) -> tuple[RawRows, tuple[str, ...]]:
     """Rows whose cells are all present, or NaN where `model` leaves them out, and a note of how many.
 
@@ -192,6 +200,7 @@ def without_missing(
         codes: numbers that stand for one.
         labelled: every row needs a label, which may be missing of a target.
         absent: place of a column that the source does not have.
+        empty: rows without any value are taken.
 
     Raises:
         InputError: cells that are to be refused, with their number and first places; no row left, or
@@ -199,7 +208,7 @@ def without_missing(
     """
     if missing == "model":
         rows, codes = marked(rows, codes), ()
-    tally = Tally(rows.where, missing, codes, absent)
+    tally = Tally(rows.where, missing, codes, absent, empty=empty)
     bad_rows = tally.add(rows if labelled else replace(rows, labels=None))
     note = tally.settle()
     if not bad_rows.any():

@@ -68,8 +68,9 @@ def load_rows(
         part = with_target_column(with_empty_labels(part, request), schema)
         part = as_schema(as_known(part, schema, codes), schema)
         rows, _ = without_missing(
-            part, cast(Missing, missing), codes, labelled=schema.target is None, absent=absent
-        )
+            part, cast(Missing, missing), codes, labelled=schema.target is None, absent=absent,
+            empty=True,
+        )  # fmt: skip
         refuse_unheld(rows)
         if isinstance(rows.values, SparseRows):
             check_values(rows, schema)

@@ -23,7 +23,9 @@ from taut.data.number_names import name_codes, number_name
 from taut.data.options import DataOptions
 from taut.data.rounding import refuse_blurred
 from taut.data.schema import Schema
+from taut.data.sources.dates import are_like_dates
 from taut.data.sources.raw_rows import RawRows, Unit
+from taut.data.sources.units import one_unit
 from taut.data.sources.words import MISSING_WORDS, without_codes
 from taut.data.wishes import wishes_of
 from taut.errors import InputError, nearest, option
@@ -64,12 +66,15 @@ def target_classes(
         where: the source and its target, for messages.
 
     Raises:
-        InputError: no value at all, one value alone, or an infinite one.
+        InputError: no value at all, one value alone, or an infinite one; many dates, or numbers with
+            their unit, which text of classes is not.
     """
     text = any(part.dtype.kind == "U" for part in labels)
     if text:
         names = {_class_name(v) for part in labels for v in part}
         found = sorted(name for name in names if name.lower() not in MISSING_WORDS)
+        if kind not in _CLASSES and len(found) > _MOST_CLASSES:
+            _refuse_measures(found, where)
         classes = True
     else:
         values = np.unique(np.concatenate([np.asarray(part, np.float64) for part in labels]))
@@ -87,6 +92,18 @@ def target_classes(
             "a target of at least two different values", got, "another target, or more rows", where=where
         )  # fmt: skip
     return tuple(found) if classes else None
+
+
+def _refuse_measures(texts: Sequence[str], where: str) -> None:
+    """Refuse text that tells numbers, which a column is read by and a label is not."""
+    unit = one_unit(texts)
+    told = "dates" if are_like_dates(texts) else f"numbers in {unit}" if unit else ""
+    if told:
+        raise InputError(
+            "classes, or numbers without a unit, as a target beside the columns",
+            f"{len(texts)} {told}, such as '{texts[0]}'",
+            f"{option('target_as', 'column')}, or the kind categorical for it", where=where,
+        )  # fmt: skip
 
 
 def target_values(

@@ -4,8 +4,8 @@
     m - s sqrt((1 - p) / p)  <=  q_p  <=  m + s sqrt(p / (1 - p))
 
 with m and s the mean and standard deviation of the cell given x_o. q_p is bisected between these ends,
-which are Cantelli's inequality; values with a probability of their own, such as whole numbers, are met
-exactly.
+which are Cantelli's inequality, among whole numbers first: where q_p is one, it is met there. Other
+values with a probability of their own are met exactly, too.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from taut.models import AbstractExactModel
 __all__ = ["cell_quantiles"]
 
 _BLOCK_CELLS = 2**22  # numbers that a block of rows may need: 32 MiB in float64
-_HALVINGS = 200  # neighbouring numbers are reached earlier, but for a value that is next to 0
+_HALVINGS = 200  # of an interval: neighbouring numbers are reached earlier, but for those next to 0
 
 
 def cell_quantiles(
@@ -63,21 +63,28 @@ def _bisected(
     cumulative: Callable[[Array], Array], level: Array, low: Array, high: Array
 ) -> Float[Array, ""]:
     """The least v above `low` whose cumulative probability is `level` or more; `high` is one."""
-    # Numbers lie so close together around 0 that halving would hardly ever reach it.
-    inside, zero = (low < 0) & (high > 0), jnp.zeros_like(low)
-    reached = cumulative(zero) >= level
-    low = jnp.where(inside & ~reached, zero, low)
-    high = jnp.where(inside & reached, zero, high)
+
+    def halved(state: tuple[Array, Array, Array], middle: Array) -> tuple[Array, Array, Array]:
+        number, low, high = state
+        reached = cumulative(middle) >= level
+        return number + 1, jnp.where(reached, low, middle), jnp.where(reached, middle, high)
+
+    def among_whole(state: tuple[Array, Array, Array]) -> Array:
+        number, low, high = state
+        return (number < _HALVINGS) & (high - low > 1)
 
     def apart(state: tuple[Array, Array, Array]) -> Array:
         number, low, high = state
         middle = 0.5 * (low + high)
         return (number < _HALVINGS) & (low < middle) & (middle < high)
 
-    def halved(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        number, low, high = state
-        middle = 0.5 * (low + high)
-        reached = cumulative(middle) >= level
-        return number + 1, jnp.where(reached, low, middle), jnp.where(reached, middle, high)
-
-    return jax.lax.while_loop(apart, halved, (jnp.zeros((), int), low, high))[2]
+    start = jnp.zeros((), int), jnp.floor(low), jnp.ceil(high)
+    whole = jax.lax.while_loop(
+        among_whole, lambda s: halved(s, jnp.floor(0.5 * (s[1] + s[2]))), start
+    )
+    low, high = whole[1:]
+    # Numbers lie so close together around 0 that halving would not reach it, but for this.
+    below = jnp.where(high == 0, -jnp.finfo(high.dtype).tiny, jnp.nextafter(high, low))
+    low = jnp.where(cumulative(below) < level, high, low)
+    start = jnp.zeros((), int), low, high
+    return jax.lax.while_loop(apart, lambda s: halved(s, 0.5 * (s[1] + s[2])), start)[2]

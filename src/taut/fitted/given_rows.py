@@ -91,16 +91,15 @@ def as_array(rows: Any, fit: "Fit") -> tuple[Any, bool]:
             precision arrays have that are no JAX arrays yet.
 
     Raises:
-        InputError: no rows, or of another shape; a frame that lacks a column; whole numbers off a grid.
+        InputError: no rows, or of another shape; a frame that lacks a column; cells that are no numbers;
+            whole numbers off a grid.
     """
     shape, precision, own = fit.schema.shape, fit.precision, isinstance(rows, Dataset)
     if isinstance(rows, Dataset):
         rows = as_drawn(rows, fit).x
     elif not hasattr(rows, "shape") or hasattr(rows, "columns"):
         rows = _frame_to_array(rows, fit)
-    if np.ma.is_masked(rows):
-        rows = np.ma.filled(np.ma.asarray(rows, precision), np.nan)
-    rows = rows if isinstance(rows, jax.Array) else np.asarray(rows)
+    rows = rows if isinstance(rows, jax.Array) else _numbers(rows, precision)
     some(rows, 1 if rows.ndim == 0 else len(rows))
     if rows.shape[-len(shape) :] != shape or rows.ndim not in (len(shape), len(shape) + 1):
         raise InputError(
@@ -134,6 +133,28 @@ def as_dataset(rows: Any, fit: "Fit", *, unseen: str = "refuse", labelled: bool 
         rows, schema, missing_codes=own.missing_codes, decimal=own.decimal, unseen=unseen,
         seed=own.split_seed,
     )  # fmt: skip
+
+
+def _numbers(rows: Any, precision: str) -> np.ndarray:
+    """Rows that are no frame as an array of numbers, NaN where they are masked.
+
+    Raises:
+        InputError: cells that are none.
+    """
+    array = np.asarray(rows)
+    if array.dtype.kind not in "biuf":
+        try:
+            if array.dtype.kind not in "OSU":
+                raise TypeError
+            array = array.astype(precision)
+        except (TypeError, ValueError):
+            raise InputError(
+                "numbers, and codes in place of names, in an array", f"cells of type {array.dtype}",
+                "a data frame of them", where="rows",
+            ) from None  # fmt: skip
+    if np.ma.is_masked(rows):
+        return np.where(np.ma.getmaskarray(rows), np.nan, array.astype(precision))
+    return array
 
 
 def _on_support(rows: Any, fit: "Fit") -> Any:

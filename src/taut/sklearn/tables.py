@@ -145,7 +145,7 @@ def _frame_in_form(
             cells[name] = [float(text) for text in cells[name]]
         whole = type_.is_integer() and np.all(np.asarray(cells[name], np.float64) % 1 == 0)
         text = isinstance(cells[name][0], str)
-        if whole or type_ == nw.Boolean or type_.is_float() or type_ == nw.Date or text:
+        if whole or type_ == nw.Boolean or type_.is_float() or type_.is_temporal() or text:
             casts.append(nw.col(name).cast(type_))
     library: Any = form.library
     return nw.from_dict(cells, backend=library).with_columns(casts).to_native()

@@ -8,7 +8,8 @@ All cells decide together: a day above 12 shows where the day stands. Where none
 have another form than the rest, nothing is guessed. Times with an offset are those of UTC.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -18,7 +19,7 @@ from jaxtyping import Float
 
 from taut.errors import InputError
 
-__all__ = ["DAY", "TIME", "date_text", "dates_of", "is_zoned"]
+__all__ = ["DAY", "TIME", "are_like_dates", "date_text", "dates_of", "is_zoned"]
 
 DAY, TIME = "%Y-%m-%d", "%Y-%m-%d %H:%M:%S"
 _MONTHS = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
@@ -88,6 +89,11 @@ def dates_of(
             "dates as year-month-day", where=place(row),
         )  # fmt: skip
     return read[best[0]], best[0]
+
+
+def are_like_dates(texts: Sequence[str]) -> bool:
+    """Whether all of some texts look like dates or months."""
+    return all(re.match(f"{_LIKE}|{_MONTHLY}", text) for text in texts)
 
 
 def _fits(some: Any, form: str) -> bool:

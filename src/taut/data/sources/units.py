@@ -7,6 +7,7 @@ A column is read so where all of its cells are: with one and the same unit, or n
 behind at least three different numbers only, for `2wd` and `4wd` are names.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from taut.data.sources.words import words
 
-__all__ = ["unit_note", "without_units"]
+__all__ = ["one_unit", "unit_note", "without_units"]
 
 _SIGN = r"[+\-−]?"
 _BETWEEN = " \u00a0\u202f'’"
@@ -67,6 +68,13 @@ def _measured(column: Any) -> tuple[Any, str] | None:
     return kept.select(pl.when(pl.col("known").is_not_null()).then("numbers").otherwise(
         pl.lit("")
     )).to_series(), units[0]  # fmt: skip
+
+
+def one_unit(texts: Sequence[str]) -> str:
+    """The unit that stands beside a number in every one of some texts; '' where there is no such."""
+    found = [re.match(_MEASURED, text) for text in texts]
+    units = {(one[2] or "") + (one[4] or "") if one else "" for one in found}
+    return units.pop() if len(units) == 1 else ""
 
 
 def unit_note(units: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
