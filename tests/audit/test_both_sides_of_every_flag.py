@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from unchecked import types_unchecked
 
 import taut.audit
+from taut.architectures import VAE
+from taut.audit.findings import _wrong
+from taut.audit.remedies import Choices
 from taut.core import Estimate
 
 _EPS = float(np.finfo(np.float32).eps)
@@ -88,3 +92,15 @@ def test_a_flag_turns_between_two_neighbours(name, told, untold):
     assert read is not None
     assert read(SimpleNamespace(**told))
     assert not read(SimpleNamespace(**untold))
+
+
+@pytest.mark.parametrize(("value", "error", "told"), [
+    (-1.61, 0.3, True), (-1.59, 0.3, False), (-0.11, 0.0, True), (-0.09, 0.0, False),
+    (-9.0, math.nan, False),
+])  # fmt: skip
+def test_an_elbo_above_the_evidence_is_told_beyond_five_errors_and_a_tenth(value, error, told):
+    gaps: Any = SimpleNamespace(total=Estimate(value, "none", mc_error=error))
+    use: Any = SimpleNamespace(collapsed=False)
+    with types_unchecked():
+        found = [finding.name for finding in _wrong(gaps, use, Choices(VAE()))]
+    assert found == (["densities"] if told else [])

@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from taut.core import RunError
+from taut.core import Estimate, RunError
 from taut.inference.exact import Floor, RowBlocks, random_start, run_em
+from taut.inference.exact.candidate import Candidate
 from taut.inference.exact.em import _remaining
 from taut.models import GaussianMixture, ProbabilisticPCA
 from taut.models.exact import COVARIANCES
@@ -108,3 +110,23 @@ def test_a_rule_with_another_side_is_caught(gains, run, monkeypatch):
     stops: Any = test_em_stops_where_less_than_the_tolerance_remains
     with pytest.raises(AssertionError):
         stops(*gains, run)
+
+
+@pytest.mark.parametrize(
+    ("behind", "spread", "below"),
+    [
+        (2.1, 1.0, True), (1.9, 1.0, False),  # two errors over rows of the difference
+        (2e-6, 0.0, True), (5e-7, 0.0, False),  # rounding
+        (np.inf, 1.0, True),
+    ],
+)  # fmt: skip
+def test_a_candidate_is_below_columns_by_more_than_two_errors(behind, spread, below):
+    """Rows whose columns differ by far more than the two do from each other, row by row."""
+    columns = 100 * np.sin(np.arange(400.0))
+    noise = np.tile([-1.0, 1.0], 200) * spread * np.sqrt(399)  # whose mean has the error `spread`
+    validation, alone = (
+        Estimate.from_rows(values, side="exact") for values in (columns - behind + noise, columns)
+    )
+    judged: Any = SimpleNamespace(validation=validation, columns=alone)
+    read: Any = Candidate.below_columns
+    assert read.fget(judged) == below
