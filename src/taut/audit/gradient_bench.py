@@ -145,7 +145,7 @@ def gradient_bench(
             f"none: {said}" if said else "none",
             "another bound or more draws", where="gradients",
         )  # fmt: skip
-    references, words = _references(pair, bound, served, reference_key, num_repeats)
+    references, words = _references(bound, served, reference_key, num_repeats)
     milliseconds = _timed({name: one.gradient for name, one in served.items()})
     measures = []
     for i, (name, one) in enumerate(served.items()):
@@ -227,7 +227,6 @@ def _groups(pair: AbstractPair) -> dict[str, Any]:
 
 
 def _references(
-    pair: AbstractPair,
     bound: AbstractBound,
     served: Mapping[str, _Served],
     key: PRNGKeyArray,

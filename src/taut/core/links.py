@@ -38,11 +38,6 @@ class Link:
         self._socket, self._rest, self._lock = connection, b"", threading.Lock()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    @property
-    def own_address(self) -> str:
-        """Under which the other end reaches this one."""
-        return self._socket.getsockname()[0]
-
     def send(self, message: Mapping[str, Any]) -> None:
         """Raises OSError where the other end is gone or takes nothing."""
         with self._lock:

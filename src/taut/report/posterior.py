@@ -82,4 +82,5 @@ def digits_of(error: float, scale: float) -> int:
 
 
 def number(value: float, digits: int) -> str:
+    """A number with so many digits after the point, or the word for one that is not finite."""
     return f"{value:.{digits}f}" if math.isfinite(value) else str(value)

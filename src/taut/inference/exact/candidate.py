@@ -243,6 +243,7 @@ def judged_rows(
 
 
 def skeleton_of(architecture: Any, given: Data) -> AbstractExactModel:
+    """A model of an architecture for the schema of data, of the right shapes and of any values."""
     with jax.enable_x64(True):
         model, _ = architecture.init(given.schema, jax.random.key(0)).bind()
     return model

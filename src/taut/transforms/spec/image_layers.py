@@ -45,11 +45,13 @@ def channelled(shape: Shape) -> tuple[AbstractBijection, ...]:
 
 
 def invertible_conv(site: Site) -> Sequence[AbstractLayer]:
+    """One invertible 1 x 1 convolution (Kingma and Dhariwal 2018, section 3.2)."""
     shape = image_shape(site.shape, site.last, "invertible-conv")
     return (*channelled(site.shape), InvertibleConv(shape, key=site.key))
 
 
 def conv_couplings(site: Site) -> Sequence[AbstractLayer]:
+    """Couplings by convolutions, each of which moves the channels that the one before left."""
     shape = image_shape(site.shape, site.last, "conv-coupling")
     keys = jax.random.split(site.key, site.number)
     layers = (
