@@ -147,8 +147,8 @@ def test_running_mean_is_the_mean_of_its_window(drawn: list[Figure]):
     curves()(Path("unused.png"))
     line = next(x for x in drawn[0].axes[0].lines if x.get_label() == "training, running mean")
     step, value = line.get_xdata()[500], line.get_ydata()[500]
-    # 3000 steps make 1000 blocks of 3; a window spans 21 blocks, 63 steps.
-    assert value == pytest.approx(BOUND[step.astype(int) - 30 : step.astype(int) + 33].mean())
+    # 3000 steps make 1000 blocks of 3; a window spans 21 blocks, 63 steps. Steps count from 1.
+    assert value == pytest.approx(BOUND[step.astype(int) - 31 : step.astype(int) + 32].mean())
 
 
 def test_a_table_shows_its_twelve_most_varied_columns(drawn: list[Figure]):
