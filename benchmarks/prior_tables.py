@@ -30,8 +30,10 @@ def of_best(found: dict[str, Any]) -> Rows:
 def of_priors(found: dict[str, Any]) -> Rows:
     """What each prior gains over the standard normal, by key."""
     rows = []
-    for name, prior in found["choices"]["priors"].items():
-        keys = [of[name] for of in found["keys"].values()]
+    entries = [one for of in found["keys"].values() for one in of.items()]
+    names = {(n, one["prior"]) for n, one in entries if "gain_of_evidence" in one}
+    for name, prior in sorted(names):
+        keys = [one for n, one in entries if (n, one["prior"]) == (name, prior)]
         refitted = [one["refitted"] for one in keys]
         asked = found["targets_of_evidence"].get(name)
         rows.append((
