@@ -63,7 +63,7 @@ def tails(monkeypatch) -> set[str]:
             assert before.keys() == after.keys()
             for name in before:
                 np.testing.assert_array_equal(before[name], after[name], err_msg=name)
-        parts = inspect.getclosurevars(blocks).nonlocals.values()
+        parts = inspect.getclosurevars(inspect.unwrap(blocks)).nonlocals.values()
         seen.update(part.__module__ for part in (blocks, *parts) if inspect.isfunction(part))
         return {
             name: np.concatenate([np.asarray(block[name]) for block in whole]) for name in whole[0]
