@@ -68,7 +68,7 @@ def sums(fit: Fit, size: int) -> list[float]:
     """The mean bound that one step adds up over its batch, by number of devices."""
     algorithm, order = ascent_of(fit), np.arange(size, dtype=np.int32)[None]
     found = []
-    for count in (1, 2, 4):
+    for count in (1, 2, 3, 4):
         with taut.over_devices(count):
             _, log = compiled_steps(algorithm)(algorithm.init(), ROWS, order, 1)
             found.append(float(log["bound"][0]))
