@@ -11,6 +11,7 @@ import pytest
 
 import taut
 from taut.cli.main import main
+from taut.counterfactuals.generator import as_generator
 from taut.fitted.row_totals import total_quantiles
 from taut.report.words import fact_words
 
@@ -137,6 +138,19 @@ def test_latents_alone_are_decoded_at_the_median_total(fit):
     np.testing.assert_allclose(np.asarray(older.decode(z)).sum(axis=1), 1e4, rtol=1e-4)
     named = _fitted(library_size=700.0)
     np.testing.assert_allclose(np.asarray(named.decode(z)).sum(axis=1), 700, rtol=1e-4)
+
+
+@pytest.mark.parametrize("named", [None, 700.0])
+def test_whoever_decodes_latents_alone_does_so_at_that_total(named):
+    """Counterfactuals along the latents, and the holes that an audit shows."""
+    fit = _fitted(library_size=named)
+    wanted = np.median(fit.facts.totals) if named is None else named
+    made = as_generator(fit, (6,))
+    np.testing.assert_allclose(np.sum(made.decode(jnp.zeros(2))), wanted, rtol=1e-4)
+    prior = fit.audit(taut.load_data(FRAME, columns="alike"), rows=20).holes
+    assert prior is not None
+    assert prior.means is not None
+    np.testing.assert_allclose(prior.means.sum(axis=1), wanted, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -30,6 +30,7 @@ from taut.errors import Door, worded
 from taut.evidence import Evidence
 from taut.evidence.bounded import bounded_or_not
 from taut.fitted import Fit
+from taut.fitted.row_totals import median_total
 from taut.guides import ExactPosterior, QuantizedPair
 
 __all__ = ["Audit", "audit_fit"]
@@ -289,7 +290,7 @@ def _holes(
     if components is not None:
         train = _some(train, components, keys[0])
     try:
-        return holes(fit.pair, train, rows, key=keys[1]), ""
+        return holes(fit.pair, train, rows, key=keys[1], total=median_total(fit)), ""
     except InputError as error:
         _, got, _ = error.parts
         return None, f"the prior is that of {got}, which cannot be drawn from"

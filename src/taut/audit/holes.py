@@ -33,6 +33,7 @@ from taut.core import (
 )
 from taut.core.compiling import kept_jit
 from taut.core.keys import host_generator
+from taut.fitted.coding import at_total
 
 __all__ = ["Holes", "holes"]
 
@@ -76,6 +77,7 @@ def holes(
     key: PRNGKeyArray,
     num_samples: int = 2000,
     num_draws: int = 8,
+    total: float | None = None,
 ) -> Holes:
     """Look for holes.
 
@@ -86,6 +88,8 @@ def holes(
         key: random key.
         num_samples: draws of p.
         num_draws: of each held-out row.
+        total: of the rows that `means` are those of, of counts that are given theirs; None for the
+            likelihood's own, or where it has none.
 
     Raises:
         InputError: the model cannot draw from its prior, latents without a density, no draws of p, or
@@ -115,7 +119,7 @@ def holes(
         threshold,
         _tested(at_rows, z, host_generator(test_key)),
         Estimate.from_rows(gain, side="unbiased", mc_errors=gain_error, index=at_rows.numbers),
-        _means(model, jax.tree.map(lambda leaf: leaf[least], z)),
+        _means(model, jax.tree.map(lambda leaf: leaf[least], z), total),
         of_prior[least],
     )
 
@@ -148,16 +152,17 @@ def _flat(z: Any) -> np.ndarray:
     return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
 
 
-def _means(model: AbstractModel, z: Any) -> np.ndarray | None:
+def _means(model: AbstractModel, z: Any, total: float | None) -> np.ndarray | None:
     try:
-        return np.asarray(_decoded(model, z))
+        return np.asarray(_decoded(model, z, total))
     except (NotImplementedError, InputError):
         return None
 
 
 @kept_jit
-def _decoded(model: AbstractModel, z: Any) -> Float[Array, "N ..."]:
-    return jax.vmap(lambda at: jnp.asarray(model.mean(model.code(at))))(z)
+def _decoded(model: AbstractModel, z: Any, total: float | None) -> Float[Array, "N ..."]:
+    own = at_total(model, total)
+    return jax.vmap(lambda at: jnp.asarray(own.mean(own.code(at))))(z)
 
 
 @kept_jit

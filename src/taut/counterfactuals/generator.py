@@ -21,6 +21,8 @@ from jaxtyping import Array, Float
 
 from taut.core import AbstractPair, Datum, InputError, as_proposal, option, total
 from taut.fitted import Fit
+from taut.fitted.coding import at_total
+from taut.fitted.row_totals import median_total
 from taut.guides import ChainPair
 from taut.models.exact.mixture import AbstractMixture
 from taut.networks import jax_function
@@ -125,11 +127,14 @@ class Coded(AbstractGenerator):
     Attributes:
         pair: model and guide.
         x_shape: of a row.
+        total: of the rows that are decoded, of counts that are given theirs; None for the likelihood's
+            own, or where it has none.
         refinements: steps of ascent of log p(x, z) from the guide's mean, towards the posterior's mode.
     """
 
     pair: AbstractPair
     x_shape: tuple[int, ...] = eqx.field(static=True)
+    total: float | None = eqx.field(static=True, default=None)
     refinements: int = eqx.field(static=True, default=0)
     density_of: str | None = eqx.field(static=True, default="code")
 
@@ -148,7 +153,8 @@ class Coded(AbstractGenerator):
 
     def decode_with_density(self, z: Float[Array, " d"]) -> tuple[Array, Float[Array, ""]]:
         model, _ = self.pair.bind()
-        return model.mean(z), -total(as_proposal(model.prior()).terms(z))
+        x = at_total(model, self.total).mean(z)
+        return x, -total(as_proposal(model.prior()).terms(z))
 
 
 class Functions(AbstractGenerator):
@@ -251,7 +257,9 @@ def _of_fit(fit: Fit, refinements: int) -> AbstractGenerator:
             f"{fit.architecture.name}, which has discrete ones",
             f"{option('model', 'flow')} or {option('model', 'vae')}", where="generator",
         )  # fmt: skip
-    return Coded(pair=pair, x_shape=fit.schema.shape, refinements=refinements)
+    return Coded(
+        pair=pair, x_shape=fit.schema.shape, total=median_total(fit), refinements=refinements
+    )  # fmt: skip
 
 
 def _parted(chain: Chain) -> tuple[Any, Chain]:

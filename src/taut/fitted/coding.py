@@ -14,7 +14,7 @@ from taut.core import AbstractPair, Datum, as_proposal, check_count, option
 from taut.core.compiling import kept_jit, transformed_jit
 from taut.models import LatentVariableModel
 
-__all__ = ["decode", "encode", "interpolate", "reconstruct", "sample"]
+__all__ = ["at_total", "decode", "encode", "interpolate", "reconstruct", "sample"]
 
 
 @transformed_jit
@@ -51,7 +51,7 @@ def decode(
     `totals` are those of the rows, of counts that are given them; None for the likelihood's own.
     """
     model, _ = pair.bind()
-    return jax.vmap(lambda at, total: _at_total(model, total).mean(at))(z, totals)
+    return jax.vmap(lambda at, total: at_total(model, total).mean(at))(z, totals)
 
 
 def reconstruct(
@@ -139,7 +139,7 @@ def _sample(
     z = as_proposal(model.prior()).draw(z_key, num_samples).z
 
     def one(z: Any, key: PRNGKeyArray, total: Array | None) -> Array:
-        own = _at_total(model, total)
+        own = at_total(model, total)
         return own.mean(z) if mean else own.sample(z, key)
 
     return jax.vmap(one)(z, jax.random.split(x_key, num_samples), totals)
@@ -150,6 +150,6 @@ def _is_given_totals(pair: AbstractPair) -> bool:
     return isinstance(model, LatentVariableModel) and model.likelihood.given_totals
 
 
-def _at_total(model: Any, total: Array | None) -> Any:
-    """The model of rows of this total; as it is where none is told."""
-    return model if total is None else model.at_total(total)
+def at_total(model: Any, total: Any) -> Any:
+    """The model of rows of counts of this total; as it is where none is told."""
+    return model if total is None else model.at_total(jnp.asarray(total))

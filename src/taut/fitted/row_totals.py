@@ -31,6 +31,7 @@ __all__ = [
     "drawn_totals",
     "is_given_totals",
     "library_size",
+    "median_total",
     "sample_at_totals",
     "total_quantiles",
 ]
@@ -78,10 +79,15 @@ def sample_at_totals(fit: "Fit", num_samples: int, *, key: PRNGKeyArray, mean: b
 
 def decode_at_totals(fit: "Fit", z: Float[Array, "N d"]) -> Float[Array, "N ..."]:
     """`coding.decode` of a fit, at the median total of training rows where its model is given these."""
+    total = median_total(fit)
+    totals = None if total is None else np.full(len(z), total, fit.precision)
+    return coding.decode(fit.pair, z, totals)
+
+
+def median_total(fit: "Fit") -> float | None:
+    """At which latents alone are decoded; None for the likelihood's own, or where it has none."""
     quantiles = _quantiles_of(fit)
-    if quantiles is None:
-        return coding.decode(fit.pair, z)
-    return coding.decode(fit.pair, z, np.full(len(z), np.median(quantiles), fit.precision))
+    return None if quantiles is None else float(np.median(quantiles))
 
 
 def drawn_totals(fit: "Fit", key: PRNGKeyArray, count: int) -> Float[np.ndarray, " n"] | None:
