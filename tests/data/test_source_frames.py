@@ -57,10 +57,23 @@ def test_kinds_of_labels(read, label, kind):
     assert read(FRAME.select("b", label), label=label).labels.dtype.kind == kind
 
 
-def test_label_of_another_kind(read, refusal):
-    frame = pl.DataFrame({"a": [1], "day": [datetime.date(2020, 1, 1)]})
+ANOTHER = "another label"
+COLUMN = f'target_as="column" if it is a target, or {ANOTHER}'
+
+
+@pytest.mark.parametrize(
+    ("cell", "got", "remedy"),
+    [
+        (datetime.date(2020, 1, 1), "dates", COLUMN),
+        (datetime.datetime(2020, 1, 1, 9), "dates", COLUMN),
+        (datetime.time(12, 30), "Time", ANOTHER),
+    ],
+)
+def test_label_of_another_kind(read, refusal, cell, got, remedy):
+    """A date is what a column may be, of which a target may be one."""
+    frame = pl.DataFrame({"a": [1], "day": [cell]})
     assert refusal(read, frame, label="day") == (
-        f"{read.where}, label 'day': expected numbers or text, got Date. Try another label."
+        f"{read.where}, label 'day': expected numbers or text, got {got}. Try {remedy}."
     )
 
 

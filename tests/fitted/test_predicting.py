@@ -253,7 +253,13 @@ def test_predicted_dates_are_written_as_the_source_has_them(tmp_path, capsys):
         data, model="mixed", components=1, restarts=1, max_iterations=3, out=tmp_path / "run"
     )
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "t.csv")]) == 0
-    capsys.readouterr()
+    said = capsys.readouterr()
+    assert "note: deviations of dates are in days: 'day'" in said.err
+    assert "days" in said.out
+    assert fitted.estimates["rmse"].unit == "days"
+    (tmp_path / "holes.csv").write_text("a,sex,day\n,f,\n")
+    assert main(["impute", str(tmp_path / "run"), str(tmp_path / "holes.csv")]) == 0
+    assert "note: deviations of dates are in days: 'day'" in capsys.readouterr().err
     found, table = fitted.predict(frame), pl.read_csv(tmp_path / "run" / "predictions.csv")
     assert table.columns == ["row", "day", "deviation", "low", "high"]
     first = days.str.to_date("%d.%m.%Y").min()

@@ -68,6 +68,27 @@ def test_a_target_among_the_columns_is_hidden_by_default():
     assert "of the rows" not in taut.fit(frame, hide=0, **options).facts.objective_departure
 
 
+def test_none_are_hidden_by_default_where_cells_hide_themselves():
+    """A cell hidden at random would count as one that hid itself; what was asked for is refused."""
+    rng = np.random.default_rng(0)
+    a, y = rng.normal(size=(2, 80))
+    frame = pl.DataFrame({"a": np.where(a > 1, np.nan, a), "y": y}, nan_to_null=True)
+    options: dict[str, Any] = {
+        "latent_dim": 1, "hidden": (4,), "epochs": 1, "evidence_particles": 2, "columns": "alike",
+        "likelihood": "gaussian", "missingness": "self-masking",
+    }  # fmt: skip
+    column = {"target": "y", "target_as": "column"}
+    note = "no cells are hidden in training"
+    fitted = taut.fit(frame, **options, **column)
+    assert [told for told in fitted.facts.notes if told.startswith(note)]
+    assert "of the rows" not in fitted.facts.objective_departure
+    for others in ({**column, "hide": 0}, {}):
+        told = taut.fit(frame, **options, **others).facts.notes
+        assert not [line for line in told if line.startswith(note)]
+    with pytest.raises(InputError, match='missingness="at-random", where cells are hidden'):
+        taut.fit(frame, **options, **column, hide=0.5)
+
+
 @pytest.mark.parametrize(("redraw", "hide"), [(True, 0.0), (False, 0.5), (True, 0.5)])
 def test_what_a_step_sees_of_a_row_has_its_label_number_and_weight(redraw, hide):
     """Pixels that are drawn anew, cells that are hidden, and both."""

@@ -37,6 +37,7 @@ from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_checkpoint
 from taut.training import Recorder, TrainingState, start, train
 from taut.training.ending import Judges, ending, judges
+from taut.training.hiding import hiding_notes
 from taut.training.paying import filled_up, paying
 from taut.training.resuming import begin, fingerprint
 
@@ -235,6 +236,7 @@ def _facts(ready: Prepared, trained: _Trained, test_rows: Datum) -> FitFacts:
         notes=(
             *data.notes,
             *measure_notes(model, data.schema),
+            *hiding_notes(recipe.training.hide, ready.architecture, data.schema),
             *trained.notes,
             *ended.notes,
             *trained.pays,

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from taut.cli.explore import column_names, table_of
 from taut.cli.output import counted, print_json
+from taut.cli.passes import announce_deviations
 from taut.cli.rows import all_rows, open_run, rows_of
 from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
@@ -82,6 +83,8 @@ def impute(
     )
     flat = found.deviation.reshape(len(rows), -1)
     save_table(beside["sd"], flat, names, array=found.deviation, index=index)
+    kinds, filled = fitted.schema.kinds or (), (flat > 0).any(axis=0)
+    announce_deviations({names[i]: kinds[i] for i in np.flatnonzero(filled) if i < len(kinds)})
     if draws:
         beside["draws"] = out.with_stem(f"{out.stem}-draws")
         every = found.draws.reshape(draws * len(rows), *found.mode.shape[1:])

@@ -1,16 +1,24 @@
-"""One line on standard error, before the work begins: many passes, or totals that rows are drawn at."""
+"""One line on standard error: many passes, totals that rows are drawn at, units of deviations."""
 
 import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from taut.architectures import AbstractArchitecture
     from taut.core import AbstractPair
-    from taut.data import Schema
+    from taut.data import Column, Schema
     from taut.fitted import Fit
     from taut.gradients import AbstractEstimator
 
-__all__ = ["announce", "announce_line", "announce_sampling", "announce_totals"]
+__all__ = [
+    "announce",
+    "announce_deviations",
+    "announce_line",
+    "announce_sampling",
+    "announce_totals",
+]
 
 
 def announce(
@@ -79,6 +87,14 @@ def announce_line(fit: "Fit") -> None:
         _say(
             "the line is decoded at totals that go from that of the first row to that of the second"
         )
+
+
+def announce_deviations(columns: "Mapping[str, Column]") -> None:
+    """In what the deviations of columns of dates are, by their names."""
+    dates = {name: column.unit for name, column in columns.items() if column.form}
+    for unit in dict.fromkeys(dates.values()):
+        names = ", ".join(f"'{name}'" for name, own in dates.items() if own == unit)
+        _say(f"deviations of dates are in {unit}: {names}")
 
 
 def _say(note: str | None) -> None:

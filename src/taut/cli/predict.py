@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from taut.cli.output import counted, print_json
+from taut.cli.passes import announce_deviations
 from taut.cli.rows import all_rows, open_run, parts_of_own, rows_of
 from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
@@ -83,6 +84,8 @@ def predict(
     found = predict_rows(fitted, rows, num_particles=num_particles, key=seed)
     table, columns = _table(found, fitted.schema)
     save_table(out, table, columns, index=rows.index)
+    if dates := fitted.schema.dates_of_target:
+        announce_deviations({found.target: dates})
     part = None if data is None else parts_of_own(fitted, data, rows)
     tested, predicted = rows, found
     if part is not None:
@@ -129,9 +132,7 @@ def _table(found: Any, schema: "Schema") -> tuple[tuple[Any, ...], list[str]]:
         names = [f"p({found.target}={name})" for name in found.classes]
         return (found.labels, *found.probabilities.T), [found.target, *names]
     mean, low, high = found.mean, found.low, found.high
-    place = schema.place_of_target
-    if place is not None and schema.kinds is not None and schema.kinds[place].form:
-        numbers = np.stack([mean, low, high], axis=1)
-        mean, low, high = as_written(numbers, [schema.kinds[place]] * 3)
+    if dates := schema.dates_of_target:
+        mean, low, high = as_written(np.stack([mean, low, high], axis=1), [dates] * 3)
     table = (mean, found.deviation, low, high)
     return table, [found.target, *free_names(["deviation", "low", "high"], [found.target])]

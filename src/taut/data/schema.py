@@ -169,6 +169,13 @@ class Schema:
             return None
         return self.columns.index(self.target)
 
+    @property
+    def dates_of_target(self) -> Column | None:
+        """The column of a target of dates; None for another target, and without one."""
+        place = self.place_of_target
+        own = None if place is None or self.kinds is None else self.kinds[place]
+        return own if own is not None and own.form else None
+
     def named(self, columns: Sequence[int], most: int = 5) -> str:
         """Some columns of a table in words: by name, counted from 0 where they have none."""
         shown = [f"'{self.columns[i]}'" if self.columns else str(i) for i in columns[:most]]

@@ -231,7 +231,8 @@ def prediction_scores(
     else:
         u = (label - found.mean) / found.deviation
         nll = 0.5 * (u**2 + math.log(2 * math.pi)) + np.log(found.deviation)
-    return number_scores(found, label, nll, index=known.index, drawn=drawn)
+    unit = dates.unit if (dates := fit.schema.dates_of_target) else ""
+    return number_scores(found, label, nll, index=known.index, drawn=drawn, unit=unit)
 
 
 def _given_total(model: AbstractArchitecture, schema: Schema) -> bool:

@@ -135,13 +135,17 @@ def number_scores(
     *,
     index: Int[np.ndarray, " N"],
     drawn: bool,
+    unit: str = "",
 ) -> dict[str, Estimate]:
-    """RMSE, NLL and coverage; arguments as of `class_scores`, and the NLL of each row."""
+    """RMSE, NLL and coverage; arguments as of `class_scores`, the NLL of each row, and the unit of y.
+
+    Where no unit is told, RMSE has the name of the target for one.
+    """
     squares = (found.mean - y) ** 2
     inside = ((found.low <= y) & (y <= found.high)).astype(np.float64)
     return {
         "rmse": _bootstrapped(
-            lambda own: float(np.sqrt(own.mean())), found.target, squares, drawn=drawn
+            lambda own: float(np.sqrt(own.mean())), unit or found.target, squares, drawn=drawn
         ),
         "target_nll": _mean(nll, index, drawn=drawn),
         "coverage": _share(inside, index, drawn=drawn),

@@ -18,8 +18,9 @@ from taut.architectures import AbstractArchitecture
 from taut.core import Datum, InputError, option
 from taut.data import Schema
 
-__all__ = ["hidden_at_random", "share_hidden"]
+__all__ = ["hidden_at_random", "hiding_notes", "share_hidden"]
 
+_AT_RANDOM = "at-random"
 _HIDE = 0.5  # share of rows of which cells are hidden where a target is a column
 
 
@@ -34,14 +35,31 @@ def share_hidden(asked: float | None, model: AbstractArchitecture, schema: Schem
             f"a model that takes missing cells with {option('hide')}", option("model", model.name),
             f"leaving out {option('hide')}", where=option("hide"),
         )  # fmt: skip
-    share = (_HIDE if schema.place_of_target is not None else 0.0) if asked is None else asked
-    missingness = getattr(model, "missingness", "at-random")
-    if share and missingness != "at-random":
+    missingness = _missingness(model)
+    if asked is None:
+        return _HIDE if schema.place_of_target is not None and missingness == _AT_RANDOM else 0.0
+    if asked and missingness != _AT_RANDOM:
         raise InputError(
-            f"{option('missingness', 'at-random')}, where cells are hidden at random in training",
+            f"{option('missingness', _AT_RANDOM)}, where cells are hidden at random in training",
             option("missingness", missingness), option("hide", 0), where=option("missingness"),
         )  # fmt: skip
-    return share
+    return asked
+
+
+def hiding_notes(
+    asked: float | None, model: AbstractArchitecture, schema: Schema
+) -> tuple[str, ...]:
+    """That none are hidden where a target is a column, because `share_hidden` left them out."""
+    if asked is not None or schema.place_of_target is None or _missingness(model) == _AT_RANDOM:
+        return ()
+    return (
+        f"no cells are hidden in training, for with missingness {_missingness(model)} each would count "
+        "as one that hid itself; rows without the target are new to the encoder",
+    )
+
+
+def _missingness(model: AbstractArchitecture) -> str:
+    return getattr(model, "missingness", _AT_RANDOM)
 
 
 def hidden_at_random(datum: Datum, key: PRNGKeyArray, *, share: float) -> Datum:

@@ -62,8 +62,8 @@ class TrainingOptions:
             which held-out labels are more probable; or `mixture-vae`, a second model of the features of
             all rows (M1+M2).
         hide: share of the rows of a batch of which cells are hidden, so that an encoder comes to know
-            any pattern of missing ones; None for one half where a target is one of the columns, and for
-            none elsewhere.
+            any pattern of missing ones; None for one half where a target is one of the columns and cells
+            do not hide themselves, and for none elsewhere.
     """
 
     readers: ClassVar[Mapping[str, Any]] = {"validation_bound": _bound_of}

@@ -382,6 +382,9 @@ def label_of(column: Any, where: str) -> np.ndarray:
     if column.dtype in (nw.String, nw.Categorical, nw.Enum):
         texts = column.cast(nw.String).fill_null("").to_list()
         return take_label(np.array(texts, dtype=str), len(column), where)
+    if column.dtype in (nw.Date, nw.Datetime):
+        remedy = f"{option('target_as', 'column')} if it is a target, or another label"
+        raise InputError("numbers or text", "dates", remedy, where=where)
     raise InputError("numbers or text", str(column.dtype), "another label", where=where)
 
 
