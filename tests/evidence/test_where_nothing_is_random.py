@@ -1,17 +1,21 @@
 """Where no log-weight is a draw there are no particles, no effective sample size and no k-hat."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from unchecked import types_unchecked
 
 import taut
 from taut.cli.main import main
+from taut.report.audit import audit_page
 from taut.report.html.audited import evaluation
 from taut.report.html.reprs import evidence as shown
+from taut.report.words import fact_words
 
 RNG = np.random.default_rng(0)
 REALS = RNG.normal(size=(80, 4))
@@ -60,4 +64,16 @@ def test_nothing_says_how_far_draws_can_be_trusted(name, tmp_path, capsys):
     kept = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert ("k-hat" in str(evaluation(kept))) == at_random
     assert _evaluated(tmp_path / "run") == 0
-    assert ("k-hat of all rows" in capsys.readouterr().out) == at_random
+    page = capsys.readouterr().out
+    assert ("k-hat of all rows" in page) == at_random
+    told = fact_words(fit.facts).get("log-evidence by", "")
+    assert ["importance sampling" in words for words in (page, told)] == [at_random] * 2
+
+
+def test_an_audit_names_the_sum_of_all_outcomes():
+    data = taut.load_data((REALS > 0).astype(float))
+    fit: Any = taut.fit(data, **_options("discrete"))
+    printed = io.StringIO()
+    audit_page(Console(file=printed, width=200), fit.audit(data))
+    (line,) = [one for one in printed.getvalue().splitlines() if "log-evidence by" in one]
+    assert line.split("by")[1].strip() == "the sum over all outcomes of the guide"

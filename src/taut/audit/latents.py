@@ -31,7 +31,7 @@ from taut.core import (
     weighted_sum,
 )
 from taut.core.compiling import even_jit
-from taut.evidence.draws import fit_and_kl, kl_of_draws
+from taut.evidence.draws import kl_of_draws, log_ratios
 
 __all__ = ["LatentUse", "latent_use"]
 
@@ -159,8 +159,7 @@ def _seen(
             moved = made.kl - made.kl[0]
             of_sum = _error(jnp.sum(moved, axis=1))
             return mean, variance, noise, each, _error(moved), of_sum
-        outside, _ = fit_and_kl(made)
-        sampled = outside - made.log_w
+        sampled = log_ratios(made)
         kl = weighted_sum(made.log_mass, sampled)[None]
         error = jnp.where(made.exhaustive, 0.0, _error(_replicates(made, sampled)))
         return mean, variance, noise, kl, error[None], error

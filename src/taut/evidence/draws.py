@@ -31,7 +31,7 @@ from taut.core import (
 )
 from taut.core.compiling import even_jit, steady_jit
 
-__all__ = ["RowDraws", "fit_and_kl", "kl_of_draws", "weighted_draws"]
+__all__ = ["RowDraws", "fit_and_kl", "kl_of_draws", "log_ratios", "weighted_draws"]
 
 _BLOCK_ROWS = 16
 # Rows x particles held at once. Products with 1024 rows run at full speed, but what surrounds them gains
@@ -158,12 +158,21 @@ def _mint(
 
 
 def fit_and_kl(minted: Particles) -> tuple[Float[Array, " K"], Float[Array, ""] | None]:
-    """The part of each log-weight outside the prior and -log q, and the closed KL over draws; nats."""
+    """The part of each log-weight outside the prior and -log q, and the closed KL over draws; nats.
+
+    Draws that exhaust the guide's support close the KL: it is the mean of their `log_ratios`.
+    """
     outside = {n: t for n, t in minted.terms.items() if n not in (LOG_PRIOR, NEG_LOG_Q)}
     fit = jnp.broadcast_to(total(outside, batch_ndim=1), minted.log_mass.shape)
-    if minted.kl is None:
-        return fit, None
-    return fit, weighted_sum(minted.log_mass, jnp.sum(minted.kl, axis=1))
+    if minted.kl is not None:
+        return fit, weighted_sum(minted.log_mass, jnp.sum(minted.kl, axis=1))
+    return fit, weighted_sum(minted.log_mass, log_ratios(minted)) if minted.exhaustive else None
+
+
+def log_ratios(minted: Particles) -> Float[Array, " K"]:
+    """log q(z given x) - log p(z) at each draw, nats, also of draws whose log-weight is -inf."""
+    inside = {n: t for n, t in minted.terms.items() if n in (LOG_PRIOR, NEG_LOG_Q)}
+    return jnp.broadcast_to(-total(inside, batch_ndim=1), minted.log_mass.shape)
 
 
 def kl_of_draws(model: AbstractModel, guide: Any, datum: Datum, minted: Particles) -> bool:

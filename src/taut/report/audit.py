@@ -13,7 +13,7 @@ from taut.errors import Door, worded
 from taut.evidence import Evidence
 from taut.report.numbers import cells, percent, worst_khats
 from taut.report.tables import _print_line, _print_notes, _print_table, facts_table
-from taut.report.words import METHODS
+from taut.report.words import method_words
 
 __all__ = ["audit_page", "gained", "looked_at"]
 
@@ -152,7 +152,7 @@ def _reliability(audit: Audit) -> dict[str, str]:
     evidence = audit.evidence
     ess = evidence.known_ess
     return {
-        "log-evidence by": METHODS.get(audit.method, audit.method),
+        "log-evidence by": method_words(audit.method, at_random=evidence.at_random),
         **(_khats(evidence) if evidence.at_random else {}),
         "effective draws": f"{np.median(ess):.0f} of {evidence.num_particles}, median"
         if ess.size

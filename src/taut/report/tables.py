@@ -19,7 +19,7 @@ from taut.evidence import Bracket, Evidence
 from taut.report.bracket import nats, quoted
 from taut.report.numbers import cells, in_errors, paired_words, percent, worst_khats
 from taut.report.rows import counted_rows
-from taut.report.words import METHODS
+from taut.report.words import method_words
 
 __all__ = [
     "bracket_table",
@@ -86,7 +86,8 @@ def evidence_table(console: Console, found: Mapping[str, Evidence]) -> None:
     count = next(iter(found.values())).log_evidence.count
     _print_line(console, f"Means over {count} rows, nats per row.")
     for name, evidence in found.items():
-        _print_line(console, f"{name}: {METHODS.get(name, name)}, {evidence.log_evidence}")
+        how = method_words(name, at_random=evidence.at_random)
+        _print_line(console, f"{name}: {how}, {evidence.log_evidence}")
         if evidence.upper is not None:
             low, high = evidence.log_evidence.value, evidence.upper.value
             _print_line(

@@ -8,6 +8,7 @@ __all__ = [
     "POSTERIOR_ESTIMATES",
     "counted",
     "fact_words",
+    "method_words",
     "posterior_words",
     "total_words",
 ]
@@ -39,6 +40,7 @@ METHODS = {
     "bidirectional": "bidirectional Monte Carlo",
 }
 
+_SUMMED = "the sum over all outcomes of the guide"
 _SHOWN = 5  # components that are listed one by one
 _ALONE = 1.5  # rows: that a component with fewer holds one is all that can be said
 
@@ -66,7 +68,9 @@ def fact_words(facts: FitFacts) -> dict[str, str]:
         **seconds,
         "versions": facts.versions,
         "particles": "" if facts.particles is None else f"{facts.particles}",
-        "log-evidence by": METHODS.get(facts.evidence_method, facts.evidence_method),
+        "log-evidence by": method_words(
+            facts.evidence_method, at_random=facts.particles is not None
+        ),
         **{f"{choice} chosen because": reason for choice, reason in facts.reasons.items()},
     }
     if facts.totals:
@@ -107,6 +111,16 @@ def posterior_words(facts: PosteriorFacts) -> dict[str, str]:
     if facts.starts is not None:
         words["starts"] = f"{facts.starts.climbed}, number {facts.starts.winner + 1} was highest"
     return words | {f"seconds of {stage}": f"{round(s, 3)}" for stage, s in facts.seconds.items()}
+
+
+def method_words(name: str, *, at_random: bool = True) -> str:
+    """What an evidence method does.
+
+    Arguments:
+        name: of the method; handed back where it is not known.
+        at_random: whether it drew; importance sampling from a guide of few outcomes sums them instead.
+    """
+    return METHODS.get(name, name) if at_random or name != "importance" else _SUMMED
 
 
 def total_words(facts: FitFacts) -> str:
