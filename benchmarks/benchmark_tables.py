@@ -107,6 +107,13 @@ def of_em(found: dict[str, Any]) -> Rows:
             f"the same with {holes['missing']:.0%} of the cells missing, an iteration",
             f"{holes['times_the_time_without_holes']:.1f} times the time without",
         ),
+        *(
+            (
+                f"the same with diagonal components, an iteration, against {of['pins'][0]}",
+                f"{of['speedup']:.1f} times as fast",
+            )
+            for of in ([found["stepmix"]] if "stepmix" in found else [])
+        ),
         (
             f"online EM, {online['rows']:,} x {online['columns']} from disk",
             f"{online['seconds']:.0f} s, {online['peak_gib']:.2f} GiB",

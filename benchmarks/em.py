@@ -3,13 +3,18 @@
     exact     100,000 x 20 rows, 20 full components, float64: both run the same number of iterations from
               the same start, with the same constant on the diagonals, and end at the same likelihood
     holes     the same rows with 10 % of the cells missing completely at random, against themselves whole
+    stepmix   those with holes by 20 diagonal components, as many iterations as StepMix makes; the
+              log-likelihood of what StepMix ends with is computed by both
     online    10,000,000 x 20 rows in a float32 .npy file, one pass of online EM in a process of its own,
               whose largest resident size is what the system says of it
 
 Runs are alternated; the figure to quote is the median over rounds of the ratio within a round. Reading
 and checking the rows counts for both sides.
 
-    python benchmarks/em.py [--rounds 3] [--iterations 10] [--rows 100000] [--online-rows 10000000]
+    python benchmarks/em.py [--only exact holes] [--rounds 3] [--iterations 10] [--rows 100000]
+                            [--online-rows 10000000]
+
+What is not asked for stays in the results; every part has its commit.
 """
 
 import argparse
@@ -25,15 +30,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import save_result
+from peers import python_of_peers
+from record import RESULTS, commit, save_result
 
 COLUMNS, COMPONENTS, REG_COVAR = 20, 20, 1e-6
 MISSING = 0.1
+PARTS = ("exact", "holes", "stepmix", "online")
+PINS = ("stepmix==3.0.0", "scikit-learn==1.9.1", "numpy==2.4.6")
 LIMIT_GIB = 2.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--rows", type=int, default=100_000)
@@ -43,12 +52,16 @@ def main() -> None:
     if options.online_file:
         print(json.dumps(online(options.online_file)))
         return
-    content = {
-        "exact": exact(options.rows, options.iterations, options.rounds),
-        "holes": holes(options.rows, options.iterations, options.rounds),
-    }
-    if options.online_rows:
-        content["online"] = online_in_a_process(options.online_rows)
+    path = RESULTS / "em.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    content = {part: {"commit": known["commit"]} | known[part] for part in PARTS if part in known}
+    for part in options.only:
+        made = (
+            online_in_a_process(options.online_rows)
+            if part == "online"
+            else OF_ROWS[part](options.rows, options.iterations, options.rounds)
+        )
+        content[part] = {"commit": commit(), **made}
     print(save_result("em", content))
 
 
@@ -116,6 +129,45 @@ def holes(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
     }
 
 
+def stepmix(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
+    """Alternated runs of both sides on rows with holes."""
+    x = mixture_rows(rows)
+    means = x[np.random.default_rng(1).choice(rows, COMPONENTS, replace=False)]
+    x = np.where(np.random.default_rng(2).random(x.shape) < MISSING, np.nan, x)
+    run = taut_run(x, means, holes=True, kind="diag")
+    run(2)  # compile
+    times: dict[str, list[float]] = {"taut": [], "StepMix": []}
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "rows.npz", Path(folder) / "found.npz"
+        np.savez(source, x=x, components=COMPONENTS, iterations=iterations)
+        command = [python_of_peers("stepmix", PINS), Path(__file__).with_name("em_peers.py")]
+        for _ in range(rounds):
+            start = time.perf_counter()
+            run(iterations)
+            times["taut"].append(time.perf_counter() - start)
+            subprocess.run([*command, source, target], check=True)
+            found = np.load(target)
+            times["StepMix"].append(float(found["seconds"]))
+        again = taut_run(
+            x, found["means"], holes=True, kind="diag", scale=np.sqrt(found["covariances"]),
+            log_weights=np.log(found["weights"]), reg_covar=0.0,
+        )  # fmt: skip
+        likelihoods = {"StepMix": float(found["log_likelihood"]), "taut": again(1, first=True)}
+    ratio = statistics.median(s / t for s, t in zip(times["StepMix"], times["taut"], strict=True))
+    print(f"StepMix / taut, median of ratios: {ratio:.1f}; of StepMix's end {likelihoods}")
+    return {
+        "pins": PINS,
+        "rows": rows,
+        "columns": COLUMNS,
+        "components": COMPONENTS,
+        "missing": MISSING,
+        "iterations": iterations,
+        "seconds": times,
+        "speedup": ratio,
+        "log_likelihood_of_stepmix": likelihoods,
+    }
+
+
 def mixture_rows(rows: int, *, seed: int = 0) -> np.ndarray:
     """Draws of a mixture of correlated Gaussians."""
     generator = np.random.default_rng(seed)
@@ -130,24 +182,37 @@ def mixture_rows(rows: int, *, seed: int = 0) -> np.ndarray:
     return x
 
 
-def taut_run(x: np.ndarray, means: np.ndarray, *, holes: bool = False) -> Any:
+def taut_run(
+    x: np.ndarray,
+    means: np.ndarray,
+    *,
+    holes: bool = False,
+    kind: str = "full",
+    scale: np.ndarray | None = None,
+    log_weights: np.ndarray | None = None,
+    reg_covar: float = REG_COVAR,
+) -> Any:
+    """EM from components of unit covariance and equal weights, if no others are given."""
     import jax
     import jax.numpy as jnp
 
     from taut.inference.exact import Floor, RowBlocks, run_em
     from taut.models import GaussianMixture
 
+    if scale is None:
+        unit = np.ones(COLUMNS) if kind == "diag" else np.eye(COLUMNS)
+        scale = np.stack([unit] * COMPONENTS)
     with jax.enable_x64(True):
-        scale = jnp.tile(jnp.eye(COLUMNS), (COMPONENTS, 1, 1))
-        start = GaussianMixture(jnp.zeros(COMPONENTS), jnp.asarray(means), scale, "full")
+        logits = jnp.zeros(COMPONENTS) if log_weights is None else jnp.asarray(log_weights)
+        start = GaussianMixture(logits, jnp.asarray(means), jnp.asarray(scale), kind)
 
-    def run(iterations: int) -> float:
+    def run(iterations: int, *, first: bool = False) -> float:
         rows = RowBlocks(x, holes=holes)
-        floor = Floor(0.0, REG_COVAR).of(start, rows)
+        floor = Floor(0.0, reg_covar).of(start, rows)
         result = run_em(
             start, rows, floor, tolerance=0.0, max_iterations=iterations, monotone=False
         )
-        return float(result.log_evidence[-1])
+        return float(result.log_evidence[0 if first else -1])
 
     return run
 
@@ -209,6 +274,9 @@ def online(path: str) -> dict[str, Any]:
         "log_evidence": fit.estimates["log_evidence"].value,
         "independent_columns": fit.estimates["independent_columns"].value,
     }
+
+
+OF_ROWS = {"exact": exact, "holes": holes, "stepmix": stepmix}
 
 
 if __name__ == "__main__":
