@@ -212,6 +212,19 @@ def test_whole_columns_are_whole_in_all_rows(tmp_path):
     assert load_data(tmp_path / "rows.npy").schema.whole == (1,)
 
 
+@pytest.mark.parametrize("rare", [2.5, -3.0, 0.1, np.nan, np.e], ids=str)
+def test_the_grid_of_a_column_holds_the_training_rows_too(tmp_path, rare):
+    """As in memory, where one training row has a value that no held-out row has."""
+    rows = np.c_[ROWS[:, 0], np.arange(600) % 7, np.arange(600) % 5 + 0.5].astype(float)
+    np.save(tmp_path / "rows.npy", rows)
+    number = streamed(tmp_path / "rows.npy")[1].numbers(np.array([100]))
+    rows[number, 1] = rare
+    np.save(tmp_path / "rows.npy", rows)
+    own, memory = (load_data(tmp_path / "rows.npy", stream=how).schema for how in ("yes", "no"))
+    for field in ("steps", "origins", "spikes"):
+        assert getattr(own, field) == pytest.approx(getattr(memory, field))
+
+
 def test_all_parts_hold_the_schema_of_the_data(tmp_path):
     """Fields that equality leaves out, as of grids of columns, too."""
     rows = np.c_[ROWS[:, 0], np.arange(600) % 7, np.round(ROWS[:, 1])].astype(float)

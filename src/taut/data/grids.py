@@ -9,7 +9,7 @@ ratings, what was rounded to a tenth, two codes. Where there is none, as where h
 numbers is 100 and the rest is not rounded, the column is a spike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,12 +37,17 @@ class Grid(NamedTuple):
     origin: float
 
 
-def grids_of(values: Shaped[np.ndarray, "N D"], schema: Schema) -> dict[str, tuple]:
+def grids_of(
+    values: Shaped[np.ndarray, "N D"],
+    schema: Schema,
+    others: Callable[[], Iterable[Shaped[np.ndarray, "n D"]]] = tuple,
+) -> dict[str, tuple]:
     """The fields of a table's schema that say which columns repeat values.
 
     Arguments:
-        values: all rows of the source, NaN where a cell is missing.
+        values: all rows of the source that are in memory, NaN where a cell is missing.
         schema: their form; only real tables have such fields.
+        others: gives the rows that are not, some at a time, which a grid has to hold, too.
 
     Returns:
         `steps`, `origins` and `spikes` for `dataclasses.replace`; nothing where no column repeats.
@@ -56,12 +61,28 @@ def grids_of(values: Shaped[np.ndarray, "N D"], schema: Schema) -> dict[str, tup
     if not repeated:
         return {}
     grids = {i: grid_of(_known(values[:, i])) for i in repeated}
+    grids |= _of_others({i: values[:, i] for i in repeated if grids[i].step}, others)
     found = [grids.get(i, Grid(0.0, 0.0)) for i in range(values.shape[1])]
     return {
         "steps": tuple(grid.step for grid in found),
         "origins": tuple(grid.origin for grid in found),
         "spikes": tuple(i for i in repeated if not grids[i].step),
     }
+
+
+def _of_others(
+    columns: dict[int, Shaped[np.ndarray, " N"]],
+    others: Callable[[], Iterable[Shaped[np.ndarray, "n D"]]],
+) -> dict[int, Grid]:
+    """The grids of columns together with what more rows have in them; held are different values."""
+    found = {i: np.unique(_known(column)) for i, column in columns.items()}
+    grids = {i: grid_of(values) for i, values in found.items()}
+    for rows in others() if found else ():
+        for i in [i for i in found if grids[i].step]:
+            values = np.union1d(found[i], _known(rows[:, i]))
+            if len(values) > len(found[i]):
+                found[i], grids[i] = values, grid_of(values)
+    return grids
 
 
 def whole_columns(parts: Sequence[Shaped[np.ndarray, "N D"]], schema: Schema) -> tuple[int, ...]:

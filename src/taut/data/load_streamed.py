@@ -123,7 +123,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
     validation, test = (
         _in_memory(rows, numbers) for numbers in _whole(drawn, found.bad, file.where)
     )
-    schema = _of_table(rows.schema, [validation, test], found)
+    schema = _of_table(rows, [validation, test], found)
     train = replace(rows, schema=schema)
     validation, test = (replace(part, schema=schema) for part in (validation, test))
     notes += (
@@ -235,13 +235,19 @@ def _learned(schema: Schema, found: Survey, options: DataOptions) -> Schema:
     return schema
 
 
-def _of_table(schema: Schema, held_out: Sequence[Dataset], found: Survey) -> Schema:
-    """The schema with the columns of a table that are whole or repeat values, by its held-out rows."""
+def _of_table(rows: StreamedRows, held_out: Sequence[Dataset], found: Survey) -> Schema:
+    """The schema with the columns of a table that are whole or repeat values.
+
+    Whether one repeats values is told by held-out rows; where it does, its grid holds all rows, which
+    are read once more.
+    """
+    schema = rows.schema
     if schema.kind != "table":
         return schema
     x = np.concatenate([part.x for part in held_out])
     whole = tuple(i for i in whole_columns([x], schema) if found.whole[i])
-    return replace(schema, whole=whole or None, **grids_of(x, schema))
+    grids = grids_of(x, schema, lambda: (part.x for part in rows.parts()))
+    return replace(schema, whole=whole or None, **grids)
 
 
 def _in_memory(rows: StreamedRows, numbers: Int64[np.ndarray, " n"]) -> Dataset:
