@@ -12,8 +12,10 @@ Rules of differentiation that a function brings along (`jax.custom_jvp`) are no 
 used up where a gradient is traced, and must not be asked for later.
 """
 
+import gc
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -22,7 +24,7 @@ import numpy as np
 from jax.core import eval_jaxpr
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-__all__ = ["Traced"]
+__all__ = ["Traced", "trace"]
 
 _PLAIN = (str, bytes, bool, int, float, complex, type(None))
 # Operations that hold a function, as `call_jaxpr`, and beside it the rules of its derivatives.
@@ -44,8 +46,10 @@ class Traced:
             function: pure, of pytrees of arrays.
             arguments: arrays, or their shapes and types.
         """
-        closed = jax.make_jaxpr(function)(*arguments)
-        return cls(closed.jaxpr), closed.consts
+        closed = trace(function, *arguments)
+        # Copies, so that what is kept here does not keep JAX's own alive.
+        held = [c.copy() if isinstance(c, np.ndarray) else c for c in closed.consts]
+        return cls(closed.jaxpr), held
 
     def __call__(self, captured: Any, *arguments: Any) -> list[Any]:
         """The leaves of what the function returns; `captured` are arrays such as `of` has found."""
@@ -56,6 +60,28 @@ class Traced:
 
     def __hash__(self) -> int:
         return self._hash
+
+
+def trace(function: Callable, *arguments: Any) -> ClosedJaxpr:
+    """`jax.make_jaxpr(function)(*arguments)`, with captured NumPy arrays in the precision of now.
+
+    JAX rounds a captured NumPy array to the precision that it meets it in, and hands that to every later
+    trace, also under another `jax.enable_x64`, for as long as a program that it keeps holds it. Where
+    types do not go together, its programs are dropped and the function is traced again.
+    """
+    closed = None
+    try:
+        closed = jax.make_jaxpr(function)(*arguments)
+        if any(isinstance(array, np.ndarray) for array in closed.consts):
+            leaves = jax.tree.leaves(arguments)
+            jax.eval_shape(partial(eval_jaxpr, closed.jaxpr), closed.consts, *leaves)
+        return closed
+    except TypeError:
+        pass
+    closed = None
+    jax.clear_caches()
+    gc.collect()  # of traces, which go round in circles
+    return jax.make_jaxpr(function)(*arguments)
 
 
 def _written(jaxpr: Jaxpr) -> tuple[bytes, tuple[Any, ...]]:

@@ -230,7 +230,8 @@ class Posterior:
         """
         if num_particles is None and self.refined is not None:
             return self.estimates["log_evidence"]
-        return self.evaluate(num_particles=num_particles or 10_000, key=key).log_evidence
+        count = 10_000 if num_particles is None else num_particles
+        return self.evaluate(num_particles=count, key=key).log_evidence
 
     def evaluate(self, *, num_particles: int = 10_000, key: int | PRNGKeyArray = 0) -> Evidence:
         """The same with ELBO, effective sample size and k-hat of new draws of the guide alone."""

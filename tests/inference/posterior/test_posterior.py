@@ -125,6 +125,12 @@ def test_every_bound_is_the_evidence_where_the_guide_is_the_posterior(posterior)
     assert posterior.evaluate(num_particles=100).ess[0] == pytest.approx(100)
 
 
+def test_no_draws_are_refused(posterior):
+    for asked in (posterior.evidence, posterior.evaluate):
+        with pytest.raises(taut.InputError, match="at least two particles"):
+            asked(num_particles=0)
+
+
 def test_a_saved_posterior_is_loaded_with_its_program(posterior, tmp_path):
     posterior.save(tmp_path / "run")
     again = taut.load(tmp_path / "run", like=program, data={"y": Y})

@@ -16,6 +16,7 @@ from jaxtyping import Array
 
 from taut.core import Datum
 from taut.core.compiling import shared_jit
+from taut.core.traced import trace
 from taut.errors import InputError
 from taut.models.program.arguments import check_names, parted, whole
 from taut.models.program.dependence import depends_on_last, reached
@@ -136,13 +137,13 @@ def _traced(
             elif is_summed(site):
                 site["finite"] = Finite.of(name, site)
         observed = observations(sites, concrete, arrays) if plate is None else []
-        made.append((sites, observed))
+        made[:] = [(sites, observed)]
         return [leaf for leaf in jax.tree.leaves(observed) if isinstance(leaf, Tracer)]
 
     index, concrete = None if plate is None else jnp.arange(plate.batch_size), arrays
     arguments = (jnp.zeros(()), jnp.zeros((), int), arrays, index)
     with reading(program):
-        closed = jax.make_jaxpr(abstractly)(*arguments)
+        closed = trace(abstractly, *arguments)
     sites, observed = made[0]
     return _Traced(sites, observed, closed, jax.tree.leaves(arguments), bool(asked))
 
