@@ -85,6 +85,12 @@ def test_none_are_hidden_by_default_where_cells_hide_themselves():
     for others in ({**column, "hide": 0}, {}):
         told = taut.fit(frame, **options, **others).facts.notes
         assert not [line for line in told if line.startswith(note)]
+        assert any(
+            "densities are of the observed cells and of which are missing" in t for t in told
+        )
+    plain = {**options, "missingness": "at-random"}
+    told = taut.fit(frame, **plain).facts.notes
+    assert not any("densities are of the observed cells and of" in line for line in told)
     with pytest.raises(InputError, match='missingness="at-random", where cells are hidden'):
         taut.fit(frame, **options, **column, hide=0.5)
 

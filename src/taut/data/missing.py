@@ -177,7 +177,7 @@ class Tally:
         some = "1 of" if self.holes == 1 else f"{self.holes:,} of"
         return (
             f"{self._where}: {some} {self._all_cells:,} cells {'is' if self.holes == 1 else 'are'} "
-            "missing: densities are those of the other cells, exactly",
+            "missing: densities are those of the other cells, exactly, unless the model says why",
         )
 
 

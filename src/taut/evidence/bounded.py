@@ -38,8 +38,13 @@ def bounded_or_not(evidence: Evidence, model: AbstractModel, schema: Schema) -> 
 
 
 def measure_notes(model: AbstractModel, schema: Schema) -> tuple[str, ...]:
-    """What a reader should know of columns that repeat values, one sentence each."""
+    """What a reader should know of what densities are of, one sentence each."""
     notes, kinds = [], () if model.measure is None else model.measure.kinds
+    if model.measure is not None and model.measure.masked:
+        notes.append(
+            "densities are of the observed cells and of which are missing, log p(x_o, s), and "
+            "compare with no number that is of the observed cells alone"
+        )
     if isinstance(model, ChainModel) and len(kinds) > 1:
         masses = [i for i, kind in enumerate(kinds) if kind == MASS]
         notes.append(
