@@ -79,3 +79,13 @@ def test_a_fit_that_was_not_measured_is_refused(tmp_path):
         taut.compare(_fit(), bare)
     with pytest.raises(InputError, match="expected a finished run"):
         taut.compare(_fit(), bare.save(tmp_path / "run"))
+
+
+def test_fits_that_were_not_measured_are_compared_by_what_evaluate_finds():
+    bare = replace(_fit(), estimates={})
+    words = (
+        r"got none, as it was not measured and elbo, log_evidence\. "
+        r"Try taut\.core\.paired_difference of what `evaluate` of both finds"
+    )
+    with pytest.raises(InputError, match=words):
+        taut.compare(bare, _fit())

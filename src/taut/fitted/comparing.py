@@ -98,10 +98,13 @@ def compare(
         if name in b.estimates and not (one.values is None and b.estimates[name].values is None)
     ]
     if not shared:
+        names = [", ".join(one.estimates) or "none, as it was not measured" for one in (a, b)]
+        measured = a.estimates and b.estimates
         raise InputError(
-            "two runs with estimates in common",
-            f"{', '.join(a.estimates)} and {', '.join(b.estimates)}",
-            "two fits, or two posteriors, on the same data", where="compare",
+            "two runs with estimates in common", " and ".join(names),
+            "two fits, or two posteriors, on the same data" if measured
+            else "taut.core.paired_difference of what `evaluate` of both finds of the same rows",
+            where="compare",
         )  # fmt: skip
     return {name: paired_difference(a.estimates[name], b.estimates[name]) for name in shared}
 
