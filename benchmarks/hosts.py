@@ -6,7 +6,9 @@ left out. Kills: a fit by two hosts, one of which, at random, is killed at a ran
 checkpoint is there; what counts is how long the other takes to end, whether it ends by one line, and
 whether one host then goes on to the end.
 
-    python benchmarks/hosts.py [--rounds 3] [--kills 50]
+    python benchmarks/hosts.py [--only speed] [--rounds 3] [--kills 50]
+
+What is not asked for stays in the results; each of the two has its commit.
 """
 
 import argparse
@@ -22,18 +24,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from record import save_result
+from record import RESULTS, commit, save_result
 
 ROWS, COLUMNS, BATCH, STEPS = 8192, 784, 1024, 400
 SMALL = [
     "--hidden", "16", "--latent-dim", "2", "--epochs", "400", "--patience", "0",
     "--checkpoint-every", "20", "--evidence-particles", "5",
 ]  # fmt: skip
+PARTS = ("speed", "kills")
 LIMIT = 60.0  # seconds in which the others must have ended
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument(
@@ -43,8 +47,14 @@ def main() -> None:
     if options.host:
         _fit(*map(int, options.host))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        content = {"speed": _speed(options.rounds), "kills": _kills(options.kills, Path(folder))}
+    path = RESULTS / "hosts.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    content = {part: {"commit": known["commit"]} | known[part] for part in PARTS if part in known}
+    if options.only != "kills":
+        content["speed"] = {"commit": commit(), **_speed(options.rounds)}
+    if options.only != "speed":
+        with tempfile.TemporaryDirectory() as folder:
+            content["kills"] = {"commit": commit(), **_kills(options.kills, Path(folder))}
     print(save_result("hosts", content))
 
 
