@@ -29,6 +29,7 @@ FIT: Any = SimpleNamespace(
     pair=Pair(LinearGaussian(np.eye(3), 0.5), LinearGuide(np.eye(3), np.ones(3))),
     guide=None, model=None, architecture=taut.VAE(), schema=taut.load_data(X).schema,
     precision="float32",
+    facts=SimpleNamespace(totals=()),
     recipe=SimpleNamespace(
         inference=SimpleNamespace(claims=SimpleNamespace(serves_unseen=True)), bound=None
     ),
