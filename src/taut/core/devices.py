@@ -8,7 +8,7 @@ between numbers of devices by no more than the rounding of a sum. Rows that the 
 filled up, and what fills them has no weight.
 
 A sum over hosts takes milliseconds however small it is, so what a step adds up (`sum_of_shares`,
-`mean_of_shares`) goes as one vector: with one for each array of a network of seven layers, two hosts of
+`mean_of_shares`) goes as one vector: with one for each array of a network of six layers, two hosts of
 one core took 1.08 times the steps of one, and with one for all of them 1.6 (`benchmarks/hosts.py`).
 
     with over_devices("all"):        which `over_rows`, the training step and the E-step ask for
