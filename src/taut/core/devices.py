@@ -8,8 +8,7 @@ between numbers of devices by no more than the rounding of a sum. Rows that the 
 filled up, and what fills them has no weight.
 
 A sum over hosts takes milliseconds however small it is, so what a step adds up (`sum_of_shares`,
-`mean_of_shares`) goes as one vector: with one for each array of a network of six layers, two hosts of
-one core took 1.08 times the steps of one, and with one for all of them 1.6 (`benchmarks/hosts.py`).
+`mean_of_shares`) goes as one vector and not as one for each array (`benchmarks/hosts.py`).
 
     with over_devices("all"):        which `over_rows`, the training step and the E-step ask for
         ...
@@ -194,7 +193,7 @@ def _summed(vector: jax.Array) -> jax.Array:
     """The sum over devices of a vector that each has of its own, the same bits on all of them.
 
     On CPUs, for 2^k devices, by k exchanges of partial sums, each with the device whose number differs
-    in one bit: half the time of Gloo's sum of the same vector on two hosts.
+    in one bit; Gloo takes longer over its own sum of the same vector.
     """
     mesh = current_mesh()
     assert mesh is not None
