@@ -32,7 +32,7 @@ def share_held(log_evidence, error):
 @pytest.mark.parametrize(("count", "variance"), CASES)
 def test_chains_whose_weights_are_log_normal(count, variance):
     log_w = log_normal(count, variance)
-    found = annealed_columns(RowDraws(log_w, log_w, None, None), jnp.ones(SETS))
+    found = annealed_columns(RowDraws(log_w, log_w, None, np.zeros(len(log_w))), jnp.ones(SETS))
     error = found["log_evidence_error"]
     assert share_held(found["log_evidence"], error) > 0.95 - CHANCE
     # In the middle of the sets the error is the known one, no larger than it need be.
@@ -59,7 +59,9 @@ def test_few_randomisations(randomisations):
     """Of which each has a mean of many points, normal and with a small spread."""
     means = 0.05 * np.random.default_rng(1).standard_normal((SETS, randomisations))
     log_w = np.log1p(means)[:, :, None].repeat(2, axis=2).reshape(SETS, -1)
-    found = quasi_monte_carlo._columns(RowDraws(log_w, log_w, None, None), (randomisations, 2))
+    found = quasi_monte_carlo._columns(
+        RowDraws(log_w, log_w, None, np.zeros(len(log_w))), (randomisations, 2)
+    )
     held = share_held(found["log_evidence"], found["log_evidence_error"])
     assert abs(held - 0.95) < CHANCE
     assert share_held(found["log_evidence"], summarize(np.log1p(means)).error) < held - 0.015

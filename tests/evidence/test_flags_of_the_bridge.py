@@ -27,8 +27,8 @@ def columns(monkeypatch):
 
     def found(by_ancestor) -> Any:
         even = 0.3 * np.random.default_rng(0).standard_normal((ROWS, DRAWS))
-        draws = RowDraws(by_ancestor, even, None, None, even)
-        drawn = Drawn(None, np.zeros((ROWS, DRAWS)), even)
+        draws = RowDraws(by_ancestor, even, None, np.zeros(ROWS))
+        drawn = Drawn(None, np.zeros((ROWS, DRAWS)), even, even)
         monkeypatch.setattr(
             "taut.evidence.bridge.tempered_rows", lambda *_: (drawn, draws, np.ones(ROWS))
         )

@@ -36,7 +36,8 @@ def found(monkeypatch) -> Any:
 
         def draws(*_: Any, **__: Any) -> Any:
             for block in blocks:
-                yield RowDraws(nothing[: len(block)], nothing[: len(block)], None, None)
+                even = nothing[: len(block)]
+                yield RowDraws(even, even, None, np.zeros(len(block)))
 
         monkeypatch.setattr(importance, "summarize", summary)
         monkeypatch.setattr(importance, "weighted_draws", draws)

@@ -27,7 +27,7 @@ from taut.core import (
     total,
 )
 from taut.core.compiling import even_jit
-from taut.evidence.draws import fit_and_kl
+from taut.evidence.draws import fit_of
 from taut.evidence.importance import proposal_of
 from taut.evidence.weights import mean_and_error
 from taut.models import ChainModel
@@ -134,9 +134,8 @@ def _minted(
         row_key = key_of_row(key, datum, number)
         made = particles(model, guide, guide, datum, row_key, num_draws)
         made.refuse_subsampled("the audit")
-        fit, _ = fit_and_kl(made)
         log_prior, neg_log_q = (_summed(made.terms, name, made.log_mass) for name in _PARTS)
-        return made.z, -neg_log_q, log_prior, fit, made.log_mass
+        return made.z, -neg_log_q, log_prior, fit_of(made), made.log_mass
 
     return jax.vmap(one)(block, numbers)
 

@@ -185,7 +185,5 @@ def _elbos(
 
 
 def _of(draws: RowDraws) -> np.ndarray:
-    if draws.kl is not None:
-        fit, kl = np.asarray(draws.fit), np.asarray(draws.kl)
-        return fit - (kl if kl.ndim > 1 else kl[:, None])
-    return draws.log_w if draws.elbo is None else draws.elbo
+    fit, kl = np.asarray(draws.fit), np.asarray(draws.kl)
+    return fit - (kl if kl.ndim > 1 else kl[:, None])

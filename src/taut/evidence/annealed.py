@@ -152,14 +152,11 @@ def anneal_row(
         return log_w, drawn.draws, accepted
 
     log_w, draws, accepted = jax.lax.map(part, jnp.arange(parts))
-    log_w, fit, elbo = (
-        a.reshape(-1)[: options.num_particles] for a in (log_w, draws.fit, draws.log_w)
-    )
-    kl = draws.kl
-    if kl is not None:  # of each part, or of each draw
-        kl = jnp.mean(kl) if kl.ndim == 1 else kl.reshape(-1)[: options.num_particles]
+    log_w, fit = (a.reshape(-1)[: options.num_particles] for a in (log_w, draws.fit))
+    # Of each part, or of each draw.
+    kl = jnp.mean(draws.kl) if draws.kl.ndim == 1 else draws.kl.reshape(-1)[: fit.size]
     own = jax.random.fold_in(chain_key, parts + 1)
-    return AnnealedRow(kernels, RowDraws(log_w, fit, None, kl, elbo), jnp.mean(accepted), own)
+    return AnnealedRow(kernels, RowDraws(log_w, fit, None, kl), jnp.mean(accepted), own)
 
 
 @steady_jit

@@ -51,8 +51,8 @@ class Bridge(AbstractSwept):
         columns = annealed_columns(draws, acceptance)
         # The draws of the start are those that the chains began at, K of each kind.
         bridged = bridge(
-            np.asarray(draws.elbo), np.asarray(found.log_weights), np.asarray(found.log_w),
-            effective=columns["ess"],
+            np.asarray(found.start_log_w), np.asarray(found.log_weights),
+            np.asarray(found.log_w), effective=columns["ess"],
         )  # fmt: skip
         return {
             **columns,

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import AbstractModel, AbstractProposal, Datum, as_proposal, particles
 from taut.evidence.coordinates import moves
-from taut.evidence.draws import RowDraws, fit_and_kl, kl_of_draws
+from taut.evidence.draws import RowDraws, fit_of, kl_of
 from taut.evidence.hmc import Point, transition
 from taut.evidence.tempered import AbstractTempered
 from taut.evidence.tempering import Path, Plan, path_of, piloted, scales_at
@@ -229,9 +229,7 @@ def started(
 
     minted = particles(model, start, start, datum, key, count)
     minted.refuse_subsampled("the evidence")
-    fit, kl = fit_and_kl(minted)
-    if minted.kl is not None and kl_of_draws(model, start, datum, minted):
-        kl = jnp.sum(minted.kl, axis=1)
+    fit, kl = fit_of(minted), kl_of(model, start, datum, minted)
     points = jax.vmap(lambda z: path.at(path.coordinates.to_u(z)))(minted.z)
     return Started(points, RowDraws(minted.log_w, fit, None, kl))
 

@@ -31,7 +31,7 @@ from taut.core import (
 )
 from taut.core.compiling import even_jit, steady_jit
 
-__all__ = ["RowDraws", "fit_and_kl", "kl_of_draws", "log_ratios", "weighted_draws"]
+__all__ = ["RowDraws", "fit_of", "kl_of", "kl_of_draws", "log_ratios", "weighted_draws"]
 
 _BLOCK_ROWS = 16
 # Rows x particles held at once. Products with 1024 rows run at full speed, but what surrounds them gains
@@ -43,23 +43,22 @@ _FEW_DRAWS = 2**19  # of all rows, which take no longer than the faster program 
 class RowDraws(NamedTuple):
     """Weighted draws of R rows, without the draws.
 
+    What is averaged for the ELBO is fit - kl.
+
     Attributes:
         log_w: log-weights, nats, (R, K); of a stratified guide those of its K replicates, each
             log sum_c q(c) w_c over the strata c.
         fit: the part of log_w outside the prior and -log q: the log-likelihood, nats, (R, K),
             averaged over the strata.
         log_mass: (R, K) where the draws exhaust the guide's support, else None: each has mass 1/K.
-        kl: KL(q to prior) in closed form, nats, (R,), averaged over draws; (R, K) where it is known
-            given each draw alone (`kl_of_draws`); None without a rule.
-        elbo: what is averaged for the ELBO, nats, (R, K): of strata sum_c q(c) log w_c of each
-            replicate, else log_w less its noise where the draws bring a control; None where it is log_w.
+        kl: KL(q to prior), nats: in closed form, (R,); else what is averaged over the draws for it,
+            (R, K) (`kl_of`). Both are finite also where the log-likelihood is -inf.
     """
 
     log_w: Any
     fit: Any
     log_mass: Any
     kl: Any
-    elbo: Any = None
 
 
 def weighted_draws(
@@ -113,22 +112,15 @@ def _joined(
     kept, chunk = first.fit.shape
     # Filled in place: each chunk leaves the device before the next but one is made.
     log_w, fit = (np.empty((kept, chunks * chunk), np.float64) for _ in range(2))
-    elbo = None if first.elbo is None else np.empty_like(log_w)
     kls = []
     for part in range(chunks):
         drawn = next(others) if part else first
         here = slice(part * chunk, (part + 1) * chunk)
         log_w[:, here], fit[:, here] = drawn.log_w, drawn.fit
-        if elbo is not None:
-            elbo[:, here] = drawn.elbo
-        if drawn.kl is not None:
-            kls.append(np.asarray(drawn.kl, np.float64))
-    kl = None
-    if kls:
-        of_draws = kls[0].ndim > 1
-        kl = np.hstack(kls)[:, :num_particles] if of_draws else np.mean(kls, axis=0)
-    log_w, fit, elbo = (a if a is None else a[:, :num_particles] for a in (log_w, fit, elbo))
-    return RowDraws(log_w, fit, None, kl, elbo)
+        kls.append(np.asarray(drawn.kl, np.float64))
+    of_draws = kls[0].ndim > 1
+    kl = np.hstack(kls)[:, :num_particles] if of_draws else np.mean(kls, axis=0)
+    return RowDraws(log_w[:, :num_particles], fit[:, :num_particles], None, kl)
 
 
 def _mint(
@@ -146,27 +138,35 @@ def _mint(
         row_key = jax.random.fold_in(key_of_row(key, datum, number), part)
         minted = particles(model, guide, guide, datum, row_key, chunk)
         minted.refuse_subsampled("the evidence")
-        fit, kl = fit_and_kl(minted)
-        if minted.kl is not None and kl_of_draws(model, guide, datum, minted):
-            kl = jnp.sum(minted.kl, axis=1)
+        fit, kl = fit_of(minted), kl_of(model, guide, datum, minted)
         if minted.strata == 1:
-            elbo = None if minted.control is None else minted.log_w + minted.control
-            return RowDraws(minted.log_w, fit, minted.log_mass, kl, elbo)
+            return RowDraws(minted.log_w, fit, minted.log_mass, kl)
         return _replicates(minted, fit, kl)
 
     return jax.vmap(one)(block, numbers)
 
 
-def fit_and_kl(minted: Particles) -> tuple[Float[Array, " K"], Float[Array, ""] | None]:
-    """The part of each log-weight outside the prior and -log q, and the closed KL over draws; nats.
-
-    Draws that exhaust the guide's support close the KL: it is the mean of their `log_ratios`.
-    """
+def fit_of(minted: Particles) -> Float[Array, " K"]:
+    """The part of each log-weight outside the prior and -log q, nats."""
     outside = {n: t for n, t in minted.terms.items() if n not in (LOG_PRIOR, NEG_LOG_Q)}
-    fit = jnp.broadcast_to(total(outside, batch_ndim=1), minted.log_mass.shape)
+    return jnp.broadcast_to(total(outside, batch_ndim=1), minted.log_mass.shape)
+
+
+def kl_of(
+    model: AbstractModel, guide: Any, datum: Datum, minted: Particles
+) -> Float[Array, ""] | Float[Array, " K"]:
+    """KL(q to prior), nats: closed, (), or what is averaged over the draws for it, (K,).
+
+    Without a rule that is log q(z given x) - log p(z), less its noise where the draws bring a control.
+    Draws that exhaust the guide's support close the KL: it is the mean over them.
+    """
     if minted.kl is not None:
-        return fit, weighted_sum(minted.log_mass, jnp.sum(minted.kl, axis=1))
-    return fit, weighted_sum(minted.log_mass, log_ratios(minted)) if minted.exhaustive else None
+        kl = jnp.sum(minted.kl, axis=1)
+        return kl if kl_of_draws(model, guide, datum, minted) else weighted_sum(minted.log_mass, kl)
+    kl = log_ratios(minted)
+    if minted.exhaustive:
+        return weighted_sum(minted.log_mass, kl)
+    return kl if minted.control is None else kl - minted.control
 
 
 def log_ratios(minted: Particles) -> Float[Array, " K"]:
@@ -193,7 +193,7 @@ def kl_of_draws(model: AbstractModel, guide: Any, datum: Datum, minted: Particle
 _mint_few, _mint_many = even_jit(_mint), steady_jit(_mint)
 
 
-def _replicates(minted: Particles, fit: Array, kl: Array | None) -> RowDraws:
+def _replicates(minted: Particles, fit: Array, kl: Array) -> RowDraws:
     """Each replicate of the strata as one draw of equal mass."""
 
     def by_stratum(values: Array) -> Array:
@@ -205,6 +205,5 @@ def _replicates(minted: Particles, fit: Array, kl: Array | None) -> RowDraws:
         log_w=jax.vmap(log_weighted_sum)(log_q, log_w),
         fit=jax.vmap(weighted_sum)(log_q, by_stratum(fit)),
         log_mass=minted.log_mass,
-        kl=kl,
-        elbo=jax.vmap(weighted_sum)(log_q, log_w),
+        kl=jax.vmap(weighted_sum)(log_q, by_stratum(kl)) if kl.ndim else kl,
     )

@@ -240,13 +240,9 @@ def averages(draws: RowDraws) -> dict[str, Any]:
     """Per-row numbers of one block."""
     weights: RowWeights = summarize(draws.log_w, draws.log_mass)
     reconstruction, reconstruction_error = mean_and_error(draws.fit, draws.log_mass)
-    if draws.kl is None:
-        log_w = draws.log_w if draws.elbo is None else draws.elbo
-        elbo, elbo_error = mean_and_error(log_w, draws.log_mass)
-        kl, kl_error = mean_and_error(draws.fit - log_w, draws.log_mass)
-    elif np.ndim(draws.kl) > 1:
-        elbo, elbo_error = mean_and_error(draws.fit - draws.kl)
-        kl, kl_error = mean_and_error(draws.kl)
+    if np.ndim(draws.kl) > 1:
+        elbo, elbo_error = mean_and_error(draws.fit - draws.kl, draws.log_mass)
+        kl, kl_error = mean_and_error(draws.kl, draws.log_mass)
     else:
         kl, kl_error = draws.kl, np.zeros_like(draws.kl)
         elbo, elbo_error = reconstruction - kl, reconstruction_error

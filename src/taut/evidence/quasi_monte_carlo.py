@@ -24,8 +24,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import ndtri, stdtrit
 
 from taut.core import (
-    LOG_PRIOR,
-    NEG_LOG_Q,
     AbstractModel,
     AbstractPair,
     AbstractProposal,
@@ -37,11 +35,10 @@ from taut.core import (
     key_of_row,
     option,
     particles_at,
-    total,
 )
 from taut.core.compiling import steady_jit
 from taut.evidence.abstract import AbstractMethod, Claims
-from taut.evidence.draws import RowDraws
+from taut.evidence.draws import RowDraws, fit_of, kl_of
 from taut.evidence.importance import COLUMNS, Evidence, assembled, averages, proposal_of
 from taut.evidence.sweep import Sweep, run, sweep
 from taut.evidence.weights import summarize
@@ -172,19 +169,17 @@ def _at_points(
         q = as_proposal(guide(datum))
         row_key = key_of_row(key, datum, number)
 
-        def randomised(index: Any) -> tuple[Array, Array, Array | None]:
+        def randomised(index: Any) -> tuple[Array, Array, Array]:
             own = jax.random.fold_in(row_key, index)
             shift = jax.random.uniform(own, points.shape[1:], points.dtype)
             u = jnp.clip(jnp.mod(points + shift, 1.0), _EDGE, 1 - _EDGE)
             z = jax.vmap(lambda at: _pushed(q, jax.scipy.special.ndtri(at)))(u)
             made = particles_at(model, lambda _: q, datum, z)
             made.refuse_subsampled("the evidence")
-            outside = {n: t for n, t in made.terms.items() if n not in (LOG_PRIOR, NEG_LOG_Q)}
-            fit = jnp.broadcast_to(total(outside, batch_ndim=1), made.log_mass.shape)
-            return made.log_w, fit, None if made.kl is None else jnp.mean(jnp.sum(made.kl, axis=1))
+            return made.log_w, fit_of(made), kl_of(model, lambda _: q, datum, made)
 
         log_w, fit, kl = jax.lax.map(randomised, jnp.arange(randomisations))
-        kl = None if kl is None else jnp.mean(kl)
+        kl = jnp.mean(kl) if kl.ndim == 1 else kl.reshape(-1)
         return RowDraws(log_w.reshape(-1), fit.reshape(-1), None, kl)
 
     return jax.vmap(one)(block, numbers)

@@ -76,11 +76,13 @@ class Drawn(NamedTuple):
         z: a leading axis K.
         log_weights: of the draws, whose mean weight is the estimate of p(x), nats, (K,).
         log_w: log p(x, z) - log q(z) of the start q at the draws, nats, (K,).
+        start_log_w: the same at the draws of q that they come of, nats, (K,).
     """
 
     z: Any
     log_weights: Float[Array, "*B K"]
     log_w: Float[Array, "*B K"]
+    start_log_w: Float[Array, "*B K"]
 
 
 def temper(
@@ -178,7 +180,7 @@ def tempered_rows(
             cloud, accepted = temper(path, plan, points, own, leapfrog=options.leapfrog)
             points, log_w, by_ancestor = cloud.points, cloud.log_w, cloud.by_ancestor()
         z = jax.vmap(path.coordinates.to_z)(points.u)
-        drawn = Drawn(z, log_w, points.log_w)
-        return drawn, RowDraws(by_ancestor, draws.fit, None, draws.kl, draws.log_w), accepted
+        drawn = Drawn(z, log_w, points.log_w, draws.log_w)
+        return drawn, RowDraws(by_ancestor, draws.fit, None, draws.kl), accepted
 
     return jax.vmap(one)(block, numbers)

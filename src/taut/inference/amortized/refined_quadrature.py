@@ -17,14 +17,11 @@ from itertools import product
 from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import (
-    LOG_PRIOR,
-    NEG_LOG_Q,
     AbstractModel,
     AbstractPair,
     Datum,
@@ -35,12 +32,11 @@ from taut.core import (
     option,
     over_rows,
     particles_at,
-    total,
 )
 from taut.core.compiling import steady_jit
 from taut.core.kept_rows import kept_rows
 from taut.evidence import AbstractMethod, Claims, Evidence
-from taut.evidence.draws import RowDraws
+from taut.evidence.draws import RowDraws, fit_of, log_ratios
 from taut.evidence.importance import assembled, averages
 from taut.inference.amortized.row_gaussians import check_refinable, numbered, row_gaussians
 
@@ -133,8 +129,7 @@ def _summed(
         z = fitted.loc + points.astype(fitted.loc.dtype) @ fitted.tril.T
         made = particles_at(model, lambda _: gaussian, datum, z)
         made.refuse_subsampled("the evidence")
-        outside = {n: t for n, t in made.terms.items() if n not in (LOG_PRIOR, NEG_LOG_Q)}
-        fit = jnp.broadcast_to(total(outside, batch_ndim=1), made.log_w.shape)
-        return RowDraws(made.log_w, fit, log_weights.astype(made.log_w.dtype), None)
+        mass = log_weights.astype(made.log_w.dtype)
+        return RowDraws(made.log_w, fit_of(made), mass, log_ratios(made))
 
     return jax.vmap(one)(block)
