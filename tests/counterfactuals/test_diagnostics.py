@@ -114,7 +114,7 @@ def test_the_largest_singular_values_need_no_jacobian(float64):
     matrix = RNG.normal(size=(300, 300)) * 0.5 ** np.arange(300)
     generator = Functions(lambda x: x, lambda z: jnp.asarray(matrix) @ z, (300,))
     ascent = Ascent(generator, Differentiable(classifier), Class(1), Plain())
-    u, s = diagnostics._frame(ascent, jnp.zeros(300))
+    u, s = diagnostics._frame(ascent, jnp.zeros(300), jnp.zeros(300))
     known = np.linalg.svd(matrix)
     np.testing.assert_allclose(s[:12], known[1][:12], rtol=1e-8)
     np.testing.assert_allclose(np.abs(np.sum(u[:, :4] * known[0][:, :4], axis=0)), 1, rtol=1e-8)

@@ -156,7 +156,7 @@ class Ascent(eqx.Module):
 
     def decoded(self, z: Float[Array, " d"], x0: Array) -> tuple[Array, Float[Array, ""]]:
         """A row and its log-density, within the box where there is one."""
-        x, log_density = self.generator.decode_with_density(z)
+        x, log_density = self.generator.like(x0).decode_with_density(z)
         if self.box is None:
             return x, log_density
         x = self.box.clip(x, x0)
@@ -279,7 +279,8 @@ class Ascent(eqx.Module):
     def _directed(self, state: RowState, before: RowState, *, afresh: Any) -> RowState:
         """With the direction of the next step and its length; `afresh` where another thing is raised."""
         at, climbing = state.at, state.phase == CLIMBING
-        own, memory = self.geometry.direction(self.generator.decode, at.z, at.slope, state.memory)
+        decode = self.generator.like(state.x0).decode
+        own, memory = self.geometry.direction(decode, at.z, at.slope, state.memory)
         h, g = at.density_slope, at.slope
         free = jnp.where(climbing, h, own)
         blocked = state.blocked & (afresh | self._tight(state, free))

@@ -158,10 +158,9 @@ def _path(
         exact = jax.tree.map(
             lambda a: jnp.asarray(a, jnp.float64) if eqx.is_inexact_array(a) else a, ascent
         )
-        frames = [_frame(exact, jnp.asarray(at, jnp.float64)) for at in z[: max(len(z) - 1, 1)]]
-        slope = _residual_slope(
-            exact, jnp.asarray(found.x[row], jnp.float64), z[0], found.keys[row]
-        )
+        x0 = jnp.asarray(found.x[row], jnp.float64)
+        frames = [_frame(exact, x0, jnp.asarray(at, jnp.float64)) for at in z[: max(len(z) - 1, 1)]]
+        slope = _residual_slope(exact, x0, z[0], found.keys[row])
     moves = (x[1:] - x[:-1]).reshape(len(x) - 1, -1)
     parts = np.array([_parts(move, *frame) for move, frame in zip(moves, frames, strict=False)])
     parts = parts.reshape(-1, 2)
@@ -188,28 +187,27 @@ def _parts(move: np.ndarray, directions: np.ndarray, values: np.ndarray) -> tupl
     return float(np.linalg.norm(along)), float(np.linalg.norm(move - along))
 
 
-def _frame(ascent: Ascent, z: Array) -> tuple[np.ndarray, np.ndarray]:
+def _frame(ascent: Ascent, x0: Array, z: Array) -> tuple[np.ndarray, np.ndarray]:
     """U and S of the Jacobian at z, the largest first."""
     if len(z) <= _MOST_LATENTS:
-        u, s, _ = np.linalg.svd(np.asarray(_jacobian(ascent, z)), full_matrices=False)
+        u, s, _ = np.linalg.svd(np.asarray(_jacobian(ascent, x0, z)), full_matrices=False)
         return u, s
-    u, s = _largest(
-        ascent, z, jnp.asarray(np.random.default_rng(0).normal(size=(len(z), _LARGEST)))
-    )
+    start = jnp.asarray(np.random.default_rng(0).normal(size=(len(z), _LARGEST)))
+    u, s = _largest(ascent, x0, z, start)
     return np.asarray(u), np.asarray(s)
 
 
 @kept_jit
-def _jacobian(ascent: Ascent, z: Array) -> Array:
-    return jax.jacfwd(lambda z: ascent.generator.decode(z).ravel())(z)
+def _jacobian(ascent: Ascent, x0: Array, z: Array) -> Array:
+    return jax.jacfwd(lambda z: ascent.generator.like(x0).decode(z).ravel())(z)
 
 
 @kept_jit
-def _largest(ascent: Ascent, z: Array, start: Array) -> tuple[Array, Array]:
+def _largest(ascent: Ascent, x0: Array, z: Array, start: Array) -> tuple[Array, Array]:
     """The largest singular values and their directions in x, without J itself."""
 
     def decode(z: Array) -> Array:
-        return ascent.generator.decode(z).ravel()
+        return ascent.generator.like(x0).decode(z).ravel()
 
     _, pull = jax.vjp(decode, z)
     push = jax.vmap(lambda v: jax.jvp(decode, (z,), (v,))[1], 1, 1)
@@ -233,10 +231,11 @@ def _residual_slope(ascent: Ascent, x0: Array, z: np.ndarray, key: Any) -> float
 def _residuals(ascent: Ascent, x0: Array, z: Array, key: Any) -> Array:
     slope = ascent.point(z, x0, key).slope
     slope = slope / jnp.linalg.norm(slope)
-    x, moved = jax.jvp(ascent.generator.decode, (z,), (slope,))
+    decode = ascent.generator.like(x0).decode
+    x, moved = jax.jvp(decode, (z,), (slope,))
     return jnp.stack(
         [
-            jnp.linalg.norm((ascent.generator.decode(z + size * slope) - x - size * moved).ravel())
+            jnp.linalg.norm((decode(z + size * slope) - x - size * moved).ravel())
             for size in _LENGTHS
         ]
     )

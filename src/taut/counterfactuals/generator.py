@@ -5,11 +5,13 @@
     a user's functions                       what they give, or none
 
 The rows of a flow that adds noise to whole numbers (`dequantize`) stand at the middle of their cells,
-and what it decodes is not rounded: both are smooth, and a row is its own reconstruction.
+and what it decodes is not rounded: both are smooth, and a row is its own reconstruction. Counts that
+are given the totals of their rows are decoded at that of the row that moves.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -22,7 +24,7 @@ from jaxtyping import Array, Float
 from taut.core import AbstractPair, Datum, InputError, as_proposal, option, total
 from taut.fitted import Fit
 from taut.fitted.coding import at_total
-from taut.fitted.row_totals import median_total
+from taut.fitted.row_totals import is_given_totals, median_total
 from taut.guides import ChainPair
 from taut.models.exact.mixture import AbstractMixture
 from taut.networks import jax_function
@@ -62,6 +64,10 @@ class AbstractGenerator(eqx.Module):
     def decode(self, z: Float[Array, " d"]) -> Float[Array, "..."]:
         """g(z) in the data's units."""
         return self.decode_with_density(z)[0]
+
+    def like(self, x: Float[Array, "..."]) -> "AbstractGenerator":
+        """The map along which a row moves: itself, but for counts that are given the total of a row."""
+        return self
 
 
 class Identity(AbstractGenerator):
@@ -127,14 +133,16 @@ class Coded(AbstractGenerator):
     Attributes:
         pair: model and guide.
         x_shape: of a row.
-        total: of the rows that are decoded, of counts that are given theirs; None for the likelihood's
-            own, or where it has none.
+        total: of rows of latents alone, of counts that are given theirs; None for the likelihood's own,
+            or where it has none.
+        row: whose total the rows have that are decoded, of such counts; None for `total`.
         refinements: steps of ascent of log p(x, z) from the guide's mean, towards the posterior's mode.
     """
 
     pair: AbstractPair
     x_shape: tuple[int, ...] = eqx.field(static=True)
     total: float | None = eqx.field(static=True, default=None)
+    row: Array | None = None
     refinements: int = eqx.field(static=True, default=0)
     density_of: str | None = eqx.field(static=True, default="code")
 
@@ -152,9 +160,15 @@ class Coded(AbstractGenerator):
         return jax.lax.fori_loop(0, self.refinements, climb, (z, optimizer.init(z)))[0]
 
     def decode_with_density(self, z: Float[Array, " d"]) -> tuple[Array, Float[Array, ""]]:
-        model, _ = self.pair.bind()
-        x = at_total(model, self.total).mean(z)
+        model: Any = self.pair.bind()[0]
+        if self.row is None:
+            x = at_total(model, self.total).mean(z)
+        else:
+            x = model.mean_like(Datum(self.row), z)
         return x, -total(as_proposal(model.prior()).terms(z))
+
+    def like(self, x: Float[Array, "..."]) -> "Coded":
+        return replace(self, row=x) if is_given_totals(self.pair.bind()[0]) else self
 
 
 class Functions(AbstractGenerator):

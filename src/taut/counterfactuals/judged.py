@@ -50,9 +50,9 @@ def encoded(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
     return mapped(lambda x: _encode(generator, x), x)
 
 
-def decoded(generator: AbstractGenerator, z: np.ndarray) -> np.ndarray:
-    """Rows of codes, (N, *shape)."""
-    return mapped(lambda z: _decode(generator, z), z)
+def decoded(generator: AbstractGenerator, z: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Rows of codes, each along the map of the row that moves, (N, *shape)."""
+    return in_blocks(lambda z, x: _decode(generator, z, x), z, x)
 
 
 def densities(generator: AbstractGenerator, x: np.ndarray) -> np.ndarray:
@@ -66,8 +66,8 @@ def _encode(generator: AbstractGenerator, x: Any) -> Any:
 
 
 @kept_jit
-def _decode(generator: AbstractGenerator, z: Any) -> Any:
-    return jax.vmap(generator.decode)(z)
+def _decode(generator: AbstractGenerator, z: Any, x: Any) -> Any:
+    return jax.vmap(lambda z, x: generator.like(x).decode(z))(z, x)
 
 
 @kept_jit

@@ -222,7 +222,7 @@ def _check_reconstructions(
     made: AbstractGenerator, x: np.ndarray, scale: Any, most_unexplained: float
 ) -> None:
     code = encoded(made, x)
-    back, centre = decoded(made, code), decoded(made, np.zeros_like(code[:1]))
+    back, centre = decoded(made, code, x), decoded(made, np.zeros_like(code), x)
     missed = float(np.sum(((x - back) / scale) ** 2))
     share = missed / max(float(np.sum(((x - centre) / scale) ** 2)), 1e-30)
     if not share <= most_unexplained:
@@ -259,7 +259,7 @@ def _result(
         return np.asarray(values).reshape(len(x), num_answers, *np.shape(values)[1:])
 
     answers, reasons = by_row(ended.at.x), by_row(found.reasons)
-    back = decoded(generator, z)
+    back = decoded(generator, z, x)
     outputs = [mapped(lambda v: outputs_of(ascent.classifier, v), v) for v in (x, back)]
     scores = [np.asarray(scores_of(target, jnp.asarray(o))) for o in outputs]
     if (reasons == ALREADY).all():
