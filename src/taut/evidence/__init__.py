@@ -9,6 +9,7 @@ from taut.evidence.bridge import Bridge
 from taut.evidence.defensive import DefensiveDraws, defensive_draws, defensive_log_prob
 from taut.evidence.escalation import Escalation, EscalationInterrupted
 from taut.evidence.expected_bound import expected_bound
+from taut.evidence.few_runs import evidence_of_runs
 from taut.evidence.importance import Evidence, importance_sampling, weigh
 from taut.evidence.independent_columns import BASELINE_ROWS, independent_columns
 from taut.evidence.known_latents import weigh_known
@@ -62,6 +63,7 @@ __all__ = [
     "defensive_draws",
     "defensive_log_prob",
     "doubted",
+    "evidence_of_runs",
     "expected_bound",
     "importance_sampling",
     "independent_columns",

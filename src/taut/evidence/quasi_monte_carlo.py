@@ -5,8 +5,8 @@
 u_1, ..., u_n are a scrambled Sobol sequence, s ~ Uniform(0, 1)^d is a shift that every row and every
 randomisation has of its own. Each u_i + s is uniform, so that each randomisation is unbiased for p(x); R
 of them are as many independent estimates, whose mean is the estimate and whose spread is its error,
-widened as far as Student's t interval is wider than 1.96 errors. The
-fewer dimensions matter, the faster it falls with n: up to 1 / n against the 1 / sqrt(n) of random draws.
+widened as far as Student's t interval is wider than 1.96 errors (`few_runs`). The fewer dimensions
+matter, the faster it falls with n: up to 1 / n against the 1 / sqrt(n) of random draws.
 
 Sources: Cranley and Patterson, Randomization of number theoretic methods for multiple integration
 (1976), for the shift; Buchholz, Wenzel and Mandt, Quasi-Monte Carlo variational inference (ICML 2018).
@@ -21,7 +21,6 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
-from scipy.special import ndtri, stdtrit
 
 from taut.core import (
     AbstractModel,
@@ -39,6 +38,7 @@ from taut.core import (
 from taut.core.compiling import steady_jit
 from taut.evidence.abstract import AbstractMethod, Claims
 from taut.evidence.draws import RowDraws, fit_of, kl_of
+from taut.evidence.few_runs import evidence_of_runs
 from taut.evidence.importance import COLUMNS, Evidence, assembled, averages, proposal_of
 from taut.evidence.sweep import Sweep, run, sweep
 from taut.evidence.weights import summarize
@@ -109,19 +109,14 @@ def _columns(draws: RowDraws, shape: tuple[int, int]) -> dict[str, Any]:
     rows = draws.log_w.shape[0]
     within = summarize(draws.log_w.reshape(-1, shape[1])) if shape[1] > 1 else None
     means = draws.log_w if within is None else within.log_evidence
-    between = summarize(means.reshape(rows, shape[0]))
+    between = evidence_of_runs(means.reshape(rows, shape[0]))
     columns = averages(draws)
     return {
         **columns,
         "log_evidence": between.log_evidence,
-        "log_evidence_error": between.error * _widened(shape[0]),
+        "log_evidence_error": between.error,
         "halves": between.halves,
     }
-
-
-def _widened(count: int) -> float:
-    """Student's t over the normal quantile of a 95 % interval, for a spread found from so many."""
-    return float(stdtrit(count - 1, 0.975) / ndtri(0.975))
 
 
 def _dimensions(q: AbstractProposal) -> int:

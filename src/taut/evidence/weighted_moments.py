@@ -7,7 +7,8 @@
 
 with weights that add up to 1; errors by the delta method (Owen 2013, section 9.2). Equal weights
 give those of independent draws. Where draws are independent from one of R runs to the next, but not
-within a run, the sum of w_k (v_k - m) over a run takes the place of that of a draw, times R / (R - 1).
+within a run, the sum of w_k (v_k - m) over a run takes the place of that of a draw, times R / (R - 1),
+and errors are widened for the few that R are (`few_runs`).
 
 The error of an sd is of use where the w_k (v_k - m)^2 have a variance: where the k-hat of their largest
 is below a half (`square_tails`).
@@ -19,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from taut.evidence.few_runs import widening
 from taut.evidence.weights import summarize
 
 __all__ = ["PosteriorMoments", "SquareTails", "square_tails", "weighted_moments"]
@@ -143,4 +145,4 @@ def _squared(
     if runs is None:
         return w**2 @ deviations**2
     sums = (w[:, None] * deviations).reshape(runs, len(w) // runs, -1).sum(axis=1)
-    return (sums**2).sum(axis=0) * runs / (runs - 1)
+    return (sums**2).sum(axis=0) * runs / (runs - 1) * widening(runs) ** 2

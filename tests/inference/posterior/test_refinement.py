@@ -9,6 +9,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+import scipy.stats
 from jax.scipy.stats.norm import logpdf as normal_log_prob
 
 import taut
@@ -271,16 +272,17 @@ def test_the_start_is_a_density_and_its_draws_have_it():
 
 
 def test_errors_of_dependent_draws_are_those_of_their_runs():
-    # Runs of a value that is repeated know as much as the value alone.
+    # Runs of a value that is repeated know as much as the value alone, and are few.
     values = np.random.default_rng(0).normal(size=(40, 2))
     repeated = weighted_moments(np.repeat(values, 25, axis=0), np.full(1000, 1e-3), runs=40)
     alone = weighted_moments(values)
-    scale = math.sqrt(40 / 39)
+    few = scipy.stats.t(39).ppf(0.975) / scipy.stats.norm.ppf(0.975)
+    scale = few * math.sqrt(40 / 39)
     np.testing.assert_allclose(repeated.mean_error, scale * alone.mean_error)
     np.testing.assert_allclose(repeated.sd_error, scale * alone.sd_error)
     median = weighted_moments(np.sort(values[:, :1], axis=0), runs=40, probabilities=(0.5,))
     ranked = np.sort(values[:, 0])
-    e = 0.5 * math.sqrt(1 / 39)  # of half of the runs below
+    e = few * 0.5 * math.sqrt(1 / 39)  # of half of the runs below
     wanted = np.diff(np.interp([0.5 - e, 0.5 + e], (np.arange(40) + 0.5) / 40, ranked)) / 2
     np.testing.assert_allclose(median.quantile_errors[0], wanted)
 

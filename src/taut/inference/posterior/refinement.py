@@ -20,9 +20,9 @@ from taut.evidence import (
     PosteriorMoments,
     SquareTails,
     defensive_log_prob,
+    evidence_of_runs,
     khat_threshold,
     square_tails,
-    summarize,
     weighted_moments,
 )
 from taut.inference.posterior.candidate import Candidate
@@ -123,7 +123,7 @@ def overlooked(
     family, guide = candidate.family, candidate.fitted.guide
     moments = family.moments(guide)
     # The guide's own evidence lacks what its draws do not see.
-    log_evidence = draws.log_evidence.value if chains is None else _of_runs(chains)
+    log_evidence = draws.log_evidence.value if chains is None else _of_runs(chains)[0]
 
     def known(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """log p(z | x) and whether z is in F."""
@@ -228,14 +228,12 @@ def _judged(
     error = first.mean_error[moving] / first.sd[moving]
     ess = min(1 / float(np.max(error, initial=1e-9)) ** 2, float(len(drawn.z)))
     threshold = khat_threshold(RUNS * chains)
-    shares = drawn.weights.reshape(RUNS, -1).sum(axis=1)  # Z of each run, of their sum
-    known = float(shares.std(ddof=1) * math.sqrt(RUNS))
+    value, known = _of_runs(drawn)
     squares = square_tails(np.asarray(table)[:, : values.num_latents], drawn.weights)
     verdict = judge_tempered(
         drawn, moments=first, ess=ess, evidence_error=known, threshold=threshold, remedy=remedy,
         squares=squares, names=values.coordinates,
     )  # fmt: skip
-    value = _of_runs(drawn)
     flags = frozenset(("unreliable",) if verdict.verdict == DOUBT else ())
     estimate = Estimate(
         value, "lower", known, unit="nats", flags=flags, values=np.array([value])
@@ -244,9 +242,10 @@ def _judged(
     return found, squares
 
 
-def _of_runs(drawn: TemperedDraws) -> float:
-    """log of the mean evidence of all runs, nats."""
-    return float(summarize(drawn.log_evidence[None]).log_evidence[0])
+def _of_runs(drawn: TemperedDraws) -> tuple[float, float]:
+    """log of the mean evidence of all runs, and its error, nats."""
+    found = evidence_of_runs(drawn.log_evidence[None])
+    return float(found.log_evidence[0]), float(found.error[0])
 
 
 def _khat_error(khat: Float[np.ndarray, " C"], chains: int) -> Float[np.ndarray, " C"]:

@@ -6,7 +6,7 @@
 A pilot with chains of its own finds the temperatures, the covariances and the step sizes; then all of
 it is fixed, and R runs of other draws follow it. Each Z is unbiased for p(x) (Del Moral 2004, theorem
 7.4.2), and so is their mean; a run's draws count in proportion to its Z. What the runs differ by is
-the error, of the evidence as of every moment, whatever its cause.
+the error, of the evidence as of every moment, whatever its cause, widened for how few the runs are.
 
 Sources: Del Moral, Doucet and Jasra, Sequential Monte Carlo samplers (2006); Zhou, Johansen and Aston,
 Toward automatic model comparison (2016), for the conditional ESS; Buchholz, Chopin and Jacob, Adaptive
