@@ -1,7 +1,7 @@
 """Evidence methods on models of known evidence (`known_evidence.py`): coverage, bias, share flagged.
 
     python benchmarks/evidence_oracles.py [--rows 200] [--only WORD] [--methods "importance;smc"]
-                                          [--runs runs/evidence_oracles]
+                                          [--runs runs/evidence_oracles] [--anew]
 
 Every oracle and method is one set of rows, all drawn independently. An interval is log-evidence +- 1.96
 errors, or what float32 rounds off where that is more; among rows that a method does not flag, in sets
@@ -9,9 +9,11 @@ that it does not flag, the number that hold the truth is tested against 95 % (ex
 oracles pooled). Rows whose error is below the rounding are left out of it. A bound holds if its set lies
 beyond the truth by less than five standard errors. A set is fooled if it is off by more than 0.1 nat and
 no flag says so, neither the method's own nor what draws of the prior find beside it. A bracket is the
-end that simulated rows calibrate, over rows whose evidence is known.
+end that simulated rows calibrate, over rows whose evidence is known. Quadrature draws nothing: its
+intervals, between two rules, are counted, and not among those that are tested.
 
-Every cell's numbers stay in --runs, so that a benchmark that was cut off goes on where it was.
+Every cell's numbers stay in --runs, so that a benchmark that was cut off goes on where it was. Cells of
+as many rows that the result holds stay in it, each with its commit, unless it is measured --anew.
 """
 
 import argparse
@@ -25,7 +27,7 @@ import jax
 import numpy as np
 import scipy.stats
 from known_evidence import EASY, GENERATIVE, ORACLES, Oracle
-from record import save_result
+from record import RESULTS, commit, save_result
 
 from taut.core import InputError
 from taut.evidence import (
@@ -39,7 +41,7 @@ from taut.evidence import (
     calibrated,
     simulated,
 )
-from taut.inference import Refined
+from taut.inference import Refined, RefinedQuadrature
 
 ROUNDED = 1e-4  # nats, of float32 log-weights of a hundred nats
 FAR = 0.1  # nats
@@ -48,6 +50,7 @@ METHODS: dict[str, Any] = {
     "importance": Importance(),
     "monte-carlo": MonteCarlo(),
     "refined": Refined(),
+    "refined-quadrature": RefinedQuadrature(),
     "quasi-monte-carlo": QuasiMonteCarlo(),
     "annealed": Annealed(),
     "smc": SMC(),
@@ -60,6 +63,7 @@ BRACKETS: dict[str, Any] = {
     "refined, bracket": Refined(),
     "annealed, bracket": Annealed(),
 }
+DRAW_NOTHING = ("refined-quadrature",)
 
 
 def main() -> None:
@@ -68,9 +72,10 @@ def main() -> None:
     parser.add_argument("--only", default="", help="oracles whose names contain this word")
     parser.add_argument("--methods", default=";".join([*METHODS, *BRACKETS]))
     parser.add_argument("--runs", type=Path, default=Path("runs/evidence_oracles"))
+    parser.add_argument("--anew", action="store_true", help="no cell of the result is kept")
     asked = parser.parse_args()
     asked.runs.mkdir(parents=True, exist_ok=True)
-    cells = []
+    before, cells = {} if asked.anew else cells_of_result(asked.rows), []
     for name, made in ORACLES.items():
         if asked.only not in name:
             continue
@@ -79,14 +84,14 @@ def main() -> None:
             if method in BRACKETS and name not in GENERATIVE:
                 continue
             kept = asked.runs / f"{name}-{method}-{asked.rows}.json".replace(" ", "-")
-            if not kept.exists():
-                found = (
-                    bracketed(BRACKETS[method], oracle)
-                    if method in BRACKETS
-                    else measured(METHODS[method], oracle)
-                )
-                kept.write_text(json.dumps({"oracle": name, "method": method, **found}))
-            cells.append(json.loads(kept.read_text()))
+            if kept.exists():
+                cells.append(json.loads(kept.read_text()))
+            elif (name, method) in before:
+                cells.append(before[name, method])
+            else:
+                found = found_by(method, oracle)
+                cells.append({"oracle": name, "method": method, "commit": commit(), **found})
+                kept.write_text(json.dumps(cells[-1]))
             print({k: _short(v) for k, v in cells[-1].items()}, flush=True)
     summary = judged(cells)
     print(json.dumps(summary, indent=2))
@@ -94,6 +99,25 @@ def main() -> None:
         options = {name: method.to_dict() for name, method in METHODS.items()}
         content = {"rows": asked.rows, "methods": options, "summary": summary, "cells": cells}
         print(save_result("evidence_oracles", content))
+
+
+def cells_of_result(rows: int) -> dict[tuple[str, str], dict[str, Any]]:
+    """What was found before of as many rows, by oracle and method."""
+    path = RESULTS / "evidence_oracles.json"
+    found = json.loads(path.read_text()) if path.exists() else {"rows": None}
+    if found["rows"] != rows:
+        return {}
+    return {
+        (cell["oracle"], cell["method"]): {"commit": found["commit"], **cell}
+        for cell in found["cells"]
+    }
+
+
+def found_by(method: str, oracle: Oracle) -> dict[str, Any]:
+    """The numbers of one cell."""
+    if method in BRACKETS:
+        return bracketed(BRACKETS[method], oracle)
+    return measured(METHODS[method], oracle)
 
 
 def measured(method: Any, oracle: Oracle) -> dict[str, Any]:
@@ -165,7 +189,11 @@ def judged(cells: list[dict[str, Any]]) -> dict[str, Any]:
     gaussian = [c for c in sets if c["oracle"].startswith("linear") and not c["flagged_as_a_set"]]
     return {
         "by_method": by_method,
-        "all_methods": covered(sets),
+        "all_methods": covered([c for c in sets if c["method"] not in DRAW_NOTHING]),
+        "share_flagged": {
+            name: {c["oracle"]: c["share_flagged"] for c in sets if c["method"] == name}
+            for name in by_method
+        },
         "bounds_that_do_not_hold": [
             _name(c) for c in lower if c["set_is_off_by"] > max(5 * c["spread_of_the_set"], ROUNDED)
         ],
