@@ -1,13 +1,16 @@
 """Flow posteriors: their density by quadrature, their gradient by another route, and its price."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from known_models import trapezoid
 
+from taut.architectures import VAE
 from taut.bounds import ELBO, IWAE
 from taut.core import NEG_LOG_Q, AbstractModel, Datum, InputError, frozen, particles, total
+from taut.data import Schema
 from taut.gradients import DoublyReparameterized, Reparameterized, StickingTheLanding
 from taut.guides import AtFeatures, FlowFamily, FlowPosterior
 
@@ -177,3 +180,16 @@ def test_the_context_moves_the_posterior(float64):
 def test_messages(act, message):
     with pytest.raises(InputError, match=message):
         act()
+
+
+def test_the_activation_of_the_networks_is_not_that_of_the_layers():
+    """Stored runs hold weights of layers with relu, whatever the networks beside them have."""
+
+    schema = Schema(name="rows", kind="table", shape=(3,), support="real")
+
+    def layers(activation):
+        model = VAE(latent_dim=2, hidden=(4,), guide="iaf", activation=activation)
+        return model.init(schema, jax.random.key(0)).bind()[1].family.chain
+
+    assert layers("tanh").layers[0].network.network.activation == "relu"
+    assert eqx.tree_equal(layers("tanh"), layers("gelu"))

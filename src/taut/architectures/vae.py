@@ -69,8 +69,8 @@ class VAE(AbstractAutoencoder):
         guide: family of q(z | x): `mean-field`, `full-rank`, `low-rank:4`, or the layers of a flow,
             such as `sylvester:4` or `iaf:4`, all of which start as `mean-field` does; in Python also
             an `AbstractFamily`, or a guide.
-        guide_hidden: widths of the hidden layers inside the layers of a flow guide; None for two,
-            each four times the latent dimensions and at least 64.
+        guide_hidden: widths of the hidden layers inside the layers of a flow guide, which have relu
+            between them; None for two, each four times the latent dimensions and at least 64.
         missingness: why cells are missing: `at-random` given the other cells of the row, so that
             densities are those of the observed cells; or `self-masking`, by a cell's own value, for
             which a logistic curve of each column is learned.

@@ -50,7 +50,7 @@ class FlowFamily(AbstractFamily):
         latent_dim: number of dimensions D.
         layers: what `make_layers` takes, such as `planar:8`, `iaf:4`.
         context: size of c, at least 1.
-        hidden, activation: of networks inside layers; None for `flow_widths`.
+        hidden: widths of networks inside layers, with relu between them; None for `flow_widths`.
         key: of the layers' parameters.
 
     Attributes:
@@ -70,7 +70,6 @@ class FlowFamily(AbstractFamily):
         *,
         context: int = _CONTEXT,
         hidden: Sequence[int] | None = None,
-        activation: str = "relu",
         key: PRNGKeyArray,
     ):
         if context < 1:
@@ -79,7 +78,7 @@ class FlowFamily(AbstractFamily):
         made = make_layers(
             layers, latent_dim, key=key, condition_dim=context, direction="sampling",
             hidden=flow_widths(latent_dim) if hidden is None else hidden,
-            activation=activation, where="guide",
+            where="guide",
         )  # fmt: skip
         self.chain = Chain([layer.at_rest() for layer in made])
 
@@ -127,7 +126,7 @@ class FlowPosterior(AbstractProposal):
         loc: where the start is centred, (D,); None for 0.
         scale_tril: lower triangle L of the start, positive on its diagonal, (D, D); None for I.
         diagonal: keeps L diagonal, D parameters instead of D (D + 1) / 2.
-        hidden, activation: of networks inside layers; None for `flow_widths`.
+        hidden: widths of networks inside layers, with relu between them; None for `flow_widths`.
         key: of the layers' parameters.
 
     Attributes:
@@ -154,14 +153,13 @@ class FlowPosterior(AbstractProposal):
         scale_tril: Float[Array | np.ndarray, "D D"] | None = None,
         diagonal: bool = False,
         hidden: Sequence[int] | None = None,
-        activation: str = "relu",
         key: PRNGKeyArray,
     ):
         self.chain = Chain(
             make_layers(
                 layers, dim, key=key, direction="sampling",
                 hidden=flow_widths(dim) if hidden is None else hidden,
-                activation=activation, where="guide",
+                where="guide",
             )
         )  # fmt: skip
         self.loc = jnp.zeros(dim) if loc is None else jnp.asarray(loc, float)
