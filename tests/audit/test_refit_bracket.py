@@ -62,6 +62,8 @@ def test_both_ends_hold_what_is_known(posterior):
     assert found.lower == posterior.estimates["log_evidence"]  # of draws as those of the refits
     assert (found.lower.side, found.upper.side) == ("lower", "none")
     assert CALIBRATED in found.upper.flags
+    assert math.isnan(found.upper.mc_error)  # of the m-th smallest of so few gaps
+    assert "unknown (draws)" in str(found.upper)
     assert found.lower.value - 5 * found.lower.mc_error < log_evidence(Y) < found.upper.value
     assert 0 < found.width < 0.5
     assert "not a bound" in str(found)

@@ -10,8 +10,9 @@ lower_n <= log p(x_n) <= upper_n (`taut.evidence.known_latents`). The end above 
     upper = lower + 1.96 errors + the m-th smallest of N gaps upper_n - lower_n,   m = ceil(0.95 (N + 1))
 
 If the user's data were another data set of the program, its gap would be one of N + 1 alike, and not
-above that one 19 times in 20. For data that are not it is no bound: the end is withheld where the
-weights of the guide have a heavier tail than on all simulated ones, or where the number is doubted.
+above that one 19 times in 20; how far N other gaps would move the m-th is not known. For data that are
+not it is no bound: the end is withheld where the weights of the guide have a heavier tail than on all
+simulated ones, or where the number is doubted.
 """
 
 import math
@@ -201,6 +202,6 @@ def _upper(
     value = lower.value + _NORMAL * lower.mc_error + max(float(gap), 0.0)
     flags = (lower.flags - {"unreliable"}) | {CALIBRATED}
     end = replace(
-        lower, value=value, side="none", mc_error=0.0, flags=flags, values=np.array([value])
+        lower, value=value, side="none", mc_error=math.nan, flags=flags, values=np.array([value])
     )
     return end, ""

@@ -9,9 +9,10 @@ is calibrated instead: the gap that the same method shows on simulated rows is a
 
     upper = lower + 1.96 errors + upper 95 % limit of the mean gap
 
-which is no bound: it holds as far as the rows are no harder than those that the model makes. Where they
-are, by the variance of their log-weights, their k-hats or the acceptance of their transitions
-(Kolmogorov-Smirnov tests, each one-sided at 0.01), the end is withheld.
+whose own error is that of the lower end and of the mean gap together. It is no bound: it holds as far as
+the rows are no harder than those that the model makes. Where they are, by the variance of their
+log-weights, their k-hats or the acceptance of their transitions (Kolmogorov-Smirnov tests, each
+one-sided at 0.01), the end is withheld.
 
 Sources: Grosse, Ghahramani and Adams, Sandwiching the marginal likelihood using bidirectional Monte
 Carlo (2015); Grosse, Ancha and Roy, Measuring the reliability of MCMC inference with bidirectional Monte
@@ -98,15 +99,14 @@ def calibrated(real: Evidence, known: Evidence) -> Evidence:
             why = "the error of the lower end, or the gap of simulated rows, is not known"
         notes = (*real.notes, f"no upper end: {why}")
         return replace(real, upper=None, notes=notes, harder=bool(harder))
-    limit = float(np.mean(gaps)) + stdtrit(len(gaps) - 1, 0.95) * float(
-        np.std(gaps, ddof=1) / math.sqrt(len(gaps))
-    )
+    gap_error = float(np.std(gaps, ddof=1) / math.sqrt(len(gaps)))
+    limit = float(np.mean(gaps)) + float(stdtrit(len(gaps) - 1, 0.95)) * gap_error
     widened = float(1.96 * lower.mc_error + max(limit, 0.0))
     upper = replace(
         lower,
         value=lower.value + widened,
         side="none",
-        mc_error=0.0,
+        mc_error=math.hypot(lower.mc_error, gap_error),
         flags=(lower.flags - {"unreliable"}) | {CALIBRATED},
         values=None if lower.values is None else lower.values + widened,
     )

@@ -4,7 +4,8 @@
 
 `lower` is in expectation at most log p(x). `upper` is the same number where log p(x) is known exactly;
 else it is calibrated (`bidirectional`), no bound, and holds as far as the rows are like those that the
-model makes. Both are means over rows, and so are low, high and the width between them.
+model makes; its errors are within it, and high is the end itself. Both are means over rows, and so are
+low, high and the width between them.
 
 Which lower end is quoted. The largest of several noisy numbers is too large, so that a number is not
 taken for being the largest. Later methods cost more and can do more: the last one whose errors are
@@ -25,7 +26,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from taut.core import Estimate
+from taut.core import CALIBRATED, Estimate
 from taut.core.json_numbers import finite_or_none
 from taut.evidence.importance import Evidence
 
@@ -109,7 +110,11 @@ class Bracket:
         """low and high, nats per row; infinite where an error or the upper end is not known."""
         error = _NORMAL * self.lower.mc_error
         low = self.lower.value - error if math.isfinite(error) else -math.inf
-        if self.upper is None or not math.isfinite(self.upper.mc_error):
+        if self.upper is None:
+            return low, math.inf
+        if CALIBRATED in self.upper.flags:
+            return low, self.upper.value
+        if not math.isfinite(self.upper.mc_error):
             return low, math.inf
         return low, self.upper.value + _NORMAL * self.upper.mc_error
 
