@@ -22,6 +22,7 @@ N = 500
         (np.where(RNG.random(N) < 0.4, -0.0446, 0.0507), Grid(0.0953, -0.0446)),
         (RNG.choice([1 / 3, 2 / 3, 1.0, 5 / 3], N), Grid(0.333333333, 0)),
         (RNG.choice([0.0, 0.5, 1.25], N), Grid(0.25, 0)),
+        (RNG.choice([1 / 7, 3 / 7, 2.0], N), Grid(1 / 7, 0)),
         (RNG.choice([87.0, 87.33, 91.67, 101.0], N), Grid(0.01, 0)),
         (RNG.normal(5, 1, N).round(1).astype(np.float32), Grid(0.1, 0)),
         (np.where(RNG.random(N) < 0.5, 100.0, RNG.uniform(0, 100, N)), Grid(0, 0)),
@@ -68,3 +69,40 @@ def test_identifiers_are_named(column):
     notes = taut.load_data(np.column_stack([RNG.normal(size=N), column])).notes
     assert any("as identifiers do: column 1, counted from 0" in note for note in notes)
     assert not any("identifiers" in n for n in taut.load_data(load_wine().data).notes)
+
+
+SCALES = (0.05, 1.0, 100.0, 1e6)
+SEEDS = range(100)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [3, 4, 5, 8, 20])
+def test_few_values_are_on_no_grid_by_chance(size, dtype):
+    """One in a thousand columns may be; two values are on a grid whatever they are."""
+    found = []
+    for seed in SEEDS:
+        for i, scale in enumerate(SCALES):
+            generator = np.random.default_rng([seed, size, i])
+            values = scale * (generator.choice([0, 3]) + generator.normal(size=size))
+            found.append(grid_of(values.astype(dtype).repeat(20)).step > 0)
+    assert np.sum(found) <= 1e-3 * len(found) + 5 * np.sqrt(1e-3 * len(found))
+    assert grid_of(generator.normal(size=2).astype(dtype)).step > 0
+
+
+STEPS = (1.0, 10.0, 0.1, 0.25, 1 / 3, 0.0953, 0.01, 1 / 7)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("size", [4, 6, 8, 20])
+def test_values_on_a_grid_are_found_alike_in_both_precisions(size, step):
+    for seed in SEEDS:
+        generator = np.random.default_rng([seed, size])
+        places = generator.choice(13 if size < 8 else 40, size, replace=False)
+        places += generator.choice([0, 200])
+        values = step * places
+        exact, rounded = grid_of(values), grid_of(values.astype(np.float32))
+        assert exact.step > 0
+        assert rounded.step == pytest.approx(exact.step, rel=1e-4)
+        assert rounded.origin == pytest.approx(exact.origin, rel=1e-4)
+        of_step = np.gcd.reduce(np.diff(np.sort(places)))
+        assert exact.step == pytest.approx(of_step * step, rel=1e-6)

@@ -5,7 +5,8 @@
 
 A column repeats values where that chance is at least 2 %, as of 50 equally frequent ones, or where one
 value comes up in 4 % of the rows. Its grid is the coarsest that holds every value: whole numbers,
-ratings, what was rounded to a tenth, two codes. Where there is none, as where half of a column of real
+ratings, what was rounded to a tenth, two codes. Few values are on one only where they are nearer to it
+than chance puts them. Where there is none, as where half of a column of real
 numbers is 100 and the rest is not rounded, the column is a spike.
 """
 
@@ -28,6 +29,8 @@ _MOST_WHOLE = 2**24  # whole numbers up to there are exact
 _PLACES = 7  # decimal places that are tried
 _FINER = 12  # how many times the least gap may be the step
 _OFF_GRID = 0.01  # of a step
+_ROUNDINGS = 8  # spacings of numbers that sums and products before may be off by
+_BY_CHANCE = 1e-3  # of columns whose few values are anywhere
 
 
 class Grid(NamedTuple):
@@ -131,37 +134,60 @@ def repeats(values: Shaped[np.ndarray, " N"]) -> bool:
 def grid_of(values: Shaped[np.ndarray, " N"]) -> Grid:
     """The coarsest grid that holds all values of a column; step 0 for none."""
     found = np.unique(values).astype(np.float64)
-    gaps = np.diff(found)
-    rounding = np.finfo(values.dtype).eps if values.dtype.kind == "f" else 0.0
-    rounding = 4 * rounding * np.abs(found).max()
-    step = _step(found, gaps, rounding)
+    largest = np.abs(found).max()
+    spacing = float(np.spacing(values.dtype.type(largest))) if values.dtype.kind == "f" else 0.0
+    step = _decimal_step(found, spacing) or _common_step(found, spacing)
     most = _MOST_WHOLE if step == 1 else _MOST
-    if not step or np.abs(found).max() > most * step:
+    if not step or largest > most * step:
         return Grid(0.0, 0.0)
     from_zero = found[0] >= 0 and abs(found[0] / step - np.rint(found[0] / step)) < _OFF_GRID
     return Grid(step, 0.0 if from_zero else float(found[0]))
 
 
-def _step(
-    found: Float[np.ndarray, " V"], gaps: Float[np.ndarray, " V-1"], rounding: float
-) -> float:
+def _decimal_step(found: Float[np.ndarray, " V"], spacing: float) -> float:
+    """The step of values that are whole numbers of tenths, hundredths, ...; 0 where they are not."""
     largest = np.abs(found).max()
-    for places in range(_PLACES):
-        shifted = found * 10.0**places
-        whole = np.rint(shifted)
-        if (
-            largest * 10.0**places < 2**53
-            and np.abs(shifted - whole).max() <= rounding * 10.0**places
-        ):
-            return float(np.gcd.reduce(np.diff(whole).astype(np.int64)) / 10.0**places)
+    for scale in (10.0**places for places in range(_PLACES)):
+        if largest * scale >= 2**53:
+            break
+        whole = np.rint(found * scale)
+        off = float(np.abs(found * scale - whole).max())
+        exact = scale == 1 and off == 0
+        near = off <= _ROUNDINGS * spacing * scale
+        if exact or (near and not _by_chance(off, spacing * scale, free=len(found))):
+            return float(np.gcd.reduce(np.diff(whole).astype(np.int64)) / scale)
+    return 0.0
+
+
+def _common_step(found: Float[np.ndarray, " V"], spacing: float) -> float:
+    """The step that divides all gaps between values; 0 where there is none."""
+    gaps = np.diff(found)
     least = float(gaps.min())
-    if not least > rounding / _OFF_GRID:
+    if not least > _ROUNDINGS * spacing / _OFF_GRID:
         return 0.0  # two values that rounding alone may tell apart
     for part in range(1, _FINER + 1):
-        counts = np.rint(gaps / (least / part))
+        unit = least / part
+        counts = np.rint(gaps / unit)
+        missed = float(np.abs(gaps / unit - counts).max())
         # The sum of all gaps is known better than the least of them.
         step = float((found[-1] - found[0]) / counts.sum())
         places = (found - found[0]) / step
-        if np.abs(places - np.rint(places)).max() < _OFF_GRID:
+        if np.abs(places - np.rint(places)).max() >= _OFF_GRID:
+            continue
+        free = len(found) - 2  # two values are on a grid whatever they are
+        known = spacing * float(counts.max()) / unit
+        if not (free and _by_chance(missed, known, free=free, ways=_FINER)):
             return float(f"{step:.9g}")
     return 0.0
+
+
+def _by_chance(off: float, spacing: float, *, free: int, ways: int = 1) -> bool:
+    """Whether values that are anywhere are as near to a grid too often.
+
+    Arguments:
+        off: how far from it the farthest is, in steps.
+        spacing: how exactly that is known in their precision, in steps.
+        free: values, or gaps, that the grid was not laid by.
+        ways: grids that are tried.
+    """
+    return ways * min(1.0, 2 * off + spacing) ** free > _BY_CHANCE
