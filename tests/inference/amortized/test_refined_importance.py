@@ -127,6 +127,17 @@ def test_more_nodes_are_nearer_and_the_error_covers_what_is_left(known, float64)
     assert off[0].max() > 5 * off[1].max() > 25 * off[2].max()
 
 
+def test_rows_alike_are_known_no_better_together_by_nodes(known, float64):
+    """What a rule misses of one row it misses of each: no mean over rows makes it less."""
+    found = by_nodes(Bits(), rows_of(np.repeat(BITS.x[5:6], 50, axis=0)), num_particles=25)
+    off = abs(found.log_evidence.value - known[5])
+    assert found.errors.mean() / 7 < off < found.log_evidence.mc_error + 1e-9
+    assert found.log_evidence.mc_error == pytest.approx(found.errors.mean())
+    assert found.log_evidence.data_error == pytest.approx(0, abs=1e-6)
+    apart = by_nodes(Bits(), BITS, num_particles=25).log_evidence
+    assert apart.data_error == pytest.approx(apart.values.std(ddof=1) / 4)
+
+
 def test_a_grid_of_too_many_dimensions_or_too_few_points_is_refused():
     with pytest.raises(InputError, match=r"at least 3 nodes for each of 2 latents, got 8 points"):
         by_nodes(Linear(), BITS, num_particles=8)

@@ -4,8 +4,9 @@
 
 W_k is a product of the weights of the n nodes of each of d dimensions. Where p(x, z) is the Gaussian
 times a polynomial of degree below 2 n the sum is exact; elsewhere what n - 1 nodes give differs by about
-the error of these, which is more than that of n. Nothing is drawn for it, and the number bounds p(x) on
-no side: a part of the posterior that the Gaussian does not reach is not seen.
+the error of these, which is more than that of n. Nothing is drawn for it: what the rule misses of a row
+it misses of those like it, and the error of a mean over rows is the mean of theirs. The number bounds
+p(x) on no side: a part of the posterior that the Gaussian does not reach is not seen.
 
 Source: Naylor and Smith, Applications of a method for the efficient computation of posterior
 distributions (1982), for the adapted grid.
@@ -80,14 +81,11 @@ class RefinedQuadrature(AbstractMethod):
         columns = kept_rows(blocks, num_rows(known))
         evidence = assembled(columns, known, num_particles=nodes**dim)
         number = evidence.log_evidence
-        return replace(
-            evidence,
-            log_evidence=Estimate.from_rows(
-                number.values, side="none", mc_errors=columns["log_evidence_error"],
-                index=evidence.index, flags=number.flags,
-            ),
-            converged=found.converged,
-        )  # fmt: skip
+        mean = Estimate.from_rows(
+            number.values, side="none", index=evidence.index, flags=number.flags
+        )
+        mean = replace(mean, mc_error=float(np.mean(columns["log_evidence_error"])))
+        return replace(evidence, log_evidence=mean, converged=found.converged)
 
     def _nodes(self, dim: int) -> int:
         """Nodes of each dimension."""
