@@ -97,7 +97,9 @@ def main() -> None:
     print(json.dumps(summary, indent=2))
     if not asked.only and asked.methods == parser.get_default("methods"):
         options = {name: method.to_dict() for name, method in METHODS.items()}
-        content = {"rows": asked.rows, "methods": options, "summary": summary, "cells": cells}
+        content = {
+            "rows": asked.rows, "methods": options, "easy": EASY, "summary": summary, "cells": cells,
+        }  # fmt: skip
         print(save_result("evidence_oracles", content))
 
 
@@ -130,6 +132,9 @@ def measured(method: Any, oracle: Oracle) -> dict[str, Any]:
         return {"refused": str(refused)}
     off, trusted = np.asarray(found.log_evidence.values) - oracle.known, ~found.unreliable
     reach = np.maximum(1.959964 * found.errors, ROUNDED)
+    together = found.errors.mean()
+    if method.name not in DRAW_NOTHING:
+        together = np.sqrt(np.sum(found.errors**2)) / len(off)
     within, drawn = np.abs(off) <= reach, trusted & (reach > ROUNDED)
     return {
         "seconds": time.perf_counter() - began,
@@ -142,7 +147,7 @@ def measured(method: Any, oracle: Oracle) -> dict[str, Any]:
         "trusted_hold_the_truth": int(within[drawn].sum()),
         "flagged_below_the_truth": int((off - reach <= 0)[~trusted].sum()),
         "set_is_off_by": float(off.mean()),
-        "error_of_the_set": float(np.sqrt(np.sum(found.errors**2)) / len(off)),
+        "error_of_the_set": float(together),
         "spread_of_the_set": float(off.std(ddof=1) / math.sqrt(len(off))),
         "root_mean_square_of_a_row": float(np.sqrt(np.mean(off**2))),
     }

@@ -51,6 +51,14 @@ def model(y):
     with numpyro.plate("rows", len(y)):
         numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
 """
+CLASSIFIER = """
+import jax.numpy as jnp
+
+
+def odds(x):
+    score = jnp.sum(x) - 3.0
+    return jnp.stack([-score, score])
+"""
 Trial = Callable[[str, random.Random, Path], dict[str, Any]]
 
 
@@ -213,9 +221,12 @@ def _added(outcomes: list[dict[str, Any]]) -> dict[str, int]:
 
 def _sources() -> None:
     draw = np.random.default_rng(0)
-    np.save("bits.npy", (draw.random((200, 6)) < 0.4).astype(np.float32))
+    bits = (draw.random((200, 6)) < 0.4).astype(np.float32)
+    np.save("bits.npy", bits)
     np.save("reals.npy", draw.normal(size=(200, 4)) + 3 * draw.integers(0, 2, size=(200, 1)))
+    np.save("holes.npy", np.where(draw.random((20, 6)) < 0.2, np.nan, bits[:20]))
     Path("normal.py").write_text(PROGRAM)
+    Path("classifier.py").write_text(CLASSIFIER)
     Path("rows.json").write_text(json.dumps({"y": [0.3, 1.9, 1.2, 0.8, 1.5]}))
 
 

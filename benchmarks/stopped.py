@@ -1,7 +1,7 @@
 """A command that is stopped, and stopped again when it goes on, against one that never was.
 
-A fit, an EM or a posterior goes on by `taut resume`; evaluate, audit, calibrate, refit-prior and the
-figures are called again. What a trial counts:
+A fit, an EM or a posterior goes on by `taut resume`; evaluate, audit, calibrate, refit-prior, the
+figures, explain and impute are called again. What a trial counts:
 
     stops        commands that the signal ended, and where each stood: before its config.toml, computing,
                  measuring the trained model, or drawing figures
@@ -50,6 +50,9 @@ AFTERWARDS = {
         "calibrate": "calibrate run --rows 50 --draws 20",
         "refit-prior": "refit-prior run --prior mixture:2 --steps 30 --num-particles 20 --out refitted",
         "figures": "figures run",
+        "explain": "explain run bits.npy --classifier classifier.py:odds --target 1 --rows 3 "
+        "--confidence 0.6 --most-unexplained 1 --diagnose",
+        "impute": "impute run holes.npy --num-particles 20 --draws 2",
         "sample": "sample run -n 3",
     }.items()
 }
