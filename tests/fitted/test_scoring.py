@@ -117,6 +117,26 @@ def test_every_row_of_the_run_s_own_file_is_scored_and_says_its_part(run, tmp_pa
     assert pl.read_csv(out)["row"].to_list() == test.tolist()
 
 
+@pytest.mark.parametrize("holes", [0, 1, 3])
+def test_rows_with_holes_are_counted_as_such(run, holes, tmp_path, capsys):
+    """Their scores are of fewer cells, and of those they are ranked among and of the excess none are."""
+    rows = TABLE[:5].to_numpy().copy()
+    rows[:holes, 1] = np.nan
+    found = taut.load(run).score(rows)
+    row = "1 row has" if holes == 1 else "3 rows have"
+    note = (
+        f"{row} missing cells: the score is of the others alone, but its quantile is among held-out "
+        "rows as they are, and the excess of a cell over whole rows"
+    )
+    assert found.notes == ((note,) if holes else ())
+    pl.DataFrame(rows, schema=["a", "b", "c"]).fill_nan(None).write_csv(tmp_path / "rows.csv")
+    words = ["score", str(run), str(tmp_path / "rows.csv"), "--out", str(tmp_path / "s.csv")]
+    assert main(words) == 0
+    assert (note in capsys.readouterr().out.splitlines()) == bool(holes)
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == list(found.notes)
+
+
 def test_an_estimated_score_is_an_upper_bound_with_its_error():
     fitted = taut.fit(TABLE, hidden=[8], latent_dim=1, epochs=2, evidence_particles=50)
     found = fitted.score(TABLE[:4])
@@ -124,6 +144,9 @@ def test_an_estimated_score_is_an_upper_bound_with_its_error():
     assert found.excess is None
     assert found.errors.shape == found.khat.shape == found.quantile.shape == (4,)
     assert found.held_out == fitted.facts.rows.test
+    assert found.notes == ()
+    holes = fitted.score(TABLE[:4].with_columns(b=pl.lit(None, pl.Float64)))
+    assert holes.notes[0].endswith("held-out rows as they are")
     forgotten = taut.Fit(
         fitted.pair, fitted.architecture, fitted.schema, fitted.facts, fitted.recipe
     )

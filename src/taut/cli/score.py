@@ -87,6 +87,7 @@ def score(
                 **({} if part is None else {"training_rows": part.count("train")}),
                 "oddest": [_plain(row) for row in oddest],
                 **({} if beside is None else {"columns": str(beside)}),
+                "notes": list(found.notes),
             }
         )  # fmt: skip
         return
@@ -115,6 +116,8 @@ def _print_words(
             f"{part.count('train'):,} of them are training rows, whose quantiles are lower than those "
             "of new ones"
         )
+    for note in found.notes:
+        print(note)
     if beside is not None:
         print(f"by column: {beside}")
     print(

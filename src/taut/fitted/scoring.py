@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from taut.core import NO_BOUND, Datum, Estimate, InputError, as_key
+from taut.core import NO_BOUND, Datum, Estimate, InputError, as_key, num_rows
 from taut.evidence.closed_form import closed_form
 from taut.evidence.surprise import excess_surprise
 from taut.fitted.fit import Fit
@@ -42,6 +42,7 @@ class Scores:
         errors: standard error of each score over other draws, nats, (N,); None likewise.
         excess: (N, D), by how many nats each cell is less probable given the rest of its row than the
             model expects of its column; None of models without exact conditionals.
+        notes: what a reader should know, a sentence each.
     """
 
     score: Estimate
@@ -50,6 +51,7 @@ class Scores:
     khat: Float[np.ndarray, " N"] | None = None
     errors: Float[np.ndarray, " N"] | None = None
     excess: Float[np.ndarray, "N D"] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def resolution(self) -> float:
@@ -82,7 +84,24 @@ def score(fit: Fit, rows: Any, *, held_out: Any = None, key: Any = 0) -> Scores:
     if not wide and isinstance(fit.model, AbstractExactModel):
         with jax.enable_x64(fit.precision == "float64"):
             beside["excess"] = excess_surprise(fit.model, given, key=as_key(key))
-    return Scores(own, below / (len(reference) + 1), len(reference), **beside)
+    notes = _notes(given, excess="excess" in beside)
+    return Scores(own, below / (len(reference) + 1), len(reference), notes=notes, **beside)
+
+
+def _notes(rows: Datum, *, excess: bool) -> tuple[str, ...]:
+    """What rows with missing cells are compared with."""
+    if rows.mask is None:
+        return ()
+    seen = np.asarray(rows.mask).reshape(num_rows(rows), -1)
+    count = int((~seen.all(axis=1)).sum())
+    if not count:
+        return ()
+    words = "1 row has" if count == 1 else f"{count:,} rows have"
+    of_cells = ", and the excess of a cell over whole rows" if excess else ""
+    return (
+        f"{words} missing cells: the score is of the others alone, but its quantile is among held-out "
+        f"rows as they are{of_cells}",
+    )
 
 
 def _estimated(fit: Fit, rows: Datum, key: Any) -> tuple[Estimate, dict[str, np.ndarray]]:
