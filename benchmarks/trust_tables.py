@@ -11,14 +11,42 @@ Rows = list[tuple[str, str]]
 
 def of_oracles(found: dict[str, Any]) -> Rows:
     of = found["summary"]["all_methods"]
+    flagged = {
+        name: _easy_and_others(found["easy"], shares)
+        for name, shares in found["summary"]["share_flagged"].items()
+    }
+    nodes = found["summary"]["by_method"]["refined-quadrature"]
+    farthest = max(
+        abs(cell["set_is_off_by"])
+        for cell in found["cells"]
+        if cell["method"] == "refined-quadrature" and cell.get("flagged_as_a_set") is False
+    )
     return [
         (
-            f"evidence that is known, {len(found['methods'])} methods: 95 % intervals of trusted rows "
-            "that hold it; bounds, brackets of simulated rows that do not",
+            f"evidence that is known, {len(flagged) - 1} methods that draw: 95 % intervals of trusted "
+            "rows that hold it; bounds, brackets of simulated rows that do not",
             f"{of['share']:.1%} of {of['rows']:,}; {len(found['summary']['bounds_that_do_not_hold'])}, "
             f"{len(found['summary']['brackets_of_simulated_rows_that_do_not_hold'])}",
-        )
+        ),
+        (
+            f"quadrature around a Gaussian of each row, on the {nodes['of']} of these models that have few "
+            "latents: rows of sets without a flag that its error holds; the farthest such set",
+            f"{nodes['hold']} of {nodes['rows']}; {farthest:.3f} nats",
+        ),
+        (
+            "rows flagged by each method, of models whose guide is near the posterior; of harder ones",
+            ", ".join(f"{name} {both}" for name, both in flagged.items()),
+        ),
     ]
+
+
+def _easy_and_others(easy: list[str], shares: dict[str, float]) -> str:
+    """Mean shares of the models with a guide near their posterior, and of the others."""
+    means = (
+        statistics.mean(share for model, share in shares.items() if (model in easy) == wished)
+        for wished in (True, False)
+    )
+    return "; ".join(f"{mean:.0%}" for mean in means)
 
 
 def of_evidence(found: dict[str, Any]) -> Rows:
