@@ -29,7 +29,7 @@ def of_oracles(found: dict[str, Any]) -> Rows:
             f"{len(found['summary']['brackets_of_simulated_rows_that_do_not_hold'])}",
         ),
         (
-            f"quadrature around a Gaussian of each row, on the {nodes['of']} of these models that have few "
+            f"quadrature around a Gaussian of each row, on the {nodes['of']} of these models with few "
             "latents: rows of sets without a flag that its error holds; the farthest such set",
             f"{nodes['hold']} of {nodes['rows']}; {farthest:.3f} nats",
         ),
