@@ -39,10 +39,13 @@ def copy_of_own(fitted: "Fit", data: str, rows: "Dataset") -> "Data | None":
         InputError: the run's rows, of which it cannot be told which were trained on: the data of the run
             are not there, and the copy is split otherwise.
     """
+    from taut.data import Data
+    from taut.fitted.training_rows import are_own
+
     if known_by_loading(fitted):
         return reloaded(fitted, data)
     rows = _complete(fitted, rows)
-    known = next((some for some in _subsets(fitted, rows) if _same(fitted, some)), None)
+    known = next((some for some in _subsets(fitted, rows) if are_own(fitted, some)), None)
     if known is None:
         return None
     rows = known
@@ -52,8 +55,6 @@ def copy_of_own(fitted: "Fit", data: str, rows: "Dataset") -> "Data | None":
         for numbers in _numbers(fitted, data, rows)
     ]
     train, validation, test = (rows[at] for at in places)
-    from taut.data import Data
-
     options = replace(fitted.recipe.data, source=data)
     return Data(train, validation, test, fitted.schema, options=options)
 
@@ -149,19 +150,6 @@ def _told(fitted: "Fit", rows: "Dataset") -> np.ndarray:
     """Which rows have a target, of a run where it is a column."""
     place = fitted.schema.place_of_target
     return np.ones(len(rows), bool) if rows.mask is None else rows.mask[:, place]
-
-
-def _same(fitted: "Fit", rows: "Dataset") -> bool:
-    from taut.data import checksum_of
-
-    if not len(rows):
-        return False
-    facts, schema = fitted.facts, fitted.schema
-    if facts.untargeted_checksum:
-        return checksum_of([rows], targeted=False) == facts.untargeted_checksum
-    return bool(facts.checksum) and (
-        checksum_of([rows], labelled=schema.target is not None) == facts.checksum
-    )
 
 
 def _numbers(fitted: "Fit", data: str, rows: "Dataset") -> list[np.ndarray]:

@@ -58,6 +58,7 @@ from taut.fitted.imputing import Imputed
 from taut.fitted.methods import AUTO, measured_by, method_of
 from taut.fitted.predictor import Predictor, save_predictor
 from taut.fitted.row_totals import decode_at_totals, sample_at_totals
+from taut.fitted.training_rows import noted
 from taut.inference import AbstractAmortized
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
@@ -143,17 +144,15 @@ class Fit:
     ) -> Estimate:
         """Log-evidence of the rows, nats per row.
 
-        Exact where the model has it in closed form; else a lower bound in expectation over the draws,
-        or what the claims of the method say.
+        Exact where there is a closed form; else a lower bound in expectation, or what the method claims.
 
         Arguments:
             rows: see the module.
             num_particles: draws per row; None for 1000 of the guide or the prior, and for the own
                 number of another method. An exact log-evidence does not depend on it.
-            method: `importance` from the guide, `monte-carlo` from the prior, `refined`, importance
-                sampling from a Gaussian that is fitted to each row first, or another of
-                `taut.evidence`, by name or with options of its own; `auto` for the number that
-                `bracket` quotes, which takes as many of them as that needs.
+            method: `importance` from the guide, `monte-carlo` from the prior, `refined` from a Gaussian
+                fitted to each row, or another of `taut.evidence`, by name or with options of its own;
+                `auto` for the number that `bracket` quotes, by as many of them as that takes.
             key: whole number or random key.
 
         Raises:
@@ -169,9 +168,10 @@ class Fit:
         method: AbstractMethod | str = "importance",
         key: Any = 0,
     ) -> Evidence:
-        """The same with ELBO, KL, effective sample sizes and Pareto k-hats."""
+        """The same with ELBO, KL, sample sizes, Pareto k-hats, and notes, as of rows trained on."""
         if method == AUTO:
-            return self.bracket(rows, num_particles=num_particles, key=key).evidence
+            quoted = self.bracket(rows, num_particles=num_particles, key=key).evidence
+            return noted(quoted, self, rows)
         chosen: Any = method_of(method, num_particles)
         number = chosen.num_particles
         with self._precision(), within_memory(num_particles=number):
@@ -180,8 +180,8 @@ class Fit:
             found = measured_by(chosen, pair, given, key=draw_key)
             found = bounded_or_not(found, pair.bind()[0], self.schema)
         if self._without_bound:
-            return replace(found, log_evidence=found.log_evidence.without_bound())
-        return found
+            found = replace(found, log_evidence=found.log_evidence.without_bound())
+        return noted(found, self, given)
 
     def bracket(
         self,
