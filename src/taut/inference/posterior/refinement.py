@@ -59,7 +59,7 @@ class Refinement(NamedTuple):
         draws: of all runs.
         log_evidence: nats; lower.
         moments: of every reported scalar, with errors from the differences between runs.
-        ess: effective draws for the mean that is known least well.
+        ess: independent draws whose mean would have as wide an interval as the one known least well.
         threshold: of k-hat.
         verdict: on these draws.
         chains: in a run.
