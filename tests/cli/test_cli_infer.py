@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import re
 import sys
 from dataclasses import fields
 from typing import Any
@@ -307,6 +308,9 @@ def test_two_programs_on_the_same_data_compare_by_evidence(run, files, capsys):
     log_bayes = found["log_evidence"]
     assert abs(log_bayes["value"] - exact[0] + exact[1]) < 5 * log_bayes["mc_error"] + 1e-6
     assert set(found) == {"elbo", "log_evidence"}
+    assert main(["compare", str(run), str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^ELBO ", printed, re.M) and "held-out" not in printed
 
 
 def test_a_missing_arviz_says_which_extra(monkeypatch, small):

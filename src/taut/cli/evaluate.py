@@ -282,12 +282,13 @@ def compare(
     from rich.console import Console
 
     from taut.report import tables
-    from taut.report.words import ESTIMATES
+    from taut.report.words import ESTIMATES, POSTERIOR_ESTIMATES
 
+    words = POSTERIOR_ESTIMATES if is_posterior(first) else ESTIMATES
     tables.comparison_table(
         Console(),
         (str(first), str(second)),
-        {ESTIMATES.get(name, name): e for name, e in differences.items()},
+        {words.get(name, name): e for name, e in differences.items()},
     )
 
 
