@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from taut.cli.going_on import going_on
 from taut.cli.output import print_json, waiting
 from taut.cli.placement import AGAIN, Placement
-from taut.cli.rows import open_run, own_data, rows_of
+from taut.cli.rows import named_rows, open_run, own_data
 from taut.cli.whole import Whole
 
 __all__ = ["audit"]
@@ -53,7 +53,9 @@ def audit(
     with (place or Placement()).entered(remedy=AGAIN):
         fitted = open_run(run)
         own = own_data(fitted)
-        held_out = None if data is None else rows_of(fitted, data=data, split=None)
+        held_out, of = None, "test"
+        if data is not None:
+            held_out, of = named_rows(fitted, data=data, split=None)
         told = f"audit of {rows} training and as many held-out rows"
         asked = {"data": own.checksum, "rows": rows, "seed": seed}
         other = None if held_out is None else held_out.datum()
@@ -66,7 +68,7 @@ def audit(
                 fitted, own, held_out=held_out, rows=rows, try_remedies=try_remedies, key=seed
             )
         if writes():
-            _print(run, found, of=data or "test", json=json)
+            _print(run, found, of=of, json=json)
 
 
 def _print(run: Path, found: Any, *, of: str, json: bool) -> None:

@@ -10,7 +10,7 @@ from taut.cli.going_on import going_on
 from taut.cli.output import print_json, waiting
 from taut.cli.placement import AGAIN, Placement
 from taut.cli.programs import is_posterior, refuse_program
-from taut.cli.rows import open_run, rows_of
+from taut.cli.rows import named_rows, open_run
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
 from taut.errors import InputError, option, refuse_unheard
@@ -99,7 +99,7 @@ def evaluate(
                 {"num_particles": num_particles}, "a log-evidence that is estimated",
                 f"that of the model {fitted.architecture.name}, which is exact",
             )  # fmt: skip
-        rows = rows_of(fitted, data=data, split=split)
+        rows, of = named_rows(fitted, data=data, split=split)
         asked = _Asked(
             method,
             _PRECISION_NATS if precision_nats is None else precision_nats,
@@ -107,7 +107,7 @@ def evaluate(
             num_particles,
             seed,
         )
-        _measure(run, fitted, rows, asked, of=data or split or "test", json=json)
+        _measure(run, fitted, rows, asked, of=of, json=json)
 
 
 class _Asked(NamedTuple):

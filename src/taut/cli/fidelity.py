@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from taut.cli.output import print_json, waiting
-from taut.cli.rows import open_run, own_data, rows_alike, rows_of
+from taut.cli.rows import named_rows, open_run, own_data, rows_alike
 from taut.cli.save import drawn_where_possible
 from taut.cli.whole import Whole
 
@@ -49,13 +49,15 @@ def fidelity(
 
     fitted = open_run(run)
     own = own_data(fitted)
-    held_out = None if data is None else rows_of(fitted, data=data, split=None)
+    held_out, of = None, "test"
+    if data is not None:
+        held_out, of = named_rows(fitted, data=data, split=None)
     others = None if synthetic is None else rows_alike(fitted, synthetic)
     with waiting("fidelity of synthetic rows", quiet=json):
         found = compared(
             fitted, own, held_out=held_out, synthetic=others, num_samples=num_samples, key=seed
         )
-    told = {"of": data or "test", "synthetic_source": synthetic}
+    told = {"of": of, "synthetic_source": synthetic}
     files = _kept(run, {**told, **found.to_dict()})
     if json:
         print_json({"run": str(run), **told, **found.to_dict(), "files": files})

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taut.errors import InputError, option
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from taut.recipe import Recipe
 
 __all__ = [
+    "NamedRows",
     "all_rows",
     "found_again",
     "load_source",
+    "named_rows",
     "open_run",
     "own_data",
     "parts_of_own",
@@ -83,7 +85,24 @@ def found_again(source: str, run: Path) -> str:
     return moved
 
 
+class NamedRows(NamedTuple):
+    """Rows to work on, and what they are.
+
+    Attributes:
+        rows: all of them.
+        of: `train`, `validation` or `test` for that part of the run's own data; else their source.
+    """
+
+    rows: "Dataset"
+    of: str
+
+
 def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
+    """The rows of `named_rows`."""
+    return named_rows(fitted, data=data, split=split).rows
+
+
+def named_rows(fitted: "Fit", *, data: str | None, split: str | None) -> NamedRows:
     """Rows to work on: a split of the run's own data, or all rows of another source.
 
     The run's own rows are those that its recipe gives, however their file is spelled or called: what was
@@ -97,13 +116,14 @@ def rows_of(fitted: "Fit", *, data: str | None, split: str | None) -> "Dataset":
 
     found = _source(fitted, data, split)
     if isinstance(found, Dataset):
-        return found
+        return NamedRows(found, str(data))
     if data is not None and split is None:
         print(
             f"note: {data} holds the rows that the run was fitted to: its test rows are taken",
             file=sys.stderr,
         )
-    return replace(_part(found, split or "test"), schema=fitted.schema)
+    part = split or "test"
+    return NamedRows(replace(_part(found, part), schema=fitted.schema), part)
 
 
 def _source(fitted: "Fit", data: str | None, split: str | None) -> "Data | Dataset":
