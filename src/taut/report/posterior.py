@@ -8,6 +8,7 @@ from rich.console import Console
 from taut.core import Estimate
 from taut.report.numbers import cells
 from taut.report.tables import _pm, _print_facts, _print_line, _print_notes, _print_table
+from taut.report.words import counted_are
 
 __all__ = ["coordinate_table", "digits_of", "number", "posterior_table"]
 
@@ -66,10 +67,11 @@ def coordinate_table(console: Console, columns: Mapping[str, Sequence]) -> None:
     headings += [f"{q.removeprefix('resampled_q')} %" for q in quantiles]
     _print_table(console, headings, rows, words=(0,))
     left_out = len(columns["coordinate"]) - len(rows)
-    more = f" {left_out} more coordinates are in coordinates.csv." if left_out else ""
+    told = f" {counted_are(left_out, 'more coordinate')} in coordinates.csv."
     _print_line(
         console,
-        f"Under the guide, then of the weighted draws; {pm}: standard error over other draws.{more}",
+        f"Under the guide, then of the weighted draws; {pm}: standard error over other draws."
+        f"{told if left_out else ''}",
     )
 
 

@@ -7,6 +7,7 @@ __all__ = [
     "METHODS",
     "POSTERIOR_ESTIMATES",
     "counted",
+    "counted_are",
     "fact_words",
     "method_words",
     "posterior_words",
@@ -132,6 +133,11 @@ def total_words(facts: FitFacts) -> str:
 def counted(number: int, thing: str) -> str:
     """`1 direction`, `2 directions`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def counted_are(number: int, thing: str) -> str:
+    """`1 direction is`, `2 directions are`."""
+    return f"{counted(number, thing)} {'is' if number == 1 else 'are'}"
 
 
 def _rows(counts: RowCounts) -> str:

@@ -17,7 +17,7 @@ from taut.report.html.numbers import estimates, table
 from taut.report.numbers import cells, percent
 from taut.report.posterior import digits_of, number
 from taut.report.rows import counted_rows
-from taut.report.words import ESTIMATES, POSTERIOR_ESTIMATES
+from taut.report.words import ESTIMATES, POSTERIOR_ESTIMATES, counted
 
 __all__ = ["audit", "data", "estimate", "evidence", "fit", "posterior"]
 
@@ -67,7 +67,7 @@ def posterior(found: Posterior) -> Markup:
         " ".join(filter(None, (found.model.name, found.family, found.layers))),
         element("p", str(found.verdict)),
         table(heads, rows, caption=caption),
-        element("p", f"{left} more coordinates.") if left else None,
+        element("p", f"{counted(left, 'more coordinate')}.") if left else None,
         estimates(named, caption="Nats in all", word=hint),
         _notes(found.notes),
     )
@@ -117,7 +117,7 @@ def data(found: Data) -> Markup:
     return _block(
         "Data", f"{schema.name}: {found.describe()}", element("p", form),
         table(("", "kind"), rows, caption="Columns", words=(0, 1)) if rows else None,
-        element("p", f"{left} more columns.") if left else None, _notes(found.notes),
+        element("p", f"{counted(left, 'more column')}.") if left else None, _notes(found.notes),
     )  # fmt: skip
 
 
@@ -127,6 +127,6 @@ def _block(kind: str, said: str, *parts: Markup | None) -> Markup:
 
 def _notes(notes: tuple[str, ...]) -> Markup | None:
     left = len(notes) - _NOTES
-    more = [f"{left} more notes."] if left > 0 else []
+    more = [f"{counted(left, 'more note')}."] if left > 0 else []
     lines = [element("li", note) for note in [*notes[:_NOTES], *more]]
     return element("ul", lines) if lines else None

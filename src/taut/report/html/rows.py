@@ -24,7 +24,7 @@ from taut.report.html.svg import Line, Points, Steps, plot, side_by_side
 from taut.report.latents import has_normal_prior
 from taut.report.mosaic import as_rgb, averaged, grey_range
 from taut.report.rows import checked_columns, counted_rows
-from taut.report.words import counted
+from taut.report.words import counted, counted_are
 
 __all__ = ["PIXELS", "latents", "reconstructions", "samples"]
 
@@ -139,8 +139,9 @@ def _columns(
         )
         for i in chosen
     ]  # fmt: skip
-    left = len(kept) - len(chosen)
-    more = element("p", f"{left} more columns are not shown.") if left else None
+    left = schema.size - len(chosen)
+    thing = "more column" if chosen else "column"
+    more = element("p", f"{counted_are(left, thing)} not shown.") if left else None
     return joined(side_by_side(figures), more)
 
 

@@ -18,7 +18,13 @@ from taut.report.html.page import Section
 from taut.report.html.reported import Reported
 from taut.report.html.svg import Rule, Steps, plot, side_by_side
 from taut.report.posterior import digits_of, number
-from taut.report.words import ESTIMATES, POSTERIOR_ESTIMATES, fact_words, posterior_words
+from taut.report.words import (
+    ESTIMATES,
+    POSTERIOR_ESTIMATES,
+    counted_are,
+    fact_words,
+    posterior_words,
+)
 from taut.runs import read_json, reading
 
 __all__ = ["named", "sections", "summary"]
@@ -147,9 +153,10 @@ def _posterior(run: Reported) -> Markup | None:
              *(f"{q.removeprefix('resampled_q')} %" for q in quantiles), "guide mean",
              "guide sd")  # fmt: skip
     left = len(names) - len(body)
+    said = f"{counted_are(left, 'more coordinate')} in coordinates.csv."
     return joined(
         table(heads, body, caption="Coordinates under the weighted draws; ±: other draws"),
-        element("p", f"{left} more coordinates are in coordinates.csv.") if left else None,
+        element("p", said) if left else None,
         _densities(run, names),
     )
 
@@ -211,7 +218,7 @@ def _columns(schema: Schema) -> Markup:
     return joined(
         facts(form),
         table(("", "kind", "of the training rows"), body, caption="Columns", words=(0, 1, 2)),
-        element("p", f"{left} more columns are not shown.") if left > 0 else None,
+        element("p", f"{counted_are(left, 'more column')} not shown.") if left > 0 else None,
     )
 
 
