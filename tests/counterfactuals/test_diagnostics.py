@@ -103,6 +103,19 @@ def test_a_way_ends_at_the_answer_that_was_rounded():
         assert len(path.tangent) == len(path.normal) == len(path.x) - 1
 
 
+def test_a_row_that_has_reached_the_target_has_a_way_of_one_point():
+    same = (lambda x: x, lambda z: z, gaussian)
+    rows = np.array([[9.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], np.float32)
+    found = search(same, rows, classifier=classifier, target=1)
+    assert found.reasons.ravel().tolist() == ["reached already", "reached"]
+    still, moved = diagnose(found)
+    np.testing.assert_array_equal(still.x, rows[:1])
+    assert len(still.tangent) == len(still.normal) == 0
+    assert still.path_tangent == still.path_normal == 0
+    assert len(still.scores) == 1
+    assert len(moved.tangent) == len(moved.x) - 1 > 0
+
+
 def test_a_curved_map_has_a_residual_of_second_order():
     pair = (lambda x: x, lambda z: z + 0.3 * jnp.sin(z) * z[::-1])
     curved = search(pair, ROWS, classifier=classifier, target=1, most_unexplained=9.0)

@@ -161,7 +161,7 @@ def _path(
         x0 = jnp.asarray(found.x[row], jnp.float64)
         frames = [_frame(exact, x0, jnp.asarray(at, jnp.float64)) for at in z[: max(len(z) - 1, 1)]]
         slope = _residual_slope(exact, x0, z[0], found.keys[row])
-    moves = (x[1:] - x[:-1]).reshape(len(x) - 1, -1)
+    moves = np.diff(x, axis=0).reshape(len(x) - 1, x[0].size)
     parts = np.array([_parts(move, *frame) for move, frame in zip(moves, frames, strict=False)])
     parts = parts.reshape(-1, 2)
     whole = _parts((x[-1] - x[0]).ravel(), *frames[0])
