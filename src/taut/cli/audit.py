@@ -93,12 +93,14 @@ def _kept(run: Path, found: Any, content: dict[str, Any]) -> list[str]:
     """Write audit.json and the figures into the run folder; those that were written."""
     import json as json_format
 
-    from taut.cli.save import drawn_where_possible
+    from taut.cli.save import drawn_where_possible, remove_beside
     from taut.core import write_atomically
     from taut.report.draw_audit import draw_audit
 
     text = json_format.dumps(content, indent=2, allow_nan=False).encode()
+    pictures = {run / "figures" / n: draw for n, draw in draw_audit(found).items()}
+    remove_beside(pictures)
     wishes = {run / "audit.json": lambda path: write_atomically(path, lambda f: f.write(text))}
-    wishes |= {run / "figures" / n: draw for n, draw in draw_audit(found).items()}
+    wishes |= pictures
     written = [drawn_where_possible(path, draw) for path, draw in wishes.items()]
     return [str(path) for path in written if path is not None]

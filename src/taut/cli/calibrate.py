@@ -10,7 +10,7 @@ from taut.cli.going_on import going_on
 from taut.cli.output import print_json, waiting
 from taut.cli.programs import is_posterior, posterior_of, refuse_program
 from taut.cli.rows import open_run
-from taut.cli.save import drawn_where_possible
+from taut.cli.save import drawn_where_possible, remove_beside
 from taut.cli.whole import Whole
 from taut.errors import refuse_unheard
 
@@ -87,11 +87,10 @@ def calibrate(
             waiting(f"calibration on {rows} simulated rows", quiet=json),
         ):
             found = calibrated(fitted, rows=rows, draws=draws, key=seed)
-    picture = drawn_where_possible(
-        run / "figures" / "calibration.png", lambda path: draw_calibration(found, path)
-    )
-    content = plain_calibration(found)
+    content, ranks = plain_calibration(found), run / "figures" / "calibration.png"
+    remove_beside([ranks])
     drawn_where_possible(run / "calibration.json", lambda path: write_json(path, content))
+    picture = drawn_where_possible(ranks, lambda path: draw_calibration(found, path))
     if json:
         print_json({"run": str(run), "figure": picture and str(picture), **content})
         return

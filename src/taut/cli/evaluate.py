@@ -11,7 +11,7 @@ from taut.cli.output import print_json, waiting
 from taut.cli.placement import AGAIN, Placement
 from taut.cli.programs import is_posterior, refuse_program
 from taut.cli.rows import named_rows, open_run
-from taut.cli.save import drawn_where_possible
+from taut.cli.save import drawn_where_possible, remove_beside
 from taut.cli.whole import Whole
 from taut.errors import InputError, option, refuse_unheard
 
@@ -20,6 +20,7 @@ __all__ = ["as_json", "compare", "evaluate"]
 _NUM_PARTICLES = 5000
 _DRAWN = ("importance", "monte-carlo", "refined")
 _PRECISION_NATS, _SECONDS = 0.1, 300.0
+_KHAT = Path("figures", "khat.png")  # in the run folder
 
 
 def evaluate(
@@ -153,6 +154,7 @@ def _measure(run: Path, fitted: Any, rows: Any, asked: _Asked, *, of: str, json:
             **({"bracket": bracket.to_dict()} if bracket is not None else {}),
             **{name: as_json(evidence) for name, evidence in found.items()},
         }
+        remove_beside([run / _KHAT] if shown.at_random else [])
         _kept(run, content, list(found), of=of)
         _show(run, shown, found, bracket, content, json=json)
     if interrupt is not None:
@@ -241,7 +243,7 @@ def _khat(run: Path, shown: Any) -> Path | None:
     from taut.report import figures
 
     return drawn_where_possible(
-        run / "figures" / "khat.png",
+        run / _KHAT,
         lambda path: figures.khat(path, shown.khat, shown.khat_threshold),
     )
 

@@ -271,7 +271,7 @@ def _written(
     """Write JSON, tables and figures into the folder; those that were written."""
     import json as json_format
 
-    from taut.cli.save import drawn_where_possible, free_names, save_table
+    from taut.cli.save import drawn_where_possible, free_names, remove_beside, save_table
     from taut.core import write_atomically
     from taut.counterfactuals.diagnostics import diagnose as diagnosed
     from taut.report.draw_explain import draw_explain
@@ -294,13 +294,15 @@ def _written(
     titles += free_names(wished, titles)
     cells += tuple(reasons.tolist() for reasons in found.reasons.T)
     paths = diagnosed(found)
+    drawn = draw_explain(found, paths, schema)
+    tables_beside = ["answers.csv", "diagnostics.json"] if diagnose else ["answers.csv"]
+    remove_beside(folder / name for name in (*tables_beside, *drawn))
     written = [dumped(folder / "counterfactuals.json", content)]
     save_table(folder / "answers.csv", cells, titles, index=numbers, as_came=True)
     written.append(folder / "answers.csv")
     if diagnose:
         ways = [{**path.to_dict(), "row": int(numbers[path.row])} for path in paths]
         written.append(dumped(folder / "diagnostics.json", _finite(ways)))
-    drawn = draw_explain(found, paths, schema)
     written += [drawn_where_possible(folder / name, draw) for name, draw in drawn.items()]
     return [str(path) for path in written if path is not None]
 

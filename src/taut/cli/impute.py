@@ -9,7 +9,7 @@ from taut.cli.explore import column_names, table_of
 from taut.cli.output import counted, print_json
 from taut.cli.passes import announce_deviations
 from taut.cli.rows import all_rows, open_run, rows_of
-from taut.cli.save import check_suffix, free_names, save_table
+from taut.cli.save import check_suffix, free_names, remove_beside, save_table
 from taut.cli.whole import Whole
 from taut.errors import InputError, option
 
@@ -76,7 +76,9 @@ def impute(
     found = fitted.impute(rows, draws=draws, num_particles=num_particles, key=seed)
     if recorded:
         found = found.recorded(rows_of(fitted, data=None, split="train"))
-    names, beside = column_names(fitted), {"sd": out.with_stem(f"{out.stem}-sd")}
+    names, others = column_names(fitted), ["sd", "draws"] if draws else ["sd"]
+    beside = {name: out.with_stem(f"{out.stem}-{name}") for name in others}
+    remove_beside(beside.values())
     index = rows.index if data is None else None
     save_table(
         out, table_of(fitted, found.mode), names, array=found.mode, index=index, as_came=True
@@ -86,7 +88,6 @@ def impute(
     kinds, filled = fitted.schema.kinds or (), (flat > 0).any(axis=0)
     announce_deviations({names[i]: kinds[i] for i in np.flatnonzero(filled) if i < len(kinds)})
     if draws:
-        beside["draws"] = out.with_stem(f"{out.stem}-draws")
         every = found.draws.reshape(draws * len(rows), *found.mode.shape[1:])
         turn = np.repeat(np.arange(1, draws + 1), len(rows))
         save_table(

@@ -1,8 +1,13 @@
-"""Results of the exploring commands on disk: pictures, tables and arrays, each in one step."""
+"""Results of the commands on disk: pictures, tables and arrays, each in one step.
 
+Of several files one is the result and is written first; what an earlier call has left beside it goes
+before that. So whatever a kill leaves is of one call.
+"""
+
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +21,7 @@ __all__ = [
     "check_suffix",
     "drawn_where_possible",
     "free_names",
+    "remove_beside",
     "save_figure",
     "save_table",
 ]
@@ -62,6 +68,19 @@ def drawn_where_possible(path: Path, draw: Callable[[Path], Path]) -> Path | Non
     except OSError as error:
         print(f"note: {path} is not written: {error.strerror or error}", file=sys.stderr)
         return None
+
+
+def remove_beside(paths: Iterable[Path]) -> None:
+    """Remove the files of an earlier call that stand beside a result which is about to be replaced.
+
+    What cannot be removed cannot be replaced either, of which writing it tells.
+
+    Arguments:
+        paths: files that are written after the result.
+    """
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def save_figure(name: str, path: Path, *arrays: Any, of: "Fit", **more: Any) -> None:

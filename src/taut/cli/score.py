@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from taut.cli.explore import column_names
 from taut.cli.output import counted, print_json, waiting
 from taut.cli.rows import all_rows, open_run, parts_of_own, rows_of
-from taut.cli.save import check_suffix, save_table
+from taut.cli.save import check_suffix, remove_beside, save_table
 from taut.cli.whole import Whole
 from taut.errors import InputError
 
@@ -74,10 +74,10 @@ def score(
         found = scored(fitted, rows, held_out=test, key=seed)
     oddest = _oddest(fitted, rows, found)
     columns = _columns(found, part)
+    beside = None if found.excess is None else out.with_stem(f"{out.stem}-columns")
+    remove_beside([] if beside is None else [beside])
     save_table(out, tuple(columns.values()), [*columns], index=rows.index, label=label_names(rows))
-    beside = None
-    if found.excess is not None:
-        beside = out.with_stem(f"{out.stem}-columns")
+    if beside is not None:
         save_table(beside, found.excess, column_names(fitted), index=rows.index)
     if json:
         print_json(
