@@ -163,7 +163,8 @@ REAL = Schema(name="r", kind="table", shape=(2,), support="real")
         (GREY, [[[-0.25, 0.5]]], "or multiples of 1/16 up to 1, got -0.25."),
         (GREY, [[[-1, 2]]], "or multiples of 1/16 up to 1, got -1."),
         (BINARY, [[0, 1], [0, 2]], "array, row 1, column 1: expected 0 or 1, got 2. Try two-v"),
-        (BINARY, [[0.5, 0.5]], "expected 0 or 1, got 0.5 (1 more such cells)."),
+        (BINARY, [[0.5, 0.5]], "expected 0 or 1, got 0.5 (1 more such cell)."),
+        (BINARY, [[0.5, 0.5], [0.5, 1]], "expected 0 or 1, got 0.5 (2 more such cells)."),
         (
             COUNT,
             [[0, 1], [-1, 2]],

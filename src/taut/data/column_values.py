@@ -11,7 +11,7 @@ from taut.data.kinds import Column
 from taut.data.number_names import name_codes, number_name
 from taut.data.rounding import refuse_blurred, times_note
 from taut.data.sources.dates import date_text, is_zoned
-from taut.data.sources.raw_rows import RawRows, Unit
+from taut.data.sources.raw_rows import RawRows, Unit, more_such_cells
 from taut.data.sources.words import BOOLEAN
 from taut.data.timeline import STEPS, dated_text, held_dates
 from taut.errors import InputError, nearest, option
@@ -183,10 +183,9 @@ def _refuse(
     rows: RawRows, i: int, bad: np.ndarray, expected: str, got: str, remedy: str | None = None
 ) -> None:
     row = int(np.flatnonzero(bad)[0])
-    others = int(bad.sum()) - 1
-    more = f" ({others} more such cells)" if others else ""
+    got += more_such_cells(int(bad.sum()) - 1)
     raise InputError(
-        expected, got + more, remedy or "the kind of values that the column had at the fit",
+        expected, got, remedy or "the kind of values that the column had at the fit",
         where=f"{rows.where}, {rows.place(row, [i])}",
     )  # fmt: skip
 

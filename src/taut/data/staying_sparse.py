@@ -13,7 +13,7 @@ import numpy as np
 
 from taut.data.options import DataOptions
 from taut.data.schema import Schema
-from taut.data.sources.raw_rows import RawRows, numeric_rows
+from taut.data.sources.raw_rows import RawRows, more_such_cells, numeric_rows
 from taut.data.sources.sparse import all_whole
 from taut.data.sparse_rows import SparseRows
 from taut.errors import InputError, option
@@ -63,10 +63,9 @@ def _counts(rows: RawRows) -> RawRows:
     bad = (data < 0) | (data != np.rint(data)) | (data >= _MOST)
     if bad.any():
         first = int(bad.argmax())
-        others = int(bad.sum()) - 1
         raise InputError(
             "whole numbers that are not negative, as sparse tables hold counts",
-            f"{data[first]:g}" + (f" ({others} more such cells)" if others else ""),
+            f"{data[first]:g}{more_such_cells(int(bad.sum()) - 1)}",
             f"the counts as they were before they were scaled, or {option('support', 'real')}",
             where=f"{rows.where}, {rows.place(*_split(values.place(first)))}",
         )

@@ -20,7 +20,7 @@ from jaxtyping import Float, Shaped
 
 from taut.data.schema import Binarize, Kind, Schema, Support
 from taut.data.slabs import slabs
-from taut.data.sources.raw_rows import RawRows
+from taut.data.sources.raw_rows import RawRows, more_such_cells
 from taut.data.sources.whole_numbers import is_wide, refuse_wide
 from taut.data.sparse_rows import SparseRows
 from taut.errors import InputError, option
@@ -365,6 +365,5 @@ def _refuse(
     if isinstance(rows.values, SparseRows):
         first = rows.values.place(int(first[0]))
     row, *cell = map(int, first)
-    others = int(bad.sum()) - 1
-    got += f" ({others} more such cells)" if others else ""
+    got += more_such_cells(int(bad.sum()) - 1)
     raise InputError(expected, got, remedy, where=f"{rows.where}, {rows.place(row, cell)}")

@@ -20,6 +20,7 @@ __all__ = [
     "Request",
     "Unit",
     "check_form",
+    "more_such_cells",
     "native",
     "numeric_rows",
     "refuse_columns",
@@ -207,6 +208,11 @@ def check_form(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
         raise InputError(
             "at least one row and one column", f"shape {shape}", "another file", where=where
         )
+
+
+def more_such_cells(others: int) -> str:
+    """What follows the first cell that is refused: ` (2 more such cells)`, or nothing."""
+    return f" ({others} more such cell{'' if others == 1 else 's'})" if others else ""
 
 
 def refuse_columns(request: Request, where: str, labels: Iterable[str] = ()) -> None:
