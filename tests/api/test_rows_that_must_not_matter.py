@@ -115,10 +115,11 @@ STALE = [
     {},
     {"learning_rate_schedule": "plateau", "patience": 9},
     {"learning_rate_schedule": "cosine"},
+    {"optimizer": "muon"},
 ]
 
 
-@pytest.mark.parametrize("more", STALE, ids=["constant", "plateau, patience", "cosine"])
+@pytest.mark.parametrize("more", STALE, ids=["constant", "plateau, patience", "cosine", "muon"])
 def test_a_run_that_was_stopped_reports_the_same_step(more, whole, tmp_path, monkeypatch):
     """Stopped behind its best step, while the values were worse."""
     whole = _again(whole, data_of(), **more) if more else whole

@@ -1,7 +1,8 @@
 """The loop over data, its feeds and schedules."""
 
 from taut.training.loop import Loop, Progress, Recorder, TrainingState, start, train
-from taut.training.options import OPTIMIZERS, Precision, TrainingOptions
+from taut.training.optimizers import OPTIMIZERS
+from taut.training.options import Precision, TrainingOptions
 from taut.training.schedules import SCHEDULES, Plateau, ScheduleName, schedule
 
 __all__ = [

@@ -1,7 +1,7 @@
 """`TrainingOptions`: how the parameters are moved, for how long, and when they are looked at."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
@@ -9,16 +9,13 @@ import optax
 
 from taut.bounds import BOUNDS, IWAE, AbstractBound
 from taut.core import InputError, chosen, nearest, option, options_from_dict, options_to_dict
+from taut.training.optimizers import OPTIMIZERS
 from taut.training.schedules import SCHEDULES, Plateau, ScheduleName, at_rate
 
-__all__ = ["OPTIMIZERS", "Precision", "TrainingOptions"]
+__all__ = ["Precision", "TrainingOptions"]
 
 Precision = Literal["float64", "float32", "bfloat16"]
 HeadName = Literal["auto", "logistic", "propagation", "mixture-vae"]
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
-    "adam": optax.adam,
-    "sgd": optax.sgd,
-}
 
 
 def _bound_of(content: Any) -> AbstractBound:
@@ -35,8 +32,10 @@ class TrainingOptions:
     """How parameters are moved.
 
     Attributes:
-        optimizer: `adam` or `sgd`; in Python also an Optax transformation that minimises, which brings
-            a step size of its own. A schedule in one counts the updates that it made.
+        optimizer: `adam`; `muon`, which makes the momentum of each weight matrix orthogonal and leaves
+            the other parameters to Adam: often better after as many steps, each of which takes longer
+            unless batches are large; or `sgd`. In Python also an Optax transformation that minimises,
+            which brings a step size of its own. A schedule in one counts the updates that it made.
         learning_rate: step size, after the warm-up.
         learning_rate_schedule: `constant`; `cosine`, which falls to 0 at the last step; or
             `plateau`, which halves the step size after 5 validations without a better value.
