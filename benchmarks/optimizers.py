@@ -7,10 +7,10 @@
     soap                         where this Optax has it
 
 Five data sets that need no download: grey digits, binary digits, the columns of breast cancer, those of
-wine, and 2,000 rows of a nonlinear function of three latents. Each optimizer has four step sizes, a
-third of its usual one, that one, three and ten times it. Of each fit the best validation bound within the
-steps is taken, nats per row. For each set and optimizer the step size with the best mean over the keys
-is reported, and the paired difference from Adam's with its standard error over keys.
+wine, and 2,000 rows of a nonlinear function of three latents. Each optimizer has four step sizes: a
+third of its usual one, that one, three and ten times it. Of each fit the best validation bound within
+the steps is taken, nats per row. For each set and optimizer the step size with the best mean over the
+keys is reported, and the paired difference from Adam's with its standard error over keys.
 
 Fits that are in the JSON already are not repeated, so that a run may be stopped and gone on with.
 

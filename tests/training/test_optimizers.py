@@ -1,4 +1,4 @@
-"""Every optimizer that has a name: its step size is a factor, it goes down, and a stopped run goes on."""
+"""Optimizers that have a name: a step size is a factor of theirs, and what Muon moves, and how far."""
 
 import equinox as eqx
 import jax
@@ -7,7 +7,6 @@ import numpy as np
 import optax
 import pytest
 
-import taut
 from taut.networks import MLP
 from taut.training import OPTIMIZERS, TrainingOptions
 

@@ -4,11 +4,11 @@
     sgd     plain gradients
     muon    Jordan et al., Muon: an optimizer for hidden layers in neural networks (2024)
 
-Muon makes the momentum of the weights of a fully connected layer orthogonal, so that a step goes equally
-far along all of their singular directions. Its step size is the root mean square of what a weight moves,
-whatever the layer's shape (Liu et al., Muon is scalable for LLM training, 2025): near Adam's, whose rates
-hold for it. Three Newton-Schulz iterations follow a preconditioning that replaces the first ones (Boissin et
-al., Turbo-Muon, 2025).
+Muon makes the momentum of the weights of a fully connected layer orthogonal, so that a step goes as far
+along each of their singular directions. Its step size is the root mean square of what a weight moves,
+whatever the layer's shape (Liu et al., Muon is scalable for LLM training, 2025): near Adam's, whose
+rates hold for it. Three Newton-Schulz iterations follow a preconditioning that replaces the first ones
+(Boissin et al., Turbo-Muon, 2025).
 """
 
 from collections.abc import Callable, Mapping

@@ -33,8 +33,8 @@ class TrainingOptions:
 
     Attributes:
         optimizer: `adam`; `muon`, which makes the momentum of each weight matrix orthogonal and leaves
-            the other parameters to Adam: often better after as many steps, each of which takes longer
-            unless batches are large; or `sgd`. In Python also an Optax transformation that minimises,
+            the other parameters to Adam: some data need fewer of its steps, which take longer unless
+            batches are large; or `sgd`. In Python also an Optax transformation that minimises,
             which brings a step size of its own. A schedule in one counts the updates that it made.
         learning_rate: step size, after the warm-up.
         learning_rate_schedule: `constant`; `cosine`, which falls to 0 at the last step; or
