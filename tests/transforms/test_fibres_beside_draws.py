@@ -171,7 +171,7 @@ def test_every_chunk_holds_a_particle(monkeypatch):
         *case.pair.bind(), rows, key=jax.random.key(0), num_particles=3
     ))  # fmt: skip
     assert chunks == [1, 1, 1]
-    assert found.log_w.shape == found.elbo.shape == (2, 3)
+    assert found.log_w.shape == found.fit.shape == (2, 3)
 
 
 @pytest.mark.parametrize("bound", [ELBO(2), IWAE(1), IWAE(3)], ids=str)
