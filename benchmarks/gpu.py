@@ -7,8 +7,8 @@
     flow          eight coupling layers on 64 columns, a step at batch 128 and 8,192
     em            Gaussian mixture of 20 full components on 100,000 x 20 rows, an iteration
     evidence      importance sampling, 10,000 rows and 5,000 draws each
-    record        static MNIST, architecture and bound of `static_mnist.py elbo`, until the test negative
-                  log-evidence is known; as many epochs as the time that is left allows
+    record        static MNIST, as of `static_mnist.py --record`, until the test negative log-evidence is
+                  known
 
 Run by `benchmarks/gpu.sh`. A part that fails or takes too long says so in its place.
 
@@ -97,7 +97,7 @@ def _refuse(why: str) -> NoReturn:
 def _of_part(name: str, small: bool, seconds: float) -> dict[str, Any]:
     """What a process finds that does one part."""
     asked = ["--small"] if small else []
-    command = [sys.executable, str(PARTS), name, "--seconds", f"{seconds:.0f}", *asked]
+    command = [sys.executable, str(PARTS), name, *asked]
     done = _run(command, seconds, os.environ)
     return done if "error" in done else json.loads(done["printed"].splitlines()[-1])
 

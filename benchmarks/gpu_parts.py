@@ -2,7 +2,7 @@
 
 Steps are timed warm: a first run compiles, and the figure is the median of those after it.
 
-    python benchmarks/gpu_parts.py device|mlp|conv|flow|em|evidence|record [--small] [--seconds 60]
+    python benchmarks/gpu_parts.py device|mlp|conv|flow|em|evidence|record [--small]
 """
 
 import argparse
@@ -29,20 +29,20 @@ from taut.inference.compiled_steps import compiled_steps
 ROUNDS = 5
 
 
-def device(small: bool, seconds: float) -> dict[str, Any]:
+def device(small: bool) -> dict[str, Any]:
     """What JAX computes on."""
     found = jax.devices()
     return {"platform": found[0].platform, "kind": found[0].device_kind, "count": len(found)}
 
 
-def mlp(small: bool, seconds: float) -> dict[str, Any]:
+def mlp(small: bool) -> dict[str, Any]:
     """784-400-20, as of `benchmarks/throughput.py`."""
     hidden = 8 if small else 400
     model = taut.VAE(latent_dim=20, hidden=(hidden,), activation="relu", likelihood="bernoulli")
     return _throughput(model, *_images(small), "binary", small)
 
 
-def conv(small: bool, seconds: float) -> dict[str, Any]:
+def conv(small: bool) -> dict[str, Any]:
     """Residual convolutions with channels 32 and 64."""
     model = taut.VAE(
         latent_dim=16, network="residual-conv", hidden=(2, 2) if small else (32, 64),
@@ -52,7 +52,7 @@ def conv(small: bool, seconds: float) -> dict[str, Any]:
     return _throughput(model, x.reshape(-1, 28, 28), source, "binary", small)
 
 
-def flow(small: bool, seconds: float) -> dict[str, Any]:
+def flow(small: bool) -> dict[str, Any]:
     """Coupling layers on correlated rows."""
     columns = 4 if small else 64
     generator = np.random.default_rng(0)
@@ -64,7 +64,7 @@ def flow(small: bool, seconds: float) -> dict[str, Any]:
     return _throughput(model, x.astype(np.float32), "Gaussian", "real", small)
 
 
-def em(small: bool, seconds: float) -> dict[str, Any]:
+def em(small: bool) -> dict[str, Any]:
     """Iterations of EM from one start, float64."""
     rows, number = (2_000, 3) if small else (100_000, 20)
     generator = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def em(small: bool, seconds: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def evidence(small: bool, seconds: float) -> dict[str, Any]:
+def evidence(small: bool) -> dict[str, Any]:
     """Draws a second of importance sampling from an encoder that was not fitted."""
     x, source = _images(small)
     count, draws = (64, 100) if small else (10_000, 5_000)
@@ -115,56 +115,19 @@ def evidence(small: bool, seconds: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def record(small: bool, seconds: float) -> dict[str, Any]:
-    """The one-layer model of the IWAE paper, trained with one draw, its NLL by 5,000."""
-    from static_mnist import BATCH, EPOCHS, MODEL, PARTICLES, PUBLISHED, RATE, WARMUP_EPOCHS, split
-
-    from taut.bounds import ELBO, IWAE
-    from taut.training import schedule
+def record(small: bool) -> dict[str, Any]:
+    """The one-layer model of the IWAE paper, as of `static_mnist.py --record`."""
+    from static_mnist import MODEL, PUBLISHED, RECORD, recorded, split
 
     if small:
         x, _ = _images(small)
         parts = tuple(part.reshape(-1, 28, 28) for part in np.split(x[:300].astype(np.uint8), 3))
-        epochs, particles, model = 2, 50, {**MODEL, "hidden": (8, 8)}
+        found = recorded(parts, 0, 2, model={**MODEL, "hidden": (8, 8)}, particles=50)
     elif "TAUT_DATA" not in os.environ:
         return {"error": "no data: TAUT_DATA names no folder with binarized_mnist"}
     else:
-        parts, particles, model = split(), PARTICLES, MODEL
-        epochs = EPOCHS["elbo"]
-
-    def fit(epochs: int, particles: int) -> taut.Fit:
-        per_epoch = -(-len(parts[0]) // BATCH["elbo"])
-        warmup = WARMUP_EPOCHS["elbo"] * epochs // EPOCHS["elbo"] * per_epoch
-        rate = schedule(
-            "cosine", RATE["elbo"], num_steps=epochs * per_epoch, warmup_steps=min(1000, per_epoch)
-        )
-        return taut.fit(
-            parts, model=taut.VAE(**model), bound=ELBO(warmup_steps=warmup),
-            optimizer=optax.adam(rate, eps=1e-4), ema=0.999, epochs=epochs,
-            batch_size=BATCH["elbo"], patience=0, validate_every=20 * per_epoch,
-            validation_bound=IWAE(num_particles=20), evidence_particles=particles, key=0,
-            progress=False,
-        )  # fmt: skip
-
-    began = time.perf_counter()
-    fit(2, particles)  # compiles, and measures once
-    fixed = time.perf_counter() - began
-    tried = fit(4, 2)
-    per_epoch = tried.facts.training_seconds / 4
-    if not small:
-        # Half a minute is kept for what the first fit took, and for validation.
-        left = seconds - (time.perf_counter() - began) - fixed - 30
-        epochs = int(min(epochs, max(left / per_epoch, 1)))
-    fitted = fit(epochs, particles)
-    found = fitted.estimates["log_evidence"]
-    return {
-        "published_test_nll": PUBLISHED["elbo"], "test_log_evidence": found.to_dict(),
-        "particles": particles,
-        "epochs": epochs, "of_epochs": EPOCHS["elbo"], "seconds_per_epoch": per_epoch,
-        "training_seconds": fitted.facts.training_seconds,
-        "evaluation_seconds": fitted.facts.evaluation_seconds,
-        "seconds": time.perf_counter() - began, "device": fitted.facts.device,
-    }  # fmt: skip
+        found = recorded(split(), 0, RECORD["epochs"])
+    return {"published_test_nll": PUBLISHED["elbo"], "choices": RECORD, **found}
 
 
 def _images(small: bool) -> tuple[np.ndarray, str]:
@@ -220,9 +183,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
-    print(json.dumps(PARTS[options.part](options.small, options.seconds)))
+    print(json.dumps(PARTS[options.part](options.small)))
 
 
 if __name__ == "__main__":
