@@ -66,7 +66,7 @@ PARTICLES = 5000
 REFIT = {"steps": 30_000, "batch_size": 100, "learning_rate": 1e-3}
 REFINEMENT = {"steps": 100, "particles": 10, "learning_rate": 0.05}
 RECORD = {
-    "epochs": 130, "batch_size": 500, "learning_rate": 1.5e-3, "ema": 0.998, "rise_share": 0.025,
+    "epochs": 100, "batch_size": 500, "learning_rate": 1.5e-3, "ema": 0.998, "rise_share": 0.025,
     "warmup_share": 0.1, "validations": 3, "validation_particles": 5,
 }  # fmt: skip
 RECORD_SECONDS = 300.0
