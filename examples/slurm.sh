@@ -10,6 +10,7 @@
 #SBATCH --requeue
 
 # A run that was stopped by the time limit goes on; data and run folder lie where all machines see them.
+# `taut infer PROGRAM --data FILE --subsample PLATE:ROWS` runs like `taut fit`; its resume names PROGRAM, too.
 data=${DATA:-digits}
 run=${RUN:-runs/slurm}
 

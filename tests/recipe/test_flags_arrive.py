@@ -179,7 +179,7 @@ BESIDE: dict[str, dict[str, Callable[[Path], tuple[list[str], dict[str, Any]]]]]
         "config": lambda here: (["--config", _file(here, "seed = 5\nnum-starts = 2\n")],
                                 {"key": 5, "num_starts": 2}),
         "json": lambda here: (["--json"], {}),
-        "devices": lambda here: (["--devices", "1"], {"devices": "1"}),
+        "place": lambda here: (["--devices", "1"], {"devices": "1"}),
     },
 }  # fmt: skip
 

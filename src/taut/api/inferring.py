@@ -14,8 +14,9 @@ import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 from jaxtyping import PRNGKeyArray
 
-from taut.core import FREE_CONSTANT, Datum, Estimate, as_key, host_seed
+from taut.core import FREE_CONSTANT, Datum, Estimate, InputError, as_key, host_seed, option
 from taut.core.devices import Devices, over_devices
+from taut.core.hosts import agree_on, num_hosts, over_hosts, writes
 from taut.core.memory import within_memory
 from taut.data.checksum import checksum_of_arrays
 from taut.fitted.facts import Refined
@@ -34,10 +35,13 @@ from taut.models.program import (
 )
 from taut.program_cache import compilation_cache
 from taut.recipe import ProgramRecipe
-from taut.runs import KeptStages, RunFolder
+from taut.runs import KeptStages, RunFolder, StagesByFirst
+from taut.training.interrupts import deferred_interrupt
 from taut.training.resuming import RESUMED, begun_run, discarded
 
-__all__ = ["GUIDES", "infer", "infer_recipe", "source_of"]
+__all__ = ["GUIDES", "LOST", "infer", "infer_recipe", "refuse_unshared", "source_of"]
+
+LOST = "`taut resume RUN PROGRAM` with any number of hosts"  # what goes on where a host was lost
 
 
 @compilation_cache()
@@ -59,6 +63,9 @@ def infer(
     force: bool = False,
     resume: bool = False,
     devices: Devices = None,
+    hosts: str | None = None,
+    host_index: int | None = None,
+    host_count: int | None = None,
 ) -> Posterior:
     """Fit q(z) to p(z | x) by maximising the ELBO, weigh its draws, go on by tempered SMC where they do
     not suffice, and say whether to believe what was found.
@@ -92,14 +99,19 @@ def infer(
             options.
         devices: how many share the rows of a minibatch (`subsample`), or "all"; None for one, or those
             of an enclosing `taut.over_devices`.
+        hosts: HOST:PORT of host 0 where several hosts share the rows of a minibatch, each of which calls
+            this with the same arguments; `auto` under SLURM, Kubernetes or MPI. Host 0 alone writes
+            `out`.
+        host_index: the number of this host, from 0.
+        host_count: of all hosts.
 
     Returns:
         a `Posterior`.
 
     Raises:
         InputError: the program, its data or an option cannot be used.
-        RunError: no start has a finite ELBO, the ELBO rises without end, or the disk does not take what
-            is to be kept.
+        RunError: no start has a finite ELBO, the ELBO rises without end, the disk does not take what is
+            to be kept, or a host was lost.
         KeyboardInterrupt: Ctrl-C; a run folder holds every climb that has ended.
     """
     nats = float(precision_nats) if type(precision_nats) is int else precision_nats
@@ -107,7 +119,10 @@ def infer(
         guide, nats, num_starts, init, num_draws, refine, subsample, precision
     )
     seed = int(key) if isinstance(key, int | np.integer) else None
-    with over_devices(devices):
+    if hosts is not None:
+        refuse_unshared(options)
+    met = over_hosts(hosts, host_index=host_index, host_count=host_count, remedy=LOST)
+    with met, over_devices(devices):
         return infer_recipe(
             target, ProgramRecipe(posterior=options, seed=seed),
             data=data, support=support, key=key, out=out, force=force, resume=resume,
@@ -130,7 +145,11 @@ def infer_recipe(
     Arguments:
         recipe: what config.toml holds; the program and data that it names are not read.
     """
-    options = recipe.posterior
+    options, several = recipe.posterior, num_hosts() > 1
+    if several:
+        refuse_unshared(options)
+    if not writes():
+        out, force, resume = None, False, False
     with (
         RunFolder.for_writing(out, force=force, resume=resume),
         jax.enable_x64(options.precision == "float64"),
@@ -138,14 +157,20 @@ def infer_recipe(
         began = time.perf_counter()
         program, datum = program_of(target, data, support, options.subsample)
         reading = time.perf_counter() - began
+        if several:
+            _agree(_asked(recipe, target, program, datum, key))
         if resume and out is not None:
             recipe = _as_begun(recipe, RunFolder.to_resume(out), program, datum, key)
         settings = recipe.to_dict()
         run = begun_run(out, settings, force=force, resume=resume, moving=["program"])
-        stages = UNKEPT if run is None else _stages(run, recipe, target, program, datum, key)
+        stages = UNKEPT
+        if run is not None:
+            stages = _stages(run, _asked(recipe, target, program, datum, key))
+        if several:
+            stages = StagesByFirst(stages, deferred=deferred_interrupt)
         with discarded(None if resume else run):
-            if run is not None:
-                _refuse_another(program, datum, stages, where=str(run.path))
+            if run is not None or several:
+                _refuse_another(program, datum, stages, run)
             with within_memory(num_draws=options.num_draws):
                 found = fit_posterior(program, datum, options, key=as_key(key), stages=stages)
             posterior = _posterior(found, reading, (*stages.notes, RESUMED) if resume else ())
@@ -153,6 +178,20 @@ def infer_recipe(
                 write_posterior(posterior, run)
                 run.drop_checkpoints()
     return posterior
+
+
+def refuse_unshared(options: PosteriorOptions) -> None:
+    """Refuse several hosts that have no rows to share.
+
+    Raises:
+        InputError: no plate is subsampled.
+    """
+    if not options.subsample:
+        raise InputError(
+            f"{option('subsample')} beside {option('hosts')}, as hosts share the rows of a minibatch",
+            "none", f"{option('subsample', {'rows': 1000})}, or leaving out {option('hosts')}",
+            where=option("hosts"),
+        )  # fmt: skip
 
 
 def _as_begun(
@@ -179,29 +218,47 @@ def _same_key(seed: int | None, key: int | PRNGKeyArray) -> bool:
     return seed is not None and host_seed(as_key(seed)) == host_seed(as_key(key))
 
 
-def _stages(
-    run: RunFolder,
+def _asked(
     recipe: ProgramRecipe,
     target: Callable | AbstractProgram,
     program: AbstractProgram,
     datum: Datum,
     key: int | PRNGKeyArray,
-) -> KeptStages:
-    """What a run folder keeps: every climb that has ended, so that an interrupt may come at any time."""
+) -> dict[str, Any]:
+    """What a posterior follows from, by name."""
     arrays = {keystr(place): leaf for place, leaf in tree_flatten_with_path(datum)[0]}
-    asked = {
+    return {
         "posterior": recipe.posterior.to_dict(), "key": host_seed(as_key(key)),
         "sites": [repr(site) for site in program.sites], "source": source_of(target),
         "data": checksum_of_arrays(arrays, exact=True),
     }  # fmt: skip
-    mark = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
-    return KeptStages(run.checkpoints, fingerprint=mark, stop=lambda: False)
+
+
+def _agree(asked: Mapping[str, Any]) -> None:
+    """Refuse hosts with another program, other data, options or keys than host 0.
+
+    Raises:
+        InputError: see above; it names host and value.
+    """
+    told = {name.replace("_", " "): f"{value}" for name, value in asked["posterior"].items()}
+    program = _digest([asked["sites"], asked["source"]])
+    told |= {"program (checksum)": program, "data (checksum)": asked["data"]}
+    agree_on(told | {"random key": f"{asked['key']}"})
+
+
+def _stages(run: RunFolder, asked: Mapping[str, Any]) -> KeptStages:
+    """What a run folder keeps: every climb that has ended, so that an interrupt may come at any time."""
+    return KeptStages(run.checkpoints, fingerprint=_digest(asked), stop=lambda: False)
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _refuse_another(
-    program: AbstractProgram, datum: Datum, stages: AbstractStages, *, where: str
+    program: AbstractProgram, datum: Datum, stages: AbstractStages, run: RunFolder | None
 ) -> None:
-    """Go on with the program that the run began with alone; its log-joints are the first stage.
+    """Go on with the program that the run, or host 0, began with; its log-joints are the first stage.
 
     Raises:
         InputError: a program of the same lines that reads something else.
@@ -211,7 +268,10 @@ def _refuse_another(
         whole, datum, np.asarray(jax.random.normal(jax.random.key(0), (4, whole.dim)))
     )
     kept = stages.once(found, lambda: found)
-    refuse_another(found, kept, wish="the program and data that the run began with", where=where)
+    wish, where = "the program and data of host 0", "hosts"
+    if run is not None:
+        wish, where = "the program and data that the run began with", str(run.path)
+    refuse_another(found, kept, wish=wish, where=where)
 
 
 def source_of(target: Callable | AbstractProgram) -> str:

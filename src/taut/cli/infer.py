@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from taut.cli.placement import Placement
 from taut.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,10 +37,12 @@ def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
         config: Path | None = None,
         force: Annotated[bool, Parameter(negative=())] = False,
         json: Annotated[bool, Parameter(negative=())] = False,
-        devices: str | None = None,
+        place: Annotated[Placement | None, Parameter(name="*")] = None,
         options: Annotated[flags | None, Parameter(name="*")] = None,  # pyright: ignore[reportInvalidTypeForm]
     ) -> None:
         """Fit a guide to the posterior of a program, and say whether to believe it.
+
+        With --subsample, several devices or hosts share the rows of a minibatch.
 
         Parameters
         ----------
@@ -57,8 +60,6 @@ def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
             Replace the run that is in --out.
         json
             Print the results as JSON on standard output.
-        devices
-            How many devices share the rows of a minibatch (--subsample), or `all`. [default: 1]
         """
         asked = given(options)
         if "subsample" in asked:
@@ -75,7 +76,7 @@ def infer_command(arguments: Sequence[str]) -> Callable[..., None]:
         recipe = ProgramRecipe(
             program, str(data) if data else before.data, PosteriorOptions.from_dict(posterior), seed
         )
-        run_infer(recipe, out, force=force, json=json, devices=devices)
+        run_infer(recipe, out, force=force, json=json, place=place)
 
     return infer
 
@@ -87,30 +88,37 @@ def run_infer(
     force: bool = False,
     resume: bool = False,
     json: bool = False,
-    devices: str | None = None,
+    place: Placement | None = None,
 ) -> None:
     """Fit or go on fitting, print the results, draw the figures; arguments as of `infer`."""
-    from taut.api.inferring import infer_recipe
+    from taut.api.inferring import LOST, infer_recipe, refuse_unshared
     from taut.cli.output import waiting
-    from taut.core.devices import over_devices
+    from taut.core.hosts import writes
     from taut.models.program import load_program, support_beside
     from taut.runs import RunFolder, claimed_next
 
-    program = recipe.program
+    program, place = recipe.program, place or Placement()
     assert program is not None  # the command's argument
+    if place.hosts is not None:
+        refuse_unshared(recipe.posterior)
     stem = Path(program.rpartition(":")[0] or program).stem
     with ExitStack() as held:
-        held.enter_context(over_devices(devices))
-        held.enter_context(RunFolder.for_writing(out, force=force, resume=resume))
+        held.enter_context(place.entered(remedy=LOST))
+        first = writes()
+        if first:
+            held.enter_context(RunFolder.for_writing(out, force=force, resume=resume))
         function = load_program(program)
         data = program_data(recipe, function)
-        folder = out or held.enter_context(claimed_next("runs", f"{stem}-posterior"))
-        with waiting(f"fitting {program}", quiet=json):
+        name = f"{stem}-posterior"
+        folder = None if not first else out or held.enter_context(claimed_next("runs", name))
+        with waiting(f"fitting {program}", quiet=json or not first):
             fitted = infer_recipe(
                 function, recipe,
                 data=data, support=support_beside(function, data), key=recipe.seed or 0,
                 out=folder, force=force, resume=resume,
             )  # fmt: skip
+        if folder is None:
+            return
         try:
             print_posterior(folder, json=json)
         finally:
@@ -132,6 +140,7 @@ def program_data(recipe: "ProgramRecipe", function: Callable) -> dict[str, Any]:
 
     A file of data for Stan, say, names sizes that the program reads off the arrays.
     """
+    from taut.core.hosts import writes
     from taut.models.program import not_taken, read_data, support_beside
 
     if recipe.data is None:
@@ -140,7 +149,7 @@ def program_data(recipe: "ProgramRecipe", function: Callable) -> dict[str, Any]:
     left = [] if support_beside(function, data) is not None else not_taken(function, data)
     if len(left) == len(data):
         return data  # another program's, which is refused
-    if left:
+    if left and writes():
         print(
             f"note: the program does not take {', '.join(left)} of {recipe.data}", file=sys.stderr
         )

@@ -80,11 +80,6 @@ def _resume_posterior(
     from taut.cli.infer import run_infer, with_found_data
     from taut.recipe import ProgramRecipe
 
-    if place is not None and place.hosts is not None:
-        raise InputError(
-            "a fit, for several hosts", "a posterior", f"leaving out {option('hosts')}",
-            where=str(run),
-        )  # fmt: skip
     where = str(folder.path / "config.toml")
     recipe = ProgramRecipe.from_dict(folder.read_config(), where=where)
     if program is None and recipe.program is None:
@@ -96,7 +91,7 @@ def _resume_posterior(
     if program is None:
         refuse_unnamed(run, recipe, command="resume")
     recipe = with_found_data(replace(recipe, program=program), run)
-    run_infer(recipe, run, resume=True, json=json, devices=place and place.devices)
+    run_infer(recipe, run, resume=True, json=json, place=place)
 
 
 def _resume_fit(

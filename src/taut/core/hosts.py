@@ -135,10 +135,9 @@ def told_by_all(*values: float | int) -> np.ndarray:
     return whole(share(everywhere))[[of_hosts.index(i) for i in range(num_hosts())]]
 
 
-def told_by_first(value: float) -> float:
+def told_by_first(value: float | int) -> float:
     """What host 0 says: the same on all of them."""
-    bits = from_first(np.array([value], np.float64).view(np.int32))  # float64 where JAX has none
-    return float(bits.view(np.float64)[0])
+    return float(from_first(np.float64(value)))
 
 
 def bytes_of_first(content: bytes) -> bytes:
@@ -160,7 +159,9 @@ def _of_first(leaf: Any) -> Any:
         bits = _of_first(np.asarray(jax.random.key_data(leaf)))
         return jax.random.wrap_key_data(jnp.asarray(bits), impl=jax.random.key_impl(leaf))
     own = np.asarray(leaf)
-    found = whole(share(np.broadcast_to(own, (num_devices(), *own.shape))))[0].astype(own.dtype)
+    bits = np.ascontiguousarray(own).reshape(-1).view(np.uint8)  # of float64 where JAX has none
+    found = whole(share(np.broadcast_to(bits, (num_devices(), bits.size))))[0].copy()
+    found = found.view(own.dtype).reshape(own.shape)
     return jnp.asarray(found) if isinstance(leaf, jax.Array) else found
 
 

@@ -16,6 +16,7 @@ from taut.runs.packed import packed, unpacked
 from taut.runs.reading import read_arrays, read_json, reading, write_sealed_json
 from taut.runs.run_folder import RunFolder
 from taut.runs.stages import KeptStages
+from taut.runs.stages_by_first import StagesByFirst
 from taut.runs.toml import read_toml, to_toml
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "KeptStages",
     "Restored",
     "RunFolder",
+    "StagesByFirst",
     "claimed",
     "claimed_next",
     "is_sealed",

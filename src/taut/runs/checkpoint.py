@@ -24,7 +24,15 @@ from taut.runs.packed import Unpacked, packed, unpacked
 from taut.runs.reading import DAMAGE, reason
 from taut.runs.replacing import named_by_user
 
-__all__ = ["Restored", "restore_checkpoint", "restore_state", "save_checkpoint", "save_state"]
+__all__ = [
+    "Restored",
+    "packed_state",
+    "restore_checkpoint",
+    "restore_state",
+    "save_checkpoint",
+    "save_state",
+    "unpacked_state",
+]
 
 _FORMAT = 2
 _KEPT = 2
@@ -71,12 +79,11 @@ def save_state(folder: Path, state: Any, *, step: int, fingerprint: str, of: str
     Raises:
         RunError: see `save_checkpoint`.
     """
-    arrays = {name: _bits(leaf) for name, leaf in _named(state)}
     header = {
         "format": str(_FORMAT), "step": str(step), "fingerprint": fingerprint,
         "conditions": json.dumps(conditions()),
     }  # fmt: skip
-    content = packed(arrays, header)
+    content = packed_state(state, header)
     path = folder / f"{of}step-{step:09d}.safetensors"
     try:
         folder.mkdir(exist_ok=True)
@@ -134,6 +141,16 @@ def restore_state(folder: Path, like: Any, *, fingerprint: str, of: str = "") ->
     return Restored(None, tuple(notes))
 
 
+def packed_state(state: Any, header: Mapping[str, str] | None = None) -> bytes:
+    """The arrays of a state by their places in it, as `packed` has them."""
+    return packed({name: _bits(leaf) for name, leaf in _named(state)}, header)
+
+
+def unpacked_state(content: bytes, like: Any) -> Any:
+    """The state whose `packed_state` that is, given one of the same structure."""
+    return _placed(unpacked(content).arrays, like)
+
+
 def _differences(before: Mapping[str, str]) -> list[str]:
     """Conditions that are others now, in one sentence; none where they are the same or not known."""
     now = conditions()
@@ -174,6 +191,11 @@ def _filled(like: Any, arrays: Mapping[str, np.ndarray], path: Path, version: st
             f"{_form(min(odd))}, by {f'taut {version}' if version else 'an older one'}",
             _anew(path), where=str(path),
         )  # fmt: skip
+    return _placed(arrays, like)
+
+
+def _placed(arrays: Mapping[str, np.ndarray], like: Any) -> Any:
+    """A state of a structure with other arrays, which are named by their places."""
     flat, tree = jax.tree_util.tree_flatten_with_path(like)
     leaves = [_as(arrays[jax.tree_util.keystr(p)], leaf) for p, leaf in flat]
     return jax.tree.unflatten(tree, leaves)

@@ -38,6 +38,7 @@ def test_every_option_survives_a_dictionary(name):
 def test_the_options_are_the_keywords_of_infer_with_the_same_defaults():
     keywords = inspect.signature(taut.infer).parameters
     apart = {"target", "data", "support", "key", "out", "force", "resume", "devices"}
+    apart |= {"hosts", "host_index", "host_count"}
     assert [n for n in keywords if n not in apart] == NAMES
     for name in NAMES:
         assert keywords[name].default == getattr(PosteriorOptions(), name)

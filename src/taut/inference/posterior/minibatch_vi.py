@@ -5,6 +5,9 @@ latents are shared, few steps suffice: a pilot fit to P of the N rows, which cou
 scales and correlations by natural gradients, steps are taken in those coordinates (`Whitened`), and a
 control variate at the last stage's mean reduces their noise (`SVRG`).
 
+Devices and hosts share the rows of a minibatch. All else each host does by itself, and where a number
+decides what follows it takes that of host 0: all take the same steps, whatever their processors round.
+
 In the end the curvature along every direction is computed once: a guide that would widen severalfold
 along one of them has not converged, however little its last steps gained.
 """
@@ -18,6 +21,8 @@ import numpy as np
 from jaxtyping import Float
 
 from taut.core import Datum, RunError, key_from
+from taut.core.devices import on_all, on_one
+from taut.core.hosts import from_first
 from taut.data import batch_indices
 from taut.gradients import StickingTheLanding
 from taut.guides import StructuredGuide
@@ -93,9 +98,9 @@ def minibatch_vi(
     plan = (
         _from_independent(batch_model, generator)
         if pilot is None
-        else _whitened(batch_model, density, pilot)
+        else _whitened(batch_model, density, from_first(pilot))
     )
-    data = jax.device_put(datum.x)
+    data = on_all(jax.device_put(datum.x))
     key = key_from(generator)
     algorithm = stochastic_vi(
         plan.model, plan.guide, data, key=key, step_size=_FIRST_SIZE,
@@ -103,7 +108,7 @@ def minibatch_vi(
     )  # fmt: skip
     run, state = compiled_steps(algorithm), algorithm.init()
     seed, numbers = int(generator.integers(2**31)), np.arange(plate.size, dtype=np.int32)
-    batches = jax.device_put(Datum(x=numbers, index=numbers))
+    batches = on_all(jax.device_put(Datum(x=numbers, index=numbers)))
     half = generator.standard_normal((_REPLICATES, _DRAWS // 2, len(plan.dense(plan.guide).mean)))
     noise = np.concatenate([half, -half], axis=1)
 
@@ -115,7 +120,9 @@ def minibatch_vi(
         order = batch_indices(seed, number * STAGE_STEPS, STAGE_STEPS, plate.size, plate.batch_size)
         begun = state.restarted(size)
         state = begun.moved(
-            stages.once(begun.moving, lambda: run(begun, batches, order, STAGE_STEPS)[0].moving)
+            stages.once(
+                begun.moving, lambda: on_one(run(begun, batches, order, STAGE_STEPS)[0].moving)
+            )
         )
         return algorithm.pair(state).bind()[1]
 
@@ -123,7 +130,7 @@ def minibatch_vi(
         q = plan.dense(found)
         z = q.mean + noise.reshape(-1, len(q.mean)) @ q.tril.T
         each = density.values(z) - q.log_prob(z)
-        values = each.reshape(_REPLICATES, _DRAWS).mean(axis=1)
+        values = from_first(each.reshape(_REPLICATES, _DRAWS).mean(axis=1))
         _check(q, found, values, int(state.step), batch_model.all_rows().layout.named)
         return values
 
@@ -167,8 +174,8 @@ def _whitened(batch_model: NumPyroProgram, density: LogDensity, pilot: Gaussian)
     assert batch_model.reading.plate is not None
 
     def anchored_at(q: Gaussian) -> Whitened:
-        _, gradient = density(q.mean[None])
-        model = SVRG(batch_model, jnp.asarray(q.mean), jnp.asarray(gradient[0]))
+        gradient = from_first(density(q.mean[None])[1][0])
+        model = SVRG(batch_model, jnp.asarray(q.mean), jnp.asarray(gradient))
         return Whitened(model, jnp.asarray(pilot.mean), jnp.asarray(pilot.tril))
 
     def dense(guide: StructuredGuide) -> Gaussian:
