@@ -3,9 +3,9 @@
 The model is that of `audit_mnist.py` (50 latents), the rows are the first of the test set.
 
     1. The mean log-evidence of all rows, to a standard error over draws of at most 0.1 nats: importance
-       sampling from a Gaussian fitted to each row, annealing from that, which no flag is left of, and
-       importance sampling from the encoder with so many draws that it takes more than five times as
-       long. How far below the second it still is, is paired by row.
+       sampling from a Gaussian fitted to each row; annealing from there, which ends without a flag; and
+       importance sampling from the encoder, with so many draws that it takes more than five times as
+       long as annealing. How far below it still is, is paired by row.
     2. Annealed importance sampling against a plain loop over images in PyTorch with the same chains,
        temperatures and leapfrog steps, both warm, in turn: seconds an image. Beside them the matrix
        products of the decoder alone.

@@ -65,8 +65,8 @@ def of_evidence_speed(found: dict[str, Any]) -> Rows:
         of = found["precision"]
         best, less = of["methods"]["refined-annealed"], of["importance_sampling_is_still_below_by"]
         rows.append((
-            f"the same, {of['rows']:,} rows: log-evidence by annealing from a Gaussian of each row; how "
-            "much lower importance sampling from the encoder is after more than five times as long",
+            f"that model, {of['rows']:,} rows: log-evidence by annealing from a Gaussian of each row; "
+            "how much lower importance sampling from the encoder is after more than five times as long",
             f"{best['log_evidence']:.2f} ± {best['mc_error']:.3f} (draws) in {best['seconds']:.0f} s; "
             f"{less:.2f} nats after {of['times_the_seconds']:.1f} times",
         ))  # fmt: skip
@@ -75,8 +75,8 @@ def of_evidence_speed(found: dict[str, Any]) -> Rows:
         speed = ", ".join(f"{of['speed_over_pytorch']:.1f} times" for of in each)
         share = ", ".join(f"{of['products_over_taut']:.0%}" for of in each)
         rows.append((
-            "annealed importance sampling of it against a loop over images in PyTorch, 16 and 200 "
-            "chains: speed; share that the products of the decoder need",
+            "annealed importance sampling of that model against a loop over images in PyTorch, 16 and "
+            "200 chains: speed; share that the products of the decoder need",
             f"{speed}; {share}",
         ))  # fmt: skip
     return rows
