@@ -22,9 +22,9 @@ q(z | x), as published, stand two of the same model by as many draws from better
 A run that was interrupted goes on where it was; one that is finished is measured only.
 
 `--record` asks how soon the published 88.71 of one particle is reached, by the ELBO of one draw too:
-Muon in larger batches, with the number of epochs chosen on validation rows once and the same for every
-key. Its clock holds compilation, training and validation, and not the 5000 draws of the test rows.
-Target: at most 5 minutes on two cores.
+Muon in larger batches, as many epochs for every key (trials with key 0 chose how many), the parameters
+with the best validation bound. Its clock holds compilation, training and validation, and not the 5000
+draws of the test rows. Target: at most 5 minutes on two cores.
 """
 
 import argparse
