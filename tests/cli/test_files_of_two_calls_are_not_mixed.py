@@ -1,4 +1,5 @@
-"""A command that is killed while it writes leaves no file of its own beside one of an earlier call."""
+"""The files of a command are those of one call: also of one that is killed while it writes, and of one
+that writes fewer files than an earlier one did."""
 
 import os
 from pathlib import Path
@@ -41,6 +42,15 @@ CASES = {
         ["calibrate", "vae", "--rows", "50", "--draws", "19", "--seed"],
         ["vae/calibration.json", "vae/figures/calibration.png"],
     ),
+}
+FEWER = {  # calls, and what they do not write
+    "impute": (["impute", "ppca", "--out", "o.csv"], ["o-draws.csv"]),
+    "score": (["score", "vae", "--out", "s.csv"], ["s-columns.csv"]),
+    "explain": (
+        [word for word in EXPLAIN if word != "--diagnose"] + ["0.8"],
+        ["why/diagnostics.json", "why/path.png"],
+    ),
+    "evaluate": (["evaluate", "ppca"], ["ppca/figures/khat.png"]),
 }
 PARTS = ("test", "validation")
 ASKED = {"impute": PARTS, "score": PARTS, "explain": ("0.8", "0.9")}
@@ -91,3 +101,14 @@ def test_a_kill_leaves_files_of_one_call(command, folder, monkeypatch):
         monkeypatch.setattr(os, "replace", replace)
         is_new = {name: content != old[name] for name, content in _there(told).items()}
         assert set(is_new.values()) == {is_new[names[0]]}, (stop, is_new)
+
+
+@pytest.mark.parametrize("command", FEWER)
+def test_what_a_call_does_not_write_is_not_left_by_an_earlier_one(command, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    words, others = FEWER[command]
+    for name in others:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"of an earlier call")
+    assert main(words) == 0
+    assert [name for name in others if Path(name).exists()] == []

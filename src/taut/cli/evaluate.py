@@ -154,7 +154,7 @@ def _measure(run: Path, fitted: Any, rows: Any, asked: _Asked, *, of: str, json:
             **({"bracket": bracket.to_dict()} if bracket is not None else {}),
             **{name: as_json(evidence) for name, evidence in found.items()},
         }
-        remove_beside([run / _KHAT] if shown.at_random else [])
+        remove_beside([run / _KHAT])
         _kept(run, content, list(found), of=of)
         _show(run, shown, found, bracket, content, json=json)
     if interrupt is not None:

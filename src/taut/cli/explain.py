@@ -274,7 +274,7 @@ def _written(
     from taut.cli.save import drawn_where_possible, free_names, remove_beside, save_table
     from taut.core import write_atomically
     from taut.counterfactuals.diagnostics import diagnose as diagnosed
-    from taut.report.draw_explain import draw_explain
+    from taut.report.draw_explain import EXPLAIN_FIGURES, draw_explain
 
     def dumped(path: Path, value: Any) -> Path:
         text = json_format.dumps(value, indent=2, allow_nan=False).encode()
@@ -295,8 +295,7 @@ def _written(
     cells += tuple(reasons.tolist() for reasons in found.reasons.T)
     paths = diagnosed(found)
     drawn = draw_explain(found, paths, schema)
-    tables_beside = ["answers.csv", "diagnostics.json"] if diagnose else ["answers.csv"]
-    remove_beside(folder / name for name in (*tables_beside, *drawn))
+    remove_beside(folder / name for name in ("answers.csv", "diagnostics.json", *EXPLAIN_FIGURES))
     written = [dumped(folder / "counterfactuals.json", content)]
     save_table(folder / "answers.csv", cells, titles, index=numbers, as_came=True)
     written.append(folder / "answers.csv")

@@ -76,9 +76,11 @@ def impute(
     found = fitted.impute(rows, draws=draws, num_particles=num_particles, key=seed)
     if recorded:
         found = found.recorded(rows_of(fitted, data=None, split="train"))
-    names, others = column_names(fitted), ["sd", "draws"] if draws else ["sd"]
-    beside = {name: out.with_stem(f"{out.stem}-{name}") for name in others}
+    names = column_names(fitted)
+    beside = {name: out.with_stem(f"{out.stem}-{name}") for name in ("sd", "draws")}
     remove_beside(beside.values())
+    if not draws:
+        del beside["draws"]
     index = rows.index if data is None else None
     save_table(
         out, table_of(fitted, found.mode), names, array=found.mode, index=index, as_came=True

@@ -1,7 +1,7 @@
 """Results of the commands on disk: pictures, tables and arrays, each in one step.
 
 Of several files one is the result and is written first; what an earlier call has left beside it goes
-before that. So whatever a kill leaves is of one call.
+before that, also where the new call writes no such file. So whatever is there is of one call.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ def remove_beside(paths: Iterable[Path]) -> None:
     What cannot be removed cannot be replaced either, of which writing it tells.
 
     Arguments:
-        paths: files that are written after the result.
+        paths: all files that a call of the command may write after the result.
     """
     for path in paths:
         with contextlib.suppress(OSError):

@@ -74,8 +74,9 @@ def score(
         found = scored(fitted, rows, held_out=test, key=seed)
     oddest = _oddest(fitted, rows, found)
     columns = _columns(found, part)
-    beside = None if found.excess is None else out.with_stem(f"{out.stem}-columns")
-    remove_beside([] if beside is None else [beside])
+    by_column = out.with_stem(f"{out.stem}-columns")
+    remove_beside([by_column])
+    beside = None if found.excess is None else by_column
     save_table(out, tuple(columns.values()), [*columns], index=rows.index, label=label_names(rows))
     if beside is not None:
         save_table(beside, found.excess, column_names(fitted), index=rows.index)

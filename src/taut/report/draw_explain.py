@@ -9,7 +9,11 @@ from taut.data import Schema
 from taut.report import figures
 from taut.report.draw_fit import row_form
 
-__all__ = ["draw_explain"]
+__all__ = ["EXPLAIN_FIGURES", "draw_explain"]
+
+EXPLAIN_FIGURES: tuple[str, str, str] = (  # the last of images alone
+    "answers.png", "along.png", "path.png",
+)  # fmt: skip
 
 
 def draw_explain(
@@ -28,11 +32,10 @@ def draw_explain(
             level=found.level, density_of=found.density_of,
         )  # fmt: skip
 
-    drawn = {"answers.png": answers, "along.png": along}
-    if schema.kind == "image":
+    def strip(path: FilePath) -> FilePath:
+        return figures.path_strip(path, [p.x for p in paths], shape=schema.shape)
 
-        def strip(path: FilePath) -> FilePath:
-            return figures.path_strip(path, [p.x for p in paths], shape=schema.shape)
-
-        drawn["path.png"] = strip
+    drawn = dict(zip(EXPLAIN_FIGURES, (answers, along, strip), strict=True))
+    if schema.kind != "image":
+        del drawn["path.png"]
     return drawn
