@@ -50,7 +50,7 @@ def test_at_any_write_of_a_run(replaces, tmp_path):
         if len(calls) <= number:
             break
         assert "No space left on device" in said
-        going_on = f"`taut resume {run}`" in said
+        going_on = "then the same call in Python with resume=True" in said
         if going_on and not RunFolder.to_resume(run).is_finished:
             _em(run, resume=True)
             begun += 1

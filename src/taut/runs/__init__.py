@@ -9,9 +9,10 @@ from taut.runs.archive import (
     save_pair,
 )
 from taut.runs.checkpoint import Restored, restore_checkpoint, save_checkpoint
-from taut.runs.claim import LOCK, claimed, claimed_next
+from taut.runs.claim import claimed, claimed_next
 from taut.runs.kept_by_first import KeptByFirst
 from taut.runs.kept_rows import KeptRows
+from taut.runs.own_files import LOCK
 from taut.runs.packed import packed, unpacked
 from taut.runs.reading import read_arrays, read_json, reading, write_sealed_json
 from taut.runs.run_folder import RunFolder

@@ -32,6 +32,7 @@ from taut.inference import INFERENCES, AbstractAmortized, AbstractInference
 from taut.models import LogCounts
 from taut.runs.packed import packed
 from taut.runs.reading import FORMAT, SEALED, read_arrays, read_json, reading, write_sealed_json
+from taut.runs.resumed_by import resumed_by
 
 __all__ = ["FORMAT", "is_sealed", "load_pair", "read_model_arrays", "read_structure", "save_pair"]
 
@@ -83,7 +84,7 @@ def read_structure(folder: Path) -> dict[str, Any]:
     if not path.exists():
         if (path.parent / "config.toml").is_file():
             raise InputError(
-                "a finished run", "no model.json", f"`taut resume {folder}`", where=str(folder)
+                "a finished run", "no model.json", resumed_by(path.parent), where=str(folder)
             )
         raise InputError(
             "a run folder with model.json", "none", f"fitting first, with {option('out', 'RUN')}",

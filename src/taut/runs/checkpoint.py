@@ -22,7 +22,7 @@ from taut.core import InputError, RunError, write_atomically
 from taut.core.provenance import conditions
 from taut.runs.packed import Unpacked, packed, unpacked
 from taut.runs.reading import DAMAGE, reason
-from taut.runs.replacing import named_by_user
+from taut.runs.resumed_by import resumed_by
 
 __all__ = [
     "Restored",
@@ -92,7 +92,7 @@ def save_state(folder: Path, state: Any, *, step: int, fingerprint: str, of: str
         raise RunError(
             f"room for a checkpoint of {len(content) / 2**20:.1f} MiB",
             f"{error.strerror or error}; the earlier ones are whole",
-            f"making room, then `taut resume {named_by_user(folder.parent)}`",
+            f"making room, then {resumed_by(folder.parent)}",
             where=str(path),
         ) from error
     for old in _newest_first(folder, of)[_KEPT:]:

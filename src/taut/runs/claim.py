@@ -18,7 +18,6 @@ import contextlib
 import errno
 import itertools
 import os
-import shlex
 import stat
 import threading
 from collections.abc import Iterator
@@ -27,12 +26,12 @@ from pathlib import Path
 
 from taut.core import InputError, RunError, option, sweep
 from taut.runs.lock_file import Holder, give_back, take
+from taut.runs.own_files import LOCK, NEXT
+from taut.runs.resumed_by import resumed_by
 from taut.signals import Interrupted
 
-__all__ = ["LOCK", "NEXT", "claimed", "claimed_next", "numbered"]
+__all__ = ["claimed", "claimed_next", "numbered"]
 
-LOCK = ".taut.lock"
-NEXT = ".taut.new"  # where a run is written that replaces the one that is there
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SWEPT = (".", "checkpoints", "figures")
 
@@ -118,13 +117,13 @@ def _attempt(folder: Path, *, again: bool = True) -> Iterator[Holder | None]:
             if found.times > 1 or not _goes_on(folder, before):
                 raise
             stopped = Interrupted.of(interrupt)
-            raise Interrupted(f"{stopped}; `{_resume(typed)}` goes on", stopped.number) from None
+            raise Interrupted(f"{stopped}; {resumed_by(typed)} goes on", stopped.number) from None
         except OSError as error:
             if found.times > 1 or error.errno not in _FULL or not _goes_on(folder, before):
                 raise
             raise RunError(
                 "room on the disk", f"{error.strerror}; what was written before is whole",
-                f"making room, then `{_resume(typed)}`", where=str(typed),
+                f"making room, then {resumed_by(typed)}", where=str(typed),
             ) from error  # fmt: skip
         finally:
             found.times -= 1
@@ -207,10 +206,6 @@ def _goes_on(folder: Path, before: list[tuple[int, int] | None]) -> bool:
     """Whether there is a run to resume: one that has begun since, or one without results."""
     now = _begun(folder)
     return any(now) and (now != before or not (folder / "summary.json").is_file())
-
-
-def _resume(folder: Path) -> str:
-    return shlex.join(["taut", "resume", str(folder)])
 
 
 def _is_bare(folder: Path) -> bool:

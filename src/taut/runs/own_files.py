@@ -8,9 +8,11 @@ import os
 from pathlib import Path
 
 from taut.core import is_temporary
-from taut.runs.claim import LOCK
 
-__all__ = ["own_files", "what_is_there"]
+__all__ = ["LOCK", "NEXT", "own_files", "what_is_there"]
+
+LOCK = ".taut.lock"
+NEXT = ".taut.new"  # where a run is written that replaces the one that is there
 
 # In the order in which they are removed: what is left is a run that is not finished, at every moment.
 _RESULTS = (

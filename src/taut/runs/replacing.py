@@ -11,8 +11,7 @@ is there nothing was moved; from then on all that lies within is moved.
 import contextlib
 from pathlib import Path
 
-from taut.runs.claim import NEXT
-from taut.runs.own_files import own_files
+from taut.runs.own_files import NEXT, own_files
 
 __all__ = ["is_between", "move_up", "named_by_user"]
 

@@ -20,7 +20,6 @@ What is not taut's own in the folder stays as it is (see `own_files`).
 """
 
 import contextlib
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +29,9 @@ import numpy as np
 
 from taut.core import Estimate, InputError, far_rows_of, option, sweep, write_atomically
 from taut.errors import TautError, refuse_unheard
-from taut.runs.claim import NEXT, claimed, claimed_next
+from taut.runs.claim import claimed, claimed_next
 from taut.runs.metric_lines import append_lines, flush_lines, keep_lines, read_lines
-from taut.runs.own_files import own_files, what_is_there
+from taut.runs.own_files import NEXT, own_files, what_is_there
 from taut.runs.packed import packed
 from taut.runs.reading import (
     FORMAT,
@@ -42,7 +41,8 @@ from taut.runs.reading import (
     reading,
     write_sealed_json,
 )
-from taut.runs.replacing import is_between, move_up, named_by_user
+from taut.runs.replacing import is_between, move_up
+from taut.runs.resumed_by import resumed_by
 from taut.runs.toml import read_toml, to_toml
 
 __all__ = ["RunFolder"]
@@ -210,7 +210,7 @@ class RunFolder:
         run = cls(Path(path))
         if is_between(run.path):
             raise InputError(
-                "a run", "one that another was just taking the place of", _resumed_by(run.path),
+                "a run", "one that another was just taking the place of", resumed_by(run.path),
                 where=str(path),
             )  # fmt: skip
         if not run.is_run:
@@ -364,7 +364,7 @@ class RunFolder:
             InputError: the run was not finished, or a file is not what taut wrote.
         """
         path = self.path / "summary.json"
-        again = f"{_resumed_by(self.path)}, or a backup of the file"
+        again = f"{resumed_by(self.path)}, or a backup of the file"
         content = read_json(path, remedy=again)
         arrays: dict[str, np.ndarray] = {}
         if with_rows:
@@ -380,12 +380,7 @@ class RunFolder:
             facts = dict(content["facts"])
         if measured and not estimates:
             raise InputError(
-                "a finished run", "one whose model was not measured yet", _resumed_by(self.path),
+                "a finished run", "one whose model was not measured yet", resumed_by(self.path),
                 where=str(self.path),
             )  # fmt: skip
         return estimates, facts
-
-
-def _resumed_by(path: Path) -> str:
-    """The command that goes on with a run."""
-    return f"`{shlex.join(['taut', 'resume', str(named_by_user(path))])}`"

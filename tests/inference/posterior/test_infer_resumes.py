@@ -129,11 +129,11 @@ def test_ctrl_c_names_the_command_that_goes_on(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     with stopped_at(3, monkeypatch, KeyboardInterrupt()):
         assert main([*command, "--out", str(run)]) == 130
-    assert f"interrupted; `taut resume {run}" in capsys.readouterr().err
-    assert main(["show", str(run)]) == 2
-    assert f"`taut resume {run}`" in capsys.readouterr().err
-    assert main(["resume", str(run)]) == 2
-    assert f"`taut resume {run} {program}`" in capsys.readouterr().err
+    named = f"`taut resume {run} {program}`"
+    assert f"interrupted; {named} goes on" in capsys.readouterr().err
+    for asked in ("show", "calibrate", "resume"):
+        assert main([asked, str(run), *([str(program)] if asked == "calibrate" else [])]) == 2
+        assert named in capsys.readouterr().err
     (tmp_path / "elsewhere").mkdir()
     moved = program.rename(tmp_path / "elsewhere" / program.name)
     assert main(["resume", str(run), str(moved), "--json"]) == 0
