@@ -82,7 +82,7 @@ def test_a_row_that_was_dropped_is_in_no_part(code, file, tmp_path, capsys):
     assert table["part"].to_list() == [wanted.get(i) for i in range(N)]
     assert table["part"].null_count() == (~SOME).sum()
     count = list(wanted.values()).count("train")
-    assert f"{count} of them are training rows" in capsys.readouterr().out
+    assert f"{count} of these {N} rows are training rows" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("file", ["t.csv", "copy.csv"])

@@ -4,9 +4,13 @@ import numpy as np
 import polars as pl
 import pytest
 import scipy.sparse
+from rich.console import Console
 
 import taut
 from taut.data import load_rows
+from taut.evidence import EscalationInterrupted
+from taut.fitted.training_rows import TRAINED_ON
+from taut.report.tables import bracket_table
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
@@ -35,9 +39,51 @@ def test_all_rows_of_the_data_are_known_again(source, x, precision, tmp_path):
         assert fit.evaluate(others, num_particles=5).notes == ()
 
 
-def test_the_number_that_a_bracket_quotes_says_so_too():
-    fit = taut.em(X, model="gmm", components=1)
-    assert fit.evaluate(X, method="auto").notes == (NOTE,)
+def test_every_method_of_a_bracket_says_so_too():
+    fit = taut.fit(X, **OPTIONS)
+    assert fit.evaluate(X, method="auto").notes.count(NOTE) == 1
+    found = fit.bracket(X, seconds=1e-3)
+    assert all(NOTE in step.evidence.notes for step in found.steps if step.evidence)
+    assert NOTE in found.evidence.notes
+    assert TRAINED_ON in found.lower.flags
+    assert TRAINED_ON not in fit.bracket(X + 1, seconds=1e-3).lower.flags
+
+
+def test_a_bracket_that_was_interrupted_says_so_too(monkeypatch):
+    fit = taut.fit(X, **OPTIONS)
+
+    def interrupted(self, *_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(taut.inference.Refined, "__call__", interrupted)
+    with pytest.raises(EscalationInterrupted) as caught:
+        fit.bracket(X, precision_nats=1e-9)
+    assert NOTE in caught.value.bracket.evidence.notes
+
+
+@pytest.mark.parametrize("number", ["evidence", "bound"])
+def test_a_single_number_says_so_by_a_flag(number):
+    fit = taut.fit(X, **OPTIONS)
+
+    def found(rows):
+        return fit.evidence(rows) if number == "evidence" else fit.bound(rows, "elbo")
+
+    assert TRAINED_ON in found(X).words
+    assert TRAINED_ON not in found(X[:59]).flags
+
+
+@pytest.mark.parametrize("model", ["vae", "gmm"])
+def test_scores_say_so_too(model):
+    fit = taut.em(X, model="gmm", components=1) if model == "gmm" else taut.fit(X, **OPTIONS)
+    assert fit.score(X).notes == (NOTE,)
+    assert TRAINED_ON in fit.score(X).score.flags
+    assert fit.score(X[:59]).notes == ()
+
+
+def test_a_table_says_it_once(capsys):
+    fit = taut.fit(X, **OPTIONS)
+    bracket_table(Console(width=300), fit.bracket(X, precision_nats=1e-9, seconds=3), {})
+    assert capsys.readouterr().out.count(NOTE) == 1
 
 
 def test_a_target_beside_the_columns_is_not_missed():

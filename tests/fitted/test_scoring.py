@@ -108,7 +108,7 @@ def test_the_command_writes_scores_and_names_the_cell(run, tmp_path, capsys):
 def test_every_row_of_the_run_s_own_file_is_scored_and_says_its_part(run, tmp_path, capsys):
     out = tmp_path / "s.csv"
     assert main(["score", str(run), str(run.parent / "t.csv"), "--out", str(out)]) == 0
-    assert "240 of them are training rows" in capsys.readouterr().out
+    assert "240 of these 300 rows are training rows" in capsys.readouterr().out
     table = pl.read_csv(out)
     assert table["row"].to_list() == list(range(300))
     test = taut.load_data(str(run.parent / "t.csv")).test.index

@@ -112,12 +112,10 @@ def _print_words(
     beside: Path | None,
 ) -> None:
     """What there is to know of the scores, and the oddest rows."""
-    if part is not None:
-        print(
-            f"{part.count('train'):,} of them are training rows, whose quantiles are lower than those "
-            "of new ones"
-        )
-    for note in found.notes:
+    from taut.fitted.training_rows import trained_words
+
+    of_parts = [] if part is None else [trained_words(part.count("train"), len(part))]
+    for note in dict.fromkeys([*of_parts, *found.notes]):
         print(note)
     if beside is not None:
         print(f"by column: {beside}")

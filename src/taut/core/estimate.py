@@ -64,7 +64,8 @@ class Estimate:
         count: number of rows that were averaged.
         unit: the unit, in words.
         flags: what a reader must know before using the number: `support not covered`, `subsampled`,
-            `unreliable`, `no bound`, `calibrated on simulated rows, not a bound`, `free constant`;
+            `unreliable`, `no bound`, `calibrated on simulated rows, not a bound`, `free constant`,
+            `training rows among them`;
             `moved by few rows` (see `far_rows`), `not finite` for some row.
         values: the per-row values, (count,), or None.
         index: the rows' numbers in their data set, (count,), or None.
@@ -182,7 +183,11 @@ class Estimate:
 
     def without_bound(self) -> "Estimate":
         """The same number as that of a density without a bound, which a floor or a step has decided."""
-        return replace(self, side="none", flags=self.flags | {NO_BOUND})
+        return replace(self.flagged(NO_BOUND), side="none")
+
+    def flagged(self, flag: str) -> "Estimate":
+        """The same number with another flag."""
+        return replace(self, flags=self.flags | {flag})
 
     @property
     def side_name(self) -> str:

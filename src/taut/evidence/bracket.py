@@ -23,6 +23,7 @@ The number in whose place it is quoted has then missed a part of the posterior.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -126,20 +127,21 @@ class Bracket:
 
     def without_bound(self) -> "Bracket":
         """The same of a density without a bound."""
+        return self._with(Estimate.without_bound, Evidence.without_bound)
 
-        def unbounded(evidence: Evidence | None) -> Evidence | None:
-            if evidence is None:
-                return None
-            upper = evidence.upper and evidence.upper.without_bound()
-            return replace(
-                evidence, log_evidence=evidence.log_evidence.without_bound(), upper=upper
-            )
+    def noted(self, *notes: str, flag: str) -> "Bracket":
+        """The same with notes beside what each method found, and a flag on each number."""
+        return self._with(lambda e: e.flagged(flag), lambda found: found.noted(*notes, flag=flag))
 
+    def _with(
+        self, number: Callable[[Estimate], Estimate], evidence: Callable[[Evidence], Evidence]
+    ) -> "Bracket":
+        steps = (replace(s, evidence=s.evidence and evidence(s.evidence)) for s in self.steps)
         return replace(
             self,
-            lower=self.lower.without_bound(),
-            upper=self.upper and self.upper.without_bound(),
-            steps=tuple(replace(s, evidence=unbounded(s.evidence)) for s in self.steps),
+            lower=number(self.lower),
+            upper=self.upper and number(self.upper),
+            steps=tuple(steps),
         )
 
     def to_dict(self) -> dict[str, Any]:

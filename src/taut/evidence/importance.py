@@ -9,7 +9,7 @@ lower bound where they do not. Of discrete guides with no more outcomes than K a
 replicates of a stratified guide count as K draws.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -127,8 +127,20 @@ class Evidence:
         """The same, its mean flagged where more rows are unreliable than chance makes."""
         if self.share_unreliable <= _TRUSTED_SHARE:
             return self
-        flags = self.log_evidence.flags | {"unreliable"}
-        return replace(self, log_evidence=replace(self.log_evidence, flags=flags))
+        return replace(self, log_evidence=self.log_evidence.flagged("unreliable"))
+
+    def without_bound(self) -> "Evidence":
+        """The same of a density without a bound."""
+        return self._with(Estimate.without_bound)
+
+    def noted(self, *notes: str, flag: str) -> "Evidence":
+        """The same with more notes, and a flag on both ends of the log-evidence."""
+        flagged = self._with(lambda end: end.flagged(flag))
+        return replace(flagged, notes=(*self.notes, *notes))
+
+    def _with(self, changed: Callable[[Estimate], Estimate]) -> "Evidence":
+        upper = self.upper and changed(self.upper)
+        return replace(self, log_evidence=changed(self.log_evidence), upper=upper)
 
     @property
     def far_rows(self) -> dict[str, FarRows]:

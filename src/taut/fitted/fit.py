@@ -8,7 +8,7 @@ All methods take grey training rows of a dynamic binarization as drawn once (`ta
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.architectures import AbstractArchitecture
-from taut.bounds import BOUNDS, AbstractBound
+from taut.bounds import AbstractBound
 from taut.core import (
     NO_BOUND,
     AbstractModel,
@@ -31,7 +31,6 @@ from taut.core import (
     as_key,
     check_count,
     far_rows_of,
-    nearest,
     option,
     refuse_unheard,
 )
@@ -55,10 +54,10 @@ from taut.fitted.facts import FitFacts
 from taut.fitted.filling import filled
 from taut.fitted.given_rows import as_array, as_datum, is_sparse, mask_of
 from taut.fitted.imputing import Imputed
-from taut.fitted.methods import AUTO, measured_by, method_of
+from taut.fitted.methods import AUTO, bound_of, measured_by, method_of
 from taut.fitted.predictor import Predictor, save_predictor
 from taut.fitted.row_totals import decode_at_totals, sample_at_totals
-from taut.fitted.training_rows import noted
+from taut.fitted.training_rows import flagged, noted
 from taut.inference import AbstractAmortized
 from taut.recipe import Recipe, completed
 from taut.runs import RunFolder, save_pair
@@ -121,18 +120,13 @@ class Fit:
         self, rows: Any, bound: AbstractBound | str, *, key: Any = 0, num_repeats: int = 16
     ) -> Estimate:
         """Any bound, or the name of one, on given rows, averaged over repeats; nats per row."""
-        if isinstance(bound, str):
-            if bound not in BOUNDS:
-                raise InputError(
-                    f"one of {', '.join(BOUNDS)}", repr(bound), nearest(bound, BOUNDS),
-                    where="bound",
-                )  # fmt: skip
-            bound = BOUNDS[bound]()
+        bound = bound_of(bound)
         with self._precision():
             given = self._rows(rows)
             pair, draw_key = self.serving(given, as_key(key))
             found = expected_bound(pair, given, bound, key=draw_key, num_repeats=num_repeats)
-            return found.without_bound() if unbounded_columns(self.model, self.schema) else found
+            found = found.without_bound() if unbounded_columns(self.model, self.schema) else found
+        return flagged(found, self, given)
 
     def evidence(
         self,
@@ -170,8 +164,7 @@ class Fit:
     ) -> Evidence:
         """The same with ELBO, KL, sample sizes, Pareto k-hats, and notes, as of rows trained on."""
         if method == AUTO:
-            quoted = self.bracket(rows, num_particles=num_particles, key=key).evidence
-            return noted(quoted, self, rows)
+            return self.bracket(rows, num_particles=num_particles, key=key).evidence
         chosen: Any = method_of(method, num_particles)
         number = chosen.num_particles
         with self._precision(), within_memory(num_particles=number):
@@ -180,7 +173,7 @@ class Fit:
             found = measured_by(chosen, pair, given, key=draw_key)
             found = bounded_or_not(found, pair.bind()[0], self.schema)
         if self._without_bound:
-            found = replace(found, log_evidence=found.log_evidence.without_bound())
+            found = found.without_bound()
         return noted(found, self, given)
 
     def bracket(
@@ -218,6 +211,10 @@ class Fit:
             serving_key = as_key(key)
             pair, draw_key = self.serving(given, serving_key)
             unbounded = self._without_bound or unbounded_columns(pair.bind()[0], self.schema)
+
+            def told(by: Bracket) -> Bracket:
+                return noted(by.without_bound() if unbounded else by, self, given)
+
             try:
                 found = escalated(
                     pair, given, how_far,
@@ -225,10 +222,9 @@ class Fit:
                     num_particles=num_particles, key=draw_key, begun=begun,
                 )  # fmt: skip
             except EscalationInterrupted as interrupt:
-                if unbounded:
-                    interrupt.bracket = interrupt.bracket.without_bound()
+                interrupt.bracket = told(interrupt.bracket)
                 raise
-        return found.without_bound() if unbounded else found
+        return told(found)
 
     def aggregated_posterior(self, rows: Any) -> AggregatedPosterior:
         """The mean of q(z | x) over the rows: draws, and densities with all components."""

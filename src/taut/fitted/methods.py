@@ -1,10 +1,11 @@
-"""Ways to estimate the evidence of a fit, by name or with options of their own."""
+"""Bounds, and ways to estimate the evidence of a fit, by name or with options of their own."""
 
 from dataclasses import replace
 from typing import Any
 
 from jaxtyping import PRNGKeyArray
 
+from taut.bounds import BOUNDS, AbstractBound
 from taut.core import AbstractPair, Datum, InputError, nearest
 from taut.evidence import (
     EVIDENCE,
@@ -17,7 +18,7 @@ from taut.evidence import (
 from taut.evidence.measuring import importance_evidence
 from taut.inference import Refined, RefinedAnnealed, RefinedQuadrature
 
-__all__ = ["AUTO", "METHODS", "measured_by", "method_of"]
+__all__ = ["AUTO", "METHODS", "bound_of", "measured_by", "method_of"]
 
 METHODS: dict[str, type[AbstractMethod]] = EVIDENCE | {
     method.name: method for method in (Refined, RefinedAnnealed, RefinedQuadrature)
@@ -26,6 +27,21 @@ METHODS: dict[str, type[AbstractMethod]] = EVIDENCE | {
 AUTO = "auto"  # as many of them as it takes
 
 _NUM_PARTICLES = {Importance.name: 1000, MonteCarlo.name: 1000}  # else the method's own
+
+
+def bound_of(bound: AbstractBound | str) -> AbstractBound:
+    """A bound that is given, or the one of a name.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if isinstance(bound, AbstractBound):
+        return bound
+    if bound not in BOUNDS:
+        raise InputError(
+            f"one of {', '.join(BOUNDS)}", repr(bound), nearest(bound, BOUNDS), where="bound"
+        )
+    return BOUNDS[bound]()
 
 
 def method_of(method: AbstractMethod | str, num_particles: int | None) -> AbstractMethod:

@@ -21,6 +21,7 @@ from taut.evidence.closed_form import closed_form
 from taut.evidence.surprise import excess_surprise
 from taut.fitted.fit import Fit
 from taut.fitted.given_rows import as_datum
+from taut.fitted.training_rows import flagged, training_notes
 from taut.models import AbstractExactModel
 from taut.program_cache import compilation_cache
 
@@ -84,7 +85,7 @@ def score(fit: Fit, rows: Any, *, held_out: Any = None, key: Any = 0) -> Scores:
     if not wide and isinstance(fit.model, AbstractExactModel):
         with jax.enable_x64(fit.precision == "float64"):
             beside["excess"] = excess_surprise(fit.model, given, key=as_key(key))
-    notes = _notes(given, excess="excess" in beside)
+    notes = (*training_notes(fit, given), *_notes(given, excess="excess" in beside))
     return Scores(own, below / (len(reference) + 1), len(reference), notes=notes, **beside)
 
 
@@ -110,7 +111,8 @@ def _estimated(fit: Fit, rows: Datum, key: Any) -> tuple[Estimate, dict[str, np.
         with jax.enable_x64(fit.precision == "float64"):
             exact = closed_form(fit.model, rows)
         known = fit.estimates.get("log_evidence", exact)
-        return _negated(exact.without_bound() if NO_BOUND in known.flags else exact), {}
+        exact = exact.without_bound() if NO_BOUND in known.flags else exact
+        return _negated(flagged(exact, fit, rows)), {}
     method = fit.facts.evidence_method or "importance"
     found = fit.evaluate(rows, method=method, num_particles=fit.facts.particles, key=key)
     estimate = _negated(found.log_evidence)

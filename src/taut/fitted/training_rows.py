@@ -4,21 +4,27 @@ They are known by the checksum of all rows in their order: some of them alone, i
 or drawn anew for each batch, they are not.
 """
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from taut.core import num_rows
+from taut.core import Estimate, num_rows
 from taut.data import Dataset, checksum_of
 from taut.data.sparse_rows import SparseRows
-from taut.evidence import Evidence
+from taut.evidence import Bracket, Evidence
 from taut.fitted.given_rows import as_datum
 
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
 
-__all__ = ["are_own", "noted"]
+__all__ = [
+    "TRAINED_ON", "are_own", "flagged", "noted", "trained_words", "training_notes",
+]  # fmt: skip
+
+TRAINED_ON = "training rows among them"
+"""Flag of a number over rows to some of which the model was fitted."""
+
+_Found = TypeVar("_Found", Evidence, Bracket)
 
 
 def are_own(fit: "Fit", rows: Dataset) -> bool:
@@ -32,25 +38,40 @@ def are_own(fit: "Fit", rows: Dataset) -> bool:
     return bool(facts.checksum) and checksum_of([rows], labelled=labelled) == facts.checksum
 
 
-def noted(found: Evidence, fit: "Fit", rows: Any) -> Evidence:
-    """The evidence of rows, with a note where they are known to hold the training rows.
+def noted(found: _Found, fit: "Fit", rows: Any) -> _Found:
+    """What was found of rows, with a note and a flag where they are known to hold the training rows.
 
     Arguments:
-        found: of the rows.
+        found: by one method, or by several.
         fit: by which it was found.
         rows: as of `Fit.evaluate`.
     """
+    notes = training_notes(fit, rows)
+    return found.noted(*notes, flag=TRAINED_ON) if notes else found
+
+
+def flagged(found: Estimate, fit: "Fit", rows: Any) -> Estimate:
+    """The same of one number, which has no notes; arguments as of `noted`."""
+    return found.flagged(TRAINED_ON) if training_notes(fit, rows) else found
+
+
+def training_notes(fit: "Fit", rows: Any) -> tuple[str, ...]:
+    """A note where rows are known to hold the training rows; arguments as of `noted`."""
     given, counts = as_datum(rows, fit), fit.facts.rows
     total = counts.train + counts.validation + counts.test
     if num_rows(given) != total:
-        return found
+        return ()
     cells = given.x if isinstance(given.x, SparseRows) else np.asarray(given.x)
     mask = None if given.mask is None else np.asarray(given.mask)
     numbers = np.arange(total) if given.index is None else np.asarray(given.index)
     if not are_own(fit, Dataset(cells, mask, None, numbers.astype(np.int32), fit.schema)):
-        return found
-    note = (
-        f"{counts.train:,} of these {total:,} rows are training rows, whose log-evidence tends to be "
-        "higher than that of new ones"
+        return ()
+    return (trained_words(counts.train, total),)
+
+
+def trained_words(count: int, total: int) -> str:
+    """What it means that so many of all rows are training rows."""
+    return (
+        f"{count:,} of these {total:,} rows are training rows, whose log-evidence tends to be higher "
+        "than that of new ones"
     )
-    return replace(found, notes=(*found.notes, note))

@@ -146,10 +146,12 @@ def bracket_table(console: Console, bracket: Bracket, facts: Mapping[str, str]) 
         f"Means over {counted_rows(bracket.lower.count)}, nats per row. Flagged: rows that cannot be "
         "trusted; bracket: its width after the method; gain: of the number to quote.",
     )
+    said: dict[str, list[str]] = {}
     for step in bracket.steps:
-        said = step.evidence.notes if step.evidence is not None else (step.reason,)
-        for note in said:
-            _print_line(console, f"{step.method}: {note}")
+        for note in step.evidence.notes if step.evidence is not None else (step.reason,):
+            said.setdefault(note, []).append(step.method)
+    for note, methods in said.items():
+        _print_line(console, f"{', '.join(methods)}: {note}")
     best = bracket.evidence
     _print_far_rows(console, {"log-evidence": best.log_evidence, "ELBO": best.elbo})
     _print_worst_rows(console, bracket.method, best)
