@@ -51,7 +51,7 @@ def test_a_stage_that_was_stopped_inside_goes_on_from_where_it_was_kept(tmp_path
     stages, state = stages_in(tmp_path), {"at": np.array([1 / 3])}
 
     def stopped() -> NoReturn:
-        assert stages.begun(state) is None
+        assert stages.begun(lambda: state) is None
         stages.reached(lambda: state, cells=2**32)
         raise KeyboardInterrupt
 
@@ -61,7 +61,7 @@ def test_a_stage_that_was_stopped_inside_goes_on_from_where_it_was_kept(tmp_path
     begun = []
 
     def goes_on() -> Any:
-        begun.append(stages.begun(state))
+        begun.append(stages.begun(lambda: state))
         return FOUND
 
     stages.once(LIKE, goes_on)

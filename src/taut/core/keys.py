@@ -18,7 +18,7 @@ Source of the equation: `jax_threefry_partitionable`, in JAX's documentation of 
 
 import jax
 import numpy as np
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray, UInt32
 
 from taut.core.datum import Datum
 from taut.errors import InputError
@@ -55,7 +55,12 @@ def key_of_row(key: PRNGKeyArray, row: Datum, place: int | Int[Array, ""]) -> PR
 
 def host_seed(key: PRNGKeyArray) -> int:
     """A whole number below 2^32 drawn from a key: the seed of everything that the host draws by it."""
-    return int(jax.random.bits(key, dtype=np.uint32))
+    return int(_bits(key))
+
+
+@jax.jit  # one program, where the operations by themselves are several
+def _bits(key: PRNGKeyArray) -> UInt32[Array, ""]:
+    return jax.random.bits(key, dtype=np.uint32)
 
 
 def host_generator(key: PRNGKeyArray) -> np.random.Generator:

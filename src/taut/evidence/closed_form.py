@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import Datum, Estimate, num_rows, padded_size
-from taut.core.compiling import kept_jit
+from taut.core.compiling import shared_jit
 from taut.models import AbstractExactModel
 
 __all__ = ["closed_form", "log_evidences"]
@@ -33,7 +33,7 @@ def closed_form(model: AbstractExactModel, rows: Datum) -> Estimate:
     return Estimate.from_rows(np.concatenate(values), side="exact", index=rows.index)
 
 
-@kept_jit
+@shared_jit
 def log_evidences(model: Any, block: Datum) -> Float[Array, " N"]:
     """log p(x) of the rows of a block, nats."""
     return jax.vmap(model.log_evidence)(block)

@@ -55,6 +55,7 @@ from taut.fitted.filling import filled
 from taut.fitted.given_rows import as_array, as_datum, is_sparse, mask_of
 from taut.fitted.imputing import Imputed
 from taut.fitted.methods import AUTO, bound_of, measured_by, method_of
+from taut.fitted.own_evidence import own_evidence
 from taut.fitted.predictor import Predictor, save_predictor
 from taut.fitted.row_totals import decode_at_totals, sample_at_totals
 from taut.fitted.training_rows import flagged, noted
@@ -152,6 +153,10 @@ class Fit:
         Raises:
             InputError: no such method, or one that cannot take the model or its latents.
         """
+        if method != AUTO and method_of(method, num_particles).name == "importance":
+            with self._precision():
+                if (exact := own_evidence(self, self._rows(rows))) is not None:
+                    return exact
         return self.evaluate(rows, num_particles=num_particles, method=method, key=key).log_evidence
 
     def evaluate(
@@ -166,8 +171,7 @@ class Fit:
         if method == AUTO:
             return self.bracket(rows, num_particles=num_particles, key=key).evidence
         chosen: Any = method_of(method, num_particles)
-        number = chosen.num_particles
-        with self._precision(), within_memory(num_particles=number):
+        with self._precision(), within_memory(num_particles=chosen.num_particles):
             given = self._rows(rows)
             pair, draw_key = self.serving(given, as_key(key))
             found = measured_by(chosen, pair, given, key=draw_key)

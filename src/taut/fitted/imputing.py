@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from taut.core import Datum, InputError, key_of_row, num_rows, over_rows
-from taut.core.compiling import kept_jit
+from taut.core.compiling import even_jit
 from taut.data import Dataset, nearest_of, recorded_values
 from taut.models import AbstractExactModel
 from taut.models.exact import Given
@@ -83,7 +83,7 @@ def impute(model: AbstractExactModel, rows: Datum, *, key: PRNGKeyArray, num_dra
         num_draws: how many; 0 for none.
     """
 
-    @kept_jit
+    @even_jit
     def program(model: AbstractExactModel, block: Datum, numbers: Any, key: PRNGKeyArray) -> Any:
         def one(row: Datum, number: Any) -> tuple[Given, Array]:
             own = key_of_row(key, row, number)

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
 from scipy.special import logsumexp
 
@@ -48,9 +47,8 @@ def pool(fits: Sequence[Fit]) -> Fit:
     _check_mixtures(fits)
     evidence = _mean_evidence(fits)
     first = fits[0]
-    with jax.enable_x64(True):
-        models: list[Any] = [fit.model for fit in fits]
-        model = pooled_mixture(models)
+    models: list[Any] = [fit.model for fit in fits]
+    model = pooled_mixture(models)
     architecture: Any = first.architecture
     architecture = replace(architecture, components=model.num_components)
     notes = [f"the mean of the densities of {len(fits)} fits"]

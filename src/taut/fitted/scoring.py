@@ -16,12 +16,12 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from taut.core import NO_BOUND, Datum, Estimate, InputError, as_key, num_rows
-from taut.evidence.closed_form import closed_form
+from taut.core import Datum, Estimate, InputError, as_key, num_rows
 from taut.evidence.surprise import excess_surprise
 from taut.fitted.fit import Fit
 from taut.fitted.given_rows import as_datum
-from taut.fitted.training_rows import flagged, training_notes
+from taut.fitted.own_evidence import own_evidence
+from taut.fitted.training_rows import training_notes
 from taut.models import AbstractExactModel
 from taut.program_cache import compilation_cache
 
@@ -107,12 +107,9 @@ def _notes(rows: Datum, *, excess: bool) -> tuple[str, ...]:
 
 def _estimated(fit: Fit, rows: Datum, key: Any) -> tuple[Estimate, dict[str, np.ndarray]]:
     """-log p(x), and of what was drawn k-hats and errors."""
-    if isinstance(fit.model, AbstractExactModel):
-        with jax.enable_x64(fit.precision == "float64"):
-            exact = closed_form(fit.model, rows)
-        known = fit.estimates.get("log_evidence", exact)
-        exact = exact.without_bound() if NO_BOUND in known.flags else exact
-        return _negated(flagged(exact, fit, rows)), {}
+    exact = own_evidence(fit, rows)
+    if exact is not None:
+        return _negated(exact), {}
     method = fit.facts.evidence_method or "importance"
     found = fit.evaluate(rows, method=method, num_particles=fit.facts.particles, key=key)
     estimate = _negated(found.log_evidence)

@@ -34,11 +34,11 @@ class AbstractStages(ABC):
         """
 
     @abstractmethod
-    def begun(self, like: _T) -> _T | None:
+    def begun(self, like: Callable[[], _T]) -> _T | None:
         """The state to go on from inside the stage at hand; None for its start.
 
         Arguments:
-            like: as of `once`.
+            like: makes a state of the same form, as of `once`.
         """
 
     @abstractmethod
@@ -60,7 +60,7 @@ class _Unkept(AbstractStages):
     def once(self, like: _T, compute: Callable[[], _T]) -> _T:
         return compute()
 
-    def begun(self, like: _T) -> _T | None:
+    def begun(self, like: Callable[[], _T]) -> _T | None:
         return None
 
     def reached(self, state: Callable[[], Any], cells: int) -> None:

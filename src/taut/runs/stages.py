@@ -53,8 +53,8 @@ class KeptStages(AbstractStages):
         self._halt()
         return found
 
-    def begun(self, like: _T) -> _T | None:
-        return self._restored(like, self._name)
+    def begun(self, like: Callable[[], _T]) -> _T | None:
+        return self._restored(like(), self._name)
 
     def reached(self, state: Callable[[], Any], cells: int) -> None:
         self._step += 1

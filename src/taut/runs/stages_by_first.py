@@ -40,9 +40,9 @@ class StagesByFirst(AbstractStages):
                 raise KeyboardInterrupt("interrupted")
         return found
 
-    def begun(self, like: _T) -> _T | None:
+    def begun(self, like: Callable[[], _T]) -> _T | None:
         found = self._stages.begun(like)
-        return _of_first(found, like) if told_by_first(found is not None) else None
+        return _of_first(found, like()) if told_by_first(found is not None) else None
 
     def reached(self, state: Callable[[], Any], cells: int) -> None:
         self._stages.reached(state, cells)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import numpy as np
 
@@ -243,10 +244,14 @@ def judged_rows(
 
 
 def skeleton_of(architecture: Any, given: Data) -> AbstractExactModel:
-    """A model of an architecture for the schema of data, of the right shapes and of any values."""
-    with jax.enable_x64(True):
-        model, _ = architecture.init(given.schema, jax.random.key(0)).bind()
-    return model
+    """A model of an architecture for the schema of data, of the right shapes and full of zeros."""
+
+    def made() -> AbstractExactModel:
+        return architecture.init(given.schema, jax.random.key(0)).bind()[0]
+
+    with jax.enable_x64(True):  # only traced: its operations are many small programs
+        shapes = eqx.filter_eval_shape(made)
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def _closed_form(

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from taut.core import Datum, InputError, RunError, num_rows, option
 from taut.core.at_once import at_once
-from taut.core.compiling import kept_jit
+from taut.core.compiling import shared_jit
 from taut.core.devices import num_devices, on_one, per_share, sum_of_shares, whole
 from taut.core.hosts import told_by_all
 from taut.guides import ExactPair
@@ -260,7 +260,7 @@ def log_evidences(model: AbstractExactModel, rows: RowBlocks) -> Float[np.ndarra
     return np.concatenate(parts)
 
 
-@kept_jit
+@shared_jit
 def _pass(model: AbstractExactModel, block: Block, holes: bool) -> Any:
     """The statistics of a block, in the form of rows with holes where other blocks have some."""
     expectation = model.expectation()
@@ -277,7 +277,7 @@ def _pass(model: AbstractExactModel, block: Block, holes: bool) -> Any:
     return model.with_holes(found) if block.mask is None and holes else found
 
 
-@kept_jit
+@shared_jit
 def _maximization(state: EMState, floor: Any, rounding: Array) -> tuple[Any, Any, Array]:
     """The M-step, its model's view of the statistics, and which components are singular."""
     moved = state.model.maximized(state.statistics, floor)
@@ -290,12 +290,12 @@ def _objective(state: EMState, floor: Any) -> tuple[float, float]:
     return log_evidence, penalty
 
 
-@kept_jit
+@shared_jit
 def _log_objective(state: EMState, floor: Any) -> tuple[Array, Array]:
     return state.model.log_evidence_of(state.statistics), state.model.log_penalty(floor)
 
 
-@kept_jit
+@shared_jit
 def _evidences(model: AbstractExactModel, x: Array, mask: Array | None) -> Array:
     # Chunk by chunk: all rows at once would hold (rows, K, D) differences.
     return per_share(lambda own: jax.lax.map(jax.vmap(model.log_evidence), own), Datum(x, mask))
@@ -340,7 +340,7 @@ def _allowed(objective: float) -> float:
     return 2 * ROUNDING + 64 * _EPS * abs(objective)
 
 
-@kept_jit  # traced once for all iterations
+@shared_jit  # traced once for all iterations
 def _no_statistics(model: AbstractExactModel, row: Datum) -> Any:
     def of_one(model: AbstractExactModel, row: Datum) -> Any:
         batch = jax.tree.map(lambda part: part[None], row)
@@ -362,8 +362,7 @@ def _empty(model: AbstractExactModel, rows: RowBlocks) -> Any:
 
 def _row_like(rows: RowBlocks) -> Datum:
     """A row of zeros, with a mask where rows may have holes."""
-    x = jnp.zeros(rows.shape)
-    return Datum(x, jnp.ones(rows.shape, bool) if rows.holes else None)
+    return Datum(np.zeros(rows.shape), np.ones(rows.shape, bool) if rows.holes else None)
 
 
 def _added(first: Any, second: Any) -> Any:

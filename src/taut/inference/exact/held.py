@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import Datum
-from taut.core.compiling import kept_jit
+from taut.core.compiling import shared_jit
 from taut.core.devices import per_share, whole
 from taut.inference.exact.row_blocks import RowBlocks
 from taut.models import AbstractExactModel
@@ -65,12 +65,12 @@ def owned(
     return held, place
 
 
-@kept_jit
+@shared_jit
 def _held_directions(model: AbstractExactModel, floor: Any) -> Array:
     return model.held_by_floor(floor)
 
 
-@kept_jit
+@shared_jit
 def _log_responsibilities(model: AbstractMixture, x: Array, mask: Array | None) -> Array:
     def one(row: Datum) -> Array:
         return jax.nn.log_softmax(model.log_pi + model.log_components(row))

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from taut.core import Datum, InputError, RunError, num_rows, option
-from taut.core.compiling import kept_jit
+from taut.core.compiling import shared_jit
 from taut.guides import ExactPair
 from taut.inference.algorithm import Algorithm, Metrics
 from taut.inference.exact.em import EMState, expectation_step, holes_in
@@ -154,7 +154,7 @@ def run_online_em(
         like = (algorithm.init(), np.zeros(0))
 
         def compute() -> tuple[OnlineState, Float[np.ndarray, " T"]]:
-            step, begun = kept_jit(algorithm.step), stages.begun(like)
+            step, begun = shared_jit(algorithm.step), stages.begun(lambda: like)
             state, before = like if begun is None else begun
             bounds: list[float] = before.tolist()
             for x in _batches(rows, batch, passes, seed, first=len(bounds)):

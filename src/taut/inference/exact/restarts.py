@@ -169,9 +169,10 @@ def best_of_restarts(
     """
     if restarts < 1:
         raise InputError("at least one start", f"{restarts}", "4", where="restarts")
-    arrays, climb, none = floor.of(model, rows), Climb.like(model, rows), np.zeros(0)
-    best = _Run(climb.state.model, none, none, np.asarray(False), np.zeros((0, len(Held._fields))))
-    like = _Restarts(none, best, climb)
+    arrays, none = floor.of(model, rows), np.zeros(0)
+    form = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf)), model)
+    best = _Run(form, none, none, np.asarray(False), np.zeros((0, len(Held._fields))))
+    empty = _Restarts(none, best, None)
     cells = rows.num_rows * model.width if model.statistics_depend_on_model else 0
     stopped = False
 
@@ -196,8 +197,8 @@ def best_of_restarts(
         )  # fmt: skip
 
     def compute() -> tuple[_Run, Float[np.ndarray, " R"]]:
-        begun = stages.begun(like)
-        so_far = like._replace(climb=None) if begun is None else begun
+        begun = stages.begun(lambda: empty._replace(climb=Climb.like(model, rows)))
+        so_far = empty if begun is None else begun
         failure: RunError | None = None
         for number in range(len(so_far.ends), 1 if start is not None else restarts):
             try:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from taut.core import InputError, option
-from taut.core.compiling import kept_jit
+from taut.core.compiling import shared_jit
 from taut.core.devices import alone
 from taut.inference.exact.kmeans import kmeans
 from taut.inference.exact.row_blocks import Block, RowBlocks, Spread
@@ -119,7 +119,7 @@ def _from_owners(
     return _owned(model, block, owners, spread, floor)
 
 
-@kept_jit
+@shared_jit
 def _owned(
     model: AbstractMixture, block: Block, owners: Int[Array, "M C"], spread: Spread, floor: Any
 ) -> AbstractMixture:

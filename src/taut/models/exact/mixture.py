@@ -14,7 +14,9 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
+from scipy.special import log_softmax
 
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, Datum, Enumerated, InputError, Terms
 from taut.models.exact.abstract import AbstractExactModel
@@ -102,6 +104,8 @@ def pooled_mixture(models: Sequence[AbstractMixture]) -> AbstractMixture:
             "one covariance for all" if len(forms) == 1 else "others",
             "fits that differ in key and number of components alone", where="pool",
         )  # fmt: skip
-    logits = jnp.concatenate([model.log_pi for model in models]) - jnp.log(float(len(models)))
-    together = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *models)
+    # By NumPy: JAX would compile each operation by itself.
+    log_pi = [log_softmax(np.asarray(model.logits)) for model in models]
+    logits = np.concatenate(log_pi) - np.log(len(models))
+    together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *models)
     return eqx.tree_at(lambda model: model.logits, together, logits)
