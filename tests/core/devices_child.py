@@ -7,7 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import optax
+from numpyro import distributions as dist
 
 import taut
 from taut.api import amortized
@@ -75,6 +77,21 @@ def sums(fit: Fit, size: int) -> list[float]:
     return found
 
 
+def line(x, y):
+    slope = numpyro.sample("slope", dist.Normal(0.0, 2.0))
+    with numpyro.plate("rows", len(y)):
+        numpyro.sample("y", dist.Normal(slope * x, 1.0), obs=y)
+
+
+def inferred(devices: int, size: int) -> list[str]:
+    """The notes of a posterior by minibatches of so many rows."""
+    found = taut.infer(
+        line, data={"x": X[:40, 0], "y": X[:40, 1]}, subsample={"rows": size}, num_starts=1,
+        num_draws=100, precision_nats=9.0, devices=devices,
+    )  # fmt: skip
+    return list(found.notes)
+
+
 def main() -> None:
     amortized._WORTH_KNOWING = 0.0  # seconds: devices are compared at the end of every training
     networks = [network(n, epochs=29) for n in COUNTS]
@@ -92,6 +109,7 @@ def main() -> None:
         "mixtures": [m.estimates["log_evidence"].value for m in mixtures],
         "evaluated": [e.values.tolist() for e in evaluated],
         "sums": [sums(networks[0], size) for size in (30, 32)],
+        "inferred": [inferred(n, size) for n, size in ((1, 6), (4, 6), (4, 8))],
         "exchanges": exchanges(networks[0]),
         "parameters": len(parameters(networks[0])),
     }

@@ -61,6 +61,12 @@ def test_a_batch_that_devices_do_not_divide_is_filled_up_and_said(child):
     assert "batches of 30 rows are filled up to 32 on 4 devices" in told[1][0]
 
 
+def test_so_is_a_minibatch_of_a_program(child):
+    told = [[n for n in notes if "filled up" in n] for notes in child["inferred"]]
+    assert [len(notes) for notes in told] == [0, 1, 0]
+    assert "batches of 6 rows are filled up to 8 on 4 devices" in told[1][0]
+
+
 def test_devices_are_compared_with_one_by_the_time_of_a_step(child):
     told = [[n for n in notes if " ms a step" in n] for notes in child["notes"]]
     assert [len(notes) for notes in told] == [0, 1]

@@ -37,6 +37,7 @@ from taut.program_cache import compilation_cache
 from taut.recipe import ProgramRecipe
 from taut.runs import KeptStages, RunFolder, StagesByFirst
 from taut.training.interrupts import deferred_interrupt
+from taut.training.paying import filled_up
 from taut.training.resuming import RESUMED, begun_run, discarded
 
 __all__ = ["GUIDES", "LOST", "infer", "infer_recipe", "refuse_unshared", "source_of"]
@@ -173,7 +174,8 @@ def infer_recipe(
                 _refuse_another(program, datum, stages, run)
             with within_memory(num_draws=options.num_draws):
                 found = fit_posterior(program, datum, options, key=as_key(key), stages=stages)
-            posterior = _posterior(found, reading, (*stages.notes, RESUMED) if resume else ())
+            resumed = (*stages.notes, RESUMED) if resume else ()
+            posterior = _posterior(found, reading, (*resumed, *_shared(program)))
             if run is not None:
                 write_posterior(posterior, run)
                 run.drop_checkpoints()
@@ -300,6 +302,20 @@ def _posterior(found: PosteriorFit, reading: float, notes: tuple[str, ...]) -> P
         seconds={"reading": reading, **found.seconds},
         z=draws.z, num_guide=draws.num_guide, weights=draws.weights, refined=_how(found.refinement),
     )  # fmt: skip
+
+
+def _shared(program: AbstractProgram) -> tuple[str, ...]:
+    """Notes on the devices and hosts that share the rows of a minibatch."""
+    if not (isinstance(program, NumPyroProgram) and program.subsampled):
+        return ()
+    assert program.reading.plate is not None  # which is subsampled
+    notes = filled_up(program.reading.plate.batch_size)
+    if num_hosts() > 1 and program.num_locals:
+        notes += (
+            "each row has latents of its own, of which hosts send each other sums several times a step: "
+            "more than one host does not pay here",
+        )
+    return notes
 
 
 def _how(refinement: Refinement | None) -> Refined | None:

@@ -1,5 +1,6 @@
 """Hosts infer as one does, disagree by name, and any number of them goes on where one was lost."""
 
+import inspect
 import json
 import socket
 import subprocess
@@ -10,12 +11,16 @@ from typing import Any
 
 import infer_hosts_child as child
 import numpy as np
+import numpyro
 import pytest
+from numpyro import distributions as dist
 from safetensors.numpy import load_file
 
+from taut.api import inferring
 from taut.cli.infer import run_infer
 from taut.cli.main import main
 from taut.inference.posterior import minibatch_vi
+from taut.models.program import NumPyroProgram
 from taut.runs import stages
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -91,6 +96,8 @@ def test_hosts_infer_as_one_and_go_on_with_what_one_or_two_began(tmp_path, monke
     for name, words in DIFFERENT.items():
         assert f"hosts: expected the same {words} on all hosts, got " in said[0][name]
     assert not (tmp_path / "refused").exists()
+    notes = json.loads((tmp_path / "together" / "summary.json").read_text())["facts"]["notes"]
+    assert any("batches of 7 rows are filled up to 8 on 2 devices" in note for note in notes)
     assert told.count("\n") == 1, told
     assert "got host 1 of 2 ended without a word. Try `taut resume RUN PROGRAM`" in told
     kept = sorted(path.name for path in (tmp_path / "lost" / "checkpoints").iterdir())
@@ -98,6 +105,24 @@ def test_hosts_infer_as_one_and_go_on_with_what_one_or_two_began(tmp_path, monke
     run_infer(recipe, tmp_path / "lost", resume=True, json=True)
     for name in ("together", "stopped", "lost"):
         same_within_rounding(tmp_path / name, whole)
+
+
+def grouped(y):
+    center = numpyro.sample("center", dist.Normal(0.0, 2.0))
+    with numpyro.plate("rows", len(y)):
+        own = numpyro.sample("own", dist.Normal(center, 1.0))
+        numpyro.sample("y", dist.Normal(own, 1.0), obs=y)
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+@pytest.mark.parametrize("program", [grouped, child.line])
+def test_hosts_that_do_not_pay_are_told(program, hosts, monkeypatch):
+    """Sums that hosts send each other take longer than what they share, where rows have latents."""
+    data = {name: np.asarray(child.ROWS[name]) for name in inspect.signature(program).parameters}
+    read, _ = NumPyroProgram.of(program, data, subsample={"rows": 8})
+    monkeypatch.setattr(inferring, "num_hosts", lambda: hosts)
+    told = [note for note in inferring._shared(read) if "more than one host does not pay" in note]
+    assert len(told) == (hosts > 1 and program is grouped)
 
 
 @pytest.mark.parametrize("command", ["infer", "resume"])
