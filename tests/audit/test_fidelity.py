@@ -94,6 +94,35 @@ def test_training_rows_in_disguise_are_caught(noise):
     assert records.copies == (0.0 if noise else 1.0)
 
 
+def test_copies_of_rows_that_are_training_and_held_out_alike_are_told():
+    """A program that was fitted to all rows favours none of them, however many it copies."""
+    every = np.concatenate([TRAIN, HELD_OUT])
+    records = found(every).records
+    assert not records.memorised
+    assert records.copies == pytest.approx(0.75)
+    assert records.copied
+    assert not found(OTHERS).records.copied
+
+
+def test_copies_among_few_kinds_of_rows_are_what_chance_has():
+    few = np.random.default_rng(2).integers(0, 2, (900, 3)).astype(float)
+    train, held_out, own = few[:500], few[500:600], few[600:]
+    category = np.ones(3, bool)
+    records = nearest_records(own, train, held_out, category, generator=np.random.default_rng(0))
+    assert records.copies == records.held_out_copies == 1.0
+    assert not records.copied
+
+
+def test_the_error_of_copies_is_that_of_two_shares():
+    """30 of 40 synthetic rows and 2 of 10 held-out ones: 32 of 50 are copies."""
+    train, new = np.arange(60.0)[:, None], np.arange(100.0, 160.0)[:, None]
+    own, held_out = np.r_[train[:30], new[:10]], np.r_[train[:2], new[10:18]]
+    category = np.zeros(1, bool)
+    records = nearest_records(own, train, held_out, category, generator=np.random.default_rng(0))
+    assert (records.copies, records.held_out_copies) == (0.75, 0.2)
+    assert records.copies_error == pytest.approx(np.sqrt(0.64 * 0.36 * (1 / 40 + 1 / 10)))
+
+
 def test_chance_says_what_it_is_where_nothing_is_remembered():
     shares, errors = [], []
     for _ in range(60):
@@ -117,7 +146,7 @@ def test_a_fit_is_asked_in_python_and_by_the_command(tmp_path, capsys):
     assert main(["fidelity", str(run), "--synthetic", str(tmp_path / "t.csv")]) == 0
     said = capsys.readouterr().out
     assert "trends of pairs" in said
-    assert "Verdict: no row is remembered" in said  # all rows, held-out ones among them
+    assert "copies of training rows are more than chance has" in said  # all rows are, of both kinds
     assert (run / "fidelity.json").is_file()
     with pytest.raises(InputError, match="expected at least ten synthetic rows, got 9"):
         fitted.fidelity(synthetic=rows[:9])

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from taut.audit.fidelity import Fidelity, Likeness
 from taut.audit.nearest_records import NearestRecords
-from taut.report.fidelity import fidelity_page
+from taut.report.fidelity import fidelity_page, record_words
 from taut.report.html import audited
 from taut.report.html.markup import Markup
 from taut.report.html.page import Section, page
@@ -16,13 +16,17 @@ TRENDS = np.array([[np.nan, 0.7], [0.7, np.nan]])
 
 
 @pytest.mark.parametrize(
-    ("share", "told"), [(0.51, {}), (0.97, {"of": "new.csv", "synthetic_source": "made.csv"})]
-)
-def test_a_report_says_what_the_terminal_says(share, told, tmp_path):
+    ("share", "error", "told"),
+    [
+        (0.51, 0.1, {}), (0.51, 0.01, {}),
+        (0.97, 0.1, {"of": "new.csv", "synthetic_source": "made.csv"}),
+    ],
+)  # fmt: skip
+def test_a_report_says_what_the_terminal_says(share, error, told, tmp_path):
     found = Fidelity(
         ("a", "b"), Likeness(np.array([0.91, 0.62]), TRENDS, 0.33),
         Likeness(np.array([0.95, 0.94]), np.full((2, 2), np.nan), 0.98),
-        NearestRecords(share, 0.5, 0.02, 0.25, 0.125), (40, 80, 20),
+        NearestRecords(share, 0.5, 0.02, 0.25, 0.125, error), (40, 80, 20),
     )  # fmt: skip
     shown = Page(
         page("", Markup(""), [Section("fidelity", audited.fidelity({**told, **found.to_dict()}))])
@@ -40,5 +44,11 @@ def test_a_report_says_what_the_terminal_says(share, told, tmp_path):
         assert line.rstrip(".") in shown.text
     assert ("rows of made.csv, " in shown.text) == bool(told)
     assert ("20 held-out ones of new.csv" in shown.text) == bool(told)
-    memorised = "training rows show" if share > 0.9 else "no row is remembered"
-    assert f"Verdict: {memorised}" in shown.text
+    unmarked = "copies of training rows" if error == 0.01 else "no row is remembered"
+    assert f"Verdict: {'training rows show' if share > 0.9 else unmarked}" in shown.text
+
+
+def test_a_comparison_of_an_earlier_version_has_its_verdict():
+    records = NearestRecords(0.5, 0.5, 0.02, 0.25, 0.125, 0.01)._asdict() | {"memorised": False}
+    del records["copies_error"]
+    assert record_words(records)[1] == "Verdict: no row is remembered"

@@ -83,7 +83,10 @@ class Fidelity:
                 for name, one in both.items()
             },
             "shapes": {name: finite_or_none(value) for name, value in shapes.items()},
-            "records": {**self.records._asdict(), "memorised": self.records.memorised},
+            "records": {
+                **self.records._asdict(), "memorised": self.records.memorised,
+                "copied": self.records.copied,
+            },
         }  # fmt: skip
 
     def worst_pairs(self, most: int = 3) -> list[tuple[str, str, float]]:

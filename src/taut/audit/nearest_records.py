@@ -10,7 +10,11 @@ to one of them has, over all ways to choose m rows,
 
 with c and s^2 the mean and variance of how many synthetic rows each real row is nearest to. A model that
 remembers training rows leaves fewer to the held-out ones. Copies, synthetic rows that equal a training
-row in every cell, are counted beside the held-out rows that do, as rows of few categories may by chance.
+row in every cell, are counted beside the held-out rows that do, as rows of few categories may by chance:
+rows of another program, which was given held-out rows too, favour neither but may copy both. With the
+share p of copies among M synthetic and m held-out rows together, the difference of the two shares has
+
+    variance p (1 - p) (1 / M + 1 / m).
 """
 
 import math
@@ -33,6 +37,7 @@ class NearestRecords(NamedTuple):
         error: its standard error then.
         copies: share of synthetic rows that equal a training row.
         held_out_copies: share of held-out rows that do.
+        copies_error: standard error of the difference of these two where they differ by chance alone.
     """
 
     to_training: float
@@ -40,11 +45,17 @@ class NearestRecords(NamedTuple):
     error: float
     copies: float
     held_out_copies: float
+    copies_error: float
 
     @property
     def memorised(self) -> bool:
         """Whether training rows show in the synthetic ones by more than chance."""
         return self.to_training - self.by_chance > _ERRORS * self.error
+
+    @property
+    def copied(self) -> bool:
+        """Whether synthetic rows equal training rows more often than held-out rows do, beyond chance."""
+        return self.copies - self.held_out_copies > _ERRORS * self.copies_error
 
 
 def nearest_records(
@@ -76,15 +87,17 @@ def nearest_records(
     spread = math.sqrt(len(held_out) * count.var(ddof=1) * share)
     known = {row.tobytes() for row in _plain(train)}
     copies, others = (
-        float(np.mean([row.tobytes() in known for row in _plain(rows)]))
-        for rows in (synthetic, held_out)
+        sum(row.tobytes() in known for row in _plain(rows)) for rows in (synthetic, held_out)
     )
+    made, kept = len(synthetic), len(held_out)
+    both = (copies + others) / (made + kept)
     return NearestRecords(
         to_training=float(count[: len(train)].sum() / len(synthetic)),
         by_chance=share,
         error=spread / len(synthetic),
-        copies=copies,
-        held_out_copies=others,
+        copies=copies / made,
+        held_out_copies=others / kept,
+        copies_error=math.sqrt(both * (1 - both) * (1 / made + 1 / kept)),
     )
 
 

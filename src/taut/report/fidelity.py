@@ -63,12 +63,16 @@ def compared_words(content: Mapping[str, Any]) -> str:
 
 
 def record_words(records: Mapping[str, Any]) -> tuple[str, str]:
-    """What the nearest real rows tell, and the verdict."""
-    verdict = (
-        "training rows show in the synthetic ones"
-        if records["memorised"]
-        else "no row is remembered"
-    )
+    """What the nearest real rows tell, and the verdict; records without `copied` are of taut 0.1."""
+    if records["memorised"]:
+        verdict = "training rows show in the synthetic ones"
+    elif records.get("copied"):
+        verdict = (
+            "copies of training rows are more than chance has, though no more is near to these than to "
+            "held-out rows: what made the synthetic rows may have seen both, or makes few kinds of rows"
+        )
+    else:
+        verdict = "no row is remembered"
     return (
         f"Nearest to a training row: {records['to_training']:.1%} of synthetic rows, "
         f"{records['by_chance']:.1%} by chance, with an error of {records['error']:.1%}; copies of one: "
