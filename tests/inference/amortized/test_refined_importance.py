@@ -15,7 +15,7 @@ import taut
 from taut.core import LOG_LIKELIHOOD, LOG_PRIOR, AbstractModel, Datum, InputError, Pair
 from taut.evidence import importance_sampling
 from taut.guides import ExponentialGuide
-from taut.inference import Refined, RefinedQuadrature
+from taut.inference import Refined, RefinedAnnealed, RefinedQuadrature
 from taut.inference.amortized.row_gaussians import row_gaussians
 
 LOADING = np.array([[1.0, 0.3], [-0.5, 0.8], [0.2, -1.1]])
@@ -197,6 +197,7 @@ def test_blocks_change_no_row(float64, monkeypatch):
     np.testing.assert_array_equal(whole.converged, parts.converged)
 
 
+@pytest.mark.parametrize("method", [Refined, RefinedAnnealed, RefinedQuadrature])
 @pytest.mark.parametrize(
     ("model", "guide", "words"),
     [
@@ -205,9 +206,9 @@ def test_blocks_change_no_row(float64, monkeypatch):
         (Linear(), lambda d: dist.Normal(jnp.zeros(999), 1.0).to_event(1), "at most 256 latents"),
     ],
 )
-def test_what_no_gaussian_fits_is_refused(model, guide, words):
-    with pytest.raises(InputError, match="refined: expected") as raised:
-        Refined()(Pair(model, guide), some(2), key=jax.random.key(0))
+def test_what_no_gaussian_fits_is_refused_by_the_name_of_the_method(model, guide, words, method):
+    with pytest.raises(InputError, match=f"^{method.name}: expected") as raised:
+        method()(Pair(model, guide), some(2), key=jax.random.key(0))
     assert words in str(raised.value)
     assert "Try importance" in str(raised.value)
 

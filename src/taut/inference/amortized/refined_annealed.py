@@ -47,12 +47,11 @@ class RefinedAnnealed(AbstractTempered):
     def _annealed(self) -> Annealed:
         return Annealed(**{f.name: getattr(self, f.name) for f in fields(self)})
 
-    @staticmethod
     def _refined(
-        pair: AbstractPair, rows: Datum, key: PRNGKeyArray
+        self, pair: AbstractPair, rows: Datum, key: PRNGKeyArray
     ) -> tuple[Pair, RowGaussians, PRNGKeyArray]:
         """The pair with the fitted guide, what was fitted, and a key for what follows."""
         fit_key, own = jax.random.split(key)
         model, guide = pair.bind()
-        found = row_gaussians(model, guide, rows, key=fit_key)
+        found = row_gaussians(model, guide, rows, key=fit_key, method=self.name)
         return Pair(model, found.guide), found, own

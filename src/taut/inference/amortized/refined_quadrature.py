@@ -64,7 +64,7 @@ class RefinedQuadrature(AbstractMethod):
     def __call__(self, pair: AbstractPair, rows: Datum, *, key: PRNGKeyArray) -> Evidence:
         model, guide = pair.bind()
         known = numbered(rows)
-        dim = check_refinable(model, guide, known)
+        dim = check_refinable(model, guide, known, method=self.name)
         nodes = self._nodes(dim)
         found = row_gaussians(model, guide, known, key=key)
         fine, coarse = (_rule(n, dim) for n in (nodes, nodes - 1))

@@ -81,7 +81,7 @@ class RowGaussians(NamedTuple):
 
 
 def row_gaussians(
-    model: AbstractModel, guide: Any, rows: Datum, *, key: PRNGKeyArray
+    model: AbstractModel, guide: Any, rows: Datum, *, key: PRNGKeyArray, method: str = "refined"
 ) -> RowGaussians:
     """Fit a Gaussian to the posterior of each row.
 
@@ -90,12 +90,13 @@ def row_gaussians(
         guide: where the fits start, q(z | x).
         rows: batched, with an index.
         key: random key, of the fixed draws and of those that the starts are measured by.
+        method: the name of what asks, for messages.
 
     Raises:
         InputError: latents that are no vector of free real numbers, or too many; rows without an index,
             or one index twice.
     """
-    dim = check_refinable(model, guide, rows)
+    dim = check_refinable(model, guide, rows, method=method)
     draws_key, start_key = jax.random.split(key)
     buffer, num_draws = fixed_draws(draws_key, dim, fit_draws(dim))
 
@@ -186,24 +187,32 @@ def climbed(
     )  # fmt: skip
 
 
-def check_refinable(model: AbstractModel, guide: Any, rows: Datum) -> int:
+def check_refinable(
+    model: AbstractModel, guide: Any, rows: Datum, *, method: str = "refined"
+) -> int:
     """The number of latents.
+
+    Arguments:
+        model: p(x, z).
+        guide: datum -> proposal.
+        rows: a batched datum.
+        method: the name of what asks, for the message.
 
     Raises:
         InputError: latents that are no vector of free real numbers, or too many of them.
     """
-    refuse_what_cannot_move(model, guide, rows, method="refined")
+    refuse_what_cannot_move(model, guide, rows, method=method)
     example = jax.tree.map(lambda leaf: leaf[0], rows)
     z, free = eqx.filter_eval_shape(_drawn, guide, example), _free(proposal_of(guide, rows))
     if not (free and isinstance(z, jax.ShapeDtypeStruct) and len(z.shape) == 1):
         raise InputError(
             "latents that are one vector of real numbers without a bound, as a Gaussian's are",
-            "latents of another form", "importance", where="refined",
+            "latents of another form", "importance", where=method,
         )  # fmt: skip
     if z.shape[0] > _MOST_LATENTS:
         raise InputError(
             f"at most {_MOST_LATENTS} latents, whose covariance each row has a factor of",
-            f"{z.shape[0]}", "importance", where="refined",
+            f"{z.shape[0]}", "importance", where=method,
         )  # fmt: skip
     return z.shape[0]
 
