@@ -17,6 +17,7 @@ __all__ = [
     "InputError",
     "RunError",
     "TautError",
+    "in_python",
     "nearest",
     "option",
     "refuse_unheard",
@@ -25,9 +26,11 @@ __all__ = [
 
 Door = Literal["Python", "command line"]
 
-# Control characters around an option in a message: no name, path or number has them.
+# Control characters around an option or an aside in a message: no name, path or number has them.
 _START, _VALUE, _END = "\x02", "\x1f", "\x03"
 _OPTION = re.compile(f"{_START}([^{_VALUE}{_END}]*)(?:{_VALUE}([^{_END}]*))?{_END}")
+_ASIDE, _ASIDE_END = "\x04", "\x05"
+_ASIDES = re.compile(f"{_ASIDE}([^{_ASIDE_END}]*){_ASIDE_END}")
 _NO_VALUE: Any = object()
 
 
@@ -44,6 +47,11 @@ def option(name: str, value: Any = _NO_VALUE) -> str:
     """
     ending = "" if value is _NO_VALUE else _VALUE + json.dumps(value, default=str)
     return f"{_START}{name}{ending}{_END}"
+
+
+def in_python(text: str) -> str:
+    """A piece of a part of a message that the command line leaves out, as what only Python can give."""
+    return f"{_ASIDE}{text}{_ASIDE_END}"
 
 
 class TautError(Exception):
@@ -112,7 +120,7 @@ class TautError(Exception):
         """The message without its place, its options not yet in words, to be part of another one."""
         expected, got, remedy = self._parts
         names = remedy.split(", ")
-        if len(names) > 1 and set(names) <= set(re.split(", | ", expected)):
+        if len(names) > 1 and set(names) <= set(re.split(", | ", _ASIDES.sub(r"\1", expected))):
             remedy = "one of them"
         return f"expected {expected}, got {got}. Try {remedy}."
 
@@ -162,10 +170,10 @@ def _again(kind: type[TautError], parts: tuple[str, str, str], where: str | None
 
 
 def worded(text: str, door: Door, *, bare: bool = False) -> str:
-    """A text with its options in words.
+    """A text with its options in words, and on the command line without what Python alone can give.
 
     Arguments:
-        text: with pieces that `option` made.
+        text: with pieces that `option` and `in_python` made.
         door: as of `TautError.worded`.
         bare: for a place, which is a name alone.
     """
@@ -177,7 +185,7 @@ def worded(text: str, door: Door, *, bare: bool = False) -> str:
         value = json.loads(found[2])
         return f"{name}={_keyword(value)}" if door == "Python" else _flag(name, value)
 
-    return _OPTION.sub(words, text)
+    return _OPTION.sub(words, _ASIDES.sub(r"\1" if door == "Python" else "", text))
 
 
 def _keyword(value: Any) -> str:

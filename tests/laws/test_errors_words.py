@@ -8,6 +8,7 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import taut
@@ -146,6 +147,21 @@ def test_a_message_keeps_its_options_in_another_one_and_in_a_pickle():
             == 'e: expected c, got none: expected a, got bound="elbo". Try bound="iwae". Try d.'
         )
         assert "--bound iwae" in error.worded("command line")
+
+
+def test_what_python_alone_can_give_is_not_offered_on_the_command_line(tmp_path, capsys):
+    known = "expected one of adam, sgd, muon"
+    with pytest.raises(InputError) as refused:
+        taut.fit("digits", optimizer="fastest")
+    assert str(refused.value).startswith(
+        f"optimizer: {known}, or an Optax transformation, got 'fastest'"
+    )
+    assert str(refused.value).endswith("Try one of them.")
+    assert main(["fit", "digits", "--optimizer", "fastest"]) == 2
+    assert capsys.readouterr().err == f"taut: optimizer: {known}, got 'fastest'. Try one of them.\n"
+    np.save(tmp_path / "t.npy", np.eye(20)[:, :3])
+    assert main(["fit", str(tmp_path / "t.npy"), "--columns", "auto"]) == 2
+    assert "got one without. Try a CSV file with a header." in capsys.readouterr().err
 
 
 def test_the_doors_word_one_fault_each_for_itself(capsys):

@@ -64,7 +64,7 @@ from taut.core.proposals import (
 )
 from taut.core.protocols import AbstractModel, AbstractPair, Pair, frozen
 from taut.core.stratified import StratifiedProposal
-from taut.errors import InputError, RunError, TautError, nearest, option, refuse_unheard
+from taut.errors import InputError, RunError, TautError, in_python, nearest, option, refuse_unheard
 
 __all__ = [
     "CALIBRATED",
@@ -121,6 +121,7 @@ __all__ = [
     "gaussian_log_densities",
     "host_generator",
     "host_seed",
+    "in_python",
     "is_temporary",
     "is_users",
     "is_whole",

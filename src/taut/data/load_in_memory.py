@@ -45,7 +45,7 @@ from taut.data.support import (
 )
 from taut.data.targets import asked_of_columns, classes_of_column, targets, words_of_classes
 from taut.data.wishes import check_wished, wishes_of
-from taut.errors import InputError, option
+from taut.errors import InputError, in_python, option
 
 __all__ = ["load_in_memory"]
 
@@ -194,7 +194,8 @@ def _check_columns(first: RawRows, options: DataOptions) -> None:
             )  # fmt: skip
     if first.columns is None:
         raise InputError(
-            "a table with named columns", "one without", "a data frame, or a CSV file with a header",
+            "a table with named columns", "one without",
+            f"{in_python('a data frame, or ')}a CSV file with a header",
             where=f"{first.where}, columns",
         )  # fmt: skip
 

@@ -8,7 +8,15 @@ from typing import Any, ClassVar, Literal, get_args
 import optax
 
 from taut.bounds import BOUNDS, IWAE, AbstractBound
-from taut.core import InputError, chosen, nearest, option, options_from_dict, options_to_dict
+from taut.core import (
+    InputError,
+    chosen,
+    in_python,
+    nearest,
+    option,
+    options_from_dict,
+    options_to_dict,
+)
 from taut.training.optimizers import OPTIMIZERS
 from taut.training.schedules import SCHEDULES, Plateau, ScheduleName, at_rate
 
@@ -111,8 +119,8 @@ class TrainingOptions:
                 _refuse(f"one of {', '.join(words)}", repr(value), nearest(value, words), name)
         if isinstance(self.optimizer, str) and self.optimizer not in OPTIMIZERS:
             _refuse(
-                f"one of {', '.join(OPTIMIZERS)}, or an Optax transformation", repr(self.optimizer),
-                nearest(self.optimizer, OPTIMIZERS), "optimizer",
+                f"one of {', '.join(OPTIMIZERS)}{in_python(', or an Optax transformation')}",
+                repr(self.optimizer), nearest(self.optimizer, OPTIMIZERS), "optimizer",
             )  # fmt: skip
         if not isinstance(self.optimizer, str):
             self._refuse_unheard()
