@@ -29,7 +29,7 @@ from typing import Any
 import jax
 import numpy as np
 from audit_mnist import trained
-from record import save_result
+from record import save_result, write_whole
 from static_mnist import MODEL, split
 
 from taut.core import Datum
@@ -103,7 +103,7 @@ def kept(path: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         started = time.perf_counter()
         content = measure()
         content["seconds"] = time.perf_counter() - started
-        path.write_text(json.dumps(content))
+        write_whole(path, content)
     content = json.loads(path.read_text())
     told = {name: value for name, value in content.items() if not isinstance(value, list)}
     print(path.stem, json.dumps(told), flush=True)

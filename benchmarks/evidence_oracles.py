@@ -27,7 +27,7 @@ import jax
 import numpy as np
 import scipy.stats
 from known_evidence import EASY, GENERATIVE, ORACLES, Oracle
-from record import RESULTS, commit, save_result
+from record import RESULTS, commit, save_result, write_whole
 
 from taut.core import InputError
 from taut.evidence import (
@@ -91,7 +91,7 @@ def main() -> None:
             else:
                 found = found_by(method, oracle)
                 cells.append({"oracle": name, "method": method, "commit": commit(), **found})
-                kept.write_text(json.dumps(cells[-1]))
+                write_whole(kept, cells[-1])
             print({k: _short(v) for k, v in cells[-1].items()}, flush=True)
     summary = judged(cells)
     print(json.dumps(summary, indent=2))

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import optax
-from record import RESULTS, conditions
+from record import RESULTS, conditions, write_whole
 from static_mnist import split
 
 import taut
@@ -176,11 +176,8 @@ def fitted(
 
 def save(found: dict[str, Any]) -> None:
     """All runs so far, each with the conditions that it ran under."""
-    RESULTS.mkdir(exist_ok=True)
     content = {"mnist": MNIST, "frey": FREY, "published_frey": PUBLISHED_FREY, "runs": found}
-    part = PATH.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=2) + "\n")
-    part.replace(PATH)
+    write_whole(PATH, content)
 
 
 def table(found: dict[str, Any], best: str) -> None:

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from alternate import Method, alternated, median_ratio, use_threads
 from peers import FLOW_PINS, python_of_peers
-from record import RESULTS, conditions
+from record import RESULTS, conditions, write_whole
 
 from taut.data import load_data
 
@@ -168,10 +168,7 @@ def timed(peers: str, rounds: int, steps: int, threads: int) -> dict[str, Any]:
 
 def save(found: dict[str, Any]) -> None:
     """Everything so far, each part with the conditions that it ran under."""
-    RESULTS.mkdir(exist_ok=True)
-    part = PATH.with_suffix(".part")
-    part.write_text(json.dumps(found, indent=2) + "\n")
-    part.replace(PATH)
+    write_whole(PATH, found)
 
 
 def print_row(title: str, row: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from golden_recipes import RECIPES
-from record import conditions, save_result
+from record import conditions, save_result, write_whole
 from safetensors.numpy import load_file
 
 # Run, and the reason for which its numbers differ from those of 8b23e30.
@@ -71,7 +71,7 @@ def main() -> int:
         runs = record(options.tree, options.only.split(","), options.kept or Path(scratch))
     content = {"commit": _commit(options.tree), "runs": runs}
     if options.out:
-        options.out.write_text(json.dumps({**conditions(), **content}, indent=2) + "\n")
+        write_whole(options.out, {**conditions(), **content})
     else:
         save_result("golden", content)
     return 0

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import RESULTS, commit, conditions
+from record import RESULTS, commit, conditions, write_whole
 
 SLOW = ("infer-changing", "fit", "fit-changing", "fit-growing", "em", "load", "search")
 Y = np.array([28.0, 8, -3, 7, -1, 1, 18, 12])
@@ -63,7 +63,7 @@ def main() -> None:
         found["cold"] = {name: in_process(name, 2)["cpu_seconds"] for name in PROGRAMS}
         print("cold", found["cold"], flush=True)
     kept = json.loads(options.out.read_text())["tasks"] if options.out.exists() else {}
-    options.out.write_text(json.dumps({**conditions(), "tasks": kept | found}, indent=2) + "\n")
+    write_whole(options.out, {**conditions(), "tasks": kept | found})
 
 
 def in_process(name: str, calls: int) -> dict[str, Any]:

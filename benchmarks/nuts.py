@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import reference_posteriors
-from record import save_result
+from record import save_result, write_whole
 
 MEAN, SD, COLD, WARM = 0.1, 0.1, 1.0, 0.5
 DRAWS = 1000  # of a chain, as many for its warm-up
@@ -52,7 +52,7 @@ def main() -> None:
     for name in reference_posteriors.names(options.only):
         kept = options.runs / f"{name}-{options.keys}.json"
         if not kept.exists():
-            kept.write_text(json.dumps(in_a_process(name, options.keys)))
+            write_whole(kept, in_a_process(name, options.keys))
         rows.append(json.loads(kept.read_text()))
         print_row(rows[-1])
     summary = summarized(rows)

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import optax
-from record import RESULTS, conditions
+from record import RESULTS, conditions, write_whole
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from taut.api.amortized import fit_amortized
@@ -93,9 +93,7 @@ def main() -> None:
                         "batch": BATCH,
                         "bounds": found,
                     }
-                    options.out.write_text(
-                        json.dumps({**content, **summary(found)}, indent=2) + "\n"
-                    )
+                    write_whole(options.out, {**content, **summary(found)})
 
 
 def held_out(data: Data, optimizer: Any, steps: int, key: int) -> float:

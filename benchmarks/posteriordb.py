@@ -25,7 +25,7 @@ from typing import Any
 import jax
 import numpy as np
 import reference_posteriors
-from record import save_result
+from record import save_result, write_whole
 from reference_posteriors import Reference
 
 import taut
@@ -49,7 +49,7 @@ def main() -> None:
         for guide in options.guides.split(","):
             kept = options.runs / f"{name}-{guide}-{options.seed}.json"
             if not kept.exists():
-                kept.write_text(json.dumps(measure(name, guide, options.seed)))
+                write_whole(kept, measure(name, guide, options.seed))
             rows.append(json.loads(kept.read_text()))
             print_row(rows[-1])
     summary = judged(rows)

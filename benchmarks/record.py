@@ -15,11 +15,16 @@ PACKAGES = ("taut", "jax", "jaxlib", "equinox", "optax", "numpyro", "numpy", "to
 
 def save_result(name: str, content: dict[str, Any]) -> Path:
     """Write `results/name.json` with the conditions of the run, in one step."""
+    return write_whole(RESULTS / f"{name}.json", {**conditions(), **content})
+
+
+def write_whole(path: Path, content: Any) -> Path:
+    """Write JSON in one step, into a folder that is made where it is missing."""
     from taut.core.files import write_atomically
 
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({**conditions(), **content}, indent=2) + "\n"
-    return write_atomically(RESULTS / f"{name}.json", lambda file: file.write(text.encode()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=2) + "\n"
+    return write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def conditions() -> dict[str, Any]:

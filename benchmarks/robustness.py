@@ -34,7 +34,7 @@ import meeting
 import numpy as np
 import stopped
 from forked import Command, warm
-from record import RESULTS, conditions
+from record import RESULTS, conditions, write_whole
 
 from taut.core import write_json
 
@@ -227,7 +227,7 @@ def _sources() -> None:
     np.save("holes.npy", np.where(draw.random((20, 6)) < 0.2, np.nan, bits[:20]))
     Path("normal.py").write_text(PROGRAM)
     Path("classifier.py").write_text(CLASSIFIER)
-    Path("rows.json").write_text(json.dumps({"y": [0.3, 1.9, 1.2, 0.8, 1.5]}))
+    write_whole(Path("rows.json"), {"y": [0.3, 1.9, 1.2, 0.8, 1.5]})
 
 
 if __name__ == "__main__":

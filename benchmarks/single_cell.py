@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 from peers import python_of_peers
-from record import save_result
+from record import save_result, write_whole
 
 import taut
 from taut.data import load_data
@@ -111,7 +111,7 @@ def by_peer(
             rows, data=counts.data, indices=counts.indices, indptr=counts.indptr,
             shape=counts.shape, train=train, test=test,
         )  # fmt: skip
-        asked.write_text(json.dumps(settings))
+        write_whole(asked, settings)
         peer = Path(__file__).with_name("single_cell_peer.py")
         subprocess.run([python, peer, rows, asked, found], check=True, capture_output=True)
         with np.load(found) as held:

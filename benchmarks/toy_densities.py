@@ -31,7 +31,7 @@ import matplotlib
 import numpy as np
 from alternate import use_threads
 from numpyro.distributions import constraints
-from record import RESULTS, conditions
+from record import RESULTS, conditions, write_whole
 from toy_targets import BOX, POTENTIALS, TARGETS, Potential
 
 import taut
@@ -307,10 +307,7 @@ def summary(outcome: dict[str, Any]) -> str:
 
 
 def save(found: dict[str, Any]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    part = PATH.with_suffix(".part")
-    part.write_text(json.dumps(found, indent=2) + "\n")
-    part.replace(PATH)
+    write_whole(PATH, found)
 
 
 def draw_densities(runs: Path) -> None:

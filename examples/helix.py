@@ -14,7 +14,6 @@ The toy is that of Dombrowski, Gerken, Müller and Kessel, Diffeomorphic counter
 models (2022), section 5.1. Theirs has no noise, for which no density exists.
 """
 
-import json
 import sys
 import warnings
 from pathlib import Path
@@ -31,7 +30,7 @@ from taut.report.style import BLUE, FAINT, GREEN, VERMILION, headline, new_figur
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from record import conditions  # noqa: E402
+from record import conditions, write_whole  # noqa: E402
 
 RESULTS = ROOT / "examples" / "results"
 END, NOISE = 4.0, 0.03
@@ -97,8 +96,7 @@ def main() -> None:
         "kl_to_the_data_nats": float(-entropy - log_density.mean()),
         "searches": {way: measured(*answers) for way, answers in found.items()},
     }  # fmt: skip
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "helix.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_whole(RESULTS / "helix.json", content)
     draw(found)
     print(f"KL of the flow to the data: {content['kl_to_the_data_nats']:.3f} nats")
     for way, numbers in content["searches"].items():

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from record import conditions  # noqa: E402
+from record import conditions, write_whole  # noqa: E402
 
 from taut.cli.main import main as taut_command  # noqa: E402
 
@@ -38,11 +38,9 @@ def main() -> None:
     readme = between(readme, "answer", fenced(answer))
     readme = between(readme, "verdict", fenced(verdict))
     (ROOT / "README.md").write_text(readme)
-    results = ROOT / "examples" / "results"
-    results.mkdir(exist_ok=True)
     content = {**conditions(), "seed": 0, "estimates": estimates, "answer": answer.strip()}
     content["verdict"] = verdict.strip()
-    (results / "readme.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_whole(ROOT / "examples" / "results" / "readme.json", content)
 
 
 def printed(action) -> str:
