@@ -5,7 +5,9 @@ import pytest
 from sklearn.datasets import load_iris, load_wine
 
 import taut
-from taut.data.grids import Grid, grid_of, repeats
+from taut.data import Schema
+from taut.data.grids import Grid, grid_of, may_be_whole, repeats, whole_columns
+from taut.data.identifiers import Numbering
 
 RNG = np.random.default_rng(0)
 N = 500
@@ -106,3 +108,18 @@ def test_values_on_a_grid_are_found_alike_in_both_precisions(size, step):
         assert rounded.origin == pytest.approx(exact.origin, rel=1e-4)
         of_step = np.gcd.reduce(np.diff(np.sort(places)))
         assert exact.step == pytest.approx(of_step * step, rel=1e-6)
+
+
+@pytest.mark.parametrize("row", [3, 200])
+def test_a_column_is_not_whole_wherever_it_says_so(row):
+    """The first rows only save the others: in these, too, one number or more decides."""
+    rng = np.random.default_rng(0)
+    x = np.tile(np.arange(300.0)[:, None], 3)
+    x[row, 1] += 0.5
+    x[rng.random(300) < 0.1, 2] = np.nan
+    schema = Schema(name="t", kind="table", shape=(3,), support="real")
+    assert may_be_whole(x, np.arange(3)).tolist() == ([0, 2] if row < 64 else [0, 1, 2])
+    assert whole_columns([x], schema) == whole_columns([x[:150], x[150:]], schema) == (0, 2)
+    numbering = Numbering()
+    numbering.add(x)
+    assert numbering.columns.tolist() == [True, False, False]

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from taut.data.schema import Schema
 from taut.data.streams import Stream, distinct, philox
 
-__all__ = ["Grid", "grid_of", "grids_of", "repeats", "whole_columns"]
+__all__ = ["Grid", "grid_of", "grids_of", "may_be_whole", "repeats", "whole_columns"]
 
 _CHANCE, _SHARE, _OFTEN = 0.02, 0.04, 10
 _ROWS = 10_000  # that are looked at for repetition
@@ -95,14 +95,26 @@ def whole_columns(parts: Sequence[Shaped[np.ndarray, "N D"]], schema: Schema) ->
         parts: all rows of the source, NaN where a cell is missing.
         schema: their form, of a table.
     """
-    real = range(schema.size) if schema.support == "real" else ()
+    real = np.arange(schema.size if schema.support == "real" else 0)
     if schema.kinds is not None:
-        real = [i for i, column in enumerate(schema.kinds) if column.kind == "real"]
+        kinds = [column.kind for column in schema.kinds]
+        real = np.flatnonzero([kind == "real" for kind in kinds])
     for part in parts:
-        few = part[:_FEW]
-        maybe = ((few == np.rint(few)) | np.isnan(few)).all(axis=0)
-        real = [i for i in real if maybe[i]]
-    return tuple(i for i in real if _is_whole([_known(part[:, i]) for part in parts]))
+        real = may_be_whole(part, real)
+    return tuple(i for i in real.tolist() if _is_whole([_known(part[:, i]) for part in parts]))
+
+
+def may_be_whole(
+    x: Shaped[np.ndarray, "N D"], columns: Int[np.ndarray, " d"]
+) -> Int[np.ndarray, " k"]:
+    """The columns that may hold whole numbers alone, as far as the first rows tell.
+
+    Arguments:
+        x: rows, NaN where a cell is missing.
+        columns: which of them to look at.
+    """
+    few = x[:_FEW, columns]
+    return columns[((few == np.rint(few)) | np.isnan(few)).all(axis=0)]
 
 
 def _is_whole(parts: Sequence[Shaped[np.ndarray, " n"]]) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Int, Shaped, UInt64
 
+from taut.data.grids import may_be_whole
 from taut.data.schema import Schema
 from taut.data.slabs import slabs
 from taut.data.sources.raw_rows import RawRows
@@ -22,7 +23,6 @@ __all__ = ["Numbering", "identifier_note", "numbering_note", "without_identifier
 _COUNTED = 20  # rows: fewer different numbers in order may be chance
 _WORDS = 6.0  # more are prose
 _SPARSE = 2  # rows that were dropped leave gaps in what numbers them
-_FEW = 64  # rows in which most columns of real numbers show that they are not whole
 _EXACT = 2.0**53  # whole numbers below are one number each in float64
 _CHUNK = 2**20  # numbers of a count that are mixed together
 
@@ -116,9 +116,8 @@ class Numbering:
         if not self.num_rows:
             self._begin(x.shape[1])
         self.num_rows += len(x)
-        live = np.flatnonzero(self._rise | self._count)
-        for some in (x[:_FEW], x):
-            live = live[(some[:, live] == np.rint(some[:, live])).all(axis=0)]
+        live = may_be_whole(x, np.flatnonzero(self._rise | self._count))
+        live = live[(x[:, live] == np.rint(x[:, live])).all(axis=0)]
         values = x[:, live].astype(np.float64)
         self._low[live] = np.minimum(self._low[live], values.min(axis=0))
         self._high[live] = np.maximum(self._high[live], values.max(axis=0))
