@@ -14,8 +14,9 @@ import taut
 from taut.cli.main import main
 from taut.core import InputError
 from taut.data import load_data, load_rows
-from taut.fitted.predicting import prediction_scores, refuse_target, with_predictor
+from taut.fitted.predicting import prediction_scores, with_predictor
 from taut.fitted.prediction import ClassPrediction
+from taut.fitted.refused_targets import refuse_target
 from taut.recipe import Recipe
 
 RNG = np.random.default_rng(0)

@@ -25,7 +25,8 @@ from taut.data.checksum import checksum_of_arrays
 from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
 from taut.fitted.facts import EMFacts, FitFacts, HeldApart, RowCounts, SelectionPoint
-from taut.fitted.predicting import refuse_target, with_predictor
+from taut.fitted.predicting import with_predictor
+from taut.fitted.refused_targets import refuse_target
 from taut.guides import ExactPair
 from taut.inference import AbstractExact
 from taut.inference.amortized.check import check_rows

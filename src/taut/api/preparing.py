@@ -14,7 +14,7 @@ from taut.bounds import AbstractBound
 from taut.core import AbstractPair, Datum, InputError, host_seed, option
 from taut.data import Data, Dataset, RowSource, Schema, StreamedRows, steps_per_epoch
 from taut.evidence import BASELINE_ROWS
-from taut.fitted.predicting import refuse_target
+from taut.fitted.refused_targets import refuse_target
 from taut.inference import Algorithm, Problem
 from taut.inference.amortized import averaged
 from taut.inference.amortized.check import check_rows, check_step

@@ -35,6 +35,7 @@ from taut.fitted import Fit
 from taut.fitted.below_columns import below_columns_note
 from taut.fitted.given_rows import as_drawn
 from taut.fitted.own_data import refuse_another_split
+from taut.fitted.predicting import measured_again
 from taut.guides import AmortizedGuide, VampPair
 from taut.inference import Refined
 from taut.inference.amortized.prior_ascent import (
@@ -162,6 +163,7 @@ def refit_prior(
         recipe=replace(fitted.recipe, model=architecture, data=rows.given.options),
         history=() if kept else fitted.history,
     )  # fmt: skip
+    result = measured_again(result, rows.given)
     if out is not None:
         result.save(out, force=force)
     return Refitted(result, gains, kept)

@@ -37,6 +37,7 @@ __all__ = [
     "classes_of_column",
     "coded_columns",
     "has_label",
+    "known_targets",
     "label_names",
     "labels_like",
     "target_absent",
@@ -169,6 +170,14 @@ def target_of(rows: Dataset) -> Shaped[np.ndarray, " N"] | None:
     if schema.kinds is not None and schema.kinds[place].names:
         return np.where(np.isnan(values), UNLABELLED, np.nan_to_num(values)).astype(np.int32)
     return target_values(values.astype(np.float64), schema.classes, "float64", where=schema.name)
+
+
+def known_targets(rows: Any) -> tuple[np.ndarray, Any]:
+    """The places of the rows that have a target, and its values."""
+    label = target_of(rows)
+    known = np.zeros(len(rows), bool) if label is None else has_label(label)
+    at = np.flatnonzero(known)
+    return at, None if label is None else label[at]
 
 
 def targets(

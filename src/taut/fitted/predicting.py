@@ -19,8 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from taut.architectures import VAE, AbstractArchitecture
-from taut.architectures.networked import AbstractNetworked
 from taut.core import (
     Datum,
     Estimate,
@@ -30,7 +28,8 @@ from taut.core import (
     option,
     refuse_unheard,
 )
-from taut.data import BOOLEAN, Data, Dataset, Schema, has_label, target_of
+from taut.data import BOOLEAN, Data, Dataset, Schema, target_of
+from taut.data.targets import known_targets
 from taut.fitted.cell_quantiles import cell_quantiles
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.class_latent import ClassLatent, class_logits
@@ -54,16 +53,15 @@ from taut.fitted.predictor import Predictor
 from taut.fitted.propagation import PropagatedHead
 from taut.fitted.stacked import StackedHead, stack_gain, stacked_head
 from taut.models import AbstractExactModel
-from taut.recipe import Recipe
 
 if TYPE_CHECKING:
     from taut.fitted.fit import Fit
 
 __all__ = [
     "NUM_PARTICLES",
+    "measured_again",
     "predict",
     "prediction_scores",
-    "refuse_target",
     "with_predictor",
 ]
 
@@ -73,57 +71,20 @@ NUM_PARTICLES = 200
 _DRAWS = 400  # that the ends of an interval are quantiles of, where the model is not exact
 
 
-def refuse_target(model: AbstractArchitecture, data: Data, recipe: Recipe) -> None:
-    """Refuse data whose target nothing can be learned of, before anything is fitted.
-
-    Raises:
-        InputError: fewer than two different values among the training rows; a target that is a column
-            of a model that takes no missing cells, or that is given the totals of rows; a head that does
-            not go with model and target.
-    """
-    name = data.schema.target
-    if recipe.training.head != "auto":
-        _check_head(model, data, recipe)
-    if name is None:
-        return
-    where = f"{data.schema.name}, target '{name}'"
-    known, label = _labelled(data.train)
-    number = len(np.unique(label)) if len(known) else 0
-    if number < 2:
-        raise InputError(
-            "two or more different values among the training rows with a target",
-            f"{number} in {len(known)} rows of {len(data.train)}",
-            "more labels, or another split of the rows", where=where,
-        )  # fmt: skip
-    if data.schema.place_of_target is not None and not model.takes_holes:
-        raise InputError(
-            f"a model that takes missing cells with {option('target_as', 'column')}",
-            option("model", model.name), option("target_as", "label"), where=where,
-        )  # fmt: skip
-    if data.schema.place_of_target is not None and _given_total(model, data.schema):
-        raise InputError(
-            "a target that is no part of its row's total",
-            f"one that is, with {option('library', True)}", option("target_as", "label"), where=where,
-        )  # fmt: skip
-
-
 def with_predictor(fit: "Fit", data: Data) -> "Fit":
     """The fit with what predicts its target, and how good that is on test rows; as it is without one.
 
     Arguments:
-        fit: of data that `refuse_target` has not refused.
+        fit: of data that `taut.fitted.refused_targets.refuse_target` has not refused.
         data: what it was fitted to.
     """
     name = fit.schema.target
     if name is None:
         return fit
-    (at, label), (held_at, held_label) = _labelled(data.train), _labelled(data.validation)
+    (at, label), (held_at, held_label) = known_targets(data.train), known_targets(data.validation)
     train, held = data.train[at], data.validation[held_at]
     fit = replace(fit, predictor=_learned(fit, data, train, label, held, held_label))
-    tested = len(_labelled(data.test)[0])
-    scores = prediction_scores(fit, data.test, predict(fit, data.test)) if tested else {}
-    counts = f"{len(train)} train, {len(held)} validation, {tested} test"
-    notes = [f"rows with a value of the target '{name}': {counts}"]
+    notes = [_counted_rows(data)]
     absent = [c for code, c in enumerate(fit.schema.classes or ()) if code not in label]
     if absent:
         shown = ", ".join(f"'{c}'" for c in absent[:5])
@@ -141,7 +102,40 @@ def with_predictor(fit: "Fit", data: Data) -> "Fit":
         error = f"± {gain.data_error:.2f} over rows"
         notes.append(f"the bound of the stack is the ELBO {gain.value:+.2f} nats per row ({error})")
     facts = replace(fit.facts, notes=(*fit.facts.notes, *notes))
-    return replace(fit, facts=facts, estimates={**fit.estimates, **scores})
+    return replace(_tested(fit, data), facts=facts)
+
+
+def measured_again(fit: "Fit", data: Data) -> "Fit":
+    """A fit that kept its encoder and predictor as its model changed, with what that moves.
+
+    The temperature of a conditional is learned again, from validation rows; a head's features are what
+    they were. Estimates have how good predictions are, on test rows; as it is without a predictor.
+
+    Arguments:
+        fit: with a predictor, or without one.
+        data: what it was fitted to.
+    """
+    if fit.predictor is None:
+        return fit
+    if isinstance(fit.predictor, Conditional):
+        at, label = known_targets(data.validation)
+        fit = replace(fit, predictor=_calibrated(fit, Conditional, data.validation[at], label))
+    notes = dict.fromkeys((*fit.facts.notes, _counted_rows(data)))
+    return replace(_tested(fit, data), facts=replace(fit.facts, notes=tuple(notes)))
+
+
+def _tested(fit: "Fit", data: Data) -> "Fit":
+    """With how good predictions of the test rows are, where some have a target."""
+    tested = len(known_targets(data.test)[0])
+    scores = prediction_scores(fit, data.test, predict(fit, data.test)) if tested else {}
+    return replace(fit, estimates={**fit.estimates, **scores})
+
+
+def _counted_rows(data: Data) -> str:
+    """How many rows have a target, in words."""
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    counts = ", ".join(f"{len(known_targets(rows)[0])} {part}" for part, rows in parts.items())
+    return f"rows with a value of the target '{data.schema.target}': {counts}"
 
 
 def predict(
@@ -215,7 +209,7 @@ def prediction_scores(
         num_particles: as of `predict`; of the density of numbers.
         key: as of `predict`.
     """
-    at, label = _labelled(rows)
+    at, label = known_targets(rows)
     if not len(at):
         return {}
     known, found = rows[at], found.select(at)
@@ -235,25 +229,14 @@ def prediction_scores(
     return number_scores(found, label, nll, index=known.index, drawn=drawn, unit=unit)
 
 
-def _given_total(model: AbstractArchitecture, schema: Schema) -> bool:
-    """Whether rows are conditioned on their totals: two values of a cell are then of two models."""
-    if not isinstance(model, AbstractNetworked):
-        return False
-    return bool(model.resolved(schema)[0].make_likelihood(schema).options().get("library"))
-
-
 def _learned(
     fit: "Fit", data: Data, train: Dataset, label: Any, held: Dataset, held_label: Any
 ) -> Predictor:
     """What predicts the target, learned from rows that have one."""
-    classes, one = fit.schema.classes, np.asarray(1.0)
+    classes = fit.schema.classes
     column = fit.schema.place_of_target is not None
     if column or (classes is not None and fit.architecture.learns_classes):
-        kind = Conditional if column else ClassLatent
-        if classes is None or not len(held):
-            return kind(one)
-        logits = _logits(fit, kind(one), held, NUM_PARTICLES, as_key(0))
-        return kind(best_temperature(logits, held_label))
+        return _calibrated(fit, Conditional if column else ClassLatent, held, held_label)
     known: Any = data.train, data.validation
     judged = _features(fit, held), held_label
     if classes is None:
@@ -274,6 +257,17 @@ def _learned(
     if not len(held):
         return head
     return head._replace(temperature=best_temperature(head.logits(judged[0]), held_label))
+
+
+def _calibrated(
+    fit: "Fit", kind: type[Conditional | ClassLatent], held: Dataset, held_label: Any
+) -> Conditional | ClassLatent:
+    """The model itself as what predicts, with the temperature of held-out rows; 1 of numbers."""
+    one = np.asarray(1.0)
+    if fit.schema.classes is None or not len(held):
+        return kind(one)
+    logits = _logits(fit, kind(one), held, NUM_PARTICLES, as_key(0))
+    return kind(best_temperature(logits, held_label))
 
 
 def _numbers(
@@ -325,39 +319,6 @@ def _joint(
     return np.asarray(found, np.float64)
 
 
-def _check_head(model: AbstractArchitecture, data: Data, recipe: Recipe) -> None:
-    """Refuse a head where there are no latent features that it takes, or no classes.
-
-    Raises:
-        InputError: names what there is instead.
-    """
-    schema, inference = data.schema, recipe.inference
-    wanted, where = option("head", recipe.training.head), option("head")
-    if recipe.training.head != "mixture-vae" and model.learns_classes:
-        raise InputError(
-            f"a model whose latents are no classes with {wanted}", option("model", model.name),
-            option("model", "vae"), where=where,
-        )  # fmt: skip
-    if recipe.training.head == "mixture-vae" and (
-        not isinstance(model, VAE) or inference.claims.guides != "any"
-    ):
-        got = f"{option('model', model.name)} by {inference.name}"
-        raise InputError(
-            f"a vae with an encoder with {wanted}", got, option("model", "vae"), where=where
-        )
-    if schema.target is None or schema.place_of_target is not None or schema.classes is None:
-        got = "no target" if schema.target is None else f"the target '{schema.target}'"
-        raise InputError(
-            f"a target of classes beside the columns with {wanted}", got,
-            f"leaving out {option('head')}", where=where,
-        )  # fmt: skip
-    if data.streamed and recipe.training.head != "logistic":
-        raise InputError(
-            f"rows in memory with {wanted}", "rows that stay on disk", option("stream", "no"),
-            where=where,
-        )  # fmt: skip
-
-
 def _in_precision(rows: Datum, precision: str) -> Datum:
     return Datum(np.asarray(rows.x, precision), rows.mask, None, rows.index)
 
@@ -382,14 +343,6 @@ def _with_target(rows: Any, schema: Schema) -> Any:
     if place is None or np.shape(rows)[-1:] != (schema.size - 1,):
         return rows
     return np.insert(np.asarray(rows, float), place, np.nan, axis=-1)
-
-
-def _labelled(rows: Any) -> tuple[np.ndarray, Any]:
-    """The places of the rows that have a target, and its values."""
-    label = target_of(rows)
-    known = np.zeros(len(rows), bool) if label is None else has_label(label)
-    at = np.flatnonzero(known)
-    return at, None if label is None else label[at]
 
 
 def _features(fit: "Fit", rows: Dataset) -> np.ndarray:
