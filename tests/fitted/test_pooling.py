@@ -9,6 +9,7 @@ import scipy.special
 
 import taut
 from taut.core import InputError
+from taut.fitted.conditional import Conditional
 
 GENERATOR = np.random.default_rng(8)
 ROWS = np.concatenate([GENERATOR.normal(m, 1.0, size=(60, 2)) for m in (0.0, 6.0, 12.0)])
@@ -103,3 +104,25 @@ def test_a_pool_predicts_a_column_given_the_others(with_target):
         assert np.corrcoef(found.mean, with_target["y"])[0, 1] > 0.9
     else:
         np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-9)
+
+
+def test_a_pool_predicts_by_its_own_conditional_in_any_order():
+    """What calibrates one fit on validation rows is not what calibrates the pool."""
+    rows = pl.DataFrame({"a": ROWS[:, 0], "y": np.where(ROWS[:, 1] > 5, "high", "low")})
+    data = taut.load_data(rows, target="y", target_as="column", dtype=np.float64)
+    fits = [taut.em(data, model="mixed", components=k, restarts=1, key=k) for k in (1, 3)]
+    tempered = [
+        replace(fit, predictor=Conditional(np.asarray(t)))
+        for fit, t in zip(fits, (0.5, 2.0), strict=True)
+    ]
+    pooled = taut.pool(tempered)
+    joint = np.stack(
+        [pooled.evidence(rows.with_columns(y=pl.lit(name))).values for name in ("high", "low")],
+        axis=1,
+    )
+    wanted = scipy.special.softmax(joint, axis=1)
+    np.testing.assert_allclose(pooled.predict(rows).probabilities, wanted, rtol=1e-9)
+    other = taut.pool(tempered[::-1]).predict(rows)
+    np.testing.assert_allclose(other.probabilities, wanted, rtol=1e-9)
+    assert "probabilities are not calibrated" in pooled.facts.notes[-1]
+    assert taut.pool(tempered[:1]).predictor is tempered[0].predictor

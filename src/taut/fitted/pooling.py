@@ -6,9 +6,10 @@ A mixture of mixtures is a mixture: evidence, conditionals and draws stay exact.
 maximum from each start; where rows are few, the mean predicts new rows and missing cells better than the
 best of them, and is less sure of itself (Ormoneit and Tresp 1998, section III).
 
-A target that is a column is predicted given the others, by the mean density. What was learned of the
-latent features of one fit does not hold for those of the pool, which predicts no target beside the
-columns.
+A target that is a column is predicted given the others, by the mean density. The temperature that
+calibrates the conditional of one fit is not the pool's, which has no rows to learn its own from: its
+probabilities are those of the mean density. What was learned of the latent features of one fit does not
+hold for those of the pool, which predicts no target beside the columns.
 """
 
 import math
@@ -55,12 +56,18 @@ def pool(fits: Sequence[Fit]) -> Fit:
     predictor, estimates = first.predictor, dict(first.estimates)
     if predictor is not None and len(fits) > 1:
         estimates = {name: one for name, one in estimates.items() if name not in SCORES}
+        target = f"the target '{first.schema.target}'"
         if not isinstance(predictor, Conditional):
             predictor = None
             notes.append(
-                f"the target '{first.schema.target}' is not predicted: each fit learned it from latent "
-                "features of its own"
+                f"{target} is not predicted: each fit learned it from latent features of its own"
             )
+        else:
+            predictor = Conditional(np.asarray(1.0))
+            if first.schema.classes is not None:
+                notes.append(
+                    f"{target} is predicted by the mean density: probabilities are not calibrated"
+                )
     facts = replace(
         first.facts, em=None,
         training_seconds=sum(fit.facts.training_seconds for fit in fits),
