@@ -82,6 +82,28 @@ def impute(model: AbstractExactModel, rows: Datum, *, key: PRNGKeyArray, num_dra
             the batch.
         num_draws: how many; 0 for none.
     """
+    x, total = np.asarray(rows.x), num_rows(rows)
+    numbers = np.arange(total, dtype=np.int32) if rows.index is None else np.asarray(rows.index)
+    holes = np.zeros(x.shape, bool) if rows.mask is None else ~np.asarray(rows.mask)
+    those = np.flatnonzero(holes.reshape(total, -1).any(axis=1))
+    those = those if len(those) else np.arange(1)  # for the types
+    some = Datum(x[those], ~holes[those], None, numbers[those])
+    found = _of_rows_with_holes(model, some, key=key, num_draws=num_draws)
+    if len(those) == total:
+        return found
+    whole = x.astype(found.mean.dtype)
+    draws = np.repeat(whole[None].astype(found.draws.dtype), num_draws, axis=0)
+    all_rows = Imputed(whole, whole.copy(), np.zeros_like(whole), draws)
+    for every, own in zip(all_rows[:3], found[:3], strict=True):
+        every[those] = own
+    draws[:, those] = found.draws
+    return all_rows
+
+
+def _of_rows_with_holes(
+    model: AbstractExactModel, rows: Datum, *, key: PRNGKeyArray, num_draws: int
+) -> Imputed:
+    """The same of rows with a mask and their numbers."""
 
     @even_jit
     def program(model: AbstractExactModel, block: Datum, numbers: Any, key: PRNGKeyArray) -> Any:
@@ -96,7 +118,7 @@ def impute(model: AbstractExactModel, rows: Datum, *, key: PRNGKeyArray, num_dra
     cells = model.width_with_holes(size) + size * (num_draws + size)
     blocks = over_rows(
         lambda block, numbers, _: program(model, block, numbers, key),
-        Datum(rows.x, rows.mask, None, rows.index),
+        rows,
         width=max(1, min(_BLOCK_CELLS // cells, num_rows(rows))),
     )
     parts = [(*given, np.moveaxis(draws, 1, 0)) for given, draws in blocks]

@@ -126,3 +126,26 @@ def test_rows_given_a_cell_have_its_conditional(clusters, float64):
         np.abs(drawn.mean(axis=0) - mean) <= 5 * drawn.std(axis=0) / np.sqrt(DRAWS) + 1e-12
     ).all()
     np.testing.assert_array_equal(drawn[:3], fitted.sample(3, given={"x1": 1.0}))
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_rows_without_holes_come_back(clusters, masked, float64):
+    """And the draws of the others go by their numbers, whatever whole rows stand between them."""
+    model, x = generic_mixture("full"), clusters[:6].copy()
+    rows = Datum(jnp.asarray(x), jnp.ones(x.shape, bool) if masked else None)
+    found = impute(model, rows, key=jax.random.key(1), num_draws=2)
+    for got, wanted in zip(found, (x, x, 0 * x, np.stack([x, x])), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    some = x.copy()
+    some[[1, 4], 2] = np.nan
+    alone = impute(
+        model,
+        Datum(some[[4]], ~np.isnan(some[[4]]), None, np.array([4], np.int32)),
+        key=jax.random.key(1),
+        num_draws=2,
+    )
+    together = imputed(model, some, 2)
+    np.testing.assert_array_equal(together.draws[:, [4]], alone.draws)
+    np.testing.assert_array_equal(
+        together.draws[:, [0, 2, 3, 5]], np.stack([x, x])[:, [0, 2, 3, 5]]
+    )

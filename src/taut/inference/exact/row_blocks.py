@@ -28,8 +28,9 @@ __all__ = ["Block", "RowBlocks", "Spread"]
 
 _CHUNK_CELLS = 2**18  # 2 MiB: what a core keeps near
 _FEWEST = 2**8  # rows that take no time worth a program of their own
-_WORTH_A_PROGRAM = 4_000  # rows with holes: fewer are worked on with those that have more
-_FEW = 8  # missing cells that cost about the same
+# Numbers of a pass: a program is made in the time of a few hundred passes over so many, which take 3 ms.
+_WORTH_A_PROGRAM = 2**21
+_MASK = 2**9  # numbers that rows with holes cost more, where all holes cost the same
 _MANY_CELLS = 2**25  # of whole numbers, 256 MiB of float64: more are made block by block, each pass
 _BLOCK_CELLS = 2**21  # 16 MiB of rows made at a time; several are there at once
 
@@ -242,11 +243,17 @@ class RowBlocks:
         missing = np.isnan(x).reshape(len(x), -1).sum(axis=1)
         # Of columns that are independent given the component, all holes cost the same.
         even = model.width_with_holes(1) == model.width_with_holes(self.size)
-        for few, most in _ranges(missing, even=even):
+
+        def width(most: int) -> int:
+            return model.width_with_holes(most) if most else model.width
+
+        def cost(most: int) -> int:
+            return _MASK * (most > 0) if even else width(most)
+
+        for few, most in _ranges(missing, cost):
             those = (missing >= few) & (missing <= most)
             chosen = x[those]
-            width = model.width_with_holes(most) if most else model.width
-            chunk = self._chunk(width, len(chosen))
+            chunk = self._chunk(width(most), len(chosen))
             weight = None if self.weight is None else self.weight[those]
             blocks.append(padded(chosen, chunk, holes=most > 0, most=most, weight=weight))
         return blocks
@@ -360,20 +367,22 @@ def padded(
     return Block(*map(chunked, (x, weight, mask, places)))
 
 
-def _ranges(missing: Int[np.ndarray, " N"], *, even: bool) -> list[tuple[int, int]]:
-    """The least and most missing cells of the rows of each group.
+def _ranges(missing: Int[np.ndarray, " N"], cost: Callable[[int], int]) -> list[tuple[int, int]]:
+    """The least and most missing cells of the rows of each group, by what passes and programs cost.
 
-    A group costs a compiled program: it has a number of rows that is worth one, or rows with up to twice
-    as many missing cells as its least. Where all holes cost the same, `even`, there are two groups.
+    Arguments:
+        missing: cells of each row.
+        cost: numbers held for a row of a group whose rows miss so many cells at most.
     """
-    counts = np.bincount(missing).tolist()
-    ranges, few, rows = [], 0, 0
-    worth = max(_WORTH_A_PROGRAM, len(missing) // 20)
-    for most, number in enumerate(counts):
-        rows += number
-        full = rows >= worth and (few == 0 if even else 3 * (most + 1) >= 4 * few)
-        wide = rows > 0 and most >= max(_FEW, 2 * few) and not even
-        if most + 1 == len(counts) or full or wide:
-            ranges.append((few, most))
-            few, rows = most + 1, 0
-    return ranges
+    values, counts = np.unique(missing, return_counts=True)
+    least, first = [0], []  # cost of the rows up to each value, and where their last group begins
+    for last, most in enumerate(values.tolist()):
+        rows = np.cumsum(counts[last::-1])[::-1]  # of the group, by where it begins
+        totals = np.asarray(least) + rows * cost(most) + _WORTH_A_PROGRAM
+        first.append(int(np.argmin(totals)))
+        least.append(int(totals[first[-1]]))
+    ranges, last = [], len(values) - 1
+    while last >= 0:
+        ranges.append((int(values[first[last]]), int(values[last])))
+        last = first[last] - 1
+    return ranges[::-1]

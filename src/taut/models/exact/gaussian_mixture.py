@@ -27,7 +27,7 @@ from taut.models.exact.covariances import COVARIANCES, AbstractCovariance, Covar
 from taut.models.exact.gaussian_holes import Gaps, centred_with_holes, product_with_holes
 from taut.models.exact.gaussian_statistics import GaussianStatistics, per_row, responsibilities
 from taut.models.exact.given import Given, given_components
-from taut.models.exact.holes import Holes
+from taut.models.exact.holes import WRITTEN_OUT, Holes
 from taut.models.exact.mixture import AbstractMixture, log_weights
 from taut.models.exact.varying_cells import Constants, varying, varying_places, whole
 
@@ -85,7 +85,8 @@ class GaussianMixture(AbstractMixture):
 
     def width_with_holes(self, most: int) -> int:
         number, size = self._means.shape
-        cells = 2 * size + 3 * most**2 if self.covariance.correlated else size
+        blocks = 3 if most <= WRITTEN_OUT else 6  # a loop has its matrices twice
+        cells = 2 * size + blocks * most**2 if self.covariance.correlated else size
         return max(self.width, self.covariance.num_features(size) + number * cells)
 
     def log_components(self, datum: Datum) -> Float[Array, " K"]:
@@ -129,13 +130,15 @@ class GaussianMixture(AbstractMixture):
 
     def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
         z_key, x_key = jax.random.split(key)
-        z = self.drawn_component(datum, z_key)
-        drawn = self._flat(self.sample(z, x_key))
+        k = jnp.argmax(self.drawn_component(datum, z_key))
+        noise = jax.random.normal(x_key, self._means.shape[1:], self._means.dtype)
+        drawn = self._means[k] + self.covariance.tril(self._scale, self._means)[k] @ noise
         mask = jnp.ones(drawn.shape, bool) if datum.mask is None else self._flat(datum.mask)
         # A draw of the whole row, moved by what its observed cells explain of where they should be.
         missed = jnp.where(mask, self._flat(datum.x) - drawn, 0.0)
-        factor, across = _observed_part(jnp.tensordot(z, self.covariances, axes=1)[None], mask)
-        moved = drawn + across[0] @ cho_solve((factor[0], True), missed)
+        # Of all components, as their responsibilities are, for all draws of a row at once.
+        factor, across = (part[k] for part in _observed_part(self.covariances, mask))
+        moved = drawn + across @ cho_solve((factor, True), missed)
         moved = jnp.where(mask, self._flat(datum.x), moved)
         return whole(moved, self.constants, self.shape)
 

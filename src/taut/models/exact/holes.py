@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-__all__ = ["Holes", "blocks_of_missing", "holes_of", "multiplied", "swept"]
+__all__ = ["WRITTEN_OUT", "Holes", "blocks_of_missing", "holes_of", "multiplied", "swept"]
 
-_WRITTEN_OUT = 8  # rows of a matrix: twice as many take a second longer to compile
+WRITTEN_OUT = 8  # rows of a matrix: twice as many take a second longer to compile
 
 
 class Holes(NamedTuple):
@@ -60,10 +60,10 @@ def swept(
     """The inverses of positive definite matrices, and the logarithms of their determinants.
 
     All matrices are worked on at once: few and small as they are, a library's call for each would cost
-    more than its work. Up to `_WRITTEN_OUT` rows every operation is one of the program's own, by halves;
+    more than its work. Up to `WRITTEN_OUT` rows every operation is one of the program's own, by halves;
     the program of more rows is a loop, which does not grow with them.
     """
-    return _by_halves(matrix) if len(matrix) <= _WRITTEN_OUT else _by_exchange(matrix)
+    return _by_halves(matrix) if len(matrix) <= WRITTEN_OUT else _by_exchange(matrix)
 
 
 def _by_halves(
