@@ -216,22 +216,22 @@ class Posterior:
         return self._told(replace(found, unit="nats"))
 
     def evidence(
-        self, *, num_particles: int | None = None, key: int | PRNGKeyArray = 0
+        self, *, num_particles: int | None = None, key: int | PRNGKeyArray | None = None
     ) -> Estimate:
-        """Log-evidence, nats; lower in expectation: of refined draws, or by importance sampling.
+        """Log-evidence, nats; lower in expectation: of the fit's own draws, or of new ones.
 
-        `estimates["log_evidence"]` is that of draws with heavier tails around the guide, or of the
-        draws that were refined.
+        `estimates["log_evidence"]` is that of the fit's own: with heavier tails around the guide, or
+        refined. They follow from its key.
 
         Arguments:
-            num_particles: new draws of the guide alone; None for the evidence of the refined draws
-                where there are some, else for 10 000.
-            key: whole number or random key.
+            num_particles: new draws of the guide alone; None for the fit's own where they were refined
+                or no key is given, else for 10 000 new ones.
+            key: whole number or random key of new draws; None for 0.
         """
-        if num_particles is None and self.refined is not None:
+        if num_particles is None and (key is None or self.refined is not None):
             return self.estimates["log_evidence"]
         count = 10_000 if num_particles is None else num_particles
-        return self.evaluate(num_particles=count, key=key).log_evidence
+        return self.evaluate(num_particles=count, key=0 if key is None else key).log_evidence
 
     def evaluate(self, *, num_particles: int = 10_000, key: int | PRNGKeyArray = 0) -> Evidence:
         """The same with ELBO, effective sample size and k-hat of new draws of the guide alone."""

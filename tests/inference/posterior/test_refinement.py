@@ -79,8 +79,9 @@ def test_what_is_said_of_the_guide_itself_stays(refined, unrefined):
     assert refined.facts.num_draws == len(refined.weights) - own
 
 
-def test_the_evidence_is_of_the_refined_draws_unless_others_are_asked_for(refined, unrefined):
-    assert refined.evidence() == refined.estimates["log_evidence"]
+def test_the_evidence_is_of_the_fit_s_own_draws_unless_others_are_asked_for(refined, unrefined):
+    for posterior in (refined, unrefined):
+        assert posterior.evidence() == posterior.estimates["log_evidence"]
     alone = refined.evidence(num_particles=300, key=1).value
     assert alone == unrefined.evidence(num_particles=300, key=1).value
     usual = unrefined.evidence(num_particles=10_000, key=1).value
