@@ -158,15 +158,15 @@ def infer_recipe(
         began = time.perf_counter()
         program, datum = program_of(target, data, support, options.subsample)
         reading = time.perf_counter() - began
-        if several:
-            _agree(_asked(recipe, target, program, datum, key))
-        if resume and out is not None:
-            recipe = _as_begun(recipe, RunFolder.to_resume(out), program, datum, key)
         settings = recipe.to_dict()
+        if several:
+            _agree(_asked(settings, target, program, datum, key))
+        if resume and out is not None:
+            settings = _as_begun(recipe, RunFolder.to_resume(out), program, datum, key)
         run = begun_run(out, settings, force=force, resume=resume, moving=["program"])
         stages = UNKEPT
         if run is not None:
-            stages = _stages(run, _asked(recipe, target, program, datum, key))
+            stages = _stages(run, _asked(settings, target, program, datum, key))
         if several:
             stages = StagesByFirst(stages, deferred=deferred_interrupt)
         with discarded(None if resume else run):
@@ -202,18 +202,20 @@ def _as_begun(
     program: AbstractProgram,
     datum: Datum,
     key: int | PRNGKeyArray,
-) -> ProgramRecipe:
-    """The recipe in the words of the run that goes on, where both ask for the same."""
+) -> dict[str, Any]:
+    """What config.toml holds of the recipe, in the words of the run that goes on where both ask for the
+    same: what that run keeps is of them, to the last digit that an earlier version wrote."""
     content = run.read_config()
     if "posterior" not in content:
-        return recipe
+        return recipe.to_dict()
     began = ProgramRecipe.from_dict(content, where=str(run.path / "config.toml"))
     if "seed" not in content:  # of a random key, which the stages know
         recipe = replace(recipe, seed=None)
     elif recipe.seed is None and _same_key(began.seed, key):
         recipe = replace(recipe, seed=began.seed)
     before, now = (settled_options(r.posterior, program, datum) for r in (began, recipe))
-    return replace(recipe, posterior=began.posterior) if before == now else recipe
+    settings = recipe.to_dict()
+    return settings | {"posterior": content["posterior"]} if before == now else settings
 
 
 def _same_key(seed: int | None, key: int | PRNGKeyArray) -> bool:
@@ -221,7 +223,7 @@ def _same_key(seed: int | None, key: int | PRNGKeyArray) -> bool:
 
 
 def _asked(
-    recipe: ProgramRecipe,
+    settings: Mapping[str, Any],
     target: Callable | AbstractProgram,
     program: AbstractProgram,
     datum: Datum,
@@ -230,7 +232,7 @@ def _asked(
     """What a posterior follows from, by name."""
     arrays = {keystr(place): leaf for place, leaf in tree_flatten_with_path(datum)[0]}
     return {
-        "posterior": recipe.posterior.to_dict(), "key": host_seed(as_key(key)),
+        "posterior": settings["posterior"], "key": host_seed(as_key(key)),
         "sites": [repr(site) for site in program.sites], "source": source_of(target),
         "data": checksum_of_arrays(arrays, exact=True),
     }  # fmt: skip

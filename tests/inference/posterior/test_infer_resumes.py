@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import taut
 from taut.cli.main import main
 from taut.core import InputError, RunError
+from taut.inference.posterior import PosteriorOptions
 from taut.runs import stages
 
 SAME = ("config.toml", "coordinates.csv", "draws.safetensors", "model.json", "model.safetensors")
@@ -194,6 +195,25 @@ def test_a_default_that_is_written_out_asks_for_the_same_run(what, first, tmp_pa
     found = _infer(out=run, resume=True, **again)
     assert found.notes[0].startswith("resumed")
     _same(run, tmp_path / "whole")
+
+
+OLDER: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "a whole number": lambda options: options | {"precision_nats": 1},
+    "no such option": lambda options: {n: v for n, v in options.items() if n != "refine"},
+}
+
+
+@pytest.mark.parametrize("what", OLDER)
+def test_options_as_an_earlier_version_wrote_them_ask_for_the_same_run(what, tmp_path, monkeypatch):
+    _infer(out=tmp_path / "whole", precision_nats=1.0)
+    run, now = tmp_path / "run", PosteriorOptions.to_dict
+    with monkeypatch.context() as patch, stopped_at(3, monkeypatch, Stop()):
+        patch.setattr(PosteriorOptions, "to_dict", lambda self: OLDER[what](now(self)))
+        with pytest.raises(Stop):
+            _infer(out=run, precision_nats=1.0)
+    found = _infer(out=run, resume=True, precision_nats=1)
+    assert found.notes[0].startswith("resumed")
+    _same(run, tmp_path / "whole", SAME[1:])
 
 
 def test_another_key_is_not_that_of_the_seed(tmp_path, monkeypatch):
