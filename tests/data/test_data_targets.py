@@ -167,6 +167,20 @@ def test_an_unseen_category_is_refused_or_read_as_missing():
     assert np.isnan(rows.x[:, 1]).sum() == 40
 
 
+@pytest.mark.parametrize("classes", [["low", "high", "x"], [30, 40, 50]])
+def test_an_unseen_class_beside_the_columns_is_refused_or_read_as_missing(classes):
+    """Of text and of numbers; an empty cell is no class that was not seen."""
+    first, second, new = classes
+    frame = FRAME.with_columns(income=pl.Series([first, second] * 30))
+    schema = load_data(frame, target="income").schema
+    odd = frame.with_columns(income=pl.Series([first, new, None] * 20))
+    with pytest.raises(InputError, match=f"a known class, got '{new}'"):
+        load_rows(odd, schema)
+    rows = load_rows(odd, schema, unseen="missing")
+    assert rows.unseen == 20
+    assert np.asarray(has_label(rows.label)).tolist() == [True, False, False] * 20
+
+
 def test_a_column_may_be_empty_in_more_rows():
     schema = load_data(FRAME, target="income").schema
     rows = load_rows(FRAME.with_columns(age=None), schema)

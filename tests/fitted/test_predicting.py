@@ -95,6 +95,24 @@ def test_the_target_of_the_rows_themselves_is_not_looked_at(run):
     )
 
 
+def test_a_class_that_the_fit_has_not_seen_is_not_looked_at_or_no_target(run, capsys):
+    """In Python a target is nothing to a prediction; the command compares it, and can be told not to."""
+    fitted: Any = taut.load(run)
+    known, told = FRAME[:20], FRAME["income"][:20].to_list()
+    odd = known.with_columns(income=pl.Series(["middling", "", *told[2:]]))
+    found, wanted = fitted.predict(odd), fitted.predict(known).probabilities
+    np.testing.assert_array_equal(found.probabilities, wanted)
+    assert found.unseen == 0
+    odd.write_csv(run.parent / "new.csv")
+    command = ["predict", str(run), str(run.parent / "new.csv"), "--json"]
+    assert main(command) == 2
+    assert "got 'middling'" in capsys.readouterr().err
+    assert main([*command, "--unseen", "missing"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    known_rows = sum(name != "" for name in told[2:])
+    assert (said["unseen"], said["scores"]["accuracy"]["count"]) == (1, known_rows)
+
+
 def test_an_empty_column_is_normal_and_a_missing_one_is_named(run, capsys):
     fitted: Any = taut.load(run)
     empty = fitted.predict(FRAME.with_columns(b=None))

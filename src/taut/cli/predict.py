@@ -52,8 +52,8 @@ def predict(
     split
         Part of the run's own data. [default: test]
     unseen
-        What to do about a category of DATA that the fit has not seen: refuse it, or read it as missing.
-        [default: refuse]
+        What to do about a category of DATA, or a class of its target, that the fit has not seen: refuse
+        it, or read it as missing. [default: refuse]
     out
         .csv or .parquet. [default: RUN/predictions.csv]
     seed

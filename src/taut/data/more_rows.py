@@ -47,8 +47,8 @@ def load_rows(
         source: as in `load_data`; all parts of a source that is split already.
         schema: the form of the rows.
         missing, missing_codes, decimal: as in `load_data`.
-        unseen: what to do about categories that the schema does not have: `refuse` them, or read them
-            as `missing`.
+        unseen: what to do about categories that the schema does not have, and classes of its target:
+            `refuse` them, or read them as `missing`.
         seed: of the draws of a binarization.
 
     Raises:
@@ -79,11 +79,13 @@ def load_rows(
             x = model_values(_of_numbers(rows, schema, unseen), schema)
             new += int(np.isnan(x).sum()) - int(np.isnan(rows.values.astype(np.float64)).sum())
             cells = binarized(x, schema.binarize, seed=seed, part=i)
+        label, unknown = labels_like(rows, schema, codes, unseen=unseen)
+        new += unknown
         sets.append(
             Dataset(
                 cells=cells,
                 mask=None,
-                label=labels_like(rows, schema, codes),
+                label=label,
                 index=(rows.numbers + offset).astype(np.int32),
                 schema=schema,
             )

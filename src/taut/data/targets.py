@@ -286,18 +286,36 @@ def words_of_classes(
 
 
 def labels_like(
-    rows: RawRows, schema: Schema, codes: Sequence[float]
-) -> Shaped[np.ndarray, " N"] | None:
+    rows: RawRows, schema: Schema, codes: Sequence[float], *, unseen: str = "refuse"
+) -> tuple[Shaped[np.ndarray, " N"] | None, int]:
     """The labels of more rows for a schema, which may be missing where they are its target.
+
+    Arguments:
+        unseen: as of `taut.data.load_rows`.
+
+    Returns:
+        the labels, and how many of them were of such a class.
 
     Raises:
         InputError: as of `label_values`, or of `target_values`.
     """
     if rows.labels is None or schema.target is None:
-        return label_values(rows, schema.classes, schema.dtype)
-    where = f"{rows.where}, target '{schema.target}'"
+        return label_values(rows, schema.classes, schema.dtype), 0
+    where, new = f"{rows.where}, target '{schema.target}'", 0
     labels = _without_codes(rows.labels, codes)
-    return target_values(labels, schema.classes, schema.dtype, where=where)
+    if unseen == "missing" and schema.classes is not None:
+        labels, new = _without_unseen(labels, schema.classes)
+    return target_values(labels, schema.classes, schema.dtype, where=where), new
+
+
+def _without_unseen(
+    labels: Shaped[np.ndarray, " N"], classes: Sequence[str]
+) -> tuple[Shaped[np.ndarray, " N"], int]:
+    """Labels without those that are none of the classes, and how many these were."""
+    names = [_class_name(value) for value in labels]
+    empty = np.array([name.lower() in MISSING_WORDS for name in names], bool)
+    new = (name_codes(names, classes) < 0) & ~empty
+    return np.where(new, "" if labels.dtype.kind == "U" else np.nan, labels), int(new.sum())
 
 
 def target_absent(rows: RawRows, schema: Schema) -> int | None:

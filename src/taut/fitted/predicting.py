@@ -331,10 +331,20 @@ def _given(fit: "Fit", rows: Any, unseen: str) -> Dataset:
     if isinstance(rows, Dataset):
         return as_drawn(some(rows, len(rows)), fit)
     if framed:
-        return as_dataset(rows, fit, unseen=unseen)
+        return as_dataset(_without_target(rows, fit.schema), fit, unseen=unseen)
     x, _ = as_array(_with_target(rows, fit.schema), fit)
     x = np.asarray(x)
     return Dataset(x, mask_of(x), None, np.arange(len(x), dtype=np.int32), fit.schema)
+
+
+def _without_target(rows: Any, schema: Schema) -> Any:
+    """The rows of a data frame without its column of the target, which predictions do not look at."""
+    import narwhals as nw
+
+    frame = nw.from_native(rows, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame) or schema.target not in frame.columns:
+        return rows
+    return frame.drop(schema.target).to_native()
 
 
 def _with_target(rows: Any, schema: Schema) -> Any:
