@@ -167,6 +167,20 @@ def test_an_unseen_category_is_refused_or_read_as_missing():
     assert np.isnan(rows.x[:, 1]).sum() == 40
 
 
+def test_a_target_of_few_whole_numbers_says_why_it_has_classes():
+    """Nobody asked for the kind; one who did is told so, and both are one column."""
+    frame = FRAME.with_columns(income=pl.Series([3, 5, 8] * 20))
+    found, asked = (
+        load_data(frame, target="income", target_as="column", kind=kind).schema
+        for kind in ((), ("income=categorical",))
+    )
+    assert found.kinds is not None
+    assert asked.kinds is not None
+    assert found.kinds[2].reason == "a target of 3 different values"
+    assert asked.kinds[2].reason == "asked for"
+    assert found == asked  # a run of an earlier version, which knew one reason, has these data
+
+
 @pytest.mark.parametrize("classes", [["low", "high", "x"], [30, 40, 50]])
 def test_an_unseen_class_beside_the_columns_is_refused_or_read_as_missing(classes):
     """Of text and of numbers; an empty cell is no class that was not seen."""

@@ -85,6 +85,13 @@ def test_every_number_is_in_one_line_of_a_file():
     assert not any(line != line.rstrip() for line in lines)
 
 
+def test_one_row_is_no_rows():
+    console = _file()
+    one = Estimate.from_rows(np.array([-1.5]), side="exact", mc_errors=0.0)
+    tables.summary_table(console, {"log-evidence": one}, facts={})
+    assert "Means over 1 row." in _text(console)
+
+
 @pytest.mark.parametrize("width", [30, 60, 80, 120])
 def test_no_terminal_is_too_narrow_for_the_numbers(width: int):
     console = _terminal(width)

@@ -63,7 +63,7 @@ class Column:
 
     Attributes:
         kind: what its values are.
-        reason: why, in words.
+        reason: why, in words, which say nothing of what the values are.
         names: of the categories that the codes 0, 1, ... stand for; text of numbers where a column of
             numbers was said to be categorical or ordinal.
         shift, scale: see the module; 0 and 1 for other kinds, but the shift of a constant is its value.
@@ -78,7 +78,7 @@ class Column:
     """
 
     kind: ColumnKind
-    reason: str = ""
+    reason: str = field(default="", compare=False)
     names: tuple[str, ...] = ()
     shift: float = 0.0
     scale: float = 1.0

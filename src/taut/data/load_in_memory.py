@@ -178,10 +178,24 @@ def _with_columns(known: _Source, options: DataOptions) -> _Source:
         stay = {name for name, wish in wishes.items() if wish.asked}
         parts, left = without_identifiers(parts, {*stay, options.target or ""})
         columns = columns_of(parts, wishes)
+        if asked != options.kind:
+            columns = _target_explained(columns, parts[0].columns, options.target)
         known = known._replace(parts=parts, columns=columns, notes=(*known.notes, *left))
     if _is_column(options):
         known = known._replace(classes=classes_of_column(parts, known.columns, options))
     return known
+
+
+def _target_explained(
+    columns: tuple[Column, ...], names: Sequence[str] | None, target: str | None
+) -> tuple[Column, ...]:
+    """The columns, with why a target of few whole numbers has classes."""
+    return tuple(
+        replace(column, reason=f"a target of {len(column.names)} different values")
+        if name == target
+        else column
+        for name, column in zip(names or (), columns, strict=True)
+    )
 
 
 def _check_columns(first: RawRows, options: DataOptions) -> None:

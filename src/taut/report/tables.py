@@ -62,10 +62,11 @@ def summary_table(
     _print_table(console, ["", *_headings(console), "unit", "side"], rows, words=(0, 4, 5))
     counts = sorted({e.count for e in estimates.values()})
     if counts:
-        number = " or ".join(map(str, counts))
+        *fewer, most = counts
+        number = " or ".join([*map(str, fewer), counted_rows(most)])
         _print_line(
             console,
-            f"Means over {number} rows. {_pm(console)} draws: standard error over other draws of z; "
+            f"Means over {number}. {_pm(console)} draws: standard error over other draws of z; "
             f"{_pm(console)} rows: over other rows.",
         )
     _print_far_rows(console, estimates)
@@ -84,7 +85,7 @@ def evidence_table(console: Console, found: Mapping[str, Evidence]) -> None:
     rows = [(same[0][0], *(value for _, value in same)) for same in zip(*sides, strict=True)]
     _print_table(console, ["", *found], rows, words=(0,))
     count = next(iter(found.values())).log_evidence.count
-    _print_line(console, f"Means over {count} rows, nats per row.")
+    _print_line(console, f"Means over {counted_rows(count)}, nats per row.")
     for name, evidence in found.items():
         how = method_words(name, at_random=evidence.at_random)
         _print_line(console, f"{name}: {how}, {evidence.log_evidence}")
