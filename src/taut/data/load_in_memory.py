@@ -26,6 +26,7 @@ from taut.data.missing import empty_note, observed, without_missing
 from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions
 from taut.data.rounding import refuse_blurred, refuse_rounding
+from taut.data.same_parts import same_parts_notes
 from taut.data.schema import Schema
 from taut.data.slabs import slabs
 from taut.data.sources import RawRows, Request, read_source, source_name
@@ -152,7 +153,7 @@ def _read(source: Any, request: Request, options: DataOptions) -> _Source:
     parts = [as_images(part, options.image_shape) for part in parts]
     refuse_unlike(parts)
     sizes = [len(part) for part in parts]
-    notes = [note for part in parts for note in part.notes]
+    notes = [*(note for part in parts for note in part.notes), *same_parts_notes(parts)]
     for i, part in enumerate(parts):
         parts[i], dropped = without_missing(
             part, options.missing, options.missing_codes, labelled=not _beside(options)
