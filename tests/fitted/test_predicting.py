@@ -193,6 +193,17 @@ def test_a_gaussian_predicts_by_its_regression(float64):
     assert fitted.estimates["target_nll"].side == "exact"
 
 
+def test_the_ends_of_an_interval_of_counts_are_counts():
+    """Quantiles as `cell_quantiles` has them, values that were drawn: nothing is between two counts."""
+    visits = RNG.poisson(np.exp(1 + A / 2)).astype(float)
+    frame = pl.DataFrame({"a": A, "b": B, "sex": FRAME["sex"], "visits": visits})
+    data = load_data(frame, target="visits", target_as="column", kind=("visits=count",))
+    found: Any = taut.fit(data, model="vae", **TINY).predict(data.train)
+    for end in (found.low, found.high):
+        np.testing.assert_array_equal(end, np.rint(end))
+    assert (found.low < found.high).any()
+
+
 def test_numbers_beside_the_columns_are_regressed_on_the_latent_features(float64):
     x = RNG.normal(size=(400, 2))
     y = 5 + 2 * x[:, 0] + 0.1 * RNG.normal(size=400)

@@ -284,7 +284,8 @@ def _numbers(
                 fit, rows, draws=_DRAWS, num_particles=max(num_particles, _DRAWS), key=key,
                 left_out=jnp.arange(fit.schema.size) == place,
             )  # fmt: skip
-            ends = np.quantile(found.draws[..., place], levels, axis=0)
+            drawn = found.draws[..., place]
+            ends = np.quantile(drawn, levels, axis=0, method="inverted_cdf")
     return found.mean[:, place], found.deviation[:, place], *ends
 
 
