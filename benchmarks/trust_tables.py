@@ -187,6 +187,16 @@ def of_imputation(found: dict[str, Any]) -> Rows:
     for name, of in found["found"].items():
         errors = ", ".join(f"{who} {each['mean error']:.4f}" for who, each in sorted(of.items()))
         rows.append((f"filled-in cells of {name}: mean error", errors))
+        forest = of.get("missforest", {}).get("processor seconds")
+        first, again = of.get("gmm", {}).get("first"), of.get("gmm", {}).get("processor seconds")
+        if forest and first and again:
+            rows.append(
+                (
+                    f"filled-in cells of {name}: times as fast as missforest, with programs kept from a "
+                    "run before; without",
+                    f"{forest / again:.1f}; {forest / first['processor seconds']:.1f}",
+                )
+            )
     return rows
 
 
