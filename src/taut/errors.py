@@ -17,6 +17,8 @@ __all__ = [
     "InputError",
     "RunError",
     "TautError",
+    "counted",
+    "counted_are",
     "in_python",
     "nearest",
     "option",
@@ -136,6 +138,23 @@ class InputError(TautError, ValueError):
 
 class RunError(TautError, RuntimeError):
     """The input was fine and the run failed (exit code 1)."""
+
+
+def counted(number: int, thing: str) -> str:
+    """How many of a thing, in words: `1 row`, `1,200 rows`, `2 classes`, `3 quantities`, `2 axes`."""
+    return f"{number:,} {thing if number == 1 else _plural(thing)}"
+
+
+def counted_are(number: int, thing: str) -> str:
+    """The same as the subject of a sentence: `1 row is`, `2 rows are`."""
+    return f"{counted(number, thing)} {'is' if number == 1 else 'are'}"
+
+
+def _plural(thing: str) -> str:
+    for ending, plural in (("axis", "axes"), ("y", "ies"), ("ss", "sses")):
+        if thing.endswith(ending):
+            return thing.removesuffix(ending) + plural
+    return f"{thing}s"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

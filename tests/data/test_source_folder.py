@@ -50,7 +50,7 @@ def test_folders_are_classes(tmp_path):
     data = load_data(tmp_path, name="pets")
     assert data.schema.classes == ("ant", "cat")
     assert data.schema.label_name == "folder"
-    assert any("left out 1 files that are neither PNG nor JPEG" in note for note in data.notes)
+    assert any("left out 1 file, neither PNG nor JPEG" in note for note in data.notes)
     names = [f"{i:02}" for i in [*range(0, 20, 2), *range(1, 20, 2)]]
     for part in (data.train, data.validation, data.test):
         for x, label, index in zip(part.x, part.label, part.index, strict=True):

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from taut.architectures import LCA, Mixed
 from taut.data import RESOLVED_ROWS, Data, Schema, cell_words, dependent_columns
+from taut.errors import counted
 from taut.inference.exact.selection import Selected
 
 __all__ = ["exact_notes"]
@@ -63,7 +64,8 @@ def _left_out(data: Data) -> Iterator[str]:
             if other:
                 yield (
                     f"{_columns(data.schema, [cell])} is {shown} in all training rows but not in "
-                    f"{other} of the {len(part)} {name} rows, whose other value counts for nothing"
+                    f"{other} of the {counted(len(part), f'{name} row')}, whose other value counts for "
+                    "nothing"
                 )
 
 
@@ -127,7 +129,7 @@ def _unseen_values(architecture: LCA, data: Data) -> Iterator[str]:
             "that value has the probability that the floor gives it"
         )
     if len(unseen) > _SHOWN:
-        yield f"so have {len(unseen) - _SHOWN} more values"
+        yield f"likewise {counted(len(unseen) - _SHOWN, 'more value')}"
 
 
 def _choice(selected: Selected) -> Iterator[str]:
@@ -149,7 +151,7 @@ def _choice(selected: Selected) -> Iterator[str]:
     if selected.passed_over:
         listed = ", ".join(map(str, selected.passed_over))
         yield (
-            f"out of the choice, as without a bound or below independent columns: {listed} components"
+            f"out of the choice, as without a bound or below independent columns: components {listed}"
         )
 
 

@@ -20,7 +20,16 @@ import numpyro.distributions as dist
 from jaxtyping import PRNGKeyArray
 
 from taut.architectures.abstract import AbstractArchitecture
-from taut.core import AbstractPair, AbstractProposal, Datum, InputError, Pair, as_proposal, option
+from taut.core import (
+    AbstractPair,
+    AbstractProposal,
+    Datum,
+    InputError,
+    Pair,
+    as_proposal,
+    counted,
+    option,
+)
 from taut.core.compiling import kept_jit
 from taut.data import Schema
 from taut.guides import EncodedGuide
@@ -160,7 +169,7 @@ def _latent_dim(guide: EncodedGuide, schema: Schema) -> int:
     elif isinstance(q, tuple | list) and len(q) == 2:
         shapes = tuple(getattr(part, "shape", None) for part in q)
     else:
-        found = f"{len(q)} values" if isinstance(q, tuple | list) else f"a {type(q).__name__}"
+        found = counted(len(q), "value") if isinstance(q, tuple | list) else f"a {type(q).__name__}"
         raise InputError(
             "an `encode` that returns (mean, scale) or a NumPyro distribution", found,
             "lambda x: (mean(x), scale(x))", where="encode",

@@ -21,7 +21,7 @@ from jaxtyping import PRNGKeyArray
 
 from taut.architectures.choices import at_least_one, counts_of, units_of
 from taut.architectures.networked import AbstractNetworked
-from taut.core import AbstractPair, InputError, option
+from taut.core import AbstractPair, InputError, counted, option
 from taut.data import Schema
 from taut.guides import marked_shape
 from taut.guides.ladder import BottomUp, LadderPair
@@ -58,7 +58,8 @@ class Ladder(AbstractNetworked):
             at_least_one(dim, "latent_dims")
         if self.hidden is not None and len(self.hidden) != len(self.latent_dims):
             raise InputError(
-                f"one width for each of {len(self.latent_dims)} levels", f"{len(self.hidden)}",
+                f"one width for each of {counted(len(self.latent_dims), 'level')}",
+                f"{len(self.hidden)}",
                 ",".join(map(str, _widths(len(self.latent_dims)))), where="hidden",
             )  # fmt: skip
 

@@ -24,7 +24,7 @@ from taut.architectures.choices import at_least_one, counts_of, known, units_of
 from taut.architectures.networked import AbstractAutoencoder
 from taut.architectures.starting import started_masking
 from taut.bounds import ELBO, AbstractBound
-from taut.core import AbstractPair, Datum, InputError, Pair, option
+from taut.core import AbstractPair, Datum, InputError, Pair, counted, option
 from taut.data import Schema
 from taut.gradients import AbstractEstimator, StickingTheLanding
 from taut.guides import (
@@ -209,7 +209,7 @@ def _check_encoder(encoder: Any, family: AbstractFamily, schema: Schema) -> None
     features = jax.eval_shape(encoder, x).shape
     if features != (family.num_features,):
         raise InputError(
-            f"an encoder with {family.num_features} outputs", f"shape {features}",
+            f"an encoder with {counted(family.num_features, 'output')}", f"shape {features}",
             "another width, or another guide", where="encoder",
         )  # fmt: skip
 
@@ -221,7 +221,7 @@ def _check_fit(model: LatentVariableModel, family: AbstractFamily, schema: Schem
     wanted = model.likelihood.num_outputs * math.prod(schema.shape)
     if math.prod(outputs.shape) != wanted:
         raise InputError(
-            f"a decoder with {wanted} outputs ({model.likelihood.num_outputs} per cell)",
+            f"a decoder with {counted(wanted, 'output')} ({model.likelihood.num_outputs} per cell)",
             f"shape {outputs.shape}", "another width, or another likelihood", where="decoder",
         )  # fmt: skip
     if isinstance(model.prior_family, VampPrior):

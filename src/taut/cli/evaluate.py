@@ -13,7 +13,7 @@ from taut.cli.programs import is_posterior, refuse_program
 from taut.cli.rows import named_rows, open_run
 from taut.cli.save import drawn_where_possible, remove_beside
 from taut.cli.whole import Whole
-from taut.errors import InputError, option, refuse_unheard
+from taut.errors import InputError, counted, option, refuse_unheard
 
 __all__ = ["as_json", "compare", "evaluate"]
 
@@ -166,7 +166,7 @@ def _bracketed(fitted: Any, rows: Any, asked: _Asked, kept: Any, *, quiet: bool)
     from taut.evidence import EscalationInterrupted
     from taut.report.words import METHODS
 
-    waited, interrupt = f"log-evidence of {len(rows)} rows", None
+    waited, interrupt = f"log-evidence of {counted(len(rows), 'row')}", None
     try:
         with kept, waiting(waited, quiet=quiet) as status:
 
@@ -191,7 +191,7 @@ def _by_method(fitted: Any, rows: Any, asked: _Asked, kept: Any, *, quiet: bool)
     method, num_particles = str(asked.method), asked.num_particles
     if num_particles is None and method in _DRAWN:
         num_particles = _NUM_PARTICLES
-    waited = f"log-evidence of {len(rows)} rows: {METHODS.get(method, method)}"
+    waited = f"log-evidence of {counted(len(rows), 'row')}: {METHODS.get(method, method)}"
     with kept, waiting(waited, quiet=quiet):
         shown = fitted.evaluate(rows, num_particles=num_particles, method=method, key=asked.seed)
     return _Found(shown, {method: shown})

@@ -10,7 +10,7 @@ from taut.cli.output import print_json, waiting
 from taut.cli.rows import open_run, own_data, rows_of
 from taut.cli.save import check_folder
 from taut.cli.whole import Whole
-from taut.errors import InputError, nearest, option, refuse_unheard
+from taut.errors import InputError, counted, nearest, option, refuse_unheard
 
 if TYPE_CHECKING:
     from taut.counterfactuals import AbstractTarget, Counterfactuals
@@ -130,7 +130,7 @@ def explain(
         _check_units(fitted, judged, given)
     chosen, kept = _unlike(given, target, classes, fitted, rows)
     floor_rows = None if plausible is None else _held_out(fitted, given)
-    with waiting(f"answers to {len(kept)} rows", quiet=json):
+    with waiting(f"answers to {counted(len(kept), 'row')}", quiet=json):
         found = search(
             fitted, chosen, classifier=judged, target=wanted, geometry=geometry,
             black_box=black_box, plausible=floor_rows,

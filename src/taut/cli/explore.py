@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from taut.cli.output import counted, print_json
+from taut.cli.output import print_json
 from taut.cli.passes import announce_line, announce_sampling, announce_totals
 from taut.cli.rows import open_run, rows_numbered, rows_of
 from taut.cli.save import check_suffix, save_figure, save_table
 from taut.cli.whole import Whole
-from taut.errors import InputError
+from taut.errors import InputError, counted
 
 if TYPE_CHECKING:
     from taut.api import Fit

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from taut.cli.output import print_json
 from taut.cli.programs import posterior_of
-from taut.errors import InputError, TautError
+from taut.errors import InputError, TautError, counted
 
 __all__ = ["draw_missing", "figures"]
 
@@ -39,7 +39,7 @@ def figures(
     if json:
         print_json({"run": str(run), "figures": [str(path) for path in drawn]})
     else:
-        print(f"{len(drawn)} files: {', '.join(str(path) for path in drawn)}")
+        print(f"{counted(len(drawn), 'file')}: {', '.join(str(path) for path in drawn)}")
 
 
 def draw_missing(run: Path, program: str | None = None) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from taut.cli.explore import column_names, table_of
-from taut.cli.output import counted, print_json
+from taut.cli.output import print_json
 from taut.cli.passes import announce_deviations
 from taut.cli.rows import all_rows, open_run, rows_of
 from taut.cli.save import check_suffix, free_names, remove_beside, save_table
 from taut.cli.whole import Whole
-from taut.errors import InputError, option
+from taut.errors import InputError, counted, option
 
 __all__ = ["impute"]
 

@@ -10,18 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taut.errors import counted
+
 if TYPE_CHECKING:
     from taut.api import Fit
     from taut.data import Data
 
 __all__ = [
-    "counted", "em_display", "finish_em", "finish_fit", "print_json", "training_display", "waiting",
+    "em_display", "finish_em", "finish_fit", "print_json", "training_display", "waiting",
 ]  # fmt: skip
-
-
-def counted(count: int, noun: str) -> str:
-    """How many of a thing, in words: `1 row`, `1,200 rows`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 @contextlib.contextmanager
@@ -50,7 +47,7 @@ def em_display(*, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
         return
     with console.status("EM") as status:
         yield lambda p: status.update(
-            f"{p.components} components, start {p.restart + 1}, iteration {p.iteration}: "
+            f"{counted(p.components, 'component')}, start {p.restart + 1}, iteration {p.iteration}: "
             f"{p.log_evidence:.4f} nats per row"
         )
 

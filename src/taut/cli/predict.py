@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from taut.cli.output import counted, print_json
+from taut.cli.output import print_json
 from taut.cli.passes import announce_deviations
 from taut.cli.rows import all_rows, open_run, parts_of_own, rows_of
 from taut.cli.save import check_suffix, free_names, save_table
 from taut.cli.whole import Whole
-from taut.errors import InputError, refuse_unheard
+from taut.errors import InputError, counted, refuse_unheard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

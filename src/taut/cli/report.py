@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from taut.cli.output import print_json, waiting
-from taut.errors import InputError
+from taut.errors import InputError, counted
 
 if TYPE_CHECKING:
     from taut.data import Data
@@ -44,7 +44,7 @@ def report(
         RunFolder.open(run)  # before anything is computed
     path = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
     _check_file(path)
-    with waiting(f"report on {len(runs)} {'run' if len(runs) == 1 else 'runs'}", quiet=json):
+    with waiting(f"report on {counted(len(runs), 'run')}", quiet=json):
         found = [
             reported(run, rows_of=lambda fit, run=run: _rows_of(fit, run), door="command line")
             for run in runs

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from taut.errors import InputError, option
+from taut.errors import InputError, counted, option
 
 if TYPE_CHECKING:
     from taut.data import Data, Dataset
@@ -245,7 +245,7 @@ def _part(data: "Data", split: str) -> "Dataset":
     chosen = parts[split]
     if not isinstance(chosen, Dataset):
         raise InputError(
-            "rows in memory", f"{len(chosen)} training rows that stay on disk",
+            "rows in memory", f"{counted(len(chosen), 'training row')} that stay on disk",
             "--split validation or --split test", where="split",
         )  # fmt: skip
     return binarized_once(chosen, seed=data.options.split_seed)

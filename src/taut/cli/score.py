@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from taut.cli.explore import column_names
-from taut.cli.output import counted, print_json, waiting
+from taut.cli.output import print_json, waiting
 from taut.cli.rows import all_rows, open_run, parts_of_own, rows_of
 from taut.cli.save import check_suffix, remove_beside, save_table
 from taut.cli.whole import Whole
-from taut.errors import InputError
+from taut.errors import InputError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ def score(
         )
     rows = rows_of(fitted, data=None, split=split) if data is None else all_rows(fitted, data)
     part = None if data is None else parts_of_own(fitted, data, rows)
-    with waiting(f"scores of {len(rows)} rows", quiet=json):
+    with waiting(f"scores of {counted(len(rows), 'row')}", quiet=json):
         # A run that was stopped before it was measured has no scores of its test rows.
         test = None if fitted.estimates else rows_of(fitted, data=None, split="test")
         found = scored(fitted, rows, held_out=test, key=seed)
@@ -120,7 +120,7 @@ def _print_words(
     if beside is not None:
         print(f"by column: {beside}")
     print(
-        f"the oddest, with their quantiles among {found.held_out:,} held-out rows "
+        f"the oddest, with their quantiles among {counted(found.held_out, 'held-out row')} "
         f"(in steps of {found.resolution:.2g}):"
     )
     for row in oddest:

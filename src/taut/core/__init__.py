@@ -64,7 +64,17 @@ from taut.core.proposals import (
 )
 from taut.core.protocols import AbstractModel, AbstractPair, Pair, frozen
 from taut.core.stratified import StratifiedProposal
-from taut.errors import InputError, RunError, TautError, in_python, nearest, option, refuse_unheard
+from taut.errors import (
+    InputError,
+    RunError,
+    TautError,
+    counted,
+    counted_are,
+    in_python,
+    nearest,
+    option,
+    refuse_unheard,
+)
 
 __all__ = [
     "CALIBRATED",
@@ -114,6 +124,8 @@ __all__ = [
     "check_count",
     "check_outcomes",
     "chosen",
+    "counted",
+    "counted_are",
     "equal_mass",
     "far_rows",
     "far_rows_of",

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import InputError, option
+from taut.core import InputError, counted, option
 from taut.counterfactuals.estimators import outputs_of_estimator
 from taut.networks import TorchFunction, jax_function
 
@@ -239,7 +239,7 @@ def _of_estimator(estimator: Any, x_shape: tuple[int, ...]) -> BlackBox:
     expected, size = getattr(estimator, "n_features_in_", None), int(np.prod(x_shape))
     if expected is not None and expected != size:
         raise InputError(
-            f"a classifier of rows with {size} cells", f"one of {expected}",
+            f"a classifier of rows with {counted(size, 'cell')}", f"one of {expected}",
             "fitting it to the rows that the model was fitted to", where="classifier",
         )  # fmt: skip
 

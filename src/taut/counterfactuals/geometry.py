@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from taut.core import Choice, InputError
+from taut.core import Choice, InputError, counted
 
 __all__ = [
     "GEOMETRIES",
@@ -199,8 +199,8 @@ class PullBack(AbstractGeometry):
         if z_size >= x_size:
             raise InputError(
                 "fewer latents than cells of a row, for the pull-back metric of a square map is ascent "
-                "in x again", f"{z_size} latents for {x_size} cells", "geometry plain",
-                where="geometry",
+                "in x again", f"{counted(z_size, 'latent')} for {counted(x_size, 'cell')}",
+                "geometry plain", where="geometry",
             )  # fmt: skip
 
 

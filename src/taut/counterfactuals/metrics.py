@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from taut.core import InputError, nearest
+from taut.core import InputError, counted, nearest
 from taut.counterfactuals.baselines import Answers, scored
 from taut.counterfactuals.classifier import AbstractClassifier
 from taut.counterfactuals.constraints import Box
@@ -96,7 +96,7 @@ class Metrics:
         return Mean.over(pair[0] - pair[1])
 
     def __repr__(self) -> str:
-        return f"Metrics({', '.join(self.of)} on {self.compared} of {self.rows} rows)"
+        return f"Metrics({', '.join(self.of)} on {self.compared} of {counted(self.rows, 'row')})"
 
 
 def metrics(

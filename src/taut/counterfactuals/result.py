@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from taut.counterfactuals.ascent import Ascent
+from taut.errors import counted
 
 __all__ = [
     "ALREADY",
@@ -89,7 +90,7 @@ class Counterfactuals:
         counts = ", ".join(
             f"{n} {r}" for r, n in Counter(self.reasons.ravel().tolist()).most_common()
         )
-        said = f"{self.reasons.size} answers to {len(self)} rows, {self.geometry}"
+        said = f"{counted(self.reasons.size, 'answer')} to {counted(len(self), 'row')}, {self.geometry}"
         return f"Counterfactuals({said}: {counts})"
 
     @property

@@ -25,7 +25,7 @@ from taut.counterfactuals.result import ALREADY, REACHED, Counterfactuals
 from taut.counterfactuals.settled import Settled, settled, surer
 from taut.counterfactuals.targets import AbstractTarget, Class
 from taut.data import Dataset
-from taut.errors import nearest, refuse_unheard
+from taut.errors import counted, nearest, refuse_unheard
 from taut.fitted import Fit
 from taut.fitted.given_rows import as_array
 
@@ -195,7 +195,7 @@ def _rows(generator: Any, rows: Any) -> tuple[np.ndarray, Any]:
 
 def _with_holes(count: int) -> InputError:
     return InputError(
-        "rows without missing cells", f"{count} rows with some",
+        "rows without missing cells", f"{counted(count, 'row')} with some",
         "leaving these rows out, or imputing them first", where="rows",
     )  # fmt: skip
 

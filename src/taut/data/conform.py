@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from taut.data.schema import Schema
 from taut.data.sources.raw_rows import RawRows
-from taut.errors import InputError, option
+from taut.errors import InputError, counted, option
 
 __all__ = ["as_images", "as_schema", "check_unfolds", "refuse_unlike"]
 
@@ -27,7 +27,7 @@ def check_unfolds(row: tuple[int, ...], shape: tuple[int, ...], where: str) -> N
     """Refuse an image shape that rows of shape `row` cannot be unfolded to."""
     if len(row) != 1 or row[0] != math.prod(shape):
         raise InputError(
-            f"rows of {math.prod(shape)} cells for images of shape {shape}",
+            f"rows of {counted(math.prod(shape), 'cell')} for images of shape {shape}",
             f"rows of shape {row}",
             "an image shape whose product is their length",
             where=f"{where}, {option('image_shape')}",

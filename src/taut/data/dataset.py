@@ -21,7 +21,7 @@ from taut.data.schema import Schema
 from taut.data.slabs import slabs
 from taut.data.sparse_rows import SparseRows, selected
 from taut.data.support import converted
-from taut.errors import InputError
+from taut.errors import InputError, counted
 
 __all__ = ["Data", "Dataset"]
 
@@ -103,7 +103,9 @@ class Dataset(RowSource):
         return converted(cells, self.schema, high=math.inf)  # whole numbers are never shares
 
     def __repr__(self) -> str:
-        return f"Dataset({len(self)} rows of {self.schema.name}, shape {self.schema.shape})"
+        return (
+            f"Dataset({counted(len(self), 'row')} of {self.schema.name}, shape {self.schema.shape})"
+        )
 
     def __getitem__(self, rows: slice | np.ndarray | list) -> "Dataset":
         """Some of the rows, by a slice (views), row positions, or a boolean array (copies)."""

@@ -48,7 +48,7 @@ from taut.data.streamed import StreamedRows
 from taut.data.streams import Stream, distinct, philox
 from taut.data.support import Facts, converted, model_values, refuse_unbinarizable, support_of
 from taut.data.survey import Survey, each_part, survey
-from taut.errors import InputError, option
+from taut.errors import InputError, counted, option
 
 __all__ = ["can_stream", "load_streamed", "refuse_too_large", "stays_on_disk"]
 
@@ -128,7 +128,7 @@ def load_streamed(source: str, request: Request, options: DataOptions) -> Data:
     validation, test = (replace(part, schema=schema) for part in (validation, test))
     notes += (
         f"{len(train)} training rows are streamed from disk; {len(validation)} validation and "
-        f"{len(test)} test rows, drawn one by one, are kept in memory",
+        f"{counted(len(test), 'test row')}, drawn one by one, are kept in memory",
         *found.notes,
         *of_values,
         *numbering_note(found.numbering, schema),

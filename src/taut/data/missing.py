@@ -12,7 +12,7 @@ from taut.data.coded_cells import coded, uncoded
 from taut.data.schema import Schema
 from taut.data.sources.raw_rows import RawRows
 from taut.data.sparse_rows import SparseRows
-from taut.errors import InputError, nearest, option
+from taut.errors import InputError, counted, nearest, option
 
 __all__ = [
     "Missing",
@@ -140,7 +140,7 @@ class Tally:
         if self._missing == "refuse":
             raise InputError(
                 "a finite number in every cell and a label for every row",
-                f"{_many(self.num_cells, 'missing or infinite cell')} in {_many(count, 'row')}, "
+                f"{counted(self.num_cells, 'missing or infinite cell')} in {counted(count, 'row')}, "
                 f"first {'; '.join(self._places)}",
                 option("missing", "drop-rows"),
                 where=self._where,
@@ -161,7 +161,7 @@ class Tally:
             code = option("missing_codes", f"{self._infinite:g}") if self._infinite else None
             raise InputError(
                 "a finite number or nothing in every cell, and a label for every row",
-                f"{_many(self.num_cells, 'infinite cell or empty label')} in {_many(bad, 'row')}, "
+                f"{counted(self.num_cells, 'infinite cell or empty label')} in {counted(bad, 'row')}, "
                 f"first {'; '.join(self._places)}",
                 (f"{code}, which reads it as missing, or " if code else "")
                 + option("missing", "drop-rows"),
@@ -251,7 +251,3 @@ def _place(rows: RawRows, row: int, cell: int, label: int) -> str:
     if cell == label:
         return f"{rows.place(row)}, label '{rows.label_name}'"
     return rows.place(row, [int(i) for i in np.unravel_index(cell, rows.values.shape[1:])])
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("s" if count != 1 else "")

@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from taut.data.kinds import Column
 from taut.data.number_names import names_read
-from taut.errors import InputError, nearest, option
+from taut.errors import InputError, counted, nearest, option
 
 __all__ = ["Binarize", "Kind", "Schema", "Support"]
 
@@ -261,7 +261,7 @@ def _one_of(value: str, known: Sequence[str], field: str) -> None:
 def _length(values: tuple | None, length: int, field: str) -> None:
     if values is not None and len(values) != length:
         raise InputError(
-            f"{length} entries, one for each column (one in all for images)",
+            f"{counted(length, 'entry')}, one for each column (one in all for images)",
             str(len(values)),
             "leaving the field out",
             where=f"schema, {field}",

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from taut.data.streams import Stream, permutation, philox
-from taut.errors import InputError, option
+from taut.errors import InputError, counted, option
 
 __all__ = ["DEFAULT_SPLIT", "check_fractions", "plan_of", "split_rows"]
 
@@ -43,7 +43,7 @@ def split_rows(
     if min(sizes) < 1:
         raise InputError(
             "at least one row in every part",
-            f"parts of {', '.join(str(max(s, 0)) for s in sizes)} out of {num_rows} rows",
+            f"parts of {', '.join(str(max(s, 0)) for s in sizes)} out of {counted(num_rows, 'row')}",
             "more rows, or a split with larger shares of the empty part",
             where="split",
         )

@@ -26,7 +26,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, PRNGKeyArray
 
-from taut.core import AbstractPair, Datum, InputError
+from taut.core import AbstractPair, Datum, InputError, counted
 from taut.evidence.importance import Evidence
 from taut.evidence.monte_carlo import naive_monte_carlo
 
@@ -78,8 +78,8 @@ def doubted(found: Evidence, other: Evidence, *, where: str) -> Evidence:
         return found
     gain = np.mean((second - first)[rows])
     note = (
-        f"{where} find more on {rows.sum()} of {len(rows)} rows, by {gain:.2g} nats: a part of the "
-        "posterior is missed"
+        f"{where} find more on {rows.sum()} of {counted(len(rows), 'row')}, by {gain:.2g} nats: a part "
+        "of the posterior is missed"
     )
     return replace(
         found, missed=rows if found.missed is None else rows | found.missed,

@@ -30,6 +30,7 @@ from taut.core import (
     InputError,
     as_key,
     check_count,
+    counted,
     far_rows_of,
     option,
     refuse_unheard,
@@ -93,8 +94,8 @@ class Fit:
     predictor: Predictor | None = None
 
     def __repr__(self) -> str:
-        facts, evidence = self.facts, self.estimates.get("log_evidence")
-        said = f"{self.architecture.name} of {self.schema.name}, {facts.rows.train} rows trained on"
+        evidence, rows = self.estimates.get("log_evidence"), counted(self.facts.rows.train, "row")
+        said = f"{self.architecture.name} of {self.schema.name}, {rows} trained on"
         return f"Fit({said})" if evidence is None else f"Fit({said}; log-evidence {evidence})"
 
     @property
@@ -176,9 +177,7 @@ class Fit:
             pair, draw_key = self.serving(given, as_key(key))
             found = measured_by(chosen, pair, given, key=draw_key)
             found = bounded_or_not(found, pair.bind()[0], self.schema)
-        if self._without_bound:
-            found = found.without_bound()
-        return noted(found, self, given)
+        return noted(found.without_bound() if self._without_bound else found, self, given)
 
     def bracket(
         self,

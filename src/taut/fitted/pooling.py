@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from taut.core import NO_BOUND, Estimate, InputError
+from taut.core import NO_BOUND, Estimate, InputError, counted
 from taut.fitted.conditional import Conditional
 from taut.fitted.fit import Fit
 from taut.fitted.prediction import SCORES
@@ -52,7 +52,7 @@ def pool(fits: Sequence[Fit]) -> Fit:
     model = pooled_mixture(models)
     architecture: Any = first.architecture
     architecture = replace(architecture, components=model.num_components)
-    notes = [f"the mean of the densities of {len(fits)} fits"]
+    notes = [f"the mean of the densities of {counted(len(fits), 'fit')}"]
     predictor, estimates = first.predictor, dict(first.estimates)
     if predictor is not None and len(fits) > 1:
         estimates = {name: one for name, one in estimates.items() if name not in SCORES}

@@ -11,7 +11,17 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from taut.bounds import AbstractBound
-from taut.core import FREE_CONSTANT, Datum, Estimate, InputError, Pair, as_key, check_count, option
+from taut.core import (
+    FREE_CONSTANT,
+    Datum,
+    Estimate,
+    InputError,
+    Pair,
+    as_key,
+    check_count,
+    counted,
+    option,
+)
 from taut.core.compiling import shared_jit
 from taut.core.memory import within_memory
 from taut.data.checksum import checksum_of_arrays
@@ -91,7 +101,7 @@ class Posterior:
         more = len(self.coordinates) - len(lines) + 1
         title = " ".join(filter(None, (self.model.name, self.family, self.layers)))
         return "\n".join([
-            f"Posterior of {title}, {self.natural.num_latents} coordinates", *table,
+            f"Posterior of {title}, {counted(self.natural.num_latents, 'coordinate')}", *table,
             *([f"..., {more} more"] if more else []),
             f"log-evidence {self.estimates['log_evidence']}", f"{self.verdict}",
         ])  # fmt: skip

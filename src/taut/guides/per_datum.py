@@ -16,7 +16,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from taut.core import Datum, InputError, num_rows
+from taut.core import Datum, InputError, counted, num_rows
 from taut.guides.abstract import AbstractFamily
 
 __all__ = ["PerDatumGuide"]
@@ -66,7 +66,8 @@ class PerDatumGuide(eqx.Module):
         if index.shape != (num_rows(rows),) or numbers.size != index.size:
             raise InputError(
                 "one index for each row and none twice",
-                f"{numbers.size} different ones in shape {index.shape} for {num_rows(rows)} rows",
+                f"{numbers.size} different ones in shape {index.shape} for "
+                f"{counted(num_rows(rows), 'row')}",
                 "numbering the rows from 0",
                 where="index",
             )
@@ -105,7 +106,7 @@ class PerDatumGuide(eqx.Module):
         found = self.numbers.at[nearest].get(mode="clip") == datum.index
         if not isinstance(found, Tracer) and not found:
             raise InputError(
-                f"one of the {self.numbers.shape[0]} rows that the table was made for",
+                f"one of the {counted(self.numbers.shape[0], 'row')} that the table was made for",
                 f"row {datum.index}",
                 "an amortized guide for new rows",
                 where="PerDatumGuide",

@@ -14,7 +14,7 @@ from typing import Any
 
 from jaxtyping import PRNGKeyArray
 
-from taut.core import InputError, option
+from taut.core import InputError, counted, option
 from taut.networks.gated_mlp import GatedMLP
 from taut.networks.mlp import MLP
 from taut.networks.residual_conv import ResidualConvDecoder, ResidualConvEncoder
@@ -108,7 +108,7 @@ class _ResidualConv(AbstractNetwork):
         if len(shape) < 2:
             raise InputError(
                 "images, (H, W) or (H, W, C), for the network residual-conv",
-                f"a table of {math.prod(shape)} columns",
+                f"a table of {counted(math.prod(shape), 'column')}",
                 f"the network mlp or gated-mlp, or {option('image_shape')} where rows are flat images",
                 where="network",
             )

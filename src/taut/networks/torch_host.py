@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from taut.core.host_function import AbstractHostFunction, Way
-from taut.errors import InputError, option
+from taut.errors import InputError, counted, option
 
 __all__ = ["HostedModule", "Probed"]
 
@@ -188,7 +188,8 @@ class HostedModule(AbstractHostFunction):
     def _probe(self, shape: tuple[int, ...]) -> Probed:
         if self._shape is not None and np.prod(self._shape) != np.prod(shape):
             raise InputError(
-                f"rows with {int(np.prod(self._shape))} cells, as the module takes {self._shape}",
+                f"rows with {counted(int(np.prod(self._shape)), 'cell')}, as the module takes "
+                f"{self._shape}",
                 f"rows of shape {shape}", "the shape in which the module takes a row",
                 where=self._where,
             )  # fmt: skip

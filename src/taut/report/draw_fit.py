@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from taut.bounds import AbstractBound
-from taut.core import Estimate
+from taut.core import Estimate, counted
 from taut.data import Data, Dataset, Schema, label_names
 from taut.fitted import Fit
 from taut.recipe import completed
@@ -51,7 +51,7 @@ def lacking(name: str, fit: Fit, data: Data | None) -> str:
         # Where nothing is drawn it is the row itself, or what a surjection keeps of it.
         return "an exact flow, which gives each row back as it was"
     if name == "interpolation" and data is not None and len(data.test) < 2:
-        return f"{len(data.test)} test rows"
+        return counted(len(data.test), "test row")
     return ""
 
 
@@ -118,7 +118,7 @@ def _learning_curves(fit: Fit, data: Data | None, path: Path) -> Path:
 
 def _words(bound: AbstractBound) -> str:
     """A bound with the number of its draws."""
-    return f"{bound.name.upper()} of {bound.minted} {'draw' if bound.minted == 1 else 'draws'}"
+    return f"{bound.name.upper()} of {counted(bound.minted, 'draw')}"
 
 
 FIGURES: dict[str, Callable[[Fit, Any, Path], Path]] = {

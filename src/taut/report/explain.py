@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
+from taut.errors import counted
 from taut.report import tables
 
 __all__ = ["explain_page"]
@@ -22,7 +23,7 @@ def explain_page(console: Console, content: dict[str, Any], files: list[str]) ->
     queries = [number for row in content["rows"] for number in row["queries"]]
     facts = {
         "answers": reasons,
-        "coverage": f"{content['coverage']:.1%} of {len(content['rows'])} rows",
+        "coverage": f"{content['coverage']:.1%} of {counted(len(content['rows']), 'row')}",
         "geometry": content["geometry"],
         "queries": f"{sum(queries) / len(queries):.0f} of the classifier for each answer",
         "time": f"{1e3 * content['seconds'] / len(queries):.0f} ms for each answer, with compilation",

@@ -1,16 +1,17 @@
 """Numbers with their errors as table cells, rounded as `str(Estimate)` rounds them; k-hats of rows."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from taut.core import Estimate
+from taut.core import Estimate, counted
 from taut.evidence import Evidence
 
 __all__ = [
-    "Cells", "cells", "in_errors", "of_all_data", "paired_words", "percent", "worst_khats",
+    "Cells", "cells", "in_errors", "of_all_data", "paired_words", "percent", "rows_words",
+    "worst_khats",
 ]  # fmt: skip
 
 
@@ -61,6 +62,12 @@ def in_errors(estimate: Estimate) -> str:
     return f"{estimate.value / error:+.1f}"
 
 
+def rows_words(counts: Sequence[int]) -> str:
+    """Numbers of rows that means are over: `1 row`, `40 or 60 rows`."""
+    *others, last = counts
+    return " or ".join([*(f"{count:,}" for count in others), counted(last, "row")])
+
+
 def paired_words(differences: Iterable[Estimate], *, first: str = "") -> str:
     """What paired differences are over, and how many errors they are.
 
@@ -72,8 +79,7 @@ def paired_words(differences: Iterable[Estimate], *, first: str = "") -> str:
     whose = f" with {first}" if first else ""
     paired, errors = f"Of all data at once{whose and f', compared{whose}'}", "draws"
     if counts:
-        rows = f"{' or '.join(map(str, counts))} row{'' if counts == [1] else 's'}"
-        paired, errors = f"Paired by row{whose}, over {rows}", "both draws and rows"
+        paired, errors = f"Paired by row{whose}, over {rows_words(counts)}", "both draws and rows"
     return (
         f"{paired}. In errors: the difference divided by its standard error over {errors}; between -2 "
         "and 2 it says little."

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from taut.core import Estimate
+from taut.core import Estimate, counted_are
 from taut.report.numbers import cells
 from taut.report.tables import _pm, _print_facts, _print_line, _print_notes, _print_table
-from taut.report.words import counted_are
 
 __all__ = ["coordinate_table", "digits_of", "number", "posterior_table"]
 

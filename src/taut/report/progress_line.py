@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from taut.errors import counted
 from taut.training import Progress
 
 __all__ = ["ProgressLine", "progress_words"]
@@ -60,7 +61,7 @@ def progress_words(progress: Any) -> str:
     """A report of the loop, or of EM, in words."""
     if not isinstance(progress, Progress):
         return (
-            f"{progress.components} components, start {progress.restart + 1}, iteration "
+            f"{counted(progress.components, 'component')}, start {progress.restart + 1}, iteration "
             f"{progress.iteration}: {progress.log_evidence:.4f} nats per row"
         )
     words = f"step {progress.step}/{progress.num_steps}, epoch {progress.epoch:.1f}, "

@@ -7,7 +7,7 @@ import numpy as np
 
 from taut.core import InputError
 
-__all__ = ["checked_columns", "checked_rows", "counted_rows"]
+__all__ = ["checked_columns", "checked_rows"]
 
 
 def checked_rows(x: Any, shape: tuple[int, ...], *, leading: int = 1, where: str) -> np.ndarray:
@@ -33,11 +33,6 @@ def checked_rows(x: Any, shape: tuple[int, ...], *, leading: int = 1, where: str
             where=where,
         )
     return array.astype(np.float64)
-
-
-def counted_rows(count: int) -> str:
-    """A number of rows in words."""
-    return f"{count} row" if count == 1 else f"{count} rows"
 
 
 def checked_columns(columns: Sequence[str] | None, count: int, *, where: str) -> list[str]:

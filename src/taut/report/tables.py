@@ -14,11 +14,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from taut.core import Estimate, FarRows, InputError, far_rows_of
+from taut.core import Estimate, FarRows, InputError, counted, far_rows_of
 from taut.evidence import Bracket, Evidence
 from taut.report.bracket import nats, quoted
-from taut.report.numbers import cells, in_errors, paired_words, percent, worst_khats
-from taut.report.rows import counted_rows
+from taut.report.numbers import (
+    cells,
+    in_errors,
+    paired_words,
+    percent,
+    rows_words,
+    worst_khats,
+)
 from taut.report.words import method_words
 
 __all__ = [
@@ -62,12 +68,10 @@ def summary_table(
     _print_table(console, ["", *_headings(console), "unit", "side"], rows, words=(0, 4, 5))
     counts = sorted({e.count for e in estimates.values()})
     if counts:
-        *fewer, most = counts
-        number = " or ".join([*map(str, fewer), counted_rows(most)])
         _print_line(
             console,
-            f"Means over {number}. {_pm(console)} draws: standard error over other draws of z; "
-            f"{_pm(console)} rows: over other rows.",
+            f"Means over {rows_words(counts)}. {_pm(console)} draws: standard error over other draws of "
+            f"z; {_pm(console)} rows: over other rows.",
         )
     _print_far_rows(console, estimates)
     _print_facts(console, facts)
@@ -85,7 +89,7 @@ def evidence_table(console: Console, found: Mapping[str, Evidence]) -> None:
     rows = [(same[0][0], *(value for _, value in same)) for same in zip(*sides, strict=True)]
     _print_table(console, ["", *found], rows, words=(0,))
     count = next(iter(found.values())).log_evidence.count
-    _print_line(console, f"Means over {counted_rows(count)}, nats per row.")
+    _print_line(console, f"Means over {counted(count, 'row')}, nats per row.")
     for name, evidence in found.items():
         how = method_words(name, at_random=evidence.at_random)
         _print_line(console, f"{name}: {how}, {evidence.log_evidence}")
@@ -144,7 +148,7 @@ def bracket_table(console: Console, bracket: Bracket, facts: Mapping[str, str]) 
     _print_table(console, headings, rows, words=(0,))
     _print_line(
         console,
-        f"Means over {counted_rows(bracket.lower.count)}, nats per row. Flagged: rows that cannot be "
+        f"Means over {counted(bracket.lower.count, 'row')}, nats per row. Flagged: rows that cannot be "
         "trusted; bracket: its width after the method; gain: of the number to quote.",
     )
     said: dict[str, list[str]] = {}
@@ -239,7 +243,7 @@ def _share_above(evidence: Evidence) -> str:
     above = evidence.above_threshold
     apart = evidence.halves[above & np.isfinite(evidence.halves)]
     return (
-        f"{percent(float(above.mean()))}, {counted_rows(int(above.sum()))}"
+        f"{percent(float(above.mean()))}, {counted(int(above.sum()), 'row')}"
         + (f", {missing} of them unknown" if missing else "")
         + (
             f"; two halves of the draws differ there by {apart.mean():.2g} nats"

@@ -1,13 +1,12 @@
 """Facts in words, line by line as the terminal shows them, and the names of estimates."""
 
+from taut.errors import counted
 from taut.fitted.facts import EMFacts, FitFacts, PosteriorFacts, RowCounts
 
 __all__ = [
     "ESTIMATES",
     "METHODS",
     "POSTERIOR_ESTIMATES",
-    "counted",
-    "counted_are",
     "fact_words",
     "method_words",
     "posterior_words",
@@ -82,7 +81,7 @@ def fact_words(facts: FitFacts) -> dict[str, str]:
         use = facts.code_use
         words["codes"] = (
             f"perplexity {use.perplexity:.1f} of {use.codes}, {use.used} used "
-            f"({use.used / use.codes:.0%}), {use.codes - use.used} dead, on {use.rows} rows"
+            f"({use.used / use.codes:.0%}), {use.codes - use.used} dead, on {counted(use.rows, 'row')}"
         )
     words["objective differs from the bound"] = facts.objective_departure
     words["gradient differs from the bound's"] = facts.gradient_departure
@@ -128,16 +127,6 @@ def total_words(facts: FitFacts) -> str:
     """The totals of training rows that a model of counts is given."""
     totals = facts.totals
     return f"{totals[0]:,.0f} to {totals[-1]:,.0f}, median {totals[len(totals) // 2]:,.0f}"
-
-
-def counted(number: int, thing: str) -> str:
-    """`1 direction`, `2 directions`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def counted_are(number: int, thing: str) -> str:
-    """`1 direction is`, `2 directions are`."""
-    return f"{counted(number, thing)} {'is' if number == 1 else 'are'}"
 
 
 def _rows(counts: RowCounts) -> str:

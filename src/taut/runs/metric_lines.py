@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from taut.core import Estimate, InputError, option, write_atomically
+from taut.core import Estimate, InputError, counted, option, write_atomically
 from taut.core.json_numbers import finite_or_none
 from taut.runs.reading import DAMAGE, reading
 
@@ -67,7 +67,8 @@ def keep_lines(path: Path, count: int, *names: str) -> list[dict[str, Any]]:
         steps, whole = [], False
     if not whole:
         raise InputError(
-            f"a line for each of the {count} steps before the checkpoint", f"{len(steps)} lines",
+            f"a line for each of the {counted(count, 'step')} before the checkpoint",
+            counted(len(steps), "line"),
             f"a backup of the file, or fitting again with {option('force', True)}", where=str(path),
         )  # fmt: skip
     kept = "".join(line + "\n" for line in lines)

@@ -9,7 +9,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from taut.core import InputError
+from taut.core import InputError, counted
 from taut.fitted.class_head import class_head
 from taut.fitted.heads import LogisticHead, log_softmax
 from taut.fitted.propagation import PropagatedHead
@@ -113,7 +113,8 @@ class SemiSupervisedClassifier(ClassifierMixin, HoldsFit, AbstractUponModel):
         if len(classes) < 2:
             raise InputError(
                 "labels of two or more classes",
-                f"one class in {known.sum()} rows" if len(classes) else "no label in any row",
+                f"one class in {counted(int(known.sum()), 'row')}" if len(classes)
+                else "no label in any row",
                 "more labels; -1 stands for a row without one",
                 where="SemiSupervisedClassifier, y",
             )  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from sklearn.utils.validation import validate_data
 
-from taut.core import InputError
+from taut.core import InputError, counted
 from taut.data import Column, Schema, as_written, load_rows
 from taut.data.sources import NamedColumns, need_polars
 from taut.data.timeline import STEPS
@@ -77,7 +77,9 @@ def checked_table(
             "a data frame in memory", f"a {type(table).__name__}", "collecting it first", where="X"
         )
     if len(frame) < least:
-        raise InputError(f"at least {least} rows", f"n_samples={len(frame)}", "more", where="X")
+        raise InputError(
+            f"at least {counted(least, 'row')}", f"n_samples={len(frame)}", "more", where="X"
+        )
     if names is None or list(frame.columns) == list(names):
         return table
     return nw.to_native(frame.rename(dict(zip(frame.columns, names, strict=True))))

@@ -19,7 +19,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from taut.core import Datum, Estimate, InputError, RunError, option
+from taut.core import Datum, Estimate, InputError, RunError, counted, option
 from taut.core.hosts import told_by_all
 from taut.data import RowSource
 from taut.inference import Algorithm, compiled_steps
@@ -188,7 +188,7 @@ def train(
                 if recorder.told:
                     wished = bool(recorder.told(first, metrics, estimate))
                 if interrupted:
-                    raise KeyboardInterrupt(f"interrupted after {step} steps")
+                    raise KeyboardInterrupt(f"interrupted after {counted(step, 'step')}")
                 display.show(step, metrics["bound"], validation, seconds)
             if estimate is not None and told_by_all(wished).any():
                 if recorder.checkpoint and not kept:

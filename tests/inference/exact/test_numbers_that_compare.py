@@ -79,7 +79,9 @@ def test_the_number_of_components_is_chosen_among_those_that_compare():
     assert curve[5] > curve[1] + 1  # what the spikes promise
     assert fit.facts.em.components == 1
     assert fit.estimates["log_evidence"].side == "exact"
-    assert _says(fit, "out of the choice, as without a bound or below independent columns: 5 comp")
+    assert _says(
+        fit, "out of the choice, as without a bound or below independent columns: components 5"
+    )
 
 
 def test_an_end_of_the_range_is_said():

@@ -73,7 +73,7 @@ def test_it_prints_as_a_short_table(posterior):
     lines = repr(posterior).splitlines()
     assert str(posterior) == repr(posterior)
     assert lines[0].startswith("Posterior of ")
-    assert lines[0].endswith(" coordinates")
+    assert lines[0].endswith(", 1 coordinate")
     assert lines[1].split() == ["mean", "sd", "5", "%", "50", "%", "95", "%"]
     name, mean, sd = lines[2].split()[:3]
     assert name == "mu"

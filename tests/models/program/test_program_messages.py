@@ -220,7 +220,7 @@ def two_names(a, b):
     [
         (scalar, {"a": "positve"}, None, r"^support of 'a': .* got 'positve'\. Try 'positive'\.$"),
         (scalar, {"a": 3.0}, None, r"^support of 'a': expected a name or .* got 3\.0"),
-        (scalar, {"a": "simplex"}, None, r"^support of 'a': expected a shape with at least 1 axes"),
+        (scalar, {"a": "simplex"}, None, r"^support of 'a': expected a shape with at least 1 axis"),
         (scalar, {"a": constraints.boolean}, None, r"^site 'a': expected a continuous latent"),
         (
             scalar,

@@ -11,7 +11,7 @@ import numpy as np
 
 from taut.data.sources.files import expanded
 from taut.data.sources.raw_rows import RawRows, Request, refuse_columns
-from taut.errors import InputError
+from taut.errors import InputError, counted
 
 __all__ = ["read_folder"]
 
@@ -48,7 +48,9 @@ def read_folder(source: str, request: Request) -> tuple[RawRows, ...]:
     values = _stacked(files)
     labels = np.array([file.parent.name for file in files]) if nested else None
     others = sum(p.is_file() and not _is_image(p) and p.name[0] != "." for p in folder.rglob("*"))
-    notes = (f"{source}: left out {others} files that are neither PNG nor JPEG",) if others else ()
+    notes = (
+        (f"{source}: left out {counted(others, 'file')}, neither PNG nor JPEG",) if others else ()
+    )
     return (
         RawRows(
             values=values,

@@ -12,7 +12,7 @@ import numpy as np
 
 from taut.data.sources.files import file_bytes
 from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns
-from taut.errors import InputError
+from taut.errors import InputError, counted
 
 __all__ = ["is_idx", "read_idx", "read_idx_file"]
 
@@ -49,15 +49,18 @@ def read_idx(path: str) -> np.ndarray:
     start = 4 + 4 * rank
     if len(content) < start:
         raise InputError(
-            f"a header of {start} bytes", f"{len(content)} bytes", "fetching it again", where=path
+            f"a header of {start} bytes",
+            counted(len(content), "byte"),
+            "fetching it again",
+            where=path,
         )
     shape = tuple(int(n) for n in np.frombuffer(content[4:start], dtype=">u4"))
     dtype = np.dtype(_TYPES[magic[2]])
     length = start + math.prod(shape) * dtype.itemsize
     if len(content) != length:
         raise InputError(
-            f"{length} bytes for an array of shape {shape}",
-            f"{len(content)} bytes",
+            f"{counted(length, 'byte')} for an array of shape {shape}",
+            counted(len(content), "byte"),
             "fetching it again",
             where=path,
         )

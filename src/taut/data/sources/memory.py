@@ -12,7 +12,7 @@ from taut.data.sources.frame import read_frame
 from taut.data.sources.named_columns import NamedColumns, named_rows
 from taut.data.sources.raw_rows import RawRows, Request, numeric_rows, refuse_columns
 from taut.data.sources.sparse import is_sparse, sparse_rows
-from taut.errors import InputError
+from taut.errors import InputError, counted
 
 __all__ = ["read_memory"]
 
@@ -61,7 +61,7 @@ def _labelled(rows: Any, labels: Any, request: Request) -> RawRows:
     if labels.shape != (len(found),):
         raise InputError(
             "rows and a label for each of them",
-            f"{len(found)} rows and labels of shape {labels.shape}",
+            f"{counted(len(found), 'row')} and labels of shape {labels.shape}",
             "the rows alone, or three parts: training, validation and test rows",
             where="source",
         )

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from taut.data.sparse_rows import selected
-from taut.errors import InputError, nearest
+from taut.errors import InputError, counted, nearest
 
 __all__ = [
     "RawRows",
@@ -212,7 +212,7 @@ def check_form(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
 
 def more_such_cells(others: int) -> str:
     """What follows the first cell that is refused: ` (2 more such cells)`, or nothing."""
-    return f" ({others} more such cell{'' if others == 1 else 's'})" if others else ""
+    return f" ({counted(others, 'more such cell')})" if others else ""
 
 
 def refuse_columns(request: Request, where: str, labels: Iterable[str] = ()) -> None:

@@ -16,7 +16,7 @@ from jaxtyping import Shaped
 
 from taut.data.sources.files import existing_file
 from taut.data.sources.raw_rows import check_form, native
-from taut.errors import InputError
+from taut.errors import InputError, counted
 
 __all__ = ["RowFile", "open_npy"]
 
@@ -97,7 +97,7 @@ class RowFile:
             count = os.preadv(self._descriptor.number, [part], start + done)
             if count == 0:
                 raise InputError(
-                    f"{self.num_rows} rows, as when the file was opened",
+                    f"{counted(self.num_rows, 'row')}, as when the file was opened",
                     f"an end within row {first + done // row_bytes}",
                     "leaving the file as it is while it is in use",
                     where=self.where,

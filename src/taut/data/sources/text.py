@@ -27,7 +27,7 @@ from taut.data.sources.units import unit_note, without_units
 from taut.data.sources.whole_numbers import numbering, numbering_note
 from taut.data.sources.words import spell_names, truth_words
 from taut.data.sources.words import words as _words
-from taut.errors import InputError, option
+from taut.errors import InputError, counted, option
 
 __all__ = ["EXTENSIONS", "read_text"]
 
@@ -224,7 +224,7 @@ def _refuse_ragged(widths: np.ndarray, lines: np.ndarray, source: str) -> None:
     ragged = np.flatnonzero(widths != widths[0])
     if len(ragged):
         raise InputError(
-            f"{widths[0]} columns, as in line {lines[0]}",
+            f"{counted(int(widths[0]), 'column')}, as in line {lines[0]}",
             f"{widths[ragged[0]]}",
             "mending the line",
             where=f"{source}, line {lines[ragged[0]]}",

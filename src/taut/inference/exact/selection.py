@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple, get_args
 
 from taut.architectures import FA, GMM, PPCA, AbstractClosedForm
-from taut.core import InputError, is_whole, option
+from taut.core import InputError, counted, is_whole, option
 from taut.data import Data
 from taut.inference.exact.abstract import AbstractExact, Select
 from taut.inference.exact.candidate import Candidate
@@ -114,7 +114,7 @@ def check_numbers(
         raise InputError(
             f"more training rows than the {varying} columns that vary, which a covariance between "
             f"them needs (the mixture's is {kind})",
-            f"{rows} rows",
+            counted(rows, "row"),
             f"{option('model', 'fa')}, the covariance diag, or {option('floor', 0.1)}",
             where=given.schema.name,
         )  # fmt: skip

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from taut.core import InputError, option
+from taut.core import InputError, counted, option
 from taut.core.compiling import shared_jit
 from taut.core.devices import alone
 from taut.inference.exact.kmeans import kmeans
@@ -80,7 +80,7 @@ def check_components(number: int, num_rows: int, size: int | None = None) -> Non
         raise InputError("at least one component", f"{number}", "1 or more", where="components")
     if number > num_rows:
         raise InputError(
-            f"at most {num_rows} components, one a training row", f"{number}",
+            f"at most {counted(num_rows, 'component')}, one a training row", f"{number}",
             f"fewer {option('components')}",
             where="components",
         )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from taut.core import Datum, Estimate, InputError, key_from
+from taut.core import Datum, Estimate, InputError, counted, key_from
 from taut.inference.posterior.family import AbstractFamily
 from taut.inference.posterior.flow_family import FlowFamily
 from taut.inference.posterior.flow_vi import flow_vi
@@ -184,8 +184,8 @@ def _laplace(
     notes: tuple[str, ...] = ()
     if found.num_negative:
         notes = (
-            f"the log-density curves upwards in {found.num_negative} directions where Newton's method "
-            "stopped, so there is no mode; the guide was made narrow in them",
+            f"the log-density curves upwards in {counted(found.num_negative, 'direction')} where "
+            "Newton's method stopped, so there is no mode; the guide was made narrow there",
         )
     done = found.converged and not found.num_negative
     fitted = GuideFit(found.guide, unknown, unknown, (), done)

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from taut.core import RunError, key_from
+from taut.core import RunError, counted, key_from
 from taut.inference.posterior.gaussian import Gaussian
 from taut.inference.posterior.gaussian_family import GaussianFamily
 from taut.inference.posterior.log_density import LogDensity
@@ -84,14 +84,14 @@ def best_start(
         notes.append(f"{_points(starts.num_failed)} drawn again: the ELBO was not finite")
     if lost:
         notes.append(
-            f"Pathfinder failed from {lost} starting point{'s' * (lost > 1)}, where random Gaussians "
-            "were used instead"
+            f"Pathfinder failed from {counted(lost, 'starting point')}, where random Gaussians were "
+            "used instead"
         )
     return starts, tuple(notes)
 
 
 def _points(count: int) -> str:
-    return f"{count} starting point{'s were' if count > 1 else ' was'}"
+    return f"{counted(count, 'starting point')} {'was' if count == 1 else 'were'}"
 
 
 def _diagonal(gaussian: Gaussian) -> Gaussian:

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from taut.core import MASS, Datum, InputError, Measure, option
+from taut.core import MASS, Datum, InputError, Measure, counted, option
 from taut.models.exact.given import Given, given_components
 from taut.models.exact.holes import Holes
 from taut.models.exact.mixture import AbstractMixture, log_weights
@@ -70,7 +70,7 @@ class LatentClass(AbstractMixture):
         wanted = (self.logits.shape[0], math.prod(self.shape))
         if self.log_theta.shape[:2] != wanted:
             raise InputError(
-                f"tables for {wanted[0]} classes and {wanted[1]} cells",
+                f"tables for {counted(wanted[0], 'class')} and {counted(wanted[1], 'cell')}",
                 f"shape {self.log_theta.shape}", "shape (K, D, V)", where="log_theta",
             )  # fmt: skip
 

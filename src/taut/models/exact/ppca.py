@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from taut.core import InputError
+from taut.core import InputError, counted
 from taut.models.exact.factor import AbstractFactorModel, best_loadings
 from taut.models.exact.scatter import KeptRows, Scatter, leading_directions
 from taut.models.exact.varying_cells import Constants
@@ -118,7 +118,7 @@ class ProbabilisticPCA(AbstractFactorModel):
             largest = float(leading_directions(covariance, jnp.ones(size), 1)[0][0])
         if not np.exp(best.log_variance) > size * np.finfo(np.float64).eps * largest:
             raise InputError(
-                f"rows that vary in more than {num_factors} dimensions",
+                f"rows that vary in more than {counted(num_factors, 'dimension')}",
                 "rows without a residual, whose evidence is unbounded",
                 "fewer factors or more rows", where="x",
             )  # fmt: skip

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from taut.core import Datum, InputError, MixtureProposal
+from taut.core import Datum, InputError, MixtureProposal, counted
 from taut.data import Schema
 from taut.models.priors.abstract import AbstractPrior
 from taut.models.units import Units
@@ -114,7 +114,8 @@ class VampPrior(AbstractPrior):
         if len(x) < num:
             raise InputError(
                 "at least as many training rows as pseudo-inputs, which start at rows",
-                f"{len(x)} rows and {num} pseudo-inputs", f"vamp:{len(x)}", where="prior",
+                f"{counted(len(x), 'row')} and {counted(num, 'pseudo-input')}", f"vamp:{len(x)}",
+                where="prior",
             )  # fmt: skip
         if rows.mask is not None:
             seen = np.asarray(rows.mask)

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpyro
 
-from taut.errors import InputError, TautError
+from taut.errors import InputError, TautError, counted
 from taut.models.program.wrappers import innermost
 
 __all__ = ["place", "reading"]
@@ -46,7 +46,7 @@ def reading(function: Callable, *, kind: str = "a function") -> Iterator[None]:
                     "leaving the plate out where its data are empty", where=where,
                 ) from error  # fmt: skip
             raise InputError(
-                f"{size} rows in plate '{name}', its declared size",
+                f"{counted(size, 'row')} in plate '{name}', its declared size",
                 _first_line(error),
                 "the length of the data as the plate's size, such as len(y)",
                 where=where,

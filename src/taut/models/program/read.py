@@ -17,7 +17,7 @@ from jaxtyping import Array
 from taut.core import Datum
 from taut.core.compiling import shared_jit
 from taut.core.traced import trace
-from taut.errors import InputError
+from taut.errors import InputError, counted
 from taut.models.program.arguments import check_names, parted, whole
 from taut.models.program.dependence import depends_on_last, reached
 from taut.models.program.discrete import Finite, Sites
@@ -186,7 +186,7 @@ def _check_observed(name: str, site: dict[str, Any], where: str) -> None:
         size = got[axis] if len(got) >= -axis else 1
         if size != frame.size and not site["infer"].get("is_auxiliary"):
             raise InputError(
-                f"{frame.size} rows in plate '{frame.name}', its declared size",
+                f"{counted(frame.size, 'row')} in plate '{frame.name}', its declared size",
                 f"observed '{name}' of shape {got}",
                 "the length of the data as the plate's size, such as len(y)",
                 where=where,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from taut.core import Datum
-from taut.errors import InputError
+from taut.errors import InputError, counted
 from taut.models.program.arguments import whole
 from taut.models.program.discrete import Choice, Enumeration, Sites
 from taut.models.program.distribution_support import support_of
@@ -67,7 +67,7 @@ class Reading:
         if plate is not None and plate.partial:
             if datum.index is None or datum.index.shape != (plate.batch_size,):
                 raise InputError(
-                    f"{plate.batch_size} row numbers of plate '{plate.name}' in datum.index",
+                    f"{counted(plate.batch_size, 'row number')} of plate '{plate.name}' in datum.index",
                     "none" if datum.index is None else f"shape {datum.index.shape}",
                     "all_rows() for the model of all rows",
                     where=place(self.program),

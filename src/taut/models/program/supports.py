@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from numpyro.distributions import biject_to, constraints
 from numpyro.distributions.constraints import Constraint
 
-from taut.errors import InputError, nearest
+from taut.errors import InputError, counted, nearest
 
 __all__ = ["SUPPORTS", "Site", "as_site", "free_shape", "onto"]
 
@@ -108,7 +108,7 @@ def as_site(name: str, support: Any) -> Site:
         )
     if len(shape) < support.event_dim:
         raise InputError(
-            f"a shape with at least {support.event_dim} axes for {support!r}",
+            f"a shape with at least {counted(support.event_dim, 'axis')} for {support!r}",
             f"{shape}",
             f"a pair, such as ('simplex', {(3,) * support.event_dim})",
             where=where,

@@ -19,7 +19,7 @@ from numpyro.handlers import seed, substitute, trace, uncondition
 from numpyro.primitives import Messenger
 
 from taut.distributions import accurate
-from taut.errors import InputError, option
+from taut.errors import InputError, counted, option
 from taut.models.program.density_within import bounds_move, log_prob_within
 from taut.models.program.discrete import Cells, Choice, choose, is_finite
 from taut.models.program.distribution_support import tight_support
@@ -199,7 +199,7 @@ class _Given(Messenger):
             return
         if size not in (plate.size, plate.batch_size):
             raise InputError(
-                f"{plate.size} rows, or the {plate.batch_size} of a batch",
+                f"{counted(plate.size, 'row')}, or the {plate.batch_size} of a batch",
                 f"{size}",
                 "the length of the data as the plate's size, such as len(y)",
                 where=where,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from taut.core import InputError
+from taut.core import InputError, counted
 from taut.report.style import (
     BLUE,
     FAINT,
@@ -52,7 +52,7 @@ def calibration(
     inside = len(curves) - len(outside)
     dress(
         axes,
-        title=f"{inside} of {len(curves)} quantities within the band",
+        title=f"{inside} of {counted(len(curves), 'quantity')} within the band",
         x="rank u of the truth among the guide's draws",
         y="F(u) - u",
     )

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Real
 from matplotlib.ticker import MaxNLocator
 
-from taut.core import InputError
+from taut.core import InputError, counted
 from taut.report.style import BLUE, GREY, VERMILION, add_legend, dress, legible, new_figure, save
 
 __all__ = ["em_evidence", "em_selection"]
@@ -81,7 +81,7 @@ def em_selection(
     deciding = {"evidence": "held-out log-evidence", "bic": "BIC"}.get(by, by)
     dress(
         above,
-        title=legible(f"{chosen} components, chosen by {deciding}", 90),
+        title=legible(f"{counted(chosen, 'component')}, chosen by {deciding}", 90),
         y="log-evidence [nats per row]",
     )
     dress(below, x="components", y="BIC")

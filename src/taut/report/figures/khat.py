@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import Real
 from matplotlib.ticker import MaxNLocator
 
-from taut.core import InputError
-from taut.report.rows import counted_rows
+from taut.core import InputError, counted
 from taut.report.style import BLUE, GREY, INK, VERMILION, add_legend, dress, new_figure, save
 
 __all__ = ["khat"]
@@ -36,7 +35,7 @@ def khat(path: Path | str, khat: Real[np.ndarray, "..."], threshold: float) -> P
     axes = figure.add_subplot()
     dress(
         axes,
-        title=f"k-hat of {counted_rows(values.size)}, {share} above {threshold:.2f}",
+        title=f"k-hat of {counted(values.size, 'row')}, {share} above {threshold:.2f}",
         x="row, sorted by k-hat",
         y="Pareto k-hat",
     )
@@ -70,4 +69,4 @@ def _left_out(values: np.ndarray) -> str:
         "of weights without a tail": int(np.isneginf(values).sum()),
         "infinite": int(np.isposinf(values).sum()),
     }
-    return "\n".join(f"{counted_rows(n)} {what}" for what, n in counts.items() if n)
+    return "\n".join(f"{counted(n, 'row')} {what}" for what, n in counts.items() if n)

@@ -21,9 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
-from taut.core import InputError
+from taut.core import InputError, counted
 from taut.report.classes import MOST_CLASSES, Classes, as_classes
-from taut.report.rows import counted_rows
 from taut.report.style import (
     BLUE,
     CLASSES,
@@ -84,7 +83,7 @@ def latent_scatter(
         for radius in (1, 2):
             axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=INK, zorder=3, **dashes))
         axes.plot([], [], color=INK, label="prior, 1 and 2 standard deviations", **dashes)
-    title = f"Encodings of {counted_rows(len(z))} in {z.shape[1]} dimensions"
+    title = f"Encodings of {counted(len(z), 'row')} in {z.shape[1]} dimensions"
     dress(axes, title=title, x=names[0], y=names[1])
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_box_aspect(1.0)
@@ -215,7 +214,7 @@ def _histogram(
     if normal_prior:
         dashes = (0, (4, 3))
         axes.plot(grid, _normal(grid), color=INK, linewidth=0.9, linestyle=dashes, label="prior")
-    dress(axes, title=f"Encodings of {counted_rows(len(z))}", x="z", y="density")
+    dress(axes, title=f"Encodings of {counted(len(z), 'row')}", x="z", y="density")
     axes.set_ylim(bottom=0)
 
 

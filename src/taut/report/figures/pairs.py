@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Real
 
-from taut.core import InputError
+from taut.core import InputError, counted
 from taut.report.style import (
     BLUE,
     SMALL,
@@ -64,7 +64,7 @@ def pairs(
     left_out = values.shape[1] - count
     headline(
         figure,
-        f"Posterior of {values.shape[1]} coordinates"
+        f"Posterior of {counted(values.shape[1], 'coordinate')}"
         + (f", {left_out} of them not shown" if left_out else ""),
     )
     axes = figure.subplots(count, count, squeeze=False)

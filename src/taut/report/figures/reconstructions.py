@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Real
 
-from taut.core import InputError
+from taut.core import InputError, counted
 from taut.data import Kind
 from taut.report.columns import most_informative
 from taut.report.mosaic import as_rgb, assemble, grey_range, mosaic_figure
-from taut.report.rows import checked_columns, checked_rows, counted_rows
+from taut.report.rows import checked_columns, checked_rows
 from taut.report.style import BLUE, GREY, dress, few_ticks, legible, panels, save
 
 __all__ = ["reconstructions"]
@@ -90,7 +90,7 @@ def _scatter(
     categories: Sequence[Sequence[str]],
 ) -> Path:
     chosen = most_informative(x)
-    title = f"Reconstructions of {counted_rows(len(x))}"
+    title = f"Reconstructions of {counted(len(x), 'row')}"
     if len(chosen) < len(names):
         title += f", {len(chosen)} of {len(names)} columns"
     figure, axes = panels(len(chosen), title=title, height=1.75)

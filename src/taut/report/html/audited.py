@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from taut.core import Estimate
+from taut.core import Estimate, counted
 from taut.report.audit import gained, looked_at
 from taut.report.bracket import quoted
 from taut.report.fidelity import compared_words, likeness, record_words
@@ -108,7 +108,7 @@ def evaluation(content: Mapping[str, Any]) -> Markup:
     ]
     return joined(
         estimates(
-            numbers, caption=f"Evaluation of {content['rows']} rows, {content['of']}",
+            numbers, caption=f"Evaluation of {counted(content['rows'], 'row')}, {content['of']}",
             meanings={name: name.partition(",")[0] for name in numbers},
         ),
         element("p", quoted(content["bracket"]), class_="said")
@@ -157,7 +157,7 @@ def calibration(content: Mapping[str, Any]) -> Markup:
         marks.append(Line(at, curve - at, f"c{place % 5}", name if place < 5 else ""))
     return joined(
         element("p", f"{content['verdict'][:1].upper()}{content['verdict'][1:]}."),
-        table(heads, rows, caption=f"On {content['rows']} simulated rows",
+        table(heads, rows, caption=f"On {counted(content['rows'], 'simulated row')}",
               words=(0, len(heads) - 1)),
         plot(marks, title="Distribution of ranks, less that of uniform ones", x="rank u",
              y="F(u) - u"),

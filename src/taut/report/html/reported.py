@@ -13,7 +13,7 @@ import numpy as np
 
 from taut.core import Estimate, InputError
 from taut.data import Data, Schema
-from taut.errors import Door
+from taut.errors import Door, counted
 from taut.fitted import Fit, Posterior, coordinate_columns
 from taut.fitted.coordinates import read_coordinates
 from taut.fitted.facts import FitFacts, PosteriorFacts, read_facts
@@ -98,7 +98,7 @@ def reported(
     if not (run.path / "summary.json").is_file():
         steps = len(known["history"])
         return Reported(
-            **known, unfinished=f"This run is not finished: it has {steps} steps so far."
+            **known, unfinished=f"This run is not finished: it has {counted(steps, 'step')} so far."
         )
     estimates, written = run.read_summary(measured=False)
     facts = read_facts(written, where=str(run.path / "summary.json"))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from taut.audit import Audit
-from taut.core import Estimate
+from taut.core import Estimate, counted
 from taut.data import Data, cell_words
 from taut.evidence import Evidence
 from taut.fitted import Fit, Posterior
@@ -16,8 +16,7 @@ from taut.report.html.meanings import hint
 from taut.report.html.numbers import estimates, table
 from taut.report.numbers import cells, percent
 from taut.report.posterior import digits_of, number
-from taut.report.rows import counted_rows
-from taut.report.words import ESTIMATES, POSTERIOR_ESTIMATES, counted
+from taut.report.words import ESTIMATES, POSTERIOR_ESTIMATES
 
 __all__ = ["audit", "data", "estimate", "evidence", "fit", "posterior"]
 
@@ -38,7 +37,8 @@ def estimate(found: Estimate) -> Markup:
 def fit(found: Fit) -> Markup:
     """A fit: what it is and its numbers."""
     said = f"{found.architecture.name} of {found.schema.name}"
-    trained = f"{found.facts.rows.train} rows trained on, {found.facts.steps} steps"
+    rows, steps = counted(found.facts.rows.train, "row"), counted(found.facts.steps, "step")
+    trained = f"{rows} trained on, {steps}"
     named = {ESTIMATES.get(name, name): number for name, number in found.estimates.items()}
     measured = estimates(named, caption=trained, word=hint) if named else element("p", trained)
     return _block("Fit", said, measured, _notes(found.facts.notes))
@@ -85,10 +85,13 @@ def evidence(found: Evidence) -> Markup:
     trust = joined(
         f"{percent(found.share_unreliable)} of rows with a ", hint("k-hat"),
         f" above {found.khat_threshold:.2f}, or with a part missed",
-        joined("; median ", hint("ESS"), f" {np.median(ess):.1f} of {found.num_particles} draws")
+        joined(
+            "; median ", hint("ESS"),
+            f" {np.median(ess):.1f} of {counted(found.num_particles or 0, 'draw')}",
+        )
         if ess.size else None, ".",
     )  # fmt: skip
-    said = counted_rows(found.log_evidence.count)
+    said = counted(found.log_evidence.count, "row")
     return _block(
         "Evidence", said, estimates(named, caption="Nats per row", word=hint),
         element("p", trust) if found.at_random else None, _notes(found.notes),

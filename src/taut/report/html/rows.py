@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from taut.data import Data, Dataset, Schema, label_names
+from taut.errors import counted, counted_are
 from taut.fitted import Fit
 from taut.models import AbstractExactModel
 from taut.report.classes import as_classes
@@ -23,8 +24,7 @@ from taut.report.html.markup import Markup, element, joined
 from taut.report.html.svg import Line, Points, Steps, plot, side_by_side
 from taut.report.latents import has_normal_prior
 from taut.report.mosaic import as_rgb, averaged, grey_range
-from taut.report.rows import checked_columns, counted_rows
-from taut.report.words import counted, counted_are
+from taut.report.rows import checked_columns
 
 __all__ = ["PIXELS", "latents", "reconstructions", "samples"]
 
@@ -92,7 +92,7 @@ def latents(fit: Fit, test: Dataset) -> Markup | None:
         for radius in (1, 2):
             said = "prior, 1 and 2 standard deviations" if radius == 1 else ""
             marks.append(Line(radius * np.cos(turn), radius * np.sin(turn), "rule", said))
-    title = f"Codes of {counted_rows(len(z))} in {counted(z.shape[1], 'dimension')}"
+    title = f"Codes of {counted(len(z), 'row')} in {counted(z.shape[1], 'dimension')}"
     if label is not None and fit.schema.label_name:
         title += f", coloured by {fit.schema.label_name}"
     return plot(marks, title=title, x=names[0], y=names[1], equal=z.shape[1] > 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from taut.core import Estimate, InputError
 from taut.data import Dataset, Schema, cell_words
-from taut.errors import option, worded
+from taut.errors import counted, counted_are, option, worded
 from taut.fitted.facts import FitFacts, PosteriorFacts
 from taut.report.html import audited, rows, training
 from taut.report.html.markup import Markup, element, joined
@@ -21,7 +21,6 @@ from taut.report.posterior import digits_of, number
 from taut.report.words import (
     ESTIMATES,
     POSTERIOR_ESTIMATES,
-    counted_are,
     fact_words,
     posterior_words,
 )
@@ -74,7 +73,7 @@ def summary(run: Reported) -> Markup:
         said = _sentence(f"Posterior of {known.program}: {known.verdict}")
     elif run.schema is not None and isinstance(known, FitFacts):
         model = run.fit.architecture.name if run.fit is not None else "A model"
-        said = f"{model} fitted to {known.rows.train} rows of {run.schema.name}."
+        said = f"{model} fitted to {counted(known.rows.train, 'row')} of {run.schema.name}."
         if "log_evidence" in run.estimates:
             said += f" Held-out log-evidence {run.estimates['log_evidence']}."
     else:

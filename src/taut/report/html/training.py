@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from taut.core import Estimate
+from taut.core import Estimate, counted
 from taut.fitted.facts import EMFacts, FitFacts
 from taut.report.curves import reduced, shown_limits
 from taut.report.html.markup import Markup
@@ -52,7 +52,7 @@ def course(history: Sequence[Mapping[str, Any]], facts: FitFacts | None) -> Mark
     return plot(
         marks, title="Nats per row after each step",
         x="iteration" if em else "step", y="nats per row",
-        says=f"{len(history)} steps, from {train.mean[0]:.2f} to {train.mean[-1]:.2f}{last}",
+        says=f"{counted(len(history), 'step')}, from {train.mean[0]:.2f} to {train.mean[-1]:.2f}{last}",
         limits=None if len(history) < _FEW else shown_limits(train, at, values, kept), whole=True,
     )  # fmt: skip
 
