@@ -152,3 +152,22 @@ def test_a_fit_goes_on_with_the_random_key_and_the_labels_that_it_began_with(tmp
             fit(*other)
     with pytest.raises(Stop):
         fit(label, 3)
+
+
+def _clipped(norm: float, draws: int = 1000) -> dict[str, Any]:
+    training = {**SETTINGS["training"], "clip_norm": norm}
+    return {**SETTINGS, "training": training, "evidence": {"evidence_particles": draws}}
+
+
+@pytest.mark.parametrize(("began", "again"), [(1, 1.0), (1.0, 1)])
+def test_a_number_is_the_same_with_a_point_and_without(began, again, tmp_path):
+    """Also after a first going on, which may rewrite what the folder says."""
+    run, *_ = _begin(tmp_path / "run", settings=_clipped(began), resume=False)
+    run.append_steps(0, {"bound": np.zeros(STEP)}, None)
+    state = jax.tree.map(_moved, start(ALGORITHM))
+    save_checkpoint(run.checkpoints, state, fingerprint=fingerprint(DATA, _clipped(began)))
+    for draws in (1000, 50, 20):
+        *_, found, _ = _begin(tmp_path / "run", settings=_clipped(again, draws), resume=True)
+        assert int(found.step) == STEP
+    with pytest.raises(InputError, match="clip_norm"):
+        _begin(tmp_path / "run", settings=_clipped(2), resume=True)

@@ -39,7 +39,7 @@ from taut.training import Recorder, TrainingState, start, train
 from taut.training.ending import Judges, ending, judges
 from taut.training.hiding import hiding_notes
 from taut.training.paying import filled_up, paying
-from taut.training.resuming import begin, fingerprint
+from taut.training.resuming import as_begun, begin, fingerprint
 
 __all__ = ["fit_amortized"]
 
@@ -95,7 +95,9 @@ def fit_amortized(
         run, history, state, resumed = begin(
             out, recipe.to_dict(), ready.algorithm, data, force=force, resume=resume, key=drawn
         )
-        mark = "" if run is None else fingerprint(data, recipe.to_dict(), key=drawn)
+        mark = ""
+        if run is not None:
+            mark = fingerprint(data, as_begun(recipe.to_dict(), run), key=drawn)
         recorder = _recorder(run, history, mark, progress, callbacks)
         trained = _train(ready, state, history, recorder, resumed)
         test_rows = in_precision(data.test.datum(labelled=False, sparse=True), storage)

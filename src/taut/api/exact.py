@@ -44,7 +44,7 @@ from taut.recipe import Recipe
 from taut.runs import KeptStages, RunFolder
 from taut.training import TrainingOptions
 from taut.training.interrupts import deferred_interrupt
-from taut.training.resuming import RESUMED, begun_run, discarded, fingerprint
+from taut.training.resuming import RESUMED, as_begun, begun_run, discarded, fingerprint
 
 __all__ = ["EMProgress", "fit_exact"]
 
@@ -150,7 +150,11 @@ def _stages(
         yield UNKEPT
         return
     arrays = {} if start is None else {keystr(p): a for p, a in tree_flatten_with_path(start)[0]}
-    settings = {**recipe.to_dict(), "key": seed, "start": checksum_of_arrays(arrays, exact=True)}
+    settings = {
+        **as_begun(recipe.to_dict(), run),
+        "key": seed,
+        "start": checksum_of_arrays(arrays, exact=True),
+    }
     with deferred_interrupt() as interrupt:
         yield KeptStages(
             run.checkpoints,

@@ -15,7 +15,9 @@ from taut.inference import Algorithm
 from taut.runs import RunFolder, restore_checkpoint, to_toml
 from taut.training import TrainingState, start
 
-__all__ = ["RESUMED", "asked_options", "begin", "begun_run", "discarded", "fingerprint"]
+__all__ = [
+    "RESUMED", "as_begun", "asked_options", "begin", "begun_run", "discarded", "fingerprint",
+]  # fmt: skip
 
 RESUMED = "resumed; the seconds are those since then"
 
@@ -54,9 +56,8 @@ def begin(
     run = begun_run(out, settings, force=force, resume=resume)
     if run is None or not resume:
         return run, [], None, ()
-    found = restore_checkpoint(
-        run.checkpoints, start(algorithm), fingerprint=fingerprint(data, settings, key=key)
-    )
+    mark = fingerprint(data, as_begun(settings, run), key=key)
+    found = restore_checkpoint(run.checkpoints, start(algorithm), fingerprint=mark)
     step = 0 if found.state is None else int(found.state.step)
     note = f"resumed from step {step}"
     return run, run.keep_steps(step, "bound"), found.state, (*found.notes, note)
@@ -103,8 +104,20 @@ def begun_run(
                 "the same options, or a new run", where=str(out),
             )  # fmt: skip
     if saved != given:
-        run.write_config(settings)
+        run.write_config(as_begun(settings, run))
     return run
+
+
+def as_begun(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
+    """Options in the words of a run's config.toml where these ask for the same, as 1 does for 1.0: what
+    the run keeps is known by them."""
+    return _worded_as(tomllib.loads(to_toml(settings)), run.read_config())
+
+
+def _worded_as(given: Any, saved: Any) -> Any:
+    if isinstance(given, Mapping) and isinstance(saved, Mapping):
+        return {name: _worded_as(value, saved.get(name)) for name, value in given.items()}
+    return saved if given == saved else given
 
 
 @contextlib.contextmanager
