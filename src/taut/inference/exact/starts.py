@@ -136,7 +136,12 @@ def _owned(
 
 
 def _at_the_mean(model: AbstractMixture, spread: Spread) -> AbstractMixture:
-    """The model that the statistics of a start are gathered by: a reference near the rows."""
+    """The model that the statistics of a start are gathered by: a reference near the rows.
+
+    Those of Gaussians are about a reference; those of columns depend on what a model says of each cell.
+    """
+    if isinstance(model, ColumnMixture):
+        return model.equal(model.num_components)
     if not isinstance(model, GaussianMixture):
         return model
     number = model.num_components

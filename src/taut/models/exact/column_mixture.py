@@ -104,11 +104,15 @@ class ColumnMixture(AbstractMixture):
 
     def alone(self) -> "ColumnMixture":
         """One component of the same families."""
+        return self.equal(1)
+
+    def equal(self, num_components: int) -> "ColumnMixture":
+        """Equal components of the same families, as of `uniform`, whatever these parameters are."""
         bases = [part.base if isinstance(part, Atoms) else part for part in self.parts]
         counts = [part for part in bases if isinstance(part, Counts)]
         poisson = any(part.inverse_dispersion is None for part in counts)
         family = "poisson" if poisson else "negative-binomial"
-        return self.uniform(self.forms, 1, shape=self.shape, counts=family)
+        return self.uniform(self.forms, num_components, shape=self.shape, counts=family)
 
     @property
     def places(self) -> tuple[tuple[int, ...], ...]:
