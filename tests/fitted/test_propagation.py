@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_moons
 
+from taut.fitted import propagation
 from taut.fitted.class_head import class_head, spread_labels
 from taut.fitted.heads import LogisticHead, log_softmax
 from taut.fitted.predictor import load_predictor, save_predictor
@@ -12,8 +13,8 @@ from taut.fitted.propagation import PropagatedHead, Propagation
 RNG = np.random.default_rng(0)
 
 
-def _dense(z, codes, num_classes):
-    """The equations of the module, with an inverse."""
+def _similar(z):
+    """W of the module, dense."""
     distance = np.linalg.norm(z[:, None] - z[None], axis=2)
     np.fill_diagonal(distance, np.inf)
     near = np.argsort(distance, axis=1)[:, :5]
@@ -21,6 +22,12 @@ def _dense(z, codes, num_classes):
     w = np.zeros_like(distance)
     for i, j in ((i, j) for i, row in enumerate(near) for j in row):
         w[i, j] = w[j, i] = np.exp(-(distance[i, j] ** 2) / (radius[i] * radius[j]))
+    return w
+
+
+def _dense(z, codes, num_classes):
+    """The equations of the module, with an inverse."""
+    w = _similar(z)
     root = np.diag(w.sum(axis=1) ** -0.5)
     y = np.eye(num_classes)[codes] * (codes >= 0)[:, None]
     g = root @ np.linalg.inv(np.eye(len(z)) - 0.99 * root @ w @ root) @ y
@@ -33,7 +40,7 @@ def _dense(z, codes, num_classes):
 def test_classes_are_those_of_the_dense_equations():
     z, codes = RNG.normal(size=(30, 2)), np.full(30, -1)
     codes[:6] = [0, 1, 0, 2, 0, 1]
-    head = Propagation(z, codes, 4).head()  # no row has the last class
+    head = Propagation(z, codes, 4).heads()[0].head  # no row has the last class
     np.testing.assert_allclose(head.classes, _dense(z, codes, 4), rtol=1e-4)
     # At a row's own place it has nearly all the weight where others are far.
     apart = head._replace(points=z * 1e3, radius=head.radius)
@@ -41,10 +48,62 @@ def test_classes_are_those_of_the_dense_equations():
     assert head.logits(z[:0]).shape == (0, 4)
 
 
+def _settled(z, codes, num_classes):
+    """Rows take the class that leads and walk ten steps, until all stay; no bound of shares."""
+    w, known = _similar(z), codes >= 0
+    walk = w / w.sum(axis=1, keepdims=True)
+    blurred, before = _dense(z, codes, num_classes), None
+    while before is None or (blurred.argmax(axis=1) != before).any():
+        before = blurred.argmax(axis=1)
+        blurred = np.eye(num_classes)[before]
+        for _ in range(10):
+            blurred[known] = np.eye(num_classes)[codes[known]]
+            blurred = walk @ blurred
+    share = (np.bincount(codes[known], minlength=num_classes) + 0.5) / (
+        known.sum() + num_classes / 2
+    )
+    return 0.999 * blurred + 0.001 * share
+
+
+def test_classes_settle_as_by_the_dense_walk():
+    z, _, known = _moons(noise=0.25)
+    head = Propagation(z, known, 2).heads()[1].head
+    np.testing.assert_allclose(head.classes, _settled(z, known, 2), atol=1e-5)
+
+
+def test_settled_classes_are_chosen_where_they_tell_the_labels_better():
+    """Groups that touch, three labels each: what spreads has its borders by the labels."""
+    rng = np.random.default_rng(0)
+    centers, truth = 2 * rng.normal(size=(8, 4)), np.arange(4000) % 8
+    z = centers[truth] + rng.normal(size=(4000, 4))
+    known, held = np.where(np.arange(4000) < 24, truth, -1), np.arange(24, 64)
+    spread, settled = (each.head for each in Propagation(z, known, 8).heads())
+    wrong = [(head.classes.argmax(axis=1) != truth).mean() for head in (spread, settled)]
+    assert wrong[1] < wrong[0] - 0.01
+    chosen = class_head(z, known, (z[held], truth[held]), 8, name="propagation")
+    np.testing.assert_array_equal(chosen.classes, settled.classes)
+
+
+def test_no_class_dies_out_or_takes_over_where_labels_say_otherwise(monkeypatch):
+    """One cloud, in which nothing holds a border: left alone, one class remains."""
+    z = np.random.default_rng(0).normal(size=(2000, 8))
+    known, outwards = np.full(2000, -1), np.argsort(np.linalg.norm(z, axis=1))
+    known[outwards[:60:10]], known[outwards[1000:1600:100]] = 1, 0  # six of each
+
+    def leads():
+        classes = Propagation(z, known, 2).heads()[1].head.classes
+        return np.bincount(classes.argmax(axis=1), minlength=2) / 2000
+
+    assert leads().min() >= 0.25
+    monkeypatch.setattr(propagation, "_LEAST", 0.0)
+    monkeypatch.setattr(propagation, "_AT_MOST", np.inf)
+    assert leads().min() < 0.01
+
+
 def test_a_label_that_is_left_out_says_nothing_of_its_row():
     z, codes = RNG.normal(size=(30, 2)), np.full(30, -1)
     codes[:9] = [0, 1, 0, 2, 0, 1, 0, 0, 1]
-    logits, own = Propagation(z, codes, 4).left_out()
+    _, logits, own = Propagation(z, codes, 4).heads()[0]
     np.testing.assert_array_equal(own, [0, 1, 0, 0, 1, 0, 0, 1])  # not the only row of its class
     parts = ([0, 1, 7], [2, 5], [4, 8], [6])
     places = [0, 1, 2, 4, 5, 6, 7, 8]
@@ -113,10 +172,10 @@ def test_rows_that_are_alike_and_groups_without_a_label_have_probabilities():
     z = np.concatenate([np.zeros((40, 2)), np.ones((40, 2)), RNG.normal(size=(40, 2)) + 50])
     codes = np.full(120, -1)
     codes[[0, 40]] = [0, 1]
-    head = Propagation(z, codes, 2).head()
-    found = head.logits(np.array([[0.0, 0.0], [1.0, 1.0], [50.0, 50.0], [7.0, 9.0]]))
-    assert np.isfinite(found).all()
-    assert found[2] == pytest.approx(np.log(0.5))  # as frequent as the labels are
+    for head, *_ in Propagation(z, codes, 2).heads():
+        found = head.logits(np.array([[0.0, 0.0], [1.0, 1.0], [50.0, 50.0], [7.0, 9.0]]))
+        assert np.isfinite(found).all()
+        assert found[2] == pytest.approx(np.log(0.5))  # as frequent as the labels are
 
 
 def test_spread_labels_are_those_of_neighbours_but_for_the_least_sure():

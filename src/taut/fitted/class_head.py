@@ -11,6 +11,9 @@ those that are least sure. Told a few labels alone, it would share the rows out 
 tells them apart most, which need not be what the labels say.
 """
 
+from operator import itemgetter
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -46,15 +49,33 @@ def class_head(
         found.append(logistic_head(z[known], codes[known], held, num_classes))
     few = len(truth) > 0 and 2 * known.sum() < len(codes)
     if name == "propagation" or (name == "auto" and few):
-        propagation = Propagation(z, codes, num_classes)
-        spread, (logits, own) = propagation.head(), propagation.left_out()
-        told = np.concatenate([logits, spread.logits(judged)]), np.concatenate([own, truth])
-        found.append(spread._replace(temperature=best_temperature(*told)))
+        found.append(_neighbours(z, codes, held, num_classes))
     if len(found) == 1:
         return found[0]
-    log_p = [log_softmax(head.logits(judged) / float(head.temperature)) for head in found]
-    nll = [-float(p[np.arange(len(truth)), truth].mean()) for p in log_p]
+    nll = [_nll(head.logits(judged), truth, head.temperature) for head in found]
     return found[int(np.argmin(nll))]
+
+
+def _neighbours(
+    z: Float[np.ndarray, "N d"],
+    codes: Int[np.ndarray, " N"],
+    held: tuple[Float[np.ndarray, "M d"], Int[np.ndarray, " M"]],
+    num_classes: int,
+) -> PropagatedHead:
+    """What has spread or has settled, by held-out labels and by the others, each left out in turn."""
+    judged, truth = held
+    found = []
+    for head, logits, own in Propagation(z, codes, num_classes).heads():
+        told = np.concatenate([logits, head.logits(judged)]), np.concatenate([own, truth])
+        temperature = best_temperature(*told)
+        found.append((_nll(*told, temperature), head._replace(temperature=temperature)))
+    return min(found, key=itemgetter(0))[1]
+
+
+def _nll(logits: Float[np.ndarray, "n C"], codes: Int[np.ndarray, " n"], temperature: Any) -> float:
+    """Mean of -log p of the classes, nats; 0 of none."""
+    log_p = log_softmax(logits / float(temperature))
+    return -float(log_p[np.arange(len(codes)), codes].mean()) if len(codes) else 0.0
 
 
 def spread_labels(
