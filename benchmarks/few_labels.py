@@ -8,7 +8,7 @@ them chooses penalties and temperatures, and the test rows are seen by no fit.
 
     m1          a head on the latent features of a VAE of all training rows: regression, or neighbours
     m2          a class that is enumerated, which labels tell; q(y given x) predicts
-    m1+m2       m2 on the latent features of m1
+    m1+m2       m2 on the latent features of m1, of the same VAE
     masked      a VAE of features and label alike, cells hidden at random; its conditional predicts
     supervised  of the labelled rows alone: logistic regression of pixels; gradient boosting of a table
 
@@ -22,6 +22,7 @@ import json
 import time
 from itertools import product
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,9 +35,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 import taut
-from taut.data import load_rows
-from taut.fitted.class_head import class_head
+from taut.data import Dataset, load_rows
+from taut.fitted.class_head import class_head, spread_labels
+from taut.fitted.heads import best_temperature
 from taut.fitted.prediction import class_scores
+from taut.fitted.stacked import stacked_head
 
 TARGET = "target"
 COLUMNS = (
@@ -143,57 +146,97 @@ def labelled(
     return hidden.filter(~pl.Series(held)), hidden.filter(pl.Series(held)), classes
 
 
-_VAES: dict[tuple, taut.Fit] = {}  # whose rows are all rows, labelled or not, of one draw
+_VAES: dict[tuple, taut.Fit] = {}
+OPTIONS = {"mnist": {"optimizer": "muon", "learning_rate": 1.5e-3, "batch_size": 500}}
 
 
-def m1(set_name, train, validation, classes, test, draw, epochs) -> dict:
-    """One VAE for every number of labels, as it sees none of them."""
+class Features(NamedTuple):
+    """What a VAE of all rows makes of the rows and labels of one draw.
+
+    Attributes:
+        fit: the VAE.
+        z: features of training rows.
+        codes: their classes, -1 for none.
+        held: features and classes of the labelled validation rows.
+    """
+
+    fit: taut.Fit
+    z: np.ndarray
+    codes: np.ndarray
+    held: tuple[np.ndarray, np.ndarray]
+
+
+def features(set_name, train, validation, classes, epochs) -> Features:
+    """By one VAE for every number of labels and every draw, as it sees no labels."""
     key = (set_name, epochs)
     if key not in _VAES:
         _VAES[key] = taut.fit(
             pl.concat([train, validation]).drop(TARGET),
             model=taut.VAE(latent_dim=50, hidden=(600, 600)), split=(0.95, 0.04, 0.01),
-            epochs=epochs, evidence_particles=2, seed=0,
+            epochs=epochs, evidence_particles=2, seed=0, **OPTIONS.get(set_name, {}),
         )  # fmt: skip
     fit = _VAES[key]
-    code = {name: i for i, name in enumerate(classes)}
-
-    def features(frame):
-        rows = load_rows(frame.drop(TARGET), fit.schema, unseen="missing")
-        z = np.asarray(fit.encode(rows), np.float64)
-        return z, np.array([-1 if name is None else code[name] for name in frame[TARGET]])
-
     known = validation.filter(pl.col(TARGET).is_not_null())
-    head = class_head(*features(train), features(known), len(classes))
-    z, codes = features(test)
-    found = scored(_softmax(head.logits(z) / float(head.temperature)), codes)
-    return {"head": type(head).__name__, **found}
+    parts = [(encoded(fit, frame), codes_of(frame, classes)) for frame in (train, known)]
+    return Features(fit, *parts[0], parts[1])
+
+
+def rows_of(fit: taut.Fit, frame: pl.DataFrame) -> Dataset:
+    return load_rows(frame.drop(TARGET), fit.schema, unseen="missing")
+
+
+def encoded(fit: taut.Fit, frame: pl.DataFrame) -> np.ndarray:
+    return np.asarray(fit.encode(rows_of(fit, frame)), np.float64)
+
+
+def codes_of(frame: pl.DataFrame, classes: np.ndarray) -> np.ndarray:
+    code = {name: i for i, name in enumerate(classes)}
+    return np.array([-1 if name is None else code[name] for name in frame[TARGET]])
+
+
+def m1(set_name, train, validation, classes, test, draw, epochs) -> dict:
+    """Regression on the latent features, or neighbours among them."""
+    fit, z, codes, held = features(set_name, train, validation, classes, epochs)
+    head = class_head(z, codes, held, len(classes))
+    return {"head": type(head).__name__, **scored_head(head, fit, test, classes)}
+
+
+def m1m2(set_name, train, validation, classes, test, draw, epochs) -> dict:
+    """A model of the latents with classes, which is told what spreads from the labels."""
+    fit, z, codes, held = features(set_name, train, validation, classes, epochs)
+    told = spread_labels(z, codes, held, len(classes))
+    head = stacked_head(
+        fit.pair, (rows_of(fit, train).datum(), rows_of(fit, validation).datum()),
+        (told, codes_of(validation, classes)), len(classes), fit.recipe.training,
+        num_steps=fit.facts.steps, key=draw,
+    )  # fmt: skip
+    head = head._replace(temperature=best_temperature(head.logits(held[0]), held[1]))
+    return scored_head(head, fit, test, classes)
+
+
+def scored_head(head: Any, fit: taut.Fit, test: pl.DataFrame, classes: np.ndarray) -> dict:
+    """What a head says of the test rows."""
+    logits = head.logits(encoded(fit, test)) / float(head.temperature)
+    return scored(_softmax(logits), codes_of(test, classes))
 
 
 def m2(set_name, train, validation, classes, test, draw, epochs) -> dict:
     """The class is a latent of the model."""
-    return fitted(
-        train, validation, test, draw, epochs, taut.MixtureVAE(latent_dim=50, hidden=(600, 600))
-    )
-
-
-def m1m2(set_name, train, validation, classes, test, draw, epochs) -> dict:
-    """A VAE of all rows, and a second model of its latents."""
-    model = taut.VAE(latent_dim=50, hidden=(600, 600))
-    return fitted(train, validation, test, draw, epochs, model, head="mixture-vae")
+    model = taut.MixtureVAE(latent_dim=50, hidden=(600, 600))
+    return fitted(set_name, train, validation, test, draw, epochs, model)
 
 
 def masked(set_name, train, validation, classes, test, draw, epochs) -> dict:
     """Features and label are columns of one table."""
     model = taut.VAE(latent_dim=50, hidden=(600, 600))
-    return fitted(train, validation, test, draw, epochs, model, target_as="column")
+    return fitted(set_name, train, validation, test, draw, epochs, model, target_as="column")
 
 
-def fitted(train, validation, test, draw, epochs, model, **options) -> dict:
+def fitted(set_name, train, validation, test, draw, epochs, model, **options) -> dict:
     """What a fit with a target says of its test rows."""
     fit = taut.fit(
         (train, validation, test), target=TARGET, model=model, epochs=epochs, seed=draw,
-        evidence_particles=2, **options,
+        evidence_particles=2, **options, **OPTIONS.get(set_name, {}),
     )  # fmt: skip
     named = {"error": 1 - fit.estimates["accuracy"].value}
     return named | {

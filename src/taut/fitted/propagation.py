@@ -168,7 +168,7 @@ class _Graph:
         weight = np.exp(-(distance**2) / (self.radius[:, None] * self.radius[place]))
         row = np.repeat(np.arange(number), count)
         graph = csr_array((weight.ravel(), (row, place.ravel())), shape=(number, number))
-        graph = graph.maximum(graph.T)
+        graph = csr_array(graph.maximum(graph.T))
         graph.eliminate_zeros()
         self._component = connected_components(graph, directed=False)[1]
         self._root = 1 / np.sqrt(np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-300))
