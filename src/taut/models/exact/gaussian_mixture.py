@@ -73,18 +73,18 @@ class GaussianMixture(AbstractMixture):
 
     @property
     def num_parameters(self) -> int:
-        number, size = self._means.shape
+        number, size = self.means.shape
         return number - 1 + number * size + self.covariance.num_parameters(number, size)
 
     @property
     def width(self) -> int:
-        number, size = self._means.shape
+        number, size = self.means.shape
         if self._wide:
             return number * size
         return self.covariance.num_features(size) + number
 
     def width_with_holes(self, most: int) -> int:
-        number, size = self._means.shape
+        number, size = self.means.shape
         blocks = 3 if most <= WRITTEN_OUT else 6  # a loop has its matrices twice
         cells = 2 * size + blocks * most**2 if self.covariance.correlated else size
         return max(self.width, self.covariance.num_features(size) + number * cells)
@@ -105,7 +105,7 @@ class GaussianMixture(AbstractMixture):
 
     def sample(self, z: Float[Array, " K"], key: PRNGKeyArray) -> Float[Array, "..."]:
         factor = jnp.tensordot(z, self.covariance.tril(self._scale, self._means), axes=1)
-        noise = jax.random.normal(key, self._means.shape[1:], self._means.dtype)
+        noise = jax.random.normal(key, self.means.shape[1:], self._means.dtype)
         return whole(z @ self._means + factor @ noise, self.constants, self.shape)
 
     def given(self, datum: Datum) -> Given:
@@ -131,7 +131,7 @@ class GaussianMixture(AbstractMixture):
     def completed(self, datum: Datum, key: PRNGKeyArray) -> Float[Array, "..."]:
         z_key, x_key = jax.random.split(key)
         k = jnp.argmax(self.drawn_component(datum, z_key))
-        noise = jax.random.normal(x_key, self._means.shape[1:], self._means.dtype)
+        noise = jax.random.normal(x_key, self.means.shape[1:], self._means.dtype)
         drawn = self._means[k] + self.covariance.tril(self._scale, self._means)[k] @ noise
         mask = jnp.ones(drawn.shape, bool) if datum.mask is None else self._flat(datum.mask)
         # A draw of the whole row, moved by what its observed cells explain of where they should be.
@@ -230,7 +230,7 @@ class GaussianMixture(AbstractMixture):
     def singular(self, rounding: Float[Array, "..."]) -> Bool[Array, " K"]:
         variances = self.covariance.variances(self._scale, self._means)
         pivots = self.covariance.pivots(self._scale, self._means)
-        smallest = 64 * self._means.shape[1] * jnp.finfo(pivots.dtype).eps
+        smallest = 64 * self.means.shape[1] * jnp.finfo(pivots.dtype).eps
         sound = (variances > self._flat(rounding)) & (pivots > smallest)  # False for NaN
         return ~jnp.all(sound, axis=1)
 
@@ -269,12 +269,12 @@ class GaussianMixture(AbstractMixture):
 
     @property
     def _wide(self) -> bool:
-        return self._means.shape[1] > _WIDEST and self.kind == "full"
+        return self.means.shape[1] > _WIDEST and self.kind == "full"
 
     def _constants(self) -> Float[Array, " K"]:
         """log N(mu_k; mu_k, Sigma_k), (K,)."""
         log_volume = self.covariance.log_volume(self._scale, self._means)
-        return log_volume - 0.5 * self._means.shape[1] * _LOG_2PI
+        return log_volume - 0.5 * self.means.shape[1] * _LOG_2PI
 
     def _origin(self) -> Float[Array, " D"]:
         """The mean of the mixture, which after an M-step is that of the rows."""
