@@ -112,3 +112,13 @@ def test_codes_of_missing_cells_are_those_of_the_fit():
     fitted.annotate(cells)
     wanted = fitted.evidence(np.where(coded == 999, np.nan, coded)).values
     np.testing.assert_allclose(cells.obs["taut_log_evidence"], wanted, rtol=1e-5)
+
+
+def test_a_label_that_the_fit_has_not_seen_is_not_looked_at():
+    data = load_data(cells_of(COUNTS), label="kind")
+    found = taut.fit(data, latent_dim=2, hidden=(8,), epochs=1, evidence_particles=10)
+    known, odd = cells_of(COUNTS), cells_of(COUNTS)
+    odd.obs["kind"] = ["NK", *KINDS[1:]]
+    for cells in (known, odd):
+        found.annotate(cells, name="own")
+    np.testing.assert_array_equal(known.obsm["X_own"], odd.obsm["X_own"])

@@ -184,12 +184,14 @@ def _check_units(fitted: "Fit", judged: Any, given: "Dataset") -> None:
     """Refuse a user's classifier that labels show to be one of rows in other units."""
     from taut.counterfactuals.classifier import as_classifier, num_outputs
     from taut.counterfactuals.units import check_units
+    from taut.data import has_label
 
     label, made = given.label, as_classifier(judged, fitted.schema.shape)
     if label is None or label.dtype.kind not in "iu":
         return
-    if num_outputs(made, fitted.schema.shape) > 1:
-        check_units(made, given.x, label, fitted.schema)
+    known = has_label(label)
+    if known.any() and num_outputs(made, fitted.schema.shape) > 1:
+        check_units(made, given.x[known], label[known], fitted.schema)
 
 
 def _target(

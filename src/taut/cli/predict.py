@@ -76,10 +76,11 @@ def predict(
         )
     fitted = open_run(run)
     out = check_suffix(out or run / "predictions.csv", (".csv", ".parquet"))
+    unknown = unseen or "refuse"
     rows = (
         rows_of(fitted, data=None, split=split)
         if data is None
-        else all_rows(fitted, data, unseen=unseen or "refuse")
+        else all_rows(fitted, data, unseen=unknown, unseen_classes=unknown)
     )
     found = predict_rows(fitted, rows, num_particles=num_particles, key=seed)
     table, columns = _table(found, fitted.schema)

@@ -163,7 +163,7 @@ def rows_alike(fitted: "Fit", data: str) -> "Dataset":
     Raises:
         InputError: a source that does not fit their schema.
     """
-    return _read(fitted, data, missing=fitted.recipe.data.missing, unseen="refuse")
+    return _read(fitted, data, missing=fitted.recipe.data.missing)
 
 
 def parts_of_own(fitted: "Fit", data: str, rows: "Dataset") -> list[str | None] | None:
@@ -183,29 +183,46 @@ def parts_of_own(fitted: "Fit", data: str, rows: "Dataset") -> list[str | None] 
     return None if own is None else part_names(own, rows)
 
 
-def all_rows(fitted: "Fit", data: str, *, unseen: str = "refuse") -> "Dataset":
+def all_rows(
+    fitted: "Fit", data: str, *, unseen: str = "refuse", unseen_classes: str = "missing"
+) -> "Dataset":
     """Every row of a file, also of the one that the run was fitted to.
 
     Arguments:
         fitted: the run.
         data: where the rows are.
-        unseen: as of `taut.data.load_rows`.
+        unseen, unseen_classes: as of `taut.data.load_rows`.
     """
-    return _read(fitted, data, missing="model", unseen=unseen)
+    return _read(fitted, data, missing="model", unseen=unseen, unseen_classes=unseen_classes)
 
 
-def _read(fitted: "Fit", data: str, *, missing: str, unseen: str) -> "Dataset":
+def _read(
+    fitted: "Fit",
+    data: str,
+    *,
+    missing: str,
+    unseen: str = "refuse",
+    unseen_classes: str = "missing",
+) -> "Dataset":
     from taut.data import load_rows
 
     options = fitted.recipe.data
     try:
-        return load_rows(
+        rows = load_rows(
             data, fitted.schema, missing=missing, missing_codes=options.missing_codes,
-            decimal=options.decimal, unseen=unseen, seed=options.split_seed,
+            decimal=options.decimal, unseen=unseen, unseen_classes=unseen_classes,
+            seed=options.split_seed,
         )  # fmt: skip
     except InputError as error:
         # How rows are read was chosen at the fit; the commands on a run have no options for it.
         raise error.trying(_MENDED) if error.offers else error from None
+    if rows.unseen and (unseen, unseen_classes) == ("refuse", "missing"):
+        print(
+            f"note: {data}: {counted(rows.unseen, 'label')} of classes that the fit has not seen, read "
+            "as none",
+            file=sys.stderr,
+        )
+    return rows
 
 
 def own_data(fitted: "Fit") -> "Data":

@@ -19,12 +19,12 @@ from taut.errors import InputError, nearest, option
 __all__ = ["as_written", "check_unseen", "column_values", "values_by_column"]
 
 
-def check_unseen(unseen: str) -> None:
-    """Refuse a word that names no treatment of categories that no column has."""
+def check_unseen(unseen: str, *, where: str = "unseen") -> None:
+    """Refuse a word that names no treatment of categories, or classes, that a schema does not have."""
     if unseen not in ("refuse", "missing"):
         raise InputError(
             "one of refuse, missing", f"'{unseen}'", nearest(unseen, ("refuse", "missing")),
-            where="unseen",
+            where=where,
         )  # fmt: skip
 
 

@@ -13,11 +13,13 @@ from taut.data.sources.words import MISSING_WORDS, numbers_among, without_codes
 from taut.errors import InputError, nearest, option
 
 __all__ = [
+    "class_name",
     "class_names",
     "held_labels",
     "label_codes",
     "label_values",
     "with_empty_labels",
+    "without_unseen",
 ]
 
 
@@ -25,6 +27,11 @@ def class_names(parts: Sequence[RawRows]) -> tuple[str, ...] | None:
     """The distinct labels of all parts in alphabetical order where they are text, else None."""
     texts = [p.labels for p in parts if p.labels is not None and p.labels.dtype.kind == "U"]
     return tuple(str(c) for c in np.unique(np.concatenate(texts))) if texts else None
+
+
+def class_name(value: str | np.number) -> str:
+    """What a label calls its class: text without blanks around it, or a number as it is written."""
+    return value.strip() if isinstance(value, str) else number_name(value)
 
 
 def label_codes(rows: RawRows, missing: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -102,6 +109,16 @@ def label_values(
             where=where,
         )
     return labels.astype(np.int32)
+
+
+def without_unseen(
+    labels: Shaped[np.ndarray, " N"], classes: Sequence[str]
+) -> tuple[Shaped[np.ndarray, " N"], int]:
+    """Labels without those that are none of the classes, and how many these were."""
+    names = [class_name(value) for value in labels]
+    empty = np.array([name.lower() in MISSING_WORDS for name in names], bool)
+    new = (name_codes(names, classes) < 0) & ~empty
+    return np.where(new, "" if labels.dtype.kind == "U" else np.nan, labels), int(new.sum())
 
 
 def held_labels(

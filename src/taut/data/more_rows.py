@@ -35,6 +35,7 @@ def load_rows(
     missing_codes: Sequence[float | int] | float | int = (),
     decimal: str = "auto",
     unseen: str = "refuse",
+    unseen_classes: str | None = None,
     seed: int = 0,
 ) -> Dataset:
     """All rows of a source, in the form of an existing schema.
@@ -47,8 +48,10 @@ def load_rows(
         source: as in `load_data`; all parts of a source that is split already.
         schema: the form of the rows.
         missing, missing_codes, decimal: as in `load_data`.
-        unseen: what to do about categories that the schema does not have, and classes of its target:
-            `refuse` them, or read them as `missing`.
+        unseen: what to do about categories that the schema does not have: `refuse` them, or read them
+            as `missing`.
+        unseen_classes: likewise about classes of a label or target beside the columns; None for as
+            `unseen`. Where they are read as `missing`, and cells are modelled, a label may be empty.
         seed: of the draws of a binarization.
 
     Raises:
@@ -57,10 +60,13 @@ def load_rows(
     """
     check_missing(missing)
     check_unseen(unseen)
+    unseen_classes = unseen if unseen_classes is None else unseen_classes
+    check_unseen(unseen_classes, where="unseen_classes")
     check_seed(seed)
     codes = np.atleast_1d(missing_codes).astype(float).tolist()
     request = _request(schema, codes, decimal)
     refuse_too_large(source, request, schema.dtype)
+    labelled = schema.target is None and (missing, unseen_classes) != ("model", "missing")
     sets: list[Dataset] = []
     offset, new = 0, 0
     for i, part in enumerate(read_source(source, request)):
@@ -68,9 +74,8 @@ def load_rows(
         part = with_target_column(with_empty_labels(part, request), schema)
         part = as_schema(as_known(part, schema, codes), schema)
         rows, _ = without_missing(
-            part, cast(Missing, missing), codes, labelled=schema.target is None, absent=absent,
-            empty=True,
-        )  # fmt: skip
+            part, cast(Missing, missing), codes, labelled=labelled, absent=absent, empty=True
+        )
         refuse_unheld(rows)
         if isinstance(rows.values, SparseRows):
             check_values(rows, schema)
@@ -79,7 +84,7 @@ def load_rows(
             x = model_values(_of_numbers(rows, schema, unseen), schema)
             new += int(np.isnan(x).sum()) - int(np.isnan(rows.values.astype(np.float64)).sum())
             cells = binarized(x, schema.binarize, seed=seed, part=i)
-        label, unknown = labels_like(rows, schema, codes, unseen=unseen)
+        label, unknown = labels_like(rows, schema, codes, unseen=unseen_classes)
         new += unknown
         sets.append(
             Dataset(

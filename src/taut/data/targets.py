@@ -18,7 +18,7 @@ from jaxtyping import Bool, Shaped
 from taut.data.coded_cells import uncoded
 from taut.data.dataset import Dataset
 from taut.data.kinds import Column, Wish
-from taut.data.labels import held_labels, label_values
+from taut.data.labels import class_name, held_labels, label_values, without_unseen
 from taut.data.number_names import name_codes, number_name
 from taut.data.options import DataOptions
 from taut.data.rounding import refuse_blurred
@@ -72,7 +72,7 @@ def target_classes(
     """
     text = any(part.dtype.kind == "U" for part in labels)
     if text:
-        names = {_class_name(v) for part in labels for v in part}
+        names = {class_name(v) for part in labels for v in part}
         found = sorted(name for name in names if name.lower() not in MISSING_WORDS)
         if kind not in _CLASSES and len(found) > _MOST_CLASSES:
             _refuse_measures(found, where)
@@ -124,7 +124,7 @@ def target_values(
     """
     if classes is None:
         return _numbers(labels, dtype, where)
-    names = [_class_name(value) for value in labels]
+    names = [class_name(value) for value in labels]
     codes = name_codes(names, classes)
     for name in (names[row] for row in np.flatnonzero(codes < 0)):
         if name.lower() not in MISSING_WORDS:
@@ -142,21 +142,19 @@ def _numbers(labels: Shaped[np.ndarray, " N"], dtype: str, where: str) -> Shaped
     return np.full(len(labels), np.nan, dtype)
 
 
-def _class_name(value: str | np.number) -> str:
-    return value.strip() if isinstance(value, str) else number_name(value)
-
-
 def has_label(label: Shaped[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
     """Which rows have a target."""
     return label != UNLABELLED if label.dtype.kind == "i" else ~np.isnan(label)
 
 
 def label_names(rows: Dataset) -> Any:
-    """The labels of rows to be shown: of a target the names of classes, None without one."""
-    classes = rows.schema.class_names
-    if rows.label is None or rows.schema.target is None or classes is None:
-        return rows.label
-    return [None if code == UNLABELLED else classes[code] for code in rows.label.tolist()]
+    """The labels of rows to be shown, None without one: of a target the names of classes."""
+    label, classes = rows.label, rows.schema.class_names
+    coded = rows.schema.target is None
+    if label is None or classes is None or (coded and has_label(label).all()):
+        return label
+    shown = range(len(classes)) if coded else classes
+    return [None if code == UNLABELLED else shown[code] for code in label.tolist()]
 
 
 def target_of(rows: Dataset) -> Shaped[np.ndarray, " N"] | None:
@@ -288,10 +286,11 @@ def words_of_classes(
 def labels_like(
     rows: RawRows, schema: Schema, codes: Sequence[float], *, unseen: str = "refuse"
 ) -> tuple[Shaped[np.ndarray, " N"] | None, int]:
-    """The labels of more rows for a schema, which may be missing where they are its target.
+    """The labels of more rows for a schema, -1 or NaN where they may be missing and are.
 
     Arguments:
-        unseen: as of `taut.data.load_rows`.
+        unseen: what to do about classes that the schema does not have: `refuse` them, or read them as
+            `missing`, as are empty labels then.
 
     Returns:
         the labels, and how many of them were of such a class.
@@ -299,23 +298,15 @@ def labels_like(
     Raises:
         InputError: as of `label_values`, or of `target_values`.
     """
-    if rows.labels is None or schema.target is None:
-        return label_values(rows, schema.classes, schema.dtype), 0
-    where, new = f"{rows.where}, target '{schema.target}'", 0
-    labels = _without_codes(rows.labels, codes)
-    if unseen == "missing" and schema.classes is not None:
-        labels, new = _without_unseen(labels, schema.classes)
-    return target_values(labels, schema.classes, schema.dtype, where=where), new
-
-
-def _without_unseen(
-    labels: Shaped[np.ndarray, " N"], classes: Sequence[str]
-) -> tuple[Shaped[np.ndarray, " N"], int]:
-    """Labels without those that are none of the classes, and how many these were."""
-    names = [_class_name(value) for value in labels]
-    empty = np.array([name.lower() in MISSING_WORDS for name in names], bool)
-    new = (name_codes(names, classes) < 0) & ~empty
-    return np.where(new, "" if labels.dtype.kind == "U" else np.nan, labels), int(new.sum())
+    labels, classes = rows.labels, schema.classes
+    known = classes if unseen == "missing" else None
+    if labels is None or (known is None and schema.target is None):
+        return label_values(rows, classes, schema.dtype), 0
+    labels, new = _without_codes(labels, codes), 0
+    if known is not None:
+        labels, new = without_unseen(labels, known)
+    where = f"{rows.where}, target '{schema.target}'"
+    return target_values(labels, classes, schema.dtype, where=where), new
 
 
 def target_absent(rows: RawRows, schema: Schema) -> int | None:

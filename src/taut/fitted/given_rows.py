@@ -117,6 +117,8 @@ def as_array(rows: Any, fit: "Fit") -> tuple[Any, bool]:
 def as_dataset(rows: Any, fit: "Fit", *, unseen: str = "refuse", labelled: bool = True) -> Dataset:
     """Rows of a source, read with the options of the fit's own data; none are left out.
 
+    Of classes that the fit has not seen a label or a target beside the columns is none.
+
     Arguments:
         rows: as of `taut.data.load_rows`.
         fit: whose schema and options they are read with.
@@ -131,7 +133,7 @@ def as_dataset(rows: Any, fit: "Fit", *, unseen: str = "refuse", labelled: bool 
         schema = replace(schema, label_name=None, target=None)
     return load_rows(
         rows, schema, missing_codes=own.missing_codes, decimal=own.decimal, unseen=unseen,
-        seed=own.split_seed,
+        unseen_classes="missing", seed=own.split_seed,
     )  # fmt: skip
 
 
