@@ -20,7 +20,7 @@ from taut.core import AbstractPair, Datum, Estimate, as_key, host_seed
 from taut.core.devices import on_one
 from taut.core.hosts import from_first, num_hosts, told_by_all
 from taut.core.provenance import device, versions
-from taut.data import Data, has_label
+from taut.data import Data, empty_rows_note, has_label
 from taut.evidence import expected_bound
 from taut.evidence.bounded import measure_notes
 from taut.evidence.measuring import measure
@@ -237,6 +237,7 @@ def _facts(ready: Prepared, trained: _Trained, test_rows: Datum) -> FitFacts:
         totals=total_quantiles(model, data.train),
         notes=(
             *data.notes,
+            *(() if model.measure and model.measure.masked else empty_rows_note(data)),
             *measure_notes(model, data.schema),
             *hiding_notes(recipe.training.hide, ready.architecture, data.schema),
             *trained.notes,

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from taut.architectures import LCA, Mixed
-from taut.data import RESOLVED_ROWS, Data, Schema, cell_words, dependent_columns
+from taut.data import RESOLVED_ROWS, Data, Schema, cell_words, dependent_columns, empty_rows_note
 from taut.errors import counted
 from taut.inference.exact.selection import Selected
 
@@ -30,6 +30,7 @@ def exact_notes(selected: Selected, data: Data) -> tuple[str, ...]:
 
 
 def _notes(selected: Selected, data: Data) -> Iterator[str]:
+    yield from empty_rows_note(data)
     best, some = selected.best, cache(lambda: data.train.sample(RESOLVED_ROWS).x)
     if isinstance(best.architecture, LCA):
         yield from _unseen_values(best.architecture, data)

@@ -6,6 +6,7 @@ from taut.data.checksum import checksum_of
 from taut.data.column_values import as_written
 from taut.data.dataset import Data, Dataset
 from taut.data.dependent import dependent_columns
+from taut.data.empty_rows import empty_rows_note
 from taut.data.kinds import Column
 from taut.data.label_batches import label_strata
 from taut.data.load import load_data
@@ -49,6 +50,7 @@ __all__ = [
     "checksum_of",
     "columns_toml",
     "dependent_columns",
+    "empty_rows_note",
     "epoch_order",
     "has_label",
     "label_names",
