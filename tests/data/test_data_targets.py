@@ -195,6 +195,29 @@ def test_an_unseen_class_beside_the_columns_is_refused_or_read_as_missing(classe
     assert np.asarray(has_label(rows.label)).tolist() == [True, False, False] * 20
 
 
+@pytest.mark.parametrize("code", [None, -9.0])
+def test_rows_dropped_for_a_target_that_is_a_column_are_told_of(code):
+    """They stay where it stands beside the columns, and none is told of that lacks more."""
+    empty, bare = [i % 3 == 0 for i in range(60)], [i % 4 == 0 for i in range(60)]
+    frame = FRAME.with_columns(
+        income=pl.Series([code if e else float(i) for i, e in enumerate(empty)], dtype=pl.Float64),
+        age=pl.Series([code if e else 0.1 * i for i, e in enumerate(bare)], dtype=pl.Float64),
+    )
+    codes = () if code is None else (code,)
+    given: Any = {"target": "income", "missing": "drop-rows", "missing_codes": codes}
+    beside = load_data(frame, target_as="label", **given)
+    among = load_data(frame, target_as="column", **given)
+    sizes = [sum(map(len, data.parts().values())) for data in (beside, among)]
+    assert sizes == [45, 30]
+    told = [[n for n in data.notes if "for the target" in n] for data in (beside, among)]
+    assert told == [
+        [], ["15 rows were dropped for the target 'income' alone: target_as label learns from them"]
+    ]  # fmt: skip
+    whole = frame.filter(pl.Series([not e for e in empty]))
+    data = load_data(whole, target_as="column", **given)
+    assert not any("for the target" in note for note in data.notes)
+
+
 def test_a_column_may_be_empty_in_more_rows():
     schema = load_data(FRAME, target="income").schema
     rows = load_rows(FRAME.with_columns(age=None), schema)

@@ -63,7 +63,7 @@ def load_data(
         seed: of the split and of a static binarization.
         label: the column that is the label, or the other array of a `.npz` or `.mat` file.
         target: the column that is to be predicted, or the other array; rows without a value of it stay.
-        target_as: `label`, beside the columns, or `column`, one of them.
+        target_as: `label`, beside the columns, or `column`, one of them, which `missing` is about, too.
         drop: columns that are not data.
         missing: `model` the cells that are there alone, which is exact where a cell's value does not
             decide whether it is missing; `refuse` NaN and empty cells; or `drop-rows` that have some.

@@ -22,7 +22,7 @@ from taut.data.grids import grids_of, whole_columns
 from taut.data.identifiers import identifier_note, without_identifiers
 from taut.data.kinds import Column, columns_of, kinds_note, standardised
 from taut.data.labels import class_names, label_codes, label_values, with_empty_labels
-from taut.data.missing import empty_note, observed, without_missing
+from taut.data.missing import dropped_for_note, empty_note, observed, without_missing
 from taut.data.missing_codes import suspected_codes
 from taut.data.options import DataOptions
 from taut.data.rounding import refuse_blurred, refuse_rounding
@@ -159,6 +159,8 @@ def _read(source: Any, request: Request, options: DataOptions) -> _Source:
             part, options.missing, options.missing_codes, labelled=not _beside(options)
         )
         notes += dropped
+        if options.target is not None and _is_column(options) and options.missing == "drop-rows":
+            notes += dropped_for_note(part, options.target, options.missing_codes)
         refuse_unheld(parts[i])
     classes = class_names(parts)
     if _beside(options):

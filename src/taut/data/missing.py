@@ -18,6 +18,7 @@ __all__ = [
     "Missing",
     "Tally",
     "check_missing",
+    "dropped_for_note",
     "empty_note",
     "marked",
     "observed",
@@ -215,6 +216,24 @@ def without_missing(
         return rows, note
     kept = rows.select(np.flatnonzero(~bad_rows))
     return (replace(kept, labels=_whole_again(rows, kept)) if labelled else kept), note
+
+
+def dropped_for_note(rows: RawRows, target: str, codes: Sequence[float] = ()) -> tuple[str, ...]:
+    """A note of how many rows lack nothing but a value of a target that is a column, if any do.
+
+    Arguments:
+        rows: of which those with missing cells are dropped.
+        target: the column's name.
+        codes: numbers that stand for a missing cell.
+    """
+    if target not in (rows.columns or ()):
+        return ()
+    absent = _absent(rows, codes)
+    place = (rows.columns or ()).index(target)
+    count = int((absent[:, place] & (absent.sum(axis=1) == 1)).sum())
+    told = "1 row was" if count == 1 else f"{count:,} rows were"
+    note = f"{told} dropped for the target '{target}' alone: target_as label learns from them"
+    return (note,) if count else ()
 
 
 def _whole_again(rows: RawRows, kept: RawRows) -> Shaped[np.ndarray, " M"] | None:

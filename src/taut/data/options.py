@@ -51,7 +51,8 @@ class DataOptions:
         label: name of the column that holds labels, or of the array of a .npz or .mat file; labels
             are never trained on.
         target: name of the column that is to be predicted, or of an array as with `label`. Rows
-            without a value of it are learned from, too.
+            without a value of it are learned from, too, unless it is one `column` and rows with
+            missing cells are dropped or refused.
         target_as: what the target is to the model: a `label` beside the columns, which is predicted
             from the latent features, or one `column` of them, which is predicted by what the model
             says of it given the others.
