@@ -68,6 +68,7 @@ def _settled(z, codes, num_classes):
 def test_classes_settle_as_by_the_dense_walk():
     z, _, known = _moons(noise=0.25)
     head = Propagation(z, known, 2).heads()[1].head
+    assert 0.9 < 2 * (head.classes.argmax(axis=1) == 0).mean() < 1.1  # no share has to be held
     np.testing.assert_allclose(head.classes, _settled(z, known, 2), atol=1e-5)
 
 
@@ -94,7 +95,7 @@ def test_no_class_dies_out_or_takes_over_where_labels_say_otherwise(monkeypatch)
         classes = Propagation(z, known, 2).heads()[1].head.classes
         return np.bincount(classes.argmax(axis=1), minlength=2) / 2000
 
-    assert leads().min() >= 0.25
+    assert leads().min() >= 0.45
     monkeypatch.setattr(propagation, "_LEAST", 0.0)
     monkeypatch.setattr(propagation, "_AT_MOST", np.inf)
     assert leads().min() < 0.01

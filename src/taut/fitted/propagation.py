@@ -11,7 +11,8 @@ their shape.
 
 What has spread may settle: every row takes the class that leads in it, some steps of the random walk
 D^-1 W blur the classes again, and so on until hardly a row changes, so that borders move to where few
-neighbours lie on both sides. No class keeps less than half or more than twice its share among labels.
+neighbours lie on both sides. The share of a class is held within a tenth of that among labels, for left
+to itself a class that another touches would be eaten.
 
 Sources: Zhou, Bousquet, Lal, Weston and Schoelkopf, Learning with local and global consistency (2004);
 Zelnik-Manor and Perona, Self-tuning spectral clustering (2004), for r; Zhu, Ghahramani and Lafferty,
@@ -37,8 +38,11 @@ _PARTS = 4  # of the labels, each left out in turn
 _STEPS = 10  # of the walk after rows have taken classes
 _ROUNDS = 50  # at most
 _STILL = 1e-4  # of the rows: when fewer change, all has settled
-_LEAST, _AT_MOST = 0.5, 2.0  # rows of a class, in units of its share among labels
-_WEIGHINGS = 100  # at most, until shares are within their bounds
+_LEAST, _AT_MOST = 0.9, 1.1  # rows of a class, in units of its share among labels
+_WEIGHING, _WEIGHINGS = (
+    0.1,
+    100,
+)  # first step, and steps at most, until shares are within their bounds
 
 
 class PropagatedHead(NamedTuple):
@@ -235,13 +239,21 @@ def _mixed(
 def _weights(
     classes: Float[np.ndarray, "M C"], share: Float[np.ndarray, " C"]
 ) -> Float[np.ndarray, " C"]:
-    """What is added to probabilities so that no class leads in too few rows or in too many."""
-    weights = np.zeros(len(share))
+    """What is added to probabilities so that no class leads in too few rows or in too many.
+
+    Each weight goes up or down in steps, which are halved where they have gone too far.
+    """
+    weights, step, before = (
+        np.zeros(len(share)),
+        np.full(len(share), _WEIGHING),
+        np.zeros(len(share)),
+    )
     for _ in range(_WEIGHINGS):
         leads = np.bincount((classes + weights).argmax(axis=1), minlength=len(share)) / len(classes)
-        short = np.maximum(_LEAST * share - leads, 0)
-        over = np.maximum(leads - _AT_MOST * share, 0)
-        if not (short + over).any():
+        way = (leads < _LEAST * share) * 1.0 - (leads > _AT_MOST * share) * 1.0
+        if not way.any():
             break
-        weights += short - over
+        step = np.where(way * before < 0, step / 2, step)
+        weights += step * way
+        before = np.where(way != 0, way, before)
     return weights
