@@ -44,6 +44,10 @@ def _records(share: float) -> dict[str, Any]:
     return {"to_training": share, "by_chance": 0.8, "error": 0.01}
 
 
+def _copies(share: float) -> dict[str, Any]:
+    return {"copies": share, "held_out_copies": 0.1, "copies_error": 0.01}
+
+
 def _told(information: float) -> dict[str, Any]:
     return {"ceiling": math.log(100), "mutual_information": Estimate(information, "unbiased")}
 
@@ -61,6 +65,7 @@ FLAGS: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         ({"share": _share(0.0111, 0.0005)}, {"share": _share(0.0109, 0.0005)}),
     ],
     "LatentUse.collapsed": [(_kl(0.09), _kl(0.11)), (_kl(3.0, active=0), _kl(3.0))],
+    "NearestRecords.copied": [(_copies(0.141), _copies(0.139))],  # four errors
     "NearestRecords.memorised": [(_records(0.841), _records(0.839))],  # four errors
     "Quantity.passes": [({"p_value": 0.051}, {"p_value": 0.049})],
     "Surgery.set_by_rows": [(_told(math.log(100) - 0.49), _told(math.log(100) - 0.51))],

@@ -98,7 +98,8 @@ def call(run, tmp_path, monkeypatch) -> Call:
         assert len(predicted.mean) == len(found["rows"])
         raise Called
 
-    def more_rows(fit: Any, data: str, *, unseen: str) -> Any:
+    def more_rows(fit: Any, data: str, *, unseen: str, unseen_classes: str) -> Any:
+        assert unseen_classes == unseen  # predictions are compared with the classes that rows have
         found.update(unseen=unseen)
         raise Called
 

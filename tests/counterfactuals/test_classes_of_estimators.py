@@ -110,5 +110,5 @@ def test_several_lists_of_classes_are_none():
 
 def test_rows_with_masked_cells_are_refused():
     rows = np.ma.array(ROWS, mask=[[False, True], [False, False], [False, False]])
-    with pytest.raises(InputError, match="without missing cells, got 1 rows with some"):
+    with pytest.raises(InputError, match="without missing cells, got 1 row with some"):
         search(PLANE, rows, classifier=lambda x: x, target=1)

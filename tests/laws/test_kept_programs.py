@@ -19,6 +19,7 @@ SOURCE = Path(inspect.getfile(taut)).parent
 KEEPS = {
     "core/compiling.py": "the tables themselves",
     "core/devices.py": "one for each mesh",
+    "core/keys.py": "one for each kind of key",
     "core/host_function.py": "functions of the host outside of programs, one each",
     "inference/compiled_steps.py": "inside of a program, which holds it",
     "networks/cpu_convolution.py": "inside of programs",
