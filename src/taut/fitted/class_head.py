@@ -6,9 +6,9 @@ warm those of neighbours are is decided by the other labels, too, each left out 
 is no probability before, and few labels are held out where there are few. Where none is held out, or
 where most rows have a class, regression it is.
 
-What spreads may teach a model of its own as well: `spread_labels` tells it the classes of all rows but
-those that are least sure. Told a few labels alone, it would share the rows out among its classes by what
-tells them apart most, which need not be what the labels say.
+What spreads may teach a model of its own as well: `spread_labels` tells it the classes of all rows. Told
+a few labels alone, it would share the rows out among its classes by what tells them apart most, which
+need not be what the labels say; so it would those alone that are least sure.
 """
 
 from operator import itemgetter
@@ -21,8 +21,6 @@ from taut.fitted.heads import LogisticHead, best_temperature, log_softmax, logis
 from taut.fitted.propagation import PropagatedHead, Propagation
 
 __all__ = ["class_head", "spread_labels"]
-
-_UNSURE = 0.1  # of the rows, whose classes are left open
 
 
 def class_head(
@@ -84,7 +82,7 @@ def spread_labels(
     held: tuple[Float[np.ndarray, "M d"], Int[np.ndarray, " M"]],
     num_classes: int,
 ) -> Int[np.ndarray, " N"]:
-    """Classes as they are known, and of other rows as they spread, but of a tenth, the least sure.
+    """Classes as they are known, and of other rows as they spread.
 
     Only what is known where regression is the better head, or where one class alone is known.
 
@@ -96,8 +94,4 @@ def spread_labels(
     head = class_head(z, codes, held, num_classes)
     if not isinstance(head, PropagatedHead):
         return codes
-    logits = head.logits(z)
-    second, first = np.partition(logits, -2, axis=1)[:, -2:].T
-    lead = first - second
-    told = (codes < 0) & (lead >= np.quantile(lead, _UNSURE))
-    return np.where(told, logits.argmax(axis=1), codes).astype(codes.dtype)
+    return np.where(codes < 0, head.logits(z).argmax(axis=1), codes).astype(codes.dtype)
