@@ -53,6 +53,16 @@ def test_the_resolution_of_a_column_is_that_of_all_rows():
     assert found.value == pytest.approx(norm.logpdf(x, x.mean(), x.std()).mean(), rel=1e-9)
 
 
+def test_moments_of_columns_are_those_of_all_rows_however_few_are_read_together(monkeypatch):
+    x = GENERATOR.normal(size=(50, 3))
+    x[GENERATOR.random(x.shape) < 0.2] = np.nan
+    model = GaussianMixture(jnp.zeros(1), jnp.zeros((1, 3)), jnp.ones((1, 3)), "diag", (3,))
+    whole = exact_columns(model, x, Datum(x))
+    monkeypatch.setattr("taut.data.slabs._CELLS", 12)
+    found = exact_columns(model, x, Datum(x))
+    np.testing.assert_allclose(found.values, whole.values, rtol=1e-12)
+
+
 def _notes_of_a_density_without_bound(data: taut.Data) -> str:
     course = Course(steps=1, held=(Held(None, 1, 8000.0, 0),))
     number = Estimate(0.0, "exact")

@@ -107,8 +107,10 @@ def _gaussian(model: Any, rows: Float[np.ndarray, "N ..."]) -> tuple[_Cells, boo
     least = (resolution(rows[resolved_rows(len(rows))]) ** 2 / 12).ravel()
     rows = rows.reshape(len(rows), -1)
     varies = np.isin(np.arange(rows.shape[1]), [cell for cell, _ in model.constants], invert=True)
-    known = ColumnMoments(rows.shape[1]).add(rows)
-    largest = np.where(known.counts > 0, np.fmax.reduce(np.abs(rows)), 1.0)
+    known = ColumnMoments(rows.shape[1])
+    for slab in slabs(rows.shape):
+        known.add(rows[slab])
+    largest = np.where(known.counts > 0, np.fmax(np.abs(known.low), np.abs(known.high)), 1.0)
     least = np.maximum(least, (8 * np.finfo(float).eps * largest) ** 2)
     if not (known.varies & (known.counts > 0)).any():
         raise InputError(
