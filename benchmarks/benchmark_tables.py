@@ -74,6 +74,19 @@ def of_memory(found: dict[str, Any]) -> Rows:
     return [(what, f"{1 + found['growth']:.3f}")]
 
 
+def of_array_memory(found: dict[str, Any]) -> Rows:
+    memory = dict(found["memory"])
+    size = memory.pop("file_mib")
+    return [
+        (
+            f"a .npy of {size:,} MiB of {form}, peak memory over imports in sizes of the file: reading; "
+            "an epoch of a VAE; two iterations of EM",
+            f"{of['read, fit']:.1f}; {of['fit']:.1f}; {of['em']:.1f}",
+        )
+        for form, of in memory.items()
+    ]
+
+
 def of_start(found: dict[str, Any]) -> Rows:
     seconds = found["seconds"]
     first, again = (seconds[f"fit digits, {cache} cache"] for cache in ("empty", "warm"))
@@ -353,6 +366,7 @@ SPEED: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "throughput": of_throughput,
     "evaluate": of_evaluate,
     "evaluate_memory": of_memory,
+    "whole_command_memory": of_array_memory,
     "streaming": of_streaming,
     "start": of_start,
     "em": of_em,

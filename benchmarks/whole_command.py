@@ -227,7 +227,7 @@ def help(run: Run, here: Path, options: argparse.Namespace) -> dict[str, Any]:  
 
 def memory(run: Run, here: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Files of float32, float64 and bytes: images that a VAE is fitted to, tables that a mixture is."""
-    cells, found = options.file_mib * 2**20, {}
+    cells, found = options.file_mib * 2**20, {"file_mib": options.file_mib}
     for form in ("float32", "float64", "uint8"):
         found[form] = {}
         for what, shape in (("fit", (28, 28)), ("em", (64,))):
