@@ -122,6 +122,10 @@ def of_em(found: dict[str, Any]) -> Rows:
             f"{holes['times_the_time_without_holes']:.1f} times the time without",
         ),
         *(
+            (f"the same, against {of['pins'][0]}", f"{of['speedup']:.1f} times as fast")
+            for of in ([found["gmmx"]] if "gmmx" in found else [])
+        ),
+        *(
             (
                 f"the same with diagonal components, an iteration, against {of['pins'][0]}",
                 f"{of['speedup']:.1f} times as fast",

@@ -2,6 +2,7 @@
 
     exact     100,000 x 20 rows, 20 full components, float64: both run the same number of iterations from
               the same start, with the same constant on the diagonals, and end at the same likelihood
+    gmmx      the same against gmmx, which is written in JAX, too
     holes     the same rows with 10 % of the cells missing completely at random, against themselves whole
     stepmix   those with holes by 20 diagonal components, as many iterations as StepMix makes; the
               log-likelihood of what StepMix ends with is computed by both
@@ -35,8 +36,9 @@ from record import RESULTS, commit, save_result
 
 COLUMNS, COMPONENTS, REG_COVAR = 20, 20, 1e-6
 MISSING = 0.1
-PARTS = ("exact", "holes", "stepmix", "online")
+PARTS = ("exact", "gmmx", "holes", "stepmix", "online")
 PINS = ("stepmix==3.0.0", "scikit-learn==1.9.1", "numpy==2.4.6")
+GMMX_PINS = ("gmmx==0.7", "jax==0.10.2", "jaxlib==0.10.2")
 LIMIT_GIB = 2.0
 
 
@@ -87,6 +89,38 @@ def exact(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
     print(f"scikit-learn / taut, median of ratios: {ratio:.2f}")
     print(f"log-likelihoods differ by {difference:.1e} of themselves")
     return {
+        "rows": rows,
+        "columns": COLUMNS,
+        "components": COMPONENTS,
+        "iterations": iterations,
+        "seconds": times,
+        "speedup": ratio,
+        "log_likelihood_per_row": ends,
+    }
+
+
+def gmmx(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
+    """Alternated runs of both sides from the same start."""
+    x = mixture_rows(rows)
+    means = x[np.random.default_rng(1).choice(rows, COMPONENTS, replace=False)]
+    run, times = taut_run(x, means), {"taut": [], "gmmx": []}
+    run(2)  # compile
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "rows.npz", Path(folder) / "found.npz"
+        np.savez(source, x=x, means=means, iterations=iterations)
+        command = [python_of_peers("gmmx", GMMX_PINS), Path(__file__).with_name("em_gmmx.py")]
+        for _ in range(rounds):
+            start = time.perf_counter()
+            own = run(iterations)
+            times["taut"].append(time.perf_counter() - start)
+            subprocess.run([*command, source, target], check=True)
+            found = np.load(target)
+            times["gmmx"].append(float(found["seconds"]))
+    ratio = statistics.median(g / t for g, t in zip(times["gmmx"], times["taut"], strict=True))
+    ends = {"taut": own, "gmmx": float(found["log_likelihood"])}
+    print(f"gmmx / taut, median of ratios: {ratio:.2f}; ends {ends}")
+    return {
+        "pins": GMMX_PINS,
         "rows": rows,
         "columns": COLUMNS,
         "components": COMPONENTS,
@@ -276,7 +310,7 @@ def online(path: str) -> dict[str, Any]:
     }
 
 
-OF_ROWS = {"exact": exact, "holes": holes, "stepmix": stepmix}
+OF_ROWS = {"exact": exact, "gmmx": gmmx, "holes": holes, "stepmix": stepmix}
 
 
 if __name__ == "__main__":
