@@ -2,7 +2,7 @@
 
     exact     100,000 x 20 rows, 20 full components, float64: both run the same number of iterations from
               the same start, with the same constant on the diagonals, and end at the same likelihood
-    gmmx      the same against gmmx, which is written in JAX, too
+    gmmx      the same against gmmx, which is written in JAX, too, and takes float32 alone
     holes     the same rows with 10 % of the cells missing completely at random, against themselves whole
     stepmix   those with holes by 20 diagonal components, as many iterations as StepMix makes; the
               log-likelihood of what StepMix ends with is computed by both
