@@ -69,8 +69,7 @@ def main() -> None:
 
 def exact(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
     """Alternated runs of both sides."""
-    x, means = mixture_rows(rows), None
-    means = x[np.random.default_rng(1).choice(rows, COMPONENTS, replace=False)]
+    x, means = rows_and_means(rows)
     sides = {"taut": taut_run(x, means), "scikit-learn": reference_run(x, means)}
     sides["taut"](2)  # compile
     times: dict[str, list[float]] = {name: [] for name in sides}
@@ -88,21 +87,12 @@ def exact(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
         print(f"{name:13s} {statistics.median(values):7.2f} s for {iterations} iterations")
     print(f"scikit-learn / taut, median of ratios: {ratio:.2f}")
     print(f"log-likelihoods differ by {difference:.1e} of themselves")
-    return {
-        "rows": rows,
-        "columns": COLUMNS,
-        "components": COMPONENTS,
-        "iterations": iterations,
-        "seconds": times,
-        "speedup": ratio,
-        "log_likelihood_per_row": ends,
-    }
+    return _compared(rows, iterations, times, ratio, ends)
 
 
 def gmmx(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
     """Alternated runs of both sides from the same start."""
-    x = mixture_rows(rows)
-    means = x[np.random.default_rng(1).choice(rows, COMPONENTS, replace=False)]
+    x, means = rows_and_means(rows)
     run, times = taut_run(x, means), {"taut": [], "gmmx": []}
     run(2)  # compile
     with tempfile.TemporaryDirectory() as folder:
@@ -119,8 +109,18 @@ def gmmx(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
     ratio = statistics.median(g / t for g, t in zip(times["gmmx"], times["taut"], strict=True))
     ends = {"taut": own, "gmmx": float(found["log_likelihood"])}
     print(f"gmmx / taut, median of ratios: {ratio:.2f}; ends {ends}")
+    return {"pins": GMMX_PINS, **_compared(rows, iterations, times, ratio, ends)}
+
+
+def _compared(
+    rows: int,
+    iterations: int,
+    times: dict[str, list[float]],
+    ratio: float,
+    ends: dict[str, float],
+) -> dict[str, Any]:
+    """What a comparison of whole rows is told by."""
     return {
-        "pins": GMMX_PINS,
         "rows": rows,
         "columns": COLUMNS,
         "components": COMPONENTS,
@@ -133,8 +133,7 @@ def gmmx(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
 
 def holes(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
     """Alternated runs of EM on rows with missing cells and on the same rows whole."""
-    x = mixture_rows(rows)
-    means = x[np.random.default_rng(1).choice(rows, COMPONENTS, replace=False)]
+    x, means = rows_and_means(rows)
     gone = np.random.default_rng(2).random(x.shape) < MISSING
     sides = {
         "whole": taut_run(x, means),
@@ -165,8 +164,7 @@ def holes(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
 
 def stepmix(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
     """Alternated runs of both sides on rows with holes."""
-    x = mixture_rows(rows)
-    means = x[np.random.default_rng(1).choice(rows, COMPONENTS, replace=False)]
+    x, means = rows_and_means(rows)
     x = np.where(np.random.default_rng(2).random(x.shape) < MISSING, np.nan, x)
     run = taut_run(x, means, holes=True, kind="diag")
     run(2)  # compile
@@ -200,6 +198,12 @@ def stepmix(rows: int, iterations: int, rounds: int) -> dict[str, Any]:
         "speedup": ratio,
         "log_likelihood_of_stepmix": likelihoods,
     }
+
+
+def rows_and_means(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a mixture, and some of them, from which both sides start."""
+    x = mixture_rows(rows)
+    return x, x[np.random.default_rng(1).choice(rows, COMPONENTS, replace=False)]
 
 
 def mixture_rows(rows: int, *, seed: int = 0) -> np.ndarray:

@@ -211,8 +211,12 @@ def test_rows_dropped_for_a_target_that_is_a_column_are_told_of(code):
     assert sizes == [45, 30]
     told = [[n for n in data.notes if "for the target" in n] for data in (beside, among)]
     assert told == [
-        [], ["15 rows were dropped for the target 'income' alone: target_as label learns from them"]
-    ]  # fmt: skip
+        [],
+        [
+            "dropped 15 rows for the target 'income' alone: target_as label learns from rows without "
+            "one"
+        ],
+    ]
     whole = frame.filter(pl.Series([not e for e in empty]))
     data = load_data(whole, target_as="column", **given)
     assert not any("for the target" in note for note in data.notes)

@@ -231,9 +231,8 @@ def dropped_for_note(rows: RawRows, target: str, codes: Sequence[float] = ()) ->
     absent = _absent(rows, codes)
     place = (rows.columns or ()).index(target)
     count = int((absent[:, place] & (absent.sum(axis=1) == 1)).sum())
-    told = "1 row was" if count == 1 else f"{count:,} rows were"
-    note = f"{told} dropped for the target '{target}' alone: target_as label learns from them"
-    return (note,) if count else ()
+    told = f"dropped {counted(count, 'row')} for the target '{target}' alone"
+    return (f"{told}: target_as label learns from rows without one",) if count else ()
 
 
 def _whole_again(rows: RawRows, kept: RawRows) -> Shaped[np.ndarray, " M"] | None:
